@@ -1,0 +1,272 @@
+//! The name of an object: a namespace (absent for cluster-scoped objects) and a name.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The name under which an object is cached: `namespace/name`, or `name` for a cluster-scoped object.
+///
+/// One shared allocation, so a clone is a reference-count increment. Keys order by namespace, then
+/// name, with cluster-scoped keys first.
+///
+/// ```
+/// use watchcache::Key;
+///
+/// let key: Key = "kube-system/coredns".parse()?;
+/// assert_eq!(key.namespace(), Some("kube-system"));
+/// assert_eq!(key.name(), "coredns");
+/// assert_eq!(key.to_string(), "kube-system/coredns");
+/// assert_eq!(Key::cluster_scoped("node-1")?.namespace(), None);
+/// assert_eq!("a/b/c".parse::<Key>().unwrap_err().to_string(),
+///            "key \"a/b/c\" has more than one '/': expected \"namespace/name\" or \"name\"");
+/// # Ok::<(), watchcache::KeyError>(())
+/// ```
+#[derive(Clone)]
+pub struct Key {
+    text: Arc<str>,
+    /// Length of the namespace; 0 means cluster-scoped, since a namespace is never empty.
+    namespace_len: usize,
+}
+
+impl Key {
+    /// A key within a namespace.
+    ///
+    /// # Errors
+    /// If either part is empty or contains `/`.
+    pub fn namespaced(namespace: &str, name: &str) -> Result<Self, KeyError> {
+        if namespace.is_empty() {
+            return Err(KeyError::EmptyNamespace(format!("/{name}")));
+        }
+        if name.is_empty() {
+            return Err(KeyError::EmptyName(format!("{namespace}/")));
+        }
+        if namespace.contains('/') || name.contains('/') {
+            return Err(KeyError::ExtraSlash(format!("{namespace}/{name}")));
+        }
+        let mut text = String::with_capacity(namespace.len() + 1 + name.len());
+        text.push_str(namespace);
+        text.push('/');
+        text.push_str(name);
+        Ok(Self { text: text.into(), namespace_len: namespace.len() })
+    }
+
+    /// A key of a cluster-scoped object.
+    ///
+    /// # Errors
+    /// If the name is empty or contains `/`.
+    pub fn cluster_scoped(name: &str) -> Result<Self, KeyError> {
+        if name.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        if name.contains('/') {
+            return Err(KeyError::ExtraSlash(name.to_owned()));
+        }
+        Ok(Self { text: name.into(), namespace_len: 0 })
+    }
+
+    /// A key from an optional namespace, as API objects carry it: `None` and `""` mean cluster-scoped.
+    ///
+    /// # Errors
+    /// As [`Key::namespaced`] and [`Key::cluster_scoped`].
+    pub fn new(namespace: Option<&str>, name: &str) -> Result<Self, KeyError> {
+        match namespace {
+            Some(namespace) if !namespace.is_empty() => Self::namespaced(namespace, name),
+            _ => Self::cluster_scoped(name),
+        }
+    }
+
+    /// The namespace, or `None` for a cluster-scoped object.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        (self.namespace_len > 0).then(|| &self.text[..self.namespace_len])
+    }
+
+    /// The name without its namespace.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self.namespace_len {
+            0 => &self.text,
+            n => &self.text[n + 1..],
+        }
+    }
+
+    /// The whole key as `namespace/name` or `name`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The borrowed form, as lookups take it.
+    #[must_use]
+    pub fn as_ref(&self) -> KeyRef<'_> {
+        KeyRef { namespace: self.namespace().unwrap_or(""), name: self.name() }
+    }
+}
+
+/// A borrowed [`Key`]: what lookups take, built without allocating.
+///
+/// Made from `"namespace/name"` or `"name"`, from a `(namespace, name)` pair, or from a `&Key`. Making
+/// one never fails: text that is no valid key simply names nothing.
+///
+/// ```
+/// use watchcache::{Key, KeyRef};
+///
+/// let key = Key::namespaced("default", "web-0")?;
+/// assert_eq!(KeyRef::from("default/web-0"), key.as_ref());
+/// assert_eq!(KeyRef::from(("default", "web-0")), key.as_ref());
+/// # Ok::<(), watchcache::KeyError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyRef<'a> {
+    // Field order gives the ordering: "" (cluster-scoped) sorts before every namespace.
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl<'a> KeyRef<'a> {
+    /// The namespace, or `None` for a cluster-scoped object.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&'a str> {
+        (!self.namespace.is_empty()).then_some(self.namespace)
+    }
+
+    /// The name without its namespace.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// An owned key.
+    ///
+    /// # Errors
+    /// If the parts do not form a valid key.
+    pub fn to_key(&self) -> Result<Key, KeyError> {
+        Key::new(self.namespace(), self.name)
+    }
+}
+
+impl<'a> From<&'a str> for KeyRef<'a> {
+    fn from(text: &'a str) -> Self {
+        let (namespace, name) = text.split_once('/').unwrap_or(("", text));
+        Self { namespace, name }
+    }
+}
+
+impl<'a> From<&'a String> for KeyRef<'a> {
+    fn from(text: &'a String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl<'a> From<(&'a str, &'a str)> for KeyRef<'a> {
+    fn from((namespace, name): (&'a str, &'a str)) -> Self {
+        Self { namespace, name }
+    }
+}
+
+impl<'a> From<(Option<&'a str>, &'a str)> for KeyRef<'a> {
+    fn from((namespace, name): (Option<&'a str>, &'a str)) -> Self {
+        Self { namespace: namespace.unwrap_or(""), name }
+    }
+}
+
+impl<'a> From<&'a Key> for KeyRef<'a> {
+    fn from(key: &'a Key) -> Self {
+        key.as_ref()
+    }
+}
+
+// Sound because `Key` hashes and compares through its borrowed form.
+impl hashbrown::Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        *self == key.as_ref()
+    }
+}
+
+impl fmt::Display for KeyRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.namespace {
+            "" => f.write_str(self.name),
+            namespace => write!(f, "{namespace}/{}", self.name),
+        }
+    }
+}
+
+/// What is wrong with a key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// There is no text at all.
+    #[error("key is empty: expected \"namespace/name\" or \"name\"")]
+    Empty,
+    /// Nothing stands before the `/`.
+    #[error("key {0:?} has an empty namespace: leave out the '/' for a cluster-scoped object")]
+    EmptyNamespace(String),
+    /// Nothing stands after the `/`.
+    #[error("key {0:?} has an empty name")]
+    EmptyName(String),
+    /// More than one `/`.
+    #[error("key {0:?} has more than one '/': expected \"namespace/name\" or \"name\"")]
+    ExtraSlash(String),
+}
+
+impl FromStr for Key {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        match text.split_once('/') {
+            None => Self::cluster_scoped(text),
+            Some((_, name)) if name.contains('/') => Err(KeyError::ExtraSlash(text.to_owned())),
+            Some((namespace, name)) => Self::namespaced(namespace, name),
+        }
+    }
+}
+
+impl TryFrom<&str> for Key {
+    type Error = KeyError;
+
+    fn try_from(text: &str) -> Result<Self, KeyError> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({:?})", self.as_str())
+    }
+}
+
+// Equality, order and hash all go through the borrowed form, so that the two agree.
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_ref().cmp(&other.as_ref())
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_ref().hash(state);
+    }
+}

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+#![doc(test(attr(deny(warnings))))]
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod fifo;
+mod key;
+mod object;
+#[cfg(feature = "reflector")]
+pub mod reflector;
+mod sink;
+pub mod status;
+pub mod store;
+mod version;
+
+pub use fifo::Fifo;
+pub use key::{Key, KeyError, KeyRef};
+pub use object::Object;
+#[cfg(feature = "reflector")]
+pub use reflector::Reflector;
+pub use sink::{Batch, Change, Listing, Sink};
+pub use status::{Status, StatusError};
+pub use store::{Snapshot, Store};
+pub use version::{ResourceVersion, Revision};

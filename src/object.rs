@@ -1,0 +1,49 @@
+//! What the cache asks of an object.
+
+use crate::{Key, KeyError};
+
+/// An object that can be cached: it knows its key and, where the source gives them, its identity
+/// and version.
+///
+/// With the feature `kube`, every `kube::Resource` is an `Object`.
+///
+/// ```
+/// use watchcache::{Key, KeyError, Object};
+///
+/// struct Endpoint { service: String, address: String }
+///
+/// impl Object for Endpoint {
+///     fn key(&self) -> Result<Key, KeyError> {
+///         Key::namespaced(&self.service, &self.address)
+///     }
+/// }
+///
+/// let endpoint = Endpoint { service: "web".into(), address: "10.0.0.1".into() };
+/// assert_eq!(endpoint.key()?.as_str(), "web/10.0.0.1");
+/// # Ok::<(), KeyError>(())
+/// ```
+pub trait Object: Send + Sync + 'static {
+    /// The key under which the object is cached. It must not change over the object's life.
+    ///
+    /// # Errors
+    /// If the object carries no usable name.
+    fn key(&self) -> Result<Key, KeyError>;
+
+    /// Distinguishes an object from an earlier one of the same key.
+    fn uid(&self) -> Option<&str> {
+        None
+    }
+
+    /// The source's version of this object. Two objects of the same key, uid and version are
+    /// taken to be equal; without a version nothing is assumed.
+    fn resource_version(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// Whether `new` is the very version that `old` is, so that the older `Arc` can stay.
+pub(crate) fn same_version<T: Object>(old: &T, new: &T) -> bool {
+    new.resource_version().is_some()
+        && old.resource_version() == new.resource_version()
+        && old.uid() == new.uid()
+}

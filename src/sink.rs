@@ -1,0 +1,246 @@
+//! What flows from a reflector into a cache: batches of changes, and whole lists.
+
+use std::sync::Arc;
+
+use crate::{Key, KeyError, Object, ResourceVersion};
+
+/// One change of one key.
+pub enum Change<T> {
+    /// The object exists, in this version.
+    Put(Arc<T>),
+    /// The object is gone. Its last state is given where the source sent it.
+    Delete(Option<Arc<T>>),
+}
+
+// Not derived: an `Arc<T>` is cloned, so `T` need not be `Clone`.
+impl<T> Clone for Change<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Put(object) => Self::Put(Arc::clone(object)),
+            Self::Delete(last) => Self::Delete(last.clone()),
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Change<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Put(_) => "Put",
+            Self::Delete(_) => "Delete",
+        })
+    }
+}
+
+/// Changes that become visible together, in order, and the source's version after them.
+///
+/// ```
+/// use watchcache::{Batch, Key, KeyError, Object, Store};
+/// # struct Pod(&'static str);
+/// # impl Object for Pod {
+/// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+/// # }
+/// let store = Store::new();
+/// let mut batch = Batch::new();
+/// batch.put(Pod("default/web-0"))?;
+/// batch.put(Pod("default/web-1"))?;
+/// batch.delete("default/web-2".parse()?);
+/// let applied = store.apply(&batch);
+/// assert_eq!((applied.added, applied.deleted), (2, 0));
+/// # Ok::<(), KeyError>(())
+/// ```
+pub struct Batch<T> {
+    changes: Vec<(Key, Change<T>)>,
+    resource_version: Option<ResourceVersion>,
+}
+
+impl<T> Batch<T> {
+    /// An empty batch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { changes: Vec::new(), resource_version: None }
+    }
+
+    /// Appends a put.
+    ///
+    /// # Errors
+    /// If the object has no usable key; the batch is unchanged.
+    pub fn put(&mut self, object: impl Into<Arc<T>>) -> Result<(), KeyError>
+    where
+        T: Object,
+    {
+        let object = object.into();
+        self.changes.push((object.key()?, Change::Put(object)));
+        Ok(())
+    }
+
+    /// Appends a delete.
+    pub fn delete(&mut self, key: Key) {
+        self.changes.push((key, Change::Delete(None)));
+    }
+
+    /// Appends a change whose key is already known.
+    pub fn push(&mut self, key: Key, change: Change<T>) {
+        self.changes.push((key, change));
+    }
+
+    /// Sets the source's version that holds once the batch is applied.
+    pub fn set_resource_version(&mut self, version: ResourceVersion) {
+        self.resource_version = Some(version);
+    }
+
+    /// The changes, oldest first.
+    #[must_use]
+    pub fn changes(&self) -> &[(Key, Change<T>)] {
+        &self.changes
+    }
+
+    /// The source's version after this batch, if it is known.
+    #[must_use]
+    pub fn resource_version(&self) -> Option<&ResourceVersion> {
+        self.resource_version.as_ref()
+    }
+
+    /// Number of changes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Whether there are no changes. (A batch without changes may still carry a version: a bookmark.)
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Empties the batch and keeps its memory for the next one.
+    pub fn clear(&mut self) {
+        self.changes.clear();
+        self.resource_version = None;
+    }
+}
+
+impl<T> Default for Batch<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> std::fmt::Debug for Batch<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch")
+            .field("changes", &self.changes)
+            .field("resource_version", &self.resource_version)
+            .finish()
+    }
+}
+
+/// The whole content of a source at one version: what a relist brings.
+///
+/// Each key occurs once; where a list names a key twice, the later object counts and the earlier
+/// place is kept.
+pub struct Listing<T> {
+    objects: Vec<(Key, Arc<T>)>,
+    resource_version: Option<ResourceVersion>,
+}
+
+impl<T: Object> Listing<T> {
+    /// A listing of these objects at this version.
+    ///
+    /// # Errors
+    /// If an object has no usable key.
+    pub fn new<O: Into<Arc<T>>>(
+        objects: impl IntoIterator<Item = O>,
+        resource_version: Option<ResourceVersion>,
+    ) -> Result<Self, KeyError> {
+        let keyed = objects
+            .into_iter()
+            .map(|object| {
+                let object = object.into();
+                object.key().map(|key| (key, object))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::from_keyed(keyed, resource_version))
+    }
+
+    /// As [`Listing::new`], for objects whose keys are already known.
+    #[must_use]
+    pub fn from_keyed(
+        mut objects: Vec<(Key, Arc<T>)>,
+        resource_version: Option<ResourceVersion>,
+    ) -> Self {
+        let mut place = std::collections::HashMap::with_capacity(objects.len());
+        let mut kept = 0;
+        for i in 0..objects.len() {
+            match place.entry(objects[i].0.clone()) {
+                std::collections::hash_map::Entry::Occupied(first) => {
+                    objects.swap(*first.get(), i);
+                }
+                std::collections::hash_map::Entry::Vacant(vacant) => {
+                    vacant.insert(kept);
+                    objects.swap(kept, i);
+                    kept += 1;
+                }
+            }
+        }
+        objects.truncate(kept);
+        Self { objects, resource_version }
+    }
+}
+
+impl<T> Listing<T> {
+    /// The objects with their keys, in the source's order.
+    #[must_use]
+    pub fn objects(&self) -> &[(Key, Arc<T>)] {
+        &self.objects
+    }
+
+    /// The source's version of this listing.
+    #[must_use]
+    pub fn resource_version(&self) -> Option<&ResourceVersion> {
+        self.resource_version.as_ref()
+    }
+
+    /// Number of objects.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there are no objects.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+}
+
+impl<T> std::fmt::Debug for Listing<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listing")
+            .field("len", &self.len())
+            .field("resource_version", &self.resource_version)
+            .finish()
+    }
+}
+
+/// Where a reflector's stream ends up. [`Store`](crate::Store) and [`Fifo`](crate::Fifo) are sinks;
+/// one reflector feeds any number of them in one pass.
+///
+/// Calls come from one thread at a time, in the source's order, and must not block for long: the
+/// stream waits for them.
+pub trait Sink<T>: Send + Sync {
+    /// Applies a batch of changes.
+    fn apply(&self, batch: &Batch<T>);
+
+    /// Replaces the whole content (a relist).
+    fn replace(&self, listing: &Listing<T>);
+}
+
+impl<T, S: Sink<T> + ?Sized> Sink<T> for Arc<S> {
+    fn apply(&self, batch: &Batch<T>) {
+        (**self).apply(batch);
+    }
+
+    fn replace(&self, listing: &Listing<T>) {
+        (**self).replace(listing);
+    }
+}
