@@ -1,0 +1,197 @@
+//! The Kubernetes API's machine-readable result: what happened, why, and to which object.
+//!
+//! An API server answers a failed request, and many a successful one, with a [`Status`]; an
+//! `ERROR` event of a watch carries one too. It can be read at three depths: the HTTP
+//! [code](Status::code), the [reason](Status::reason) that a program switches on, and the
+//! [details](Status::details) with the object, the single causes and the retry delay.
+//!
+//! The types follow [metav1.Status] and the helpers of [apimachinery's errors package][errors],
+//! and still read the first form of 2014 (lower-case words, `id` in the details, `working` with
+//! code 202). They are written in today's form.
+//!
+//! ```
+//! use watchcache::Status;
+//! use watchcache::status::StatusReason;
+//!
+//! let status = Status::from_json(
+//!     br#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",
+//!          "message":"pods \"web-0\" not found","reason":"NotFound",
+//!          "details":{"name":"web-0","kind":"pods"},"code":404}"#,
+//! )?;
+//! assert_eq!(*status.reason(), StatusReason::NotFound);
+//! assert_eq!(status, Status::not_found("", "pods", "web-0"));
+//! # Ok::<(), watchcache::status::StatusParseError>(())
+//! ```
+//!
+//! [metav1.Status]: https://pkg.go.dev/k8s.io/apimachinery/pkg/apis/meta/v1#Status
+//! [errors]: https://pkg.go.dev/k8s.io/apimachinery/pkg/api/errors
+
+mod build;
+mod cause;
+mod check;
+mod details;
+mod error;
+#[cfg(feature = "kube")]
+mod kube;
+mod outcome;
+mod reason;
+mod wire;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use cause::{CauseType, StatusCause};
+pub use details::StatusDetails;
+pub use error::{StatusError, StatusParseError};
+pub use outcome::Outcome;
+pub use reason::StatusReason;
+
+use wire::{Metadata, WireStatus};
+
+/// The result of an API request, as the server puts it into words and properties.
+///
+/// Serialized with serde it is the API's own JSON. When it is read, missing properties and ones
+/// this crate does not know are accepted; an object of another kind is not.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::{Status, StatusError};
+///
+/// let status = Status::too_many_requests(Duration::from_secs(2));
+/// assert!(status.is_too_many_requests());
+/// assert_eq!(status.code(), 429);
+/// assert_eq!(status.retry_after(), Some(Duration::from_secs(2)));
+///
+/// let error: StatusError = status.into_result().unwrap_err();
+/// assert!(error.to_string().contains("too many requests"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Status {
+    outcome: Outcome,
+    reason: StatusReason,
+    message: String,
+    details: Option<Box<StatusDetails>>,
+    // Zero where the server sent none.
+    code: u16,
+    metadata: Metadata,
+}
+
+impl Status {
+    /// Reads a status from JSON.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not JSON of the right shape, or are an object of another kind.
+    ///
+    /// ```
+    /// use watchcache::Status;
+    ///
+    /// let error = Status::from_json(br#"{"kind":"Pod","apiVersion":"v1"}"#).unwrap_err();
+    /// assert!(error.to_string().starts_with("unexpected object"));
+    /// ```
+    pub fn from_json(json: &[u8]) -> Result<Self, StatusParseError> {
+        WireStatus::from_json(json)?.try_into()
+    }
+
+    /// How the request ended.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Why the request did not succeed.
+    #[must_use]
+    pub fn reason(&self) -> &StatusReason {
+        &self.reason
+    }
+
+    /// The sentence for people to read; empty if the server sent none.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The HTTP status code: the one the server sent, else the one that goes with the outcome
+    /// and the reason.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        match (self.code, self.outcome) {
+            (0, Outcome::Success) => 200,
+            (0, Outcome::Working) => 202,
+            (0, Outcome::Failure) => self.reason.code(),
+            (code, _) => code,
+        }
+    }
+
+    /// What the status is about, if the server said.
+    #[must_use]
+    pub fn details(&self) -> Option<&StatusDetails> {
+        self.details.as_deref()
+    }
+
+    /// The single problems behind the failure; empty if there are no details.
+    #[must_use]
+    pub fn causes(&self) -> &[StatusCause] {
+        self.details().map_or(&[], StatusDetails::causes)
+    }
+
+    /// Whether one of the causes is of the given type.
+    #[must_use]
+    pub fn has_cause(&self, cause: &CauseType) -> bool {
+        self.causes().iter().any(|one| one.cause() == cause)
+    }
+
+    /// How long the server asks to wait before another try.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.details().and_then(StatusDetails::retry_after)
+    }
+
+    /// The resource version in the metadata.
+    #[must_use]
+    pub fn resource_version(&self) -> Option<&str> {
+        non_empty(&self.metadata.resource_version)
+    }
+
+    /// The token to continue a list with. When a continue token has expired, the server sends a
+    /// fresh one here, for a list that goes on but is no longer consistent.
+    #[must_use]
+    pub fn continue_token(&self) -> Option<&str> {
+        non_empty(&self.metadata.continue_token)
+    }
+
+    /// How many items the list has left, if the server counted.
+    #[must_use]
+    pub fn remaining_item_count(&self) -> Option<i64> {
+        self.metadata.remaining_item_count
+    }
+
+    /// Turns a failure into an error, and leaves success and work in progress as they are.
+    ///
+    /// # Errors
+    ///
+    /// If the status is a failure.
+    pub fn into_result(self) -> Result<Self, StatusError> {
+        if self.is_failure() { Err(self.into()) } else { Ok(self) }
+    }
+}
+
+impl fmt::Display for Status {
+    /// Prints the message, and where there is none the reason and the code.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.message.as_str(), self.outcome) {
+            ("", Outcome::Failure) => {
+                write!(f, "the request failed: {} ({})", self.reason, self.code())
+            }
+            ("", Outcome::Success) => write!(f, "the request succeeded ({})", self.code()),
+            ("", Outcome::Working) => {
+                write!(f, "the request is being processed ({})", self.code())
+            }
+            (message, _) => f.write_str(message),
+        }
+    }
+}
+
+fn non_empty(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
