@@ -1,0 +1,86 @@
+//! Why a call on a queue came back with nothing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::KeyError;
+
+/// The queue is closed: it takes nothing more, or, for a consumer, nothing is left to hand out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the queue is closed")]
+pub struct Closed;
+
+/// Why an object was not taken in. The object comes back with [`AddError::into_inner`].
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum AddError<T> {
+    /// The queue is closed.
+    #[error("the queue is closed")]
+    Closed(Arc<T>),
+    /// The object has no usable key.
+    #[error("the object has no usable key")]
+    Key {
+        /// The object.
+        object: Arc<T>,
+        /// What is wrong with its key.
+        source: KeyError,
+    },
+}
+
+impl<T> AddError<T> {
+    /// The object that was not taken in.
+    #[must_use]
+    pub fn into_inner(self) -> Arc<T> {
+        match self {
+            Self::Closed(object) | Self::Key { object, .. } => object,
+        }
+    }
+}
+
+// Not derived: an error must be printable whatever it carries.
+impl<T> fmt::Debug for AddError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(_) => f.write_str("Closed(..)"),
+            Self::Key { source, .. } => {
+                f.debug_struct("Key").field("source", source).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+/// Why a consumer with a time limit got nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PopError {
+    /// The time ran out first.
+    #[error("nothing arrived in time")]
+    Timeout,
+    /// The queue is closed and drained.
+    #[error("the queue is closed")]
+    Closed,
+}
+
+/// Why a consumer that does not wait got nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TryPopError {
+    /// Nothing can be handed out now.
+    #[error("the queue is empty")]
+    Empty,
+    /// The queue is closed and drained.
+    #[error("the queue is closed")]
+    Closed,
+}
+
+impl From<Closed> for PopError {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<Closed> for TryPopError {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
