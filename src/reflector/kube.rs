@@ -48,14 +48,14 @@ impl<K: Resource + Send + Sync + 'static> Object for K {
 /// use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 /// use watchcache::{Reflector, Store, reflector::KubeSource};
 ///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// # let _ = async {
 /// let client = kube::Client::try_default().await?;
 /// let pods = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
 /// let source = KubeSource::<DynamicObject>::all_with(client, &pods).labels("app=web");
 /// let store = Arc::new(Store::new());
 /// Reflector::builder(source).sink(store.clone()).build().run(std::future::pending()).await?;
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # };
 /// ```
 pub struct KubeSource<K> {
     client: Client,

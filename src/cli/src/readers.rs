@@ -1,0 +1,143 @@
+//! Threads that read from the store all the while, and how long their reads take.
+
+use std::hint::black_box;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use kube::api::DynamicObject;
+use rand::Rng;
+use watchcache::{Key, Store};
+
+use crate::latency::{Latency, Quantiles};
+
+/// Gets between two looks at anything else.
+const BLOCK: usize = 4096;
+/// Of these many gets, one is timed: the clock takes as long as a get does.
+const TIMED: usize = 16;
+/// Blocks of gets for one list.
+const BLOCKS_PER_LIST: u64 = 16;
+/// Blocks of gets before the keys are fetched anew, so that the reads keep hitting.
+const BLOCKS_PER_KEYS: u64 = 256;
+
+#[derive(Debug)]
+pub(crate) struct Readers {
+    stop: Arc<AtomicBool>,
+    lanes: Vec<Arc<Lane>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What one thread has measured. Only that thread writes, once per block.
+#[derive(Debug)]
+struct Lane {
+    reads: AtomicU64,
+    measured: Mutex<Measured>,
+}
+
+#[derive(Debug)]
+struct Measured {
+    gets: Latency,
+    lists: Latency,
+}
+
+/// What all threads together have measured.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reads {
+    pub(crate) count: u64,
+    pub(crate) get_ns: Option<Quantiles>,
+    pub(crate) list_us: Option<Quantiles>,
+}
+
+impl Readers {
+    pub(crate) fn start(count: usize, store: &Arc<Store<DynamicObject>>) -> io::Result<Self> {
+        let mut readers = Self { stop: Arc::default(), lanes: Vec::new(), threads: Vec::new() };
+        for number in 0..count {
+            let lane = Arc::new(Lane::new());
+            let (stop, store) = (Arc::clone(&readers.stop), Arc::clone(store));
+            readers.lanes.push(Arc::clone(&lane));
+            readers.threads.push(
+                std::thread::Builder::new()
+                    .name(format!("reader-{number}"))
+                    .spawn(move || lane.run(&store, &stop))?,
+            );
+        }
+        Ok(readers)
+    }
+
+    pub(crate) fn measured(&self) -> Reads {
+        let (mut gets, mut lists, mut count) = (Latency::new(), Latency::new(), 0);
+        for lane in &self.lanes {
+            let measured = lane.measured.lock().unwrap_or_else(PoisonError::into_inner);
+            gets.merge(&measured.gets);
+            lists.merge(&measured.lists);
+            count += lane.reads.load(Ordering::Relaxed);
+        }
+        Reads { count, get_ns: gets.nanos(), list_us: lists.micros() }
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // A panic has been printed by its thread.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Lane {
+    fn new() -> Self {
+        let measured = Measured { gets: Latency::new(), lists: Latency::new() };
+        Self { reads: AtomicU64::new(0), measured: Mutex::new(measured) }
+    }
+
+    fn run(&self, store: &Store<DynamicObject>, stop: &AtomicBool) {
+        let mut keys = Vec::new();
+        let mut took = Vec::with_capacity(BLOCK / TIMED);
+        let mut block: u64 = 0;
+        while !stop.load(Ordering::Relaxed) {
+            if keys.is_empty() || block.is_multiple_of(BLOCKS_PER_KEYS) {
+                keys = store.keys();
+            }
+            if keys.is_empty() {
+                std::thread::sleep(Duration::from_millis(10));
+                continue;
+            }
+            get_block(store, &keys, &mut took);
+            let listed = block.is_multiple_of(BLOCKS_PER_LIST).then(|| {
+                let start = Instant::now();
+                black_box(store.list());
+                start.elapsed()
+            });
+            let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+            took.drain(..).for_each(|took| measured.gets.record(took));
+            if let Some(took) = listed {
+                measured.lists.record(took);
+            }
+            drop(measured);
+            self.reads.fetch_add(BLOCK as u64 + u64::from(listed.is_some()), Ordering::Relaxed);
+            block += 1;
+        }
+    }
+}
+
+fn get_block(store: &Store<DynamicObject>, keys: &[Key], took: &mut Vec<Duration>) {
+    let mut random = rand::rng();
+    for i in 0..BLOCK {
+        let key = &keys[random.random_range(0..keys.len())];
+        if i.is_multiple_of(TIMED) {
+            let start = Instant::now();
+            black_box(store.get(key));
+            took.push(start.elapsed());
+        } else {
+            black_box(store.get(key));
+        }
+    }
+}

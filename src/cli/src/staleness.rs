@@ -1,0 +1,53 @@
+//! How far the store is behind the server: from a change's commit to its visibility.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use kube::api::DynamicObject;
+use watchcache::{Batch, Change, Listing, Object, Sink};
+use watchcache_embedded_server::EmbeddedServer;
+
+use crate::latency::{Latency, Quantiles};
+
+/// A sink that stands after the store: what it is given, readers of the store can see already.
+#[derive(Debug)]
+pub(crate) struct Staleness {
+    /// Knows when each change was committed. A real cluster does not tell.
+    server: Option<Arc<EmbeddedServer>>,
+    latency: Mutex<Latency>,
+}
+
+impl Staleness {
+    pub(crate) fn new(server: Option<Arc<EmbeddedServer>>) -> Self {
+        Self { server, latency: Mutex::new(Latency::new()) }
+    }
+
+    /// In microseconds; `None` where there is nothing to measure against.
+    pub(crate) fn quantiles(&self) -> Option<Quantiles> {
+        self.lock().micros()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Latency> {
+        self.latency.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink<DynamicObject> for Staleness {
+    fn apply(&self, batch: &Batch<DynamicObject>) {
+        let Some(server) = &self.server else { return };
+        let visible = Instant::now();
+        let mut latency = self.lock();
+        for (_, change) in batch.changes() {
+            // A deleted object's last state carries the version of the deletion.
+            let (Change::Put(object) | Change::Delete(Some(object))) = change else { continue };
+            let version = object.resource_version().and_then(|version| version.parse().ok());
+            if let Some(committed) = version.and_then(|version| server.committed_at(version)) {
+                latency.record(visible.saturating_duration_since(committed));
+            }
+        }
+    }
+
+    fn replace(&self, _: &Listing<DynamicObject>) {
+        // What a list brings may have been committed long ago.
+    }
+}

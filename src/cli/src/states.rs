@@ -1,0 +1,101 @@
+//! The states that the store goes through while it is compared with a list.
+//!
+//! A list holds at one version, and a server that goes on changing is past it before the list has
+//! arrived. So the states around it are kept, and the list is compared with the one of its version.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::api::DynamicObject;
+use watchcache::{Batch, Listing, ResourceVersion, Sink, Snapshot, Store};
+
+/// A sink that stands after the store and, when asked to, keeps each state that it publishes.
+#[derive(Debug)]
+pub(crate) struct States {
+    store: Arc<Store<DynamicObject>>,
+    /// Oldest first; `None` while nothing is to be kept.
+    kept: Mutex<Option<Vec<Snapshot<DynamicObject>>>>,
+}
+
+impl States {
+    pub(crate) fn new(store: Arc<Store<DynamicObject>>) -> Self {
+        Self { store, kept: Mutex::new(None) }
+    }
+
+    /// Keeps the states from the present one on.
+    pub(crate) fn keep(&self) {
+        *self.lock() = Some(vec![self.store.snapshot()]);
+    }
+
+    pub(crate) fn forget(&self) {
+        *self.lock() = None;
+    }
+
+    /// The last state that is not past the version, and whether the store has gone past it, so that
+    /// this is all that will come of it. A version that is no number cannot be compared: then it is
+    /// the present state.
+    pub(crate) fn at(&self, version: &ResourceVersion) -> (Snapshot<DynamicObject>, bool) {
+        let mut kept = self.lock();
+        let states = kept.get_or_insert_with(Vec::new);
+        let past = |state: &Snapshot<DynamicObject>| {
+            let reached = state.resource_version().and_then(ResourceVersion::number);
+            matches!((reached, version.number()), (Some(reached), Some(wanted)) if reached > wanted)
+        };
+        let first_past = states.iter().position(past);
+        let last = first_past.unwrap_or(states.len()).checked_sub(1);
+        let state = last.and_then(|last| states.get(last).cloned());
+        // What lies before it is of no use any more.
+        states.drain(..last.unwrap_or(0));
+        (state.unwrap_or_else(|| self.store.snapshot()), first_past.is_some())
+    }
+
+    fn record(&self) {
+        if let Some(states) = &mut *self.lock() {
+            states.push(self.store.snapshot());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Snapshot<DynamicObject>>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink<DynamicObject> for States {
+    fn apply(&self, _: &Batch<DynamicObject>) {
+        self.record();
+    }
+
+    fn replace(&self, _: &Listing<DynamicObject>) {
+        self.record();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_state_of_a_version() {
+        let store = Arc::new(Store::new());
+        let states = States::new(Arc::clone(&store));
+        let advance = |version: &str| {
+            let mut batch = Batch::new();
+            batch.set_resource_version(version.into());
+            store.apply(&batch);
+            Sink::apply(&states, &batch);
+        };
+        let at = |version: &str| {
+            let (state, is_final) = states.at(&version.into());
+            (state.resource_version().map(ToString::to_string).unwrap_or_default(), is_final)
+        };
+        advance("5");
+        states.keep();
+        advance("7");
+        advance("9");
+        assert_eq!(at("5"), ("5".to_owned(), true));
+        assert_eq!(at("8"), ("7".to_owned(), true));
+        assert_eq!(at("9"), ("9".to_owned(), false));
+        assert_eq!(at("opaque"), ("9".to_owned(), false));
+        advance("11");
+        assert_eq!(at("10"), ("9".to_owned(), true));
+    }
+}

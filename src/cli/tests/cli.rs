@@ -1,0 +1,304 @@
+//! The command as a user meets it: what it prints, and the code with which it exits.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use watchcache_embedded_server::{Config, EmbeddedServer};
+
+fn watchcache(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_watchcache"))
+        .args(args)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the command starts")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Fails with this exit code and these words, and with nothing that looks like a crash.
+fn fails(args: &[&str], code: i32, words: &[&str]) {
+    let output = watchcache(args);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
+    assert!(text.starts_with("error: "), "{args:?}: {text}");
+    for word in words {
+        assert!(text.contains(word), "{args:?} lacks {word:?}: {text}");
+    }
+    for crash in ["panicked", "backtrace", "Error {", "Err("] {
+        assert!(!text.contains(crash), "{args:?}: {text}");
+    }
+}
+
+/// A file of this content, in the directory that cargo gives to tests.
+fn file(name: &str, content: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).expect("the file is written");
+    path
+}
+
+fn last_line(output: &Output) -> Value {
+    let text = stdout(output);
+    let line = text.lines().last().unwrap_or_default();
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {text}{}", stderr(output)))
+}
+
+#[test]
+fn json_of_a_bounded_run() {
+    let output = watchcache(&[
+        "mirror",
+        "--objects",
+        "300",
+        "--rate",
+        "200",
+        "--duration",
+        "1s",
+        "--output",
+        "json",
+    ]);
+    let summary = last_line(&output);
+    assert_eq!(output.status.code(), Some(0), "{summary}");
+    assert_eq!(summary["verified"], true, "{summary}");
+    assert_eq!(summary["relists"], 0, "{summary}");
+    for pointer in [
+        "/objects",
+        "/revision",
+        "/events",
+        "/batches",
+        "/reads",
+        "/items",
+        "/seed",
+        "/duration_s",
+        "/staleness_us/p50",
+        "/staleness_us/p99",
+        "/staleness_us/max",
+        "/get_ns/p50",
+        "/get_ns/p99",
+        "/get_ns/p999",
+        "/list_us/p50",
+        "/fifo/popped",
+    ] {
+        let value = summary.pointer(pointer).and_then(Value::as_f64);
+        assert!(value.is_some_and(|value| value > 0.0), "{pointer}: {summary}");
+    }
+    assert!(summary["fifo"]["coalesced"].is_u64(), "{summary}");
+    assert!(summary["resource_version"].is_string(), "{summary}");
+    assert_eq!(stdout(&output).lines().count(), 1, "nothing but the summary");
+}
+
+#[test]
+fn plain_without_a_terminal_and_without_a_subcommand() {
+    let output = watchcache(&["--objects", "50", "--rate", "50", "--duration", "1500ms"]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
+    for word in ["pods of the embedded server", "events/s", "staleness p50", "verified: "] {
+        assert!(text.contains(word), "lacks {word:?}: {text}");
+    }
+}
+
+#[test]
+fn no_workers_no_readers_no_changes() {
+    let output = watchcache(&[
+        "--objects",
+        "20",
+        "--rate",
+        "0",
+        "--workers",
+        "0",
+        "--readers",
+        "0",
+        "--duration",
+        "200ms",
+        "--output",
+        "json",
+    ]);
+    let summary = last_line(&output);
+    assert_eq!(output.status.code(), Some(0), "{summary}");
+    assert_eq!(
+        (&summary["verified"], &summary["objects"]),
+        (&true.into(), &20.into()),
+        "{summary}"
+    );
+    assert_eq!((&summary["get_ns"], &summary["staleness_us"]), (&Value::Null, &Value::Null));
+    assert_eq!((&summary["fifo"]["popped"], &summary["fifo"]["depth"]), (&0.into(), &20.into()));
+}
+
+#[test]
+fn wrong_command_lines() {
+    let server = ["--server", "http://127.0.0.1:1"];
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["--objects", "0"], &["--objects", "1..=1000000"]),
+        (&["--objects", "many"], &["--objects"]),
+        (&["--rate", "99999999999"], &["--rate"]),
+        (&["--rate", "5000000"], &["--rate", "0..=1000000"]),
+        (&["--workers", "1000"], &["--workers", "0..=256"]),
+        (&["--duration", "5"], &["--duration", "no unit"]),
+        (&["--duration", "0s"], &["longer than nothing"]),
+        (&["--output", "xml"], &["live", "plain", "json"]),
+        (&["--selector", "app in web"], &["--selector", "app in web"]),
+        (&["--field-selector", "phase"], &["--field-selector", "field=value"]),
+        (&["--namespace", "No Such"], &["--namespace", "lower-case"]),
+        (&["--server", "127.0.0.1:8001"], &["--server", "http://127.0.0.1:8001"]),
+        (&["--server", "ftp://there"], &["--server", "http://"]),
+        (&[server[0], server[1], "--objects", "5"], &["--objects", "embedded server only"]),
+        (&[server[0], server[1], "--seed", "5"], &["--seed", "embedded server only"]),
+        (&["--context", "a", "--rate", "5"], &["--context", "embedded server only"]),
+        (&[server[0], server[1], "--context", "a"], &["cannot be used with"]),
+        (&["--frobnicate"], &["--frobnicate"]),
+        (&["embedded-server", "--port", "70000"], &["--port"]),
+    ];
+    for (args, words) in cases {
+        fails(args, 2, words);
+    }
+}
+
+#[test]
+fn kubeconfigs_that_cannot_be_used() {
+    let path = |path: &PathBuf| path.display().to_string();
+    let garbage = path(&file("garbage", "]][[ this: is: not yaml"));
+    fails(&["--kubeconfig", &garbage], 1, &["garbage", "does not parse"]);
+    let text = path(&file("text", "just some text\n"));
+    fails(&["--kubeconfig", &text], 1, &["text", "does not parse"]);
+    let empty = path(&file("empty", ""));
+    fails(&["--kubeconfig", &empty], 1, &["no current context", "--context"]);
+    fails(&["--kubeconfig", &empty, "--context", "prod"], 1, &["no context \"prod\""]);
+    fails(&["--kubeconfig", "/nowhere/config"], 1, &["/nowhere/config", "cannot be read"]);
+    let dead = path(&file("dead", &kubeconfig("http://127.0.0.1:1")));
+    fails(&["--kubeconfig", &dead], 1, &["nothing listens at http://127.0.0.1:1"]);
+}
+
+#[test]
+fn nothing_at_the_address() {
+    let words = ["nothing listens at http://127.0.0.1:1", "kubectl proxy"];
+    fails(&["--server", "http://127.0.0.1:1"], 1, &words);
+}
+
+#[test]
+fn something_else_at_the_address() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+        }
+    });
+    fails(&["--server", &url], 1, &["does not answer as a Kubernetes API server"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn against_a_server_that_is_already_there() {
+    let config = Config { pods: 100, rate: 100, ..Config::default() };
+    let server = EmbeddedServer::start(config).await.expect("the server starts");
+    let url = server.url();
+
+    fails(
+        &["--server", &url, "--resource", "flobs"],
+        1,
+        &["no resource \"flobs\"", "api-resources"],
+    );
+    fails(
+        &["--server", &url, "--resource", "nodes", "-n", "default"],
+        1,
+        &["nodes", "--namespace"],
+    );
+    let unknown_field = ["--server", &url, "--field-selector", "spec.unknown=1"];
+    fails(&unknown_field, 1, &["spec.unknown", "--field-selector"]);
+
+    for resource in ["po", "Node", "endpointslices.discovery.k8s.io"] {
+        let output = watchcache(&[
+            "--server",
+            &url,
+            "--resource",
+            resource,
+            "--duration",
+            "300ms",
+            "--output",
+            "json",
+        ]);
+        let summary = last_line(&output);
+        assert_eq!(output.status.code(), Some(0), "{summary}");
+        assert_eq!(summary["verified"], true, "{summary}");
+        assert_eq!(summary["staleness_us"], Value::Null, "{summary}");
+        assert_eq!(summary["seed"], Value::Null, "{summary}");
+    }
+
+    let config = file("kubeconfig", &kubeconfig(&url)).display().to_string();
+    let output = watchcache(&[
+        "--kubeconfig",
+        &config,
+        "--field-selector",
+        "status.phase=Running",
+        "--duration",
+        "300ms",
+        "--output",
+        "json",
+    ]);
+    let summary = last_line(&output);
+    assert_eq!(output.status.code(), Some(0), "{summary}");
+    assert!(summary["objects"].as_u64().is_some_and(|objects| objects < 100), "{summary}");
+    server.stop().await;
+}
+
+#[test]
+fn help_has_examples() {
+    for args in [&["--help"][..], &["mirror", "--help"]] {
+        let output = watchcache(args);
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(0));
+        for word in ["Examples:", "--output json", "kubectl proxy", "Exit codes:", "--duration"] {
+            assert!(text.contains(word), "lacks {word:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_embedded_server_alone() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_watchcache"))
+        .args(["embedded-server", "--objects", "5", "--rate", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let mut lines =
+        BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    let first = lines.next().unwrap_or_default();
+    let url = first.rsplit(' ').next().unwrap_or_default().to_owned();
+    let kubectl = lines.find(|line| line.contains("kubectl --server"));
+
+    let address = url.strip_prefix("http://").expect("an address").to_owned();
+    let mut stream = TcpStream::connect(&address).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    write!(stream, "GET /version HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")
+        .expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    child.kill().expect("it is there");
+    child.wait().expect("it ends");
+
+    assert!(kubectl.is_some_and(|line| line.contains(&url)));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("gitVersion"), "{answer}");
+}
+
+fn kubeconfig(server: &str) -> String {
+    format!(
+        "apiVersion: v1
+kind: Config
+current-context: test
+contexts: [{{ name: test, context: {{ cluster: test, user: test }} }}]
+clusters: [{{ name: test, cluster: {{ server: \"{server}\" }} }}]
+users: [{{ name: test, user: {{}} }}]
+"
+    )
+}

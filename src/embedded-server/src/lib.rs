@@ -1,0 +1,37 @@
+//! A Kubernetes API server in a process: real HTTP on 127.0.0.1, the real list/watch protocol,
+//! and a simulated cluster that changes at a chosen rate.
+//!
+//! It exists so that a program that lists and watches can be run, measured and tested against
+//! something that behaves like a cluster under load, with no cluster at hand. `kubectl` and
+//! any client library work against it unchanged:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), watchcache_embedded_server::StartError> {
+//! use watchcache_embedded_server::{Config, EmbeddedServer};
+//!
+//! let server = EmbeddedServer::start(Config { pods: 1_000, ..Config::default() }).await?;
+//! println!("kubectl --server={} get pods -A --watch", server.url());
+//! server.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It serves Pods, Nodes, Services, ConfigMaps, Namespaces and EndpointSlices, read-only: lists
+//! with pages, selectors and every resourceVersion semantic, watches with bookmarks, initial
+//! events and expiry, tables for `kubectl get`. The content comes from the seed alone: the
+//! same seed gives the same changes in the same order, however fast they are made.
+//!
+//! Memory is about the serialised size of the content plus that of the kept history
+//! ([`Config::history`]): each kept change holds one more version of one object.
+
+mod api;
+mod continue_token;
+mod entry;
+mod history;
+mod resource;
+mod selector;
+mod server;
+mod simulation;
+mod status;
+
+pub use server::{Config, EmbeddedServer, StartError};

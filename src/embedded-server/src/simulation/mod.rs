@@ -1,0 +1,163 @@
+//! A seeded, deterministic simulation of a live Kubernetes cluster.
+//!
+//! The state kept of every object is small; its JSON is built whenever the object changes.
+//! All chance comes from one generator and all time from a virtual clock, so equal seeds give
+//! equal histories.
+
+mod clock;
+mod cluster;
+mod config_map;
+mod happening;
+mod managed_fields;
+mod names;
+mod namespace;
+mod node;
+mod pod;
+mod pod_spec;
+mod pod_status;
+mod service;
+#[cfg(test)]
+mod tests;
+mod workload;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+use clock::Clock;
+use cluster::Cluster;
+use happening::Happening;
+
+/// The resources that are simulated.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Resource {
+    Pods,
+    Nodes,
+    Services,
+    EndpointSlices,
+    ConfigMaps,
+    Namespaces,
+}
+
+/// One change to one object.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Mutation {
+    /// Creates or replaces it. `object` is complete but for `metadata.resourceVersion`, which
+    /// is the server's to set.
+    Put {
+        resource: Resource,
+        namespace: Option<String>,
+        name: String,
+        object: Value,
+    },
+    Delete {
+        resource: Resource,
+        namespace: Option<String>,
+        name: String,
+    },
+}
+
+/// A cluster in motion.
+#[derive(Debug)]
+pub(crate) struct Simulation {
+    rng: ChaCha8Rng,
+    clock: Clock,
+    cluster: Cluster,
+    /// What is under way, at most `concurrency` at a time.
+    happenings: Vec<Happening>,
+    concurrency: usize,
+    /// How many pods a rollout may make at a time.
+    surge: usize,
+    /// How many pods there are to be, give or take a few percent.
+    pods: usize,
+}
+
+impl Simulation {
+    /// A cluster of exactly `pods` pods, and Puts of everything in it.
+    pub(crate) fn new(seed: u64, pods: usize) -> (Simulation, Vec<Mutation>) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let clock = Clock::new();
+        let cluster = Cluster::new(&mut rng, pods, clock.now());
+        // Together these bound the pods in excess: `concurrency * surge` is at most about 2 %.
+        let concurrency = (pods / 100).clamp(2, 48);
+        let simulation = Simulation {
+            rng,
+            clock,
+            cluster,
+            happenings: Vec::new(),
+            concurrency,
+            surge: (pods / 50 / concurrency).clamp(1, 4),
+            pods,
+        };
+        let contents = simulation.cluster.contents().collect();
+        (simulation, contents)
+    }
+
+    /// Makes exactly one change.
+    pub(crate) fn step(&mut self) -> Mutation {
+        self.clock.advance(&mut self.rng);
+        match self.rng.random_range(0..100) {
+            0..6 => return self.heartbeat(),
+            6..8 => {
+                if let Some(edit) = self.edit_config_map() {
+                    return edit;
+                }
+            }
+            _ => {}
+        }
+        if self.happenings.len() < self.concurrency {
+            self.start_happening();
+        }
+        self.advance_happening().unwrap_or_else(|| self.heartbeat())
+    }
+
+    /// Starts something in some idle workload. The tries are few, so that a cluster with hardly
+    /// an idle workload costs no more than any other.
+    fn start_happening(&mut self) {
+        let workloads = self.cluster.workloads.len();
+        if workloads == 0 {
+            return;
+        }
+        for _ in 0..4 {
+            let workload = self.rng.random_range(0..workloads);
+            if self.cluster.workloads[workload].busy {
+                continue;
+            }
+            let (rng, cluster) = (&mut self.rng, &mut self.cluster);
+            if let Some(started) = Happening::start(rng, cluster, workload, self.surge, self.pods) {
+                self.happenings.push(started);
+                return;
+            }
+        }
+    }
+
+    fn advance_happening(&mut self) -> Option<Mutation> {
+        if self.happenings.is_empty() {
+            return None;
+        }
+        let index = self.rng.random_range(0..self.happenings.len());
+        let happening = &mut self.happenings[index];
+        let mutation = happening.advance(&mut self.cluster, self.clock.now());
+        if happening.is_over() {
+            self.happenings.swap_remove(index);
+        }
+        mutation
+    }
+
+    fn heartbeat(&mut self) -> Mutation {
+        // There are always at least three nodes.
+        let index = self.rng.random_range(0..self.cluster.nodes.len());
+        self.cluster.nodes[index].heartbeat = self.clock.now();
+        self.cluster.put_node(index)
+    }
+
+    fn edit_config_map(&mut self) -> Option<Mutation> {
+        let count = self.cluster.config_maps.len();
+        if count == 0 {
+            return None;
+        }
+        let index = self.rng.random_range(0..count);
+        self.cluster.config_maps[index].edit();
+        Some(self.cluster.put_config_map(&self.cluster.config_maps[index]))
+    }
+}
