@@ -183,3 +183,37 @@ fn io_kind(error: &kube::Error) -> Option<io::ErrorKind> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transport_failures_are_told_apart() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let cases: [(kube::Error, &str); 5] = [
+            (kube::Error::Service(Box::new(refused)), "nothing listens"),
+            (kube::Error::Service("invalid peer certificate: Expired".into()), "has expired"),
+            (
+                kube::Error::Service("received fatal alert: CertificateExpired".into()),
+                "has expired",
+            ),
+            (kube::Error::Service("invalid peer certificate: UnknownIssuer".into()), "not trusted"),
+            (kube::Error::Service("dns error: no such host".into()), "cannot be resolved"),
+        ];
+        for (error, words) in cases {
+            let failure = format!("{:?}", explain("https://there", &error));
+            assert!(failure.contains(words), "{failure}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_checked() {
+        for url in ["http://127.0.0.1:8001", "https://cluster.example.com"] {
+            assert!(check_url(url).is_ok(), "{url}");
+        }
+        for url in ["", "127.0.0.1:8001", "ftp://there", "http://", "http://a b"] {
+            assert!(check_url(url).is_err(), "{url}");
+        }
+    }
+}

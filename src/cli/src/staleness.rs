@@ -1,6 +1,6 @@
 //! How far the store is behind the server: from a change's commit to its visibility.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use kube::api::DynamicObject;
@@ -14,12 +14,15 @@ use crate::latency::{Latency, Quantiles};
 pub(crate) struct Staleness {
     /// Knows when each change was committed. A real cluster does not tell.
     server: Option<Arc<EmbeddedServer>>,
+    /// When the first list was in the store. What was committed before would measure that list,
+    /// not the stream.
+    first_list: OnceLock<Instant>,
     latency: Mutex<Latency>,
 }
 
 impl Staleness {
     pub(crate) fn new(server: Option<Arc<EmbeddedServer>>) -> Self {
-        Self { server, latency: Mutex::new(Latency::new()) }
+        Self { server, first_list: OnceLock::new(), latency: Mutex::new(Latency::new()) }
     }
 
     /// In microseconds; `None` where there is nothing to measure against.
@@ -34,20 +37,24 @@ impl Staleness {
 
 impl Sink<DynamicObject> for Staleness {
     fn apply(&self, batch: &Batch<DynamicObject>) {
-        let Some(server) = &self.server else { return };
+        let (Some(server), Some(first_list)) = (&self.server, self.first_list.get()) else {
+            return;
+        };
         let visible = Instant::now();
         let mut latency = self.lock();
         for (_, change) in batch.changes() {
             // A deleted object's last state carries the version of the deletion.
             let (Change::Put(object) | Change::Delete(Some(object))) = change else { continue };
             let version = object.resource_version().and_then(|version| version.parse().ok());
-            if let Some(committed) = version.and_then(|version| server.committed_at(version)) {
+            let committed = version.and_then(|version| server.committed_at(version));
+            if let Some(committed) = committed.filter(|committed| committed > first_list) {
                 latency.record(visible.saturating_duration_since(committed));
             }
         }
     }
 
     fn replace(&self, _: &Listing<DynamicObject>) {
-        // What a list brings may have been committed long ago.
+        // Only the first call counts. What a list brings may have been committed long ago.
+        let _ = self.first_list.set(Instant::now());
     }
 }

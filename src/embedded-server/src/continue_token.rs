@@ -19,14 +19,8 @@ pub(crate) struct ContinueToken {
 impl ContinueToken {
     /// Goes on at `start`; without a version the rest of the list is read at the newest one.
     pub(crate) fn new(version: Option<u64>, start: impl Into<String>) -> ContinueToken {
-        let rv = version
-            .and_then(|version| i64::try_from(version).ok())
-            .unwrap_or(-1);
-        ContinueToken {
-            v: VERSION.to_owned(),
-            rv,
-            start: start.into(),
-        }
+        let rv = version.and_then(|version| i64::try_from(version).ok()).unwrap_or(-1);
+        ContinueToken { v: VERSION.to_owned(), rv, start: start.into() }
     }
 
     pub(crate) fn parse(text: &str) -> Result<ContinueToken, Failure> {

@@ -31,11 +31,7 @@ impl Entry {
         version: u64,
     ) -> Entry {
         let text = |pointer: &str| -> Box<str> {
-            object
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .into()
+            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().into()
         };
         let labels = object
             .pointer("/metadata/labels")
@@ -44,10 +40,7 @@ impl Entry {
                 labels
                     .iter()
                     .map(|(key, value)| {
-                        (
-                            key.as_str().into(),
-                            value.as_str().unwrap_or_default().into(),
-                        )
+                        (key.as_str().into(), value.as_str().unwrap_or_default().into())
                     })
                     .collect()
             })
@@ -98,10 +91,7 @@ fn serialise(object: &Value, version: u64) -> (Bytes, std::ops::Range<usize>) {
     let mut out = Vec::with_capacity(4096);
     let empty = serde_json::Map::new();
     let fields = object.as_object().unwrap_or(&empty);
-    let metadata = fields
-        .get("metadata")
-        .and_then(Value::as_object)
-        .unwrap_or(&empty);
+    let metadata = fields.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
 
     out.extend_from_slice(b"{\"metadata\":{\"resourceVersion\":\"");
     let start = out.len();
@@ -143,10 +133,7 @@ mod tests {
         let entry = Entry::new(None, "a".into(), &object, 9).restamped(1234);
         let mut parsed: Value = serde_json::from_slice(entry.json()).expect("valid JSON");
         assert_eq!(parsed["metadata"]["resourceVersion"], "1234");
-        parsed["metadata"]
-            .as_object_mut()
-            .expect("object")
-            .remove("resourceVersion");
+        parsed["metadata"].as_object_mut().expect("object").remove("resourceVersion");
         assert_eq!(parsed, object);
         assert_eq!(&*entry.labels[0].1, "x");
     }

@@ -100,10 +100,7 @@ impl History {
     pub(crate) fn new(keep: usize) -> History {
         History {
             state: RwLock::default(),
-            times: Mutex::new(CommitTimes {
-                first: 1,
-                times: VecDeque::new(),
-            }),
+            times: Mutex::new(CommitTimes { first: 1, times: VecDeque::new() }),
             writer: Mutex::default(),
             version: AtomicU64::new(0),
             wake: std::array::from_fn(|_| watch::Sender::new(0)),
@@ -129,12 +126,7 @@ impl History {
                 self.compact_locked(&mut state, target);
             }
         }
-        for (sender, _) in self
-            .wake
-            .iter()
-            .zip(touched)
-            .filter(|(_, touched)| *touched)
-        {
+        for (sender, _) in self.wake.iter().zip(touched).filter(|(_, touched)| *touched) {
             sender.send_replace(next - 1);
         }
     }
@@ -185,9 +177,7 @@ impl History {
         name: &str,
     ) -> Option<Arc<Entry>> {
         let state = self.read();
-        let versions = state.logs[resource::index(resource)]
-            .objects
-            .get(&key(namespace, name))?;
+        let versions = state.logs[resource::index(resource)].objects.get(&key(namespace, name))?;
         versions.last()?.1.clone()
     }
 
@@ -200,24 +190,11 @@ impl History {
         let state = self.read();
         let version = query.version.unwrap_or(state.version);
         if version < state.compacted {
-            return Err(Compacted {
-                oldest: state.compacted,
-            });
+            return Err(Compacted { oldest: state.compacted });
         }
-        let prefix = query
-            .namespace
-            .map(|namespace| format!("{namespace}/"))
-            .unwrap_or_default();
-        let start = query
-            .start
-            .filter(|start| *start > prefix.as_str())
-            .unwrap_or(&prefix);
-        let mut page = Page {
-            version,
-            entries: Vec::new(),
-            next: None,
-            remaining: 0,
-        };
+        let prefix = query.namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
+        let start = query.start.filter(|start| *start > prefix.as_str()).unwrap_or(&prefix);
+        let mut page = Page { version, entries: Vec::new(), next: None, remaining: 0 };
         let objects = &state.logs[resource::index(query.resource)].objects;
         for (key, versions) in objects
             .range::<str, _>((Bound::Included(start), Bound::Unbounded))
@@ -249,9 +226,7 @@ impl History {
         let state = self.read();
         let log = &state.logs[resource::index(resource)];
         if cursor < log.dropped {
-            return Err(Compacted {
-                oldest: state.compacted,
-            });
+            return Err(Compacted { oldest: state.compacted });
         }
         let from = log.events.partition_point(|event| event.version <= cursor);
         let to = log.events.len().min(from + max);
@@ -282,10 +257,7 @@ impl State {
         version: u64,
     ) -> bool {
         let log = &mut self.logs[resource::index(resource)];
-        let previous = log
-            .objects
-            .get(&key)
-            .and_then(|versions| versions.last()?.1.clone());
+        let previous = log.objects.get(&key).and_then(|versions| versions.last()?.1.clone());
         if entry.is_none() && previous.is_none() {
             return false;
         }
@@ -294,11 +266,7 @@ impl State {
             .entry(key)
             .or_insert_with(|| Vec::with_capacity(1))
             .push((version, current.clone()));
-        log.events.push_back(Arc::new(Event {
-            version,
-            current,
-            previous,
-        }));
+        log.events.push_back(Arc::new(Event { version, current, previous }));
         self.order.push_back(resource);
         self.version = version;
         true
@@ -350,34 +318,18 @@ fn key(namespace: Option<&str>, name: &str) -> String {
 }
 
 fn at(versions: &Versions, version: u64) -> Option<&Arc<Entry>> {
-    versions
-        .iter()
-        .rev()
-        .find(|(at, _)| *at <= version)?
-        .1
-        .as_ref()
+    versions.iter().rev().find(|(at, _)| *at <= version)?.1.as_ref()
 }
 
 fn prepare(mutation: Mutation, version: u64) -> (Resource, String, Option<Entry>) {
     match mutation {
-        Mutation::Put {
-            resource,
-            namespace,
-            name,
-            object,
-        } => {
+        Mutation::Put { resource, namespace, name, object } => {
             let key = key(namespace.as_deref(), &name);
-            (
-                resource,
-                key,
-                Some(Entry::new(namespace, name, &object, version)),
-            )
+            (resource, key, Some(Entry::new(namespace, name, &object, version)))
         }
-        Mutation::Delete {
-            resource,
-            namespace,
-            name,
-        } => (resource, key(namespace.as_deref(), &name), None),
+        Mutation::Delete { resource, namespace, name } => {
+            (resource, key(namespace.as_deref(), &name), None)
+        }
     }
 }
 
@@ -416,24 +368,13 @@ mod tests {
             limit: None,
         };
         let page = history.list(&query, |_| true)?;
-        Ok(page
-            .entries
-            .iter()
-            .map(|entry| format!("{}@{}", entry.name, entry.version))
-            .collect())
+        Ok(page.entries.iter().map(|entry| format!("{}@{}", entry.name, entry.version)).collect())
     }
 
     #[test]
     fn lists_any_kept_version() {
         let history = History::new(100);
-        history.commit(vec![
-            put("x"),
-            put("y"),
-            delete("x"),
-            put("y"),
-            delete("absent"),
-            put("x"),
-        ]);
+        history.commit(vec![put("x"), put("y"), delete("x"), put("y"), delete("absent"), put("x")]);
         assert_eq!(history.version(), 5);
         assert_eq!(names(&history, 2).expect("kept"), ["x@1", "y@2"]);
         assert_eq!(names(&history, 3).expect("kept"), ["y@2"]);

@@ -40,11 +40,7 @@ pub(crate) struct Description {
 impl Description {
     /// `v1` or `group/v1`.
     pub(crate) fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            "v1".to_owned()
-        } else {
-            format!("{}/v1", self.group)
-        }
+        if self.group.is_empty() { "v1".to_owned() } else { format!("{}/v1", self.group) }
     }
 
     /// The name error messages use: `pods`, or `endpointslices.discovery.k8s.io`.

@@ -62,23 +62,15 @@ impl Selector {
     }
 
     pub(crate) fn matches(&self, entry: &Entry) -> bool {
-        self.labels
-            .iter()
-            .all(|requirement| requirement.met_by(entry))
-            && self
-                .fields
-                .iter()
-                .all(|requirement| requirement.met_by(entry))
+        self.labels.iter().all(|requirement| requirement.met_by(entry))
+            && self.fields.iter().all(|requirement| requirement.met_by(entry))
     }
 }
 
 impl LabelRequirement {
     fn met_by(&self, entry: &Entry) -> bool {
-        let value = entry
-            .labels
-            .iter()
-            .find(|(key, _)| **key == *self.key)
-            .map(|(_, value)| &**value);
+        let value =
+            entry.labels.iter().find(|(key, _)| **key == *self.key).map(|(_, value)| &**value);
         let number = || value.and_then(|value| value.parse::<i64>().ok());
         match &self.test {
             LabelTest::Exists => value.is_some(),
@@ -114,9 +106,7 @@ fn parse_fields(resource: Resource, text: &str) -> Result<Vec<FieldRequirement>,
         {
             (label, value, true)
         } else {
-            return Err(format!(
-                "invalid selector: '{text}'; can't understand '{part}'"
-            ));
+            return Err(format!("invalid selector: '{text}'; can't understand '{part}'"));
         };
         let field = match (label, resource) {
             ("metadata.name", _) => Field::Name,
@@ -125,11 +115,7 @@ fn parse_fields(resource: Resource, text: &str) -> Result<Vec<FieldRequirement>,
             ("status.phase", Resource::Pods | Resource::Namespaces) => Field::Phase,
             _ => return Err(format!("field label not supported: {label}")),
         };
-        requirements.push(FieldRequirement {
-            field,
-            value: value.to_owned(),
-            equal,
-        });
+        requirements.push(FieldRequirement { field, value: value.to_owned(), equal });
     }
     Ok(requirements)
 }
@@ -228,10 +214,9 @@ impl<'a> Parser<'a> {
             Some(Token::Symbol("<")) => Ok(LabelTest::Below(self.number()?)),
             Some(Token::Word(word)) if word == "in" => Ok(LabelTest::In(self.values()?)),
             Some(Token::Word(word)) if word == "notin" => Ok(LabelTest::NotIn(self.values()?)),
-            other => Err(format!(
-                "found '{}', expected: in, notin, =, ==, !=, gt, lt",
-                shown(other)
-            )),
+            other => {
+                Err(format!("found '{}', expected: in, notin, =, ==, !=, gt, lt", shown(other)))
+            }
         }
     }
 
@@ -300,9 +285,7 @@ fn well_formed(text: &str) -> bool {
     let bytes = text.as_bytes();
     alphanumeric(bytes.first())
         && alphanumeric(bytes.last())
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
 #[cfg(test)]
@@ -316,9 +299,7 @@ mod tests {
             "spec": {"nodeName": "n1"}, "status": {"phase": "Running"},
         });
         let entry = Entry::new(Some("ns".into()), "pod".into(), &pod, 1);
-        Selector::parse(Resource::Pods, labels, fields)
-            .expect("valid")
-            .matches(&entry)
+        Selector::parse(Resource::Pods, labels, fields).expect("valid").matches(&entry)
     }
 
     #[test]
@@ -359,10 +340,7 @@ mod tests {
 
     #[test]
     fn fields() {
-        assert!(matches(
-            "",
-            "metadata.name=pod,metadata.namespace==ns,spec.nodeName=n1"
-        ));
+        assert!(matches("", "metadata.name=pod,metadata.namespace==ns,spec.nodeName=n1"));
         assert!(matches("", "status.phase!=Pending"));
         assert!(!matches("", "status.phase=Pending"));
     }
@@ -370,10 +348,7 @@ mod tests {
     #[test]
     fn refusals() {
         for labels in ["app=", "app in ()"] {
-            assert!(
-                Selector::parse(Resource::Pods, labels, "").is_ok(),
-                "{labels}"
-            );
+            assert!(Selector::parse(Resource::Pods, labels, "").is_ok(), "{labels}");
         }
         for labels in [
             "=a",
@@ -387,16 +362,10 @@ mod tests {
             "(",
             "tier>x",
         ] {
-            assert!(
-                Selector::parse(Resource::Pods, labels, "").is_err(),
-                "{labels}"
-            );
+            assert!(Selector::parse(Resource::Pods, labels, "").is_err(), "{labels}");
         }
         for fields in ["spec.x=1", "metadata.name"] {
-            assert!(
-                Selector::parse(Resource::Pods, "", fields).is_err(),
-                "{fields}"
-            );
+            assert!(Selector::parse(Resource::Pods, "", fields).is_err(), "{fields}");
         }
         assert!(Selector::parse(Resource::Nodes, "", "spec.nodeName=x").is_err());
     }

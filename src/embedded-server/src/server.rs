@@ -40,13 +40,7 @@ pub struct Config {
 impl Default for Config {
     /// 10,000 Pods, 2,000 changes per second, seed 1, 100,000 changes kept, any port.
     fn default() -> Config {
-        Config {
-            pods: 10_000,
-            rate: 2_000,
-            seed: 1,
-            history: 100_000,
-            port: 0,
-        }
+        Config { pods: 10_000, rate: 2_000, seed: 1, history: 100_000, port: 0 }
     }
 }
 
@@ -96,9 +90,7 @@ impl EmbeddedServer {
             _ => StartError::Listen { port, source },
         };
         // Before the content is made: a taken port should not cost the wait for it.
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-            .await
-            .map_err(listen)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
 
         let rate = config.rate;
@@ -113,22 +105,13 @@ impl EmbeddedServer {
             commits: AtomicU64::new(0),
         });
         let cut = watch::Sender::new(0);
-        let api = Api {
-            history: Arc::clone(&history),
-            cut: cut.subscribe(),
-        };
+        let api = Api { history: Arc::clone(&history), cut: cut.subscribe() };
         let tasks = [
             tokio::spawn(accept(listener, api::router(api))),
             tokio::spawn(run_churn(Arc::clone(&churn), rate)),
         ];
         tracing::info!(%address, version = history.version(), "serving");
-        Ok(EmbeddedServer {
-            address,
-            history,
-            churn,
-            cut,
-            tasks,
-        })
+        Ok(EmbeddedServer { address, history, churn, cut, tasks })
     }
 
     /// Where it listens.
@@ -157,12 +140,7 @@ impl EmbeddedServer {
     pub async fn pause(&self) -> u64 {
         self.churn.paused.store(true, Ordering::SeqCst);
         // A tick checks the flag with the simulation locked: after this, no change can follow.
-        drop(
-            self.churn
-                .simulation
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        drop(self.churn.simulation.lock().unwrap_or_else(PoisonError::into_inner));
         self.history.version()
     }
 
@@ -206,9 +184,9 @@ impl Drop for EmbeddedServer {
 
 /// The history that holds the initial content, and the simulation that goes on from it.
 fn fill(config: &Config) -> (History, Simulation) {
-    let (simulation, content) = Simulation::new(config.seed, config.pods);
+    let t=Instant::now();let (mut simulation, content) = Simulation::new(config.seed, config.pods);eprintln!("sim new {:?} {}",t.elapsed(),content.len());let t=Instant::now();let steps:Vec<_>=(0..5000).map(|_|simulation.step()).collect();eprintln!("5000 steps {:?}",t.elapsed());let t=Instant::now();
     let history = History::new(config.history);
-    history.commit(content);
+    history.commit(content);eprintln!("commit {:?}",t.elapsed());let t=Instant::now();history.commit(steps);eprintln!("commit 5000 {:?}",t.elapsed());
     // The cluster begins here: nobody can have seen it being filled.
     history.compact(history.version());
     (history, simulation)
@@ -254,10 +232,7 @@ struct Churn {
 impl Churn {
     /// Makes `count` changes unless paused; whether it did.
     fn advance(&self, count: u64) -> bool {
-        let mut simulation = self
-            .simulation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut simulation = self.simulation.lock().unwrap_or_else(PoisonError::into_inner);
         if self.paused.load(Ordering::SeqCst) {
             return false;
         }

@@ -121,15 +121,10 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let retry = self
-            .body
-            .pointer("/details/retryAfterSeconds")
-            .and_then(Value::as_u64);
+        let retry = self.body.pointer("/details/retryAfterSeconds").and_then(Value::as_u64);
         let mut response = json_response(self.code, self.body.to_string());
         if let Some(seconds) = retry {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, seconds.into());
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }
@@ -137,10 +132,5 @@ impl IntoResponse for Failure {
 
 /// A response whose body is JSON.
 pub(crate) fn json_response(code: StatusCode, body: impl Into<Body>) -> Response {
-    (
-        code,
-        [(header::CONTENT_TYPE, "application/json")],
-        body.into(),
-    )
-        .into_response()
+    (code, [(header::CONTENT_TYPE, "application/json")], body.into()).into_response()
 }

@@ -16,9 +16,8 @@ fn place(pod: &Pod) -> (String, Option<String>) {
 }
 
 async fn mirror_equals_server(config: watcher::Config) {
-    let server = EmbeddedServer::start(Config { pods: 200, rate: 400, ..Config::default() })
-        .await
-        .unwrap();
+    let server =
+        EmbeddedServer::start(Config { pods: 200, rate: 400, ..Config::default() }).await.unwrap();
     let config_client = kube::Config::new(server.url().parse().unwrap());
     let api: Api<Pod> = Api::all(Client::try_from(config_client).unwrap());
 

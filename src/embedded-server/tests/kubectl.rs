@@ -21,8 +21,11 @@ impl Kubectl {
             println!("skipped: kubectl is not installed");
             return None;
         }
-        let home = std::env::temp_dir()
-            .join(format!("kubectl-{}-{}", std::process::id(), server.address().port()));
+        let home = std::env::temp_dir().join(format!(
+            "kubectl-{}-{}",
+            std::process::id(),
+            server.address().port()
+        ));
         std::fs::create_dir_all(&home).unwrap();
         Some(Kubectl { server: server.url(), home })
     }
@@ -109,9 +112,14 @@ async fn watches() {
     let config = Config { pods: 60, rate: 200, ..Config::default() };
     let server = EmbeddedServer::start(config).await.unwrap();
     let Some(kubectl) = Kubectl::new(&server) else { return };
-    for arguments in [&["get", "pods", "-A", "-w"][..], &["get", "pods", "-A", "-w", "-o", "name"]] {
-        let mut child =
-            kubectl.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for arguments in [&["get", "pods", "-A", "-w"][..], &["get", "pods", "-A", "-w", "-o", "name"]]
+    {
+        let mut child = kubectl
+            .command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         tokio::time::sleep(Duration::from_secs(3)).await;
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();

@@ -47,7 +47,9 @@ fn contents(list: &Value) -> BTreeMap<String, u64> {
 fn apply(mirror: &mut BTreeMap<String, u64>, event: &Value) {
     let object = &event["object"];
     match text(&event["type"]) {
-        "ADDED" => assert!(mirror.insert(key(object), version(object)).is_none(), "{}", key(object)),
+        "ADDED" => {
+            assert!(mirror.insert(key(object), version(object)).is_none(), "{}", key(object))
+        }
         "MODIFIED" => assert!(mirror.insert(key(object), version(object)).is_some()),
         "DELETED" => assert!(mirror.remove(&key(object)).is_some()),
         other => panic!("unexpected {other}: {event}"),
@@ -113,7 +115,8 @@ async fn compaction_expires_pages_and_watches() {
     let (code, status) = get(&server, &format!("/api/v1/pods?limit=10&continue={token}")).await;
     reason(code, &status, (410, "Expired"));
     let inconsistent = text(&status["metadata"]["continue"]);
-    let (code, rest) = get(&server, &format!("/api/v1/pods?limit=10&continue={inconsistent}")).await;
+    let (code, rest) =
+        get(&server, &format!("/api/v1/pods?limit=10&continue={inconsistent}")).await;
     assert_eq!((code, version(&rest)), (200, last));
     assert!(contents(&rest).keys().next() > contents(&page).keys().last());
 
@@ -121,7 +124,8 @@ async fn compaction_expires_pages_and_watches() {
     let (code, status) = get(&server, &exact).await;
     reason(code, &status, (410, "Expired"));
 
-    let mut expired = watch(&server, &format!("/api/v1/pods?watch=1&resourceVersion={first}")).await;
+    let mut expired =
+        watch(&server, &format!("/api/v1/pods?watch=1&resourceVersion={first}")).await;
     let event = expired.next().await.unwrap();
     assert_eq!(event["type"], "ERROR");
     reason(410, &event["object"], (410, "Expired"));
@@ -138,7 +142,8 @@ async fn history_is_bounded_by_itself() {
     let server = server(Config { history: 100, ..busy() }).await;
     let begin = server.resource_version();
     let last = churn(&server, 500).await;
-    let mut expired = watch(&server, &format!("/api/v1/pods?watch=1&resourceVersion={begin}")).await;
+    let mut expired =
+        watch(&server, &format!("/api/v1/pods?watch=1&resourceVersion={begin}")).await;
     assert_eq!(expired.next().await.unwrap()["type"], "ERROR");
     assert!(server.committed_at(begin).is_none());
     let committed = server.committed_at(last).unwrap();
@@ -155,7 +160,8 @@ async fn a_cut_watch_resumes_without_gap_or_repeat() {
     let (mut mirror, mut at) = (contents(&list), version(&list));
     server.resume();
     for round in 0..4 {
-        let mut stream = watch(&server, &format!("/api/v1/pods?watch=true&resourceVersion={at}")).await;
+        let mut stream =
+            watch(&server, &format!("/api/v1/pods?watch=true&resourceVersion={at}")).await;
         for count in 0.. {
             let Some(event) = stream.next().await else { break };
             assert!(version(&event["object"]) > at);
@@ -168,7 +174,9 @@ async fn a_cut_watch_resumes_without_gap_or_repeat() {
         assert!(round < 4);
     }
     let last = server.pause().await;
-    let path = format!("/api/v1/pods?watch=true&resourceVersion={at}&timeoutSeconds=1&allowWatchBookmarks=true");
+    let path = format!(
+        "/api/v1/pods?watch=true&resourceVersion={at}&timeoutSeconds=1&allowWatchBookmarks=true"
+    );
     let mut stream = watch(&server, &path).await;
     while let Some(event) = stream.next().await {
         if event["type"] == "BOOKMARK" {
@@ -238,7 +246,10 @@ async fn a_selection_is_left_and_entered() {
             continue;
         }
         left += u32::from(event["type"] == "DELETED");
-        assert_eq!(event["object"]["status"]["phase"], "Running", "the last state that was selected");
+        assert_eq!(
+            event["object"]["status"]["phase"], "Running",
+            "the last state that was selected"
+        );
         apply(&mut mirror, &event);
     }
     assert!(left > 0, "nothing left the selection");
@@ -252,7 +263,10 @@ async fn selectors_select() {
     let server = server(still()).await;
     let (_, all) = get(&server, "/api/v1/pods").await;
     let all = all["items"].as_array().unwrap();
-    let app = text(&all.iter().find(|pod| pod["metadata"]["labels"][LABEL].is_string()).unwrap()["metadata"]["labels"][LABEL]);
+    let app = text(
+        &all.iter().find(|pod| pod["metadata"]["labels"][LABEL].is_string()).unwrap()["metadata"]["labels"]
+            [LABEL],
+    );
     let namespace = text(&all[0]["metadata"]["namespace"]);
     let name = text(&all[0]["metadata"]["name"]);
     let count = |test: &dyn Fn(&Value) -> bool| all.iter().filter(|pod| test(pod)).count();
@@ -262,7 +276,10 @@ async fn selectors_select() {
         (format!("pods?labelSelector={LABEL}%3D{app}"), count(&is_app)),
         (format!("pods?labelSelector={LABEL}!%3D{app}"), count(&|pod| !is_app(pod))),
         (format!("pods?labelSelector={LABEL} in ({app},other)"), count(&is_app)),
-        (format!("pods?labelSelector=!{LABEL}"), count(&|pod| pod["metadata"]["labels"][LABEL].is_null())),
+        (
+            format!("pods?labelSelector=!{LABEL}"),
+            count(&|pod| pod["metadata"]["labels"][LABEL].is_null()),
+        ),
         (format!("namespaces/{namespace}/pods"), count(&in_namespace)),
         (format!("pods?fieldSelector=metadata.namespace%3D{namespace}"), count(&in_namespace)),
         (format!("namespaces/{namespace}/pods?fieldSelector=metadata.name={name}"), 1),
@@ -302,7 +319,8 @@ async fn errors_are_status_objects() {
     let (_, status) = get(&server, "/api/v1/namespaces/x/pods/none").await;
     assert_eq!(status["message"], "pods \"none\" not found");
     assert_eq!(status["details"], serde_json::json!({"name": "none", "kind": "pods"}));
-    let (_, status) = get(&server, "/apis/discovery.k8s.io/v1/namespaces/x/endpointslices/none").await;
+    let (_, status) =
+        get(&server, "/apis/discovery.k8s.io/v1/namespaces/x/endpointslices/none").await;
     assert_eq!(status["message"], "endpointslices.discovery.k8s.io \"none\" not found");
     let (_, status) = get(&server, "/api/v1/pods?fieldSelector=spec.x%3D1").await;
     assert_eq!(status["message"], "field label not supported: spec.x");

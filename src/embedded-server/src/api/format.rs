@@ -27,10 +27,7 @@ impl Format {
         if accept.is_empty() {
             return Ok(Format::Object);
         }
-        accept
-            .into_iter()
-            .find_map(Format::read)
-            .ok_or_else(Failure::not_acceptable)
+        accept.into_iter().find_map(Format::read).ok_or_else(Failure::not_acceptable)
     }
 
     fn read(media_type: &str) -> Option<Format> {
@@ -95,10 +92,7 @@ mod tests {
             negotiated("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"),
             Some(Format::Object)
         );
-        assert_eq!(
-            negotiated("application/vnd.kubernetes.protobuf, */*"),
-            Some(Format::Object)
-        );
+        assert_eq!(negotiated("application/vnd.kubernetes.protobuf, */*"), Some(Format::Object));
         assert_eq!(
             negotiated("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"),
             Some(Format::Metadata)

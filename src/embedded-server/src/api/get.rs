@@ -22,9 +22,7 @@ pub(crate) fn get(
         return Err(Failure::version_too_large(asked, current));
     }
     if params.version_match == Some(VersionMatch::Exact) {
-        return Err(Failure::bad_request(
-            "resourceVersionMatch is not supported for get",
-        ));
+        return Err(Failure::bad_request("resourceVersionMatch is not supported for get"));
     }
     let entry = api
         .history
@@ -41,12 +39,7 @@ pub(crate) fn get(
             let metadata = serde_json::json!({"resourceVersion": entry.version.to_string()});
             let mut out = Vec::new();
             table::write_start(target.resource, &metadata, true, &mut out);
-            table::write_row(
-                target.resource,
-                entry.json(),
-                params.include_object,
-                &mut out,
-            );
+            table::write_row(target.resource, entry.json(), params.include_object, &mut out);
             table::write_end(&mut out);
             out
         }

@@ -31,16 +31,9 @@ pub(crate) fn list(
     params: &Params,
     format: Format,
 ) -> Result<Response, Failure> {
-    let selector = Selector::parse(
-        target.resource,
-        &params.label_selector,
-        &params.field_selector,
-    )?;
-    let token = params
-        .continue_token
-        .as_deref()
-        .map(ContinueToken::parse)
-        .transpose()?;
+    let selector =
+        Selector::parse(target.resource, &params.label_selector, &params.field_selector)?;
+    let token = params.continue_token.as_deref().map(ContinueToken::parse).transpose()?;
     let query = Query {
         resource: target.resource,
         namespace: target.namespace.as_deref(),
@@ -56,23 +49,15 @@ pub(crate) fn list(
     if asked > current {
         return Err(Failure::version_too_large(asked, current));
     }
-    let page = api
-        .history
-        .list(&query, |entry| selector.matches(entry))
-        .map_err(|_| match &token {
+    let page =
+        api.history.list(&query, |entry| selector.matches(entry)).map_err(|_| match &token {
             Some(token) => {
                 Failure::continue_expired(&ContinueToken::new(None, token.start()).encode())
             }
             None => Failure::list_expired(),
         })?;
     let metadata = list_metadata(&page, &selector);
-    let body = body(
-        target.resource,
-        format,
-        params.include_object,
-        &metadata,
-        page.entries,
-    );
+    let body = body(target.resource, format, params.include_object, &metadata, page.entries);
     Ok(json_response(StatusCode::OK, body))
 }
 
@@ -82,9 +67,7 @@ fn exact_version(params: &Params) -> Option<u64> {
         Some(VersionMatch::Exact) => params.version,
         Some(VersionMatch::NotOlderThan) => None,
         // Without a match, a page is read at exactly the version asked for.
-        None => params
-            .version
-            .filter(|version| *version > 0 && params.limit.is_some()),
+        None => params.version.filter(|version| *version > 0 && params.limit.is_some()),
     }
 }
 
@@ -110,20 +93,12 @@ fn body(
     let mut out = Vec::new();
     match format {
         Format::Table => table::write_start(resource, metadata, true, &mut out),
-        Format::Metadata => write_start(
-            "PartialObjectMetadata",
-            "meta.k8s.io/v1",
-            metadata,
-            &mut out,
-        ),
+        Format::Metadata => {
+            write_start("PartialObjectMetadata", "meta.k8s.io/v1", metadata, &mut out)
+        }
         Format::Object => {
             let description = resource::describe(resource);
-            write_start(
-                description.kind,
-                &description.api_version(),
-                metadata,
-                &mut out,
-            );
+            write_start(description.kind, &description.api_version(), metadata, &mut out);
         }
     }
     let mut entries = entries.into_iter();

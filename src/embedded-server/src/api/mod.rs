@@ -54,11 +54,7 @@ async fn dispatch(
 }
 
 fn answer(api: &Api, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Response, Failure> {
-    let path: Vec<&str> = uri
-        .path()
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .collect();
+    let path: Vec<&str> = uri.path().split('/').filter(|part| !part.is_empty()).collect();
     let target = target(&path);
     if method != Method::GET && method != Method::HEAD {
         return Err(match (target, discovery::answer(&path)) {

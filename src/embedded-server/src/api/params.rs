@@ -52,16 +52,12 @@ impl Params {
             field_selector: String::new(),
             include_object: IncludeObject::Metadata,
         };
-        for (name, value) in pairs(query)?
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-        {
+        for (name, value) in pairs(query)?.into_iter().filter(|(_, value)| !value.is_empty()) {
             match name.as_str() {
                 "watch" => params.watch = flag(&value),
                 "limit" => {
-                    params.limit = usize::try_from(number(&name, &value)?)
-                        .ok()
-                        .filter(|limit| *limit > 0)
+                    params.limit =
+                        usize::try_from(number(&name, &value)?).ok().filter(|limit| *limit > 0)
                 }
                 "continue" => params.continue_token = Some(value),
                 "resourceVersion" => params.version = Some(version(&value)?),
@@ -69,9 +65,8 @@ impl Params {
                 "allowWatchBookmarks" => params.bookmarks = flag(&value),
                 "sendInitialEvents" => params.send_initial_events = Some(flag(&value)),
                 "timeoutSeconds" => {
-                    params.timeout_seconds = u64::try_from(number(&name, &value)?)
-                        .ok()
-                        .filter(|&s| s > 0);
+                    params.timeout_seconds =
+                        u64::try_from(number(&name, &value)?).ok().filter(|&s| s > 0);
                 }
                 "labelSelector" => params.label_selector = value,
                 "fieldSelector" => params.field_selector = value,
@@ -119,10 +114,7 @@ impl Params {
             return Ok(());
         }
         if self.send_initial_events.is_some() {
-            return forbidden(
-                "sendInitialEvents",
-                "sendInitialEvents is forbidden for list",
-            );
+            return forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
         }
         if self.version_match.is_some() {
             if self.continue_token.is_some() {
@@ -200,8 +192,6 @@ fn include_object(value: &str) -> Result<IncludeObject, Failure> {
         "None" => Ok(IncludeObject::Nothing),
         "Metadata" => Ok(IncludeObject::Metadata),
         "Object" => Ok(IncludeObject::Object),
-        other => Err(Failure::bad_request(format!(
-            "unrecognized includeObject value: {other:?}"
-        ))),
+        other => Err(Failure::bad_request(format!("unrecognized includeObject value: {other:?}"))),
     }
 }

@@ -21,11 +21,7 @@ pub(crate) fn write_start(resource: Resource, metadata: &Value, columns: bool, o
     out.extend_from_slice(b"{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":");
     out.extend_from_slice(metadata.to_string().as_bytes());
     out.extend_from_slice(b",\"columnDefinitions\":");
-    let definitions = if columns {
-        definitions(resource)
-    } else {
-        Value::Null
-    };
+    let definitions = if columns { definitions(resource) } else { Value::Null };
     out.extend_from_slice(definitions.to_string().as_bytes());
     out.extend_from_slice(b",\"rows\":[");
 }
@@ -45,11 +41,7 @@ pub(crate) fn write_row(
     // The bytes are the server's own serialisation: they always parse.
     let object: Value = serde_json::from_slice(json).unwrap_or_default();
     out.extend_from_slice(b"{\"cells\":");
-    out.extend_from_slice(
-        Value::Array(cells(resource, &object))
-            .to_string()
-            .as_bytes(),
-    );
+    out.extend_from_slice(Value::Array(cells(resource, &object)).to_string().as_bytes());
     out.extend_from_slice(b",\"object\":");
     match include {
         IncludeObject::Nothing => out.extend_from_slice(b"null"),
@@ -87,11 +79,7 @@ fn definitions(resource: Resource) -> Value {
         .iter()
         .map(|(name, kind, priority)| {
             // "name" is a format of strings: it marks the column that names the row.
-            let (kind, format) = if *kind == "name" {
-                ("string", "name")
-            } else {
-                (*kind, "")
-            };
+            let (kind, format) = if *kind == "name" { ("string", "name") } else { (*kind, "") };
             json!({
                 "name": name, "type": kind, "format": format, "priority": priority,
                 "description": format!("{name} of the {}", description.kind),
@@ -102,10 +90,7 @@ fn definitions(resource: Resource) -> Value {
 
 /// The text at `pointer`, or empty.
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The text at `pointer`, or what kubectl shows when there is none.
@@ -118,19 +103,12 @@ fn text_or_none<'a>(object: &'a Value, pointer: &str) -> &'a str {
 
 /// The elements at `pointer`; none when there is no array.
 fn array<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+    object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// `text`, or `<none>` in place of nothing.
 fn or_none(text: String) -> Value {
-    if text.is_empty() {
-        "<none>".into()
-    } else {
-        text.into()
-    }
+    if text.is_empty() { "<none>".into() } else { text.into() }
 }
 
 fn name(object: &Value) -> Value {

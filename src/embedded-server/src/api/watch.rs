@@ -41,11 +41,8 @@ pub(crate) fn watch(
     params: &Params,
     format: Format,
 ) -> Result<Response, Failure> {
-    let selector = Selector::parse(
-        target.resource,
-        &params.label_selector,
-        &params.field_selector,
-    )?;
+    let selector =
+        Selector::parse(target.resource, &params.label_selector, &params.field_selector)?;
     let history = &api.history;
     // Subscribed before anything is read: a change after that wakes the watch.
     let wake = history.subscribe(target.resource);
@@ -79,18 +76,14 @@ pub(crate) fn watch(
         (Vec::new(), asked)
     };
 
-    let seconds = params
-        .timeout_seconds
-        .unwrap_or_else(|| rand::rng().random_range(DEFAULT_TIMEOUT));
+    let seconds =
+        params.timeout_seconds.unwrap_or_else(|| rand::rng().random_range(DEFAULT_TIMEOUT));
     let now = Instant::now();
     let stream = WatchStream {
         history: Arc::clone(history),
         wake,
         cut: api.cut.clone(),
-        scope: Scope {
-            namespace: target.namespace.clone(),
-            selector,
-        },
+        scope: Scope { namespace: target.namespace.clone(), selector },
         writer: Writer {
             resource: target.resource,
             format,
@@ -223,8 +216,7 @@ impl WatchStream {
     fn write_events(&mut self, out: &mut Vec<u8>) -> bool {
         while out.len() < CHUNK {
             let Ok((events, cursor)) =
-                self.history
-                    .events_since(self.writer.resource, self.cursor, BATCH)
+                self.history.events_since(self.writer.resource, self.cursor, BATCH)
             else {
                 return false;
             };
@@ -242,9 +234,7 @@ impl WatchStream {
     }
 
     async fn wait(&mut self) {
-        let until = self
-            .next_bookmark
-            .map_or(self.deadline, |due| due.min(self.deadline));
+        let until = self.next_bookmark.map_or(self.deadline, |due| due.min(self.deadline));
         tokio::select! {
             // An error means that the server is gone; what ends the watch then is the cut.
             _ = self.wake.changed() => {}

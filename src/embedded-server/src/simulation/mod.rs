@@ -75,12 +75,20 @@ pub(crate) struct Simulation {
 impl Simulation {
     /// A cluster of exactly `pods` pods, and Puts of everything in it.
     pub(crate) fn new(seed: u64, pods: usize) -> (Simulation, Vec<Mutation>) {
+        let simulation = Simulation::settled(seed, pods);
+        let contents = simulation.contents().collect();
+        (simulation, contents)
+    }
+
+    /// The cluster that `new` gives, without building all of its objects at once: as trees of
+    /// `Value`, those of 50,000 pods take gigabytes.
+    pub(crate) fn settled(seed: u64, pods: usize) -> Simulation {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let clock = Clock::new();
         let cluster = Cluster::new(&mut rng, pods, clock.now());
         // Together these bound the pods in excess: `concurrency * surge` is at most about 2 %.
         let concurrency = (pods / 100).clamp(2, 48);
-        let simulation = Simulation {
+        Simulation {
             rng,
             clock,
             cluster,
@@ -88,9 +96,12 @@ impl Simulation {
             concurrency,
             surge: (pods / 50 / concurrency).clamp(1, 4),
             pods,
-        };
-        let contents = simulation.cluster.contents().collect();
-        (simulation, contents)
+        }
+    }
+
+    /// Puts of everything there is at present, built one by one.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = Mutation> + '_ {
+        self.cluster.contents()
     }
 
     /// Makes exactly one change.

@@ -80,7 +80,6 @@ fn conditions(pod: &Pod, workload: &Workload) -> Value {
         let mut condition = json!({
             "type": kind,
             "status": if holds { "True" } else { "False" },
-            "lastProbeTime": null,
             "lastTransitionTime": rfc3339(since),
         });
         if !holds {

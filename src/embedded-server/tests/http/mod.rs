@@ -14,7 +14,12 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    pub(crate) async fn request(server: &EmbeddedServer, method: &str, path: &str, accept: &str) -> Reply {
+    pub(crate) async fn request(
+        server: &EmbeddedServer,
+        method: &str,
+        path: &str,
+        accept: &str,
+    ) -> Reply {
         let mut stream = TcpStream::connect(server.address()).await.expect("connect");
         let path = path.replace(' ', "%20");
         let request = format!(

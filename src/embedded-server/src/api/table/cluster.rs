@@ -37,9 +37,8 @@ pub(super) fn node_cells(node: &Value) -> Vec<Value> {
 }
 
 fn node_status(node: &Value) -> String {
-    let ready = array(node, "/status/conditions")
-        .iter()
-        .find(|condition| condition["type"] == "Ready");
+    let ready =
+        array(node, "/status/conditions").iter().find(|condition| condition["type"] == "Ready");
     let mut status = match ready.map(|condition| text(condition, "/status")) {
         Some("True") => "Ready",
         Some(_) => "NotReady",
@@ -71,35 +70,17 @@ fn node_address<'a>(node: &'a Value, kind: &str) -> &'a str {
         .map_or("<none>", |address| text_or_none(address, "/address"))
 }
 
-pub(super) const NAMESPACE_COLUMNS: &[Column] = &[
-    ("Name", "name", 0),
-    ("Status", "string", 0),
-    ("Age", "string", 0),
-];
+pub(super) const NAMESPACE_COLUMNS: &[Column] =
+    &[("Name", "name", 0), ("Status", "string", 0), ("Age", "string", 0)];
 
 pub(super) fn namespace_cells(namespace: &Value) -> Vec<Value> {
-    vec![
-        name(namespace),
-        text(namespace, "/status/phase").into(),
-        age(namespace),
-    ]
+    vec![name(namespace), text(namespace, "/status/phase").into(), age(namespace)]
 }
 
-pub(super) const CONFIG_MAP_COLUMNS: &[Column] = &[
-    ("Name", "name", 0),
-    ("Data", "integer", 0),
-    ("Age", "string", 0),
-];
+pub(super) const CONFIG_MAP_COLUMNS: &[Column] =
+    &[("Name", "name", 0), ("Data", "integer", 0), ("Age", "string", 0)];
 
 pub(super) fn config_map_cells(config_map: &Value) -> Vec<Value> {
-    let count = |field: &str| {
-        config_map[field]
-            .as_object()
-            .map_or(0, serde_json::Map::len)
-    };
-    vec![
-        name(config_map),
-        (count("data") + count("binaryData")).into(),
-        age(config_map),
-    ]
+    let count = |field: &str| config_map[field].as_object().map_or(0, serde_json::Map::len);
+    vec![name(config_map), (count("data") + count("binaryData")).into(), age(config_map)]
 }

@@ -18,10 +18,7 @@ pub(super) const COLUMNS: &[Column] = &[
 
 pub(super) fn cells(pod: &Value) -> Vec<Value> {
     let statuses = array(pod, "/status/containerStatuses");
-    let ready = statuses
-        .iter()
-        .filter(|status| status["ready"] == true)
-        .count();
+    let ready = statuses.iter().filter(|status| status["ready"] == true).count();
     let total = array(pod, "/spec/containers").len();
     vec![
         name(pod),
@@ -71,9 +68,7 @@ fn status(pod: &Value) -> String {
 fn initializing(pod: &Value) -> Option<String> {
     let containers = array(pod, "/status/initContainerStatuses");
     for (done, container) in containers.iter().enumerate() {
-        let exit = container
-            .pointer("/state/terminated/exitCode")
-            .and_then(Value::as_i64);
+        let exit = container.pointer("/state/terminated/exitCode").and_then(Value::as_i64);
         if exit == Some(0) || container["started"] == true {
             continue;
         }
@@ -92,16 +87,11 @@ fn waiting(container: &Value) -> Option<&str> {
 
 fn terminated(container: &Value) -> Option<String> {
     let state = container.pointer("/state/terminated")?;
-    Some(
-        match (
-            text(state, "/reason"),
-            state["signal"].as_i64().unwrap_or(0),
-        ) {
-            ("", 0) => format!("ExitCode:{}", state["exitCode"].as_i64().unwrap_or(0)),
-            ("", signal) => format!("Signal:{signal}"),
-            (reason, _) => reason.to_owned(),
-        },
-    )
+    Some(match (text(state, "/reason"), state["signal"].as_i64().unwrap_or(0)) {
+        ("", 0) => format!("ExitCode:{}", state["exitCode"].as_i64().unwrap_or(0)),
+        ("", signal) => format!("Signal:{signal}"),
+        (reason, _) => reason.to_owned(),
+    })
 }
 
 fn is_ready(pod: &Value) -> bool {
@@ -111,15 +101,9 @@ fn is_ready(pod: &Value) -> bool {
 }
 
 fn restarts(statuses: &[Value]) -> String {
-    let count: i64 = statuses
-        .iter()
-        .filter_map(|status| status["restartCount"].as_i64())
-        .sum();
+    let count: i64 = statuses.iter().filter_map(|status| status["restartCount"].as_i64()).sum();
     // RFC 3339 times in UTC are in the order of their text.
-    let last = statuses
-        .iter()
-        .map(|status| text(status, "/lastState/terminated/finishedAt"))
-        .max();
+    let last = statuses.iter().map(|status| text(status, "/lastState/terminated/finishedAt")).max();
     match last {
         Some(last) if count > 0 && !last.is_empty() => format!("{count} ({} ago)", since(last)),
         _ => count.to_string(),

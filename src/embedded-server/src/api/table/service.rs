@@ -35,18 +35,10 @@ fn external(service: &Value) -> String {
     if kind == "LoadBalancer" {
         for ingress in array(service, "/status/loadBalancer/ingress") {
             let ip = text(ingress, "/ip");
-            addresses.push(if ip.is_empty() {
-                text(ingress, "/hostname")
-            } else {
-                ip
-            });
+            addresses.push(if ip.is_empty() { text(ingress, "/hostname") } else { ip });
         }
     }
-    addresses.extend(
-        array(service, "/spec/externalIPs")
-            .iter()
-            .filter_map(Value::as_str),
-    );
+    addresses.extend(array(service, "/spec/externalIPs").iter().filter_map(Value::as_str));
     if addresses.is_empty() && kind == "LoadBalancer" {
         return "<pending>".to_owned();
     }
@@ -90,11 +82,7 @@ pub(super) const SLICE_COLUMNS: &[Column] = &[
 pub(super) fn slice_cells(slice: &Value) -> Vec<Value> {
     let ports: Vec<String> = array(slice, "/ports")
         .iter()
-        .map(|port| {
-            port["port"]
-                .as_i64()
-                .map_or_else(|| "*".to_owned(), |port| port.to_string())
-        })
+        .map(|port| port["port"].as_i64().map_or_else(|| "*".to_owned(), |port| port.to_string()))
         .collect();
     let endpoints: Vec<&str> = array(slice, "/endpoints")
         .iter()
@@ -111,11 +99,7 @@ pub(super) fn slice_cells(slice: &Value) -> Vec<Value> {
 }
 
 fn unset(text: String) -> Value {
-    if text.is_empty() {
-        "<unset>".into()
-    } else {
-        text.into()
-    }
+    if text.is_empty() { "<unset>".into() } else { text.into() }
 }
 
 /// The first three, and how many more there are, as kubectl shows both columns.
