@@ -55,11 +55,11 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct MirrorArgs {
-    /// Connect as this kubeconfig says (otherwise: $KUBECONFIG, or ~/.kube/config)
+    /// Connect to the cluster of this kubeconfig
     #[arg(long, value_name = "PATH", help_heading = "Cluster")]
     pub(crate) kubeconfig: Option<PathBuf>,
 
-    /// The kubeconfig's context to use, instead of its current one
+    /// Connect to the cluster of this context (of --kubeconfig, $KUBECONFIG or ~/.kube/config)
     #[arg(long, value_name = "NAME", help_heading = "Cluster")]
     pub(crate) context: Option<String>,
 

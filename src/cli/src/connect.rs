@@ -142,7 +142,7 @@ fn explain_kubeconfig(path: Option<&Path>, error: &KubeconfigError) -> Failure {
             .advise("pass its path with --kubeconfig"),
         KubeconfigError::Parse(error) => {
             let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default();
+            let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
             Failure::run(format!("{name} does not parse: {line}"))
                 .advise("`kubectl config view` with it, or another file")
         }

@@ -91,7 +91,7 @@ async fn the_store_and_the_fifos_consumer_end_equal_to_the_server() {
     assert!(fifo.has_synced());
     fifo.close();
     consumer.join().unwrap();
-    let seen = seen.lock().unwrap();
+    let seen = seen.lock().unwrap().clone();
     for (key, pod) in &expected {
         assert_eq!(seen.get(key), pod.metadata.resource_version.as_ref(), "{key}");
     }
