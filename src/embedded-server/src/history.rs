@@ -109,7 +109,7 @@ impl History {
     }
 
     /// Applies `mutations` in order and wakes the watches once.
-    pub(crate) fn commit(&self, mutations: Vec<Mutation>) {
+    pub(crate) fn commit(&self, mutations: impl IntoIterator<Item = Mutation>) {
         let _writer = lock(&self.writer);
         let mut next = self.version.load(Ordering::Acquire) + 1;
         let mut touched = [false; resource::ALL.len()];

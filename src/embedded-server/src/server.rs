@@ -184,9 +184,9 @@ impl Drop for EmbeddedServer {
 
 /// The history that holds the initial content, and the simulation that goes on from it.
 fn fill(config: &Config) -> (History, Simulation) {
-    let (simulation, content) = Simulation::new(config.seed, config.pods);
+    let simulation = Simulation::new(config.seed, config.pods);
     let history = History::new(config.history);
-    history.commit(content);
+    history.commit(simulation.contents());
     // The cluster begins here: nobody can have seen it being filled.
     history.compact(history.version());
     (history, simulation)
@@ -236,7 +236,7 @@ impl Churn {
         if self.paused.load(Ordering::SeqCst) {
             return false;
         }
-        let mutations = (0..count).map(|_| simulation.step()).collect();
+        let mutations: Vec<_> = (0..count).map(|_| simulation.step()).collect();
         self.history.commit(mutations);
         self.commits.fetch_add(count, Ordering::SeqCst);
         true

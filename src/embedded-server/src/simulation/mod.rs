@@ -73,16 +73,8 @@ pub(crate) struct Simulation {
 }
 
 impl Simulation {
-    /// A cluster of exactly `pods` pods, and Puts of everything in it.
-    pub(crate) fn new(seed: u64, pods: usize) -> (Simulation, Vec<Mutation>) {
-        let simulation = Simulation::settled(seed, pods);
-        let contents = simulation.contents().collect();
-        (simulation, contents)
-    }
-
-    /// The cluster that `new` gives, without building all of its objects at once: as trees of
-    /// `Value`, those of 50,000 pods take gigabytes.
-    pub(crate) fn settled(seed: u64, pods: usize) -> Simulation {
+    /// A cluster of exactly `pods` pods, all of them settled.
+    pub(crate) fn new(seed: u64, pods: usize) -> Simulation {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let clock = Clock::new();
         let cluster = Cluster::new(&mut rng, pods, clock.now());
@@ -99,7 +91,8 @@ impl Simulation {
         }
     }
 
-    /// Puts of everything there is at present, built one by one.
+    /// Puts of everything there is at present, built one by one: as trees of `Value`, those of
+    /// 50,000 pods would take gigabytes at once.
     pub(crate) fn contents(&self) -> impl Iterator<Item = Mutation> + '_ {
         self.cluster.contents()
     }

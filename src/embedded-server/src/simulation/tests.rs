@@ -2,6 +2,13 @@ use std::collections::HashSet;
 
 use super::*;
 
+/// A cluster, and Puts of everything in it.
+fn start(seed: u64, pods: usize) -> (Simulation, Vec<Mutation>) {
+    let simulation = Simulation::new(seed, pods);
+    let contents = simulation.contents().collect();
+    (simulation, contents)
+}
+
 fn key(mutation: &Mutation) -> (Resource, Option<String>, String) {
     match mutation {
         Mutation::Put { resource, namespace, name, .. }
@@ -46,7 +53,7 @@ impl Model {
 #[test]
 fn equal_seeds_give_equal_histories() {
     let history = |seed| {
-        let (mut simulation, mut mutations) = Simulation::new(seed, 100);
+        let (mut simulation, mut mutations) = start(seed, 100);
         mutations.extend((0..5_000).map(|_| simulation.step()));
         mutations
     };
@@ -58,7 +65,7 @@ fn equal_seeds_give_equal_histories() {
 #[test]
 fn initial_content_is_complete_and_new() {
     for pods in [0, 1, 7, 500] {
-        let (_, contents) = Simulation::new(3, pods);
+        let (_, contents) = start(3, pods);
         let mut model = Model::default();
         for mutation in &contents {
             assert!(matches!(mutation, Mutation::Put { .. }));
@@ -74,7 +81,7 @@ fn initial_content_is_complete_and_new() {
 
 #[test]
 fn pods_stay_near_their_number_and_within_their_size() {
-    let (mut simulation, contents) = Simulation::new(7, 500);
+    let (mut simulation, contents) = start(7, 500);
     let mut model = Model::default();
     let mut sizes = Vec::new();
     let mut of_pods = 0;
@@ -107,7 +114,7 @@ fn pods_stay_near_their_number_and_within_their_size() {
 #[test]
 fn tiny_clusters_live_too() {
     for pods in 0..4 {
-        let (mut simulation, contents) = Simulation::new(11, pods);
+        let (mut simulation, contents) = start(11, pods);
         let mut model = Model::default();
         contents.iter().for_each(|mutation| model.apply(mutation));
         for _ in 0..2_000 {
@@ -126,7 +133,7 @@ fn objects_decode_as_their_types() {
         }
     }
 
-    let (mut simulation, mut mutations) = Simulation::new(5, 60);
+    let (mut simulation, mut mutations) = start(5, 60);
     mutations.extend((0..5_000).map(|_| simulation.step()));
     for mutation in mutations {
         if let Mutation::Put { resource, object, .. } = mutation {
