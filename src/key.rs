@@ -138,6 +138,16 @@ impl<'a> KeyRef<'a> {
         self.name
     }
 
+    /// Namespace, empty for a cluster-scoped object, and name.
+    pub(crate) fn parts(self) -> (&'a str, &'a str) {
+        (self.namespace, self.name)
+    }
+
+    /// An owned key, of parts that came from one.
+    pub(crate) fn to_valid_key(self) -> Key {
+        Key { text: self.to_string().into(), namespace_len: self.namespace.len() }
+    }
+
     /// An owned key.
     ///
     /// # Errors

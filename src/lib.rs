@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![doc(test(attr(deny(warnings))))]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod fifo;
@@ -11,6 +11,7 @@ pub mod reflector;
 mod sink;
 pub mod status;
 pub mod store;
+mod sync;
 mod version;
 
 pub use fifo::Fifo;

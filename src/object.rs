@@ -39,6 +39,12 @@ pub trait Object: Send + Sync + 'static {
     fn resource_version(&self) -> Option<&str> {
         None
     }
+
+    /// Bytes that the object keeps in memory, for the store's accounting of what snapshots retain.
+    /// The default counts what does not lie behind pointers.
+    fn size(&self) -> usize {
+        size_of_val(self)
+    }
 }
 
 /// Whether `new` is the very version that `old` is, so that the older `Arc` can stay.

@@ -53,6 +53,12 @@ pub struct Batch<T> {
     resource_version: Option<ResourceVersion>,
 }
 
+impl<T> Clone for Batch<T> {
+    fn clone(&self) -> Self {
+        Self { changes: self.changes.clone(), resource_version: self.resource_version.clone() }
+    }
+}
+
 impl<T> Batch<T> {
     /// An empty batch.
     #[must_use]

@@ -15,8 +15,8 @@ impl Revision {
         self.0
     }
 
-    pub(crate) fn next(self) -> Self {
-        Self(self.0 + 1)
+    pub(crate) fn new(number: u64) -> Self {
+        Self(number)
     }
 }
 

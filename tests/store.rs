@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::Pod;
+use watchcache::store::WriteError;
 use watchcache::{Batch, Change, Key, KeyError, Listing, Store};
 
 fn listing(version: u64, pods: impl IntoIterator<Item = Pod>) -> Listing<Pod> {
@@ -44,7 +45,10 @@ fn an_object_without_a_key_is_refused_and_nothing_changes() {
     let store = Store::new();
     store.add(Pod::new("a/b", 1)).unwrap();
     let before = store.revision();
-    assert_eq!(store.add(Pod::new("a/", 2)).unwrap_err(), KeyError::EmptyName("a/".into()));
+    assert_eq!(
+        store.add(Pod::new("a/", 2)).unwrap_err(),
+        WriteError::Key(KeyError::EmptyName("a/".into()))
+    );
     assert_eq!((store.revision(), store.len()), (before, 1));
 }
 
@@ -187,7 +191,7 @@ fn writers_take_turns_and_lose_nothing() {
         }
     });
     assert_eq!(store.len(), 2000);
-    assert_eq!(store.revision().get(), 2000);
+    assert!(store.revision().get() <= 2000, "writers that wait are combined");
 }
 
 #[test]
@@ -200,6 +204,6 @@ fn superseded_objects_are_freed_once_nobody_can_see_them() {
     store.add(Pod::new("a/b", 2)).unwrap();
     assert!(watch.upgrade().is_some(), "the snapshot still sees it");
     drop(snapshot);
-    store.add(Pod::new("a/c", 3)).unwrap();
+    assert_eq!(store.stats().retained_versions, 0, "asking frees what can be freed");
     assert!(watch.upgrade().is_none());
 }

@@ -1,30 +1,64 @@
 //! The store: objects by key, read by many threads while one stream of changes is applied.
 //!
-//! Readers never wait. Each read works on the state that was published last, which is immutable;
-//! a writer builds the next state beside it and publishes it with one atomic store. A batch, and
-//! likewise a relist, is one such step, so no reader sees half of it.
+//! Readers never wait. Each read works at the revision that was published last; a writer links the
+//! next revision's versions beside what readers look at, and publishes them with one atomic store.
+//! A batch, and likewise a relist, is one such step, so no reader sees half of it.
+//!
+//! Ways to read, from the cheapest to the most lasting:
+//!
+//! | | returns | consistent over | costs while it is held |
+//! |---|---|---|---|
+//! | [`Store::get`] | `Arc<T>` | one key | nothing |
+//! | [`Store::pin`] | borrows | everything, until it is dropped | no memory is freed: keep it short |
+//! | [`Store::snapshot`] | borrows | everything, for as long as you like | what it alone still sees |
 
-mod lookup;
+mod builder;
+mod diff;
+mod engine;
+mod error;
+mod index;
+mod list;
+mod observe;
+mod page;
+mod pinned;
 mod report;
 mod snapshot;
-mod state;
+mod write;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use crossbeam_queue::SegQueue;
 
-pub use report::{Applied, Replaced};
-pub use snapshot::{Iter, List, Snapshot};
-use state::State;
-
-use crate::{
-    Batch, Change, Key, KeyError, KeyRef, Listing, Object, ResourceVersion, Revision, Sink,
+pub use builder::StoreBuilder;
+pub use diff::{Diff, Updated};
+use engine::{Engine, Pin};
+pub use error::{
+    AddIndexError, DifferentStores, PageError, Reason, Rejected, UnknownIndex, UpdateError,
+    WriteError,
 };
+use index::Definition;
+pub use list::List;
+pub use observe::{Observer, StoreStats};
+pub use page::{Page, PageToken};
+pub use pinned::Pinned;
+pub use report::{Applied, Replaced};
+pub use snapshot::{Entries, IntoIter, Iter, Partition, Snapshot};
+use write::Writing;
 
-/// A concurrent map from [`Key`] to `Arc<T>` with consistent snapshots.
+use crate::sync::{Arc, Mutex, PoisonError};
+use crate::{Batch, Key, KeyRef, Listing, Object, ResourceVersion, Revision, Sink};
+
+/// A write that waits.
+type Waiting<T> = Box<dyn FnOnce(&mut Writing<'_, T>) + Send>;
+
+/// A concurrent map from [`Key`] to `Arc<T>` with consistent snapshots and indexes.
 ///
-/// Reads take no lock and wait for nobody. Writes take turns with each other.
+/// Reads take no lock, wait for nobody and free nothing. Writes of several threads combine: whoever
+/// gets to write writes for those that wait, and publishes once.
+///
+/// Objects are dropped by a writer, under its lock: a `Drop` of `T` must not write to the same store.
 ///
 /// ```
 /// use watchcache::{Key, KeyError, Object, Store};
@@ -42,28 +76,28 @@ use crate::{
 /// assert!(store.get("node-1").is_some_and(|node| node.ready));
 /// assert!(before.get("node-1").is_some_and(|node| !node.ready), "a snapshot never changes");
 /// assert!(store.get("node-2").is_none());
-/// # Ok::<(), KeyError>(())
+/// # Ok::<(), watchcache::store::WriteError>(())
 /// ```
-pub struct Store<T> {
-    published: ArcSwap<State<T>>,
-    writer: Mutex<Writer<T>>,
-}
-
-/// What only the writer touches.
-struct Writer<T> {
-    /// Superseded states that a reader may still hold. The writer drops them once it is the last
-    /// holder, so that no reader ever pays for freeing them.
-    retired: Vec<Arc<State<T>>>,
+pub struct Store<T: Object> {
+    engine: Arc<Engine<T>>,
+    /// Changed only while writing.
+    definitions: ArcSwap<Vec<Definition<T>>>,
+    /// Writes that wait for whoever writes now.
+    waiting: SegQueue<Waiting<T>>,
+    observer: Option<Box<dyn Observer>>,
 }
 
 impl<T: Object> Store<T> {
-    /// An empty store at revision 0.
+    /// An empty store at revision 0, with the index by namespace that every store has.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            published: ArcSwap::from_pointee(State::new()),
-            writer: Mutex::new(Writer { retired: Vec::new() }),
-        }
+        Self::builder().build()
+    }
+
+    /// A store with indexes or an observer.
+    #[must_use]
+    pub fn builder() -> StoreBuilder<T> {
+        StoreBuilder::new()
     }
 
     /// Puts an object under its key, whether or not one is there, and returns the revision at which
@@ -72,45 +106,84 @@ impl<T: Object> Store<T> {
     /// An object whose resource version is the held one's, or older, changes nothing.
     ///
     /// # Errors
-    /// If the object has no usable key; the store is unchanged.
-    pub fn add(&self, object: impl Into<Arc<T>>) -> Result<Revision, KeyError> {
+    /// If the object has no usable key, or an index function fails on it; the store is unchanged.
+    pub fn add(&self, object: impl Into<Arc<T>>) -> Result<Revision, WriteError> {
         let object = object.into();
         let key = object.key()?;
-        let mut next = self.begin();
-        next.state.put(&key, &object);
-        Ok(next.publish().revision)
+        let mut applied = self.write(move |writing| writing.put(&key, object));
+        match applied.rejected.pop() {
+            Some(rejected) => Err(rejected.into()),
+            None => Ok(applied.revision),
+        }
     }
 
     /// The same as [`add`](Self::add): a put does not ask what was there before.
     ///
     /// # Errors
     /// As [`add`](Self::add).
-    pub fn update(&self, object: impl Into<Arc<T>>) -> Result<Revision, KeyError> {
+    pub fn update(&self, object: impl Into<Arc<T>>) -> Result<Revision, WriteError> {
         self.add(object)
+    }
+
+    /// Puts an object only if its key still holds what the caller saw: that very `Arc`, or nothing.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # struct Node { ready: bool }
+    /// # impl Object for Node {
+    /// #     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped("node-1") }
+    /// # }
+    /// let store = Store::new();
+    /// store.compare_and_update(None, Node { ready: false })?;
+    /// let seen = store.get("node-1");
+    /// store.compare_and_update(seen.as_ref(), Node { ready: true })?;
+    /// let stale = store.compare_and_update(seen.as_ref(), Node { ready: false });
+    /// assert!(stale.is_err_and(|error| !error.into_object().ready), "the object comes back");
+    /// # Ok::<(), watchcache::store::UpdateError<Node>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`UpdateError::Conflict`] with what is held, if it is something else, or newer by resource
+    /// version; [`UpdateError::Write`] as [`add`](Self::add). The object comes back with either.
+    pub fn compare_and_update(
+        &self,
+        seen: Option<&Arc<T>>,
+        object: impl Into<Arc<T>>,
+    ) -> Result<Revision, UpdateError<T>> {
+        let object = object.into();
+        let key = match object.key() {
+            Ok(key) => key,
+            Err(error) => return Err(UpdateError::Write { object, error: error.into() }),
+        };
+        let seen = seen.cloned();
+        self.write(move |writing| writing.update(&key, seen.as_ref(), object))
     }
 
     /// Removes a key and returns what it held. Deleting an absent key changes nothing.
     pub fn delete<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
-        let mut next = self.begin();
-        let removed = next.state.remove(key.into());
-        next.publish();
-        removed
+        let key = key.into();
+        // What is no valid key names nothing.
+        let owned = key.to_key().ok()?;
+        self.write(move |writing| writing.delete(owned.as_ref()))
     }
 
     /// Applies a batch; all of it becomes visible at once.
     ///
     /// Changes apply in order. A put or delete that is older than what is held, by resource
-    /// version, changes nothing and is counted as [`stale`](Applied::stale).
+    /// version, changes nothing and is counted as [`stale`](Applied::stale). An object that an index
+    /// function fails on is [`rejected`](Applied::rejected), and the rest applies.
     pub fn apply(&self, batch: &Batch<T>) -> Applied {
-        let mut next = self.begin();
-        for (key, change) in batch.changes() {
-            match change {
-                Change::Put(object) => next.state.put(key, object),
-                Change::Delete(last) => next.state.delete(key, last.as_deref()),
+        let began = self.begin();
+        let applied = match self.try_writing() {
+            Some(writing) => self.run(writing, |writing| writing.apply(batch)),
+            None => {
+                let batch = batch.clone();
+                self.combine(move |writing| writing.apply(&batch))
             }
-        }
-        next.state.advance(batch.resource_version());
-        next.publish()
+        };
+        self.observe(began, &applied);
+        applied
     }
 
     /// Replaces the whole content; readers see the old one or the new one, nothing between.
@@ -118,23 +191,99 @@ impl<T: Object> Store<T> {
     /// An object whose uid and resource version are unchanged keeps its `Arc`. A listing that is
     /// older than the store does not undo what the store learnt since.
     pub fn replace(&self, listing: &Listing<T>) -> Replaced {
-        let mut next = self.begin();
-        let deleted = next.state.retain_listed(listing);
-        for (key, object) in listing.objects() {
-            next.state.put(key, object);
+        let began = self.begin();
+        let mut writing = self.writing();
+        // A relist compares with what is published.
+        self.run_waiting(&mut writing);
+        writing.guard.publish();
+        let (applied, deleted) = self.run(writing, |writing| writing.replace(listing));
+        self.observe(began, &applied);
+        Replaced { applied, deleted }
+    }
+
+    /// Adds an index over everything that is held and everything to come. Readers go on meanwhile;
+    /// writers wait, O(objects · log objects). It is in every snapshot from the returned revision on.
+    ///
+    /// The function gives an object's values, any number of them. Objects it fails on, by an error
+    /// or a panic, are rejected when they are put; see [`Applied::rejected`].
+    ///
+    /// ```
+    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # struct Pod { name: &'static str, node: &'static str }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", self.name) }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Pod { name: "web-0", node: "node-1" })?;
+    /// store.add(Pod { name: "web-1", node: "node-2" })?;
+    /// store.add_index("node", |pod: &Pod| Ok::<_, String>([pod.node]))?;
+    ///
+    /// let snapshot = store.snapshot();
+    /// let on_node_1: Vec<_> = snapshot.by_index("node", "node-1")?.map(|(key, _)| key.name()).collect();
+    /// assert_eq!(on_node_1, ["web-0"]);
+    /// assert_eq!(snapshot.index_count("node", "node-2")?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the name is taken, or the function fails on an object that is held.
+    pub fn add_index<I, E>(
+        &self,
+        name: &str,
+        values: impl Fn(&T) -> Result<I, E> + Send + Sync + 'static,
+    ) -> Result<Revision, AddIndexError>
+    where
+        I: IntoIterator<Item: Into<Arc<str>>>,
+        E: fmt::Display,
+    {
+        self.add_definition(Definition::new(name, values))
+    }
+
+    fn add_definition(&self, definition: Definition<T>) -> Result<Revision, AddIndexError> {
+        let mut writing = self.writing();
+        let definitions = self.definitions.load_full();
+        if definitions.iter().any(|held| held.name == definition.name) {
+            return Err(AddIndexError::Exists(definition.name.to_string()));
         }
-        next.state.advance(listing.resource_version());
-        Replaced { applied: next.publish(), deleted }
+        writing.guard.add_index(Arc::clone(&definition.name), |key, object| {
+            definition.values(key, object)
+        })?;
+        let mut definitions = Vec::clone(&definitions);
+        definitions.push(definition);
+        self.definitions.store(Arc::new(definitions));
+        Ok(Revision::new(writing.guard.publish()))
     }
 
     /// The object under a key. Allocates nothing.
+    #[inline]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
-        self.published.load().get(key.into()).cloned()
+        let pin = Pin::new();
+        self.engine.view(&pin).get_pinned(key.into()).cloned()
     }
 
     /// Whether a key is present.
+    #[inline]
     pub fn contains<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
-        self.published.load().get(key.into()).is_some()
+        let pin = Pin::new();
+        self.engine.view(&pin).get_pinned(key.into()).is_some()
+    }
+
+    /// The objects under several keys, all at one revision.
+    pub fn get_many<'k, K: Into<KeyRef<'k>>>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Vec<Option<Arc<T>>> {
+        let pinned = self.pin();
+        keys.into_iter().map(|key| pinned.get(key).cloned()).collect()
+    }
+
+    /// A short look at everything as it is now, which borrows instead of cloning and writes to no
+    /// shared memory. Nothing that any store supersedes is freed while it lives: hold it over a few
+    /// reads, and use a [`snapshot`](Self::snapshot) for what takes longer.
+    #[inline]
+    #[must_use]
+    pub fn pin(&self) -> Pinned<'_, T> {
+        Pinned::new(&self.engine)
     }
 
     /// All objects at one revision, in no particular order. O(objects); see
@@ -147,19 +296,20 @@ impl<T: Object> Store<T> {
     /// All keys at one revision, in no particular order. O(objects).
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
-        self.snapshot().keys().cloned().collect()
+        self.snapshot().keys().map(KeyRef::to_valid_key).collect()
     }
 
     /// An immutable view of everything as it is now. O(1).
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<T> {
-        Snapshot::new(self.published.load_full())
+        Snapshot::new(&self.engine)
     }
 
     /// Number of objects.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.published.load().len()
+        let pin = Pin::new();
+        self.engine.view(&pin).len()
     }
 
     /// Whether there are no objects.
@@ -171,41 +321,95 @@ impl<T: Object> Store<T> {
     /// The store's own sequence number.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        self.published.load().revision()
+        let pin = Pin::new();
+        Revision::new(self.engine.view(&pin).number())
     }
 
     /// The source's version of the content, once the source has told one.
     #[must_use]
     pub fn resource_version(&self) -> Option<ResourceVersion> {
-        self.published.load().resource_version().cloned()
+        let pin = Pin::new();
+        self.engine.view(&pin).resource_version().cloned()
     }
 
-    fn begin(&self) -> Next<'_, T> {
-        // Nothing of a user's runs while the lock is held except `Object`'s getters; a panic in one
-        // of them leaves the published state whole, so the poison carries no meaning.
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = state::Draft::of(&self.published.load_full());
-        Next { store: self, writer, state }
+    /// Figures for observation. Frees what can be freed first, and so waits for a writer that
+    /// writes now; O(what snapshots retain).
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        let mut writing = self.writing();
+        StoreStats::of(&mut writing.guard)
     }
-}
 
-/// A state being built; dropped without [`publish`](Next::publish) it never was.
-struct Next<'a, T> {
-    store: &'a Store<T>,
-    writer: MutexGuard<'a, Writer<T>>,
-    state: state::Draft<T>,
-}
+    fn begin(&self) -> Option<Instant> {
+        self.observer.is_some().then(Instant::now)
+    }
 
-impl<T: Object> Next<'_, T> {
-    fn publish(mut self) -> Applied {
-        let (state, applied) = self.state.finish();
-        if let Some(state) = state {
-            let old = self.store.published.swap(Arc::new(state));
-            self.writer.retired.push(old);
+    fn observe(&self, began: Option<Instant>, applied: &Applied) {
+        if let (Some(observer), Some(began)) = (&self.observer, began) {
+            observer.applied(applied, began.elapsed());
         }
-        // A count of 1 is final: the state is no longer published, so nobody can find it to clone.
-        self.writer.retired.retain(|state| Arc::strong_count(state) > 1);
-        applied
+    }
+
+    /// Writes now, or has whoever writes now do it.
+    fn write<R: Send + 'static>(
+        &self,
+        op: impl FnOnce(&mut Writing<'_, T>) -> R + Send + 'static,
+    ) -> R {
+        match self.try_writing() {
+            Some(writing) => self.run(writing, op),
+            None => self.combine(op),
+        }
+    }
+
+    /// Leaves a write for whoever writes next. That is this thread, if nobody else comes first.
+    fn combine<R: Send + 'static>(
+        &self,
+        op: impl FnOnce(&mut Writing<'_, T>) -> R + Send + 'static,
+    ) -> R {
+        let reply = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&reply);
+        self.waiting.push(Box::new(move |writing| {
+            let result = op(writing);
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        }));
+        let mut writing = self.writing();
+        loop {
+            // Whoever ran the write had the lock, and published before giving it up.
+            if let Some(result) = reply.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return result;
+            }
+            self.run_waiting(&mut writing);
+            writing.guard.publish();
+        }
+    }
+
+    /// Runs a write, and those that wait, and publishes them together.
+    fn run<R>(&self, mut writing: Writing<'_, T>, op: impl FnOnce(&mut Writing<'_, T>) -> R) -> R {
+        let result = op(&mut writing);
+        self.run_waiting(&mut writing);
+        writing.guard.publish();
+        result
+    }
+
+    fn run_waiting(&self, writing: &mut Writing<'_, T>) {
+        /// Bounds how long one thread works for the others.
+        const AT_ONCE: usize = 64;
+        for _ in 0..AT_ONCE {
+            let Some(op) = self.waiting.pop() else { break };
+            op(writing);
+        }
+    }
+
+    fn writing(&self) -> Writing<'_, T> {
+        let guard = self.engine.write();
+        let definitions = guard.has_named_indexes().then(|| self.definitions.load_full());
+        Writing::new(guard, definitions)
+    }
+
+    fn try_writing(&self) -> Option<Writing<'_, T>> {
+        let guard = self.engine.try_write()?;
+        let definitions = guard.has_named_indexes().then(|| self.definitions.load_full());
+        Some(Writing::new(guard, definitions))
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a write changed.
 
+use crate::store::error::Rejected;
 use crate::{Key, Revision};
 
 /// What a batch really changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Applied {
     /// The revision at which all of the batch is visible.
@@ -18,6 +19,8 @@ pub struct Applied {
     pub unchanged: usize,
     /// Changes that were older than what was held.
     pub stale: usize,
+    /// Objects that were not stored, each with its reason. What was held under their keys stayed.
+    pub rejected: Vec<Rejected>,
 }
 
 /// What a relist really changed.

@@ -1,29 +1,33 @@
 //! Immutable views of the store.
 
 use std::fmt;
-use std::ops::Deref;
-use std::sync::Arc;
+use std::iter::FusedIterator;
+use std::ops::Bound;
 
-use imbl::shared_ptr::DefaultSharedPtr;
-
-use super::state::State;
-use crate::{Key, KeyRef, ResourceVersion, Revision};
+use super::engine::{self, Cursor, Engine, Entry, Hold, View};
+use super::error::{DifferentStores, PageError, UnknownIndex};
+use super::{Diff, List, Page, PageToken};
+use crate::sync::Arc;
+use crate::{Key, KeyRef, Object, ResourceVersion, Revision};
 
 /// The store's whole content at one revision.
 ///
-/// Cheap to clone and to hold; it never changes, and every read through it agrees with every other.
-pub struct Snapshot<T> {
-    state: Arc<State<T>>,
-}
+/// O(1) to take and to clone. It never changes, and every read through it agrees with every other.
+/// While it is held, the store keeps those superseded objects that it can see, and nothing that came
+/// later. Dropping it frees nothing on the spot: the store's next writes do.
+///
+/// A snapshot outlives its store.
+pub struct Snapshot<T>(Hold<T>);
 
 impl<T> Snapshot<T> {
-    pub(super) fn new(state: Arc<State<T>>) -> Self {
-        Self { state }
+    pub(super) fn new(engine: &Arc<Engine<T>>) -> Self {
+        Self(Hold::new(engine))
     }
 
     /// The object under a key. Allocates nothing.
+    #[inline]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<&Arc<T>> {
-        self.state.get(key.into())
+        self.0.view().get(key.into())
     }
 
     /// Whether a key is present.
@@ -34,28 +38,65 @@ impl<T> Snapshot<T> {
     /// Every key with its object, in no particular order.
     #[must_use]
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter { inner: self.state.objects().iter() }
+        let view = self.0.view();
+        Iter { view, cursor: view.cursor(view.shards()), at_most: view.len() }
     }
 
     /// Every key, in no particular order.
-    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+    pub fn keys(&self) -> impl Iterator<Item = KeyRef<'_>> {
         self.iter().map(|(key, _)| key)
+    }
+
+    /// The snapshot in at most `parts` disjoint parts of about the same size, for as many threads.
+    ///
+    /// ```
+    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # struct Pod(String);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", &self.0) }
+    /// # }
+    /// let store = Store::new();
+    /// for i in 0..1000 {
+    ///     store.add(Pod(format!("web-{i}")))?;
+    /// }
+    /// let snapshot = store.snapshot();
+    /// let counts: Vec<usize> = std::thread::scope(|scope| {
+    ///     let threads: Vec<_> = snapshot
+    ///         .partitions(4)
+    ///         .into_iter()
+    ///         .map(|part| scope.spawn(move || part.into_iter().count()))
+    ///         .collect();
+    ///     threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    /// });
+    /// assert_eq!(counts.len(), 4);
+    /// assert_eq!(counts.iter().sum::<usize>(), 1000);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
+    #[must_use]
+    pub fn partitions(&self, parts: usize) -> Vec<Partition<'_, T>> {
+        let view = self.0.view();
+        let shards = view.shards();
+        let parts = parts.clamp(1, shards.len());
+        (0..parts)
+            .map(|i| Partition {
+                view,
+                shards: shards.len() * i / parts..shards.len() * (i + 1) / parts,
+            })
+            .collect()
     }
 
     /// The objects as a slice of their own. O(objects).
     #[must_use]
     pub fn list(&self) -> List<T> {
-        List {
-            objects: self.iter().map(|(_, object)| Arc::clone(object)).collect(),
-            revision: self.revision(),
-            resource_version: self.resource_version().cloned(),
-        }
+        let mut objects = Vec::with_capacity(self.len());
+        objects.extend(self.iter().map(|(_, object)| Arc::clone(object)));
+        List::new(objects, self.revision(), self.resource_version().cloned())
     }
 
     /// Number of objects.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.state.len()
+        self.0.view().len()
     }
 
     /// Whether there are no objects.
@@ -67,19 +108,171 @@ impl<T> Snapshot<T> {
     /// The store's sequence number of this view.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        self.state.revision()
+        Revision::new(self.0.view().number())
     }
 
     /// The source's version of this view, if the source has told one.
     #[must_use]
     pub fn resource_version(&self) -> Option<&ResourceVersion> {
-        self.state.resource_version()
+        self.0.view().resource_version()
+    }
+
+    pub(super) fn view(&self) -> View<'_, T> {
+        self.0.view()
+    }
+}
+
+impl<T: Object> Snapshot<T> {
+    /// The objects of one value of an index, in key order. O(log values), and O(1) per object.
+    ///
+    /// # Errors
+    /// If this snapshot has no index of that name.
+    pub fn by_index(&self, index: &str, value: &str) -> Result<Entries<'_, T>, UnknownIndex> {
+        Ok(Entries(self.named(index)?.entries(value, Bound::Unbounded)))
+    }
+
+    /// The values of an index, in order, each with the number of its objects.
+    ///
+    /// # Errors
+    /// If this snapshot has no index of that name.
+    pub fn index_values(
+        &self,
+        index: &str,
+    ) -> Result<impl Iterator<Item = (&str, usize)>, UnknownIndex> {
+        Ok(self.named(index)?.values(Bound::Unbounded))
+    }
+
+    /// How many objects have a value of an index. O(log values).
+    ///
+    /// # Errors
+    /// If this snapshot has no index of that name.
+    pub fn index_count(&self, index: &str, value: &str) -> Result<usize, UnknownIndex> {
+        Ok(self.named(index)?.count(value))
+    }
+
+    /// The objects of a namespace, in order of name. `""` names the cluster-scoped ones. O(log
+    /// namespaces), and O(1) per object.
+    #[must_use]
+    pub fn namespace(&self, namespace: &str) -> Entries<'_, T> {
+        Entries(self.by_namespace().entries(namespace, Bound::Unbounded))
+    }
+
+    /// The namespaces in order, each with the number of its objects; `""` comes first where there
+    /// are cluster-scoped ones.
+    pub fn namespaces(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.by_namespace().values(Bound::Unbounded)
+    }
+
+    /// How many objects a namespace has. O(log namespaces).
+    #[must_use]
+    pub fn namespace_count(&self, namespace: &str) -> usize {
+        self.by_namespace().count(namespace)
+    }
+
+    /// Every object whose key begins with `prefix`, in key order: cluster-scoped ones first, then
+    /// by namespace and name.
+    ///
+    /// ```
+    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// # }
+    /// let store = Store::new();
+    /// for key in ["b/web-1", "b/web-0", "a/web-0", "b/db-0"] {
+    ///     store.add(Pod(key))?;
+    /// }
+    /// let snapshot = store.snapshot();
+    /// let keys: Vec<_> = snapshot.ordered("b/web").map(|(key, _)| key.to_string()).collect();
+    /// assert_eq!(keys, ["b/web-0", "b/web-1"]);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
+    pub fn ordered<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (KeyRef<'a>, &'a Arc<T>)> {
+        super::page::ordered(self.by_namespace(), prefix, None)
+    }
+
+    /// A page of [`ordered`](Self::ordered): at most `limit` objects, from behind the last one of
+    /// the page that `token` came with.
+    ///
+    /// ```
+    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # struct Pod(String);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", &self.0) }
+    /// # }
+    /// let store = Store::new();
+    /// for i in 0..5 {
+    ///     store.add(Pod(format!("web-{i}")))?;
+    /// }
+    /// let snapshot = store.snapshot();
+    /// let first = snapshot.page("", 3, None)?;
+    /// assert_eq!((first.entries.len(), first.remaining), (3, 2));
+    /// let second = snapshot.page("", 3, first.next.as_ref())?;
+    /// assert_eq!((second.entries.len(), second.next), (2, None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`PageError::Expired`] if the token continues another revision; see
+    /// [`PageToken::at`] for continuing on this one nevertheless.
+    pub fn page(
+        &self,
+        prefix: &str,
+        limit: usize,
+        token: Option<&PageToken>,
+    ) -> Result<Page<'_, T>, PageError> {
+        super::page::page(self, prefix, limit, token)
+    }
+
+    /// What differs between an older snapshot of the same store and this one. Costs in proportion
+    /// to what changed between the older one and now, not to the objects.
+    ///
+    /// ```
+    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # struct Pod(&'static str, u32);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Pod("a/old", 1))?;
+    /// store.add(Pod("a/same", 1))?;
+    /// let before = store.snapshot();
+    /// store.delete("a/old");
+    /// store.add(Pod("a/new", 1))?;
+    ///
+    /// let after = store.snapshot();
+    /// let diff = after.diff(&before)?;
+    /// assert_eq!(diff.added[0].0.to_string(), "a/new");
+    /// assert_eq!(diff.deleted[0].0.to_string(), "a/old");
+    /// assert!(diff.updated.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the snapshots are of different stores.
+    pub fn diff<'a>(&'a self, older: &'a Self) -> Result<Diff<'a, T>, DifferentStores> {
+        Diff::between(older.view(), self.view())
+    }
+
+    fn named(&self, name: &str) -> Result<engine::IndexView<'_, T>, UnknownIndex> {
+        let view = self.0.view();
+        view.index(name).ok_or_else(|| UnknownIndex {
+            name: name.to_owned(),
+            known: view.index_names().map(str::to_owned).collect(),
+        })
+    }
+
+    pub(super) fn by_namespace(&self) -> engine::IndexView<'_, T> {
+        self.0.view().namespaces()
     }
 }
 
 impl<T> Clone for Snapshot<T> {
     fn clone(&self) -> Self {
-        Self { state: Arc::clone(&self.state) }
+        Self(self.0.clone())
     }
 }
 
@@ -94,7 +287,7 @@ impl<T> fmt::Debug for Snapshot<T> {
 }
 
 impl<'a, T> IntoIterator for &'a Snapshot<T> {
-    type Item = (&'a Key, &'a Arc<T>);
+    type Item = (KeyRef<'a>, &'a Arc<T>);
     type IntoIter = Iter<'a, T>;
 
     fn into_iter(self) -> Iter<'a, T> {
@@ -102,75 +295,111 @@ impl<'a, T> IntoIterator for &'a Snapshot<T> {
     }
 }
 
-/// Iterator over a [`Snapshot`].
+impl<T> IntoIterator for Snapshot<T> {
+    type Item = (Key, Arc<T>);
+    type IntoIter = IntoIter<T>;
+
+    fn into_iter(self) -> IntoIter<T> {
+        let view = self.0.view();
+        let (cursor, at_most) = (view.cursor(view.shards()), view.len());
+        IntoIter { hold: self.0, cursor, at_most }
+    }
+}
+
+/// Iterator over a [`Snapshot`], or a part of one.
 pub struct Iter<'a, T> {
-    inner: imbl::hashmap::Iter<'a, Key, Arc<T>, DefaultSharedPtr>,
+    view: View<'a, T>,
+    cursor: Cursor<T>,
+    at_most: usize,
 }
 
 impl<'a, T> Iterator for Iter<'a, T> {
-    type Item = (&'a Key, &'a Arc<T>);
+    type Item = (KeyRef<'a>, &'a Arc<T>);
 
-    fn next(&mut self) -> Option<Self::Item> {
-        self.inner.next()
+    #[inline]
+    fn next(&mut self) -> Option<Entry<'a, T>> {
+        let next = self.view.advance(&mut self.cursor)?;
+        self.at_most -= 1;
+        Some(next)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.inner.size_hint()
+        (0, Some(self.at_most))
     }
 }
 
-impl<T> ExactSizeIterator for Iter<'_, T> {}
+impl<T> FusedIterator for Iter<'_, T> {}
 
 impl<T> fmt::Debug for Iter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Iter").field("remaining", &self.len()).finish()
+        f.debug_struct("Iter").finish_non_exhaustive()
     }
 }
 
-/// All objects at one revision, as a slice.
-pub struct List<T> {
-    objects: Box<[Arc<T>]>,
-    revision: Revision,
-    resource_version: Option<ResourceVersion>,
+/// Owning iterator over a [`Snapshot`].
+pub struct IntoIter<T> {
+    hold: Hold<T>,
+    cursor: Cursor<T>,
+    at_most: usize,
 }
 
-impl<T> List<T> {
-    /// The store's sequence number of this list.
-    #[must_use]
-    pub fn revision(&self) -> Revision {
-        self.revision
+impl<T> Iterator for IntoIter<T> {
+    type Item = (Key, Arc<T>);
+
+    fn next(&mut self) -> Option<(Key, Arc<T>)> {
+        let (key, object) = self.hold.view().advance(&mut self.cursor)?;
+        self.at_most -= 1;
+        Some((key.to_valid_key(), Arc::clone(object)))
     }
 
-    /// The source's version of this list, if the source has told one.
-    #[must_use]
-    pub fn resource_version(&self) -> Option<&ResourceVersion> {
-        self.resource_version.as_ref()
-    }
-}
-
-impl<T> Deref for List<T> {
-    type Target = [Arc<T>];
-
-    fn deref(&self) -> &[Arc<T>] {
-        &self.objects
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.at_most))
     }
 }
 
-impl<T> IntoIterator for List<T> {
-    type Item = Arc<T>;
-    type IntoIter = std::vec::IntoIter<Arc<T>>;
+impl<T> FusedIterator for IntoIter<T> {}
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.objects.into_vec().into_iter()
-    }
-}
-
-impl<T> fmt::Debug for List<T> {
+impl<T> fmt::Debug for IntoIter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("List")
-            .field("len", &self.len())
-            .field("revision", &self.revision)
-            .field("resource_version", &self.resource_version)
-            .finish()
+        f.debug_struct("IntoIter").finish_non_exhaustive()
+    }
+}
+
+/// A part of a [`Snapshot`]; see [`Snapshot::partitions`].
+pub struct Partition<'a, T> {
+    view: View<'a, T>,
+    shards: std::ops::Range<usize>,
+}
+
+impl<'a, T> IntoIterator for Partition<'a, T> {
+    type Item = (KeyRef<'a>, &'a Arc<T>);
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        Iter { view: self.view, cursor: self.view.cursor(self.shards), at_most: self.view.len() }
+    }
+}
+
+impl<T> fmt::Debug for Partition<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Partition").finish_non_exhaustive()
+    }
+}
+
+/// Objects of an index value, in key order.
+pub struct Entries<'a, T>(engine::Entries<'a, T>);
+
+impl<'a, T> Iterator for Entries<'a, T> {
+    type Item = (KeyRef<'a>, &'a Arc<T>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Entry<'a, T>> {
+        self.0.next()
+    }
+}
+
+impl<T> fmt::Debug for Entries<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entries").finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! Compares the whole store with a fresh list of the server, object by object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use kube::Client;
@@ -126,10 +126,11 @@ impl Verdict {
                 None => Some("the store lacks it".to_owned()),
             };
             if let Some(difference) = difference {
-                found.insert(key, difference);
+                found.insert(key.as_ref(), difference);
             }
         }
-        for (key, _) in mirrored.iter().filter(|&(key, _)| !listed.contains_key(key)) {
+        let known: HashSet<_> = listed.keys().map(Key::as_ref).collect();
+        for key in mirrored.keys().filter(|key| !known.contains(key)) {
             found.insert(key, "the server no longer has it".to_owned());
         }
         Self {

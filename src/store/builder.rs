@@ -1,0 +1,98 @@
+//! Making a store.
+
+use std::fmt;
+
+use arc_swap::ArcSwap;
+use crossbeam_queue::SegQueue;
+
+use super::engine::Engine;
+use super::index::Definition;
+use super::{Observer, Store};
+use crate::Object;
+use crate::sync::Arc;
+
+/// Builds a [`Store`] with indexes and an observer.
+///
+/// ```
+/// use watchcache::{Key, KeyError, Object, Store};
+///
+/// struct Pod { name: &'static str, addresses: Vec<String> }
+/// impl Object for Pod {
+///     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", self.name) }
+/// }
+///
+/// let store = Store::builder().index("address", |pod: &Pod| pod.addresses.clone()).build();
+/// store.add(Pod { name: "web-0", addresses: vec!["10.0.0.7".into(), "fd00::7".into()] })?;
+/// let snapshot = store.snapshot();
+/// assert_eq!(snapshot.by_index("address", "fd00::7")?.count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct StoreBuilder<T> {
+    definitions: Vec<Definition<T>>,
+    observer: Option<Box<dyn Observer>>,
+}
+
+impl<T: Object> StoreBuilder<T> {
+    pub(super) fn new() -> Self {
+        Self { definitions: Vec::new(), observer: None }
+    }
+
+    /// Adds an index. The function gives an object's values, any number of them. A later index of
+    /// the same name takes the place of an earlier one.
+    #[must_use]
+    pub fn index<I>(self, name: &str, values: impl Fn(&T) -> I + Send + Sync + 'static) -> Self
+    where
+        I: IntoIterator<Item: Into<Arc<str>>>,
+    {
+        self.try_index(name, move |object| Ok::<_, std::convert::Infallible>(values(object)))
+    }
+
+    /// Adds an index whose function can fail. An object that it fails on is not stored; see
+    /// [`Applied::rejected`](super::Applied::rejected).
+    #[must_use]
+    pub fn try_index<I, E>(
+        mut self,
+        name: &str,
+        values: impl Fn(&T) -> Result<I, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        I: IntoIterator<Item: Into<Arc<str>>>,
+        E: fmt::Display,
+    {
+        self.definitions.retain(|definition| &*definition.name != name);
+        self.definitions.push(Definition::new(name, values));
+        self
+    }
+
+    /// Tells an observer of each write.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// The store, empty.
+    #[must_use]
+    pub fn build(self) -> Store<T> {
+        use std::hash::BuildHasher;
+        let seed = foldhash::fast::RandomState::default().hash_one(0_u8);
+        let store = Store {
+            engine: Arc::new(Engine::new(seed)),
+            definitions: ArcSwap::from_pointee(Vec::new()),
+            waiting: SegQueue::new(),
+            observer: self.observer,
+        };
+        for definition in self.definitions {
+            let added = store.add_definition(definition);
+            debug_assert!(added.is_ok(), "names are distinct and there is no object to fail on");
+        }
+        store
+    }
+}
+
+impl<T> fmt::Debug for StoreBuilder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.definitions.iter().map(|definition| &definition.name).collect();
+        f.debug_struct("StoreBuilder").field("indexes", &names).finish_non_exhaustive()
+    }
+}

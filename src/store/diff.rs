@@ -1,0 +1,76 @@
+//! What differs between two snapshots.
+
+use std::fmt;
+
+use super::engine::{Entry, View};
+use super::error::DifferentStores;
+use crate::KeyRef;
+use crate::sync::Arc;
+
+/// The difference between two snapshots of one store, in no particular order.
+#[non_exhaustive]
+pub struct Diff<'a, T> {
+    /// Objects that only the newer snapshot has.
+    pub added: Vec<(KeyRef<'a>, &'a Arc<T>)>,
+    /// Keys that hold different objects.
+    pub updated: Vec<Updated<'a, T>>,
+    /// Objects that only the older snapshot has.
+    pub deleted: Vec<(KeyRef<'a>, &'a Arc<T>)>,
+}
+
+/// A key that holds different objects in two snapshots.
+#[non_exhaustive]
+pub struct Updated<'a, T> {
+    /// The key.
+    pub key: KeyRef<'a>,
+    /// The older snapshot's object.
+    pub old: &'a Arc<T>,
+    /// The newer one's.
+    pub new: &'a Arc<T>,
+}
+
+impl<'a, T> Diff<'a, T> {
+    pub(super) fn between(older: View<'a, T>, newer: View<'a, T>) -> Result<Self, DifferentStores> {
+        if !older.same_engine(newer) {
+            return Err(DifferentStores);
+        }
+        let mut diff = Self { added: Vec::new(), updated: Vec::new(), deleted: Vec::new() };
+        older.changes(newer, |old: Option<Entry<'a, T>>, new| match (old, new) {
+            (None, Some(new)) => diff.added.push(new),
+            (Some(old), None) => diff.deleted.push(old),
+            (Some((key, old)), Some((_, new))) if !Arc::ptr_eq(old, new) => {
+                diff.updated.push(Updated { key, old, new });
+            }
+            _ => {}
+        });
+        Ok(diff)
+    }
+
+    /// Number of keys that differ.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.added.len() + self.updated.len() + self.deleted.len()
+    }
+
+    /// Whether the snapshots hold the same objects.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T> fmt::Debug for Diff<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Diff")
+            .field("added", &self.added.len())
+            .field("updated", &self.updated.len())
+            .field("deleted", &self.deleted.len())
+            .finish()
+    }
+}
+
+impl<T> fmt::Debug for Updated<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Updated").field("key", &self.key).finish_non_exhaustive()
+    }
+}

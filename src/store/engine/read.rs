@@ -1,0 +1,349 @@
+//! Reading at one revision.
+
+use std::ops::Bound;
+use std::ptr::NonNull;
+
+use super::index::Index;
+use super::pin::Pin;
+use super::postings::{Postings, Records};
+use super::record::RecordRef;
+use super::revision::Revision;
+use super::version::{Version, visible};
+use super::{DEFAULT_SHARDS, Engine};
+use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
+use crate::{KeyRef, ResourceVersion};
+
+/// A key and its object.
+pub(in super::super) type Entry<'a, T> = (KeyRef<'a>, &'a Arc<T>);
+
+/// An engine's content at one revision, which something else protects for `'a`: a pin since before
+/// the revision was learnt, or a hold on it.
+pub(in super::super) struct View<'a, T, const SHARDS: usize = DEFAULT_SHARDS> {
+    engine: &'a Engine<T, SHARDS>,
+    revision: &'a Revision<T>,
+}
+
+impl<T, const SHARDS: usize> Clone for View<'_, T, SHARDS> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T, const SHARDS: usize> Copy for View<'_, T, SHARDS> {}
+
+impl<T, const SHARDS: usize> Engine<T, SHARDS> {
+    /// The newest content, for as long as a pin lasts.
+    #[inline]
+    pub(in super::super) fn view<'a>(&'a self, pin: &'a Pin) -> View<'a, T, SHARDS> {
+        // SAFETY: a revision that was published while this thread was pinned is not freed before
+        // the thread unpins.
+        View { engine: self, revision: unsafe { self.published(pin).as_ref() } }
+    }
+}
+
+impl<'a, T, const SHARDS: usize> View<'a, T, SHARDS> {
+    #[inline]
+    pub(in super::super) fn number(self) -> u64 {
+        self.revision.number
+    }
+
+    pub(in super::super) fn len(self) -> usize {
+        self.revision.len
+    }
+
+    pub(in super::super) fn resource_version(self) -> Option<&'a ResourceVersion> {
+        self.revision.resource_version.as_ref()
+    }
+
+    /// The object under a key.
+    #[inline]
+    pub(in super::super) fn get(self, key: KeyRef<'_>) -> Option<&'a Arc<T>> {
+        let _pin = Pin::new();
+        self.get_pinned(key)
+    }
+
+    /// As [`get`](Self::get), for a caller that is pinned already.
+    #[inline]
+    pub(in super::super) fn get_pinned(self, key: KeyRef<'_>) -> Option<&'a Arc<T>> {
+        let hash = self.engine.hash(key);
+        // SAFETY: the caller is pinned; this view's revision is protected for `'a`.
+        unsafe {
+            let head = self.engine.shard(hash).table()?.find(key, hash.0);
+            visible(head, self.revision.number)?.value()
+        }
+    }
+
+    /// All shards, for [`cursor`](Self::cursor).
+    pub(in super::super) fn shards(self) -> std::ops::Range<usize> {
+        0..SHARDS
+    }
+
+    /// A cursor over a range of the shards; see [`Cursor`].
+    pub(in super::super) fn cursor(self, shards: std::ops::Range<usize>) -> Cursor<T> {
+        Cursor { shards, buffer: Vec::new(), position: 0, heads: Vec::new() }
+    }
+
+    /// The next entry of a cursor that this view, or one of the same revision, made.
+    #[inline]
+    pub(in super::super) fn advance(self, cursor: &mut Cursor<T>) -> Option<Entry<'a, T>> {
+        loop {
+            if let Some(version) = cursor.buffer.get(cursor.position) {
+                cursor.position += 1;
+                // SAFETY: found visible at this revision, which is protected for `'a`, and so is
+                // its record.
+                return unsafe {
+                    let version = version.as_ref();
+                    Some((version.record.key(), version.value()?))
+                };
+            }
+            let shard = cursor.shards.next()?;
+            cursor.fill(self, shard);
+        }
+    }
+
+    pub(in super::super) fn namespaces(self) -> IndexView<'a, T, SHARDS> {
+        IndexView { view: self, index: &self.revision.indexes.namespaces }
+    }
+
+    pub(in super::super) fn index(self, name: &str) -> Option<IndexView<'a, T, SHARDS>> {
+        self.revision.indexes.get(name).map(|index| IndexView { view: self, index })
+    }
+
+    pub(in super::super) fn index_names(self) -> impl Iterator<Item = &'a str> {
+        self.revision.indexes.named.iter().map(|(name, _)| &**name)
+    }
+
+    /// The entry of a record that an index of this revision holds.
+    ///
+    /// # Safety
+    /// The record comes from an index of this revision, and the caller is pinned.
+    unsafe fn resolve(self, record: RecordRef<T>) -> Option<Entry<'a, T>> {
+        // SAFETY: the record has a version that is visible at this revision, and lives as long.
+        unsafe {
+            // ORDERING: Acquire pairs with the Release in `WriteGuard::link`.
+            let head = record.get().head.load(Ordering::Acquire);
+            let version = visible(head, self.revision.number)?;
+            Some((record.key(), version.value()?))
+        }
+    }
+
+    /// Calls `changed` with the entries before and after, for every key that differs between this
+    /// view and another of the same engine. Costs a look at each shard and at each group of slots
+    /// in the shards that changed.
+    pub(in super::super) fn changes<'b>(
+        self,
+        other: View<'b, T, SHARDS>,
+        mut changed: impl FnMut(Option<Entry<'a, T>>, Option<Entry<'b, T>>),
+    ) {
+        let since = self.number().min(other.number());
+        for shard in &self.engine.shards {
+            // ORDERING: Relaxed, as in `Table::stamp`: whoever knows a revision is ordered behind
+            // the stamps of it.
+            if shard.changed.load(Ordering::Relaxed) <= since {
+                continue;
+            }
+            let _pin = Pin::new();
+            // SAFETY: pinned; both views are protected for their lifetimes.
+            unsafe {
+                let Some(table) = shard.table() else { continue };
+                for head in table.heads_changed_since(since) {
+                    let (mine, others) =
+                        (visible(head, self.number()), visible(head, other.number()));
+                    if mine.map(std::ptr::from_ref) != others.map(std::ptr::from_ref) {
+                        changed(
+                            mine.and_then(|mine| entry(mine)),
+                            others.and_then(|others| entry(others)),
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    pub(in super::super) fn same_engine(self, other: View<'_, T, SHARDS>) -> bool {
+        std::ptr::eq(self.engine, other.engine)
+    }
+}
+
+/// The entry of a visible version, unless it is a deletion.
+///
+/// # Safety
+/// The version is visible at a revision that is protected for `'a`.
+unsafe fn entry<'a, T>(version: &'a Version<T>) -> Option<Entry<'a, T>> {
+    // SAFETY: the caller's word.
+    unsafe { Some((version.record.key(), version.value()?)) }
+}
+
+/// A walk over a view, shard by shard: each is read under one short pin, so a slow walk keeps no
+/// memory from being freed but its revision's own.
+pub(in super::super) struct Cursor<T> {
+    shards: std::ops::Range<usize>,
+    /// What is visible in the shard read last.
+    buffer: Vec<NonNull<Version<T>>>,
+    position: usize,
+    /// Room for the heads of a shard, kept from one to the next.
+    heads: Vec<*const Version<T>>,
+}
+
+// SAFETY: the versions in it are shared, and give out `&Arc<T>` only.
+unsafe impl<T: Send + Sync> Send for Cursor<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Cursor<T> {}
+
+impl<T> Cursor<T> {
+    fn fill<const SHARDS: usize>(&mut self, view: View<'_, T, SHARDS>, shard: usize) {
+        self.buffer.clear();
+        self.position = 0;
+        let _pin = Pin::new();
+        // SAFETY: pinned.
+        let Some(table) = (unsafe { view.engine.shards[shard].table() }) else { return };
+        // Heads first, versions then: the second loop's cache misses do not wait for each other.
+        self.heads.clear();
+        self.heads.extend(table.heads().map(<*mut _>::cast_const).filter(|head| !head.is_null()));
+        let visible = self.heads.iter().filter_map(|&head| {
+            // SAFETY: pinned; the view's revision is protected, and with it what is visible.
+            let version = unsafe { visible(head, view.number()) }?;
+            // SAFETY: as above.
+            unsafe { version.value() }.map(|_| NonNull::from(version))
+        });
+        self.buffer.extend(visible);
+    }
+}
+
+/// One index of a view.
+pub(in super::super) struct IndexView<'a, T, const SHARDS: usize = DEFAULT_SHARDS> {
+    view: View<'a, T, SHARDS>,
+    index: &'a Index<T>,
+}
+
+impl<T, const SHARDS: usize> Clone for IndexView<'_, T, SHARDS> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T, const SHARDS: usize> Copy for IndexView<'_, T, SHARDS> {}
+
+impl<'a, T: Send + Sync, const SHARDS: usize> IndexView<'a, T, SHARDS> {
+    /// Its values in order, from a bound on, each with how many objects have it.
+    pub(in super::super) fn values(
+        self,
+        from: Bound<&str>,
+    ) -> impl Iterator<Item = (&'a str, usize)> + 'a {
+        self.index
+            .0
+            .range::<_, str>((from, Bound::Unbounded))
+            .map(|(value, postings)| (&**value, postings.len()))
+    }
+
+    pub(in super::super) fn count(self, value: &str) -> usize {
+        self.index.0.get(value).map_or(0, Postings::len)
+    }
+
+    /// The entries that have a value, in key order.
+    pub(in super::super) fn entries(
+        self,
+        value: &str,
+        from: Bound<KeyRef<'_>>,
+    ) -> Entries<'a, T, SHARDS> {
+        let records = match self.index.0.get(value) {
+            Some(postings) => postings.from(from),
+            None => Records::empty(),
+        };
+        Entries { view: self.view, records, buffer: Vec::new().into_iter() }
+    }
+}
+
+/// The entries of one value of an index, in key order, resolved a few at a time under one pin.
+pub(in super::super) struct Entries<'a, T, const SHARDS: usize = DEFAULT_SHARDS> {
+    view: View<'a, T, SHARDS>,
+    records: Records<'a, T>,
+    buffer: std::vec::IntoIter<Entry<'a, T>>,
+}
+
+impl<'a, T, const SHARDS: usize> Iterator for Entries<'a, T, SHARDS> {
+    type Item = Entry<'a, T>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Entry<'a, T>> {
+        const AT_ONCE: usize = 64;
+        if let Some(entry) = self.buffer.next() {
+            return Some(entry);
+        }
+        let _pin = Pin::new();
+        let records = self.records.by_ref().take(AT_ONCE);
+        // SAFETY: the records come from an index of the view's revision; pinned.
+        let entries = records.filter_map(|record| unsafe { self.view.resolve(record) });
+        self.buffer = entries.collect::<Vec<_>>().into_iter();
+        self.buffer.next()
+    }
+}
+
+/// A thread's short hold on the revision that was published when it pinned.
+pub(in super::super) struct PinnedRevision<'e, T, const SHARDS: usize = DEFAULT_SHARDS> {
+    engine: &'e Engine<T, SHARDS>,
+    revision: NonNull<Revision<T>>,
+    _pin: Pin,
+}
+
+impl<'e, T, const SHARDS: usize> PinnedRevision<'e, T, SHARDS> {
+    #[inline]
+    pub(in super::super) fn new(engine: &'e Engine<T, SHARDS>) -> Self {
+        let pin = Pin::new();
+        Self { engine, revision: engine.published(&pin), _pin: pin }
+    }
+
+    #[inline]
+    pub(in super::super) fn view(&self) -> View<'_, T, SHARDS> {
+        // SAFETY: pinned since before the revision was learnt.
+        View { engine: self.engine, revision: unsafe { self.revision.as_ref() } }
+    }
+}
+
+/// A snapshot's hold on a revision.
+pub(in super::super) struct Hold<T, const SHARDS: usize = DEFAULT_SHARDS> {
+    engine: Arc<Engine<T, SHARDS>>,
+    revision: NonNull<Revision<T>>,
+}
+
+// SAFETY: a revision is immutable but for its count, which is atomic.
+unsafe impl<T: Send + Sync, const SHARDS: usize> Send for Hold<T, SHARDS> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync, const SHARDS: usize> Sync for Hold<T, SHARDS> {}
+
+impl<T, const SHARDS: usize> Hold<T, SHARDS> {
+    /// Takes hold of the published revision.
+    pub(in super::super) fn new(engine: &Arc<Engine<T, SHARDS>>) -> Self {
+        let pin = Pin::new();
+        let revision = engine.published(&pin);
+        // ORDERING: Relaxed. While this thread is pinned the writer does not look at the count to
+        // free by it; when it has seen the thread unpin (Release in `Pin::drop`), it sees this too.
+        // SAFETY: pinned since before the revision was learnt.
+        unsafe { revision.as_ref() }.holders.fetch_add(1, Ordering::Relaxed);
+        Self { engine: Arc::clone(engine), revision }
+    }
+
+    #[inline]
+    pub(in super::super) fn view(&self) -> View<'_, T, SHARDS> {
+        // SAFETY: held.
+        View { engine: &self.engine, revision: unsafe { self.revision.as_ref() } }
+    }
+}
+
+impl<T, const SHARDS: usize> Clone for Hold<T, SHARDS> {
+    fn clone(&self) -> Self {
+        // ORDERING: Relaxed: this hold keeps the count above zero meanwhile.
+        // SAFETY: held.
+        unsafe { self.revision.as_ref() }.holders.fetch_add(1, Ordering::Relaxed);
+        Self { engine: Arc::clone(&self.engine), revision: self.revision }
+    }
+}
+
+impl<T, const SHARDS: usize> Drop for Hold<T, SHARDS> {
+    fn drop(&mut self) {
+        // ORDERING: Release pairs with the Acquire in `reclaim::holders`.
+        // SAFETY: held until here.
+        unsafe { self.revision.as_ref() }.holders.fetch_sub(1, Ordering::Release);
+    }
+}

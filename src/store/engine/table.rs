@@ -1,0 +1,238 @@
+//! The hash table: from a key to the newest version of it.
+//!
+//! Open addressing with linear probing, in shards that grow on their own. A slot is one word: the
+//! head's address with some bits of the key's hash in the part of it that addresses do not use, so
+//! that a probe seldom visits a version of another key. Only the writer stores to slots.
+
+use std::ptr;
+
+use super::record::RecordRef;
+use super::version::Version;
+use crate::KeyRef;
+use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// Slots that share one change stamp.
+pub(super) const GROUP: usize = 16;
+const MIN_CAPACITY: usize = 8;
+
+/// Whether addresses leave their upper 16 bits free. Android's allocator puts tags there.
+const TAGGED: bool = cfg!(all(target_pointer_width = "64", not(target_os = "android")));
+const TAG_SHIFT: u32 = if TAGGED { 48 } else { 0 };
+const TAG_MASK: usize = if TAGGED { 0xffff << TAG_SHIFT } else { 0 };
+
+/// What a slot holds: nothing, a mark that a record was here, or a head.
+pub(super) struct Word<T>(*mut Version<T>);
+
+impl<T> Clone for Word<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Word<T> {}
+
+impl<T> Word<T> {
+    /// Keeps probes going past a slot whose record is gone.
+    pub(super) fn deleted() -> Self {
+        Self(ptr::without_provenance_mut(1))
+    }
+
+    pub(super) fn new(head: *mut Version<T>, hash: u64) -> Self {
+        assert_eq!(head.addr() & TAG_MASK, 0, "an address reaches into its upper 16 bits");
+        Self(head.map_addr(|addr| addr | tag(hash)))
+    }
+
+    fn is_empty(self) -> bool {
+        self.0.is_null()
+    }
+
+    fn is_deleted(self) -> bool {
+        self.0.addr() == 1
+    }
+
+    #[inline]
+    fn has_tag(self, tag: usize) -> bool {
+        self.0.addr() & TAG_MASK == tag && (TAGGED || !self.is_deleted())
+    }
+
+    /// The head, if there is one.
+    #[inline]
+    pub(super) fn head(self) -> *mut Version<T> {
+        let head = self.0.map_addr(|addr| addr & !TAG_MASK);
+        if self.is_deleted() { ptr::null_mut() } else { head }
+    }
+}
+
+/// The tag that a hash gives a word; never zero, so that no mark has a key's tag.
+#[inline]
+fn tag(hash: u64) -> usize {
+    if TAGGED { ((hash >> 48) as usize | 0x8000) << TAG_SHIFT } else { 0 }
+}
+
+pub(super) struct Table<T> {
+    slots: Box<[AtomicPtr<Version<T>>]>,
+    /// For each group of slots, the last revision that changed one of them.
+    changed: Box<[AtomicU64]>,
+}
+
+/// Where a key is, or would go.
+pub(super) enum Place {
+    Found(usize),
+    Free { slot: usize, reused: bool },
+}
+
+impl<T> Table<T> {
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        let capacity = capacity.next_power_of_two().max(MIN_CAPACITY);
+        Self {
+            slots: (0..capacity).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
+            changed: (0..capacity.div_ceil(GROUP)).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.slots) + size_of_val(&*self.changed)
+    }
+
+    #[inline]
+    fn word(&self, slot: usize) -> Word<T> {
+        // ORDERING: Acquire pairs with the Release in `set`: the version behind a word is whole.
+        Word(self.slots[slot].load(Ordering::Acquire))
+    }
+
+    /// The head of a key's chain, or null.
+    ///
+    /// # Safety
+    /// The caller is pinned, since before it found this table, or is the writer.
+    #[inline]
+    pub(super) unsafe fn find(&self, key: KeyRef<'_>, hash: u64) -> *const Version<T> {
+        let mask = self.slots.len() - 1;
+        let tag = tag(hash);
+        let mut slot = hash as usize & mask;
+        loop {
+            let word = self.word(slot);
+            if word.has_tag(tag) && !word.is_empty() {
+                let head = word.head();
+                // SAFETY: a pinned reader reaches no freed version or record; see `reclaim`.
+                if unsafe { (*head).record.key() } == key {
+                    return head;
+                }
+            } else if word.is_empty() {
+                return ptr::null();
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    /// The place of a key, for the writer.
+    pub(super) fn place(&self, key: KeyRef<'_>, hash: u64) -> Place {
+        let mask = self.slots.len() - 1;
+        let tag = tag(hash);
+        let mut slot = hash as usize & mask;
+        let mut reusable = None;
+        loop {
+            let word = self.word(slot);
+            if word.is_empty() {
+                return match reusable {
+                    Some(slot) => Place::Free { slot, reused: true },
+                    None => Place::Free { slot, reused: false },
+                };
+            }
+            if word.is_deleted() {
+                reusable.get_or_insert(slot);
+            } else if word.has_tag(tag)
+                // SAFETY: the writer frees no record that a slot leads to.
+                && unsafe { (*word.head()).record.key() } == key
+            {
+                return Place::Found(slot);
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    /// The slot of a record that is in the table, for the writer.
+    pub(super) fn slot_of(&self, record: RecordRef<T>, hash: u64) -> usize {
+        let mask = self.slots.len() - 1;
+        let tag = tag(hash);
+        let mut slot = hash as usize & mask;
+        loop {
+            let word = self.word(slot);
+            assert!(!word.is_empty(), "the record is in the table");
+            if word.has_tag(tag)
+                // SAFETY: the writer frees no record that a slot leads to.
+                && unsafe { (*word.head()).record } == record
+            {
+                return slot;
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    /// Makes a version the head of its key's chain.
+    #[inline]
+    pub(super) fn set(&self, slot: usize, word: Word<T>) {
+        // ORDERING: Release pairs with the Acquire in `word`: the version's fields come before it.
+        self.slots[slot].store(word.0, Ordering::Release);
+    }
+
+    /// Notes that a slot changes at a revision which is not yet published.
+    #[inline]
+    pub(super) fn stamp(&self, slot: usize, revision: u64) {
+        // ORDERING: Relaxed: a reader of that revision is ordered behind its publication.
+        self.changed[slot / GROUP].store(revision, Ordering::Relaxed);
+    }
+
+    /// The head in a slot, or null.
+    pub(super) fn head(&self, slot: usize) -> *mut Version<T> {
+        self.word(slot).head()
+    }
+
+    /// Every head, in slot order; null where there is none. They are good to follow for the writer,
+    /// and for who is pinned since before it found this table.
+    pub(super) fn heads(&self) -> impl ExactSizeIterator<Item = *mut Version<T>> {
+        (0..self.slots.len()).map(|slot| self.word(slot).head())
+    }
+
+    /// As [`heads`](Self::heads), in groups of slots that changed after a revision.
+    pub(super) fn heads_changed_since(
+        &self,
+        revision: u64,
+    ) -> impl Iterator<Item = *mut Version<T>> {
+        self.changed
+            .iter()
+            .enumerate()
+            // ORDERING: Relaxed, as in `stamp`. A stamp of a later revision only costs a look.
+            .filter(move |(_, changed)| changed.load(Ordering::Relaxed) > revision)
+            .flat_map(|(group, _)| {
+                let first = group * GROUP;
+                first..(first + GROUP).min(self.slots.len())
+            })
+            .map(|slot| self.word(slot).head())
+    }
+}
+
+/// A part of the table that grows on its own.
+pub(super) struct Shard<T> {
+    pub(super) table: AtomicPtr<Table<T>>,
+    /// The last revision that changed the shard.
+    pub(super) changed: AtomicU64,
+}
+
+impl<T> Shard<T> {
+    pub(super) fn new() -> Self {
+        Self { table: AtomicPtr::new(ptr::null_mut()), changed: AtomicU64::new(0) }
+    }
+
+    /// # Safety
+    /// The caller is pinned for `'a`, or is the writer and does not replace the table for `'a`.
+    #[inline]
+    pub(super) unsafe fn table<'a>(&self) -> Option<&'a Table<T>> {
+        // ORDERING: Acquire pairs with the Release in `Writer::grow`: the table's slots are filled.
+        // SAFETY: a replaced table is freed only after those that were pinned then have unpinned.
+        unsafe { self.table.load(Ordering::Acquire).as_ref() }
+    }
+}

@@ -1,0 +1,404 @@
+//! Building the next revision, and publishing it with one store.
+
+use std::ptr::NonNull;
+
+use super::index::{Index, Indexes, Values};
+use super::pin;
+use super::read::View;
+use super::reclaim::{Reclaim, Retained, Unlist};
+use super::record::RecordRef;
+use super::revision::Revision;
+use super::table::{Place, Table, Word};
+use super::version::Version;
+use super::{DEFAULT_SHARDS, Engine, Hash, Pin};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Arc, MutexGuard};
+use crate::{KeyRef, ResourceVersion};
+
+/// What only the writer touches.
+pub(super) struct Writer<T> {
+    /// For each shard, the slots in use, those marked deleted among them.
+    used: Box<[usize]>,
+    /// The revision that is published.
+    published: u64,
+    /// Of the revision that is being built.
+    len: usize,
+    resource_version: Option<ResourceVersion>,
+    indexes: Arc<Indexes<T>>,
+    /// Versions superseded by the batch that is being built.
+    superseded: usize,
+    /// Whether the batch changed an object, which makes a revision of a new number.
+    changed: bool,
+    /// Whether something else changed: the source's version, or the set of indexes.
+    republish: bool,
+    reclaim: Reclaim<T>,
+}
+
+// SAFETY: the raw pointers in it are to versions, records, revisions and tables, which are
+// shared between threads anyway; the mutex around the writer hands them from one to the next.
+unsafe impl<T: Send + Sync> Send for Writer<T> {}
+
+impl<T> Writer<T> {
+    pub(super) fn new(shards: usize) -> Self {
+        Self {
+            used: (0..shards).map(|_| 0).collect(),
+            published: 0,
+            len: 0,
+            resource_version: None,
+            indexes: Arc::new(Indexes::new()),
+            superseded: 0,
+            changed: false,
+            republish: false,
+            reclaim: Reclaim::new(),
+        }
+    }
+
+    pub(super) fn reclaim(&mut self) -> &mut Reclaim<T> {
+        &mut self.reclaim
+    }
+}
+
+/// The right to write. What is linked becomes visible with [`publish`](Self::publish), all at once;
+/// dropping the guard publishes too, so that an unwinding writer leaves no half-linked batch for
+/// the next one to publish.
+pub(in super::super) struct WriteGuard<'e, T: Send + Sync, const SHARDS: usize = DEFAULT_SHARDS> {
+    pub(super) engine: &'e Engine<T, SHARDS>,
+    pub(super) writer: MutexGuard<'e, Writer<T>>,
+}
+
+impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
+    /// The object under a key, as the batch has left it so far.
+    pub(in super::super) fn get(&self, key: KeyRef<'_>) -> Option<&Arc<T>> {
+        let hash = self.engine.hash(key);
+        // SAFETY: this is the writer, and the borrow of it keeps the table and the head in place.
+        unsafe {
+            let head = self.engine.shard(hash).table()?.find(key, hash.0);
+            head.as_ref()?.value()
+        }
+    }
+
+    /// What is published, without what this guard has linked since.
+    pub(in super::super) fn published<'a>(&'a self, pin: &'a Pin) -> View<'a, T, SHARDS> {
+        self.engine.view(pin)
+    }
+
+    /// The number of the revision at which what is linked will be visible.
+    pub(in super::super) fn next(&self) -> u64 {
+        self.writer.published + u64::from(self.writer.changed)
+    }
+
+    /// Objects, as the batch has left them so far.
+    pub(in super::super) fn len(&self) -> usize {
+        self.writer.len
+    }
+
+    pub(in super::super) fn resource_version(&self) -> Option<&ResourceVersion> {
+        self.writer.resource_version.as_ref()
+    }
+
+    /// Sets the version that the source gives the next revision.
+    pub(in super::super) fn set_resource_version(&mut self, version: ResourceVersion) {
+        self.writer.resource_version = Some(version);
+        self.writer.republish = true;
+    }
+
+    /// Whether objects have values to be indexed under.
+    pub(in super::super) fn has_named_indexes(&self) -> bool {
+        !self.writer.indexes.named.is_empty()
+    }
+
+    /// Puts an object under a key, with its values for the named indexes in their order.
+    pub(in super::super) fn put(&mut self, key: KeyRef<'_>, object: Arc<T>, values: Values) {
+        let hash = self.engine.hash(key);
+        self.make_room(hash);
+        let shard = self.engine.shard(hash);
+        // SAFETY: this is the writer; the table is not replaced before this call ends.
+        let Some(table) = (unsafe { shard.table() }) else { return };
+        let (slot, record, lived) = match table.place(key, hash.0) {
+            Place::Found(slot) => {
+                // SAFETY: a slot's head and record are alive, and this is the writer.
+                let (record, lived) = unsafe { head_of(table, slot) };
+                (slot, record, lived)
+            }
+            Place::Free { slot, reused } => {
+                self.writer.used[hash.shard::<SHARDS>()] += usize::from(!reused);
+                (slot, RecordRef::new(key), false)
+            }
+        };
+        // SAFETY: `record` is alive, and in this slot or new.
+        unsafe { self.link(hash, table, slot, record, Some(object)) };
+        if !lived {
+            self.writer.len += 1;
+            // SAFETY: alive until it is deleted, and for its readers beyond that.
+            unsafe { Arc::make_mut(&mut self.writer.indexes).appear(record) };
+        }
+        self.index(record, values);
+    }
+
+    /// Deletes a key and returns what it held.
+    pub(in super::super) fn delete(&mut self, key: KeyRef<'_>) -> Option<Arc<T>> {
+        let hash = self.engine.hash(key);
+        let shard = self.engine.shard(hash);
+        // SAFETY: this is the writer; the table is not replaced before this call ends.
+        let table = unsafe { shard.table() }?;
+        let Place::Found(slot) = table.place(key, hash.0) else { return None };
+        // SAFETY: a slot's head and record are alive, and this is the writer.
+        let (record, head) = unsafe {
+            let head = record_head(table, slot);
+            (head.record, head)
+        };
+        // SAFETY: this is the writer.
+        let held = unsafe { head.value() }.map(Arc::clone)?;
+        self.writer.len -= 1;
+        self.index(record, Values::new());
+        // SAFETY: alive.
+        unsafe { Arc::make_mut(&mut self.writer.indexes).disappear(record) };
+        // SAFETY: alive, and in this slot.
+        unsafe { self.link(hash, table, slot, record, None) };
+        // ORDERING: Relaxed: only the writer stores links.
+        // SAFETY: the head just linked, or changed, is alive.
+        let last = unsafe { record_head(table, slot).prev.load(Ordering::Relaxed) };
+        if last.is_null() {
+            // The key came and went within this batch: nobody ever saw it.
+            self.unlist(record);
+            self.writer.reclaim.record(record);
+        }
+        Some(held)
+    }
+
+    /// Adds an index over every object, which the next revision has and those before have not.
+    ///
+    /// # Errors
+    /// The first error of `values`, with the key it was met at. Nothing has changed then.
+    pub(in super::super) fn add_index<E>(
+        &mut self,
+        name: Arc<str>,
+        mut values: impl FnMut(KeyRef<'_>, &Arc<T>) -> Result<Vec<Arc<str>>, E>,
+    ) -> Result<(), E> {
+        let mut found = Vec::with_capacity(self.writer.len);
+        for shard in &self.engine.shards {
+            // SAFETY: this is the writer, and it replaces no table here.
+            let heads = unsafe { shard.table() }.into_iter().flat_map(Table::heads);
+            for head in heads {
+                // SAFETY: heads in slots are alive, and this is the writer.
+                let Some(head) = (unsafe { head.as_ref() }) else { continue };
+                // SAFETY: as above.
+                let (Some(object), key) = (unsafe { (head.value(), head.record.key()) }) else {
+                    continue;
+                };
+                found.push((head.record, values(key, object)?));
+            }
+        }
+        let indexes = Arc::make_mut(&mut self.writer.indexes);
+        let position = indexes.named.len();
+        indexes.named.push((name, Index::new()));
+        for (record, new) in found {
+            // SAFETY: alive, and only the writer touches `indexed`.
+            unsafe { record.get() }.indexed.with_mut(|indexed| {
+                // SAFETY: as above.
+                let indexed = unsafe { &mut *indexed }.get_or_insert_default();
+                let old = (**indexed).clone();
+                indexed.resize(position, Vec::new());
+                indexed.push(new);
+                indexes.change(record, &old, indexed);
+            });
+        }
+        self.writer.republish = true;
+        Ok(())
+    }
+
+    /// Makes everything linked since the last publication visible at once, and returns the
+    /// revision at which it is.
+    pub(in super::super) fn publish(&mut self) -> u64 {
+        if self.writer.changed || self.writer.republish {
+            self.writer.published = self.next();
+            let revision = Box::leak(Box::new(Revision {
+                number: self.writer.published,
+                resource_version: self.writer.resource_version.clone(),
+                len: self.writer.len,
+                indexes: Arc::clone(&self.writer.indexes),
+                holders: AtomicUsize::new(0),
+            }));
+            // ORDERING: Relaxed: only the writer stores it.
+            let old = self.engine.published.load(Ordering::Relaxed);
+            // ORDERING: Release pairs with the Acquire in `Engine::published`: whoever sees the
+            // revision sees every version, record and table that it leads to.
+            self.engine.published.store(revision, Ordering::Release);
+            let epoch = pin::advance();
+            let versions = std::mem::take(&mut self.writer.superseded);
+            if let Some(old) = NonNull::new(old) {
+                self.writer.reclaim.supersede_revision(old, epoch, versions);
+            }
+            (self.writer.changed, self.writer.republish) = (false, false);
+        }
+        // A store may retain an eighth of its size in superseded versions before it frees some.
+        let threshold = (self.writer.len / 8).clamp(self.engine.patience.0, self.engine.patience.1);
+        if self.writer.reclaim.is_due(threshold) {
+            self.collect();
+        }
+        self.writer.published
+    }
+
+    /// Frees what nobody can see any more, and returns what is retained after that.
+    pub(in super::super) fn collect(&mut self) -> Retained {
+        let mut reclaim = std::mem::replace(&mut self.writer.reclaim, Reclaim::new());
+        reclaim.collect(self);
+        let retained = reclaim.retained();
+        debug_assert_eq!(
+            self.writer.reclaim.retained().versions,
+            0,
+            "nothing was retired meanwhile"
+        );
+        self.writer.reclaim = reclaim;
+        retained
+    }
+
+    /// Superseded objects that are retained.
+    pub(in super::super) fn retained_objects(&self) -> impl Iterator<Item = &Arc<T>> {
+        // SAFETY: this is the writer.
+        self.writer.reclaim.versions().filter_map(|version| unsafe { version.value() })
+    }
+
+    /// Bytes of the table, the records and the versions of live objects, keys and objects not
+    /// counted.
+    pub(in super::super) fn structure_bytes(&self) -> usize {
+        let tables = self.engine.shards.iter().filter_map(|shard| {
+            // SAFETY: this is the writer, and it replaces no table here.
+            unsafe { shard.table() }.map(Table::bytes)
+        });
+        tables.sum::<usize>()
+            + self.writer.len * (size_of::<Version<T>>() + size_of::<super::record::Record<T>>())
+    }
+
+    /// Makes a version with this value the head of the record's chain.
+    ///
+    /// # Safety
+    /// The record is alive; the slot is its own, or a free one that becomes its own.
+    unsafe fn link(
+        &mut self,
+        hash: Hash,
+        table: &Table<T>,
+        slot: usize,
+        record: RecordRef<T>,
+        value: Option<Arc<T>>,
+    ) {
+        let next = self.writer.published + 1;
+        // SAFETY: the caller's word.
+        let shared = unsafe { record.get() };
+        // ORDERING: Relaxed: only the writer stores heads.
+        let head = shared.head.load(Ordering::Relaxed);
+        // SAFETY: a head is alive.
+        match unsafe { head.as_ref() } {
+            Some(head) if head.born == next => {
+                // SAFETY: its revision is not published yet.
+                drop(unsafe { head.replace(value) });
+            }
+            _ => {
+                let version = Version::new(next, head, value, record);
+                // ORDERING: Release pairs with the Acquire in `Engine::resolve`, which comes to a
+                // head by way of an index.
+                shared.head.store(version.as_ptr(), Ordering::Release);
+                table.set(slot, Word::new(version.as_ptr(), hash.0));
+                table.stamp(slot, next);
+                // ORDERING: Relaxed, as in `Table::stamp`.
+                self.engine.shard(hash).changed.store(next, Ordering::Relaxed);
+                if let Some(head) = NonNull::new(head) {
+                    self.writer.reclaim.supersede(head);
+                    self.writer.superseded += 1;
+                }
+            }
+        }
+        self.writer.changed = true;
+    }
+
+    /// Replaces what a record is indexed under.
+    fn index(&mut self, record: RecordRef<T>, new: Values) {
+        if self.writer.indexes.named.is_empty() {
+            return;
+        }
+        let indexes = &mut self.writer.indexes;
+        // SAFETY: the record is alive, and only the writer touches `indexed`.
+        unsafe { record.get() }.indexed.with_mut(|indexed| {
+            // SAFETY: as above.
+            let indexed = unsafe { &mut *indexed };
+            let old = indexed.as_deref().cloned().unwrap_or_default();
+            if old != new {
+                Arc::make_mut(indexes).change(record, &old, &new);
+                *indexed = (!new.is_empty()).then(|| Box::new(new));
+            }
+        });
+    }
+
+    /// Sees to it that a shard has a table with a free slot.
+    fn make_room(&mut self, hash: Hash) {
+        let shard = self.engine.shard(hash);
+        let used = self.writer.used[hash.shard::<SHARDS>()];
+        // SAFETY: this is the writer.
+        match unsafe { shard.table() } {
+            Some(table) if (used + 1) * 8 <= table.capacity() * 5 => {}
+            table => self.grow(hash, table),
+        }
+    }
+
+    /// Gives a shard a new table, twice as large as its records need.
+    fn grow(&mut self, hash: Hash, old: Option<&Table<T>>) {
+        let shard = self.engine.shard(hash);
+        let heads: Vec<_> =
+            old.into_iter().flat_map(Table::heads).filter_map(NonNull::new).collect();
+        let new = Table::with_capacity((heads.len() + 1) * 2);
+        for head in &heads {
+            // SAFETY: heads in slots are alive.
+            let (key, born) = unsafe { (head.as_ref().record.key(), head.as_ref().born) };
+            let hash = self.engine.hash(key);
+            if let Place::Free { slot, .. } = new.place(key, hash.0) {
+                new.set(slot, Word::new(head.as_ptr(), hash.0));
+                new.stamp(slot, born);
+            }
+        }
+        self.writer.used[hash.shard::<SHARDS>()] = heads.len();
+        let new = Box::leak(Box::new(new));
+        // ORDERING: Release pairs with the Acquire in `Shard::table`.
+        shard.table.store(new, Ordering::Release);
+        if let Some(old) = old {
+            self.writer.reclaim.table(NonNull::from(old));
+        }
+    }
+}
+
+impl<T: Send + Sync, const SHARDS: usize> Unlist<T> for WriteGuard<'_, T, SHARDS> {
+    fn unlist(&mut self, record: RecordRef<T>) {
+        // SAFETY: alive until it is freed, which comes after this.
+        let hash = self.engine.hash(unsafe { record.key() });
+        // SAFETY: this is the writer, and it replaces no table here.
+        if let Some(table) = unsafe { self.engine.shard(hash).table() } {
+            table.set(table.slot_of(record, hash.0), Word::deleted());
+        }
+    }
+}
+
+impl<T: Send + Sync, const SHARDS: usize> Drop for WriteGuard<'_, T, SHARDS> {
+    fn drop(&mut self) {
+        self.publish();
+    }
+}
+
+/// The head in a slot that has one.
+///
+/// # Safety
+/// The caller is the writer, and the slot is not free.
+unsafe fn record_head<T>(table: &Table<T>, slot: usize) -> &Version<T> {
+    // SAFETY: the caller's word; heads in slots are alive.
+    unsafe { &*table.head(slot) }
+}
+
+/// The record in a slot that has one, and whether its object is there.
+///
+/// # Safety
+/// As for [`record_head`].
+unsafe fn head_of<T>(table: &Table<T>, slot: usize) -> (RecordRef<T>, bool) {
+    // SAFETY: the caller's word.
+    unsafe {
+        let head = record_head(table, slot);
+        (head.record, head.value().is_some())
+    }
+}

@@ -1,0 +1,138 @@
+//! Ordered listing, page by page.
+
+use std::fmt;
+use std::ops::Bound;
+use std::str::FromStr;
+
+use super::Snapshot;
+use super::engine::{Entry, IndexView};
+use super::error::PageError;
+use crate::sync::Arc;
+use crate::{Key, KeyRef, Object, Revision};
+
+/// Where a page ended, so that the next one can begin behind it.
+///
+/// As text, `revision:key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageToken {
+    revision: Revision,
+    after: Key,
+}
+
+impl PageToken {
+    /// The revision that the listing is of.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// The last key of the page.
+    #[must_use]
+    pub fn after(&self) -> &Key {
+        &self.after
+    }
+
+    /// A token that goes on at another revision. What was before this place may have changed
+    /// meanwhile: the listing as a whole is no longer consistent.
+    #[must_use]
+    pub fn at(self, revision: Revision) -> Self {
+        Self { revision, ..self }
+    }
+}
+
+impl fmt::Display for PageToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.revision, self.after)
+    }
+}
+
+impl FromStr for PageToken {
+    type Err = PageError;
+
+    fn from_str(text: &str) -> Result<Self, PageError> {
+        let malformed = || PageError::Malformed(text.to_owned());
+        let (revision, key) = text.split_once(':').ok_or_else(malformed)?;
+        Ok(Self {
+            revision: Revision::new(revision.parse().map_err(|_| malformed())?),
+            after: key.parse().map_err(|_| malformed())?,
+        })
+    }
+}
+
+/// One page of an ordered listing.
+#[non_exhaustive]
+pub struct Page<'a, T> {
+    /// The objects, in key order.
+    pub entries: Vec<(KeyRef<'a>, &'a Arc<T>)>,
+    /// Continues behind this page; `None` on the last one.
+    pub next: Option<PageToken>,
+    /// How many objects are behind this page.
+    pub remaining: usize,
+}
+
+impl<T> fmt::Debug for Page<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("len", &self.entries.len())
+            .field("next", &self.next)
+            .field("remaining", &self.remaining)
+            .finish()
+    }
+}
+
+pub(super) fn page<'a, T: Object>(
+    snapshot: &'a Snapshot<T>,
+    prefix: &str,
+    limit: usize,
+    token: Option<&PageToken>,
+) -> Result<Page<'a, T>, PageError> {
+    if let Some(token) = token
+        && token.revision != snapshot.revision()
+    {
+        return Err(PageError::Expired { token: token.revision, snapshot: snapshot.revision() });
+    }
+    let after = token.map(|token| token.after.as_ref());
+    let mut rest = ordered(snapshot.by_namespace(), prefix, after);
+    let entries: Vec<_> = rest.by_ref().take(limit).collect();
+    let remaining = if entries.len() < limit { 0 } else { rest.count() };
+    let next = match entries.last() {
+        Some((last, _)) if remaining > 0 => {
+            Some(PageToken { revision: snapshot.revision(), after: last.to_valid_key() })
+        }
+        _ => None,
+    };
+    Ok(Page { entries, next, remaining })
+}
+
+/// Every entry whose key begins with a prefix, in key order, from behind a key.
+pub(super) fn ordered<'a, 'p, T: Object>(
+    namespaces: IndexView<'a, T>,
+    prefix: &'p str,
+    after: Option<KeyRef<'p>>,
+) -> impl Iterator<Item = Entry<'a, T>> + use<'a, 'p, T> {
+    // A prefix with a '/' lies within one namespace; one without is of cluster-scoped names and of
+    // namespaces.
+    let (within, names) = match prefix.split_once('/') {
+        Some((namespace, names)) => (Some(namespace), names),
+        None => (None, prefix),
+    };
+    let from = within.unwrap_or("").max(after.map_or("", |after| after.parts().0));
+    namespaces
+        .values(Bound::Included(from))
+        .filter(move |(namespace, _)| match within {
+            Some(within) => *namespace == within,
+            None => namespace.is_empty() || namespace.starts_with(prefix),
+        })
+        .flat_map(move |(namespace, _)| {
+            // The names to look for in this namespace, and where to begin.
+            let names = if within.is_some() || namespace.is_empty() { names } else { "" };
+            let first = KeyRef::from((namespace, names));
+            let begin = match after {
+                Some(after) if after >= first => Bound::Excluded(after),
+                _ => Bound::Included(first),
+            };
+            namespaces
+                .entries(namespace, begin)
+                .take_while(move |(key, _)| key.name().starts_with(names))
+        })
+}

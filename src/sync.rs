@@ -1,0 +1,75 @@
+//! The only place that names std's atomics, locks and cells.
+//!
+//! The models in `loom-tests` compile the same sources against a `sync` of their own, made of
+//! loom's types. What std has no need for ([`UnsafeCell`]'s closures, [`Lifetime`]) costs nothing here.
+
+pub(crate) use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+pub(crate) mod atomic {
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
+    };
+}
+
+/// A cell that is reached through closures, as loom's is, so that the models see each access.
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    #[inline]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
+/// Marks a shared allocation's life for the models: a visit after the end, or one that the end is
+/// not ordered behind, fails there. Here it is nothing.
+#[derive(Debug)]
+pub(crate) struct Lifetime;
+
+impl Lifetime {
+    pub(crate) const fn new() -> Self {
+        Self
+    }
+
+    #[inline]
+    pub(crate) fn visit(&self) {}
+
+    #[inline]
+    pub(crate) fn end(&self) {}
+}
+
+/// Whether the system may have a `membarrier` call. The models have none.
+pub(crate) const MEMBARRIER: bool = cfg!(target_os = "linux");
+
+/// Whether freed memory is really freed. The models keep it, so that a visit after the end is seen.
+pub(crate) const FREES: bool = true;
+
+/// A `static`; the models make it anew for each execution.
+macro_rules! global {
+    ($(#[$doc:meta])* static $name:ident: $type:ty = $value:expr;) => {
+        $(#[$doc])*
+        static $name: $type = $value;
+    };
+}
+
+/// A `thread_local!`; likewise.
+macro_rules! local {
+    ($(#[$doc:meta])* static $name:ident: $type:ty = $value:expr;) => {
+        std::thread_local! {
+            $(#[$doc])*
+            static $name: $type = const { $value };
+        }
+    };
+}
+
+pub(crate) use {global, local};
