@@ -1,8 +1,9 @@
-//! The only place that names std's atomics, locks and cells.
+//! The only place that names std's atomics, locks and cells, and the lock-free queue.
 //!
 //! The models in `loom-tests` compile the same sources against a `sync` of their own, made of
 //! loom's types. What std has no need for ([`UnsafeCell`]'s closures, [`Lifetime`]) costs nothing here.
 
+pub(crate) use crossbeam_queue::SegQueue;
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 pub(crate) mod atomic {

@@ -3,13 +3,12 @@
 use std::fmt;
 
 use arc_swap::ArcSwap;
-use crossbeam_queue::SegQueue;
 
 use super::engine::Engine;
 use super::index::Definition;
 use super::{Observer, Store};
 use crate::Object;
-use crate::sync::Arc;
+use crate::sync::{Arc, SegQueue};
 
 /// Builds a [`Store`] with indexes and an observer.
 ///

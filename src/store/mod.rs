@@ -29,7 +29,6 @@ use std::fmt;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use crossbeam_queue::SegQueue;
 
 pub use builder::StoreBuilder;
 pub use diff::{Diff, Updated};
@@ -47,7 +46,7 @@ pub use report::{Applied, Replaced};
 pub use snapshot::{Entries, IntoIter, Iter, Partition, Snapshot};
 use write::Writing;
 
-use crate::sync::{Arc, Mutex, PoisonError};
+use crate::sync::{Arc, Mutex, PoisonError, SegQueue};
 use crate::{Batch, Key, KeyRef, Listing, Object, ResourceVersion, Revision, Sink};
 
 /// A write that waits.
@@ -128,7 +127,6 @@ impl<T: Object> Store<T> {
     /// Puts an object only if its key still holds what the caller saw: that very `Arc`, or nothing.
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use watchcache::{Key, KeyError, Object, Store};
     /// # struct Node { ready: bool }
     /// # impl Object for Node {
@@ -140,7 +138,7 @@ impl<T: Object> Store<T> {
     /// store.compare_and_update(seen.as_ref(), Node { ready: true })?;
     /// let stale = store.compare_and_update(seen.as_ref(), Node { ready: false });
     /// assert!(stale.is_err_and(|error| !error.into_object().ready), "the object comes back");
-    /// # Ok::<(), watchcache::store::UpdateError<Node>>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors

@@ -232,16 +232,16 @@ impl<T: Object> Snapshot<T> {
     ///
     /// ```
     /// # use watchcache::{Key, KeyError, Object, Store};
-    /// # struct Pod(&'static str, u32);
+    /// # struct Pod(&'static str);
     /// # impl Object for Pod {
     /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
     /// # }
     /// let store = Store::new();
-    /// store.add(Pod("a/old", 1))?;
-    /// store.add(Pod("a/same", 1))?;
+    /// store.add(Pod("a/old"))?;
+    /// store.add(Pod("a/same"))?;
     /// let before = store.snapshot();
     /// store.delete("a/old");
-    /// store.add(Pod("a/new", 1))?;
+    /// store.add(Pod("a/new"))?;
     ///
     /// let after = store.snapshot();
     /// let diff = after.diff(&before)?;

@@ -56,7 +56,7 @@ pub(super) use writer::WriteGuard;
 use writer::Writer;
 
 use crate::KeyRef;
-use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 /// Shards of a store. Enough that growing one of them takes microseconds up to a million objects.
@@ -111,15 +111,9 @@ impl<T, const SHARDS: usize> Engine<T, SHARDS> {
     /// With other bounds than [`PATIENCE`] on what gathers before it is freed.
     pub(super) fn with_patience(seed: u64, patience: (usize, usize)) -> Self {
         barrier::prepare();
-        let first = Box::new(Revision {
-            number: 0,
-            resource_version: None,
-            len: 0,
-            indexes: Arc::new(index::Indexes::new()),
-            holders: AtomicUsize::new(0),
-        });
+        let first = Revision::new(0, None, 0, Arc::new(index::Indexes::new()));
         Self {
-            published: Line(AtomicPtr::new(Box::leak(first))),
+            published: Line(AtomicPtr::new(first.as_ptr())),
             shards: (0..SHARDS).map(|_| Shard::new()).collect(),
             hasher: FixedState::with_seed(seed),
             writer: Mutex::new(Writer::new(SHARDS)),
@@ -192,9 +186,11 @@ impl<T, const SHARDS: usize> Drop for Engine<T, SHARDS> {
                     }
                     record.free();
                 }
-                drop(Box::from_raw(table.as_ptr()));
+                table::Table::free(table);
             }
-            drop(Box::from_raw(self.published.load(Ordering::Relaxed)));
+            if let Some(last) = NonNull::new(self.published.load(Ordering::Relaxed)) {
+                Revision::free(last);
+            }
         }
     }
 }

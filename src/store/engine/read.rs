@@ -38,7 +38,7 @@ impl<T, const SHARDS: usize> Engine<T, SHARDS> {
     pub(in super::super) fn view<'a>(&'a self, pin: &'a Pin) -> View<'a, T, SHARDS> {
         // SAFETY: a revision that was published while this thread was pinned is not freed before
         // the thread unpins.
-        View { engine: self, revision: unsafe { self.published(pin).as_ref() } }
+        View { engine: self, revision: unsafe { Revision::get(self.published(pin)) } }
     }
 }
 
@@ -297,7 +297,7 @@ impl<'e, T, const SHARDS: usize> PinnedRevision<'e, T, SHARDS> {
     #[inline]
     pub(in super::super) fn view(&self) -> View<'_, T, SHARDS> {
         // SAFETY: pinned since before the revision was learnt.
-        View { engine: self.engine, revision: unsafe { self.revision.as_ref() } }
+        View { engine: self.engine, revision: unsafe { Revision::get(self.revision) } }
     }
 }
 
@@ -320,14 +320,14 @@ impl<T, const SHARDS: usize> Hold<T, SHARDS> {
         // ORDERING: Relaxed. While this thread is pinned the writer does not look at the count to
         // free by it; when it has seen the thread unpin (Release in `Pin::drop`), it sees this too.
         // SAFETY: pinned since before the revision was learnt.
-        unsafe { revision.as_ref() }.holders.fetch_add(1, Ordering::Relaxed);
+        unsafe { Revision::get(revision) }.holders.fetch_add(1, Ordering::Relaxed);
         Self { engine: Arc::clone(engine), revision }
     }
 
     #[inline]
     pub(in super::super) fn view(&self) -> View<'_, T, SHARDS> {
         // SAFETY: held.
-        View { engine: &self.engine, revision: unsafe { self.revision.as_ref() } }
+        View { engine: &self.engine, revision: unsafe { Revision::get(self.revision) } }
     }
 }
 
@@ -335,7 +335,7 @@ impl<T, const SHARDS: usize> Clone for Hold<T, SHARDS> {
     fn clone(&self) -> Self {
         // ORDERING: Relaxed: this hold keeps the count above zero meanwhile.
         // SAFETY: held.
-        unsafe { self.revision.as_ref() }.holders.fetch_add(1, Ordering::Relaxed);
+        unsafe { Revision::get(self.revision) }.holders.fetch_add(1, Ordering::Relaxed);
         Self { engine: Arc::clone(&self.engine), revision: self.revision }
     }
 }
@@ -344,6 +344,6 @@ impl<T, const SHARDS: usize> Drop for Hold<T, SHARDS> {
     fn drop(&mut self) {
         // ORDERING: Release pairs with the Acquire in `reclaim::holders`.
         // SAFETY: held until here.
-        unsafe { self.revision.as_ref() }.holders.fetch_sub(1, Ordering::Release);
+        unsafe { Revision::get(self.revision) }.holders.fetch_sub(1, Ordering::Release);
     }
 }

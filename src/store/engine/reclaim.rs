@@ -135,7 +135,7 @@ impl<T> Reclaim<T> {
             } else {
                 // SAFETY: nobody holds it; whoever was pinned while it was published has unpinned
                 // since, so nobody is about to.
-                drop(unsafe { Box::from_raw(superseded.revision.as_ptr()) });
+                unsafe { Revision::free(superseded.revision) };
                 let newest = self.held.len();
                 for version in versions {
                     self.rehome(version, newest, table);
@@ -155,7 +155,7 @@ impl<T> Reclaim<T> {
             }
             let dead = self.held.remove(i);
             // SAFETY: a held revision was superseded an epoch ago; only a holder could make another.
-            drop(unsafe { Box::from_raw(dead.revision.as_ptr()) });
+            unsafe { Revision::free(dead.revision) };
             for version in dead.versions {
                 self.rehome(version, i, table);
             }
@@ -170,7 +170,7 @@ impl<T> Reclaim<T> {
         let home = self.held[..older].last_mut();
         match home {
             // SAFETY: held revisions are freed by this module alone.
-            Some(held) if unsafe { held.revision.as_ref() }.number >= born => {
+            Some(held) if unsafe { Revision::get(held.revision) }.number >= born => {
                 held.versions.push(version);
             }
             _ => self.unlink(version, table),
@@ -255,7 +255,7 @@ impl<T> Reclaim<T> {
         for revision in held.chain(self.superseded.drain(..).map(|superseded| superseded.revision))
         {
             // SAFETY: the caller's word.
-            drop(unsafe { Box::from_raw(revision.as_ptr()) });
+            unsafe { Revision::free(revision) };
         }
     }
 }
@@ -276,7 +276,7 @@ impl<T> Unlinked<T> {
                     }
                     record.free();
                 }
-                Self::Table(table) => drop(Box::from_raw(table.as_ptr())),
+                Self::Table(table) => Table::free(table),
             }
         }
     }
@@ -286,5 +286,5 @@ fn holders<T>(revision: NonNull<Revision<T>>) -> usize {
     // ORDERING: Acquire pairs with the Release in `Hold::drop`: what the last holder read comes
     // before what the writer frees.
     // SAFETY: only this module frees revisions that are superseded.
-    unsafe { revision.as_ref() }.holders.load(Ordering::Acquire)
+    unsafe { Revision::get(revision) }.holders.load(Ordering::Acquire)
 }

@@ -1,9 +1,11 @@
 //! One published revision: what a reader takes hold of to see a whole state.
 
+use std::ptr::NonNull;
+
 use super::index::Indexes;
 use crate::ResourceVersion;
-use crate::sync::Arc;
 use crate::sync::atomic::AtomicUsize;
+use crate::sync::{Arc, FREES, Lifetime};
 
 /// Everything that is not found by way of the table. Immutable once published, but for the count.
 pub(super) struct Revision<T> {
@@ -13,4 +15,41 @@ pub(super) struct Revision<T> {
     pub(super) indexes: Arc<Indexes<T>>,
     /// Snapshots of it. Raised from zero only by a pinned reader that found the revision published.
     pub(super) holders: AtomicUsize,
+    life: Lifetime,
+}
+
+impl<T> Revision<T> {
+    pub(super) fn new(
+        number: u64,
+        resource_version: Option<ResourceVersion>,
+        len: usize,
+        indexes: Arc<Indexes<T>>,
+    ) -> NonNull<Self> {
+        let holders = AtomicUsize::new(0);
+        let life = Lifetime::new();
+        let this = Self { number, resource_version, len, indexes, holders, life };
+        NonNull::from(Box::leak(Box::new(this)))
+    }
+
+    /// # Safety
+    /// The revision outlives `'a`.
+    #[inline]
+    pub(super) unsafe fn get<'a>(this: NonNull<Self>) -> &'a Self {
+        // SAFETY: the caller's word.
+        let revision = unsafe { this.as_ref() };
+        revision.life.visit();
+        revision
+    }
+
+    /// # Safety
+    /// Nobody can reach it any more.
+    pub(super) unsafe fn free(this: NonNull<Self>) {
+        // SAFETY: the caller's word, and `new` made it.
+        unsafe {
+            this.as_ref().life.end();
+            if FREES {
+                drop(Box::from_raw(this.as_ptr()));
+            }
+        }
+    }
 }

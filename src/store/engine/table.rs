@@ -4,12 +4,13 @@
 //! head's address with some bits of the key's hash in the part of it that addresses do not use, so
 //! that a probe seldom visits a version of another key. Only the writer stores to slots.
 
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use super::record::RecordRef;
 use super::version::Version;
 use crate::KeyRef;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use crate::sync::{FREES, Lifetime};
 
 /// Slots that share one change stamp.
 pub(super) const GROUP: usize = 16;
@@ -73,6 +74,7 @@ pub(super) struct Table<T> {
     slots: Box<[AtomicPtr<Version<T>>]>,
     /// For each group of slots, the last revision that changed one of them.
     changed: Box<[AtomicU64]>,
+    life: Lifetime,
 }
 
 /// Where a key is, or would go.
@@ -87,6 +89,19 @@ impl<T> Table<T> {
         Self {
             slots: (0..capacity).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
             changed: (0..capacity.div_ceil(GROUP)).map(|_| AtomicU64::new(0)).collect(),
+            life: Lifetime::new(),
+        }
+    }
+
+    /// # Safety
+    /// The table is a leaked box, and nobody can reach it any more.
+    pub(super) unsafe fn free(this: NonNull<Self>) {
+        // SAFETY: the caller's word.
+        unsafe {
+            this.as_ref().life.end();
+            if FREES {
+                drop(Box::from_raw(this.as_ptr()));
+            }
         }
     }
 
@@ -233,6 +248,8 @@ impl<T> Shard<T> {
     pub(super) unsafe fn table<'a>(&self) -> Option<&'a Table<T>> {
         // ORDERING: Acquire pairs with the Release in `Writer::grow`: the table's slots are filled.
         // SAFETY: a replaced table is freed only after those that were pinned then have unpinned.
-        unsafe { self.table.load(Ordering::Acquire).as_ref() }
+        let table = unsafe { self.table.load(Ordering::Acquire).as_ref() }?;
+        table.life.visit();
+        Some(table)
     }
 }

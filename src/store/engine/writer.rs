@@ -11,7 +11,7 @@ use super::revision::Revision;
 use super::table::{Place, Table, Word};
 use super::version::Version;
 use super::{DEFAULT_SHARDS, Engine, Hash, Pin};
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, MutexGuard};
 use crate::{KeyRef, ResourceVersion};
 
@@ -212,18 +212,17 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
     pub(in super::super) fn publish(&mut self) -> u64 {
         if self.writer.changed || self.writer.republish {
             self.writer.published = self.next();
-            let revision = Box::leak(Box::new(Revision {
-                number: self.writer.published,
-                resource_version: self.writer.resource_version.clone(),
-                len: self.writer.len,
-                indexes: Arc::clone(&self.writer.indexes),
-                holders: AtomicUsize::new(0),
-            }));
+            let revision = Revision::new(
+                self.writer.published,
+                self.writer.resource_version.clone(),
+                self.writer.len,
+                Arc::clone(&self.writer.indexes),
+            );
             // ORDERING: Relaxed: only the writer stores it.
             let old = self.engine.published.load(Ordering::Relaxed);
             // ORDERING: Release pairs with the Acquire in `Engine::published`: whoever sees the
             // revision sees every version, record and table that it leads to.
-            self.engine.published.store(revision, Ordering::Release);
+            self.engine.published.store(revision.as_ptr(), Ordering::Release);
             let epoch = pin::advance();
             let versions = std::mem::take(&mut self.writer.superseded);
             if let Some(old) = NonNull::new(old) {
