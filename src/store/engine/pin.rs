@@ -144,10 +144,12 @@ impl Pin {
             // ORDERING: Acquire pairs with the Release in `advance`: having seen an epoch, this
             // thread sees what was published before it.
             let epoch = DOMAIN.epoch.load(Ordering::Acquire);
-            // ORDERING: Relaxed; the barrier orders it before this thread's next loads. Either the
-            // writer's scan sees the announcement, or those loads see what the writer published and
-            // unlinked before the scan.
-            announcement.epoch.store(epoch, Ordering::Relaxed);
+            // ORDERING: the barrier orders it before this thread's next loads: either the writer's
+            // scan sees the announcement, or those loads see what the writer published and unlinked
+            // before the scan. Release pairs with the Acquire in `oldest_pinned`: a scan that sees
+            // this announcement, and not the end of the one before, is still behind what the thread
+            // read under that one.
+            announcement.epoch.store(epoch, Ordering::Release);
             barrier::light();
         }
         // ORDERING: Relaxed, as above.
@@ -187,7 +189,7 @@ pub(super) fn advance() -> u64 {
 pub(super) fn oldest_pinned() -> u64 {
     barrier::heavy();
     Announcement::all()
-        // ORDERING: Acquire pairs with the Release in `Pin::drop`.
+        // ORDERING: Acquire pairs with the Release in `Pin::drop`, and with that in `Pin::new`.
         .map(|announcement| announcement.epoch.load(Ordering::Acquire))
         .filter(|&epoch| epoch != IDLE)
         .min()

@@ -1,0 +1,185 @@
+//! Copies the library's sources for the models: once as they are, and once for each negative twin
+//! with the twin's edits. In every copy `crate::` leads into the copy, except that `crate::sync` is
+//! the models' own, made of loom's types. The shipped sources know nothing of any of this.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// The modules that are modelled, and the names that the library's root gives them.
+const MODULES: &[&str] = &["key", "object", "sink", "version", "store"];
+const ROOT: &str = "pub use key::{Key, KeyError, KeyRef};
+pub use object::Object;
+pub use sink::{Batch, Change, Listing, Sink};
+pub use store::{Snapshot, Store};
+pub use version::{ResourceVersion, Revision};";
+
+/// What the models cannot afford, in every copy: size, and chance.
+const REDUCE: &[(&str, &str, &str)] = &[
+    (
+        "store/engine/mod.rs",
+        "const DEFAULT_SHARDS: usize = 256;",
+        "const DEFAULT_SHARDS: usize = 1;",
+    ),
+    (
+        "store/builder.rs",
+        "let seed = foldhash::fast::RandomState::default().hash_one(0_u8);",
+        "let seed = 7;",
+    ),
+];
+
+#[derive(Deserialize)]
+struct Twins {
+    twin: Vec<Twin>,
+}
+
+/// A copy with a guard taken out, in which a model has to fail.
+#[derive(Deserialize)]
+struct Twin {
+    name: String,
+    model: String,
+    /// What the failure says, in part.
+    fails: String,
+    edit: Vec<Edit>,
+}
+
+#[derive(Deserialize)]
+struct Edit {
+    file: String,
+    find: String,
+    #[serde(default)]
+    replace: String,
+}
+
+fn main() {
+    let here = PathBuf::from(env("CARGO_MANIFEST_DIR"));
+    let out = PathBuf::from(env("OUT_DIR"));
+    let source = here.join("../src");
+    println!("cargo::rerun-if-changed=models");
+    println!("cargo::rerun-if-changed=twins.toml");
+    for module in MODULES {
+        println!("cargo::rerun-if-changed={}", module_path(&source, module).display());
+    }
+
+    let twins = fs::read_to_string(here.join("twins.toml")).expect("twins.toml is there");
+    let twins: Twins = toml::from_str(&twins).expect("twins.toml is well-formed");
+    let models = models(&here.join("models"));
+
+    let mut root = copy(&source, &out, "real", &models, &[]);
+    for twin in &twins.twin {
+        let model: Vec<_> =
+            models.iter().filter(|(name, _)| *name == twin.model).cloned().collect();
+        assert!(!model.is_empty(), "twin {}: there is no model {}", twin.name, twin.model);
+        root += &copy(&source, &out, &format!("twin_{}", twin.name), &model, &twin.edit);
+    }
+    root += "pub const MODELS: &[(&str, fn())] = &[\n";
+    for (name, _) in &models {
+        root += &format!("    ({name:?}, real::{}),\n", model_path(name));
+    }
+    root += "];\n/// Name, model, what the failure says, and the run.\n";
+    root += "pub const TWINS: &[(&str, &str, &str, fn())] = &[\n";
+    for Twin { name, model, fails, .. } in &twins.twin {
+        root +=
+            &format!("    ({name:?}, {model:?}, {fails:?}, twin_{name}::{}),\n", model_path(model));
+    }
+    root += "];\n";
+    write(&out.join("models.rs"), &root);
+}
+
+/// Every model, by name: `store_batch` lives in a module `store` as `model_batch`.
+fn models(folder: &Path) -> Vec<(String, PathBuf)> {
+    let mut models: Vec<_> = fs::read_dir(folder)
+        .expect("models is a folder")
+        .map(|entry| entry.expect("a folder can be read").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| {
+            let name = path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+            (name, path)
+        })
+        .collect();
+    models.sort();
+    models
+}
+
+fn model_path(name: &str) -> String {
+    let (part, idea) = name.split_once('_').expect("a model is named part_idea");
+    format!("{part}::model_{idea}::model")
+}
+
+fn copy(
+    source: &Path,
+    out: &Path,
+    name: &str,
+    models: &[(String, PathBuf)],
+    edits: &[Edit],
+) -> String {
+    let folder = out.join(name);
+    let _ = fs::remove_dir_all(&folder);
+    // A twin is mutilated on purpose.
+    let mut root = format!("#[allow(warnings)]\npub mod {name} {{\n");
+    for module in MODULES {
+        let path = module_path(source, module);
+        if path.is_dir() {
+            copy_folder(&path, &folder.join(module), name);
+        } else {
+            copy_file(&path, &folder.join(format!("{module}.rs")), name);
+        }
+        let path = module_path(&folder, module);
+        let file = if path.is_dir() { path.join("mod.rs") } else { path };
+        root += &format!("    #[path = {file:?}]\n    pub mod {module};\n");
+    }
+    root += ROOT;
+    root += "\n}\n";
+    let reduce = REDUCE.iter().map(|(file, find, replace)| (*file, *find, *replace));
+    let edits =
+        edits.iter().map(|edit| (edit.file.as_str(), edit.find.as_str(), edit.replace.as_str()));
+    for (file, find, replace) in reduce.chain(edits) {
+        let path = folder.join(file);
+        let text = fs::read_to_string(&path).unwrap_or_else(|_| panic!("{name}: no file {file}"));
+        let found = text.matches(find).count();
+        assert_eq!(found, 1, "{name}: {file} has this {found} times, not once:\n{find}");
+        write(&path, &text.replace(find, replace));
+    }
+    for (model, path) in models {
+        let (part, idea) = model.split_once('_').expect("a model is named part_idea");
+        let file = folder.join(part).join("mod.rs");
+        let mut text = fs::read_to_string(&file).expect("a model's part is a folder");
+        let model = folder.join(part).join(format!("model_{idea}.rs"));
+        copy_file(path, &model, name);
+        text += &format!("\npub mod model_{idea};\n");
+        write(&file, &text);
+    }
+    root
+}
+
+fn module_path(folder: &Path, module: &str) -> PathBuf {
+    let path = folder.join(module);
+    if path.is_dir() { path } else { folder.join(format!("{module}.rs")) }
+}
+
+fn copy_folder(from: &Path, to: &Path, name: &str) {
+    for entry in fs::read_dir(from).expect("a folder can be read") {
+        let path = entry.expect("a folder can be read").path();
+        let to = to.join(path.file_name().expect("a file has a name"));
+        if path.is_dir() { copy_folder(&path, &to, name) } else { copy_file(&path, &to, name) }
+    }
+}
+
+fn copy_file(from: &Path, to: &Path, name: &str) {
+    let text = fs::read_to_string(from).expect("a source can be read");
+    let text = text
+        .replace("crate::", &format!("crate::{name}::"))
+        .replace(&format!("crate::{name}::sync"), "crate::sync")
+        .replace(&format!("crate::{name}::run"), "crate::run");
+    write(to, &text);
+}
+
+fn write(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
+    fs::write(path, text).expect("a file can be written");
+}
+
+fn env(name: &str) -> String {
+    std::env::var(name).expect("cargo sets it")
+}
