@@ -14,9 +14,9 @@ pub fn model() {
         let engine = Arc::new(Engine::<u32, 1>::with_patience(7, (0, 0)));
         let write = |a: u32, b: Option<u32>| {
             let mut guard = engine.write();
-            guard.put(KeyRef::from(A), Arc::new(a), Vec::new());
+            guard.put(KeyRef::from(A), Arc::new(a), 0, Vec::new());
             match b {
-                Some(b) => guard.put(KeyRef::from(B), Arc::new(b), Vec::new()),
+                Some(b) => guard.put(KeyRef::from(B), Arc::new(b), 0, Vec::new()),
                 None => drop(guard.delete(KeyRef::from(B))),
             }
             guard.publish();

@@ -14,7 +14,7 @@ pub fn model() {
         let mut guard = engine.write();
         // As many as the smallest table takes.
         for key in &KEYS[..5] {
-            guard.put(KeyRef::from(*key), Arc::new(1), Vec::new());
+            guard.put(KeyRef::from(*key), Arc::new(1), 0, Vec::new());
         }
         guard.publish();
         drop(guard);
@@ -29,7 +29,7 @@ pub fn model() {
             }
         });
         let mut guard = engine.write();
-        guard.put(KeyRef::from(KEYS[5]), Arc::new(1), Vec::new());
+        guard.put(KeyRef::from(KEYS[5]), Arc::new(1), 0, Vec::new());
         guard.publish();
         guard.collect();
         drop(guard);

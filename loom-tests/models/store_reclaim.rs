@@ -14,7 +14,7 @@ pub fn model() {
         let objects: Vec<_> = (1..=3).map(Arc::new).collect();
         let write = |object: &Arc<u32>| {
             let mut guard = engine.write();
-            guard.put(KeyRef::from(A), Arc::clone(object), Vec::new());
+            guard.put(KeyRef::from(A), Arc::clone(object), 0, Vec::new());
             guard.publish();
         };
         write(&objects[0]);

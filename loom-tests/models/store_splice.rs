@@ -13,7 +13,7 @@ pub fn model() {
         let engine = Arc::new(Engine::<u32, 1>::with_patience(7, (0, 0)));
         let write = |value: u32| {
             let mut guard = engine.write();
-            guard.put(KeyRef::from(A), Arc::new(value), Vec::new());
+            guard.put(KeyRef::from(A), Arc::new(value), 0, Vec::new());
             guard.publish();
         };
         write(1);

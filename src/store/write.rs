@@ -12,6 +12,9 @@ use crate::object::same_version;
 use crate::sync::Arc;
 use crate::{Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion, Revision};
 
+/// Changes whose places are loaded together.
+const AT_ONCE: usize = 32;
+
 /// Writes that become visible together. Several callers' may.
 pub(super) struct Writing<'s, T: Object> {
     pub(super) guard: WriteGuard<'s, T>,
@@ -50,26 +53,32 @@ impl<'s, T: Object> Writing<'s, T> {
     }
 
     fn put_counted(&mut self, key: KeyRef<'_>, object: Arc<T>, applied: &mut Applied) {
-        let held = self.guard.get(key);
+        let panicked =
+            |message| Rejected { key: key.to_valid_key(), reason: Reason::Panicked(message) };
+        let number = match quietly(|| version(&*object)) {
+            Ok(number) => number.unwrap_or(0),
+            Err(message) => return applied.rejected.push(panicked(message)),
+        };
+        let held = self.guard.get_numbered(key);
         let verdict = match held {
             None => Ok(Verdict::Newer),
-            Some(held) if Arc::ptr_eq(held, &object) => Ok(Verdict::Same),
-            Some(held) => judge(held, &object),
+            Some((held, _)) if Arc::ptr_eq(held, &object) => Ok(Verdict::Same),
+            // The usual case needs no look at the object that is held.
+            Some((_, held)) if held != 0 && number > held => Ok(Verdict::Newer),
+            Some((held, _)) => judge(held, &object),
         };
-        let present = held.is_some();
+        let counted = if held.is_some() { &mut applied.updated } else { &mut applied.added };
         match verdict {
             Ok(Verdict::Same) => applied.unchanged += 1,
             Ok(Verdict::Older) => applied.stale += 1,
             Ok(Verdict::Newer) => match values_of(self.definitions(), key, &*object) {
                 Ok(values) => {
-                    self.guard.put(key, object, values);
-                    *(if present { &mut applied.updated } else { &mut applied.added }) += 1;
+                    *counted += 1;
+                    self.guard.put(key, object, number, values);
                 }
                 Err(rejected) => applied.rejected.push(rejected),
             },
-            Err(message) => applied
-                .rejected
-                .push(Rejected { key: key.to_valid_key(), reason: Reason::Panicked(message) }),
+            Err(message) => applied.rejected.push(panicked(message)),
         }
     }
 
@@ -103,12 +112,15 @@ impl<'s, T: Object> Writing<'s, T> {
 
     pub(super) fn apply(&mut self, batch: &Batch<T>) -> Applied {
         let mut applied = Applied::default();
-        for (key, change) in batch.changes() {
-            match change {
-                Change::Put(object) => {
-                    self.put_counted(key.as_ref(), Arc::clone(object), &mut applied);
+        for changes in batch.changes().chunks(AT_ONCE) {
+            self.guard.prefetch(changes.iter().map(|(key, _)| key.as_ref()));
+            for (key, change) in changes {
+                match change {
+                    Change::Put(object) => {
+                        self.put_counted(key.as_ref(), Arc::clone(object), &mut applied);
+                    }
+                    Change::Delete(last) => self.deleted(key, last.as_deref(), &mut applied),
                 }
-                Change::Delete(last) => self.deleted(key, last.as_deref(), &mut applied),
             }
         }
         self.advance(batch.resource_version());

@@ -34,6 +34,7 @@ mod barrier;
 mod index;
 mod pin;
 mod postings;
+mod prefetch;
 mod read;
 mod reclaim;
 mod record;

@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use super::index::Index;
 use super::pin::Pin;
 use super::postings::{Postings, Records};
+use super::prefetch::prefetch;
 use super::record::RecordRef;
 use super::revision::Revision;
 use super::version::{Version, visible};
@@ -13,6 +14,9 @@ use super::{DEFAULT_SHARDS, Engine};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::{KeyRef, ResourceVersion};
+
+/// How many entries before its turn a version, or an object, begins to load.
+const AHEAD: usize = 16;
 
 /// A key and its object.
 pub(in super::super) type Entry<'a, T> = (KeyRef<'a>, &'a Arc<T>);
@@ -70,7 +74,7 @@ impl<'a, T, const SHARDS: usize> View<'a, T, SHARDS> {
         // SAFETY: the caller is pinned; this view's revision is protected for `'a`.
         unsafe {
             let head = self.engine.shard(hash).table()?.find(key, hash.0);
-            visible(head, self.revision.number)?.value()
+            visible(head, self.revision.number)?.as_ref().value()
         }
     }
 
@@ -90,12 +94,12 @@ impl<'a, T, const SHARDS: usize> View<'a, T, SHARDS> {
         loop {
             if let Some(version) = cursor.buffer.get(cursor.position) {
                 cursor.position += 1;
-                // SAFETY: found visible at this revision, which is protected for `'a`, and so is
-                // its record.
-                return unsafe {
-                    let version = version.as_ref();
-                    Some((version.record.key(), version.value()?))
-                };
+                if let Some(ahead) = cursor.buffer.get(cursor.position + AHEAD) {
+                    // SAFETY: as below.
+                    unsafe { ahead.as_ref().prefetch_value() };
+                }
+                // SAFETY: found visible at this revision, which is protected for `'a`.
+                return unsafe { entry(*version) };
             }
             let shard = cursor.shards.next()?;
             cursor.fill(self, shard);
@@ -123,8 +127,7 @@ impl<'a, T, const SHARDS: usize> View<'a, T, SHARDS> {
         unsafe {
             // ORDERING: Acquire pairs with the Release in `WriteGuard::link`.
             let head = record.get().head.load(Ordering::Acquire);
-            let version = visible(head, self.revision.number)?;
-            Some((record.key(), version.value()?))
+            entry(visible(head, self.revision.number)?)
         }
     }
 
@@ -150,7 +153,7 @@ impl<'a, T, const SHARDS: usize> View<'a, T, SHARDS> {
                 for head in table.heads_changed_since(since) {
                     let (mine, others) =
                         (visible(head, self.number()), visible(head, other.number()));
-                    if mine.map(std::ptr::from_ref) != others.map(std::ptr::from_ref) {
+                    if mine != others {
                         changed(
                             mine.and_then(|mine| entry(mine)),
                             others.and_then(|others| entry(others)),
@@ -170,9 +173,10 @@ impl<'a, T, const SHARDS: usize> View<'a, T, SHARDS> {
 ///
 /// # Safety
 /// The version is visible at a revision that is protected for `'a`.
-unsafe fn entry<'a, T>(version: &'a Version<T>) -> Option<Entry<'a, T>> {
+#[inline]
+unsafe fn entry<'a, T>(version: NonNull<Version<T>>) -> Option<Entry<'a, T>> {
     // SAFETY: the caller's word.
-    unsafe { Some((version.record.key(), version.value()?)) }
+    unsafe { Some((Version::key(version.as_ptr()), version.as_ref().value()?)) }
 }
 
 /// A walk over a view, shard by shard: each is read under one short pin, so a slow walk keeps no
@@ -198,14 +202,24 @@ impl<T> Cursor<T> {
         let _pin = Pin::new();
         // SAFETY: pinned.
         let Some(table) = (unsafe { view.engine.shards[shard].table() }) else { return };
-        // Heads first, versions then: the second loop's cache misses do not wait for each other.
+        // Heads first, versions then, objects last: no loop waits for one miss after the other.
+        // Whether a slot is taken is as good as chance, so nothing branches on it.
         self.heads.clear();
-        self.heads.extend(table.heads().map(<*mut _>::cast_const).filter(|head| !head.is_null()));
-        let visible = self.heads.iter().filter_map(|&head| {
+        self.heads.resize(table.capacity(), std::ptr::null());
+        let mut taken = 0;
+        for head in table.heads() {
+            self.heads[taken] = head;
+            taken += usize::from(!head.is_null());
+        }
+        self.heads.truncate(taken);
+        let visible = self.heads.iter().enumerate().filter_map(|(i, &head)| {
+            if let Some(ahead) = self.heads.get(i + AHEAD) {
+                prefetch(*ahead);
+            }
             // SAFETY: pinned; the view's revision is protected, and with it what is visible.
             let version = unsafe { visible(head, view.number()) }?;
             // SAFETY: as above.
-            unsafe { version.value() }.map(|_| NonNull::from(version))
+            unsafe { version.as_ref().value() }.map(|_| version)
         });
         self.buffer.extend(visible);
     }
@@ -247,6 +261,8 @@ impl<'a, T: Send + Sync, const SHARDS: usize> IndexView<'a, T, SHARDS> {
         value: &str,
         from: Bound<KeyRef<'_>>,
     ) -> Entries<'a, T, SHARDS> {
+        // Finding the bound compares keys.
+        let _pin = Pin::new();
         let records = match self.index.0.get(value) {
             Some(postings) => postings.from(from),
             None => Records::empty(),
@@ -272,9 +288,13 @@ impl<'a, T, const SHARDS: usize> Iterator for Entries<'a, T, SHARDS> {
             return Some(entry);
         }
         let _pin = Pin::new();
-        let records = self.records.by_ref().take(AT_ONCE);
+        let records: Vec<_> = self.records.by_ref().take(AT_ONCE).collect();
+        for record in &records {
+            // SAFETY: alive, as the index of a protected revision holds it.
+            unsafe { record.prefetch_head() };
+        }
         // SAFETY: the records come from an index of the view's revision; pinned.
-        let entries = records.filter_map(|record| unsafe { self.view.resolve(record) });
+        let entries = records.into_iter().filter_map(|record| unsafe { self.view.resolve(record) });
         self.buffer = entries.collect::<Vec<_>>().into_iter();
         self.buffer.next()
     }

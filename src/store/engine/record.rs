@@ -1,23 +1,21 @@
-//! One key of the table: its text, and the newest of its versions.
+//! What the versions of one key share.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::{self, NonNull};
 
 use super::index::Values;
+use super::prefetch::prefetch;
 use super::version::Version;
 use crate::KeyRef;
-use crate::sync::atomic::AtomicPtr;
+use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::{FREES, Lifetime, UnsafeCell};
 
-/// The fixed part of a record. The key's text, namespace then name, follows it in the same
-/// allocation, so that a lookup finds both in one place.
+/// The place of a key in the indexes. The table leads to the newest version directly, which saves
+/// lookups a step.
 pub(super) struct Record<T> {
     /// The newest version; never null once the record is in the table.
     pub(super) head: AtomicPtr<Version<T>>,
     /// What the head's object is indexed under; only the writer touches it.
     pub(super) indexed: UnsafeCell<Option<Box<Values>>>,
-    namespace_len: u32,
-    len: u32,
     life: Lifetime,
 }
 
@@ -35,61 +33,30 @@ impl<T> Clone for RecordRef<T> {
 
 impl<T> Copy for RecordRef<T> {}
 
-// SAFETY: a record is shared by design: its text is immutable, its head atomic, and `indexed` is the
-// writer's alone. Versions behind it hold `Arc<T>`.
+// SAFETY: a record is shared by design: its head is atomic, and `indexed` is the writer's alone.
+// Versions behind it hold `Arc<T>`.
 unsafe impl<T: Send + Sync> Send for RecordRef<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for RecordRef<T> {}
 
 impl<T> RecordRef<T> {
-    fn layout(len: usize) -> (Layout, usize) {
-        let text = Layout::array::<u8>(len).expect("a str is never larger than isize::MAX");
-        let (layout, offset) =
-            Layout::new::<Record<T>>().extend(text).expect("a key is smaller than 4 GiB");
-        (layout.pad_to_align(), offset)
-    }
-
-    /// # Panics
-    /// If the key is longer than 4 GiB.
-    pub(super) fn new(key: KeyRef<'_>) -> Self {
-        let (namespace, name) = key.parts();
-        let len = namespace.len() + name.len();
-        let len32 = u32::try_from(len).expect("a key is smaller than 4 GiB");
-        let (layout, offset) = Self::layout(len);
-        // SAFETY: the layout has the size of a `Record` at least.
-        let Some(this) = NonNull::new(unsafe { alloc(layout) }.cast::<Record<T>>()) else {
-            handle_alloc_error(layout)
-        };
-        // SAFETY: freshly allocated with room for the record and, at `offset`, for `len` bytes.
-        unsafe {
-            this.as_ptr().write(Record {
-                head: AtomicPtr::new(ptr::null_mut()),
-                indexed: UnsafeCell::new(None),
-                namespace_len: namespace.len() as u32,
-                len: len32,
-                life: Lifetime::new(),
-            });
-            let text = this.as_ptr().cast::<u8>().add(offset);
-            text.copy_from_nonoverlapping(namespace.as_ptr(), namespace.len());
-            text.add(namespace.len()).copy_from_nonoverlapping(name.as_ptr(), name.len());
-        }
-        Self(this)
+    pub(super) fn new() -> Self {
+        Self(NonNull::from(Box::leak(Box::new(Record {
+            head: AtomicPtr::new(ptr::null_mut()),
+            indexed: UnsafeCell::new(None),
+            life: Lifetime::new(),
+        }))))
     }
 
     /// # Safety
     /// Nobody can reach the record any more.
     pub(super) unsafe fn free(self) {
-        // SAFETY: alive until here, and by the caller's word nobody else's.
-        let record = unsafe { self.0.as_ref() };
-        record.life.end();
-        record.indexed.with_mut(|indexed| {
-            // SAFETY: as above.
-            unsafe { *indexed = None };
-        });
-        if FREES {
-            let (layout, _) = Self::layout(record.len as usize);
-            // SAFETY: allocated by `new` with this layout. Its fields have nothing left to drop.
-            unsafe { dealloc(self.0.as_ptr().cast(), layout) };
+        // SAFETY: alive until here, and by the caller's word nobody else's; made by `new`.
+        unsafe {
+            self.0.as_ref().life.end();
+            if FREES {
+                drop(Box::from_raw(self.0.as_ptr()));
+            }
         }
     }
 
@@ -103,25 +70,22 @@ impl<T> RecordRef<T> {
         record
     }
 
+    /// Begins to load the newest version.
+    ///
     /// # Safety
-    /// The record outlives `'a`.
-    #[inline]
+    /// The record is alive.
+    pub(super) unsafe fn prefetch_head(self) {
+        // ORDERING: Relaxed: the version is not looked at.
+        // SAFETY: the caller's word.
+        prefetch(unsafe { self.get() }.head.load(Ordering::Relaxed));
+    }
+
+    /// # Safety
+    /// The record is alive, and the caller is the writer, or pinned for `'a`.
     pub(super) unsafe fn key<'a>(self) -> KeyRef<'a> {
-        // SAFETY: the caller's word; `new` wrote `len` bytes of two valid strs at the offset. The
-        // pointer is the allocation's own, not one of a reference to its fixed part.
-        unsafe {
-            let record = self.get();
-            let text = self.0.as_ptr().cast::<u8>().add(size_of::<Record<T>>());
-            let namespace = std::slice::from_raw_parts(text, record.namespace_len as usize);
-            let name = std::slice::from_raw_parts(
-                text.add(record.namespace_len as usize),
-                (record.len - record.namespace_len) as usize,
-            );
-            KeyRef::from((
-                std::str::from_utf8_unchecked(namespace),
-                std::str::from_utf8_unchecked(name),
-            ))
-        }
+        // ORDERING: Acquire pairs with the Release in `WriteGuard::link`.
+        // SAFETY: the caller's word; a head is not freed while a thread is pinned that found it.
+        unsafe { Version::key(self.get().head.load(Ordering::Acquire)) }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::ptr::{self, NonNull};
 
+use super::prefetch::prefetch;
 use super::record::RecordRef;
 use super::version::Version;
 use crate::KeyRef;
@@ -133,7 +134,7 @@ impl<T> Table<T> {
             if word.has_tag(tag) && !word.is_empty() {
                 let head = word.head();
                 // SAFETY: a pinned reader reaches no freed version or record; see `reclaim`.
-                if unsafe { (*head).record.key() } == key {
+                if unsafe { Version::key(head) } == key {
                     return head;
                 }
             } else if word.is_empty() {
@@ -141,6 +142,16 @@ impl<T> Table<T> {
             }
             slot = (slot + 1) & mask;
         }
+    }
+
+    /// Begins to load the slot that a hash leads to.
+    pub(super) fn prefetch_slot(&self, hash: u64) {
+        prefetch(&raw const self.slots[hash as usize & (self.slots.len() - 1)]);
+    }
+
+    /// Begins to load the version that the slot leads to.
+    pub(super) fn prefetch_head(&self, hash: u64) {
+        prefetch(self.word(hash as usize & (self.slots.len() - 1)).head());
     }
 
     /// The place of a key, for the writer.
@@ -161,7 +172,7 @@ impl<T> Table<T> {
                 reusable.get_or_insert(slot);
             } else if word.has_tag(tag)
                 // SAFETY: the writer frees no record that a slot leads to.
-                && unsafe { (*word.head()).record.key() } == key
+                && unsafe { Version::key(word.head()) } == key
             {
                 return Place::Found(slot);
             }

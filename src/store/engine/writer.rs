@@ -69,12 +69,32 @@ pub(in super::super) struct WriteGuard<'e, T: Send + Sync, const SHARDS: usize =
 impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
     /// The object under a key, as the batch has left it so far.
     pub(in super::super) fn get(&self, key: KeyRef<'_>) -> Option<&Arc<T>> {
+        self.get_numbered(key).map(|(object, _)| object)
+    }
+
+    /// The same, with the number that the object was put with.
+    pub(in super::super) fn get_numbered(&self, key: KeyRef<'_>) -> Option<(&Arc<T>, u64)> {
         let hash = self.engine.hash(key);
         // SAFETY: this is the writer, and the borrow of it keeps the table and the head in place.
         unsafe {
-            let head = self.engine.shard(hash).table()?.find(key, hash.0);
-            head.as_ref()?.value()
+            let head = self.engine.shard(hash).table()?.find(key, hash.0).as_ref()?;
+            Some((head.value()?, head.number()))
         }
+    }
+
+    /// Begins to load what changes of these keys will look at, so that the misses overlap.
+    pub(in super::super) fn prefetch<'k>(&self, keys: impl Iterator<Item = KeyRef<'k>> + Clone) {
+        let each = |f: fn(&Table<T>, u64)| {
+            for key in keys.clone() {
+                let hash = self.engine.hash(key);
+                // SAFETY: this is the writer, and it replaces no table here.
+                if let Some(table) = unsafe { self.engine.shard(hash).table() } {
+                    f(table, hash.0);
+                }
+            }
+        };
+        each(Table::prefetch_slot);
+        each(Table::prefetch_head);
     }
 
     /// What is published, without what this guard has linked since.
@@ -107,8 +127,15 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
         !self.writer.indexes.named.is_empty()
     }
 
-    /// Puts an object under a key, with its values for the named indexes in their order.
-    pub(in super::super) fn put(&mut self, key: KeyRef<'_>, object: Arc<T>, values: Values) {
+    /// Puts an object under a key, with the source's version of it as a number, or 0, and with its
+    /// values for the named indexes in their order.
+    pub(in super::super) fn put(
+        &mut self,
+        key: KeyRef<'_>,
+        object: Arc<T>,
+        number: u64,
+        values: Values,
+    ) {
         let hash = self.engine.hash(key);
         self.make_room(hash);
         let shard = self.engine.shard(hash);
@@ -122,11 +149,11 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
             }
             Place::Free { slot, reused } => {
                 self.writer.used[hash.shard::<SHARDS>()] += usize::from(!reused);
-                (slot, RecordRef::new(key), false)
+                (slot, RecordRef::new(), false)
             }
         };
         // SAFETY: `record` is alive, and in this slot or new.
-        unsafe { self.link(hash, table, slot, record, Some(object)) };
+        unsafe { self.link((key, hash), table, slot, record, (Some(object), number)) };
         if !lived {
             self.writer.len += 1;
             // SAFETY: alive until it is deleted, and for its readers beyond that.
@@ -154,7 +181,7 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
         // SAFETY: alive.
         unsafe { Arc::make_mut(&mut self.writer.indexes).disappear(record) };
         // SAFETY: alive, and in this slot.
-        unsafe { self.link(hash, table, slot, record, None) };
+        unsafe { self.link((key, hash), table, slot, record, (None, 0)) };
         // ORDERING: Relaxed: only the writer stores links.
         // SAFETY: the head just linked, or changed, is alive.
         let last = unsafe { record_head(table, slot).prev.load(Ordering::Relaxed) };
@@ -180,12 +207,11 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
             // SAFETY: this is the writer, and it replaces no table here.
             let heads = unsafe { shard.table() }.into_iter().flat_map(Table::heads);
             for head in heads {
+                let Some(head) = NonNull::new(head) else { continue };
                 // SAFETY: heads in slots are alive, and this is the writer.
-                let Some(head) = (unsafe { head.as_ref() }) else { continue };
+                let (head, key) = unsafe { (head.as_ref(), Version::key(head.as_ptr())) };
                 // SAFETY: as above.
-                let (Some(object), key) = (unsafe { (head.value(), head.record.key()) }) else {
-                    continue;
-                };
+                let Some(object) = (unsafe { head.value() }) else { continue };
                 found.push((head.record, values(key, object)?));
             }
         }
@@ -275,11 +301,11 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
     /// The record is alive; the slot is its own, or a free one that becomes its own.
     unsafe fn link(
         &mut self,
-        hash: Hash,
+        (key, hash): (KeyRef<'_>, Hash),
         table: &Table<T>,
         slot: usize,
         record: RecordRef<T>,
-        value: Option<Arc<T>>,
+        (value, number): (Option<Arc<T>>, u64),
     ) {
         let next = self.writer.published + 1;
         // SAFETY: the caller's word.
@@ -290,10 +316,10 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
         match unsafe { head.as_ref() } {
             Some(head) if head.born == next => {
                 // SAFETY: its revision is not published yet.
-                drop(unsafe { head.replace(value) });
+                drop(unsafe { head.replace(value, number) });
             }
             _ => {
-                let version = Version::new(next, head, value, record);
+                let version = Version::new(next, head, (value, number), record, key);
                 // ORDERING: Release pairs with the Acquire in `Engine::resolve`, which comes to a
                 // head by way of an index.
                 shared.head.store(version.as_ptr(), Ordering::Release);
@@ -347,7 +373,7 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
         let new = Table::with_capacity((heads.len() + 1) * 2);
         for head in &heads {
             // SAFETY: heads in slots are alive.
-            let (key, born) = unsafe { (head.as_ref().record.key(), head.as_ref().born) };
+            let (key, born) = unsafe { (Version::key(head.as_ptr()), head.as_ref().born) };
             let hash = self.engine.hash(key);
             if let Place::Free { slot, .. } = new.place(key, hash.0) {
                 new.set(slot, Word::new(head.as_ptr(), hash.0));
