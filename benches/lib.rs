@@ -2,36 +2,74 @@
 
 use watchcache::{Key, KeyError, Object};
 
-/// A cached object of 128 bytes beside its key.
-#[derive(Debug)]
+/// A cached object of 128 bytes.
+#[derive(Clone, Debug)]
 pub struct Item {
     key: Key,
-    version: String,
+    version: Option<Box<str>>,
+    /// Which object this is.
+    pub number: u64,
     /// Stands for the object's content.
-    pub body: [u64; 16],
+    pub body: [u64; 10],
 }
 
+const _: () = assert!(size_of::<Item>() == 128, "the benches name this size");
+
 impl Item {
-    /// The `i`th object, in this version. Keys are 40 bytes and in no particular order.
+    /// The `i`th object, in this version. Version 0 is none: such an object is never taken for
+    /// one that is already held.
     ///
     /// # Panics
     /// Never: the key is made of valid parts.
     #[must_use]
     pub fn new(i: usize, version: u64) -> Self {
-        Self { key: key(i), version: version.to_string(), body: [version; 16] }
+        let text = (version > 0).then(|| version.to_string().into());
+        Self { key: key(i), version: text, number: i as u64, body: [version; 10] }
+    }
+
+    /// The node that the object is on: a hundred objects share one.
+    #[must_use]
+    pub fn node(&self) -> String {
+        node(self.number as usize)
     }
 }
 
-/// The `i`th key.
+/// The node of the `i`th object.
+#[must_use]
+pub fn node(i: usize) -> String {
+    format!("node-{:05}", i / 100)
+}
+
+/// Namespace and name of the `i`th object.
+#[must_use]
+pub fn names(i: usize) -> (String, String) {
+    // An odd multiplier permutes the 64-bit numbers, so names are distinct and look random.
+    let scattered = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (format!("namespace-{:04}", i % 100), format!("web-{scattered:021}"))
+}
+
+/// The `i`th key, of 40 bytes.
 ///
 /// # Panics
 /// Never: the key is made of valid parts.
 #[must_use]
 pub fn key(i: usize) -> Key {
-    // An odd multiplier permutes the 64-bit numbers, so names are distinct and look random.
-    let scattered = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    Key::namespaced(&format!("namespace-{:04}", i % 100), &format!("web-{scattered:020}"))
-        .expect("both parts are valid")
+    let (namespace, name) = names(i);
+    Key::namespaced(&namespace, &name).expect("both parts are valid")
+}
+
+/// The numbers below `n` in an order that no prefetcher guesses; the same in every run.
+#[must_use]
+pub fn shuffled(n: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    for i in (1..n).rev() {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        order.swap(i, (state % (i as u64 + 1)) as usize);
+    }
+    order
 }
 
 impl Object for Item {
@@ -40,6 +78,6 @@ impl Object for Item {
     }
 
     fn resource_version(&self) -> Option<&str> {
-        Some(&self.version)
+        self.version.as_deref()
     }
 }

@@ -8,6 +8,7 @@ mod key;
 mod object;
 #[cfg(feature = "reflector")]
 pub mod reflector;
+pub mod selector;
 mod sink;
 pub mod status;
 pub mod store;
@@ -19,6 +20,7 @@ pub use key::{Key, KeyError, KeyRef};
 pub use object::Object;
 #[cfg(feature = "reflector")]
 pub use reflector::Reflector;
+pub use selector::LabelSelector;
 pub use sink::{Batch, Change, Listing, Sink};
 pub use status::{Status, StatusError};
 pub use store::{Snapshot, Store};

@@ -40,6 +40,12 @@ pub trait Object: Send + Sync + 'static {
         None
     }
 
+    /// The value of a label, for [label selectors](crate::LabelSelector).
+    fn label(&self, name: &str) -> Option<&str> {
+        let _ = name;
+        None
+    }
+
     /// Bytes that the object keeps in memory, for the store's accounting of what snapshots retain.
     /// The default counts what does not lie behind pointers.
     fn size(&self) -> usize {

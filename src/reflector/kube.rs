@@ -36,6 +36,10 @@ impl<K: Resource + Send + Sync + 'static> Object for K {
     fn resource_version(&self) -> Option<&str> {
         self.meta().resource_version.as_deref()
     }
+
+    fn label(&self, name: &str) -> Option<&str> {
+        self.meta().labels.as_ref()?.get(name).map(String::as_str)
+    }
 }
 
 /// One resource of a Kubernetes API server, in all namespaces or one, with optional selectors.

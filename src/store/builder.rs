@@ -63,6 +63,17 @@ impl<T: Object> StoreBuilder<T> {
         self
     }
 
+    /// Adds the index `label:<label>` over the values of a label, which
+    /// [`Snapshot::select`](super::Snapshot::select) uses for selectors that ask for values of it.
+    /// No other index may have that name.
+    #[must_use]
+    pub fn label_index(self, label: &str) -> Self {
+        let name = label.to_owned();
+        self.index(&super::select::index_name(label), move |object: &T| {
+            object.label(&name).map(Arc::from)
+        })
+    }
+
     /// Tells an observer of each write.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {

@@ -22,6 +22,7 @@ mod observe;
 mod page;
 mod pinned;
 mod report;
+mod select;
 mod snapshot;
 mod write;
 
@@ -43,6 +44,7 @@ pub use observe::{Observer, StoreStats};
 pub use page::{Page, PageToken};
 pub use pinned::Pinned;
 pub use report::{Applied, Replaced};
+pub use select::Selected;
 pub use snapshot::{Entries, IntoIter, Iter, Partition, Snapshot};
 use write::Writing;
 

@@ -1,0 +1,79 @@
+use std::sync::Arc;
+
+use ::watchcache::store::{List, Pinned};
+use ::watchcache::{Batch, Key, Listing, ResourceVersion, Store};
+use watchcache_benches::{Item, key};
+
+use super::{Borrow, Reader, Walk, Writer};
+
+pub const NAME: &str = "watchcache";
+
+pub fn filled(objects: usize) -> Arc<Store<Item>> {
+    let store = Store::new();
+    store.replace(&listing(objects));
+    Arc::new(store)
+}
+
+pub fn filled_by_node(objects: usize) -> Arc<Store<Item>> {
+    let store = Store::builder().index("node", |item: &Item| [item.node()]).build();
+    store.replace(&listing(objects));
+    Arc::new(store)
+}
+
+/// A relist of everything in its first version.
+pub fn listing(objects: usize) -> Listing<Item> {
+    Listing::new((0..objects).map(|i| Item::new(i, 1)), None::<ResourceVersion>)
+        .expect("keys are valid")
+}
+
+impl Reader for Arc<Store<Item>> {
+    type Key = Key;
+    type Object = Item;
+
+    fn key(i: usize) -> Key {
+        key(i)
+    }
+
+    fn get(&self, key: &Key) -> Option<Arc<Item>> {
+        Store::get(self, key)
+    }
+}
+
+pub fn look(pinned: &Pinned<'_, Item>, key: &Key) -> Option<u64> {
+    pinned.get(key).map(|item| item.body[0])
+}
+
+impl Borrow for Arc<Store<Item>> {
+    fn look(&self, key: &Key) -> Option<u64> {
+        look(&self.pin(), key)
+    }
+}
+
+impl Walk for Arc<Store<Item>> {
+    fn list(&self) -> impl Sized {
+        let list: List<Item> = Store::list(self);
+        list
+    }
+
+    fn sum(&self) -> u64 {
+        self.snapshot().iter().map(|(_, item)| item.body[0]).sum()
+    }
+}
+
+impl Writer for Arc<Store<Item>> {
+    type Batch = Batch<Item>;
+    type Spent = ();
+
+    fn batch(objects: impl Iterator<Item = usize>, version: u64) -> Batch<Item> {
+        let mut batch = Batch::new();
+        for i in objects {
+            batch.put(Item::new(i, version)).expect("keys are valid");
+        }
+        batch
+    }
+
+    fn apply(&mut self, batch: Batch<Item>) {
+        Store::apply(self, &batch);
+        // The batch is dropped here, inside the clock, as the maps drop what they are given.
+    }
+}

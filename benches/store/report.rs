@@ -1,0 +1,38 @@
+//! What the criterion figures come to: ratios against the bars, percentiles under write load, and
+//! memory. Run the bench `store` first. `-- --charts FOLDER` draws the percentiles into a folder.
+#![allow(missing_docs, unreachable_pub)]
+
+mod chart;
+#[allow(dead_code)]
+mod contestants;
+mod latency;
+mod memory;
+mod ratios;
+#[allow(dead_code)]
+mod threads;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use std::alloc::System;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn main() {
+    // `cargo test --benches` only wants to know that it runs.
+    let test = std::env::args().any(|argument| argument == "--test");
+    let objects = if test { 1_000 } else { 100_000 };
+    ratios::print();
+    println!();
+    memory::print(objects);
+    println!();
+    let millis = if test { 20 } else { 3_000 };
+    let latencies = latency::print(objects, std::time::Duration::from_millis(millis));
+    if let Some(folder) = std::env::args().skip_while(|argument| argument != "--charts").nth(1) {
+        let title = format!("Time of one get beside a writer at full speed, {objects} objects");
+        let path = std::path::Path::new(&folder).join("read-latency.svg");
+        match std::fs::write(&path, chart::svg(&title, &latencies)) {
+            Ok(()) => println!("\nwritten: {}", path.display()),
+            Err(error) => println!("\n{}: {error}", path.display()),
+        }
+    }
+}

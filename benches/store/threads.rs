@@ -1,0 +1,96 @@
+//! Measuring with a second thread.
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use watchcache_benches::shuffled;
+
+use crate::contestants::Writer;
+
+/// The time that doing `read` as often as told takes.
+pub fn timed<T>(iterations: u64, mut read: impl FnMut() -> T) -> Duration {
+    let began = Instant::now();
+    for _ in 0..iterations {
+        black_box(read());
+    }
+    began.elapsed()
+}
+
+/// The time in which each of two threads does what it is given as often as told.
+pub fn two<T, F: FnMut() -> T>(iterations: u64, read_of: impl Fn(usize) -> F + Sync) -> Duration {
+    let start = Barrier::new(2);
+    let run = |thread| {
+        let read = read_of(thread);
+        start.wait();
+        timed(iterations, read)
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| run(1));
+        let here = run(0);
+        other.join().expect("a reader does not panic").max(here)
+    })
+}
+
+/// Batches of 64 that always change something: one after the other, over and over.
+pub fn batches<W: Writer>(objects: usize) -> Vec<W::Batch> {
+    let mut order = shuffled(objects);
+    order.truncate(16_384);
+    // Twice, so that no batch puts what the one before it on the same keys has put.
+    order.chunks(64).chain(order.chunks(64)).map(|n| W::batch(n.iter().copied(), 0)).collect()
+}
+
+/// Runs `read` beside a writer that applies batches at full speed.
+pub fn beside_writer<W: Writer, T>(
+    writer: &mut W,
+    batches: &[W::Batch],
+    read: impl FnOnce() -> T,
+) -> T {
+    let start = Barrier::new(2);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            start.wait();
+            for batch in batches.iter().cycle() {
+                // ORDERING: only ends the loop; the scope's join orders everything else.
+                if stop.load(Relaxed) {
+                    break;
+                }
+                black_box(writer.apply(batch.clone()));
+            }
+        });
+        start.wait();
+        let result = read();
+        stop.store(true, Relaxed);
+        result
+    })
+}
+
+/// The longest that one `read` took while `relist` ran, of a thread that does nothing but read.
+pub fn longest_read(read: impl Fn(usize) + Sync, relist: impl FnOnce()) -> Duration {
+    let start = Barrier::new(2);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut longest = Duration::ZERO;
+            start.wait();
+            let mut last = Instant::now();
+            for i in 0.. {
+                read(i);
+                let now = Instant::now();
+                longest = longest.max(now - last);
+                last = now;
+                // ORDERING: only ends the loop; the join orders everything else.
+                if stop.load(Relaxed) {
+                    break;
+                }
+            }
+            longest
+        });
+        start.wait();
+        relist();
+        stop.store(true, Relaxed);
+        reader.join().expect("a reader does not panic")
+    })
+}

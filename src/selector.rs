@@ -1,0 +1,91 @@
+//! Label selectors, equality- and set-based, as kubectl and the API server read them.
+
+mod parse;
+mod requirement;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use parse::ParseSelectorError;
+pub use requirement::{Operator, Requirement, RequirementError};
+
+/// Which objects to select by their labels: those that meet every requirement.
+///
+/// The syntax is that of Kubernetes: `app=web`, `app==web`, `app!=web`, `app in (web, api)`,
+/// `app notin (db)`, `app`, `!app`, `weight>3`, `weight<9`, joined by commas. `!=` and `notin` are
+/// met by objects without the label too. The empty text selects everything.
+///
+/// It is shown in one canonical form: requirements in order of their labels, values in order, `=`
+/// for `==`, and a set of one value as an equality. Selectors that are equal are shown alike.
+///
+/// ```
+/// use watchcache::LabelSelector;
+///
+/// let selector: LabelSelector = "tier notin (db, cache), app == web".parse()?;
+/// assert_eq!(selector.to_string(), "app=web,tier notin (cache,db)");
+///
+/// let labels = [("app", "web"), ("tier", "front")];
+/// let label = |name: &str| labels.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+/// assert!(selector.matches(label));
+/// assert_eq!(selector.requirements()[0].label(), "app");
+/// # Ok::<(), watchcache::selector::ParseSelectorError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LabelSelector {
+    /// In order.
+    requirements: Vec<Requirement>,
+}
+
+impl LabelSelector {
+    /// Selects everything; the same as the empty text.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self::default()
+    }
+
+    /// Whether it selects everything.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.requirements.is_empty()
+    }
+
+    /// What is required, in order of the labels.
+    #[must_use]
+    pub fn requirements(&self) -> &[Requirement] {
+        &self.requirements
+    }
+
+    /// Whether the labels that `label` looks up meet every requirement.
+    pub fn matches<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
+        self.requirements.iter().all(|requirement| requirement.met_by(label(requirement.label())))
+    }
+}
+
+impl FromIterator<Requirement> for LabelSelector {
+    fn from_iter<I: IntoIterator<Item = Requirement>>(requirements: I) -> Self {
+        let mut requirements: Vec<_> = requirements.into_iter().collect();
+        requirements.sort();
+        requirements.dedup();
+        Self { requirements }
+    }
+}
+
+impl FromStr for LabelSelector {
+    type Err = ParseSelectorError;
+
+    fn from_str(text: &str) -> Result<Self, ParseSelectorError> {
+        parse::requirements(text).map(Self::from_iter)
+    }
+}
+
+impl fmt::Display for LabelSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, requirement) in self.requirements.iter().enumerate() {
+            if i > 0 {
+                f.write_str(",")?;
+            }
+            requirement.fmt(f)?;
+        }
+        Ok(())
+    }
+}

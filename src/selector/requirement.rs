@@ -1,0 +1,218 @@
+//! One requirement of a selector.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use thiserror::Error;
+
+/// How a label is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Operator {
+    /// `in`, and `=` for one value.
+    In,
+    /// `notin`, and `!=` for one value. Met by objects without the label.
+    NotIn,
+    /// The label's name alone.
+    Exists,
+    /// `!` before the label's name.
+    DoesNotExist,
+    /// `>`, as 64-bit integers.
+    GreaterThan,
+    /// `<`, as 64-bit integers.
+    LessThan,
+}
+
+/// What one label must be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Requirement {
+    label: String,
+    operator: Operator,
+    /// In order, without repetition.
+    values: Vec<String>,
+}
+
+/// Why a requirement is none.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RequirementError {
+    /// The label's name breaks Kubernetes' rules for qualified names.
+    #[error("label name {label:?}: {rule}")]
+    Label {
+        /// The name.
+        label: String,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// The value can be no label's.
+    #[error("label value {value:?}: {rule}")]
+    Value {
+        /// The value.
+        value: String,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// `>` and `<` compare with a 64-bit integer.
+    #[error("{value:?} is no 64-bit integer, which '>' and '<' compare with")]
+    NotAnInteger {
+        /// The value.
+        value: String,
+    },
+    /// Too many values for the operator, or too few.
+    #[error("{count} values, where {operator:?} takes {expected}")]
+    Count {
+        /// The operator.
+        operator: Operator,
+        /// The number of distinct values.
+        count: usize,
+        /// What the operator takes.
+        expected: &'static str,
+    },
+}
+
+impl Requirement {
+    /// A requirement, if it is one by the rules of Kubernetes' `labels.NewRequirement`.
+    ///
+    /// ```
+    /// use watchcache::selector::{Operator, Requirement, RequirementError};
+    ///
+    /// let web = Requirement::new("app", Operator::In, ["web", "api"])?;
+    /// assert_eq!(web.to_string(), "app in (api,web)");
+    /// assert!(web.met_by(Some("api")) && !web.met_by(None));
+    /// # Ok::<(), RequirementError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If name, values or their number break those rules.
+    pub fn new(
+        label: impl Into<String>,
+        operator: Operator,
+        values: impl IntoIterator<Item: Into<String>>,
+    ) -> Result<Self, RequirementError> {
+        let label = label.into();
+        if let Err(rule) = check_label(&label) {
+            return Err(RequirementError::Label { label, rule });
+        }
+        let values: BTreeSet<String> = values.into_iter().map(Into::into).collect();
+        let (fits, expected) = match operator {
+            Operator::In | Operator::NotIn => (!values.is_empty(), "at least one"),
+            Operator::Exists | Operator::DoesNotExist => (values.is_empty(), "none"),
+            Operator::GreaterThan | Operator::LessThan => (values.len() == 1, "one"),
+        };
+        if !fits {
+            return Err(RequirementError::Count { operator, count: values.len(), expected });
+        }
+        for value in &values {
+            let value = || value.clone();
+            if matches!(operator, Operator::GreaterThan | Operator::LessThan)
+                && value().parse::<i64>().is_err()
+            {
+                return Err(RequirementError::NotAnInteger { value: value() });
+            }
+            if let Err(rule) = check_value(&value()) {
+                return Err(RequirementError::Value { value: value(), rule });
+            }
+        }
+        Ok(Self { label, operator, values: values.into_iter().collect() })
+    }
+
+    /// The label's name.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// How it is compared.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        self.operator
+    }
+
+    /// What it is compared with, in order.
+    #[must_use]
+    pub fn values(&self) -> &[String] {
+        &self.values
+    }
+
+    /// Whether a label's value, or its absence, meets the requirement.
+    #[must_use]
+    pub fn met_by(&self, value: Option<&str>) -> bool {
+        let listed = |value: &str| self.values.iter().any(|one| one == value);
+        let compared = |wanted| {
+            let integer = |text: &str| text.parse::<i64>().ok();
+            let bound = self.values.first().and_then(|bound| integer(bound));
+            value
+                .and_then(integer)
+                .zip(bound)
+                .is_some_and(|(value, bound)| value.cmp(&bound) == wanted)
+        };
+        match self.operator {
+            Operator::In => value.is_some_and(listed),
+            Operator::NotIn => !value.is_some_and(listed),
+            Operator::Exists => value.is_some(),
+            Operator::DoesNotExist => value.is_none(),
+            Operator::GreaterThan => compared(std::cmp::Ordering::Greater),
+            Operator::LessThan => compared(std::cmp::Ordering::Less),
+        }
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { label, operator, values } = self;
+        match (operator, &**values) {
+            (Operator::Exists, _) => f.write_str(label),
+            (Operator::DoesNotExist, _) => write!(f, "!{label}"),
+            (Operator::In, [one]) => write!(f, "{label}={one}"),
+            (Operator::NotIn, [one]) => write!(f, "{label}!={one}"),
+            (Operator::In, many) => write!(f, "{label} in ({})", many.join(",")),
+            (Operator::NotIn, many) => write!(f, "{label} notin ({})", many.join(",")),
+            (Operator::GreaterThan, values) => write!(f, "{label}>{}", values.concat()),
+            (Operator::LessThan, values) => write!(f, "{label}<{}", values.concat()),
+        }
+    }
+}
+
+/// A qualified name: an optional DNS subdomain and a slash before a name. The rules are those of
+/// apimachinery's `validation.IsQualifiedName`.
+fn check_label(label: &str) -> Result<(), &'static str> {
+    let name = match label.split_once('/') {
+        None => label,
+        Some((_, name)) if name.contains('/') => return Err("it has more than one slash"),
+        Some(("", _)) => return Err("the part before the slash is empty"),
+        Some((prefix, _)) if prefix.len() > 253 => {
+            return Err("the part before the slash is longer than 253 bytes");
+        }
+        Some((prefix, _)) if !prefix.split('.').all(is_dns_label) => {
+            return Err("the part before the slash is no lower-case DNS name");
+        }
+        Some((_, name)) => name,
+    };
+    if name.is_empty() { Err("it is empty") } else { check_value(name) }
+}
+
+fn check_value(value: &str) -> Result<(), &'static str> {
+    if value.len() > 63 {
+        return Err("it is longer than 63 bytes");
+    }
+    if is_enclosed(value, |byte| byte.is_ascii_alphanumeric(), b"-_.") {
+        Ok(())
+    } else {
+        Err(
+            "it must be of letters, digits, '-', '_' and '.', and begin and end with a letter or digit",
+        )
+    }
+}
+
+fn is_dns_label(text: &str) -> bool {
+    !text.is_empty()
+        && is_enclosed(text, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit(), b"-")
+}
+
+/// Whether `outer` bytes enclose whatever others there are.
+fn is_enclosed(text: &str, outer: impl Fn(u8) -> bool, others: &[u8]) -> bool {
+    let bytes = text.as_bytes();
+    bytes.first().is_none_or(|&byte| outer(byte))
+        && bytes.last().is_none_or(|&byte| outer(byte))
+        && bytes.iter().all(|&byte| outer(byte) || others.contains(&byte))
+}
