@@ -1,0 +1,136 @@
+//! Memory follows what is live: churn leaves it where it was, and a snapshot retains its own
+//! versions and nothing that came after.
+//!
+//! `WATCHCACHE_CHURN=10000000 cargo test --release --test store_memory` runs the whole ten million.
+#![allow(clippy::unwrap_used)]
+
+use std::alloc::System;
+use std::sync::Mutex;
+
+use cap::Cap;
+use watchcache::{Key, KeyError, Object, Store};
+
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
+
+/// One test at a time: they all look at the same count.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn live() -> isize {
+    ALLOCATOR.allocated() as isize
+}
+
+const BODY: usize = 512;
+
+struct Item {
+    name: u64,
+    _body: [u8; BODY],
+}
+
+impl Item {
+    fn new(name: u64) -> Self {
+        Self { name, _body: [0; BODY] }
+    }
+}
+
+impl Object for Item {
+    fn key(&self) -> Result<Key, KeyError> {
+        Key::namespaced(["a", "b", "c", "d"][self.name as usize % 4], &format!("{:020}", self.name))
+    }
+}
+
+fn store_of(items: u64) -> Store<Item> {
+    let store =
+        Store::builder().index("last", |item: &Item| [(item.name % 10).to_string()]).build();
+    for name in 0..items {
+        store.add(Item::new(name)).unwrap();
+    }
+    store
+}
+
+/// What the store holds once everything is freed that can be.
+fn settled(store: &Store<Item>) -> isize {
+    while store.stats().retained_versions > 0 {
+        std::thread::yield_now();
+    }
+    live()
+}
+
+#[test]
+fn churn_at_a_constant_size_leaves_memory_where_it_was() {
+    let _turn = TURN.lock().unwrap();
+    const ITEMS: u64 = 1000;
+    let pairs = std::env::var("WATCHCACHE_CHURN").map_or(50_000, |text| text.parse().unwrap());
+    let store = store_of(ITEMS);
+    // A round first, so that each table has grown as far as it does.
+    let mut next = ITEMS;
+    let mut churn = |pairs: u64| {
+        for _ in 0..pairs {
+            let oldest = Item::new(next - ITEMS).key().unwrap();
+            store.add(Item::new(next)).unwrap();
+            assert!(store.delete(&oldest).is_some());
+            next += 1;
+        }
+    };
+    churn(20_000);
+    let before = settled(&store);
+    churn(pairs);
+    let after = settled(&store);
+    assert_eq!(store.len(), ITEMS as usize);
+    // Each shard's table is as large as its fullest moment asked for, and pages are as full as they
+    // happen to be; no more than that may differ.
+    let grown = after - before;
+    assert!(grown < before / 10, "{pairs} pairs grew {before} bytes by {grown}");
+}
+
+#[test]
+fn a_held_snapshot_retains_its_own_versions_only() {
+    let _turn = TURN.lock().unwrap();
+    const ITEMS: u64 = 200;
+    let updates = std::env::var("WATCHCACHE_CHURN").map_or(50_000, |text| text.parse().unwrap());
+    let store = store_of(ITEMS);
+    let before = settled(&store);
+    let snapshot = store.snapshot();
+    for i in 0..updates {
+        store.update(Item::new(i % ITEMS)).unwrap();
+    }
+    while store.stats().retained_versions > ITEMS as usize {
+        std::thread::yield_now();
+    }
+    let stats = store.stats();
+    assert_eq!(stats.retained_versions, ITEMS as usize, "its own versions, one of each key");
+    assert_eq!(stats.retained_bytes, ITEMS as usize * size_of::<Item>());
+    let retained = live() - before;
+    let own = (ITEMS as usize * (size_of::<Item>() + 256)) as isize;
+    assert!(
+        retained < own,
+        "{updates} updates beside it made it retain {retained} bytes, not {own}"
+    );
+    drop(snapshot);
+    let left = settled(&store) - before;
+    assert!(left < 16_384, "{left} bytes are left of a snapshot that is gone");
+}
+
+#[test]
+fn an_idle_reader_retains_nothing() {
+    let _turn = TURN.lock().unwrap();
+    let store = store_of(100);
+    let (ready, wait) = std::sync::mpsc::channel();
+    let (done, idle) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let store = &store;
+        scope.spawn(move || {
+            assert!(store.pin().get(&Item::new(7).key().unwrap()).is_some());
+            ready.send(()).unwrap();
+            // Sits idle, with whatever a reader's thread keeps, until the writer is done.
+            let _ = idle.recv();
+        });
+        wait.recv().unwrap();
+        for i in 0..5_000 {
+            store.update(Item::new(i % 100)).unwrap();
+        }
+        let _ = settled(store);
+        assert_eq!(store.stats().retained_versions, 0);
+        drop(done);
+    });
+}
