@@ -4,8 +4,6 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::Value;
-
 use crate::contestants::{dashmap, hashbrown_unsync, kube_runtime, watchcache};
 
 const OBJECTS: usize = 100_000;
@@ -55,14 +53,6 @@ pub fn print() {
             _ => println!("| {group} | {over} | - | - | {at_most:.3} | not measured |"),
         }
     }
-    let quietest = |contestant| least("replace_same", contestant, OBJECTS);
-    if let (Some(ours), Some(theirs)) = (quietest(OURS), quietest(kube_runtime::NAME)) {
-        let ratio = ours / theirs;
-        println!(
-            "| replace_same, quietest | {} | {ours:.0} / {theirs:.0} | {ratio:.3} | | |",
-            kube_runtime::NAME
-        );
-    }
     for objects in [10_000, 100_000, 1_000_000] {
         match median("snapshot", OURS, objects) {
             Some(ns) => println!(
@@ -82,21 +72,9 @@ fn verdict(pass: bool) -> &'static str {
 
 /// Nanoseconds, if it was measured.
 fn median(group: &str, contestant: &str, objects: usize) -> Option<f64> {
-    let estimates = read(group, contestant, objects, "estimates.json")?;
+    let path = criterion_home().join(format!("{group}/{contestant}/{objects}/new/estimates.json"));
+    let estimates: serde_json::Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
     estimates.pointer("/median/point_estimate")?.as_f64()
-}
-
-/// The least of all samples, in nanoseconds: a thread that loses its core for a while looks like
-/// one that waits.
-fn least(group: &str, contestant: &str, objects: usize) -> Option<f64> {
-    let sample = read(group, contestant, objects, "sample.json")?;
-    let numbers = |name| Some(sample.get(name)?.as_array()?.iter().filter_map(Value::as_f64));
-    numbers("times")?.zip(numbers("iters")?).map(|(time, n)| time / n).min_by(f64::total_cmp)
-}
-
-fn read(group: &str, contestant: &str, objects: usize, file: &str) -> Option<Value> {
-    let path = criterion_home().join(format!("{group}/{contestant}/{objects}/new/{file}"));
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 /// Where criterion writes: beside the build that this program is part of.
