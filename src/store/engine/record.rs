@@ -1,21 +1,19 @@
 //! What the versions of one key share.
 
+use std::hash::{Hash, Hasher};
 use std::ptr::{self, NonNull};
 
-use super::index::Values;
 use super::prefetch::prefetch;
 use super::version::Version;
 use crate::KeyRef;
 use crate::sync::atomic::{AtomicPtr, Ordering};
-use crate::sync::{FREES, Lifetime, UnsafeCell};
+use crate::sync::{FREES, Lifetime};
 
 /// The place of a key in the indexes. The table leads to the newest version directly, which saves
 /// lookups a step.
 pub(super) struct Record<T> {
     /// The newest version; never null once the record is in the table.
     pub(super) head: AtomicPtr<Version<T>>,
-    /// What the head's object is indexed under; only the writer touches it.
-    pub(super) indexed: UnsafeCell<Option<Box<Values>>>,
     life: Lifetime,
 }
 
@@ -33,8 +31,7 @@ impl<T> Clone for RecordRef<T> {
 
 impl<T> Copy for RecordRef<T> {}
 
-// SAFETY: a record is shared by design: its head is atomic, and `indexed` is the writer's alone.
-// Versions behind it hold `Arc<T>`.
+// SAFETY: a record is shared by design: its head is atomic. Versions behind it hold `Arc<T>`.
 unsafe impl<T: Send + Sync> Send for RecordRef<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for RecordRef<T> {}
@@ -43,7 +40,6 @@ impl<T> RecordRef<T> {
     pub(super) fn new() -> Self {
         Self(NonNull::from(Box::leak(Box::new(Record {
             head: AtomicPtr::new(ptr::null_mut()),
-            indexed: UnsafeCell::new(None),
             life: Lifetime::new(),
         }))))
     }
@@ -96,3 +92,9 @@ impl<T> PartialEq for RecordRef<T> {
 }
 
 impl<T> Eq for RecordRef<T> {}
+
+impl<T> Hash for RecordRef<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}

@@ -1,5 +1,6 @@
 //! Building the next revision, and publishing it with one store.
 
+use std::collections::HashMap;
 use std::ptr::NonNull;
 
 use super::index::{Index, Indexes, Values};
@@ -15,6 +16,10 @@ use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, MutexGuard};
 use crate::{KeyRef, ResourceVersion};
 
+/// Sixteenths of a table that may be in use. Probes compare words that lie side by side, so a table
+/// may be rather full.
+const FULL: usize = 13;
+
 /// What only the writer touches.
 pub(super) struct Writer<T> {
     /// For each shard, the slots in use, those marked deleted among them.
@@ -25,6 +30,9 @@ pub(super) struct Writer<T> {
     len: usize,
     resource_version: Option<ResourceVersion>,
     indexes: Arc<Indexes<T>>,
+    /// What each record's object is indexed under by name, so that it can be taken out again even if
+    /// an index function gives other values the next time. Empty without named indexes.
+    indexed: HashMap<RecordRef<T>, Values, foldhash::fast::RandomState>,
     /// Versions superseded by the batch that is being built.
     superseded: usize,
     /// Whether the batch changed an object, which makes a revision of a new number.
@@ -46,6 +54,7 @@ impl<T> Writer<T> {
             len: 0,
             resource_version: None,
             indexes: Arc::new(Indexes::new()),
+            indexed: HashMap::default(),
             superseded: 0,
             changed: false,
             republish: false,
@@ -215,21 +224,18 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
                 found.push((head.record, values(key, object)?));
             }
         }
-        let indexes = Arc::make_mut(&mut self.writer.indexes);
+        let writer = &mut *self.writer;
+        let indexes = Arc::make_mut(&mut writer.indexes);
         let position = indexes.named.len();
         indexes.named.push((name, Index::new()));
         for (record, new) in found {
-            // SAFETY: alive, and only the writer touches `indexed`.
-            unsafe { record.get() }.indexed.with_mut(|indexed| {
-                // SAFETY: as above.
-                let indexed = unsafe { &mut *indexed }.get_or_insert_default();
-                let old = (**indexed).clone();
-                indexed.resize(position, Vec::new());
-                indexed.push(new);
-                indexes.change(record, &old, indexed);
-            });
+            let values = writer.indexed.entry(record).or_default();
+            let old = values.clone();
+            values.resize(position, Vec::new());
+            values.push(new);
+            indexes.change(record, &old, values);
         }
-        self.writer.republish = true;
+        writer.republish = true;
         Ok(())
     }
 
@@ -341,17 +347,14 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
         if self.writer.indexes.named.is_empty() {
             return;
         }
-        let indexes = &mut self.writer.indexes;
-        // SAFETY: the record is alive, and only the writer touches `indexed`.
-        unsafe { record.get() }.indexed.with_mut(|indexed| {
-            // SAFETY: as above.
-            let indexed = unsafe { &mut *indexed };
-            let old = indexed.as_deref().cloned().unwrap_or_default();
-            if old != new {
-                Arc::make_mut(indexes).change(record, &old, &new);
-                *indexed = (!new.is_empty()).then(|| Box::new(new));
-            }
-        });
+        let writer = &mut *self.writer;
+        let old = writer.indexed.remove(&record).unwrap_or_default();
+        if old != new {
+            Arc::make_mut(&mut writer.indexes).change(record, &old, &new);
+        }
+        if !new.is_empty() {
+            writer.indexed.insert(record, new);
+        }
     }
 
     /// Sees to it that a shard has a table with a free slot.
@@ -360,7 +363,7 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
         let used = self.writer.used[hash.shard::<SHARDS>()];
         // SAFETY: this is the writer.
         match unsafe { shard.table() } {
-            Some(table) if (used + 1) * 8 <= table.capacity() * 5 => {}
+            Some(table) if (used + 1) * 16 <= table.capacity() * FULL => {}
             table => self.grow(hash, table),
         }
     }
@@ -370,7 +373,7 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
         let shard = self.engine.shard(hash);
         let heads: Vec<_> =
             old.into_iter().flat_map(Table::heads).filter_map(NonNull::new).collect();
-        let new = Table::with_capacity((heads.len() + 1) * 2);
+        let new = Table::with_capacity((heads.len() + 1) * 16 / FULL * 5 / 4);
         for head in &heads {
             // SAFETY: heads in slots are alive.
             let (key, born) = unsafe { (Version::key(head.as_ptr()), head.as_ref().born) };
