@@ -11,9 +11,10 @@ use common::Pod;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use watchcache::reflector::{
-    Item, ListPage, ListRequest, Monitor, Phase, Source, SourceError, Undecodable, WatchEvent,
+    Builder, Item, ListPage, ListRequest, Monitor, Phase, Source, SourceError, Undecodable,
+    WaitError, WatchEvent, WatchRequest, WatchStart,
 };
-use watchcache::{Fifo, Reflector, ResourceVersion, Status, Store};
+use watchcache::{Fifo, Key, Reflector, Status, Store};
 
 /// What the source answers, in order; when the script runs out it stays silent.
 enum Answer {
@@ -59,8 +60,12 @@ impl Source for Script {
         }
     }
 
-    async fn watch(&self, version: &ResourceVersion) -> Result<Self::Watch, SourceError> {
-        match self.next(format!("watch {version}")) {
+    async fn watch(&self, request: WatchRequest) -> Result<Self::Watch, SourceError> {
+        let question = match request.start {
+            WatchStart::After(version) => format!("watch {version}"),
+            WatchStart::InitialEvents => "stream".to_owned(),
+        };
+        match self.next(question) {
             Some(Answer::Watch(answer, end)) => {
                 let events = stream::iter(answer?);
                 Ok(match end {
@@ -79,12 +84,10 @@ fn pod(key: &str, version: u64) -> Arc<Pod> {
 }
 
 fn page(version: u64, next: Option<&str>, pods: &[(&str, u64)]) -> Answer {
-    Answer::List(Ok(ListPage {
-        items: pods.iter().map(|(key, version)| Item::Object(pod(key, *version))).collect(),
-        resource_version: Some(version.to_string().into()),
-        continue_token: next.map(str::to_owned),
-        remaining: None,
-    }))
+    let items = pods.iter().map(|(key, version)| Item::Object(pod(key, *version))).collect();
+    let mut page = ListPage::new(items, version.to_string());
+    page.continue_token = next.map(str::to_owned);
+    Answer::List(Ok(page))
 }
 
 fn open(events: Vec<WatchEvent<Pod>>) -> Answer {
@@ -118,18 +121,38 @@ impl Mirror {
 
 /// Runs the script for five virtual minutes.
 async fn mirror(answers: impl IntoIterator<Item = Answer>) -> Mirror {
+    mirror_with(answers, |builder| builder).await
+}
+
+async fn mirror_with(
+    answers: impl IntoIterator<Item = Answer>,
+    configure: impl FnOnce(Builder<Script>) -> Builder<Script>,
+) -> Mirror {
     let (source, asked) = Script::new(answers);
     let store = Arc::new(Store::new());
     let fifo = Fifo::new();
-    let reflector =
-        Reflector::builder(source).sink(store.clone()).sink(fifo.clone()).batch_limit(100).build();
+    let hour = Duration::from_secs(3600);
+    let builder = Reflector::builder(source)
+        .sink(store.clone())
+        .sink(fifo.clone())
+        .batch_limit(100)
+        .watch_timeout(hour..2 * hour)
+        .silence_limit(hour);
+    let reflector = configure(builder).build();
     let monitor = reflector.monitor();
     let result = reflector.run(tokio::time::sleep(Duration::from_secs(300))).await;
     Mirror { store, fifo, monitor, asked, result }
 }
 
 fn expired() -> SourceError {
-    SourceError::Expired("too old resource version: 1 (9)".to_owned())
+    expired_with(None)
+}
+
+fn expired_with(token: Option<&str>) -> SourceError {
+    SourceError::Expired {
+        message: "too old resource version: 1 (9)".to_owned(),
+        continue_token: token.map(str::to_owned),
+    }
 }
 
 fn unavailable() -> SourceError {
@@ -240,14 +263,13 @@ async fn unknown_events_and_bad_objects_are_counted_and_the_stream_goes_on() {
         key: "a/bad".parse().ok(),
         resource_version: Some(version.into()),
         error: "expected v1 Pod, found v1 Node".to_owned(),
+        ..Undecodable::default()
     };
     let mirror = mirror([
-        Answer::List(Ok(ListPage {
-            items: vec![Item::Undecodable(bad("2")), Item::Object(pod("a/1", 1))],
-            resource_version: Some("10".into()),
-            continue_token: None,
-            remaining: None,
-        })),
+        Answer::List(Ok(ListPage::new(
+            vec![Item::Undecodable(bad("2")), Item::Object(pod("a/1", 1))],
+            "10",
+        ))),
         closed(vec![
             WatchEvent::Unknown { event_type: "FROBBED".to_owned() },
             WatchEvent::Added(pod("not/a/key", 11)),
@@ -287,4 +309,244 @@ async fn every_waiter_for_the_first_sync_is_woken() {
         .await
         .unwrap();
     assert!(store.contains("a/1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_expires_between_pages_reads_on_and_watches_from_its_own_version() {
+    let mirror = mirror([
+        page(10, Some("next"), &[("a/1", 1), ("a/2", 2)]),
+        Answer::List(Err(expired_with(Some("newer")))),
+        page(30, None, &[("b/1", 25), ("b/2", 3)]),
+        open(vec![
+            WatchEvent::Deleted(pod("a/1", 12)),
+            // Older than what the last page brought: no news.
+            WatchEvent::Modified(pod("b/1", 15)),
+            WatchEvent::Modified(pod("b/1", 25)),
+            WatchEvent::Added(pod("a/3", 28)),
+        ]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "list next", "list newer", "watch 10"]);
+    assert_eq!(
+        mirror.content(),
+        [("a/2".into(), 2), ("a/3".into(), 28), ("b/1".into(), 25), ("b/2".into(), 3)]
+    );
+    let progress = mirror.monitor.progress();
+    assert_eq!((progress.relists, progress.stale_events), (0, 2));
+    let queued: Vec<_> = mirror.fifo.list().iter().map(|pod| pod.version()).collect();
+    assert_eq!(queued, [2, 25, 3, 28], "a worker never sees the older b/1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_cannot_be_read_on_is_asked_for_at_once() {
+    let mirror = mirror([
+        page(10, Some("next"), &[("a/1", 1)]),
+        Answer::List(Err(expired())),
+        page(30, None, &[("a/2", 20)]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "list next", "list ", "watch 30"]);
+    assert_eq!(mirror.content(), [("a/2".into(), 20)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streaming_list_goes_on_as_a_watch() {
+    let answers = [open(vec![
+        WatchEvent::Added(pod("a/2", 9)),
+        WatchEvent::Added(pod("a/1", 3)),
+        WatchEvent::InitialEventsEnd("10".into()),
+        WatchEvent::Deleted(pod("a/2", 11)),
+    ])];
+    let mirror = mirror_with(answers, |builder| builder.streaming_list(true)).await;
+    assert_eq!(mirror.asked()[0], "stream");
+    assert!(!mirror.asked().iter().any(|question| question.starts_with("list")));
+    assert_eq!(mirror.content(), [("a/1".into(), 3)]);
+    assert_eq!(mirror.store.resource_version().unwrap().as_str(), "11");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_does_not_stream_lists_is_asked_for_one_once() {
+    let refused = Status::bad_request("sendInitialEvents is forbidden for watch");
+    let answers = [
+        Answer::Watch(Err(refused.into()), End::Closes),
+        page(10, None, &[("a/1", 1)]),
+        Answer::Watch(Err(expired()), End::Closes),
+        page(20, None, &[("a/1", 15)]),
+    ];
+    let mirror = mirror_with(answers, |builder| builder.streaming_list(true)).await;
+    assert_eq!(mirror.asked()[..5], ["stream", "list ", "watch 10", "list ", "watch 20"]);
+    assert_eq!(mirror.content(), [("a/1".into(), 15)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_is_opened_anew_at_the_same_place() {
+    let mirror = mirror_with([page(10, None, &[("a/1", 1)])], |builder| {
+        builder.silence_limit(Duration::from_secs(70))
+    })
+    .await;
+    assert_eq!(
+        mirror.asked(),
+        ["list ", "watch 10", "watch 10", "watch 10", "watch 10", "watch 10"]
+    );
+    let progress = mirror.monitor.progress();
+    assert_eq!((progress.silences, progress.relists, progress.watches), (4, 0, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn watches_that_end_at_once_are_not_opened_in_a_tight_loop() {
+    let answers =
+        (0..100_000).map(|i| closed(vec![WatchEvent::Bookmark((11 + i).to_string().into())]));
+    let mirror = mirror([page(10, None, &[])].into_iter().chain(answers)).await;
+    let watches = mirror.asked().len();
+    assert!(watches < 3_100, "{watches} watches within 300 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeated_and_late_events_never_move_a_key_back() {
+    let mirror = mirror([
+        page(10, None, &[("a/1", 1), ("a/2", 2), ("a/3", 3)]),
+        open(vec![
+            WatchEvent::Modified(pod("a/1", 11)),
+            WatchEvent::Deleted(pod("a/2", 12)),
+            WatchEvent::Added(pod("a/2", 9)),
+            WatchEvent::Modified(pod("a/2", 11)),
+            WatchEvent::Modified(pod("a/1", 11)),
+            WatchEvent::Bookmark("5".into()),
+            WatchEvent::Modified(pod("a/1", 15)),
+            WatchEvent::Modified(pod("a/3", 14)),
+        ]),
+    ])
+    .await;
+    assert_eq!(mirror.content(), [("a/1".into(), 15), ("a/3".into(), 14)]);
+    assert_eq!(mirror.store.resource_version().unwrap().as_str(), "15");
+    assert_eq!(mirror.monitor.progress().stale_events, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stays_unintelligible_is_listed_anew() {
+    let garbage = || {
+        let error = SourceError::Protocol("this is not an event".to_owned());
+        Answer::Watch(Ok(vec![Err(error)]), End::Closes)
+    };
+    let list = page(20, None, &[("a/1", 12)]);
+    let mirror = mirror([page(10, None, &[]), garbage(), garbage(), garbage(), list]).await;
+    assert_eq!(mirror.asked(), ["list ", "watch 10", "watch 10", "watch 10", "list ", "watch 20"]);
+    assert_eq!(mirror.content(), [("a/1".into(), 12)]);
+    assert_eq!(mirror.monitor.progress().relist_causes.protocol, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_from_a_server_that_lags_does_not_take_the_store_back() {
+    let mirror = mirror([
+        page(10, None, &[("a/1", 1)]),
+        Answer::Watch(
+            Ok(vec![Ok(WatchEvent::Modified(pod("a/1", 30))), Err(expired())]),
+            End::Closes,
+        ),
+        page(20, None, &[("a/1", 15), ("a/2", 5)]),
+        page(40, None, &[("a/1", 30)]),
+    ])
+    .await;
+    assert_eq!(mirror.asked()[..4], ["list ", "watch 10", "list ", "list "]);
+    assert_eq!(mirror.content(), [("a/1".into(), 30)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quarantined_object_is_listed_with_its_text_until_a_good_version_comes() {
+    let bad = |key: &str, version: &str, deleted| {
+        WatchEvent::Undecodable(Undecodable {
+            key: key.parse().ok(),
+            resource_version: Some(version.into()),
+            error: "spec: invalid type".to_owned(),
+            raw: Some("{\"spec\":1}".into()),
+            deleted,
+        })
+    };
+    let mirror = mirror([
+        page(10, None, &[("a/1", 1), ("a/2", 2), ("a/3", 3)]),
+        open(vec![
+            bad("a/1", "11", false),
+            bad("a/2", "12", false),
+            bad("a/3", "13", true),
+            WatchEvent::Modified(pod("a/1", 14)),
+        ]),
+    ])
+    .await;
+    assert_eq!(mirror.content(), [("a/1".into(), 14), ("a/2".into(), 2)]);
+    let listed = mirror.monitor.quarantined();
+    let key: Key = "a/2".parse().unwrap();
+    assert_eq!(listed.iter().map(|(key, _)| key).collect::<Vec<_>>(), [&key]);
+    let entry = mirror.monitor.quarantine_of(&key).unwrap();
+    assert_eq!(entry.error, "spec: invalid type");
+    assert_eq!(entry.raw.as_deref(), Some("{\"spec\":1}"));
+    let progress = mirror.monitor.progress();
+    assert_eq!((progress.quarantined, progress.undecodable), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_version_ends_with_it_or_with_the_reflector() {
+    let (source, _) = Script::new([
+        page(10, None, &[("a/1", 1)]),
+        open(vec![WatchEvent::Modified(pod("a/1", 20))]),
+    ]);
+    let reflector = Reflector::builder(source).sink(Arc::new(Store::new())).build();
+    let monitor = reflector.monitor();
+    assert!(!monitor.is_ready(Duration::from_secs(60)));
+    let reached = tokio::spawn(monitor.wait_for(&"15".into()));
+    let unknown = tokio::spawn(monitor.wait_for(&"abc".into()));
+    let never = tokio::spawn(monitor.wait_for(&"21".into()));
+    let ready = monitor.clone();
+    reflector
+        .run(async move {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            assert!(ready.is_ready(Duration::from_secs(60)));
+            assert!(!ready.is_ready(Duration::from_secs(5)), "nothing was heard for ten seconds");
+        })
+        .await
+        .unwrap();
+    assert_eq!(reached.await.unwrap(), Ok(()));
+    assert_eq!(unknown.await.unwrap(), Err(WaitError::Incomparable));
+    assert_eq!(never.await.unwrap(), Err(WaitError::Stopped));
+    assert!(!monitor.is_ready(Duration::from_secs(60)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transform_is_applied_once_per_object() {
+    let answers = [
+        page(10, None, &[("a/1", 1)]),
+        open(vec![WatchEvent::Added(pod("a/2", 11)), WatchEvent::Deleted(pod("a/1", 12))]),
+    ];
+    let mirror = mirror_with(answers, |builder| {
+        builder.transform(|mut pod| {
+            Arc::get_mut(&mut pod).expect("fresh from the source").uid.push('+');
+            pod
+        })
+    })
+    .await;
+    let uids: Vec<_> = mirror.store.list().iter().map(|pod| pod.uid.clone()).collect();
+    assert_eq!(uids, ["uid+"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resync_sends_everything_to_the_workers_again() {
+    let (source, _) = Script::new([page(10, None, &[("a/1", 1), ("a/2", 2)])]);
+    let (store, fifo) = (Arc::new(Store::new()), Fifo::new());
+    let reflector = Reflector::builder(source)
+        .sink(store.clone())
+        .sink(fifo.clone())
+        .resync(Duration::from_secs(60), store.clone())
+        .build();
+    let seen = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&seen);
+    reflector
+        .run(async move {
+            let until = tokio::time::Instant::now() + Duration::from_secs(200);
+            while tokio::time::timeout_at(until, fifo.pop_async()).await.is_ok() {
+                *count.lock().unwrap() += 1;
+            }
+        })
+        .await
+        .unwrap();
+    assert_eq!(*seen.lock().unwrap(), 8, "the list, and three times all of it");
+    assert_eq!(store.revision().get(), 1, "the store is unchanged by it");
 }

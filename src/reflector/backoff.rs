@@ -1,8 +1,9 @@
-//! How long to wait after a failure.
+//! How long to wait: delays after failures, and the jitter of everything that is timed.
 
 use std::time::Duration;
 
-use rand::Rng;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 /// client-go's reflector waits the same way (client-go `tools/cache/reflector.go`).
 const FIRST: Duration = Duration::from_millis(800);
@@ -13,11 +14,14 @@ const LONGEST: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
+    random: StdRng,
 }
 
 impl Backoff {
-    pub(super) fn new() -> Self {
-        Self { next: FIRST }
+    /// The same seed gives the same delays.
+    pub(super) fn new(seed: Option<u64>) -> Self {
+        let seed = seed.unwrap_or_else(|| rand::rng().random());
+        Self { next: FIRST, random: StdRng::seed_from_u64(seed) }
     }
 
     pub(super) fn reset(&mut self) {
@@ -29,7 +33,17 @@ impl Backoff {
     pub(super) fn next_delay(&mut self) -> Duration {
         let base = self.next;
         self.next = (base * 2).min(LONGEST);
-        base.mul_f64(rand::rng().random_range(1.0..2.0))
+        self.spread(base)
+    }
+
+    /// A duration between one and two times `base`.
+    pub(super) fn spread(&mut self, base: Duration) -> Duration {
+        base.mul_f64(self.random.random_range(1.0..2.0))
+    }
+
+    /// A duration within the range.
+    pub(super) fn within(&mut self, range: std::ops::Range<Duration>) -> Duration {
+        self.random.random_range(range)
     }
 }
 
@@ -39,12 +53,22 @@ mod tests {
 
     #[test]
     fn grows_to_the_cap_and_starts_over_after_progress() {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::new(None);
         let first = backoff.next_delay();
         assert!((FIRST..FIRST * 2).contains(&first), "{first:?}");
         let late = (0..10).map(|_| backoff.next_delay()).last();
         assert!(late.is_some_and(|late| (LONGEST..LONGEST * 2).contains(&late)), "{late:?}");
         backoff.reset();
         assert!(backoff.next_delay() < FIRST * 2);
+    }
+
+    #[test]
+    fn a_seed_repeats_the_delays() {
+        let delays = |seed| {
+            let mut backoff = Backoff::new(Some(seed));
+            [(); 5].map(|()| backoff.next_delay())
+        };
+        assert_eq!(delays(7), delays(7));
+        assert_ne!(delays(7), delays(8));
     }
 }

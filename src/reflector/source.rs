@@ -1,12 +1,14 @@
 //! What a reflector reads from: anything that can list at a version and watch from there.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::Stream;
 
-use crate::status::{Status, StatusReason};
+use super::Report;
+use crate::status::{CauseType, Status, StatusReason};
 use crate::{Key, Object, ResourceVersion};
 
 /// A list+watch stream of one kind of object.
@@ -17,41 +19,99 @@ pub trait Source: Send + Sync + 'static {
     type Object: Object;
 
     /// A running watch.
-    type Watch: Stream<Item = Result<WatchEvent<Self::Object>, SourceError>> + Send;
+    type Watch: Stream<Item = Result<WatchEvent<Self::Object>, SourceError>> + Send + 'static;
 
-    /// Fetches one page of the list.
+    /// Fetches one page of the list. The page's items may decode as they are taken, so that the
+    /// next page is under way meanwhile.
     fn list(
         &self,
         request: ListRequest,
     ) -> impl Future<Output = Result<ListPage<Self::Object>, SourceError>> + Send;
 
-    /// Opens a watch of everything after `version`.
+    /// Opens a watch.
     fn watch(
         &self,
-        version: &ResourceVersion,
+        request: WatchRequest,
     ) -> impl Future<Output = Result<Self::Watch, SourceError>> + Send;
+
+    /// Called once, when the reflector is built: where to report an object that turns out
+    /// undecodable only after it was delivered.
+    fn attach(&mut self, report: Report) {
+        let _ = report;
+    }
+
+    /// Bytes received so far, as the protocol frames them; 0 where nobody counts.
+    fn received_bytes(&self) -> u64 {
+        0
+    }
 }
 
-/// Which page of a list to fetch.
+/// Which page of a list to fetch. A list always asks for the newest state, so that it can never
+/// be older than what is already known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListRequest {
-    /// At most this many objects; `None` leaves it to the source.
+    /// At most this many objects; `None` asks for all at once.
     pub limit: Option<u32>,
     /// Where the page before this one said to go on.
     pub continue_token: Option<String>,
 }
 
+/// What a watch is to deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchRequest {
+    /// Where it starts.
+    pub start: WatchStart,
+    /// After how long the source should end it.
+    pub timeout: Duration,
+}
+
+/// Where a watch starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchStart {
+    /// Everything after this version.
+    After(ResourceVersion),
+    /// First all objects there are, as [`WatchEvent::Added`], then
+    /// [`WatchEvent::InitialEventsEnd`], then every change: a streaming list
+    /// ([KEP-3157](https://kep.k8s.io/3157)).
+    InitialEvents,
+}
+
 /// One page of a list.
-#[derive(Debug)]
 pub struct ListPage<T> {
     /// The objects of this page, in the source's order.
-    pub items: Vec<Item<T>>,
-    /// The version at which the whole list holds.
+    pub items: Items<T>,
+    /// The version at which the page holds.
     pub resource_version: Option<ResourceVersion>,
     /// Where the next page starts; `None` on the last.
     pub continue_token: Option<String>,
     /// How many objects follow this page, if the source says so.
     pub remaining: Option<u64>,
+}
+
+/// The objects of a page; an iterator, so that they may decode one by one.
+pub type Items<T> = Box<dyn Iterator<Item = Item<T>> + Send>;
+
+impl<T: Send + Sync + 'static> ListPage<T> {
+    /// A page of items that are already decoded, and the last one.
+    #[must_use]
+    pub fn new(items: Vec<Item<T>>, resource_version: impl Into<ResourceVersion>) -> Self {
+        Self {
+            items: Box::new(items.into_iter()),
+            resource_version: Some(resource_version.into()),
+            continue_token: None,
+            remaining: None,
+        }
+    }
+}
+
+impl<T> fmt::Debug for ListPage<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListPage")
+            .field("resource_version", &self.resource_version)
+            .field("continue_token", &self.continue_token)
+            .field("remaining", &self.remaining)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An object as it came from the source.
@@ -64,7 +124,7 @@ pub enum Item<T> {
 }
 
 /// An object that is there but could not be used.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Undecodable {
     /// Its key, if at least that could be read.
     pub key: Option<Key>,
@@ -72,6 +132,10 @@ pub struct Undecodable {
     pub resource_version: Option<ResourceVersion>,
     /// What is wrong with it.
     pub error: String,
+    /// The object as the source wrote it.
+    pub raw: Option<Arc<str>>,
+    /// Whether it came as a deletion: then the key is gone, whatever the object looks like.
+    pub deleted: bool,
 }
 
 /// One event of a watch.
@@ -85,6 +149,8 @@ pub enum WatchEvent<T> {
     Deleted(Arc<T>),
     /// Nothing up to this version is missing.
     Bookmark(ResourceVersion),
+    /// The initial events of a streaming list are complete, at this version.
+    InitialEventsEnd(ResourceVersion),
     /// An event of a type that this crate does not know.
     Unknown {
         /// The type as the source wrote it.
@@ -99,8 +165,14 @@ pub enum WatchEvent<T> {
 #[non_exhaustive]
 pub enum SourceError {
     /// The version asked for is no longer in the source's history: only a fresh list helps.
-    #[error("the resource version is too old: {0}")]
-    Expired(String),
+    #[error("the resource version is too old: {message}")]
+    Expired {
+        /// What the source said.
+        message: String,
+        /// For a list that had to stop between two pages: where the rest can be had, at a newer
+        /// version.
+        continue_token: Option<String>,
+    },
     /// The source answered with a failure.
     #[error("{0}")]
     Status(Box<Status>),
@@ -131,7 +203,32 @@ impl SourceError {
     /// Whether only a fresh list can help.
     #[must_use]
     pub fn is_expired(&self) -> bool {
-        matches!(self, Self::Expired(_))
+        matches!(self, Self::Expired { .. })
+    }
+
+    /// Whether the version asked for is one that the source has not reached (yet).
+    #[must_use]
+    pub fn is_version_too_large(&self) -> bool {
+        match self {
+            Self::Status(status) => status.has_cause(&CauseType::ResourceVersionTooLarge),
+            _ => false,
+        }
+    }
+
+    /// Whether the source does not take this kind of request, as an older server refuses a
+    /// streaming list.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        match self {
+            Self::Status(status) => {
+                status.is_bad_request()
+                    || status.is_invalid()
+                    || status.is_method_not_allowed()
+                    || status.is_not_acceptable()
+                    || status.is_unsupported_media_type()
+            }
+            _ => false,
+        }
     }
 
     /// Whether asking again cannot help until somebody changes something: no such resource, not
@@ -157,7 +254,10 @@ impl SourceError {
 impl From<Status> for SourceError {
     fn from(status: Status) -> Self {
         if status.is_expired() {
-            Self::Expired(status.message().to_owned())
+            Self::Expired {
+                message: status.message().to_owned(),
+                continue_token: status.continue_token().map(str::to_owned),
+            }
         } else {
             Self::Status(Box::new(status))
         }

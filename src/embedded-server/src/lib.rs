@@ -27,6 +27,7 @@
 mod api;
 mod continue_token;
 mod entry;
+mod fault;
 mod history;
 mod resource;
 mod selector;
@@ -34,4 +35,5 @@ mod server;
 mod simulation;
 mod status;
 
+pub use fault::{Fault, Request};
 pub use server::{Config, EmbeddedServer, StartError};

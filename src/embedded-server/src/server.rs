@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::api::{self, Api};
+use crate::fault::{Fault, Faults, Request};
 use crate::history::History;
 use crate::simulation::Simulation;
 
@@ -74,6 +75,7 @@ pub struct EmbeddedServer {
     history: Arc<History>,
     churn: Arc<Churn>,
     cut: watch::Sender<u64>,
+    faults: Faults,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -105,13 +107,15 @@ impl EmbeddedServer {
             commits: AtomicU64::new(0),
         });
         let cut = watch::Sender::new(0);
-        let api = Api { history: Arc::clone(&history), cut: cut.subscribe() };
+        let faults = Faults::default();
+        let api =
+            Api { history: Arc::clone(&history), cut: cut.subscribe(), faults: faults.clone() };
         let tasks = [
             tokio::spawn(accept(listener, api::router(api))),
             tokio::spawn(run_churn(Arc::clone(&churn), rate)),
         ];
         tracing::info!(%address, version = history.version(), "serving");
-        Ok(EmbeddedServer { address, history, churn, cut, tasks })
+        Ok(EmbeddedServer { address, history, churn, cut, faults, tasks })
     }
 
     /// Where it listens.
@@ -157,6 +161,25 @@ impl EmbeddedServer {
     /// Cuts the connection of every running watch, as a failing network would.
     pub fn disconnect_watches(&self) {
         self.cut.send_modify(|epoch| *epoch += 1);
+    }
+
+    /// Makes this many changes at once, whatever the rate; none while paused. Blocks the thread:
+    /// some 6,500 changes take a second.
+    pub fn advance(&self, changes: u64) {
+        for done in (0..changes).step_by(BATCH as usize) {
+            self.churn.advance(BATCH.min(changes - done));
+        }
+    }
+
+    /// Lets the next request of a kind go wrong, once. Faults of one kind of request happen in the
+    /// order in which they were added.
+    pub fn inject(&self, request: Request, fault: Fault) {
+        self.faults.add(request, fault);
+    }
+
+    /// How many faults are still to happen.
+    pub fn faults_left(&self) -> usize {
+        self.faults.left()
     }
 
     /// How many changes were made since the start.

@@ -28,6 +28,19 @@ impl Failure {
         self
     }
 
+    /// A failure that somebody asked for.
+    pub(crate) fn injected(code: StatusCode) -> Failure {
+        let reason = match code.as_u16() {
+            410 => "Expired",
+            429 => "TooManyRequests",
+            500 => "InternalError",
+            503 => "ServiceUnavailable",
+            504 => "Timeout",
+            _ => "",
+        };
+        Failure::new(code, reason, "this fault was asked for")
+    }
+
     pub(crate) fn bad_request(message: impl Into<String>) -> Failure {
         Failure::new(StatusCode::BAD_REQUEST, "BadRequest", message)
     }

@@ -15,6 +15,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::{IntoResponse, Response};
 
+use crate::fault::{self, Faults, Request};
 use crate::history::History;
 use crate::resource;
 use crate::simulation::Resource;
@@ -28,6 +29,7 @@ pub(crate) struct Api {
     pub(crate) history: Arc<History>,
     /// Changes when running watches are to be cut.
     pub(crate) cut: tokio::sync::watch::Receiver<u64>,
+    pub(crate) faults: Faults,
 }
 
 /// Which objects a path names.
@@ -69,8 +71,22 @@ fn answer(api: &Api, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<
     let params = Params::parse(uri.query().unwrap_or_default())?;
     match target.name {
         Some(ref name) => get::get(api, &target, name, &params, format),
-        None if params.watch => watch::watch(api, &target, &params, format),
-        None => list::list(api, &target, &params, format),
+        None if params.watch => {
+            spoiled(api, Request::Watch, watch::watch(api, &target, &params, format))
+        }
+        None => spoiled(api, Request::List, list::list(api, &target, &params, format)),
+    }
+}
+
+/// The answer, or what a fault that waits for this kind of request makes of it.
+fn spoiled(
+    api: &Api,
+    request: Request,
+    answer: Result<Response, Failure>,
+) -> Result<Response, Failure> {
+    match api.faults.take(request) {
+        Some(fault) => answer.map(|response| fault::spoil(response, &fault)),
+        None => answer,
     }
 }
 

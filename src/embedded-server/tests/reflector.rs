@@ -1,0 +1,197 @@
+//! The reflector over real HTTP, through everything that may go wrong with it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
+use kube::api::{Api, ListParams, PartialObjectMeta};
+use watchcache::reflector::{Builder, Decode, KubeSource, Lazy, Monitor, Reflector};
+use watchcache::{Object, Store};
+use watchcache_embedded_server::{Config, EmbeddedServer, Fault, Request};
+
+async fn server() -> EmbeddedServer {
+    let config = Config { pods: 150, rate: 300, seed: 11, ..Config::default() };
+    EmbeddedServer::start(config).await.unwrap()
+}
+
+fn client(server: &EmbeddedServer) -> Client {
+    Client::try_from(kube::Config::new(server.url().parse().unwrap())).unwrap()
+}
+
+struct Mirror<K> {
+    store: Arc<Store<K>>,
+    monitor: Monitor,
+}
+
+fn mirror<K: Decode>(
+    source: KubeSource<K>,
+    configure: impl FnOnce(Builder<KubeSource<K>>) -> Builder<KubeSource<K>>,
+) -> Mirror<K> {
+    let store = Arc::new(Store::new());
+    let builder = Reflector::builder(source)
+        .sink(store.clone())
+        .page_size(Some(40))
+        .silence_limit(Duration::from_secs(1));
+    let reflector = configure(builder).build();
+    let monitor = reflector.monitor();
+    tokio::spawn(reflector.run(std::future::pending()));
+    Mirror { store, monitor }
+}
+
+/// Waits for the server's last version and compares keys and versions with a list of its own.
+async fn assert_equal<K: Object>(server: &EmbeddedServer, mirror: &Mirror<K>) {
+    let last = server.pause().await;
+    let pods = Api::<Pod>::all(client(server)).list(&ListParams::default()).await.unwrap();
+    let newest =
+        pods.iter().filter_map(|pod| Object::resource_version(pod)?.parse::<u64>().ok()).max();
+    // The last change may be of another resource.
+    let wanted = newest.unwrap().min(last).to_string();
+    let reached = mirror.monitor.wait_for(&wanted.as_str().into());
+    tokio::time::timeout(Duration::from_secs(60), reached).await.expect("caught up").unwrap();
+    let on_server: BTreeMap<_, _> = pods
+        .iter()
+        .map(|pod| {
+            (pod.key().unwrap().to_string(), Object::resource_version(pod).unwrap().to_owned())
+        })
+        .collect();
+    let mut held = BTreeMap::new();
+    for _ in 0..200 {
+        held = mirror
+            .store
+            .list()
+            .iter()
+            .map(|pod| (pod.key().unwrap().to_string(), pod.resource_version().unwrap().to_owned()))
+            .collect();
+        if held == on_server {
+            return;
+        }
+        // A deletion may be newer than every object.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(held, on_server);
+}
+
+fn watch_faults() -> Vec<Fault> {
+    let stray = Fault::WrongKind { namespace: "default".to_owned(), name: "stray".to_owned() };
+    vec![
+        Fault::Cut,
+        Fault::Reset,
+        Fault::Garbage,
+        Fault::Stall,
+        stray,
+        Fault::Huge { bytes: 3 << 20 },
+        Fault::Answer { code: 429, retry_after: Some(1) },
+        Fault::Answer { code: 500, retry_after: None },
+        Fault::Page { code: 502 },
+        Fault::Cut,
+    ]
+}
+
+async fn survives<K: Decode<Resource = Pod>>() {
+    let server = server().await;
+    server.inject(Request::List, Fault::Answer { code: 503, retry_after: Some(1) });
+    server.inject(Request::List, Fault::Cut);
+    for fault in watch_faults() {
+        server.inject(Request::Watch, fault);
+    }
+    let source = KubeSource::<K>::all_with(client(&server), &());
+    let mirror = mirror(source, |builder| {
+        builder.watch_timeout(Duration::from_secs(1)..Duration::from_secs(2))
+    });
+    for _ in 0..600 {
+        if server.faults_left() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(server.faults_left(), 0);
+    assert_equal(&server, &mirror).await;
+    let progress = mirror.monitor.progress();
+    assert_eq!(progress.relists, 0, "each of these can be resumed from: {progress:?}");
+    assert_eq!((progress.undecodable, progress.unknown_events), (1, 1));
+    let key = "default/stray".parse().unwrap();
+    let stray = mirror.monitor.quarantine_of(&key).expect("listed");
+    assert!(stray.error.contains("found example.com/v1 Stray"), "{}", stray.error);
+    assert!(stray.raw.unwrap().contains("Stray"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_typed_mirror_survives_every_fault_without_a_relist() {
+    survives::<Pod>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lazy_mirror_survives_every_fault_without_a_relist() {
+    survives::<Lazy<Pod>>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gone_by_http_and_in_the_stream_both_relist_once() {
+    let server = server().await;
+    let mirror = mirror(KubeSource::<Pod>::all(client(&server)), |builder| builder);
+    mirror.monitor.synced().await;
+    server.inject(Request::Watch, Fault::Answer { code: 410, retry_after: None });
+    server.disconnect_watches();
+    for _ in 0..200 {
+        if mirror.monitor.progress().relists == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_equal(&server, &mirror).await;
+    let progress = mirror.monitor.progress();
+    assert_eq!((progress.relists, progress.relist_causes.expired), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_streaming_list_and_a_metadata_mirror_equal_the_server() {
+    let server = server().await;
+    let streaming = mirror(KubeSource::<Lazy<Pod>>::all(client(&server)), |builder| {
+        builder.streaming_list(true)
+    });
+    let metadata = mirror(
+        KubeSource::<PartialObjectMeta<Pod>>::all(client(&server)).prune_managed_fields(),
+        |builder| builder,
+    );
+    streaming.monitor.synced().await;
+    metadata.monitor.synced().await;
+    assert_equal(&server, &streaming).await;
+    assert_equal(&server, &metadata).await;
+    assert!(metadata.store.list().iter().all(|pod| pod.metadata.managed_fields.is_none()));
+    assert!(metadata.monitor.progress().bytes > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lazy_object_is_the_typed_one() {
+    let server = server().await;
+    server.pause().await;
+    let typed = mirror(KubeSource::<Pod>::all(client(&server)), |builder| builder);
+    let lazy = mirror(KubeSource::<Lazy<Pod>>::all(client(&server)), |builder| builder);
+    let pruned =
+        mirror(KubeSource::<Lazy<Pod>>::all(client(&server)).prune_managed_fields(), |b| b);
+    for monitor in [&typed.monitor, &lazy.monitor, &pruned.monitor] {
+        monitor.synced().await;
+    }
+    assert_eq!(lazy.store.len(), typed.store.len());
+    for pod in typed.store.list().iter() {
+        let key = pod.key().unwrap();
+        let held = lazy.store.get(&key).unwrap();
+        assert!(!held.is_decoded());
+        assert_eq!(held.uid(), Object::uid(&**pod));
+        let labels: BTreeMap<_, _> =
+            held.labels().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        assert_eq!(labels, pod.metadata.labels.clone().unwrap_or_default());
+        assert_eq!(held.get().unwrap(), &**pod);
+        assert!(held.is_decoded());
+
+        let pruned = pruned.store.get(&key).unwrap();
+        let mut expected = Pod::clone(pod);
+        assert!(expected.metadata.managed_fields.is_some(), "or there is nothing to prune");
+        expected.metadata.managed_fields = Some(Vec::new());
+        assert_eq!(pruned.get().unwrap(), &expected);
+        assert!(pruned.json().len() < held.json().len());
+    }
+}

@@ -1,0 +1,231 @@
+//! The Kubernetes API as a source, through the `kube` client.
+//!
+//! The client does transport, TLS and credentials. Framing and decoding happen here, because one
+//! event that cannot be decoded must not end the stream, and a list must not fail for one object.
+
+mod answer;
+mod decode;
+mod lazy;
+mod lines;
+mod meter;
+mod page;
+#[cfg(feature = "kube-runtime")]
+mod watcher;
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use futures_util::stream::{BoxStream, StreamExt};
+use http::HeaderValue;
+use http::header::ACCEPT_ENCODING;
+use kube::Client;
+use kube::api::{ListParams, Request, WatchParams};
+use kube::core::Resource;
+
+pub use self::decode::Decode;
+use self::decode::Decoder;
+pub use self::lazy::{Lazy, LazyError};
+use self::meter::Meter;
+#[cfg(feature = "kube-runtime")]
+pub use self::watcher::reflector;
+use super::{
+    ListPage, ListRequest, Report, Source, SourceError, WatchEvent, WatchRequest, WatchStart,
+};
+use crate::{Key, KeyError, Object, Status};
+
+impl<K: Resource + Send + Sync + 'static> Object for K {
+    fn key(&self) -> Result<Key, KeyError> {
+        let meta = self.meta();
+        Key::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
+    }
+
+    fn uid(&self) -> Option<&str> {
+        self.meta().uid.as_deref()
+    }
+
+    fn resource_version(&self) -> Option<&str> {
+        self.meta().resource_version.as_deref()
+    }
+
+    fn label(&self, name: &str) -> Option<&str> {
+        self.meta().labels.as_ref()?.get(name).map(String::as_str)
+    }
+}
+
+/// One resource of a Kubernetes API server, in all namespaces or one, with optional selectors.
+///
+/// `K` says how objects are kept. Any `kube` resource is decoded when it comes: a typed one from
+/// `k8s-openapi`, a derived custom resource, or `DynamicObject` for whatever discovery names. With
+/// `PartialObjectMeta<K>` the server is asked for metadata only. [`Lazy<K>`](Lazy) keeps the
+/// object's text, and decodes it on first use.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+/// use watchcache::{Reflector, Store, reflector::KubeSource};
+///
+/// # let _ = async {
+/// let client = kube::Client::try_default().await?;
+/// let pods = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
+/// let source = KubeSource::<DynamicObject>::all_with(client, &pods).labels("app=web");
+/// let store = Arc::new(Store::new());
+/// Reflector::builder(source).sink(store.clone()).build().run(std::future::pending()).await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # };
+/// ```
+pub struct KubeSource<K> {
+    client: Client,
+    request: Request,
+    decoder: Decoder,
+    meter: Arc<Meter>,
+    label_selector: Option<String>,
+    field_selector: Option<String>,
+    object: PhantomData<fn() -> K>,
+}
+
+impl<K: Decode> KubeSource<K> {
+    /// All namespaces, or a cluster-scoped resource.
+    #[must_use]
+    pub fn all(client: Client) -> Self
+    where
+        DynamicType<K>: Default,
+    {
+        Self::all_with(client, &DynamicType::<K>::default())
+    }
+
+    /// One namespace.
+    #[must_use]
+    pub fn namespaced(client: Client, namespace: &str) -> Self
+    where
+        DynamicType<K>: Default,
+    {
+        Self::namespaced_with(client, namespace, &DynamicType::<K>::default())
+    }
+
+    /// As [`all`](Self::all), for a type that is known at run time only.
+    #[must_use]
+    pub fn all_with(client: Client, resource: &DynamicType<K>) -> Self {
+        Self::new(client, None, resource)
+    }
+
+    /// As [`namespaced`](Self::namespaced), for a type that is known at run time only.
+    #[must_use]
+    pub fn namespaced_with(client: Client, namespace: &str, resource: &DynamicType<K>) -> Self {
+        Self::new(client, Some(namespace), resource)
+    }
+
+    fn new(client: Client, namespace: Option<&str>, resource: &DynamicType<K>) -> Self {
+        Self {
+            client,
+            request: Request::new(K::Resource::url_path(resource, namespace)),
+            decoder: Decoder::new::<K>(resource),
+            meter: Arc::default(),
+            label_selector: None,
+            field_selector: None,
+            object: PhantomData,
+        }
+    }
+
+    /// Drops `metadata.managedFields` from each object before anything else sees it: often a third
+    /// of an object, and of use to few. Default: kept.
+    #[must_use]
+    pub fn prune_managed_fields(mut self) -> Self {
+        self.decoder.prune = true;
+        self
+    }
+
+    /// Restricts the source to objects with these labels, in kubectl's syntax.
+    #[must_use]
+    pub fn labels(mut self, selector: impl Into<String>) -> Self {
+        self.label_selector = Some(selector.into());
+        self
+    }
+
+    /// Restricts the source to objects with these fields, in kubectl's syntax.
+    #[must_use]
+    pub fn fields(mut self, selector: impl Into<String>) -> Self {
+        self.field_selector = Some(selector.into());
+        self
+    }
+}
+
+/// What must be known at run time to name the resource `K`; `()` for typed ones.
+type DynamicType<K> = <<K as Decode>::Resource as Resource>::DynamicType;
+
+impl<K: Decode> Source for KubeSource<K> {
+    type Object = K;
+    type Watch = BoxStream<'static, Result<WatchEvent<K>, SourceError>>;
+
+    fn attach(&mut self, report: Report) {
+        self.decoder.report = Some(report);
+    }
+
+    async fn list(&self, request: ListRequest) -> Result<ListPage<K>, SourceError> {
+        // Without a version the list is of the newest state: never older than what is known.
+        let params = ListParams {
+            label_selector: self.label_selector.clone(),
+            field_selector: self.field_selector.clone(),
+            limit: request.limit,
+            continue_token: request.continue_token,
+            ..ListParams::default()
+        };
+        let request = match self.decoder.metadata_only() {
+            true => self.request.list_metadata(&params),
+            false => self.request.list(&params),
+        };
+        let text = answer::text(&self.client, request.map_err(invalid_request)?).await?;
+        self.meter.add(text.len());
+        page::read(text, self.decoder.clone())
+    }
+
+    async fn watch(&self, request: WatchRequest) -> Result<Self::Watch, SourceError> {
+        let initial = request.start == WatchStart::InitialEvents;
+        let params = WatchParams {
+            label_selector: self.label_selector.clone(),
+            field_selector: self.field_selector.clone(),
+            timeout: Some(request.timeout.as_secs().clamp(1, LONGEST_WATCH) as u32),
+            bookmarks: true,
+            send_initial_events: initial,
+        };
+        let version = match &request.start {
+            WatchStart::After(version) => version.as_str(),
+            WatchStart::InitialEvents => "",
+        };
+        let request = match self.decoder.metadata_only() {
+            true => self.request.watch_metadata(&params, version),
+            false => self.request.watch(&params, version),
+        };
+        let mut request = request.map_err(invalid_request)?;
+        // Each event would be a gzip member of its own, and decoders stop after the first.
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let body = answer::stream(&self.client, request).await?;
+        let (decoder, meter) = (self.decoder.clone(), Arc::clone(&self.meter));
+        let events = lines::split(body).map(move |line| {
+            let line = line?;
+            meter.add(line.len());
+            decoder.event(&line)
+        });
+        Ok(events.boxed())
+    }
+
+    fn received_bytes(&self) -> u64 {
+        self.meter.total()
+    }
+}
+
+/// `kube` takes less than 295 s.
+const LONGEST_WATCH: u64 = 294;
+
+fn invalid_request(error: kube::core::request::Error) -> SourceError {
+    SourceError::Status(Box::new(Status::bad_request(error.to_string())))
+}
+
+impl<K> std::fmt::Debug for KubeSource<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KubeSource")
+            .field("url_path", &self.request.url_path)
+            .field("label_selector", &self.label_selector)
+            .field("field_selector", &self.field_selector)
+            .finish_non_exhaustive()
+    }
+}
