@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
@@ -573,6 +574,48 @@ fn an_initial_key_that_changes_while_leased_is_synced_by_its_first_done() {
     fifo.add(item("a", 1)).unwrap();
     lease.done();
     assert!(fifo.has_synced() && fifo.contains("a"));
+}
+
+#[test]
+fn a_batch_comes_out_in_order_and_never_empty() {
+    let fifo = Fifo::new();
+    let two = NonZeroUsize::new(2).unwrap();
+    assert_eq!(fifo.try_pop_batch(two).unwrap_err(), TryPopError::Empty);
+    for (value, key) in ["a", "b", "c"].into_iter().enumerate() {
+        fifo.add(item(key, value as u64)).unwrap();
+    }
+    let values = |batch: Vec<Arc<Item>>| batch.iter().map(|item| item.value).collect::<Vec<_>>();
+    assert_eq!(values(fifo.pop_batch(two).unwrap()), [0, 1]);
+    assert_eq!(values(fifo.pop_batch(two).unwrap()), [2]);
+    assert_eq!(fifo.stats().popped, 3);
+
+    let mut parked = Parked::new(fifo.pop_batch_async(two));
+    fifo.add(item("d", 3)).unwrap();
+    assert_eq!(parked.wakes.0.load(Ordering::SeqCst), 1);
+    assert!(matches!(parked.poll(), Poll::Ready(Ok(batch)) if values(batch.clone()) == [3]));
+    drop(parked);
+    fifo.close();
+    assert_eq!(fifo.pop_batch(two).unwrap_err(), Closed);
+}
+
+#[test]
+fn closing_at_once_hands_back_what_waits() {
+    let fifo = Fifo::new();
+    for key in ["dirty", "leased", "waiting"] {
+        fifo.add(item(key, 1)).unwrap();
+    }
+    let (dirty, leased) = (fifo.take().unwrap(), fifo.take().unwrap());
+    fifo.add(item("dirty", 2)).unwrap();
+
+    let back: Vec<_> = fifo.close_now().iter().map(|item| (item.key.clone(), item.value)).collect();
+    assert_eq!(back, [("waiting".to_owned(), 1), ("dirty".to_owned(), 2)]);
+    assert_eq!(fifo.stats().deleted, 2);
+
+    dirty.retry();
+    assert!(fifo.is_empty(), "the newer value was handed back already");
+    leased.retry();
+    assert_eq!(popped(&fifo), [("leased".to_owned(), 1)]);
+    assert_eq!(fifo.pop().unwrap_err(), Closed);
 }
 
 #[test]

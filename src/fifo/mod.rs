@@ -21,6 +21,7 @@ mod stats;
 mod wait;
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -230,6 +231,38 @@ impl<T: Object> Fifo<T> {
         self.shared.lock().close();
         self.shared.waiters.notify_all();
     }
+
+    /// Closes the queue at once: what waits is handed back, in queue order, instead of to consumers.
+    /// It is counted as [`deleted`](FifoStats::deleted).
+    ///
+    /// Leases run on. A key that is handed back here is not put back by its lease, since the lease has
+    /// an older value; any other lease may still [`retry`](Lease::retry), as after [`Fifo::close`].
+    /// O(n log n) for n waiting values, under the queue's lock.
+    ///
+    /// ```
+    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # use watchcache::fifo::Closed;
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// # }
+    /// let fifo = Fifo::new();
+    /// fifo.add(Pod("a"))?;
+    /// fifo.add(Pod("b"))?;
+    /// let unprocessed = fifo.close_now();
+    /// assert_eq!(unprocessed.iter().map(|pod| pod.0).collect::<Vec<_>>(), ["a", "b"]);
+    /// assert_eq!(fifo.pop().err(), Some(Closed));
+    /// # Ok::<(), watchcache::fifo::AddError<Pod>>(())
+    /// ```
+    #[must_use = "these values were accepted and are processed by nobody else"]
+    pub fn close_now(&self) -> Vec<Arc<T>> {
+        let mut state = self.shared.lock();
+        state.close();
+        let waiting = state.drain();
+        drop(state);
+        self.shared.waiters.notify_all();
+        waiting
+    }
 }
 
 /// Consuming.
@@ -282,6 +315,52 @@ impl<T: Object> Fifo<T> {
         self.shared.waiters.wait_async(|| self.attempt(State::pop)).await
     }
 
+    /// Removes and returns up to `max` objects from the head, in order; blocks the thread while there
+    /// is none. It does not wait for the batch to fill: what is there is what comes, at least one.
+    ///
+    /// # Errors
+    /// If the queue is closed and nothing can be handed out.
+    ///
+    /// ```
+    /// # use std::num::NonZeroUsize;
+    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// # }
+    /// let fifo = Fifo::new();
+    /// for name in ["a", "b", "c"] {
+    ///     fifo.add(Pod(name))?;
+    /// }
+    /// let two = NonZeroUsize::new(2).ok_or("zero")?;
+    /// assert_eq!(fifo.pop_batch(two)?.len(), 2);
+    /// assert_eq!(fifo.pop_batch(two)?.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_batch(&self, max: NonZeroUsize) -> Result<Vec<Arc<T>>, Closed> {
+        self.wait(None, |state| state.pop_batch(max.get())).unwrap_or(Err(Closed))
+    }
+
+    /// As [`Fifo::pop_batch`], but never waits for an object.
+    ///
+    /// # Errors
+    /// If nothing can be handed out.
+    pub fn try_pop_batch(&self, max: NonZeroUsize) -> Result<Vec<Arc<T>>, TryPopError> {
+        Ok(self.attempt(|state| state.pop_batch(max.get())).ok_or(TryPopError::Empty)??)
+    }
+
+    /// As [`Fifo::pop_batch`], for async tasks on any runtime.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no object, and passes a wakeup it was given on to another consumer.
+    ///
+    /// # Errors
+    /// If the queue is closed and nothing can be handed out.
+    pub async fn pop_batch_async(&self, max: NonZeroUsize) -> Result<Vec<Arc<T>>, Closed> {
+        let hand_out = |state: &mut State<T>| state.pop_batch(max.get());
+        self.shared.waiters.wait_async(|| self.attempt(hand_out)).await
+    }
+
     /// Leases the key at the head; blocks the thread while there is none.
     ///
     /// # Errors
@@ -322,7 +401,10 @@ impl<T: Object> Fifo<T> {
     }
 
     /// One try: `None` if nothing can be handed out *yet*.
-    fn attempt<R>(&self, hand_out: fn(&mut State<T>) -> Option<R>) -> Option<Result<R, Closed>> {
+    fn attempt<R>(
+        &self,
+        hand_out: impl FnOnce(&mut State<T>) -> Option<R>,
+    ) -> Option<Result<R, Closed>> {
         let mut state = self.shared.lock();
         match hand_out(&mut state) {
             Some(handed_out) => Some(Ok(handed_out)),
@@ -333,9 +415,9 @@ impl<T: Object> Fifo<T> {
     fn wait<R>(
         &self,
         deadline: Option<Instant>,
-        hand_out: fn(&mut State<T>) -> Option<R>,
+        hand_out: impl Fn(&mut State<T>) -> Option<R>,
     ) -> Option<Result<R, Closed>> {
-        self.shared.waiters.wait(deadline, || self.attempt(hand_out))
+        self.shared.waiters.wait(deadline, || self.attempt(&hand_out))
     }
 
     fn lease(&self, (key, object): (Key, Arc<T>)) -> Lease<T> {

@@ -246,6 +246,17 @@ impl<T> State<T> {
         displaced
     }
 
+    /// Takes out all that waits, by place. No lease puts an older value of those keys back.
+    pub(super) fn drain(&mut self) -> Vec<Arc<T>> {
+        self.keys().iter().filter_map(|key| self.delete(key.as_ref())).collect()
+    }
+
+    /// Hands out up to `max` objects from the head of the line for good.
+    pub(super) fn pop_batch(&mut self, max: usize) -> Option<Vec<Arc<T>>> {
+        let size = max.min(self.line.len());
+        (size > 0).then(|| std::iter::from_fn(|| self.pop()).take(size).collect())
+    }
+
     /// Hands out the head of the line for good.
     pub(super) fn pop(&mut self) -> Option<Arc<T>> {
         let (_, key) = self.line.pop_first()?;
