@@ -21,7 +21,7 @@ fn client(server: &EmbeddedServer) -> Client {
     Client::try_from(kube::Config::new(server.url().parse().unwrap())).unwrap()
 }
 
-struct Mirror<K> {
+struct Mirror<K: Object> {
     store: Arc<Store<K>>,
     monitor: Monitor,
 }

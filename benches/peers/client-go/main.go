@@ -1,0 +1,57 @@
+// Command peers measures client-go's caches and queues on the workload of ../main.rs, and prints one
+// JSON line per figure. ../run runs the two in turn and prints them side by side.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"strings"
+	"time"
+)
+
+// row is one figure. "ns" is time per operation, "/s" operations per second.
+type row struct {
+	Case  string  `json:"case"`
+	Unit  string  `json:"unit"`
+	Value float64 `json:"value"`
+}
+
+type bench struct {
+	name string
+	run  func()
+}
+
+var (
+	objects = flag.Int("objects", 100_000, "objects in the store")
+	millis  = flag.Int("duration", 500, "how long a case runs, in milliseconds")
+	only    = flag.String("only", "", "run the cases whose name contains this")
+
+	duration time.Duration
+)
+
+func main() {
+	flag.Parse()
+	duration = time.Duration(*millis) * time.Millisecond
+	for _, bench := range append(append(storeBenches(), queueBenches()...), informerBenches()...) {
+		if strings.Contains(bench.name, *only) {
+			bench.run()
+		}
+	}
+}
+
+var out = json.NewEncoder(os.Stdout)
+
+func report(name, unit string, value float64) {
+	_ = out.Encode(row{name, unit, value})
+}
+
+// perOperation repeats op, which does a number of operations, for the duration, and reports the time
+// of one.
+func perOperation(name string, op func() int) {
+	count, started := 0, time.Now()
+	for time.Since(started) < duration {
+		count += op()
+	}
+	report(name, "ns", float64(time.Since(started).Nanoseconds())/float64(count))
+}

@@ -1,0 +1,150 @@
+//! `BenchmarkSharedIndexInformer` of client-go's own tests: one namespace of Pods, readers that list it
+//! without end, and a writer with at most ten events under way.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use futures_util::stream::{self, BoxStream, StreamExt};
+use k8s_openapi::api::core::v1::Pod;
+use tokio::sync::{Semaphore, mpsc};
+use watchcache::reflector::{
+    Item, ListPage, ListRequest, Reflector, Source, SourceError, WatchEvent, WatchRequest,
+};
+use watchcache::{Batch, Listing, Sink, Store};
+
+use crate::{Bench, Case, per_second};
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for pods in [10_000, 20_000, 40_000, 80_000, 160_000] {
+        for readers in [0, 1, 10, 20, 40, 80] {
+            let name = format!("informer, {pods} pods, {readers} readers");
+            cases.push((name, Box::new(move |bench| informer(bench, pods, readers))));
+        }
+    }
+    cases
+}
+
+type Event = Result<WatchEvent<Pod>, SourceError>;
+
+/// Lists the Pods once, then watches a channel.
+struct Fake {
+    pods: Vec<Pod>,
+    events: Mutex<Option<mpsc::Receiver<Event>>>,
+}
+
+impl Source for Fake {
+    type Object = Pod;
+    type Watch = BoxStream<'static, Event>;
+
+    async fn list(&self, _: ListRequest) -> Result<ListPage<Pod>, SourceError> {
+        let items = self.pods.iter().map(|pod| Item::Object(Arc::new(pod.clone()))).collect();
+        Ok(ListPage::new(items, "1"))
+    }
+
+    async fn watch(&self, _: WatchRequest) -> Result<Self::Watch, SourceError> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let events = events.ok_or_else(|| SourceError::Protocol("watched twice".to_owned()))?;
+        Ok(stream::unfold(events, async |mut events| Some((events.recv().await?, events))).boxed())
+    }
+}
+
+/// Counts the changes that arrived, in the place of an event handler.
+struct Handler {
+    writes: Arc<AtomicU64>,
+    under_way: Arc<Semaphore>,
+}
+
+impl Sink<Pod> for Handler {
+    fn apply(&self, batch: &Batch<Pod>) {
+        // ORDERING: relaxed, a counter that guards nothing.
+        self.writes.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        self.under_way.add_permits(batch.len());
+    }
+
+    fn replace(&self, _: &Listing<Pod>) {}
+}
+
+fn pod(i: usize) -> Pod {
+    let mut pod = Pod::default();
+    let scattered = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    pod.metadata.name = Some(format!("web-{scattered:020}"));
+    pod.metadata.namespace = Some("default".to_owned());
+    pod.metadata.resource_version = Some("1".to_owned());
+    pod
+}
+
+fn informer(bench: &Bench, count: usize, readers: usize) {
+    let pods: Vec<Pod> = (0..count).map(pod).collect();
+    let (sender, receiver) = mpsc::channel::<Event>(1);
+    let (store, under_way) = (Arc::new(Store::new()), Arc::new(Semaphore::new(10)));
+    let (writes, reads) = (Arc::new(AtomicU64::new(0)), AtomicU64::new(0));
+    let handler = Handler { writes: Arc::clone(&writes), under_way: Arc::clone(&under_way) };
+    let source = Fake { pods: pods.clone(), events: Mutex::new(Some(receiver)) };
+    let reflector = Reflector::builder(source).sink(Arc::clone(&store)).sink(handler).build();
+    let monitor = reflector.monitor();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let (writer, mirror) = (runtime().expect("a runtime"), runtime().expect("a runtime"));
+    let (stopped, stop) = tokio::sync::oneshot::channel::<()>();
+    let running = AtomicBool::new(true);
+
+    // ORDERING: relaxed everywhere, counters and a flag that guard nothing else.
+    let (read, wrote, spent) = thread::scope(|scope| {
+        scope.spawn(|| {
+            mirror.block_on(reflector.run(async {
+                let _ = stop.await;
+            }))
+        });
+        writer.block_on(monitor.synced());
+        let mut version = 1_u64;
+        let modify = async || {
+            version += 1;
+            let mut pod = pods[version as usize * 7_919 % count].clone();
+            pod.metadata.resource_version = Some(version.to_string());
+            under_way.acquire().await.expect("never closed").forget();
+            let _ = sender.send(Ok(WatchEvent::Modified(Arc::new(pod)))).await;
+        };
+        for _ in 0..readers {
+            scope.spawn(|| {
+                while running.load(Ordering::Relaxed) {
+                    for (_, pod) in &store.snapshot() {
+                        black_box(pod);
+                    }
+                    reads.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let measured = writer.block_on(measure(bench, &reads, &writes, modify));
+        running.store(false, Ordering::Relaxed);
+        let _ = stopped.send(());
+        measured
+    });
+    let name = format!("informer, {count} pods, {readers} readers");
+    if readers > 0 {
+        per_second(&format!("{name}: lists"), read, spent);
+    }
+    per_second(&format!("{name}: changes"), wrote, spent);
+}
+
+/// Writes for a while, and counts what was read and written after the first fifth.
+async fn measure(
+    bench: &Bench,
+    reads: &AtomicU64,
+    writes: &AtomicU64,
+    mut modify: impl AsyncFnMut(),
+) -> (u64, u64, std::time::Duration) {
+    let warm_up = Instant::now();
+    while warm_up.elapsed() < bench.duration / 5 {
+        modify().await;
+    }
+    let before = (reads.load(Ordering::Relaxed), writes.load(Ordering::Relaxed));
+    let started = Instant::now();
+    while started.elapsed() < bench.duration {
+        modify().await;
+    }
+    let after = (reads.load(Ordering::Relaxed), writes.load(Ordering::Relaxed));
+    (after.0 - before.0, after.1 - before.1, started.elapsed())
+}

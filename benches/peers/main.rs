@@ -1,0 +1,66 @@
+//! Measures watchcache on the workload of `client-go/`, and prints one JSON line per figure. `./run`
+//! runs the two in turn and prints them side by side.
+
+mod informer;
+mod queue;
+mod store;
+
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use serde_json::json;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Objects in the store.
+    #[arg(long, default_value_t = 100_000)]
+    objects: usize,
+    /// How long a case runs, in milliseconds.
+    #[arg(long, default_value_t = 500)]
+    duration: u64,
+    /// Run the cases whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+/// What a case may know.
+struct Bench {
+    objects: usize,
+    duration: Duration,
+}
+
+type Case = (String, Box<dyn Fn(&Bench)>);
+
+fn main() {
+    let arguments = Arguments::parse();
+    let bench =
+        Bench { objects: arguments.objects, duration: Duration::from_millis(arguments.duration) };
+    for (name, case) in store::cases().into_iter().chain(queue::cases()).chain(informer::cases()) {
+        if name.contains(&arguments.only) {
+            case(&bench);
+        }
+    }
+}
+
+impl Bench {
+    /// Repeats `operate`, which does a number of operations, and reports the time of one.
+    fn per_operation(&self, name: &str, mut operate: impl FnMut() -> usize) {
+        let (mut count, started) = (0, Instant::now());
+        while started.elapsed() < self.duration {
+            count += operate();
+        }
+        nanoseconds(name, started.elapsed(), count);
+    }
+}
+
+fn nanoseconds(name: &str, spent: Duration, count: usize) {
+    report(name, "ns", spent.as_nanos() as f64 / count as f64);
+}
+
+fn per_second(name: &str, count: u64, spent: Duration) {
+    report(name, "/s", count as f64 / spent.as_secs_f64());
+}
+
+fn report(case: &str, unit: &str, value: f64) {
+    println!("{}", json!({ "case": case, "unit": unit, "value": value }));
+}
