@@ -44,7 +44,7 @@ pub use self::source::{
     WatchStart,
 };
 
-/// Mirrors a [`Source`] into any number of [`Sink`]s.
+/// Mirrors a [`Source`] into any number of [`Sink`](crate::Sink)s.
 ///
 /// It lists, replaces the sinks' content, then watches from the list's version. Events are applied
 /// in batches of whatever is ready: an idle stream applies each event at once, a busy one in large
