@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 /// The modules that are modelled, and the names that the library's root gives them.
-const MODULES: &[&str] = &["key", "object", "sink", "version", "store"];
+const MODULES: &[&str] = &["key", "object", "selector", "sink", "version", "store"];
 const ROOT: &str = "pub use key::{Key, KeyError, KeyRef};
 pub use object::Object;
+pub use selector::LabelSelector;
 pub use sink::{Batch, Change, Listing, Sink};
 pub use store::{Snapshot, Store};
 pub use version::{ResourceVersion, Revision};";
