@@ -79,12 +79,14 @@ impl Key {
 
     /// The namespace, or `None` for a cluster-scoped object.
     #[must_use]
+    #[inline]
     pub fn namespace(&self) -> Option<&str> {
         (self.namespace_len > 0).then(|| &self.text[..self.namespace_len])
     }
 
     /// The name without its namespace.
     #[must_use]
+    #[inline]
     pub fn name(&self) -> &str {
         match self.namespace_len {
             0 => &self.text,
@@ -100,6 +102,7 @@ impl Key {
 
     /// The borrowed form, as lookups take it.
     #[must_use]
+    #[inline]
     pub fn as_ref(&self) -> KeyRef<'_> {
         KeyRef { namespace: self.namespace().unwrap_or(""), name: self.name() }
     }
@@ -139,6 +142,7 @@ impl<'a> KeyRef<'a> {
     }
 
     /// Namespace, empty for a cluster-scoped object, and name.
+    #[inline]
     pub(crate) fn parts(self) -> (&'a str, &'a str) {
         (self.namespace, self.name)
     }
@@ -158,6 +162,7 @@ impl<'a> KeyRef<'a> {
 }
 
 impl<'a> From<&'a str> for KeyRef<'a> {
+    #[inline]
     fn from(text: &'a str) -> Self {
         let (namespace, name) = text.split_once('/').unwrap_or(("", text));
         Self { namespace, name }
@@ -165,24 +170,28 @@ impl<'a> From<&'a str> for KeyRef<'a> {
 }
 
 impl<'a> From<&'a String> for KeyRef<'a> {
+    #[inline]
     fn from(text: &'a String) -> Self {
         text.as_str().into()
     }
 }
 
 impl<'a> From<(&'a str, &'a str)> for KeyRef<'a> {
+    #[inline]
     fn from((namespace, name): (&'a str, &'a str)) -> Self {
         Self { namespace, name }
     }
 }
 
 impl<'a> From<(Option<&'a str>, &'a str)> for KeyRef<'a> {
+    #[inline]
     fn from((namespace, name): (Option<&'a str>, &'a str)) -> Self {
         Self { namespace: namespace.unwrap_or(""), name }
     }
 }
 
 impl<'a> From<&'a Key> for KeyRef<'a> {
+    #[inline]
     fn from(key: &'a Key) -> Self {
         key.as_ref()
     }

@@ -210,3 +210,24 @@ fn superseded_objects_are_freed_once_nobody_can_see_them() {
     }
     assert!(watch.upgrade().is_none());
 }
+
+#[test]
+fn a_diff_is_whole_after_the_table_has_grown() {
+    let store = Store::new();
+    let put = |range: std::ops::Range<usize>, version: u64| {
+        let mut batch = Batch::new();
+        for i in range {
+            batch.put(Pod::new(&format!("default/web-{i}"), version)).unwrap();
+        }
+        store.apply(&batch);
+    };
+    put(0..5_000, 1);
+    let before = store.snapshot();
+    put(0..2_000, 2);
+    put(5_000..20_000, 3);
+    let after = store.snapshot();
+    let diff = after.diff(&before).unwrap();
+    assert_eq!((diff.updated.len(), diff.added.len(), diff.deleted.len()), (2_000, 15_000, 0));
+    assert_eq!(before.objects().filter(|pod| pod.version() == 1).count(), 5_000);
+    assert_eq!(after.objects().count(), 20_000);
+}

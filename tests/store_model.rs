@@ -48,6 +48,11 @@ fn content(snapshot: &Snapshot<Pod>) -> Model {
 fn check(snapshot: &Snapshot<Pod>, model: &Model) -> Result<(), TestCaseError> {
     prop_assert_eq!(&content(snapshot), model);
     prop_assert_eq!(snapshot.len(), model.len());
+    let mut versions: Vec<_> = snapshot.objects().map(Pod::version).collect();
+    let mut expected: Vec<_> = model.values().copied().collect();
+    versions.sort_unstable();
+    expected.sort_unstable();
+    prop_assert_eq!(versions, expected);
     for key in (0..16).map(name) {
         prop_assert_eq!(snapshot.get(&key).map(|pod| pod.version()), model.get(&key).copied());
     }

@@ -42,7 +42,10 @@ pub fn model() {
                 while let Some((_, object)) = view.advance(&mut cursor) {
                     sum += **object;
                 }
-                assert_eq!(sum, expected.0.unwrap_or(0) + expected.1.unwrap_or(0), "half a walk");
+                let whole = expected.0.unwrap_or(0) + expected.1.unwrap_or(0);
+                assert_eq!(sum, whole, "half a walk");
+                let objects: u32 = view.objects(view.shards()).sum();
+                assert_eq!(objects, whole, "half a walk over objects");
             }
         });
         write(2, Some(2));

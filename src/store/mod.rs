@@ -45,7 +45,7 @@ pub use page::{Page, PageToken};
 pub use pinned::Pinned;
 pub use report::{Applied, Replaced};
 pub use select::Selected;
-pub use snapshot::{Entries, IntoIter, Iter, Partition, Snapshot};
+pub use snapshot::{Entries, IntoIter, Iter, Objects, Partition, Snapshot};
 use write::Writing;
 
 use crate::sync::{Arc, Mutex, PoisonError, SegQueue};

@@ -42,6 +42,27 @@ impl<T> Snapshot<T> {
         Iter { view, cursor: view.cursor(view.shards()), at_most: view.len() }
     }
 
+    /// Every object, in no particular order. The cheapest walk: it looks at nothing but the objects,
+    /// as a rule.
+    ///
+    /// ```
+    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # struct Node { name: &'static str, cores: u32 }
+    /// # impl Object for Node {
+    /// #     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped(self.name) }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Node { name: "a", cores: 8 })?;
+    /// store.add(Node { name: "b", cores: 16 })?;
+    /// assert_eq!(store.snapshot().objects().map(|node| node.cores).sum::<u32>(), 24);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
+    #[must_use]
+    pub fn objects(&self) -> Objects<'_, T> {
+        let view = self.0.view();
+        Objects(view.objects(view.shards()))
+    }
+
     /// Every key, in no particular order.
     pub fn keys(&self) -> impl Iterator<Item = KeyRef<'_>> {
         self.iter().map(|(key, _)| key)
@@ -88,9 +109,7 @@ impl<T> Snapshot<T> {
     /// The objects as a slice of their own. O(objects).
     #[must_use]
     pub fn list(&self) -> List<T> {
-        let mut objects = Vec::with_capacity(self.len());
-        objects.extend(self.iter().map(|(_, object)| Arc::clone(object)));
-        List::new(objects, self.revision(), self.resource_version().cloned())
+        List::new(self.0.view().list(), self.revision(), self.resource_version().cloned())
     }
 
     /// Number of objects.
@@ -333,6 +352,30 @@ impl<T> FusedIterator for Iter<'_, T> {}
 impl<T> fmt::Debug for Iter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Iter").finish_non_exhaustive()
+    }
+}
+
+/// Iterator over the objects of a [`Snapshot`].
+pub struct Objects<'a, T>(engine::Objects<'a, T>);
+
+impl<'a, T> Iterator for Objects<'a, T> {
+    type Item = &'a T;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a T> {
+        self.0.next()
+    }
+
+    fn fold<B, F: FnMut(B, &'a T) -> B>(self, start: B, f: F) -> B {
+        self.0.fold(start, f)
+    }
+}
+
+impl<T> FusedIterator for Objects<'_, T> {}
+
+impl<T> fmt::Debug for Objects<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Objects").finish_non_exhaustive()
     }
 }
 

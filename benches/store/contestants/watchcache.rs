@@ -56,7 +56,7 @@ impl Walk for Arc<Store<Item>> {
     }
 
     fn sum(&self) -> u64 {
-        self.snapshot().iter().map(|(_, item)| item.body[0]).sum()
+        self.snapshot().objects().map(|item| item.body[0]).sum()
     }
 }
 

@@ -23,7 +23,7 @@
 //! | `index`, `postings` | from a value to records |
 //! | `revision` | what is published |
 //! | `writer` | builds and publishes |
-//! | `read` | reads at one revision |
+//! | `read`, `walk` | read at one revision: by key or index, and everything |
 //! | `pin`, `barrier` | keeps memory from being freed under a reader |
 //! | `reclaim` | frees what nobody can see |
 //!
@@ -41,6 +41,7 @@ mod record;
 mod revision;
 mod table;
 mod version;
+mod walk;
 mod writer;
 
 use std::hash::{BuildHasher, Hasher};
@@ -50,9 +51,10 @@ use foldhash::fast::FixedState;
 
 pub(super) use index::Values;
 pub(super) use pin::Pin;
-pub(super) use read::{Cursor, Entries, Entry, Hold, IndexView, PinnedRevision, View};
+pub(super) use read::{Entries, Entry, Hold, IndexView, PinnedRevision, View};
 use revision::Revision;
 use table::Shard;
+pub(super) use walk::{Cursor, Objects};
 pub(super) use writer::WriteGuard;
 use writer::Writer;
 

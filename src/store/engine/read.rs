@@ -6,7 +6,6 @@ use std::ptr::NonNull;
 use super::index::Index;
 use super::pin::Pin;
 use super::postings::{Postings, Records};
-use super::prefetch::prefetch;
 use super::record::RecordRef;
 use super::revision::Revision;
 use super::version::{Version, visible};
@@ -15,17 +14,14 @@ use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::{KeyRef, ResourceVersion};
 
-/// How many entries before its turn a version, or an object, begins to load.
-const AHEAD: usize = 16;
-
 /// A key and its object.
 pub(in super::super) type Entry<'a, T> = (KeyRef<'a>, &'a Arc<T>);
 
 /// An engine's content at one revision, which something else protects for `'a`: a pin since before
 /// the revision was learnt, or a hold on it.
 pub(in super::super) struct View<'a, T, const SHARDS: usize = DEFAULT_SHARDS> {
-    engine: &'a Engine<T, SHARDS>,
-    revision: &'a Revision<T>,
+    pub(super) engine: &'a Engine<T, SHARDS>,
+    pub(super) revision: &'a Revision<T>,
 }
 
 impl<T, const SHARDS: usize> Clone for View<'_, T, SHARDS> {
@@ -75,34 +71,6 @@ impl<'a, T, const SHARDS: usize> View<'a, T, SHARDS> {
         unsafe {
             let head = self.engine.shard(hash).table()?.find(key, hash.0);
             visible(head, self.revision.number)?.as_ref().value()
-        }
-    }
-
-    /// All shards, for [`cursor`](Self::cursor).
-    pub(in super::super) fn shards(self) -> std::ops::Range<usize> {
-        0..SHARDS
-    }
-
-    /// A cursor over a range of the shards; see [`Cursor`].
-    pub(in super::super) fn cursor(self, shards: std::ops::Range<usize>) -> Cursor<T> {
-        Cursor { shards, buffer: Vec::new(), position: 0, heads: Vec::new() }
-    }
-
-    /// The next entry of a cursor that this view, or one of the same revision, made.
-    #[inline]
-    pub(in super::super) fn advance(self, cursor: &mut Cursor<T>) -> Option<Entry<'a, T>> {
-        loop {
-            if let Some(version) = cursor.buffer.get(cursor.position) {
-                cursor.position += 1;
-                if let Some(ahead) = cursor.buffer.get(cursor.position + AHEAD) {
-                    // SAFETY: as below.
-                    unsafe { ahead.as_ref().prefetch_value() };
-                }
-                // SAFETY: found visible at this revision, which is protected for `'a`.
-                return unsafe { entry(*version) };
-            }
-            let shard = cursor.shards.next()?;
-            cursor.fill(self, shard);
         }
     }
 
@@ -174,55 +142,9 @@ impl<'a, T, const SHARDS: usize> View<'a, T, SHARDS> {
 /// # Safety
 /// The version is visible at a revision that is protected for `'a`.
 #[inline]
-unsafe fn entry<'a, T>(version: NonNull<Version<T>>) -> Option<Entry<'a, T>> {
+pub(super) unsafe fn entry<'a, T>(version: NonNull<Version<T>>) -> Option<Entry<'a, T>> {
     // SAFETY: the caller's word.
     unsafe { Some((Version::key(version.as_ptr()), version.as_ref().value()?)) }
-}
-
-/// A walk over a view, shard by shard: each is read under one short pin, so a slow walk keeps no
-/// memory from being freed but its revision's own.
-pub(in super::super) struct Cursor<T> {
-    shards: std::ops::Range<usize>,
-    /// What is visible in the shard read last.
-    buffer: Vec<NonNull<Version<T>>>,
-    position: usize,
-    /// Room for the heads of a shard, kept from one to the next.
-    heads: Vec<*const Version<T>>,
-}
-
-// SAFETY: the versions in it are shared, and give out `&Arc<T>` only.
-unsafe impl<T: Send + Sync> Send for Cursor<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send + Sync> Sync for Cursor<T> {}
-
-impl<T> Cursor<T> {
-    fn fill<const SHARDS: usize>(&mut self, view: View<'_, T, SHARDS>, shard: usize) {
-        self.buffer.clear();
-        self.position = 0;
-        let _pin = Pin::new();
-        // SAFETY: pinned.
-        let Some(table) = (unsafe { view.engine.shards[shard].table() }) else { return };
-        // Heads first, versions then, objects last: no loop waits for one miss after the other.
-        // Whether a slot is taken is as good as chance, so nothing branches on it.
-        self.heads.clear();
-        self.heads.resize(table.capacity(), std::ptr::null());
-        let mut taken = 0;
-        for head in table.heads() {
-            self.heads[taken] = head;
-            taken += usize::from(!head.is_null());
-        }
-        self.heads.truncate(taken);
-        let visible = self.heads.iter().enumerate().filter_map(|(i, &head)| {
-            if let Some(ahead) = self.heads.get(i + AHEAD) {
-                prefetch(*ahead);
-            }
-            // SAFETY: pinned; the view's revision is protected, and with it what is visible.
-            let version = unsafe { visible(head, view.number()) }?;
-            // SAFETY: as above.
-            unsafe { version.as_ref().value() }.map(|_| version)
-        });
-        self.buffer.extend(visible);
-    }
 }
 
 /// One index of a view.

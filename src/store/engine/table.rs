@@ -1,8 +1,11 @@
 //! The hash table: from a key to the newest version of it.
 //!
-//! Open addressing with linear probing, in shards that grow on their own. A slot is one word: the
-//! head's address with some bits of the key's hash in the part of it that addresses do not use, so
-//! that a probe seldom visits a version of another key. Only the writer stores to slots.
+//! Open addressing with linear probing, in shards that grow on their own. A slot has two words. The
+//! first is the head's address with some bits of the key's hash in the part of it that addresses do
+//! not use, so that a probe seldom visits a version of another key. The second is the address of the
+//! head's object: a lookup begins to load the object while it still compares the key, and a walk over
+//! objects visits no version where nothing has changed since its revision. Only the writer stores to
+//! slots.
 
 use std::ptr::{self, NonNull};
 
@@ -71,8 +74,28 @@ fn tag(hash: u64) -> usize {
     if TAGGED { ((hash >> 48) as usize | 0x8000) << TAG_SHIFT } else { 0 }
 }
 
+/// What a slot leads to.
+struct Slot<T> {
+    word: AtomicPtr<Version<T>>,
+    /// The head's object, or null where it has none.
+    object: AtomicPtr<T>,
+}
+
+impl<T> Slot<T> {
+    fn empty() -> Self {
+        Self { word: AtomicPtr::new(ptr::null_mut()), object: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    #[inline]
+    fn word(&self) -> Word<T> {
+        // ORDERING: Acquire pairs with the Release in `Table::set`: the version behind a word is
+        // whole.
+        Word(self.word.load(Ordering::Acquire))
+    }
+}
+
 pub(super) struct Table<T> {
-    slots: Box<[AtomicPtr<Version<T>>]>,
+    slots: Box<[Slot<T>]>,
     /// For each group of slots, the last revision that changed one of them.
     changed: Box<[AtomicU64]>,
     life: Lifetime,
@@ -88,7 +111,7 @@ impl<T> Table<T> {
     pub(super) fn with_capacity(capacity: usize) -> Self {
         let capacity = capacity.next_power_of_two().max(MIN_CAPACITY);
         Self {
-            slots: (0..capacity).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
+            slots: (0..capacity).map(|_| Slot::empty()).collect(),
             changed: (0..capacity.div_ceil(GROUP)).map(|_| AtomicU64::new(0)).collect(),
             life: Lifetime::new(),
         }
@@ -116,8 +139,7 @@ impl<T> Table<T> {
 
     #[inline]
     fn word(&self, slot: usize) -> Word<T> {
-        // ORDERING: Acquire pairs with the Release in `set`: the version behind a word is whole.
-        Word(self.slots[slot].load(Ordering::Acquire))
+        self.slots[slot].word()
     }
 
     /// The head of a key's chain, or null.
@@ -130,8 +152,11 @@ impl<T> Table<T> {
         let tag = tag(hash);
         let mut slot = hash as usize & mask;
         loop {
+            let Slot { object, .. } = &self.slots[slot];
             let word = self.word(slot);
             if word.has_tag(tag) && !word.is_empty() {
+                // ORDERING: Relaxed: the object is not looked at.
+                prefetch(object.load(Ordering::Relaxed));
                 let head = word.head();
                 // SAFETY: a pinned reader reaches no freed version or record; see `reclaim`.
                 if unsafe { Version::key(head) } == key {
@@ -198,18 +223,70 @@ impl<T> Table<T> {
         }
     }
 
-    /// Makes a version the head of its key's chain.
+    /// Makes a version the head of its key's chain, at a revision which is not yet published.
     #[inline]
-    pub(super) fn set(&self, slot: usize, word: Word<T>) {
-        // ORDERING: Release pairs with the Acquire in `word`: the version's fields come before it.
-        self.slots[slot].store(word.0, Ordering::Release);
+    pub(super) fn set(&self, slot: usize, word: Word<T>, object: *const T, revision: u64) {
+        let changed = &self.changed[slot / GROUP];
+        // ORDERING: Relaxed: only the writer stores stamps. A table that is being filled is given
+        // heads in any order of their birth.
+        let last = changed.load(Ordering::Relaxed);
+        // ORDERING: Relaxed: a reader of that revision is ordered behind its publication, and one of
+        // an older revision behind the object, which is stored after it.
+        changed.store(last.max(revision), Ordering::Relaxed);
+        // ORDERING: Release pairs with the Acquire in `Slot::word`: the version's fields come before
+        // it.
+        self.slots[slot].word.store(word.0, Ordering::Release);
+        self.set_object(slot, object);
     }
 
-    /// Notes that a slot changes at a revision which is not yet published.
+    /// Gives a head that is not yet published another object.
     #[inline]
-    pub(super) fn stamp(&self, slot: usize, revision: u64) {
-        // ORDERING: Relaxed: a reader of that revision is ordered behind its publication.
-        self.changed[slot / GROUP].store(revision, Ordering::Relaxed);
+    pub(super) fn set_object(&self, slot: usize, object: *const T) {
+        // ORDERING: Release pairs with the Acquire in `objects`: the stamp comes before it.
+        self.slots[slot].object.store(object.cast_mut(), Ordering::Release);
+    }
+
+    /// Marks a slot whose record is gone, and with it its object.
+    pub(super) fn delete(&self, slot: usize) {
+        // ORDERING: Release, so that all stores to words are alike; nothing lies behind a mark.
+        self.slots[slot].word.store(Word::deleted().0, Ordering::Release);
+    }
+
+    /// Fills `found` with the objects at a revision, in slot order. `at` is asked for the object of
+    /// each head in a group of slots that has changed since.
+    ///
+    /// The objects are good to look at for whoever keeps the revision.
+    #[inline]
+    pub(super) fn objects(
+        &self,
+        revision: u64,
+        found: &mut Vec<*const T>,
+        at: impl Fn(*const Version<T>) -> *const T,
+    ) {
+        found.clear();
+        found.resize(self.slots.len(), ptr::null());
+        let mut taken = 0;
+        // Whether a slot is taken is as good as chance, so nothing branches on it.
+        let mut take = |taken: usize, object: *const T| {
+            found[taken] = object;
+            taken + usize::from(!object.is_null())
+        };
+        for (slots, changed) in self.slots.chunks(GROUP).zip(&self.changed) {
+            let before = taken;
+            for slot in slots {
+                // ORDERING: Acquire pairs with the Release in `set_object`: who sees an object of a
+                // later revision sees its stamp below.
+                taken = take(taken, slot.object.load(Ordering::Acquire));
+            }
+            // ORDERING: Relaxed: behind the loads above, which acquire.
+            if changed.load(Ordering::Relaxed) > revision {
+                taken = before;
+                for slot in slots {
+                    taken = take(taken, at(slot.word().head()));
+                }
+            }
+        }
+        found.truncate(taken);
     }
 
     /// The head in a slot, or null.

@@ -1,7 +1,7 @@
 //! Building the next revision, and publishing it with one store.
 
 use std::collections::HashMap;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use super::index::{Index, Indexes, Values};
 use super::pin;
@@ -314,6 +314,7 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
         (value, number): (Option<Arc<T>>, u64),
     ) {
         let next = self.writer.published + 1;
+        let object = value.as_ref().map_or(ptr::null(), Arc::as_ptr);
         // SAFETY: the caller's word.
         let shared = unsafe { record.get() };
         // ORDERING: Relaxed: only the writer stores heads.
@@ -323,15 +324,15 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
             Some(head) if head.born == next => {
                 // SAFETY: its revision is not published yet.
                 drop(unsafe { head.replace(value, number) });
+                table.set_object(slot, object);
             }
             _ => {
                 let version = Version::new(next, head, (value, number), record, key);
                 // ORDERING: Release pairs with the Acquire in `Engine::resolve`, which comes to a
                 // head by way of an index.
                 shared.head.store(version.as_ptr(), Ordering::Release);
-                table.set(slot, Word::new(version.as_ptr(), hash.0));
-                table.stamp(slot, next);
-                // ORDERING: Relaxed, as in `Table::stamp`.
+                table.set(slot, Word::new(version.as_ptr(), hash.0), object, next);
+                // ORDERING: Relaxed, as for the stamps in `Table::set`.
                 self.engine.shard(hash).changed.store(next, Ordering::Relaxed);
                 if let Some(head) = NonNull::new(head) {
                     self.writer.reclaim.supersede(head);
@@ -376,11 +377,12 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
         let new = Table::with_capacity((heads.len() + 1) * 16 / FULL * 5 / 4);
         for head in &heads {
             // SAFETY: heads in slots are alive.
-            let (key, born) = unsafe { (Version::key(head.as_ptr()), head.as_ref().born) };
+            let (key, version) = unsafe { (Version::key(head.as_ptr()), head.as_ref()) };
+            // SAFETY: this is the writer.
+            let object = unsafe { version.value() }.map_or(ptr::null(), Arc::as_ptr);
             let hash = self.engine.hash(key);
             if let Place::Free { slot, .. } = new.place(key, hash.0) {
-                new.set(slot, Word::new(head.as_ptr(), hash.0));
-                new.stamp(slot, born);
+                new.set(slot, Word::new(head.as_ptr(), hash.0), object, version.born);
             }
         }
         self.writer.used[hash.shard::<SHARDS>()] = heads.len();
@@ -399,7 +401,7 @@ impl<T: Send + Sync, const SHARDS: usize> Unlist<T> for WriteGuard<'_, T, SHARDS
         let hash = self.engine.hash(unsafe { record.key() });
         // SAFETY: this is the writer, and it replaces no table here.
         if let Some(table) = unsafe { self.engine.shard(hash).table() } {
-            table.set(table.slot_of(record, hash.0), Word::deleted());
+            table.delete(table.slot_of(record, hash.0));
         }
     }
 }
