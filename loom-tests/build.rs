@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 /// The modules that are modelled, and the names that the library's root gives them.
-const MODULES: &[&str] = &["key", "object", "selector", "sink", "version", "store"];
-const ROOT: &str = "pub use key::{Key, KeyError, KeyRef};
+const MODULES: &[&str] = &["key", "object", "selector", "sink", "version", "store", "fifo"];
+const ROOT: &str = "pub use fifo::Fifo;
+pub use key::{Key, KeyError, KeyRef};
 pub use object::Object;
 pub use selector::LabelSelector;
 pub use sink::{Batch, Change, Listing, Sink};
@@ -28,6 +29,13 @@ const REDUCE: &[(&str, &str, &str)] = &[
         "let seed = foldhash::fast::RandomState::default().hash_one(0_u8);",
         "let seed = 7;",
     ),
+    ("fifo/core.rs", "const STRIPES: usize = 16;", "const STRIPES: usize = 1;"),
+    (
+        "fifo/core.rs",
+        "let seed = foldhash::fast::RandomState::default().hash_one(0_u8);",
+        "let seed = 7;",
+    ),
+    ("fifo/line.rs", "stale > live + 64", "stale > 0 && live < 100"),
 ];
 
 #[derive(Deserialize)]

@@ -1,10 +1,11 @@
-//! The only place that names std's atomics, locks and cells, and the lock-free queue.
+//! The only place that names std's atomics, locks and cells, the lock-free queue, and parking.
 //!
 //! The models in `loom-tests` compile the same sources against a `sync` of their own, made of
 //! loom's types. What std has no need for ([`UnsafeCell`]'s closures, [`Lifetime`]) costs nothing here.
 
 pub(crate) use crossbeam_queue::SegQueue;
-pub(crate) use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+pub(crate) use event_listener::{Event, EventListener, IntoNotification, Listener};
+pub(crate) use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 pub(crate) mod atomic {
     pub(crate) use std::sync::atomic::{
@@ -47,6 +48,19 @@ impl Lifetime {
 
     #[inline]
     pub(crate) fn end(&self) {}
+}
+
+/// How often a thread looks around before it sleeps: some microseconds, then some turns for others.
+pub(crate) const SPINS: usize = 16;
+
+/// What a thread does between two looks, longer and longer.
+#[inline]
+pub(crate) fn relax(step: usize) {
+    if step < 8 {
+        (0..1_usize << step).for_each(|_| std::hint::spin_loop());
+    } else {
+        std::thread::yield_now();
+    }
 }
 
 /// Whether the system may have a `membarrier` call. The models have none.

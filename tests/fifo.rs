@@ -12,7 +12,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use watchcache::fifo::{AddError, Added, Closed, Lease, PopError, TryPopError};
+use futures_util::StreamExt;
+use watchcache::fifo::{
+    AddError, Added, Backoff, BuildError, Closed, Lease, ManualClock, Observer, PopError,
+    TryPopError,
+};
 use watchcache::{Batch, Fifo, Key, KeyError, Listing, Object, Sink};
 
 #[derive(Debug, PartialEq)]
@@ -654,6 +658,342 @@ fn what_was_accepted_survives_a_close() {
     b.done();
     assert_eq!(popped(&fifo), [("b".into(), 2), ("a".into(), 1)]);
     assert_eq!(fifo.pop().unwrap_err(), Closed);
+}
+
+#[test]
+fn a_line_with_many_deleted_keys_keeps_its_order() {
+    let fifo = Fifo::new();
+    for value in 0..2_000 {
+        fifo.add(item(&value.to_string(), value)).unwrap();
+    }
+    let leased: Vec<_> = (0..3).map(|_| fifo.take().unwrap()).collect();
+    for value in 0..3 {
+        fifo.add(item(&value.to_string(), 10_000 + value)).unwrap();
+        assert!(fifo.contains(&value.to_string()));
+    }
+    // Far more tickets become stale than keys stay.
+    (3..2_000).filter(|value| value % 100 != 0).for_each(|value| {
+        fifo.delete(&value.to_string()).unwrap();
+    });
+    leased.into_iter().rev().for_each(Lease::done);
+    let expected: Vec<_> = (1..20).map(|i| i * 100).chain(10_000..10_003).collect();
+    assert_eq!(popped(&fifo).iter().map(|(_, value)| *value).collect::<Vec<_>>(), expected);
+}
+
+// Limits.
+
+#[test]
+fn a_full_queue_refuses_new_keys_and_returns_them() {
+    let fifo = Fifo::builder().capacity(2).build().unwrap();
+    fifo.add(item("a", 1)).unwrap();
+    fifo.add(item("b", 2)).unwrap();
+    let refused = [
+        fifo.add(item("c", 3)).unwrap_err(),
+        fifo.add_if_absent(item("c", 3)).unwrap_err(),
+        fifo.add_after(item("c", 3), Duration::from_secs(1)).unwrap_err(),
+    ];
+    for refused in refused {
+        assert!(matches!(refused, AddError::Full(_)));
+        assert_eq!(refused.into_inner().value, 3);
+    }
+    assert_eq!(fifo.stats().refused, 3);
+    assert_eq!(fifo.add(item("a", 4)).unwrap(), Added::Coalesced, "a key it has is no new key");
+
+    let lease = fifo.take().unwrap();
+    assert!(fifo.add(item("c", 5)).is_err(), "a leased key counts");
+    lease.done();
+    fifo.add(item("c", 5)).unwrap();
+    fifo.delete("b");
+    fifo.add(item("d", 6)).unwrap();
+    let mut batch = Batch::new();
+    batch.put(item("e", 7)).unwrap();
+    fifo.apply(&batch).unwrap();
+    assert_eq!(fifo.len(), 3, "a stream is never refused");
+    fifo.pop().unwrap();
+    assert!(fifo.add(item("f", 8)).is_err(), "but it counts");
+    fifo.replace(&listing(&["z"])).unwrap();
+    fifo.add(item("f", 8)).unwrap();
+    assert_eq!(keys(&fifo), ["z", "f"]);
+    assert_eq!(fifo.close_now().len(), 2);
+}
+
+#[test]
+fn limits_that_let_nothing_through_are_refused() {
+    let builder = Fifo::<Item>::builder;
+    assert_eq!(builder().capacity(0).build().err(), Some(BuildError::ZeroCapacity));
+    for (per_second, burst) in [(0.0, 1), (-1.0, 1), (f64::NAN, 1), (1.0, 0)] {
+        let built = builder().retry_rate(per_second, burst).build();
+        assert_eq!(built.err(), Some(BuildError::ZeroRate));
+    }
+}
+
+#[test]
+fn retries_of_all_keys_share_one_rate() {
+    let clock = ManualClock::new();
+    let fifo = Fifo::builder().retry_rate(1.0, 2).clock(&clock).build().unwrap();
+    for key in ["a", "b", "c", "d"] {
+        fifo.add(item(key, 1)).unwrap();
+    }
+    (0..4).for_each(|_| fifo.take().unwrap().retry());
+    assert_eq!(keys(&fifo), ["a", "b"], "the burst");
+    assert_eq!(fifo.stats().delayed, 2);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(keys(&fifo), ["a", "b", "c"]);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(keys(&fifo), ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn a_list_does_not_delay_changes_and_does_not_starve() {
+    let fifo = Fifo::builder().list_below_changes(true).build().unwrap();
+    let listed: Vec<_> = (0..3).map(|i| format!("listed-{i}")).collect();
+    fifo.replace(&listing(&listed.iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
+    for value in 0..40 {
+        fifo.add(item(&format!("change-{value:02}"), value)).unwrap();
+    }
+    fifo.add(item("listed-2", 9)).unwrap();
+    let order: Vec<_> = popped(&fifo).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(order[..2], ["change-00", "change-01"]);
+    let place = |key: &str| order.iter().position(|other| other == key).unwrap();
+    assert_eq!((place("listed-0"), place("listed-1")), (15, 31), "one in sixteen");
+    assert_eq!(place("listed-2"), 42, "it changed, and is at the back of the changes");
+}
+
+// Time.
+
+#[test]
+fn a_key_that_fails_stays_away_longer_each_time_until_it_succeeds() {
+    let clock = ManualClock::new();
+    let seconds = Duration::from_secs;
+    let backoff = Backoff::new(seconds(1), seconds(4));
+    let fifo = Fifo::builder().backoff(backoff).clock(&clock).build().unwrap();
+    fifo.add(item("a", 1)).unwrap();
+    let mut fails_for = |wait: u64| {
+        fifo.take().unwrap().retry();
+        clock.advance(seconds(wait) - Duration::from_nanos(1));
+        assert!(fifo.try_take().is_err());
+        clock.advance(Duration::from_nanos(1));
+    };
+    [1, 2, 4, 4].into_iter().for_each(&mut fails_for);
+    fifo.take().unwrap().after(seconds(1));
+    clock.advance(seconds(1));
+    fails_for(1);
+    drop(fifo.take().unwrap());
+    assert!(fifo.try_take().is_err(), "what a panic leaves behind does not come back at once");
+    fifo.add(item("a", 2)).unwrap();
+    assert_eq!(fifo.take().unwrap().value, 2, "a change does not wait");
+}
+
+#[test]
+fn what_is_due_wakes_threads_and_tasks() {
+    watchdog(|| {
+        let fifo = Fifo::<Item>::new();
+        let thread = thread::spawn({
+            let fifo = fifo.clone();
+            move || fifo.pop().unwrap().value
+        });
+        let task = thread::spawn({
+            let fifo = fifo.clone();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            move || runtime.block_on(async { fifo.pop_async().await.unwrap().value })
+        });
+        // The second moment is the earlier one.
+        fifo.add_after(item("a", 1), Duration::from_millis(6)).unwrap();
+        fifo.add_after(item("b", 2), Duration::from_millis(3)).unwrap();
+        assert_eq!(thread.join().unwrap() + task.join().unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_dropped_queue_frees_what_was_delayed() {
+    watchdog(|| {
+        let object = Arc::new(item("a", 1));
+        let fifo = Fifo::<Item>::new();
+        fifo.add_after(Arc::clone(&object), Duration::from_secs(3600)).unwrap();
+        drop(fifo);
+        // The thread that waits for the moment may have the queue in its hands for an instant.
+        while Arc::strong_count(&object) > 1 {
+            thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn a_close_does_not_wait_for_delays_and_loses_none() {
+    let clock = ManualClock::new();
+    let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(1));
+    let fifo = Fifo::builder().backoff(backoff).clock(&clock).build().unwrap();
+    fifo.add_after(item("a", 1), Duration::from_secs(3600)).unwrap();
+    fifo.close();
+    fifo.take().unwrap().retry();
+    assert_eq!(fifo.try_take().unwrap_err(), TryPopError::Empty, "it comes back in a second");
+    let mut parked = Parked::new(fifo.take_async());
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(parked.wakes(), 1);
+    assert!(matches!(parked.poll(), Poll::Ready(Ok(lease)) if lease.value == 1));
+    drop(parked);
+    // That lease was dropped: it is delayed once more, and then deleted under a sleeper's eyes.
+    let mut parked = Parked::new(fifo.take_async());
+    fifo.delete("a").unwrap();
+    assert!(matches!(parked.poll(), Poll::Ready(Err(Closed))));
+}
+
+// Draining.
+
+#[test]
+fn a_drain_waits_for_the_workers() {
+    watchdog(|| {
+        let fifo = Fifo::new();
+        let worker = thread::spawn({
+            let fifo: Fifo<Item> = fifo.clone();
+            move || {
+                let mut failed = false;
+                while let Ok(lease) = fifo.take() {
+                    if lease.value == 7 && !std::mem::replace(&mut failed, true) {
+                        lease.retry();
+                    } else {
+                        lease.done();
+                    }
+                }
+            }
+        });
+        for value in 0..100 {
+            fifo.add(item(&value.to_string(), value)).unwrap();
+        }
+        let drained = fifo.drain(Duration::MAX);
+        assert!(drained.is_complete(), "{drained:?}");
+        assert!(fifo.add(item("late", 0)).is_err());
+        worker.join().unwrap();
+        assert_eq!((fifo.stats().popped, fifo.stats().depth), (101, 0));
+    });
+}
+
+#[test]
+fn a_drain_hands_back_what_is_left_at_its_deadline() {
+    let fifo = Fifo::new();
+    for key in ["a", "b", "c"] {
+        fifo.add(item(key, 1)).unwrap();
+    }
+    let lease = fifo.take().unwrap();
+    fifo.add_after(item("d", 1), Duration::from_secs(3600)).unwrap();
+    let drained = fifo.drain(Duration::ZERO);
+    let back: Vec<_> = drained.unprocessed.iter().map(|item| item.key.as_str()).collect();
+    assert_eq!((back, drained.leased), (vec!["b", "c", "d"], 1));
+    assert!(!drained.is_complete());
+    let mut all = Parked::new(fifo.drained());
+    lease.done();
+    assert!(all.poll().is_ready());
+    let stats = fifo.stats();
+    assert_eq!((stats.adds, stats.popped, stats.deleted), (4, 1, 3));
+}
+
+// Streams.
+
+#[tokio::test]
+async fn a_queue_is_a_stream_until_it_is_closed() {
+    let fifo = Fifo::new();
+    let worker = tokio::spawn({
+        let fifo: Fifo<Item> = fifo.clone();
+        async move {
+            let mut values = Vec::new();
+            let mut leases = fifo.leases();
+            while let Some(lease) = leases.next().await {
+                values.push(lease.value);
+                lease.done();
+            }
+            assert!(leases.next().await.is_none(), "it stays ended");
+            values
+        }
+    });
+    for value in 0..5 {
+        fifo.add(item(&value.to_string(), value)).unwrap();
+        tokio::task::yield_now().await;
+    }
+    fifo.close();
+    assert_eq!(worker.await.unwrap(), [0, 1, 2, 3, 4]);
+    assert_eq!(fifo.pops().count().await, 0);
+}
+
+#[test]
+fn a_dropped_stream_passes_its_wakeup_on() {
+    let fifo = Fifo::new();
+    let mut stream = fifo.pops();
+    let first = Parked::new(async { stream.next().await });
+    let mut second = Parked::new(fifo.pop_async());
+    fifo.add(item("a", 1)).unwrap();
+    assert_eq!((first.wakes(), second.wakes()), (1, 0));
+    drop(first);
+    drop(stream);
+    assert_eq!(second.wakes(), 1);
+    assert!(matches!(second.poll(), Poll::Ready(Ok(got)) if got.value == 1));
+}
+
+// Figures.
+
+#[test]
+fn an_observer_and_the_counters_tell_the_same_story() {
+    #[derive(Clone, Default)]
+    struct Seen(Arc<Mutex<Vec<String>>>);
+    impl Seen {
+        fn push(&self, what: String) {
+            self.0.lock().unwrap().push(what);
+        }
+    }
+    impl Observer for Seen {
+        fn added(&self) {
+            self.push("added".into());
+        }
+        fn coalesced(&self) {
+            self.push("coalesced".into());
+        }
+        fn handed_out(&self, queue_latency: Duration) {
+            self.push(format!("handed out after {queue_latency:?}"));
+        }
+        fn finished(&self, work_duration: Duration) {
+            self.push(format!("finished after {work_duration:?}"));
+        }
+        fn retried(&self, delay: Duration) {
+            self.push(format!("retried in {delay:?}"));
+        }
+        fn abandoned(&self, key: &Key) {
+            self.push(format!("{key} abandoned"));
+        }
+    }
+
+    let (clock, seen) = (ManualClock::new(), Seen::default());
+    let backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(5));
+    let builder = Fifo::builder().observer(seen.clone()).backoff(backoff).clock(&clock);
+    let fifo = builder.build().unwrap();
+    let seconds = |n| clock.advance(Duration::from_secs(n));
+    fifo.add(item("a", 1)).unwrap();
+    seconds(1);
+    fifo.add(item("a", 2)).unwrap();
+    seconds(2);
+    assert_eq!(fifo.oldest_age(), Some(Duration::from_secs(3)), "since the key came");
+    let lease = fifo.take().unwrap();
+    assert_eq!(fifo.oldest_age(), None);
+    seconds(4);
+    let stats = fifo.stats();
+    assert_eq!((stats.unfinished_work, stats.longest_running).0, Duration::from_secs(4));
+    assert_eq!(stats.longest_running, Duration::from_secs(4));
+    lease.retry();
+    seconds(5);
+    drop(fifo.take().unwrap());
+    assert_eq!(
+        *seen.0.lock().unwrap(),
+        [
+            "added",
+            "coalesced",
+            "handed out after 3s",
+            "finished after 4s",
+            "retried in 5s",
+            "handed out after 0ns",
+            "finished after 0ns",
+            "a abandoned"
+        ]
+    );
+    assert_eq!((fifo.stats().longest_running, fifo.stats().delayed), (Duration::ZERO, 1));
+    assert_eq!(Fifo::<Item>::new().oldest_age(), None);
 }
 
 // Everything at once.

@@ -1,10 +1,11 @@
-//! Any sequence of calls, against a model that is a plain list.
+//! Any sequence of calls, at any time, against a model that is a plain list.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use proptest::prelude::*;
-use watchcache::fifo::{Added, Lease, TryPopError};
+use watchcache::fifo::{Added, Backoff, Lease, ManualClock, TryPopError};
 use watchcache::{Batch, Fifo, Key, KeyError, Listing, Object};
 
 const KEYS: u8 = 5;
@@ -24,71 +25,172 @@ impl Object for Item {
 enum Op {
     Add(u8),
     AddIfAbsent(u8),
+    AddAfter(u8, u64),
     Delete(u8),
     Batch(Vec<(u8, bool)>),
     Replace(Vec<u8>),
     Pop,
     Take,
     Done(usize),
+    After(usize, u64),
     Retry(usize),
     Drop(usize),
+    Advance(u64),
     Close,
+    CloseNow,
 }
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => (0..KEYS).prop_map(Op::Add),
         2 => (0..KEYS).prop_map(Op::AddIfAbsent),
+        4 => (0..KEYS, 0..6_u64).prop_map(|(key, delay)| Op::AddAfter(key, delay)),
         3 => (0..KEYS).prop_map(Op::Delete),
         2 => prop::collection::vec((0..KEYS, any::<bool>()), 0..5).prop_map(Op::Batch),
         2 => prop::collection::vec(0..KEYS, 0..5).prop_map(Op::Replace),
         4 => Just(Op::Pop),
         6 => Just(Op::Take),
         3 => any::<usize>().prop_map(Op::Done),
-        2 => any::<usize>().prop_map(Op::Retry),
+        2 => (any::<usize>(), 0..6_u64).prop_map(|(lease, delay)| Op::After(lease, delay)),
+        3 => any::<usize>().prop_map(Op::Retry),
         2 => any::<usize>().prop_map(Op::Drop),
+        4 => (0..4_u64).prop_map(Op::Advance),
         1 => prop::bool::weighted(0.2).prop_map(|close| if close { Op::Close } else { Op::Pop }),
+        1 => prop::bool::weighted(0.1).prop_map(|close| if close { Op::CloseNow } else { Op::Pop }),
     ]
 }
 
-#[derive(Default)]
+/// How the queue is made.
+#[derive(Clone, Copy, Debug)]
+struct Config {
+    levels: bool,
+    backoff: bool,
+}
+
+/// First failure one second, then two, then three for good.
+fn backoff() -> Backoff {
+    Backoff::new(Duration::from_secs(1), Duration::from_secs(3))
+}
+
 struct Model {
-    /// Every waiting (key, version), in order, leased keys included.
-    waiting: VecDeque<(u8, u64)>,
+    config: Config,
+    now: u64,
+    /// What is in line, leased keys included: (level, place, key, version).
+    line: Vec<(u8, u64, u8, u64)>,
+    /// (due, number, key, version).
+    delayed: Vec<(u64, u64, u8, u64)>,
     leases: Vec<(u8, u64, Deleted)>,
+    /// Of each key that is in line, delayed or leased.
+    levels: HashMap<u8, u8>,
+    failures: HashMap<u8, u32>,
     /// Keys of the first replace still to be seen; `None` before any call.
     initial: Option<HashSet<u8>>,
     closed: bool,
+    next: u64,
+    /// Keys of the upper level handed out since the last of the lower.
+    turns: usize,
 }
 
 type Deleted = bool;
 
 impl Model {
-    fn put(&mut self, key: u8, version: u64) -> Added {
-        self.initial.get_or_insert_default();
-        match self.waiting.iter_mut().find(|(k, _)| *k == key) {
-            Some(place) => {
-                place.1 = version;
-                Added::Coalesced
-            }
-            None => {
-                self.waiting.push_back((key, version));
-                Added::Queued
+    fn new(config: Config) -> Self {
+        Self {
+            config,
+            now: 0,
+            line: Vec::new(),
+            delayed: Vec::new(),
+            leases: Vec::new(),
+            levels: HashMap::new(),
+            failures: HashMap::new(),
+            initial: None,
+            closed: false,
+            next: 0,
+            turns: 0,
+        }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn leased(&self, key: u8) -> bool {
+        self.leases.iter().any(|(leased, ..)| *leased == key)
+    }
+
+    fn known(&self, key: u8) -> bool {
+        self.leased(key)
+            || self.line.iter().any(|entry| entry.2 == key)
+            || self.delayed.iter().any(|entry| entry.2 == key)
+    }
+
+    /// Forgets what is kept with a key as long as it has an entry.
+    fn tidy(&mut self) {
+        for key in 0..KEYS {
+            if !self.known(key) {
+                self.levels.remove(&key);
+                self.failures.remove(&key);
             }
         }
     }
 
-    fn leased(&self, key: u8) -> bool {
-        self.leases.iter().any(|(k, ..)| *k == key)
+    fn enqueue(&mut self, key: u8, version: u64) {
+        let level = *self.levels.entry(key).or_default();
+        let place = self.next();
+        self.line.push((level, place, key, version));
+        self.line.sort_unstable();
+    }
+
+    fn put(&mut self, key: u8, version: u64, level: u8) -> Added {
+        self.initial.get_or_insert_default();
+        if let Some(entry) = self.line.iter_mut().find(|entry| entry.2 == key) {
+            if level >= entry.0 {
+                entry.3 = version;
+                return Added::Coalesced;
+            }
+            self.line.retain(|entry| entry.2 != key);
+            self.levels.insert(key, level);
+            self.enqueue(key, version);
+            return Added::Coalesced;
+        }
+        let before = self.delayed.len();
+        self.delayed.retain(|entry| entry.2 != key);
+        self.levels.insert(key, level);
+        self.enqueue(key, version);
+        if before > self.delayed.len() { Added::Coalesced } else { Added::Queued }
+    }
+
+    fn put_delayed(&mut self, key: u8, version: u64, delay: u64) -> Added {
+        if delay == 0 {
+            return self.put(key, version, 0);
+        }
+        self.initial.get_or_insert_default();
+        if let Some(entry) = self.line.iter_mut().find(|entry| entry.2 == key) {
+            entry.3 = version;
+            return Added::Coalesced;
+        }
+        let due = self.now + delay;
+        if let Some(entry) = self.delayed.iter_mut().find(|entry| entry.2 == key) {
+            entry.3 = version;
+            entry.0 = entry.0.min(due);
+            return Added::Coalesced;
+        }
+        self.levels.insert(key, 0);
+        let number = self.next();
+        self.delayed.push((due, number, key, version));
+        Added::Delayed
     }
 
     fn delete(&mut self, key: u8) -> Option<u64> {
         self.initial.get_or_insert_default().remove(&key);
-        for lease in self.leases.iter_mut().filter(|(k, ..)| *k == key) {
-            lease.2 = true;
-        }
-        let place = self.waiting.iter().position(|(k, _)| *k == key)?;
-        self.waiting.remove(place).map(|(_, version)| version)
+        self.leases.iter_mut().filter(|lease| lease.0 == key).for_each(|lease| lease.2 = true);
+        let waiting = self.line.iter().find(|entry| entry.2 == key).map(|entry| entry.3);
+        let delayed = self.delayed.iter().find(|entry| entry.2 == key).map(|entry| entry.3);
+        self.line.retain(|entry| entry.2 != key);
+        self.delayed.retain(|entry| entry.2 != key);
+        self.tidy();
+        waiting.or(delayed)
     }
 
     fn replace(&mut self, listed: &[(u8, u64)]) {
@@ -100,26 +202,101 @@ impl Model {
         for lease in self.leases.iter_mut().filter(|(key, ..)| !keys.contains(key)) {
             lease.2 = true;
         }
-        self.waiting = listed.iter().copied().collect();
-    }
-
-    fn hand_out(&mut self) -> Option<(u8, u64)> {
-        let place = self.waiting.iter().position(|(key, _)| !self.leased(*key))?;
-        self.waiting.remove(place)
-    }
-
-    fn end(&mut self, lease: usize, done: bool) {
-        let (key, version, deleted) = self.leases.remove(lease);
-        if done {
-            self.settle(key);
-        } else if !deleted && !self.waiting.iter().any(|(k, _)| *k == key) {
-            self.waiting.push_back((key, version));
+        self.line.clear();
+        self.delayed.clear();
+        for (key, version) in listed {
+            self.levels.insert(*key, u8::from(self.config.levels));
+            self.enqueue(*key, *version);
         }
+        self.tidy();
+    }
+
+    fn come_due(&mut self, until: u64) {
+        self.delayed.sort_unstable();
+        while self.delayed.first().is_some_and(|entry| entry.0 <= until) {
+            let (_, _, key, version) = self.delayed.remove(0);
+            self.enqueue(key, version);
+        }
+    }
+
+    fn hand_out(&mut self, lease: bool) -> Option<(u8, u64)> {
+        self.come_due(self.now);
+        let free =
+            |level| self.line.iter().position(|entry| entry.0 == level && !self.leased(entry.2));
+        let place = if self.turns + 1 >= 16 {
+            free(1).or_else(|| free(0))
+        } else {
+            free(0).or_else(|| free(1))
+        }?;
+        let (level, _, key, version) = self.line.remove(place);
+        if self.config.levels {
+            self.turns = if level == 0 { self.turns + 1 } else { 0 };
+        }
+        if lease {
+            self.leases.push((key, version, false));
+        } else {
+            self.settle(key);
+        }
+        self.tidy();
+        Some((key, version))
+    }
+
+    /// Ends a lease; with a delay, it comes back.
+    fn end(&mut self, lease: usize, success: bool, again: Option<u64>) {
+        let (key, version, deleted) = self.leases.remove(lease);
+        let delay = if success {
+            self.settle(key);
+            self.failures.remove(&key);
+            again
+        } else {
+            let failures = self.failures.entry(key).or_default();
+            *failures += 1;
+            // One second, two, and then the cap of three.
+            Some(if self.config.backoff { u64::from(*failures).min(3) } else { 0 })
+        };
+        let delay = delay.filter(|_| !deleted);
+        if let Some(delay) = delay {
+            let due = self.now + delay;
+            if self.line.iter().any(|entry| entry.2 == key) {
+            } else if let Some(entry) = self.delayed.iter_mut().find(|entry| entry.2 == key) {
+                entry.0 = entry.0.min(due);
+            } else if delay == 0 {
+                self.enqueue(key, version);
+            } else {
+                let number = self.next();
+                self.delayed.push((due, number, key, version));
+            }
+        }
+        self.tidy();
     }
 
     fn settle(&mut self, key: u8) {
         if let Some(initial) = &mut self.initial {
             initial.remove(&key);
+        }
+    }
+
+    fn close(&mut self) {
+        if !self.closed {
+            self.closed = true;
+            self.come_due(u64::MAX);
+        }
+    }
+
+    fn close_now(&mut self) -> Vec<(u8, u64)> {
+        self.close();
+        self.delayed.sort_unstable();
+        let line = self.line.iter().map(|entry| (entry.2, entry.3));
+        let all: Vec<_> = line.chain(self.delayed.iter().map(|entry| (entry.2, entry.3))).collect();
+        all.iter().for_each(|(key, _)| _ = self.delete(*key));
+        all
+    }
+
+    fn empty(&self) -> TryPopError {
+        if self.closed && self.delayed.is_empty() {
+            TryPopError::Closed
+        } else {
+            TryPopError::Empty
         }
     }
 }
@@ -128,10 +305,15 @@ fn name(key: u8) -> String {
     format!("ns/{key}")
 }
 
-fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
-    let fifo = Fifo::new();
+fn run(config: Config, ops: Vec<Op>) -> Result<(), TestCaseError> {
+    let clock = ManualClock::new();
+    let mut builder = Fifo::builder().clock(&clock).list_below_changes(config.levels);
+    if config.backoff {
+        builder = builder.backoff(backoff());
+    }
+    let fifo = builder.build().unwrap();
     let mut leases: Vec<Lease<Item>> = Vec::new();
-    let mut model = Model::default();
+    let mut model = Model::new(config);
     let mut version = 0;
     let mut next = |key| {
         version += 1;
@@ -145,7 +327,21 @@ fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
                 match fifo.add(item) {
                     Ok(added) => {
                         prop_assert!(!model.closed);
-                        prop_assert_eq!(added, model.put(key, version));
+                        prop_assert_eq!(added, model.put(key, version, 0));
+                    }
+                    Err(refused) => {
+                        prop_assert!(model.closed);
+                        prop_assert_eq!(refused.into_inner().version, version);
+                    }
+                }
+            }
+            Op::AddAfter(key, delay) => {
+                let item = next(key);
+                let version = item.version;
+                match fifo.add_after(item, Duration::from_secs(delay)) {
+                    Ok(added) => {
+                        prop_assert!(!model.closed);
+                        prop_assert_eq!(added, model.put_delayed(key, version, delay));
                     }
                     Err(refused) => {
                         prop_assert!(model.closed);
@@ -156,13 +352,13 @@ fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
             Op::AddIfAbsent(key) => {
                 let item = next(key);
                 let version = item.version;
-                let absent = !model.leased(key) && !model.waiting.iter().any(|(k, _)| *k == key);
+                let absent = !model.known(key);
                 let added = fifo.add_if_absent(item);
                 prop_assert_eq!(added.is_err(), model.closed);
                 if let Ok(added) = added {
                     prop_assert_eq!(added, absent);
                     if absent {
-                        model.put(key, version);
+                        model.put(key, version, 0);
                     }
                 }
             }
@@ -187,7 +383,7 @@ fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
                 }
                 for (key, version) in versions {
                     match version {
-                        Some(version) => _ = model.put(key, version),
+                        Some(version) => _ = model.put(key, version, 0),
                         None => _ = model.delete(key),
                     }
                 }
@@ -203,39 +399,50 @@ fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
             }
             Op::Pop => {
                 let popped = fifo.try_pop().map(|item| (item.key, item.version));
-                let expected = model.hand_out();
-                expected.iter().for_each(|(key, _)| model.settle(*key));
-                prop_assert_eq!(popped, expected.ok_or(empty(&model)));
+                let expected = model.hand_out(false);
+                prop_assert_eq!(popped, expected.ok_or(model.empty()));
             }
             Op::Take => {
                 let taken = fifo.try_take();
-                let expected = model.hand_out();
+                let expected = model.hand_out(true);
                 let got = taken.as_ref().map(|lease| (lease.key, lease.version));
-                prop_assert_eq!(got.map_err(|e| *e), expected.ok_or(empty(&model)));
-                if let (Ok(lease), Some((key, version))) = (taken, expected) {
-                    leases.push(lease);
-                    model.leases.push((key, version, false));
-                }
+                prop_assert_eq!(got.map_err(|e| *e), expected.ok_or(model.empty()));
+                leases.extend(taken);
             }
             Op::Done(i) if !leases.is_empty() => {
                 let i = i % leases.len();
                 leases.remove(i).done();
-                model.end(i, true);
+                model.end(i, true, None);
+            }
+            Op::After(i, delay) if !leases.is_empty() => {
+                let i = i % leases.len();
+                leases.remove(i).after(Duration::from_secs(delay));
+                model.end(i, true, Some(delay));
             }
             Op::Retry(i) if !leases.is_empty() => {
                 let i = i % leases.len();
                 leases.remove(i).retry();
-                model.end(i, false);
+                model.end(i, false, None);
             }
             Op::Drop(i) if !leases.is_empty() => {
                 let i = i % leases.len();
                 drop(leases.remove(i));
-                model.end(i, false);
+                model.end(i, false, None);
             }
-            Op::Done(_) | Op::Retry(_) | Op::Drop(_) => {}
+            Op::Done(_) | Op::After(..) | Op::Retry(_) | Op::Drop(_) => {}
+            Op::Advance(by) => {
+                clock.advance(Duration::from_secs(by));
+                model.now += by;
+                model.come_due(model.now);
+            }
             Op::Close => {
                 fifo.close();
-                model.closed = true;
+                model.close();
+            }
+            Op::CloseNow => {
+                let back = fifo.close_now();
+                let back: Vec<_> = back.iter().map(|item| (item.key, item.version)).collect();
+                prop_assert_eq!(back, model.close_now());
             }
         }
         check(&fifo, &model)?;
@@ -243,24 +450,28 @@ fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn empty(model: &Model) -> TryPopError {
-    if model.closed { TryPopError::Closed } else { TryPopError::Empty }
-}
-
 fn check(fifo: &Fifo<Item>, model: &Model) -> Result<(), TestCaseError> {
     let listed: VecDeque<_> = fifo.list().iter().map(|item| (item.key, item.version)).collect();
-    prop_assert_eq!(&listed, &model.waiting);
+    let expected: VecDeque<_> = model.line.iter().map(|entry| (entry.2, entry.3)).collect();
+    prop_assert_eq!(&listed, &expected);
     let keys: Vec<_> = fifo.keys().iter().map(Key::to_string).collect();
-    prop_assert_eq!(keys, model.waiting.iter().map(|(key, _)| name(*key)).collect::<Vec<_>>());
+    prop_assert_eq!(keys, expected.iter().map(|(key, _)| name(*key)).collect::<Vec<_>>());
     for key in 0..KEYS {
-        let expected = model.waiting.iter().find(|(k, _)| *k == key).map(|(_, version)| *version);
+        let delayed = model.delayed.iter().map(|entry| (entry.2, entry.3));
+        let mut waiting = expected.iter().copied().chain(delayed);
+        let expected = waiting.find(|(k, _)| *k == key).map(|(_, version)| version);
         prop_assert_eq!(fifo.get(&name(key)).map(|item| item.version), expected);
         prop_assert_eq!(fifo.contains(&name(key)), expected.is_some());
     }
     prop_assert_eq!(fifo.has_synced(), model.initial.as_ref().is_some_and(HashSet::is_empty));
     let stats = fifo.stats();
-    prop_assert_eq!(stats.depth, model.waiting.len() as u64);
+    prop_assert_eq!(stats.depth, model.line.len() as u64);
+    prop_assert_eq!(stats.delayed, model.delayed.len() as u64);
     prop_assert_eq!(stats.processing, model.leases.len() as u64);
+    prop_assert_eq!(
+        stats.adds + stats.requeued,
+        stats.popped + stats.coalesced + stats.deleted + stats.depth + stats.delayed
+    );
     prop_assert_eq!((fifo.len(), fifo.is_empty()), (listed.len(), listed.is_empty()));
     Ok(())
 }
@@ -269,7 +480,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn behaves_as_the_model(ops in prop::collection::vec(op(), 0..80)) {
-        run(ops)?;
+    fn behaves_as_the_model(
+        levels in any::<bool>(),
+        backoff in any::<bool>(),
+        ops in prop::collection::vec(op(), 0..120),
+    ) {
+        run(Config { levels, backoff }, ops)?;
     }
 }

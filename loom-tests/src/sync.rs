@@ -2,7 +2,13 @@
 
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 // Plain shared ownership; its count is not what the models are about.
-pub(crate) use std::sync::{Arc, PoisonError, TryLockError};
+pub(crate) use std::sync::{Arc, OnceLock, PoisonError, TryLockError};
+
+mod event;
+mod queue;
+
+pub(crate) use event::{Event, EventListener, IntoNotification, Listener};
+pub(crate) use queue::SegQueue;
 
 pub(crate) mod atomic {
     pub(crate) use loom::sync::atomic::{
@@ -64,23 +70,10 @@ impl Lifetime {
 pub(crate) const FREES: bool = false;
 pub(crate) const MEMBARRIER: bool = false;
 
-/// The contract of `crossbeam_queue::SegQueue`.
-#[derive(Debug)]
-pub(crate) struct SegQueue<T>(Mutex<std::collections::VecDeque<T>>);
+/// One look around is as good as many: the model has every interleaving of it.
+pub(crate) const SPINS: usize = 1;
 
-impl<T> SegQueue<T> {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(std::collections::VecDeque::new()))
-    }
-
-    pub(crate) fn push(&self, value: T) {
-        self.0.lock().expect("not poisoned").push_back(value);
-    }
-
-    pub(crate) fn pop(&self) -> Option<T> {
-        self.0.lock().expect("not poisoned").pop_front()
-    }
-}
+pub(crate) fn relax(_: usize) {}
 
 macro_rules! global {
     ($(#[$doc:meta])* static $name:ident: $type:ty = $value:expr;) => {

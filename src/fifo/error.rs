@@ -17,6 +17,9 @@ pub enum AddError<T> {
     /// The queue is closed.
     #[error("the queue is closed")]
     Closed(Arc<T>),
+    /// The queue holds as many keys as it may, and this is none of them.
+    #[error("the queue is full")]
+    Full(Arc<T>),
     /// The object has no usable key.
     #[error("the object has no usable key")]
     Key {
@@ -32,7 +35,7 @@ impl<T> AddError<T> {
     #[must_use]
     pub fn into_inner(self) -> Arc<T> {
         match self {
-            Self::Closed(object) | Self::Key { object, .. } => object,
+            Self::Closed(object) | Self::Full(object) | Self::Key { object, .. } => object,
         }
     }
 }
@@ -42,6 +45,7 @@ impl<T> fmt::Debug for AddError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed(_) => f.write_str("Closed(..)"),
+            Self::Full(_) => f.write_str("Full(..)"),
             Self::Key { source, .. } => {
                 f.debug_struct("Key").field("source", source).finish_non_exhaustive()
             }
@@ -83,4 +87,16 @@ impl From<Closed> for TryPopError {
     fn from(_: Closed) -> Self {
         Self::Closed
     }
+}
+
+/// Why a queue was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A capacity of zero: no key could ever be added.
+    #[error("a capacity of zero lets no key in")]
+    ZeroCapacity,
+    /// A rate that lets no retry start, or is no number.
+    #[error("the rate of retries must be above zero, and its burst too")]
+    ZeroRate,
 }

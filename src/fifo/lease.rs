@@ -3,15 +3,16 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::shared::Shared;
-use super::state::Outcome;
-use crate::Key;
+use super::core::{Core, Ending, Handed};
+use crate::{Key, Object};
 
 /// A key and its object in this worker's hands; nobody else gets the key until the lease ends.
 ///
-/// End it with [`done`](Lease::done) or [`retry`](Lease::retry). A lease that is dropped without
-/// either, as by a panic, puts its key back as `retry` does and is counted as abandoned.
+/// End it with [`done`](Lease::done), [`after`](Lease::after) or [`retry`](Lease::retry); each takes the
+/// lease, so none can be ended twice. A lease that is dropped without, as by a panic, puts its key back
+/// as `retry` does and is counted as abandoned.
 ///
 /// Whatever happens to the key meanwhile applies when the lease ends, however it ends: after a change
 /// the key is handed out once more, with the newest value and at the place of the change; after a
@@ -35,16 +36,18 @@ use crate::Key;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a lease that is dropped puts its key back"]
-pub struct Lease<T> {
-    shared: Arc<Shared<T>>,
+pub struct Lease<T: Object> {
+    core: Arc<Core<T>>,
     key: Key,
+    hash: u64,
     object: Arc<T>,
     ended: bool,
 }
 
-impl<T> Lease<T> {
-    pub(super) fn new(shared: Arc<Shared<T>>, key: Key, object: Arc<T>) -> Self {
-        Self { shared, key, object, ended: false }
+impl<T: Object> Lease<T> {
+    pub(super) fn new(core: &Arc<Core<T>>, handed: Handed<T>) -> Self {
+        let Handed { key, hash, object } = handed;
+        Self { core: Arc::clone(core), key, hash, object, ended: false }
     }
 
     /// The key.
@@ -59,34 +62,65 @@ impl<T> Lease<T> {
         &self.object
     }
 
-    /// Ends the lease: the work is done. Never waits for other workers' leases.
+    /// Ends the lease: the work is done, and the key's back-off starts over. Never waits for other
+    /// workers' leases.
     pub fn done(mut self) {
-        self.end(Outcome::Done);
+        self.end(Ending::Done);
     }
 
-    /// Ends the lease and puts the key back at the tail with this object. If a newer object arrived
+    /// Ends the lease as [`done`](Lease::done) does, and has the key come back after this time with the
+    /// same object. Whatever arrives for the key in between comes first; of two times the earlier one
+    /// counts. If the key was deleted meanwhile, it stays deleted.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use watchcache::fifo::ManualClock;
+    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # #[derive(Debug)]
+    /// # struct Pod(&'static str, u32);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// # }
+    /// let clock = ManualClock::new();
+    /// let fifo = Fifo::builder().clock(&clock).build()?;
+    /// fifo.add(Pod("a", 1))?;
+    /// fifo.take()?.after(Duration::from_secs(600));
+    /// assert!(fifo.try_take().is_err());
+    /// clock.advance(Duration::from_secs(600));
+    /// fifo.take()?.after(Duration::from_secs(600));
+    ///
+    /// fifo.add(Pod("a", 2))?;
+    /// assert_eq!(fifo.take()?.1, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn after(mut self, delay: Duration) {
+        self.end(Ending::After(delay));
+    }
+
+    /// Ends the lease: the work failed. Puts the key back at the tail with this object, once its
+    /// [back-off](super::FifoBuilder::backoff) is over, if the queue has one. If a newer object arrived
     /// meanwhile, that one stays, and keeps its place; if the key was deleted meanwhile, it stays
     /// deleted.
     ///
     /// Works on a closed queue too.
     pub fn retry(mut self) {
-        self.end(Outcome::Retry);
+        self.end(Ending::Retry);
     }
 
-    fn end(&mut self, outcome: Outcome) {
+    fn end(&mut self, ending: Ending) {
         if !std::mem::replace(&mut self.ended, true) {
-            self.shared.update(|state| state.end(&self.key, &self.object, outcome));
+            self.core.end(&self.key, self.hash, &self.object, ending);
         }
     }
 }
 
-impl<T> Drop for Lease<T> {
+impl<T: Object> Drop for Lease<T> {
     fn drop(&mut self) {
-        self.end(Outcome::Abandoned);
+        self.end(Ending::Abandoned);
     }
 }
 
-impl<T> Deref for Lease<T> {
+impl<T: Object> Deref for Lease<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -94,7 +128,7 @@ impl<T> Deref for Lease<T> {
     }
 }
 
-impl<T> fmt::Debug for Lease<T> {
+impl<T: Object> fmt::Debug for Lease<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease").field("key", &self.key).finish_non_exhaustive()
     }

@@ -7,39 +7,73 @@
 //!   added again, it goes to the back.
 //! * [`Fifo::pop`] hands an object out for good. [`Fifo::take`] leases it: until the [`Lease`] ends,
 //!   nobody else gets its key, and a change of the key meanwhile leads to exactly one more run.
-//! * [`Fifo::close`] refuses what comes later and lets consumers drain what was accepted.
+//! * What fails comes back after a back-off of its own ([`Lease::retry`]), what is not due yet at its
+//!   time ([`Fifo::add_after`], [`Lease::after`]); see [`FifoBuilder`] for back-off, limits, priorities
+//!   and figures.
+//! * [`Fifo::close`] refuses what comes later and lets consumers drain what was accepted;
+//!   [`Fifo::drain`] does so up to a deadline and hands the rest back.
 //!
 //! A value *waits* from being accepted until it is handed out, deleted or replaced. The value of a
 //! key that is leased at the moment waits too, and keeps its place in line, but it is passed over until
-//! the lease ends.
+//! the lease ends. The value of a key that is delayed waits too, but is not in line.
+//!
+//! # Progress
+//! The order of the keys is a lock-free queue. A key's state is behind a lock that it shares with a
+//! sixteenth of the keys, held for the change of one entry; a batch holds the locks it needs together,
+//! and a replace all of them. No lock is held while user code runs, a consumer waits, or a sleeper is
+//! woken. `docs/fifo.md` has the argument and the figures.
 
+mod backoff;
+mod builder;
+mod clock;
+mod close;
+mod consume;
+mod core;
+mod delays;
 mod error;
 mod lease;
-mod shared;
-mod state;
+mod line;
+mod observe;
 mod stats;
+mod stream;
+mod stripe;
+mod timer;
 mod wait;
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-pub use error::{AddError, Closed, PopError, TryPopError};
+pub use backoff::Backoff;
+pub use builder::FifoBuilder;
+pub use clock::ManualClock;
+pub use close::Drained;
+pub use error::{AddError, BuildError, Closed, PopError, TryPopError};
 pub use lease::Lease;
+pub use observe::Observer;
 pub use stats::FifoStats;
+pub use stream::{Leases, Pops};
 
+use self::core::Core;
 use crate::{Batch, Key, KeyRef, Listing, Object, Sink};
-use shared::Shared;
-use state::State;
 
 /// What became of an added value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Added {
     /// It got a place of its own, at the back.
     Queued,
-    /// It replaced the value of its key that was waiting, in that one's place.
+    /// It replaced the value of its key that was waiting, in that one's place; if that one was delayed,
+    /// the key is in line now, at the back.
     Coalesced,
+    /// It waits for its time.
+    Delayed,
+}
+
+/// What is handed out first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Change,
+    List,
 }
 
 /// A keyed, deduplicating FIFO queue; see the [module](self) for its rules.
@@ -68,7 +102,7 @@ pub enum Added {
 /// # Ok::<(), watchcache::fifo::AddError<Pod>>(())
 /// ```
 pub struct Fifo<T> {
-    shared: Arc<Shared<T>>,
+    core: Arc<Core<T>>,
 }
 
 /// Feeding. None of these calls waits for a consumer.
@@ -76,7 +110,12 @@ impl<T: Object> Fifo<T> {
     /// An empty, open queue.
     #[must_use]
     pub fn new() -> Self {
-        Self { shared: Arc::new(Shared::new()) }
+        FifoBuilder::new().make()
+    }
+
+    /// A queue with back-off, limits, priorities or an observer.
+    pub fn builder() -> FifoBuilder<T> {
+        FifoBuilder::new()
     }
 
     /// Queues an object, or gives its key the new value if the key waits already. Wakes one consumer
@@ -104,18 +143,45 @@ impl<T: Object> Fifo<T> {
     /// # Ok::<(), AddError<Pod>>(())
     /// ```
     pub fn add(&self, object: impl Into<Arc<T>>) -> Result<Added, AddError<T>> {
-        let (key, object) = keyed(object.into())?;
-        let put = self.shared.update(|state| {
-            if !state.accepts() {
-                return Err(object);
-            }
-            Ok(state.put(key, object))
-        });
-        match put {
-            Ok(None) => Ok(Added::Queued),
-            Ok(Some(_displaced)) => Ok(Added::Coalesced),
-            Err(object) => Err(AddError::Closed(object)),
-        }
+        self.core.add(object.into())
+    }
+
+    /// As [`Fifo::add`], but a key that does not wait yet is not handed out before this time has
+    /// passed. A key that waits gets the new value and keeps its place, or the earlier of the two
+    /// times. O(log n) for n delayed keys.
+    ///
+    /// The first delay of a queue starts a thread, which sleeps until something is due and ends with
+    /// the queue.
+    ///
+    /// # Errors
+    /// As [`Fifo::add`].
+    ///
+    /// # Panics
+    /// If the system cannot start that thread.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # use watchcache::fifo::Added;
+    /// # #[derive(Debug)]
+    /// # struct Pod(&'static str, u32);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// # }
+    /// let fifo = Fifo::new();
+    /// assert_eq!(fifo.add_after(Pod("a", 1), Duration::from_secs(3600))?, Added::Delayed);
+    /// assert_eq!(fifo.add_after(Pod("a", 2), Duration::from_millis(1))?, Added::Coalesced);
+    /// assert_eq!(fifo.pop()?.1, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn add_after(
+        &self,
+        object: impl Into<Arc<T>>,
+        delay: Duration,
+    ) -> Result<Added, AddError<T>> {
+        let added = self.core.add_if(object.into(), delay, false)?;
+        // Only an add of what must be absent can come back with nothing.
+        Ok(added.unwrap_or(Added::Delayed))
     }
 
     /// The same as [`Fifo::add`]: a queue does not tell a new object from a changed one.
@@ -126,7 +192,7 @@ impl<T: Object> Fifo<T> {
         self.add(object)
     }
 
-    /// Queues an object unless its key waits or is leased; says whether it did.
+    /// Queues an object unless its key waits, is delayed or is leased; says whether it did.
     ///
     /// This is how a consumer that [`pop`](Fifo::pop)s puts a failed object back without overwriting
     /// a newer one. What has arrived *and* been handed out for good meanwhile it cannot know: for that,
@@ -150,24 +216,13 @@ impl<T: Object> Fifo<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn add_if_absent(&self, object: impl Into<Arc<T>>) -> Result<bool, AddError<T>> {
-        let (key, object) = keyed(object.into())?;
-        let put = self.shared.update(|state| {
-            if !state.accepts() {
-                return Err(object);
-            }
-            Ok(state.put_if_absent(key, object))
-        });
-        match put {
-            Ok(put) => Ok(put.is_ok()),
-            Err(object) => Err(AddError::Closed(object)),
-        }
+        Ok(self.core.add_if(object.into(), Duration::ZERO, true)?.is_some())
     }
 
     /// Drops the waiting value of a key and returns it. A lease of the key runs on, but will not put
     /// it back. Deleting works on a closed queue too.
     pub fn delete<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
-        let key = key.into();
-        self.shared.update(|state| state.delete(key))
+        self.core.delete(key.into())
     }
 
     /// Applies a batch of changes as one: no other call sees half of it, and the consumers it has
@@ -192,9 +247,7 @@ impl<T: Object> Fifo<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn apply(&self, batch: &Batch<T>) -> Result<(), Closed> {
-        let displaced =
-            self.shared.update(|state| state.accepts().then(|| state.apply(batch.changes())));
-        displaced.map(drop).ok_or(Closed)
+        self.core.apply(batch)
     }
 
     /// Makes the listed objects, in the order of the list, all that waits. Leases run on: a listed key
@@ -216,253 +269,53 @@ impl<T: Object> Fifo<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn replace(&self, listing: &Listing<T>) -> Result<(), Closed> {
-        let displaced =
-            self.shared.update(|state| state.accepts().then(|| state.replace(listing.objects())));
-        displaced.map(drop).ok_or(Closed)
-    }
-
-    /// Closes the queue: later adds, batches and replaces are refused, and consumers get what is
-    /// queued and then [`Closed`]. Closing again changes nothing.
-    ///
-    /// A consumer gets `Closed` as soon as nothing can be handed out, even if leases are still out.
-    /// Should one of those put its key back, the key is there for whoever asks next, and so for the
-    /// worker that held the lease if it takes until it gets `Closed` itself.
-    pub fn close(&self) {
-        self.shared.lock().close();
-        self.shared.waiters.notify_all();
-    }
-
-    /// Closes the queue at once: what waits is handed back, in queue order, instead of to consumers.
-    /// It is counted as [`deleted`](FifoStats::deleted).
-    ///
-    /// Leases run on. A key that is handed back here is not put back by its lease, since the lease has
-    /// an older value; any other lease may still [`retry`](Lease::retry), as after [`Fifo::close`].
-    /// O(n log n) for n waiting values, under the queue's lock.
-    ///
-    /// ```
-    /// # use watchcache::{Fifo, Key, KeyError, Object};
-    /// # use watchcache::fifo::Closed;
-    /// # struct Pod(&'static str);
-    /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
-    /// # }
-    /// let fifo = Fifo::new();
-    /// fifo.add(Pod("a"))?;
-    /// fifo.add(Pod("b"))?;
-    /// let unprocessed = fifo.close_now();
-    /// assert_eq!(unprocessed.iter().map(|pod| pod.0).collect::<Vec<_>>(), ["a", "b"]);
-    /// assert_eq!(fifo.pop().err(), Some(Closed));
-    /// # Ok::<(), watchcache::fifo::AddError<Pod>>(())
-    /// ```
-    #[must_use = "these values were accepted and are processed by nobody else"]
-    pub fn close_now(&self) -> Vec<Arc<T>> {
-        let mut state = self.shared.lock();
-        state.close();
-        let waiting = state.drain();
-        drop(state);
-        self.shared.waiters.notify_all();
-        waiting
-    }
-}
-
-/// Consuming.
-impl<T: Object> Fifo<T> {
-    /// Removes and returns the object at the head; blocks the thread while there is none.
-    ///
-    /// # Errors
-    /// If the queue is closed and nothing can be handed out.
-    pub fn pop(&self) -> Result<Arc<T>, Closed> {
-        self.wait(None, State::pop).unwrap_or(Err(Closed))
-    }
-
-    /// As [`Fifo::pop`], but blocks for at most `timeout`.
-    ///
-    /// # Errors
-    /// If the time runs out, or the queue is closed and nothing can be handed out.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use watchcache::{Fifo, Key, KeyError, Object};
-    /// # use watchcache::fifo::PopError;
-    /// # struct Pod(&'static str);
-    /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
-    /// # }
-    /// let fifo = Fifo::<Pod>::new();
-    /// assert_eq!(fifo.pop_timeout(Duration::from_millis(1)).err(), Some(PopError::Timeout));
-    /// ```
-    pub fn pop_timeout(&self, timeout: Duration) -> Result<Arc<T>, PopError> {
-        let popped = self.wait(Instant::now().checked_add(timeout), State::pop);
-        Ok(popped.ok_or(PopError::Timeout)??)
-    }
-
-    /// As [`Fifo::pop`], but never waits for an object.
-    ///
-    /// # Errors
-    /// If nothing can be handed out.
-    pub fn try_pop(&self) -> Result<Arc<T>, TryPopError> {
-        Ok(self.attempt(State::pop).ok_or(TryPopError::Empty)??)
-    }
-
-    /// As [`Fifo::pop`], for async tasks on any runtime.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses no object, and passes a wakeup it was given on to another consumer.
-    ///
-    /// # Errors
-    /// If the queue is closed and nothing can be handed out.
-    pub async fn pop_async(&self) -> Result<Arc<T>, Closed> {
-        self.shared.waiters.wait_async(|| self.attempt(State::pop)).await
-    }
-
-    /// Removes and returns up to `max` objects from the head, in order; blocks the thread while there
-    /// is none. It does not wait for the batch to fill: what is there is what comes, at least one.
-    ///
-    /// # Errors
-    /// If the queue is closed and nothing can be handed out.
-    ///
-    /// ```
-    /// # use std::num::NonZeroUsize;
-    /// # use watchcache::{Fifo, Key, KeyError, Object};
-    /// # struct Pod(&'static str);
-    /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
-    /// # }
-    /// let fifo = Fifo::new();
-    /// for name in ["a", "b", "c"] {
-    ///     fifo.add(Pod(name))?;
-    /// }
-    /// let two = NonZeroUsize::new(2).ok_or("zero")?;
-    /// assert_eq!(fifo.pop_batch(two)?.len(), 2);
-    /// assert_eq!(fifo.pop_batch(two)?.len(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn pop_batch(&self, max: NonZeroUsize) -> Result<Vec<Arc<T>>, Closed> {
-        self.wait(None, |state| state.pop_batch(max.get())).unwrap_or(Err(Closed))
-    }
-
-    /// As [`Fifo::pop_batch`], but never waits for an object.
-    ///
-    /// # Errors
-    /// If nothing can be handed out.
-    pub fn try_pop_batch(&self, max: NonZeroUsize) -> Result<Vec<Arc<T>>, TryPopError> {
-        Ok(self.attempt(|state| state.pop_batch(max.get())).ok_or(TryPopError::Empty)??)
-    }
-
-    /// As [`Fifo::pop_batch`], for async tasks on any runtime.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses no object, and passes a wakeup it was given on to another consumer.
-    ///
-    /// # Errors
-    /// If the queue is closed and nothing can be handed out.
-    pub async fn pop_batch_async(&self, max: NonZeroUsize) -> Result<Vec<Arc<T>>, Closed> {
-        let hand_out = |state: &mut State<T>| state.pop_batch(max.get());
-        self.shared.waiters.wait_async(|| self.attempt(hand_out)).await
-    }
-
-    /// Leases the key at the head; blocks the thread while there is none.
-    ///
-    /// # Errors
-    /// If the queue is closed and nothing can be handed out.
-    pub fn take(&self) -> Result<Lease<T>, Closed> {
-        let taken = self.wait(None, State::take).unwrap_or(Err(Closed));
-        taken.map(|taken| self.lease(taken))
-    }
-
-    /// As [`Fifo::take`], but blocks for at most `timeout`.
-    ///
-    /// # Errors
-    /// If the time runs out, or the queue is closed and nothing can be handed out.
-    pub fn take_timeout(&self, timeout: Duration) -> Result<Lease<T>, PopError> {
-        let taken = self.wait(Instant::now().checked_add(timeout), State::take);
-        Ok(self.lease(taken.ok_or(PopError::Timeout)??))
-    }
-
-    /// As [`Fifo::take`], but never waits for an object.
-    ///
-    /// # Errors
-    /// If nothing can be handed out.
-    pub fn try_take(&self) -> Result<Lease<T>, TryPopError> {
-        Ok(self.lease(self.attempt(State::take).ok_or(TryPopError::Empty)??))
-    }
-
-    /// As [`Fifo::take`], for async tasks on any runtime.
-    ///
-    /// # Cancel safety
-    /// Dropping the future leaves every key where it is, and passes a wakeup it was given on to
-    /// another consumer.
-    ///
-    /// # Errors
-    /// If the queue is closed and nothing can be handed out.
-    pub async fn take_async(&self) -> Result<Lease<T>, Closed> {
-        let taken = self.shared.waiters.wait_async(|| self.attempt(State::take)).await;
-        taken.map(|taken| self.lease(taken))
-    }
-
-    /// One try: `None` if nothing can be handed out *yet*.
-    fn attempt<R>(
-        &self,
-        hand_out: impl FnOnce(&mut State<T>) -> Option<R>,
-    ) -> Option<Result<R, Closed>> {
-        let mut state = self.shared.lock();
-        match hand_out(&mut state) {
-            Some(handed_out) => Some(Ok(handed_out)),
-            None => state.is_closed().then_some(Err(Closed)),
-        }
-    }
-
-    fn wait<R>(
-        &self,
-        deadline: Option<Instant>,
-        hand_out: impl Fn(&mut State<T>) -> Option<R>,
-    ) -> Option<Result<R, Closed>> {
-        self.shared.waiters.wait(deadline, || self.attempt(&hand_out))
-    }
-
-    fn lease(&self, (key, object): (Key, Arc<T>)) -> Lease<T> {
-        Lease::new(Arc::clone(&self.shared), key, object)
+        self.core.replace(listing)
     }
 }
 
 /// Looking.
 impl<T: Object> Fifo<T> {
-    /// The waiting value of a key.
+    /// The waiting value of a key, in line or delayed.
     #[must_use]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
-        let key = key.into();
-        self.shared.lock().get(key).cloned()
+        self.core.get(key.into())
     }
 
     /// Whether a value of the key is waiting.
     #[must_use]
     pub fn contains<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
-        let key = key.into();
-        self.shared.lock().get(key).is_some()
+        self.core.get(key.into()).is_some()
     }
 
-    /// The waiting values, in queue order.
+    /// The values in line, in queue order. O(n log n); nothing else moves meanwhile.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<T>> {
-        self.shared.lock().list()
+        self.core.list(|_, value| Arc::clone(value))
     }
 
-    /// The keys of the waiting values, in queue order.
+    /// The keys of the values in line, in queue order. As [`Fifo::list`].
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
-        self.shared.lock().keys()
+        self.core.list(|key, _| key.clone())
     }
 
-    /// Number of waiting values.
+    /// Number of values in line.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.lock().len()
+        self.core.len()
     }
 
-    /// Whether no value is waiting.
+    /// Whether no value is in line.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// For how long the oldest value in line has been there, or its key has if it was replaced there.
+    /// `None` if there is none, or if the queue does not [keep times](FifoBuilder::timed). O(n).
+    #[must_use]
+    pub fn oldest_age(&self) -> Option<Duration> {
+        self.core.oldest_age()
     }
 
     /// Whether each key of the first replace has been dealt with: popped, taken and
@@ -489,19 +342,19 @@ impl<T: Object> Fifo<T> {
     /// ```
     #[must_use]
     pub fn has_synced(&self) -> bool {
-        self.shared.lock().has_synced()
+        self.core.has_synced()
     }
 
     /// Whether the queue is closed. It may still hold what it accepted before.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.lock().is_closed()
+        self.core.is_closed()
     }
 
     /// The queue's counters.
     #[must_use]
     pub fn stats(&self) -> FifoStats {
-        self.shared.lock().stats()
+        self.core.stats()
     }
 }
 
@@ -520,7 +373,7 @@ impl<T: Object> Sink<T> for Fifo<T> {
 // Not derived: a handle is cloned, so `T` need not be `Clone`.
 impl<T> Clone for Fifo<T> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self { core: Arc::clone(&self.core) }
     }
 }
 
@@ -530,19 +383,11 @@ impl<T: Object> Default for Fifo<T> {
     }
 }
 
-impl<T> fmt::Debug for Fifo<T> {
+impl<T: Object> fmt::Debug for Fifo<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.shared.lock();
-        let (stats, closed) = (state.stats(), state.is_closed());
-        drop(state);
-        f.debug_struct("Fifo").field("stats", &stats).field("closed", &closed).finish()
-    }
-}
-
-/// The key is asked for before the lock is taken, since it is the user's code that answers.
-fn keyed<T: Object>(object: Arc<T>) -> Result<(Key, Arc<T>), AddError<T>> {
-    match object.key() {
-        Ok(key) => Ok((key, object)),
-        Err(source) => Err(AddError::Key { object, source }),
+        f.debug_struct("Fifo")
+            .field("stats", &self.stats())
+            .field("closed", &self.is_closed())
+            .finish()
     }
 }

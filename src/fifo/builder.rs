@@ -1,0 +1,142 @@
+//! Making a queue.
+
+use std::fmt;
+
+use super::backoff::{Backoff, Rate};
+use super::clock::{Clock, ManualClock};
+use super::core::{Core, Settings};
+use super::{BuildError, Fifo, Observer};
+use crate::Object;
+
+/// Builds a [`Fifo`] with back-off, limits, priorities or an observer.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::fifo::{AddError, Backoff, BuildError, ManualClock};
+/// use watchcache::{Fifo, Key, KeyError, Object};
+/// # #[derive(Debug)]
+/// # struct Pod(&'static str);
+/// # impl Object for Pod {
+/// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+/// # }
+/// let clock = ManualClock::new();
+/// let fifo = Fifo::builder()
+///     .backoff(Backoff::new(Duration::from_secs(1), Duration::from_secs(60)))
+///     .capacity(1)
+///     .clock(&clock)
+///     .build()?;
+/// fifo.add(Pod("a"))?;
+/// assert!(matches!(fifo.add(Pod("b")), Err(AddError::Full(_))));
+///
+/// fifo.take()?.retry();
+/// assert!(fifo.try_take().is_err(), "it stays away for a second");
+/// clock.advance(Duration::from_secs(1));
+/// fifo.take()?.done();
+///
+/// assert_eq!(Fifo::<Pod>::builder().capacity(0).build().err(), Some(BuildError::ZeroCapacity));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a builder makes nothing until it builds"]
+pub struct FifoBuilder<T> {
+    settings: Settings,
+    rate: Option<(f64, u32)>,
+    // The queue's objects: a builder has none yet.
+    objects: std::marker::PhantomData<fn(T)>,
+}
+
+impl<T: Object> FifoBuilder<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            settings: Settings {
+                clock: Clock::system(),
+                backoff: None,
+                rate: None,
+                levels: false,
+                timed: false,
+                capacity: None,
+                observer: None,
+            },
+            rate: None,
+            objects: std::marker::PhantomData,
+        }
+    }
+
+    /// How long a key stays away after [`Lease::retry`](super::Lease::retry), or after its lease was
+    /// dropped. Without, it is back in line at once.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.settings.backoff = Some(backoff);
+        self
+    }
+
+    /// Lets at most so many retries of all keys together come back per second, after a burst of this
+    /// many. A key waits for the longer of its back-off and this (client-go's `BucketRateLimiter`).
+    pub fn retry_rate(mut self, per_second: f64, burst: u32) -> Self {
+        self.rate = Some((per_second, burst));
+        self
+    }
+
+    /// Bounds the keys that the queue holds, in line, delayed and leased. An add of one more is refused
+    /// with [`AddError::Full`](super::AddError::Full). Batches and lists are never refused, since a
+    /// stream has nowhere else to go with them, but they count.
+    pub fn capacity(mut self, keys: usize) -> Self {
+        self.settings.capacity = Some(keys);
+        self
+    }
+
+    /// Hands out changes before what a replace listed, so that a relist of everything does not delay
+    /// what happens now; controller-runtime does so too. A listed key that changes moves up to the
+    /// back of the changes. One key in 16 is a listed one even so, so that those do not starve.
+    pub fn list_below_changes(mut self, below: bool) -> Self {
+        self.settings.levels = below;
+        self
+    }
+
+    /// Keeps times for [`Fifo::oldest_age`] and the durations in [`Fifo::stats`]. It costs one look at
+    /// the clock, some 20 ns, for each add and each take.
+    pub fn timed(mut self) -> Self {
+        self.settings.timed = true;
+        self
+    }
+
+    /// Tells an observer what happens, and keeps times.
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.settings.observer = Some(Box::new(observer));
+        self.timed()
+    }
+
+    /// Goes by a clock that is moved by hand.
+    pub fn clock(mut self, clock: &ManualClock) -> Self {
+        self.settings.clock = Clock::Manual(clock.clone());
+        self
+    }
+
+    /// The queue.
+    ///
+    /// # Errors
+    /// If the capacity or the rate would let nothing pass.
+    pub fn build(mut self) -> Result<Fifo<T>, BuildError> {
+        if self.settings.capacity == Some(0) {
+            return Err(BuildError::ZeroCapacity);
+        }
+        if let Some((per_second, burst)) = self.rate {
+            self.settings.rate = Some(Rate::new(per_second, burst).ok_or(BuildError::ZeroRate)?);
+        }
+        Ok(self.make())
+    }
+
+    pub(super) fn make(self) -> Fifo<T> {
+        Fifo { core: Core::new(self.settings) }
+    }
+}
+
+impl<T> fmt::Debug for FifoBuilder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FifoBuilder")
+            .field("backoff", &self.settings.backoff)
+            .field("retry_rate", &self.rate)
+            .field("capacity", &self.settings.capacity)
+            .field("list_below_changes", &self.settings.levels)
+            .field("timed", &self.settings.timed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,126 @@
+//! The queue as a stream.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use futures_core::stream::FusedStream;
+
+use super::core::Core;
+use super::wait::Wait;
+use super::{Closed, Fifo, Lease};
+use crate::Object;
+
+/// The objects of a queue as a stream; made by [`Fifo::pops`]. It ends when the queue is closed and
+/// nothing can be handed out.
+pub struct Pops<T>(Consumer<T>);
+
+/// The leases of a queue as a stream; made by [`Fifo::leases`]. It ends when the queue is closed and
+/// nothing can be handed out.
+pub struct Leases<T>(Consumer<T>);
+
+struct Consumer<T> {
+    core: Arc<Core<T>>,
+    wait: Wait,
+    ended: bool,
+}
+
+impl<T: Object> Consumer<T> {
+    fn new(fifo: &Fifo<T>) -> Self {
+        Self { core: Arc::clone(&fifo.core), wait: Wait::new(), ended: false }
+    }
+
+    fn poll<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        attempt: impl Fn(&Core<T>) -> Option<Result<R, Closed>>,
+    ) -> Poll<Option<R>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let core = &self.core;
+        let polled = self.wait.poll(context, &core.waiters, || attempt(core));
+        polled.map(|attempted| {
+            self.ended = attempted.is_err();
+            attempted.ok()
+        })
+    }
+}
+
+/// Streams, for whoever prefers them to [`Fifo::pop_async`] and [`Fifo::take_async`]. Dropping one
+/// loses no object, and passes a wakeup it was given on to another consumer.
+impl<T: Object> Fifo<T> {
+    /// What [`Fifo::pop_async`] gives, again and again until it is [`Closed`].
+    ///
+    /// ```
+    /// use futures_util::StreamExt;
+    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// # }
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let fifo = Fifo::new();
+    /// fifo.add(Pod("a"))?;
+    /// fifo.add(Pod("b"))?;
+    /// fifo.close();
+    /// let names: Vec<_> = fifo.pops().map(|pod| pod.0).collect().await;
+    /// assert_eq!(names, ["a", "b"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "a stream does nothing unless polled"]
+    pub fn pops(&self) -> Pops<T> {
+        Pops(Consumer::new(self))
+    }
+
+    /// What [`Fifo::take_async`] gives, again and again until it is [`Closed`].
+    #[must_use = "a stream does nothing unless polled"]
+    pub fn leases(&self) -> Leases<T> {
+        Leases(Consumer::new(self))
+    }
+}
+
+impl<T: Object> Stream for Pops<T> {
+    type Item = Arc<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll(context, Core::pop)
+    }
+}
+
+impl<T: Object> Stream for Leases<T> {
+    type Item = Lease<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.0.poll(context, Core::take);
+        polled.map(|handed| handed.map(|handed| Lease::new(&self.0.core, handed)))
+    }
+}
+
+impl<T: Object> FusedStream for Pops<T> {
+    fn is_terminated(&self) -> bool {
+        self.0.ended
+    }
+}
+
+impl<T: Object> FusedStream for Leases<T> {
+    fn is_terminated(&self) -> bool {
+        self.0.ended
+    }
+}
+
+impl<T> fmt::Debug for Pops<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pops").field("ended", &self.0.ended).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Leases<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leases").field("ended", &self.0.ended).finish_non_exhaustive()
+    }
+}
