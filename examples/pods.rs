@@ -13,7 +13,10 @@ use watchcache::{Store, reflector::Phase};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let client = kube::Client::try_default().await?;
+    let mut config = kube::Config::infer().await?;
+    // The reflector retries, and tells of it.
+    config.default_retry = false;
+    let client = kube::Client::try_from(config)?;
     let store = Arc::new(Store::<Pod>::new());
     let reflector = Reflector::builder(KubeSource::all(client)).sink(store.clone()).build();
     let monitor = reflector.monitor();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Key, KeyError, Object, ResourceVersion};
+use crate::{Key, KeyError, KeyRef, Object, ResourceVersion};
 
 /// One change of one key.
 pub enum Change<T> {
@@ -239,6 +239,13 @@ pub trait Sink<T>: Send + Sync {
 
     /// Replaces the whole content (a relist).
     fn replace(&self, listing: &Listing<T>);
+
+    /// The object that is held under this key, if its uid and resource version are these: what a
+    /// relist then brings again is dropped as it comes. Default: none.
+    fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
+        let _ = (key, uid, resource_version);
+        None
+    }
 }
 
 impl<T, S: Sink<T> + ?Sized> Sink<T> for Arc<S> {
@@ -248,5 +255,9 @@ impl<T, S: Sink<T> + ?Sized> Sink<T> for Arc<S> {
 
     fn replace(&self, listing: &Listing<T>) {
         (**self).replace(listing);
+    }
+
+    fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
+        (**self).held(key, uid, resource_version)
     }
 }

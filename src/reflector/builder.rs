@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::monitor::Shared;
-use super::{Reflector, Report, Source};
+use super::{Interest, Reflector, Report, Share, Source};
 use crate::{Batch, Change, Object, Sink, Store};
 
 /// How patient a reflector is; the defaults suit a Kubernetes API server.
@@ -36,6 +36,9 @@ pub(super) struct Config<T> {
     pub(super) batch_limit: usize,
     pub(super) streaming_list: bool,
     pub(super) limits: Limits,
+    /// What its spans call it.
+    pub(super) name: String,
+    pub(super) share: Option<Share>,
     pub(super) transform: Option<Transform<T>>,
     pub(super) resync: Option<Resync<T>>,
     pub(super) jitter_seed: Option<u64>,
@@ -53,6 +56,8 @@ impl<T> Default for Config<T> {
                 silence: Duration::from_secs(120),
                 answer: Duration::from_secs(60),
             },
+            name: std::any::type_name::<T>().to_owned(),
+            share: None,
             transform: None,
             resync: None,
             jitter_seed: None,
@@ -147,6 +152,22 @@ impl<S: Source> Builder<S> {
         self
     }
 
+    /// What this reflector is called in `tracing`: its span `reflector` carries the name, and holds
+    /// the spans `list` and `watch`. Default: the name of the objects' type.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.config.name = name.into();
+        self
+    }
+
+    /// Mirrors only a share of the keys, so that several processes split one resource. Each still
+    /// receives the whole stream, but decodes, quarantines and holds only its own.
+    #[must_use]
+    pub fn share(mut self, share: Share) -> Self {
+        self.config.share = Some(share);
+        self
+    }
+
     /// Fixes the jitter of delays and timeouts, so that a run can be repeated. Default: random.
     #[must_use]
     pub fn jitter_seed(mut self, seed: u64) -> Self {
@@ -158,8 +179,10 @@ impl<S: Source> Builder<S> {
     #[must_use]
     pub fn build(mut self) -> Reflector<S> {
         let shared = Arc::new(Shared::new());
-        self.source.attach(Report::new(Arc::clone(&shared)));
-        Reflector { source: self.source, config: self.config, shared }
+        let config = Arc::new(self.config);
+        let interest = Interest::new(Arc::clone(&config), Arc::clone(&shared));
+        self.source.attach(Report::new(Arc::clone(&shared)), interest);
+        Reflector { source: self.source, config, shared }
     }
 }
 
@@ -176,6 +199,7 @@ fn puts<'a, T: Object>(objects: impl IntoIterator<Item = &'a Arc<T>>) -> Batch<T
 impl<T> fmt::Debug for Config<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
+            .field("name", &self.name)
             .field("sinks", &self.sinks.len())
             .field("page_size", &self.page_size)
             .field("batch_limit", &self.batch_limit)

@@ -16,6 +16,9 @@ use crate::{Key, Listing, Object, ResourceVersion};
 /// How many objects are decoded between two looks at the page that is under way.
 const STEP: usize = 64;
 
+/// Most objects for which there is room before they come, on the source's word.
+const RESERVED: usize = 1 << 20;
+
 /// A whole list takes longer than a page: this many times the limit of one answer.
 const WHOLE: u32 = 10;
 
@@ -35,6 +38,11 @@ type Streamed<S> = Result<(Draft<<S as Source>::Object>, Opened<S>), SourceError
 impl<T> Draft<T> {
     fn new() -> Self {
         Self { objects: Vec::new(), bad: Vec::new(), version: None, mixed: false }
+    }
+
+    fn remove(&mut self, gone: &Key) {
+        self.objects.retain(|(key, _)| key != gone);
+        self.bad.retain(|bad| bad.key.as_ref() != Some(gone));
     }
 }
 
@@ -74,6 +82,7 @@ impl<S: Source> Run<'_, S> {
         // Should the older version be gone already, the next list must not be mixed again.
         self.whole = draft.mixed;
         let listing = Listing::from_keyed(draft.objects, Some(version.clone()));
+        tracing::info!(objects = listing.len(), undecodable = draft.bad.len(), %version, "listed");
         for sink in &self.config.sinks {
             sink.replace(&listing);
         }
@@ -149,37 +158,59 @@ impl<S: Source> Run<'_, S> {
 
     async fn decode(
         &self,
-        mut items: Items<S::Object>,
+        items: Items<S::Object>,
         draft: &mut Draft<S::Object>,
         remaining: Option<u64>,
     ) {
-        loop {
-            for item in items.by_ref().take(STEP) {
+        let announced = usize::try_from(remaining.unwrap_or(0)).unwrap_or(usize::MAX);
+        draft.objects.reserve(announced.min(RESERVED));
+        let mut stretches = items.ready_chunks(STEP);
+        while let Some(stretch) = stretches.next().await {
+            for item in stretch {
                 self.take(item, draft);
             }
             self.shared.listed((draft.objects.len() + draft.bad.len()) as u64, None);
-            match items.next() {
-                Some(item) => self.take(item, draft),
-                None => break,
-            }
             yield_once().await;
         }
         self.shared.listed((draft.objects.len() + draft.bad.len()) as u64, remaining);
     }
 
     fn take(&self, item: Item<S::Object>, draft: &mut Draft<S::Object>) {
-        let bad = match item {
-            Item::Object(object) => match object.key() {
-                Ok(key) => {
-                    draft.objects.push((key, self.transformed(object)));
-                    return;
-                }
-                Err(error) => Undecodable { error: error.to_string(), ..Undecodable::default() },
-            },
-            Item::Undecodable(bad) => bad,
+        let (object, held) = match item {
+            Item::Object(object) => (object, false),
+            Item::Held(object) => (object, true),
+            Item::Undecodable(bad) => return self.take_bad(bad, draft),
         };
+        let key = match object.key() {
+            Ok(key) => key,
+            Err(error) => {
+                let bad = Undecodable { error: error.to_string(), ..Undecodable::default() };
+                return self.take_bad(bad, draft);
+            }
+        };
+        if !self.config.wants(key.as_ref()) {
+            return;
+        }
+        let object = match held {
+            true => object,
+            false => self.held(&key, &object).unwrap_or_else(|| self.transformed(object)),
+        };
+        draft.objects.push((key, object));
+    }
+
+    fn take_bad(&self, bad: Undecodable, draft: &mut Draft<S::Object>) {
+        if !self.wants_bad(&bad) {
+            return;
+        }
         self.shared.undecodable(&bad);
         draft.bad.push(bad);
+    }
+
+    /// What a sink holds of a listed object, if that is the same version: of a relist, only what
+    /// changed is in memory twice.
+    fn held(&self, key: &Key, listed: &Arc<S::Object>) -> Option<Arc<S::Object>> {
+        self.position.as_ref()?;
+        self.config.held(key.as_ref(), listed.uid(), listed.resource_version()?)
     }
 
     /// The initial events of a watch; `None` if the source is not to be asked for them.
@@ -214,10 +245,10 @@ impl<S: Source> Run<'_, S> {
                 }
                 Some(Ok(WatchEvent::Deleted(object))) => {
                     if let Ok(gone) = object.key() {
-                        draft.objects.retain(|(key, _)| *key != gone);
-                        draft.bad.retain(|bad| bad.key.as_ref() != Some(&gone));
+                        draft.remove(&gone);
                     }
                 }
+                Some(Ok(WatchEvent::Gone { key, .. })) => draft.remove(&key),
                 Some(Ok(WatchEvent::Undecodable(bad))) => {
                     draft.objects.retain(|(key, _)| bad.key.as_ref() != Some(key));
                     if !bad.deleted {

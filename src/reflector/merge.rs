@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::FixedState;
 
-use crate::{Batch, Change, Key, Listing, Object, ResourceVersion, Sink};
+use crate::{Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion, Sink};
 
 /// Merges what several reflectors bring, of several namespaces or selectors, into one set of
 /// sinks.
@@ -207,6 +207,11 @@ impl<T: Object> Sink<T> for Part<T> {
 
     fn replace(&self, listing: &Listing<T>) {
         self.lock().replace(self.index, listing);
+    }
+
+    fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
+        let merged = self.lock();
+        merged.sinks.iter().find_map(|sink| sink.held(key, uid, resource_version))
     }
 }
 

@@ -10,6 +10,9 @@
 
 mod backoff;
 mod builder;
+#[cfg(feature = "etcd")]
+mod etcd;
+mod interest;
 #[cfg(feature = "kube")]
 mod kube;
 mod list;
@@ -27,8 +30,13 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
+use tracing::Instrument;
+
 pub use self::builder::Builder;
 use self::builder::Config;
+#[cfg(feature = "etcd")]
+pub use self::etcd::{EtcdObject, EtcdSource};
+pub use self::interest::Interest;
 #[cfg(feature = "kube-runtime")]
 pub use self::kube::reflector;
 #[cfg(feature = "kube")]
@@ -91,7 +99,7 @@ pub use self::source::{
 /// ```
 pub struct Reflector<S: Source> {
     source: S,
-    config: Config<S::Object>,
+    config: Arc<Config<S::Object>>,
     shared: Arc<Shared>,
 }
 
@@ -121,10 +129,12 @@ impl<S: Source> Reflector<S> {
         // Also when the future is dropped: whoever waits for a version or the sync must learn it.
         let _stopped = StopOnDrop(&self.shared);
         let stop = pin!(stop);
+        let run = Run::new(&self.source, &self.config, &self.shared);
+        let span = tracing::info_span!("reflector", name = self.config.name);
         tokio::select! {
             biased;
             () = stop => Ok(()),
-            error = Run::new(&self.source, &self.config, &self.shared).mirror() => Err(error),
+            error = run.mirror().instrument(span) => Err(error),
         }
     }
 }

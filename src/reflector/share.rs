@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Batch, Change, Key, Listing, Object, Sink};
+use crate::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
 
 /// One of several equal shares of all keys: with `count` processes of which each mirrors its own
 /// share, every object is in exactly one of them.
@@ -43,15 +43,20 @@ impl Share {
     /// Whether the key is in this share.
     #[must_use]
     pub fn owns(&self, key: &Key) -> bool {
-        let text = key.as_str();
-        let text = match text.split_once('/') {
-            Some((namespace, _)) if self.whole_namespaces => namespace,
-            _ => text,
-        };
-        fnv1a(text) % u64::from(self.count) == u64::from(self.index)
+        self.owns_ref(key.as_ref())
     }
 
-    /// A sink that passes only this share on.
+    pub(super) fn owns_ref(&self, key: KeyRef<'_>) -> bool {
+        let hash = match key.namespace() {
+            Some(namespace) if self.whole_namespaces => fnv1a([namespace]),
+            Some(namespace) => fnv1a([namespace, "/", key.name()]),
+            None => fnv1a([key.name()]),
+        };
+        hash % u64::from(self.count) == u64::from(self.index)
+    }
+
+    /// A sink that passes only this share on. A whole reflector's share costs less by
+    /// [`Builder::share`](super::Builder::share).
     #[must_use]
     pub fn of<S>(self, sink: S) -> ShareOf<S> {
         ShareOf { share: self, sink }
@@ -84,11 +89,15 @@ impl<T: Object, S: Sink<T>> Sink<T> for ShareOf<S> {
         let own = own.map(|(key, object)| (key.clone(), Arc::clone(object))).collect();
         self.sink.replace(&Listing::from_keyed(own, listing.resource_version().cloned()));
     }
+
+    fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
+        self.sink.held(key, uid, resource_version)
+    }
 }
 
 /// <http://www.isthe.com/chongo/tech/comp/fnv/>; Kubernetes shards lists by it too (KEP-5866).
-fn fnv1a(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+fn fnv1a<'t>(text: impl IntoIterator<Item = &'t str>) -> u64 {
+    text.into_iter().flat_map(str::bytes).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
@@ -100,8 +109,8 @@ mod tests {
     /// The published vectors: processes of different builds must agree.
     #[test]
     fn the_hash_is_fnv_1a() {
-        assert_eq!(fnv1a(""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a("a"), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(fnv1a("foobar"), 0x8594_4171_f739_67e8);
+        assert_eq!(fnv1a([]), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(["a"]), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(fnv1a(["foo", "bar"]), 0x8594_4171_f739_67e8);
     }
 }

@@ -5,15 +5,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::Stream;
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
-use super::Report;
+use super::{Interest, Report};
 use crate::status::{CauseType, Status, StatusReason};
 use crate::{Key, Object, ResourceVersion};
 
 /// A list+watch stream of one kind of object.
 ///
-/// The Kubernetes API is the first of them; see `KubeSource` under the feature `kube`.
+/// The Kubernetes API is the first of them, `KubeSource` under the feature `kube`; etcd the second,
+/// `EtcdSource` under the feature `etcd`.
 pub trait Source: Send + Sync + 'static {
     /// What the source holds.
     type Object: Object;
@@ -35,9 +36,9 @@ pub trait Source: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Watch, SourceError>> + Send;
 
     /// Called once, when the reflector is built: where to report an object that turns out
-    /// undecodable only after it was delivered.
-    fn attach(&mut self, report: Report) {
-        let _ = report;
+    /// undecodable only after it was delivered, and where to learn what need not be decoded.
+    fn attach(&mut self, report: Report, interest: Interest<Self::Object>) {
+        let _ = (report, interest);
     }
 
     /// Bytes received so far, as the protocol frames them; 0 where nobody counts.
@@ -88,15 +89,15 @@ pub struct ListPage<T> {
     pub remaining: Option<u64>,
 }
 
-/// The objects of a page; an iterator, so that they may decode one by one.
-pub type Items<T> = Box<dyn Iterator<Item = Item<T>> + Send>;
+/// The objects of a page; a stream, so that they may decode as they are taken, on other threads.
+pub type Items<T> = BoxStream<'static, Item<T>>;
 
 impl<T: Send + Sync + 'static> ListPage<T> {
     /// A page of items that are already decoded, and the last one.
     #[must_use]
     pub fn new(items: Vec<Item<T>>, resource_version: impl Into<ResourceVersion>) -> Self {
         Self {
-            items: Box::new(items.into_iter()),
+            items: stream::iter(items).boxed(),
             resource_version: Some(resource_version.into()),
             continue_token: None,
             remaining: None,
@@ -119,6 +120,8 @@ impl<T> fmt::Debug for ListPage<T> {
 pub enum Item<T> {
     /// It decoded.
     Object(Arc<T>),
+    /// A sink holds it in this very version, and gave it: see [`Interest`].
+    Held(Arc<T>),
     /// It did not; the stream goes on without it.
     Undecodable(Undecodable),
 }
@@ -147,6 +150,13 @@ pub enum WatchEvent<T> {
     Modified(Arc<T>),
     /// The object is gone; this is its last state, with the version of the deletion.
     Deleted(Arc<T>),
+    /// The key is gone; the source does not send its last state.
+    Gone {
+        /// The key.
+        key: Key,
+        /// The version of the deletion.
+        version: ResourceVersion,
+    },
     /// Nothing up to this version is missing.
     Bookmark(ResourceVersion),
     /// The initial events of a streaming list are complete, at this version.

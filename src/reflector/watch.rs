@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::run::{Opened, Run};
 use super::{Source, SourceError, Undecodable, WatchEvent};
-use crate::{Batch, Change, Object, ResourceVersion};
+use crate::{Batch, Change, Key, Object, ResourceVersion};
 
 /// How long after its agreed end a watch is still waited for.
 const GRACE: Duration = Duration::from_secs(10);
@@ -81,6 +81,7 @@ impl<S: Source> Run<'_, S> {
                 return true;
             }
             WatchEvent::Undecodable(bad) => return self.collect_bad(bad, batch),
+            WatchEvent::Gone { key, version } => return self.collect_gone(key, version, batch),
         };
         let version = object.resource_version();
         let key = match object.key() {
@@ -94,6 +95,12 @@ impl<S: Source> Run<'_, S> {
                 return self.collect_bad(bad, batch);
             }
         };
+        if !self.config.wants(key.as_ref()) {
+            if let Some(version) = version {
+                self.advance(batch, version.into());
+            }
+            return true;
+        }
         if !self.order.admit(&key, version) {
             return false;
         }
@@ -109,8 +116,33 @@ impl<S: Source> Run<'_, S> {
         true
     }
 
+    fn collect_gone(
+        &mut self,
+        key: Key,
+        version: ResourceVersion,
+        batch: &mut Batch<S::Object>,
+    ) -> bool {
+        if !self.config.wants(key.as_ref()) {
+            self.advance(batch, version);
+            return true;
+        }
+        if !self.order.admit(&key, Some(version.as_str())) {
+            return false;
+        }
+        self.advance(batch, version);
+        self.shared.release(&key);
+        batch.delete(key);
+        true
+    }
+
     fn collect_bad(&mut self, bad: Undecodable, batch: &mut Batch<S::Object>) -> bool {
         let version = bad.resource_version.clone();
+        if !self.wants_bad(&bad) {
+            if let Some(version) = version {
+                self.advance(batch, version);
+            }
+            return true;
+        }
         if let Some(key) = &bad.key
             && !self.order.admit(key, version.as_ref().map(ResourceVersion::as_str))
         {
@@ -128,6 +160,11 @@ impl<S: Source> Run<'_, S> {
             _ => self.shared.quarantine(bad),
         }
         true
+    }
+
+    /// An object without a key may be anybody's.
+    pub(super) fn wants_bad(&self, bad: &Undecodable) -> bool {
+        bad.key.as_ref().is_none_or(|key| self.config.wants(key.as_ref()))
     }
 
     pub(super) fn transformed(&self, object: Arc<S::Object>) -> Arc<S::Object> {
@@ -158,6 +195,7 @@ impl<S: Source> Run<'_, S> {
         }
         if let Some(position) = &self.position {
             let bytes = self.source.received_bytes();
+            tracing::trace!(events = batch.len(), stale, %position, "applied");
             self.shared.applied(batch.len() as u64, stale, position, bytes);
         }
         batch.clear();

@@ -438,4 +438,10 @@ impl<T: Object> Sink<T> for Store<T> {
     fn replace(&self, listing: &Listing<T>) {
         Store::replace(self, listing);
     }
+
+    fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
+        let same =
+            |held: &Arc<T>| held.resource_version() == Some(resource_version) && held.uid() == uid;
+        self.get(key).filter(same)
+    }
 }

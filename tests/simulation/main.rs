@@ -36,20 +36,38 @@ fn whatever_goes_wrong_the_store_equals_the_server() {
         None => 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS),
     };
     let total = seeds.end - seeds.start;
+    let left = Mutex::new(seeds);
+    let work = || {
+        let mut sum = Tally::default();
+        loop {
+            // In a statement of its own: the lock is not held while the seed runs.
+            let seed = left.lock().unwrap().next();
+            let Some(seed) = seed else { return sum };
+            sum.add(run(seed));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut sum = Tally::default();
-    for seed in seeds {
-        let _named = NameOnPanic(seed);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        sum.add(runtime.block_on(simulate(seed)));
-    }
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            sum.add(worker.join().expect("the seed that failed is printed above"));
+        }
+    });
     println!("{total} seeds: {sum:?}");
     if total >= 1_000 {
         assert!(sum.is_mixed(), "some fault never happened: {sum:?}");
     }
+}
+
+fn run(seed: u64) -> Tally {
+    let _named = NameOnPanic(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(simulate(seed))
 }
 
 struct NameOnPanic(u64);

@@ -8,8 +8,8 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use watchcache::Status;
 use watchcache::reflector::{
-    Item, ListPage, ListRequest, Source, SourceError, Undecodable, WatchEvent, WatchRequest,
-    WatchStart,
+    Interest, Item, ListPage, ListRequest, Report, Source, SourceError, Undecodable, WatchEvent,
+    WatchRequest, WatchStart,
 };
 
 use crate::common::Pod;
@@ -18,19 +18,25 @@ use crate::world::{Change, Kind, Object, Snapshot};
 
 pub(crate) struct Faulty {
     server: Arc<Server>,
+    interest: Option<Interest<Pod>>,
 }
 
 type Event = Result<WatchEvent<Pod>, SourceError>;
 
 impl Faulty {
     pub(crate) fn new(server: Arc<Server>) -> Self {
-        Self { server }
+        Self { server, interest: None }
     }
 }
 
 impl Source for Faulty {
     type Object = Pod;
     type Watch = BoxStream<'static, Event>;
+
+    fn attach(&mut self, _: Report, interest: Interest<Pod>) {
+        // Half of the sources leave it to the reflector to find what has not changed.
+        self.interest = (self.server.below(2) == 0).then_some(interest);
+    }
 
     async fn list(&self, request: ListRequest) -> Result<ListPage<Pod>, SourceError> {
         let server = &self.server;
@@ -59,7 +65,17 @@ impl Source for Faulty {
         let state = server.state();
         let snapshot = &state.lists[list];
         let end = start.saturating_add(limit).min(snapshot.objects.len());
-        let items = snapshot.objects[start..end].iter().map(|(key, object)| item(key, *object));
+        let interest = self.interest.as_ref().filter(|interest| !interest.is_everything());
+        let items = snapshot.objects[start..end].iter().map(|(key, object)| {
+            let version = object.version.to_string();
+            let held = |interest: &Interest<Pod>| {
+                interest.held(key.as_str().into(), Some("uid"), &version)
+            };
+            match interest.and_then(held) {
+                Some(pod) => Item::Held(pod),
+                None => decoded(key, *object).map_or_else(Item::Undecodable, Item::Object),
+            }
+        });
         let mut page = ListPage::new(items.collect(), snapshot.version.to_string());
         page.continue_token = (end < snapshot.objects.len()).then(|| format!("{list} {end}"));
         Ok(page)
@@ -119,10 +135,7 @@ impl Watch {
         let snapshot = self.server.world().snapshot();
         self.cursor = snapshot.version;
         let added = snapshot.objects.iter().map(|(key, object)| {
-            Ok(match item(key, *object) {
-                Item::Object(pod) => WatchEvent::Added(pod),
-                Item::Undecodable(bad) => WatchEvent::Undecodable(bad),
-            })
+            Ok(decoded(key, *object).map_or_else(WatchEvent::Undecodable, WatchEvent::Added))
         });
         self.queue.extend(added);
         let end = WatchEvent::InitialEventsEnd(snapshot.version.to_string().into());
@@ -208,11 +221,10 @@ impl Watch {
             let repeated = self.server.below(changes.len() as u64) as usize;
             changes.push(changes[repeated].clone());
         }
-        let old = self.server.world().changes_after(0, 2_000);
-        if !old.is_empty() && self.server.fault(0.05) {
+        if self.server.fault(0.05) {
             // Something from long ago, which this watch has had before or never asked for.
-            let old: Vec<_> =
-                old.into_iter().filter(|old| old.object.version <= self.cursor).collect();
+            let world = self.server.world();
+            let old = world.changes_up_to(self.cursor);
             if !old.is_empty() {
                 changes.push(old[self.server.below(old.len() as u64) as usize].clone());
             }
@@ -253,26 +265,26 @@ async fn trouble(server: &Server, list: bool) -> Result<(), SourceError> {
 }
 
 fn event(change: &Change) -> Event {
-    Ok(match (item(&change.key, change.object), change.kind) {
-        (Item::Object(pod), Kind::Added) => WatchEvent::Added(pod),
-        (Item::Object(pod), Kind::Modified) => WatchEvent::Modified(pod),
-        (Item::Object(pod), Kind::Deleted) => WatchEvent::Deleted(pod),
-        (Item::Undecodable(bad), kind) => {
+    Ok(match (decoded(&change.key, change.object), change.kind) {
+        (Ok(pod), Kind::Added) => WatchEvent::Added(pod),
+        (Ok(pod), Kind::Modified) => WatchEvent::Modified(pod),
+        (Ok(pod), Kind::Deleted) => WatchEvent::Deleted(pod),
+        (Err(bad), kind) => {
             WatchEvent::Undecodable(Undecodable { deleted: kind == Kind::Deleted, ..bad })
         }
     })
 }
 
-fn item(key: &str, object: Object) -> Item<Pod> {
+fn decoded(key: &str, object: Object) -> Result<Arc<Pod>, Undecodable> {
     if object.bad {
-        return Item::Undecodable(Undecodable {
+        return Err(Undecodable {
             key: key.parse().ok(),
             resource_version: Some(object.version.to_string().into()),
             error: "it is bad".to_owned(),
             ..Undecodable::default()
         });
     }
-    Item::Object(Arc::new(Pod::new(key, object.version)))
+    Ok(Arc::new(Pod::new(key, object.version)))
 }
 
 fn expired(continue_token: Option<String>) -> SourceError {

@@ -70,6 +70,10 @@ impl World {
         self.log[first..].iter().take(most).cloned().collect()
     }
 
+    pub(crate) fn changes_up_to(&self, version: u64) -> &[Change] {
+        &self.log[..self.log.partition_point(|change| change.object.version <= version)]
+    }
+
     pub(crate) fn churn(&mut self, changes: usize) {
         for _ in 0..changes {
             let key = format!(

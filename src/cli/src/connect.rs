@@ -55,6 +55,8 @@ pub(crate) async fn configure(target: &Target) -> Result<Config, Failure> {
 /// A client whose server has answered a first request.
 pub(crate) async fn connect(mut config: Config) -> Result<Client, Failure> {
     config.connect_timeout = Some(PATIENCE);
+    // The reflector retries, and shows that it does.
+    config.default_retry = false;
     let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let client = Client::try_from(config).map_err(|error| {
         Failure::run(format!("the credentials for {url} cannot be used: {}", chain(&error)))

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::api::{Api, ListParams, PartialObjectMeta};
-use watchcache::reflector::{Builder, Decode, KubeSource, Lazy, Monitor, Reflector};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use watchcache::reflector::{Builder, Decode, KubeSource, Lazy, Monitor, Reflector, Share};
 use watchcache::{Object, Store};
 use watchcache_embedded_server::{Config, EmbeddedServer, Fault, Request};
 
@@ -18,7 +21,10 @@ async fn server() -> EmbeddedServer {
 }
 
 fn client(server: &EmbeddedServer) -> Client {
-    Client::try_from(kube::Config::new(server.url().parse().unwrap())).unwrap()
+    // The reflector is to see each failure, not what the client's own retries leave of it.
+    let mut config = kube::Config::new(server.url().parse().unwrap());
+    config.default_retry = false;
+    Client::try_from(config).unwrap()
 }
 
 struct Mirror<K: Object> {
@@ -162,6 +168,105 @@ async fn a_streaming_list_and_a_metadata_mirror_equal_the_server() {
     assert_equal(&server, &metadata).await;
     assert!(metadata.store.list().iter().all(|pod| pod.metadata.managed_fields.is_none()));
     assert!(metadata.monitor.progress().bytes > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compressed_list_is_a_list() {
+    let server = server().await;
+    // The client of these tests takes gzip, so what it is sent is what this asks for.
+    let request = "GET /api/v1/pods?limit=40 HTTP/1.1\r\nhost: test\r\naccept-encoding: gzip\r\n";
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(format!("{request}connection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let head = String::from_utf8_lossy(&answer[..answer.len().min(400)]).to_lowercase();
+    assert!(head.contains("content-encoding: gzip"), "{head}");
+
+    let mirror = mirror(KubeSource::<Pod>::all(client(&server)), |builder| builder);
+    mirror.monitor.synced().await;
+    assert_equal(&server, &mirror).await;
+    assert_eq!(mirror.monitor.progress().failures, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shares_of_several_processes_are_disjoint_and_complete() {
+    let server = server().await;
+    let stray = Fault::WrongKind { namespace: "default".to_owned(), name: "stray".to_owned() };
+    let mut mirrors = Vec::new();
+    for index in 0..3 {
+        let share = Share::by_key(index, 3).unwrap();
+        let source = KubeSource::<Lazy<Pod>>::all(client(&server));
+        let mirror = mirror(source, |builder| builder.share(share));
+        mirror.monitor.synced().await;
+        mirrors.push(mirror);
+    }
+    // One of the watches that follow is of whoever owns the stray object, or it is nobody's.
+    server.inject(Request::Watch, stray);
+    server.disconnect_watches();
+    let whole = mirror(KubeSource::<Pod>::all(client(&server)), |builder| builder);
+    whole.monitor.synced().await;
+    assert_equal(&server, &whole).await;
+    let reached = whole.store.resource_version().unwrap();
+    let expected = versions(&whole);
+    let mut union = BTreeMap::new();
+    for mirror in &mirrors {
+        // The versions of changes in other shares count, too.
+        let reached = mirror.monitor.wait_for(&reached);
+        tokio::time::timeout(Duration::from_secs(60), reached).await.expect("caught up").unwrap();
+        assert!(!mirror.store.is_empty());
+        for (key, version) in versions(mirror) {
+            assert!(union.insert(key.clone(), version).is_none(), "{key} is in two shares");
+        }
+    }
+    assert_eq!(union, expected);
+    let strays: usize = mirrors.iter().map(|mirror| mirror.monitor.quarantined().len()).sum();
+    assert!(strays <= 1);
+}
+
+fn versions<K: Object>(mirror: &Mirror<K>) -> BTreeMap<String, String> {
+    let entry =
+        |pod: &Arc<K>| (pod.key().unwrap().to_string(), pod.resource_version().unwrap().to_owned());
+    mirror.store.list().iter().map(entry).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relist_keeps_what_has_not_changed() {
+    let config = Config { pods: 150, rate: 0, seed: 11, ..Config::default() };
+    let server = EmbeddedServer::start(config).await.unwrap();
+    let transformed = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&transformed);
+    let mirror = mirror(KubeSource::<Lazy<Pod>>::all(client(&server)), |builder| {
+        builder.transform(move |pod| {
+            count.fetch_add(1, Ordering::Relaxed);
+            pod
+        })
+    });
+    mirror.monitor.synced().await;
+    let before = mirror.store.list();
+    assert_eq!(transformed.load(Ordering::Relaxed), before.len());
+
+    server.disconnect_watches();
+    server.advance(30);
+    server.compact(server.resource_version());
+    for _ in 0..600 {
+        if mirror.monitor.progress().relists > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_equal(&server, &mirror).await;
+    let mut kept = 0;
+    for old in before.iter() {
+        let Some(new) = mirror.store.get(&old.key().unwrap()) else { continue };
+        let same = old.resource_version() == new.resource_version();
+        assert_eq!(Arc::ptr_eq(old, &new), same, "{:?}", old.key());
+        kept += usize::from(same);
+    }
+    assert!(kept > before.len() / 2, "{kept} of {}", before.len());
+    let progress = mirror.monitor.progress();
+    assert_eq!(progress.relists, 1, "{progress:?}");
+    let brought = transformed.load(Ordering::Relaxed) - before.len();
+    assert!(brought <= 30, "only what changed is transformed, not {brought}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::reflector::{Item, Report, SourceError, Undecodable, WatchEvent};
-use crate::{Key, Object, ResourceVersion, Status};
+use super::typed;
+use crate::reflector::{Interest, Item, Report, SourceError, Undecodable, WatchEvent};
+use crate::{Key, KeyRef, Object, ResourceVersion, Status};
 
 /// A form in which a Kubernetes object is kept: implemented by every `kube` resource that can be
 /// deserialized, and by [`Lazy`](super::Lazy).
@@ -36,7 +37,7 @@ where
     type Resource = K;
 
     fn decode(json: &str, _: Option<&Report>) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(json)
+        typed::from_str(json)
     }
 
     fn prune_managed_fields(&mut self) {
@@ -77,7 +78,16 @@ struct HeaderMeta<'a> {
     #[serde(borrow)]
     name: Option<Text<'a>>,
     #[serde(borrow)]
+    uid: Option<Text<'a>>,
+    #[serde(borrow)]
     resource_version: Option<Text<'a>>,
+}
+
+impl HeaderMeta<'_> {
+    fn key(&self) -> Option<KeyRef<'_>> {
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        Some((namespace, &**self.name.as_ref()?).into())
+    }
 }
 
 impl Header<'_> {
@@ -94,11 +104,12 @@ impl Header<'_> {
 }
 
 /// How the objects of one source decode.
-#[derive(Clone, Debug)]
-pub(super) struct Decoder {
-    expected: Arc<Expected>,
+#[derive(Debug)]
+pub(super) struct Decoder<K> {
+    expected: Expected,
     pub(super) prune: bool,
     pub(super) report: Option<Report>,
+    pub(super) interest: Option<Interest<K>>,
 }
 
 /// The type that every object must be of.
@@ -110,6 +121,16 @@ struct Expected {
     beginnings: [String; 2],
     metadata_only: bool,
 }
+
+/// What a list says of the type of those items that do not say it themselves.
+pub(super) enum Implied {
+    Expected,
+    Other(String),
+    Nothing,
+}
+
+/// How an object begins that leaves its type to the list it is an item of.
+const UNTYPED: &str = r#"{"metadata":{"#;
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
@@ -132,8 +153,8 @@ struct BookmarkMeta {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-impl Decoder {
-    pub(super) fn new<K: Decode>(resource: &<K::Resource as Resource>::DynamicType) -> Self {
+impl<K: Decode> Decoder<K> {
+    pub(super) fn new(resource: &<K::Resource as Resource>::DynamicType) -> Self {
         let metadata_only = K::Resource::metadata_api();
         let (api_version, kind) = match metadata_only {
             true => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadata".to_owned()),
@@ -146,27 +167,81 @@ impl Decoder {
             format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","#),
             format!(r#"{{"apiVersion":"{api_version}","kind":"{kind}","#),
         ];
-        let expected = Arc::new(Expected { api_version, kind, beginnings, metadata_only });
-        Self { expected, prune: false, report: None }
+        let expected = Expected { api_version, kind, beginnings, metadata_only };
+        Self { expected, prune: false, report: None, interest: None }
     }
 
     pub(super) fn metadata_only(&self) -> bool {
         self.expected.metadata_only
     }
 
-    pub(super) fn object<K: Decode>(&self, raw: &str) -> Item<K> {
-        match self.decode(raw, false) {
-            Ok(object) => Item::Object(object),
-            Err(bad) => Item::Undecodable(*bad),
+    /// What a list of this type says of its items'.
+    pub(super) fn implied(&self, api_version: Option<&str>, kind: Option<&str>) -> Implied {
+        let kind = kind.and_then(|kind| kind.strip_suffix("List")).filter(|kind| !kind.is_empty());
+        let (Some(api_version), Some(kind)) = (api_version, kind) else { return Implied::Nothing };
+        match (api_version, kind) == (&*self.expected.api_version, &*self.expected.kind) {
+            true => Implied::Expected,
+            false => Implied::Other(format!("{api_version} {kind}")),
         }
     }
 
-    fn decode<K: Decode>(&self, raw: &str, deleted: bool) -> Result<Arc<K>, Box<Undecodable>> {
-        if let Some(found) = self.expected.other_type(raw) {
-            let error = format!(
-                "expected {} {}, found {found}",
-                self.expected.api_version, self.expected.kind
-            );
+    /// Reads an item of a list; `None` for one that nobody wants.
+    pub(super) fn item(
+        &self,
+        raw: &str,
+        implied: &Implied,
+        interest: Option<&Interest<K>>,
+    ) -> Option<Item<K>> {
+        if let Some(interest) = interest
+            && let Some(meta) = self.leading_metadata(raw)
+            && let Some(key) = meta.key()
+        {
+            if !interest.wants(key) {
+                return None;
+            }
+            if let Some(version) = &meta.resource_version
+                && let Some(object) = interest.held(key, meta.uid.as_deref(), version)
+            {
+                return Some(Item::Held(object));
+            }
+        }
+        let wrong_type = match implied {
+            Implied::Expected if raw.starts_with(UNTYPED) => None,
+            Implied::Expected | Implied::Nothing => self.expected.wrong_type(raw, None),
+            Implied::Other(found) => self.expected.wrong_type(raw, Some(found)),
+        };
+        Some(match self.decode(raw, wrong_type, false) {
+            Ok(object) => Item::Object(object),
+            Err(bad) => Item::Undecodable(*bad),
+        })
+    }
+
+    /// The metadata, if it comes first but for the right type: that is what servers write, and makes
+    /// it cheap to read before the rest, or instead of it.
+    fn leading_metadata<'a>(&self, raw: &'a str) -> Option<HeaderMeta<'a>> {
+        let [first, second] = &self.expected.beginnings;
+        let rest = raw.strip_prefix(first.as_str()).or_else(|| raw.strip_prefix(second.as_str()));
+        let rest = rest.or_else(|| raw.strip_prefix('{'))?.strip_prefix(r#""metadata":"#)?;
+        HeaderMeta::deserialize(&mut serde_json::Deserializer::from_str(rest)).ok()
+    }
+
+    /// What an event amounts to that is about a key which nobody here wants: its version.
+    fn unwanted(&self, raw: &str) -> Option<WatchEvent<K>> {
+        let interest = self.interest.as_ref().filter(|interest| interest.is_share())?;
+        let meta = self.leading_metadata(raw)?;
+        if interest.wants(meta.key()?) {
+            return None;
+        }
+        Some(WatchEvent::Bookmark(ResourceVersion::from(&**meta.resource_version.as_ref()?)))
+    }
+
+    fn decode(
+        &self,
+        raw: &str,
+        wrong_type: Option<String>,
+        deleted: bool,
+    ) -> Result<Arc<K>, Box<Undecodable>> {
+        if let Some(error) = wrong_type {
             return Err(Box::new(header(raw).undecodable(error, raw, deleted)));
         }
         match K::decode(raw, self.report.as_ref()) {
@@ -181,11 +256,14 @@ impl Decoder {
     }
 
     /// Reads one line of a watch.
-    pub(super) fn event<K: Decode>(&self, line: &[u8]) -> Result<WatchEvent<K>, SourceError> {
+    pub(super) fn event(&self, line: &[u8]) -> Result<WatchEvent<K>, SourceError> {
         // Validating the line once and decoding text is cheaper than decoding bytes, which
         // validates string by string.
         let text = std::str::from_utf8(line)
             .map_err(|error| SourceError::Protocol(format!("an event is not UTF-8: {error}")))?;
+        if let Some(event) = self.plain_event(text) {
+            return Ok(event);
+        }
         let envelope: Envelope<'_> = match serde_json::from_str(text) {
             Ok(envelope) => envelope,
             Err(error) => {
@@ -208,21 +286,52 @@ impl Decoder {
             }
             other => return Ok(WatchEvent::Unknown { event_type: other.to_owned() }),
         };
-        Ok(match self.decode(raw, &*envelope.event_type == "DELETED") {
+        let wrong_type = self.expected.wrong_type(raw, None);
+        Ok(match self.decode(raw, wrong_type, &*envelope.event_type == "DELETED") {
             Ok(object) => event(object),
             Err(bad) => WatchEvent::Undecodable(*bad),
         })
     }
+
+    /// An event of an object, written as servers write it and all in order: what is not is left to
+    /// who reads the envelope first, and then the object, at the price of a second pass.
+    ///
+    /// Were the object not all there is after its name, it would not decode.
+    fn plain_event(&self, text: &str) -> Option<WatchEvent<K>> {
+        let (event_type, rest) = text.strip_prefix(r#"{"type":""#)?.split_once('"')?;
+        let event = match event_type {
+            "ADDED" => WatchEvent::Added,
+            "MODIFIED" => WatchEvent::Modified,
+            "DELETED" => WatchEvent::Deleted,
+            _ => return None,
+        };
+        let raw = rest.strip_prefix(r#","object":"#)?.strip_suffix('}')?;
+        if !self.expected.is_plain(raw) {
+            return None;
+        }
+        self.unwanted(raw).or_else(|| self.decode(raw, None, false).ok().map(event))
+    }
 }
 
 impl Expected {
-    /// What the object says it is, if that is something else.
-    fn other_type(&self, raw: &str) -> Option<String> {
-        if self.beginnings.iter().any(|beginning| raw.starts_with(beginning.as_str())) {
+    /// Whether the object begins with its type, and that is the right one.
+    fn is_plain(&self, raw: &str) -> bool {
+        self.beginnings.iter().any(|beginning| raw.starts_with(beginning.as_str()))
+    }
+
+    /// What is wrong with the type that the object says it is of, or that its list says it is of, if
+    /// that is another one than expected.
+    fn wrong_type(&self, raw: &str, implied: Option<&str>) -> Option<String> {
+        if self.is_plain(raw) {
             return None;
         }
         let header = header(raw);
-        // Items of a typed list leave out what the list's own kind already says.
+        let wrong = |found: &str| {
+            Some(format!("expected {} {}, found {found}", self.api_version, self.kind))
+        };
+        if let (Some(implied), None) = (implied, &header.kind) {
+            return wrong(implied);
+        }
         let differs = |found: &Option<Text<'_>>, expected: &str| {
             found.as_ref().is_some_and(|found| !found.is_empty() && **found != *expected)
         };
@@ -231,7 +340,7 @@ impl Expected {
         }
         let [version, kind] =
             [&header.api_version, &header.kind].map(|found| found.as_deref().unwrap_or("?"));
-        Some(format!("{version} {kind}"))
+        wrong(&format!("{version} {kind}"))
     }
 }
 

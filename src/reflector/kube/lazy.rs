@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::Decode;
 use super::decode::Text;
+use super::typed;
 use crate::reflector::{Report, Undecodable};
 use crate::{Key, KeyError, Object, ResourceVersion};
 
@@ -63,7 +64,7 @@ impl<K: DeserializeOwned> Lazy<K> {
     /// [`Monitor`](crate::reflector::Monitor), too.
     pub fn get(&self) -> Result<&K, LazyError> {
         let typed = self.typed.get_or_init(|| {
-            serde_json::from_str(&self.json).map(Box::new).map_err(|error| self.failed(&error))
+            typed::from_str(&self.json).map(Box::new).map_err(|error| self.failed(&error))
         });
         match typed {
             Ok(object) => Ok(object),

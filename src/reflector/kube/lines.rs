@@ -9,58 +9,55 @@ use crate::reflector::SourceError;
 /// side does not speak the protocol, and its line must not fill the memory.
 const LONGEST: usize = 256 << 20;
 
-/// Lines without their ends, empty ones left out. A line that lies within one piece of the body is
-/// not copied. What follows the last line end when the body ends is a line that was cut, and left
-/// out too.
+/// The whole lines of each piece, without their ends, empty ones left out. A line that lies within
+/// one piece of the body is not copied. What follows the last line end when the body ends is a line
+/// that was cut, and left out too.
 pub(super) fn split(
     body: impl Stream<Item = Result<Bytes, SourceError>> + Send + 'static,
-) -> impl Stream<Item = Result<Bytes, SourceError>> + Send {
+) -> impl Stream<Item = Result<Vec<Bytes>, SourceError>> + Send {
     let state = (Box::pin(body), Splitter::default());
     stream::unfold(state, |(mut body, mut splitter)| async move {
         loop {
-            if let Some(line) = splitter.next_line() {
-                return Some((Ok(line), (body, splitter)));
-            }
             match body.next().await? {
                 Ok(piece) if splitter.rest.len() + piece.len() > LONGEST => {
                     let message = format!("a line of more than {LONGEST} bytes");
                     splitter = Splitter::default();
                     return Some((Err(SourceError::Protocol(message)), (body, splitter)));
                 }
-                Ok(piece) => splitter.piece = piece,
+                Ok(piece) => {
+                    let lines = splitter.lines(piece);
+                    if !lines.is_empty() {
+                        return Some((Ok(lines), (body, splitter)));
+                    }
+                }
                 Err(error) => return Some((Err(error), (body, splitter))),
             }
         }
     })
 }
 
+/// Keeps the beginning of a line whose end has not come yet.
 #[derive(Default)]
 struct Splitter {
-    /// What was received and not yet handed out.
-    piece: Bytes,
-    /// The beginning of a line whose end has not come yet.
     rest: BytesMut,
 }
 
 impl Splitter {
-    /// The next whole line; with none left, the piece is used up.
-    fn next_line(&mut self) -> Option<Bytes> {
-        loop {
-            let Some(end) = memchr::memchr(b'\n', &self.piece) else {
-                self.rest.extend_from_slice(&self.piece);
-                self.piece.clear();
-                return None;
-            };
-            let mut line = self.piece.split_to(end + 1);
+    fn lines(&mut self, mut piece: Bytes) -> Vec<Bytes> {
+        let mut lines = Vec::new();
+        while let Some(end) = memchr::memchr(b'\n', &piece) {
+            let mut line = piece.split_to(end + 1);
             if !self.rest.is_empty() {
                 self.rest.extend_from_slice(&line);
                 line = self.rest.split().freeze();
             }
             let line = line.slice_ref(line.trim_ascii());
             if !line.is_empty() {
-                return Some(line);
+                lines.push(line);
             }
         }
+        self.rest.extend_from_slice(&piece);
+        lines
     }
 }
 
@@ -73,8 +70,9 @@ mod tests {
 
     fn lines(pieces: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         let body = stream::iter(pieces.into_iter().map(|piece| Ok(Bytes::from(piece))));
-        let lines = split(body).map(|line| line.expect("no failure").to_vec()).collect();
-        lines.now_or_never().expect("nothing to wait for")
+        let lines = split(body).map(|lines| lines.expect("no failure")).concat();
+        let lines = lines.now_or_never().expect("nothing to wait for");
+        lines.into_iter().map(Vec::from).collect()
     }
 
     proptest! {

@@ -9,12 +9,15 @@ mod lazy;
 mod lines;
 mod meter;
 mod page;
+mod parallel;
+mod typed;
 #[cfg(feature = "kube-runtime")]
 mod watcher;
 
-use std::marker::PhantomData;
+use std::num::NonZero;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt};
 use http::HeaderValue;
 use http::header::ACCEPT_ENCODING;
@@ -26,10 +29,12 @@ pub use self::decode::Decode;
 use self::decode::Decoder;
 pub use self::lazy::{Lazy, LazyError};
 use self::meter::Meter;
+use self::parallel::Work;
 #[cfg(feature = "kube-runtime")]
 pub use self::watcher::reflector;
 use super::{
-    ListPage, ListRequest, Report, Source, SourceError, WatchEvent, WatchRequest, WatchStart,
+    Interest, ListPage, ListRequest, Report, Source, SourceError, WatchEvent, WatchRequest,
+    WatchStart,
 };
 use crate::{Key, KeyError, Object, Status};
 
@@ -54,6 +59,20 @@ impl<K: Resource + Send + Sync + 'static> Object for K {
 
 /// One resource of a Kubernetes API server, in all namespaces or one, with optional selectors.
 ///
+/// Let the client leave retrying to the reflector: by default `kube`'s client repeats a request that
+/// is answered with 429, 503 or 504 up to fifteen times before anybody learns of it, beginning after
+/// 5 ms. The reflector bounds the time that takes, but neither backs off nor reports meanwhile.
+///
+/// ```no_run
+/// # let _ = async {
+/// let mut config = kube::Config::infer().await?;
+/// config.default_retry = false;
+/// let client = kube::Client::try_from(config)?;
+/// # drop(client);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # };
+/// ```
+///
 /// `K` says how objects are kept. Any `kube` resource is decoded when it comes: a typed one from
 /// `k8s-openapi`, a derived custom resource, or `DynamicObject` for whatever discovery names. With
 /// `PartialObjectMeta<K>` the server is asked for metadata only. [`Lazy<K>`](Lazy) keeps the
@@ -76,11 +95,11 @@ impl<K: Resource + Send + Sync + 'static> Object for K {
 pub struct KubeSource<K> {
     client: Client,
     request: Request,
-    decoder: Decoder,
+    decoder: Arc<Decoder<K>>,
+    decoders: NonZero<usize>,
     meter: Arc<Meter>,
     label_selector: Option<String>,
     field_selector: Option<String>,
-    object: PhantomData<fn() -> K>,
 }
 
 impl<K: Decode> KubeSource<K> {
@@ -118,11 +137,11 @@ impl<K: Decode> KubeSource<K> {
         Self {
             client,
             request: Request::new(K::Resource::url_path(resource, namespace)),
-            decoder: Decoder::new::<K>(resource),
+            decoder: Arc::new(Decoder::new(resource)),
+            decoders: parallel::default_decoders(),
             meter: Arc::default(),
             label_selector: None,
             field_selector: None,
-            object: PhantomData,
         }
     }
 
@@ -130,8 +149,23 @@ impl<K: Decode> KubeSource<K> {
     /// of an object, and of use to few. Default: kept.
     #[must_use]
     pub fn prune_managed_fields(mut self) -> Self {
-        self.decoder.prune = true;
+        self.configure(|decoder| decoder.prune = true);
         self
+    }
+
+    /// How many tasks of the runtime may decode at once; with 1 whoever runs the reflector does it.
+    /// The order of events stays the same. Default: as many as the machine runs threads at once.
+    #[must_use]
+    pub fn decoders(mut self, tasks: NonZero<usize>) -> Self {
+        self.decoders = tasks;
+        self
+    }
+
+    fn configure(&mut self, change: impl FnOnce(&mut Decoder<K>)) {
+        // Shared only once a request was made, which takes a reflector.
+        if let Some(decoder) = Arc::get_mut(&mut self.decoder) {
+            change(decoder);
+        }
     }
 
     /// Restricts the source to objects with these labels, in kubectl's syntax.
@@ -156,8 +190,11 @@ impl<K: Decode> Source for KubeSource<K> {
     type Object = K;
     type Watch = BoxStream<'static, Result<WatchEvent<K>, SourceError>>;
 
-    fn attach(&mut self, report: Report) {
-        self.decoder.report = Some(report);
+    fn attach(&mut self, report: Report, interest: Interest<K>) {
+        self.configure(|decoder| {
+            decoder.report = Some(report);
+            decoder.interest = Some(interest);
+        });
     }
 
     async fn list(&self, request: ListRequest) -> Result<ListPage<K>, SourceError> {
@@ -175,7 +212,7 @@ impl<K: Decode> Source for KubeSource<K> {
         };
         let text = answer::text(&self.client, request.map_err(invalid_request)?).await?;
         self.meter.add(text.len());
-        page::read(text, self.decoder.clone())
+        page::read(text, &self.decoder, self.decoders)
     }
 
     async fn watch(&self, request: WatchRequest) -> Result<Self::Watch, SourceError> {
@@ -199,13 +236,18 @@ impl<K: Decode> Source for KubeSource<K> {
         // Each event would be a gzip member of its own, and decoders stop after the first.
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let body = answer::stream(&self.client, request).await?;
-        let (decoder, meter) = (self.decoder.clone(), Arc::clone(&self.meter));
-        let events = lines::split(body).map(move |line| {
-            let line = line?;
-            meter.add(line.len());
-            decoder.event(&line)
+        let (decoder, meter) = (Arc::clone(&self.decoder), Arc::clone(&self.meter));
+        let work = lines::split(body).map(move |lines| {
+            let bytes = lines.iter().flatten().map(Bytes::len).sum();
+            meter.add(bytes);
+            let decoder = Arc::clone(&decoder);
+            let decode = move || match lines {
+                Ok(lines) => lines.iter().map(|line| decoder.event(line)).collect(),
+                Err(error) => vec![Err(error)],
+            };
+            Work { bytes, decode }
         });
-        Ok(events.boxed())
+        Ok(parallel::in_order(work, self.decoders).boxed())
     }
 
     fn received_bytes(&self) -> u64 {

@@ -20,7 +20,7 @@ use crate::status::{Failure, json_response};
 
 use super::format::{Format, write_metadata};
 use super::params::{IncludeObject, Params, VersionMatch};
-use super::{Api, Target, table};
+use super::{Api, Target, compress, table};
 
 /// How much of a list is composed at once: a list of hundreds of megabytes never exists whole.
 const CHUNK: usize = 256 * 1024;
@@ -57,8 +57,11 @@ pub(crate) fn list(
             None => Failure::list_expired(),
         })?;
     let metadata = list_metadata(&page, &selector);
+    let bytes = page.entries.iter().map(|entry| entry.json().len()).sum();
     let body = body(target.resource, format, params.include_object, &metadata, page.entries);
-    Ok(json_response(StatusCode::OK, body))
+    let mut response = json_response(StatusCode::OK, body);
+    compress::mark(&mut response, bytes);
+    Ok(response)
 }
 
 /// The version to read at; `None` for the newest, which also meets "not older than".
@@ -118,7 +121,7 @@ fn body(
                 out.push(b',');
             }
             match format {
-                Format::Object => out.extend_from_slice(entry.json()),
+                Format::Object => entry.write_item(&mut out),
                 Format::Metadata => write_metadata(entry.json(), &mut out),
                 Format::Table => table::write_row(resource, entry.json(), include, &mut out),
             }

@@ -1,5 +1,6 @@
 //! The HTTP side: which path is answered by what.
 
+mod compress;
 mod discovery;
 mod format;
 mod get;
@@ -43,7 +44,7 @@ pub(crate) struct Target {
 /// The whole API. The paths are few and their form depends on the resource's scope, so one
 /// handler reads them rather than a table of routes.
 pub(crate) fn router(api: Api) -> Router {
-    Router::new().fallback(dispatch).with_state(api)
+    Router::new().fallback(dispatch).with_state(api).layer(compress::layer())
 }
 
 async fn dispatch(

@@ -1,0 +1,250 @@
+//! etcd as a source, through its v3 API.
+//!
+//! etcd numbers all changes of all keys by one revision, which is a resource version as it stands: a
+//! list is a range read at one revision, a watch begins at the next one, and what compaction has
+//! removed is expired.
+
+mod object;
+mod page;
+mod watch;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use etcd_client::{Client, GetOptions, KvClient, WatchClient, WatchOptions};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use serde::de::DeserializeOwned;
+
+use self::object::Decoder;
+pub use self::object::EtcdObject;
+use self::page::Place;
+use super::{
+    Interest, ListPage, ListRequest, Report, Source, SourceError, WatchEvent, WatchRequest,
+    WatchStart,
+};
+use crate::{Key, KeyError, Status};
+
+/// All keys of an etcd cluster that begin with a prefix, each value decoded to `V`.
+///
+/// The part of a key after the prefix is its [`Key`]: `name` or `namespace/name`, unless
+/// [`keys`](Self::keys) says otherwise. A value that does not decode, and a key that is none, is
+/// quarantined like any other object.
+///
+/// etcd keeps the data, and any number of processes mirror it, each with reads of its own. A
+/// mirror that was away goes on where it was; after a compaction it lists anew, and keeps what has
+/// not changed. While nothing changes below the prefix the version moves on as often as the server
+/// notifies of progress: every ten minutes, unless `--watch-progress-notify-interval` says otherwise.
+///
+/// Events of one transaction carry one revision; a batch may end between them.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use watchcache::{Store, reflector::{EtcdSource, Reflector}};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Endpoint { address: String }
+///
+/// # let _ = async {
+/// let client = etcd_client::Client::connect(["localhost:2379"], None).await?;
+/// let store = Arc::new(Store::new());
+/// let source = EtcdSource::<Endpoint>::json(&client, "/services/");
+/// let reflector = Reflector::builder(source).sink(store.clone()).build();
+/// tokio::spawn(reflector.run(std::future::pending()));
+/// // What is under /services/web/0 in etcd:
+/// if let Some(endpoint) = store.get("web/0") {
+///     println!("{} since revision {}", endpoint.value().address, endpoint.mod_revision());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # };
+/// ```
+pub struct EtcdSource<V> {
+    kv: KvClient,
+    watch: WatchClient,
+    prefix: Arc<[u8]>,
+    decoder: Arc<Decoder<V>>,
+    received: Arc<AtomicU64>,
+    interest: Option<Interest<EtcdObject<V>>>,
+}
+
+impl<V: Send + Sync + 'static> EtcdSource<V> {
+    /// The keys below a prefix, which is taken as it is: to mirror a folder it must end in its `/`.
+    #[must_use]
+    pub fn new<E: fmt::Display>(
+        client: &Client,
+        prefix: impl Into<Vec<u8>>,
+        decode: impl Fn(&[u8]) -> Result<V, E> + Send + Sync + 'static,
+    ) -> Self {
+        // What is too large is for the server to say: it limits what it takes.
+        let kv = client.kv_client().max_decoding_message_size(usize::MAX);
+        let watch = client.watch_client().max_decoding_message_size(usize::MAX);
+        let prefix: Arc<[u8]> = prefix.into().into();
+        let decoder = Arc::new(Decoder::new(Arc::clone(&prefix), decode));
+        Self { kv, watch, prefix, decoder, received: Arc::default(), interest: None }
+    }
+
+    /// As [`new`](Self::new), for values in JSON.
+    #[must_use]
+    pub fn json(client: &Client, prefix: impl Into<Vec<u8>>) -> Self
+    where
+        V: DeserializeOwned,
+    {
+        Self::new(client, prefix, |value| {
+            let text = std::str::from_utf8(value).map_err(|error| error.to_string())?;
+            serde_json::from_str(text).map_err(|error| error.to_string())
+        })
+    }
+
+    /// Makes the [`Key`] from what follows the prefix. No two keys may give the same one.
+    #[must_use]
+    pub fn keys(
+        mut self,
+        key: impl Fn(&str) -> Result<Key, KeyError> + Send + Sync + 'static,
+    ) -> Self {
+        // Shared only once a request was made, which takes a reflector.
+        if let Some(decoder) = Arc::get_mut(&mut self.decoder) {
+            decoder.set_keys(key);
+        }
+        self
+    }
+
+    fn received(&self, bytes: usize) {
+        // ORDERING: Relaxed, with `received_bytes`: a counter that publishes nothing else.
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+impl<V: Send + Sync + 'static> Source for EtcdSource<V> {
+    type Object = EtcdObject<V>;
+    type Watch = BoxStream<'static, Result<WatchEvent<EtcdObject<V>>, SourceError>>;
+
+    fn attach(&mut self, _: Report, interest: Interest<EtcdObject<V>>) {
+        self.interest = Some(interest);
+    }
+
+    async fn list(&self, request: ListRequest) -> Result<ListPage<EtcdObject<V>>, SourceError> {
+        let place = match &request.continue_token {
+            Some(token) => Place::parse(token)?,
+            None => Place::first(&self.prefix),
+        };
+        let mut options = GetOptions::new().with_range(end_of(&self.prefix));
+        options = options.with_limit(request.limit.map_or(0, i64::from));
+        if let Some(revision) = place.revision {
+            options = options.with_revision(revision);
+        }
+        let mut page =
+            self.kv.clone().get(place.start, Some(options)).await.map_err(|e| failure(&e))?;
+        let current = page.header().map(|header| header.revision());
+        let Some(revision) = place.revision.or(current) else {
+            return Err(SourceError::Protocol("an answer without a revision".to_owned()));
+        };
+        let (more, count) = (page.more(), page.count());
+        let found = page.take_kvs();
+        self.received(found.iter().map(|kv| kv.key().len() + kv.value().len()).sum());
+        let next = found.last().filter(|_| more).map(|last| Place::after(revision, last.key()));
+        let remaining = u64::try_from(count).ok().map(|all| all.saturating_sub(found.len() as u64));
+
+        let interest = self.interest.clone().filter(|interest| !interest.is_everything());
+        let decoder = Arc::clone(&self.decoder);
+        let items = stream::iter(found).map(move |kv| decoder.item(&kv, interest.as_ref()));
+        Ok(ListPage {
+            items: items.boxed(),
+            resource_version: Some(revision.to_string().into()),
+            continue_token: next.map(|place| place.to_string()),
+            remaining,
+        })
+    }
+
+    async fn watch(&self, request: WatchRequest) -> Result<Self::Watch, SourceError> {
+        let WatchStart::After(version) = request.start else {
+            return Err(Status::bad_request("etcd streams no lists").into());
+        };
+        let after = version.as_str().parse().map_err(|_| {
+            SourceError::from(Status::bad_request(format!("{version} is no revision of etcd")))
+        })?;
+        let options = WatchOptions::new()
+            .with_range(end_of(&self.prefix))
+            .with_start_revision(i64::saturating_add(after, 1))
+            .with_progress_notify();
+        let watch = self.watch.clone().watch(start_of(&self.prefix), Some(options)).await;
+        let watch = watch.map_err(|error| failure(&error))?;
+        let (decoder, received) = (Arc::clone(&self.decoder), Arc::clone(&self.received));
+        Ok(watch::events(watch, decoder, received, after, request.timeout).boxed())
+    }
+
+    fn received_bytes(&self) -> u64 {
+        // ORDERING: Relaxed, with `received`.
+        self.received.load(Ordering::Relaxed)
+    }
+}
+
+/// The first key of a range; etcd writes the first key of all as one zero byte.
+fn start_of(prefix: &[u8]) -> Vec<u8> {
+    if prefix.is_empty() { vec![0] } else { prefix.to_vec() }
+}
+
+/// The first key after all that begin with the prefix; one zero byte where there is none.
+fn end_of(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return end;
+        }
+    }
+    vec![0]
+}
+
+/// The codes of gRPC that say more than that it failed
+/// (<https://grpc.github.io/grpc/core/md_doc_statuscodes.html>).
+mod code {
+    pub(super) const INVALID_ARGUMENT: i32 = 3;
+    pub(super) const PERMISSION_DENIED: i32 = 7;
+    pub(super) const RESOURCE_EXHAUSTED: i32 = 8;
+    pub(super) const OUT_OF_RANGE: i32 = 11;
+    pub(super) const UNAUTHENTICATED: i32 = 16;
+}
+
+/// How long etcd is left alone when it has too much to do.
+const OVERLOADED: Duration = Duration::from_secs(1);
+
+fn failure(error: &etcd_client::Error) -> SourceError {
+    let transport = || SourceError::Transport { message: error.to_string(), source: None };
+    let etcd_client::Error::GRpcStatus(status) = error else { return transport() };
+    let message = status.message();
+    match i32::from(status.code()) {
+        // The code alone also stands for an answer that is too large.
+        code::OUT_OF_RANGE if message.contains("compacted") => {
+            SourceError::Expired { message: message.to_owned(), continue_token: None }
+        }
+        code::INVALID_ARGUMENT => Status::bad_request(message).into(),
+        code::PERMISSION_DENIED => Status::forbidden("", "etcd", "", message).into(),
+        code::UNAUTHENTICATED => Status::unauthorized(message).into(),
+        code::RESOURCE_EXHAUSTED => {
+            Status::too_many_requests(OVERLOADED).with_message(message).into()
+        }
+        _ => transport(),
+    }
+}
+
+impl<V> fmt::Debug for EtcdSource<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EtcdSource")
+            .field("prefix", &String::from_utf8_lossy(&self.prefix))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_ends_after_every_key_of_the_prefix() {
+        assert_eq!(end_of(b"/a/"), b"/a0");
+        assert_eq!(end_of(b"a\xff\xff"), b"b");
+        assert_eq!(end_of(b"\xff"), [0]);
+        assert_eq!((start_of(b""), end_of(b"")), (vec![0], vec![0]));
+    }
+}

@@ -1,0 +1,84 @@
+//! What a reflector needs of its source, and what it would only throw away.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::builder::Config;
+use super::monitor::Shared;
+use crate::{KeyRef, Object};
+
+/// What a reflector needs of its source: an object that is in another process's share, or that a
+/// sink holds unchanged, need not be decoded.
+///
+/// It is only there to spare work: a reflector takes no harm from what it does not need.
+pub struct Interest<T> {
+    config: Arc<Config<T>>,
+    shared: Arc<Shared>,
+}
+
+impl<T> Interest<T> {
+    pub(super) fn new(config: Arc<Config<T>>, shared: Arc<Shared>) -> Self {
+        Self { config, shared }
+    }
+
+    /// Whether there is nothing to spare: no [`Share`](super::Share), and nothing held yet.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.config.share.is_none() && !self.shared.is_synced()
+    }
+
+    /// Whether objects of this key are wanted at all.
+    #[must_use]
+    pub fn wants(&self, key: KeyRef<'_>) -> bool {
+        self.config.wants(key)
+    }
+
+    /// Whether some objects are not wanted at all.
+    #[must_use]
+    pub fn is_share(&self) -> bool {
+        self.config.share.is_some()
+    }
+}
+
+impl<T: Object> Interest<T> {
+    /// The object of this key in this very version, if one of the sinks holds it.
+    #[must_use]
+    pub fn held(
+        &self,
+        key: KeyRef<'_>,
+        uid: Option<&str>,
+        resource_version: &str,
+    ) -> Option<Arc<T>> {
+        self.config.held(key, uid, resource_version)
+    }
+}
+
+impl<T> Config<T> {
+    pub(super) fn wants(&self, key: KeyRef<'_>) -> bool {
+        self.share.is_none_or(|share| share.owns_ref(key))
+    }
+}
+
+impl<T: Object> Config<T> {
+    pub(super) fn held(
+        &self,
+        key: KeyRef<'_>,
+        uid: Option<&str>,
+        resource_version: &str,
+    ) -> Option<Arc<T>> {
+        self.sinks.iter().find_map(|sink| sink.held(key, uid, resource_version))
+    }
+}
+
+// Not derived: what is cloned are `Arc`s, so `T` need not be `Clone`.
+impl<T> Clone for Interest<T> {
+    fn clone(&self) -> Self {
+        Self { config: Arc::clone(&self.config), shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T> fmt::Debug for Interest<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interest").field("share", &self.config.share).finish_non_exhaustive()
+    }
+}
