@@ -3,8 +3,11 @@
 
 mod informer;
 mod queue;
+mod serve;
 mod store;
+mod sync;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -18,9 +21,18 @@ struct Arguments {
     /// How long a case runs, in milliseconds.
     #[arg(long, default_value_t = 500)]
     duration: u64,
-    /// Run the cases whose name contains this.
+    /// Run the cases whose name contains this, or one of these between slashes.
     #[arg(long, default_value = "")]
     only: String,
+    /// Only sync with this server.
+    #[arg(long)]
+    kubeconfig: Option<PathBuf>,
+    /// What the mirror of the server keeps: typed or lazy.
+    #[arg(long, default_value = "typed")]
+    keep: String,
+    /// Only serve so many Pods: the first line is the URL, the end of the input ends it.
+    #[arg(long)]
+    serve: Option<usize>,
 }
 
 /// What a case may know.
@@ -33,10 +45,16 @@ type Case = (String, Box<dyn Fn(&Bench)>);
 
 fn main() {
     let arguments = Arguments::parse();
+    if let Some(pods) = arguments.serve {
+        return serve::run(pods);
+    }
+    if let Some(kubeconfig) = &arguments.kubeconfig {
+        return sync::run(kubeconfig, &arguments.keep);
+    }
     let bench =
         Bench { objects: arguments.objects, duration: Duration::from_millis(arguments.duration) };
     for (name, case) in store::cases().into_iter().chain(queue::cases()).chain(informer::cases()) {
-        if name.contains(&arguments.only) {
+        if arguments.only.split('/').any(|part| name.contains(part)) {
             case(&bench);
         }
     }
@@ -59,6 +77,10 @@ fn nanoseconds(name: &str, spent: Duration, count: usize) {
 
 fn per_second(name: &str, count: u64, spent: Duration) {
     report(name, "/s", count as f64 / spent.as_secs_f64());
+}
+
+fn bytes(name: &str, value: f64) {
+    report(name, "B", value);
 }
 
 fn report(case: &str, unit: &str, value: f64) {

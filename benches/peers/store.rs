@@ -1,6 +1,7 @@
 //! The store's reads and writes.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ const BATCH: usize = 64;
 pub(crate) struct Item {
     key: Key,
     version: Option<String>,
+    owner: String,
     #[expect(dead_code, reason = "it only takes room")]
     body: [u64; 16],
 }
@@ -37,8 +39,14 @@ pub(crate) fn item(i: usize, version: Option<u64>) -> Item {
     Item {
         key: key.expect("both parts are valid"),
         version: version.map(|version| version.to_string()),
+        owner: owner(i),
         body: [0; 16],
     }
+}
+
+/// Ten objects have the same owner.
+fn owner(i: usize) -> String {
+    format!("owner-{}", i / 10)
 }
 
 /// Visits all objects, in another order than that of insertion.
@@ -54,18 +62,42 @@ pub(crate) fn cases() -> Vec<Case> {
             "get by 8 readers beside a writer".to_owned(),
             Box::new(|bench| get_beside_a_writer(bench, 8)),
         ),
+        (
+            "get by 80 readers beside a writer".to_owned(),
+            Box::new(|bench| get_beside_a_writer(bench, 80)),
+        ),
+        ("list a namespace".to_owned(), Box::new(list_a_namespace)),
+        ("index lookup".to_owned(), Box::new(index_lookup)),
         ("list all".to_owned(), Box::new(list_all)),
-        ("update".to_owned(), Box::new(|bench| update(bench, "update, one at a time", 1))),
-        ("update".to_owned(), Box::new(|bench| update(bench, "update, 64 at a time", BATCH))),
+        ("update".to_owned(), Box::new(|bench| update(bench, "update, one at a time", filled, 1))),
+        (
+            "update".to_owned(),
+            Box::new(|bench| update(bench, "update, 64 at a time", filled, BATCH)),
+        ),
+        (
+            "update".to_owned(),
+            Box::new(|bench| update(bench, "update, 64 at a time, two indexes", indexed, BATCH)),
+        ),
         ("replace".to_owned(), Box::new(replace)),
+        ("longest get during a relist".to_owned(), Box::new(relist_pause)),
     ]
 }
 
-fn filled(objects: usize) -> (Store<Item>, Vec<Key>) {
+fn filled(objects: usize) -> Store<Item> {
     let store = Store::new();
     store.replace(&listing(objects, 1));
-    let keys = (0..objects).map(|i| item(order(i, objects), None).key).collect();
-    (store, keys)
+    store
+}
+
+/// By owner; every store has its namespaces.
+fn indexed(objects: usize) -> Store<Item> {
+    let store = Store::builder().index("owner", |item: &Item| [item.owner.clone()]).build();
+    store.replace(&listing(objects, 1));
+    store
+}
+
+fn keys(objects: usize) -> Vec<Key> {
+    (0..objects).map(|i| item(order(i, objects), None).key).collect()
 }
 
 /// All objects, of which one in a hundred is in this version and the others in the first.
@@ -85,7 +117,7 @@ fn read<'a>(store: &'a Store<Item>, keys: &'a [Key]) -> impl FnMut() -> usize + 
 }
 
 fn get(bench: &Bench) {
-    let (store, keys) = filled(bench.objects);
+    let (store, keys) = (filled(bench.objects), keys(bench.objects));
     bench.per_operation("get", read(&store, &keys));
 }
 
@@ -104,7 +136,7 @@ fn batches(objects: usize, version: Option<u64>, size: usize) -> Vec<Batch<Item>
 }
 
 fn get_beside_a_writer(bench: &Bench, readers: usize) {
-    let (store, keys) = filled(bench.objects);
+    let (store, keys) = (filled(bench.objects), keys(bench.objects));
     // Without a version every change counts, so that two rounds can be written again and again.
     let rounds = [batches(bench.objects, None, BATCH), batches(bench.objects, None, BATCH)];
     let (reads, writes, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
@@ -139,8 +171,45 @@ fn get_beside_a_writer(bench: &Bench, readers: usize) {
     per_second(&format!("the writer beside {label}"), wrote, spent);
 }
 
+/// As `ByIndex` does it: a vector of handles that the caller owns; and a walk in place.
+fn list_a_namespace(bench: &Bench) {
+    let store = indexed(bench.objects);
+    let mut names =
+        (0..100).map(|i| format!("namespace-{i:04}")).collect::<Vec<_>>().into_iter().cycle();
+    bench.per_operation("list a namespace", || {
+        let snapshot = store.snapshot();
+        let name = names.next().expect("a cycle");
+        let found: Vec<Arc<Item>> =
+            snapshot.namespace(&name).map(|(_, item)| Arc::clone(item)).collect();
+        black_box(found);
+        1
+    });
+    bench.per_operation("list a namespace, in place", || {
+        let snapshot = store.snapshot();
+        let name = names.next().expect("a cycle");
+        for (_, item) in snapshot.namespace(&name) {
+            black_box(item);
+        }
+        1
+    });
+}
+
+fn index_lookup(bench: &Bench) {
+    let store = indexed(bench.objects);
+    let mut next = 0;
+    bench.per_operation("index lookup", || {
+        next = (next + 1) % bench.objects;
+        let snapshot = store.snapshot();
+        let found = snapshot.by_index("owner", &owner(order(next, bench.objects)));
+        let found: Vec<Arc<Item>> =
+            found.expect("it is declared").map(|(_, item)| Arc::clone(item)).collect();
+        black_box(found);
+        1
+    });
+}
+
 fn list_all(bench: &Bench) {
-    let (store, _) = filled(bench.objects);
+    let store = filled(bench.objects);
     bench.per_operation("list all", || {
         black_box(store.list());
         1
@@ -148,8 +217,8 @@ fn list_all(bench: &Bench) {
 }
 
 /// Measures whole rounds over all objects; making the objects is not measured.
-fn update(bench: &Bench, name: &str, size: usize) {
-    let (store, _) = filled(bench.objects);
+fn update(bench: &Bench, name: &str, filled: fn(usize) -> Store<Item>, size: usize) {
+    let store = filled(bench.objects);
     let (mut spent, mut count) = (Duration::ZERO, 0);
     for version in 2.. {
         let round = batches(bench.objects, Some(version), size);
@@ -168,7 +237,7 @@ fn update(bench: &Bench, name: &str, size: usize) {
 
 /// Relists; making the objects is not measured, putting them into a listing is.
 fn replace(bench: &Bench) {
-    let (store, _) = filled(bench.objects);
+    let store = filled(bench.objects);
     let (mut spent, mut count) = (Duration::ZERO, 0);
     for version in 2.. {
         let items: Vec<Item> = (0..bench.objects)
@@ -185,4 +254,32 @@ fn replace(bench: &Bench) {
         }
     }
     nanoseconds("replace all, 1 % changed", spent, count);
+}
+
+/// One thread gets without end while the store is relisted once.
+fn relist_pause(bench: &Bench) {
+    let (store, keys) = (indexed(bench.objects), keys(bench.objects));
+    let listing = listing(bench.objects, 2);
+    let done = AtomicBool::new(false);
+    let longest = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut longest = Duration::ZERO;
+            for key in keys.iter().cycle() {
+                // ORDERING: relaxed, the flag guards nothing else.
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                let started = Instant::now();
+                black_box(store.get(key));
+                longest = longest.max(started.elapsed());
+            }
+            longest
+        });
+        thread::sleep(Duration::from_millis(20));
+        store.replace(&listing);
+        // ORDERING: relaxed, as above.
+        done.store(true, Ordering::Relaxed);
+        reader.join().expect("the reader does not panic")
+    });
+    nanoseconds("longest get during a relist", longest, 1);
 }

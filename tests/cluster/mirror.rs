@@ -10,7 +10,7 @@ use kube::core::Resource;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
-use watchcache::reflector::{KubeSource, Monitor, Progress, Reflector};
+use watchcache::reflector::{Builder, KubeSource, Monitor, Progress, Reflector};
 use watchcache::{Fifo, Object, Store};
 
 /// How long a mirror may take to catch up with a server that does not change.
@@ -38,9 +38,19 @@ pub(crate) struct Mirror<K: Mirrored> {
 impl<K: Mirrored> Mirror<K> {
     /// Starts to mirror and to consume.
     pub(crate) fn start(source: KubeSource<K>) -> Self {
+        Self::run(Reflector::builder(source))
+    }
+
+    /// Starts to mirror by a watch that begins with all objects, and waits until it has them.
+    pub(crate) async fn streamed(source: KubeSource<K>) -> Self {
+        let mirror = Self::run(Reflector::builder(source).streaming_list(true));
+        mirror.monitor.synced().await;
+        mirror
+    }
+
+    fn run(builder: Builder<KubeSource<K>>) -> Self {
         let (store, fifo) = (Arc::new(Store::new()), Fifo::new());
-        let reflector =
-            Reflector::builder(source).sink(Arc::clone(&store)).sink(fifo.clone()).build();
+        let reflector = builder.sink(Arc::clone(&store)).sink(fifo.clone()).build();
         let monitor = reflector.monitor();
         let run = tokio::spawn(async move {
             reflector.run(std::future::pending()).await.expect("it stops only when told to");

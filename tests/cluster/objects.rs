@@ -97,6 +97,28 @@ pub(crate) async fn ten_thousand_objects_in_pages(cluster: Arc<Cluster>) {
     assert_eq!((mirror.progress().relists, late.progress().relists), (0, 0));
 }
 
+/// The initial state comes through the watch that goes on with the changes; nothing is listed.
+pub(crate) async fn a_streaming_list(cluster: Arc<Cluster>) {
+    let namespace = cluster.namespace().await;
+    let api = Api::<ConfigMap>::namespaced(cluster.client().await, &namespace);
+    create(&api, 0..1_000).await;
+    let (client, wire, proxy) = cluster.proxied_client().await;
+    let mirror = Mirror::streamed(KubeSource::namespaced(client, &namespace)).await;
+    assert_eq!(mirror.store.len(), 1_000);
+    assert_eq!((wire.lists(), wire.streaming_lists(), wire.watches()), (0, 1, 1));
+
+    create(&api, 1_000..1_050).await;
+    api.delete("object-00007", &DeleteParams::default()).await.unwrap();
+    assert_eq!(mirror.assert_equals(&api).await, 1_049);
+    assert_eq!(wire.watches(), 1, "changes come by the same watch");
+
+    proxy.cut();
+    create(&api, 1_050..1_060).await;
+    assert_eq!(mirror.assert_equals(&api).await, 1_059);
+    assert_eq!((wire.lists(), wire.streaming_lists()), (0, 1), "a watch resumes");
+    assert_eq!(mirror.progress().relists, 0);
+}
+
 /// Shortly before it ends a watch, the server tells how far it is, and the next one starts there.
 pub(crate) async fn bookmarks_move_an_idle_mirror_on(cluster: Arc<Cluster>) {
     let namespace = cluster.namespace().await;

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
     let trials = vec![
         suite.shared("creates_updates_and_deletes", objects::creates_updates_and_deletes),
         suite.shared("ten_thousand_objects_in_pages", objects::ten_thousand_objects_in_pages),
+        suite.shared("a_streaming_list", objects::a_streaming_list),
         suite.shared("bookmarks_move_an_idle_mirror_on", objects::bookmarks_move_an_idle_mirror_on),
         suite.shared("a_cut_connection_is_resumed", faults::a_cut_connection_is_resumed),
         suite.alone("compaction_costs_one_relist", faults::compaction_costs_one_relist),

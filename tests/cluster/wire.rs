@@ -44,6 +44,11 @@ impl Wire {
         self.count(is_watch)
     }
 
+    /// Watches that begin with all objects.
+    pub(crate) fn streaming_lists(&self) -> usize {
+        self.count(|query| is_watch(query) && query.contains("sendInitialEvents=true"))
+    }
+
     fn count(&self, which: impl Fn(&str) -> bool) -> usize {
         self.state.requests.lock().unwrap().iter().filter(|query| which(query)).count()
     }

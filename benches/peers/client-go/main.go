@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
 
-// row is one figure. "ns" is time per operation, "/s" operations per second.
+// row is one figure. "ns" is time per operation, "/s" operations per second, "B" bytes.
 type row struct {
 	Case  string  `json:"case"`
 	Unit  string  `json:"unit"`
@@ -25,16 +26,22 @@ type bench struct {
 var (
 	objects = flag.Int("objects", 100_000, "objects in the store")
 	millis  = flag.Int("duration", 500, "how long a case runs, in milliseconds")
-	only    = flag.String("only", "", "run the cases whose name contains this")
+	only    = flag.String("only", "", "run the cases whose name contains this, or one of these between slashes")
+	server  = flag.String("kubeconfig", "", "only sync with this server, see -keep")
+	keep    = flag.String("keep", "typed", "what watchcache keeps in the case compared with: typed or lazy")
 
 	duration time.Duration
 )
 
 func main() {
 	flag.Parse()
+	if *server != "" {
+		initialSync(*server, *keep)
+		return
+	}
 	duration = time.Duration(*millis) * time.Millisecond
 	for _, bench := range append(append(storeBenches(), queueBenches()...), informerBenches()...) {
-		if strings.Contains(bench.name, *only) {
+		if slices.ContainsFunc(strings.Split(*only, "/"), func(part string) bool { return strings.Contains(bench.name, part) }) {
 			bench.run()
 		}
 	}

@@ -71,16 +71,9 @@ func storeBenches() []bench {
 		}},
 		{"get beside a writer", func() { getsBesideAWriter(1) }},
 		{"get by 8 readers beside a writer", func() { getsBesideAWriter(8) }},
-		{"list a namespace", func() {
-			store, _ := filled(indexers)
-			i := 0
-			perOperation("list a namespace", func() int {
-				i++
-				found, _ := store.ByIndex(cache.NamespaceIndex, fmt.Sprintf("namespace-%04d", i%100))
-				sink.Add(int64(len(found)))
-				return 1
-			})
-		}},
+		{"get by 80 readers beside a writer", func() { getsBesideAWriter(80) }},
+		{"list a namespace", func() { listANamespace("list a namespace") }},
+		{"list a namespace", func() { listANamespace("list a namespace, in place") }},
 		{"index lookup", func() {
 			store, _ := filled(indexers)
 			i := 0
@@ -102,7 +95,23 @@ func storeBenches() []bench {
 		{"update", func() { updates("update, 64 at a time", cache.Indexers{}, batchSize) }},
 		{"update", func() { updates("update, 64 at a time, two indexes", indexers, batchSize) }},
 		{"replace", replaces},
+		{"longest get during a relist", relistPause},
 	}
+}
+
+func listANamespace(name string) {
+	store, _ := filled(indexers)
+	names := make([]string, 100)
+	for i := range names {
+		names[i] = fmt.Sprintf("namespace-%04d", i)
+	}
+	i := 0
+	perOperation(name, func() int {
+		i++
+		found, _ := store.ByIndex(cache.NamespaceIndex, names[i%100])
+		sink.Add(int64(len(found)))
+		return 1
+	})
 }
 
 func gets(store cache.ThreadSafeStore, keys []string) func() int {
@@ -231,4 +240,40 @@ func replaces() {
 		count++
 	}
 	report("replace all, 1 % changed", "ns", float64(spent.Nanoseconds())/float64(count))
+}
+
+// relistPause has one goroutine that gets without end while the store is relisted once.
+func relistPause() {
+	store := cache.NewIndexer(cache.MetaNamespaceKeyFunc, indexers)
+	list := func(version int) []any {
+		list := make([]any, *objects)
+		for i := range list {
+			list[i] = newItem(i, 1)
+			if i%100 == 0 {
+				list[i] = newItem(i, version)
+			}
+		}
+		return list
+	}
+	_ = store.Replace(list(1), "1")
+	listed := list(2)
+	keys := make([]string, *objects)
+	for i := range keys {
+		keys[i] = newItem(order(i), 1).key()
+	}
+	var done atomic.Bool
+	longest := make(chan time.Duration)
+	go func() {
+		var most time.Duration
+		for i := 0; !done.Load(); i++ {
+			started := time.Now()
+			_, _, _ = store.GetByKey(keys[i%len(keys)])
+			most = max(most, time.Since(started))
+		}
+		longest <- most
+	}()
+	time.Sleep(20 * time.Millisecond)
+	_ = store.Replace(listed, "2")
+	done.Store(true)
+	report("longest get during a relist", "ns", float64((<-longest).Nanoseconds()))
 }

@@ -1,0 +1,65 @@
+//! A mirror's first list, from a server: how long it takes, and what it then holds.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use watchcache::reflector::{KubeSource, Lazy, Reflector, Source};
+use watchcache::{Object, Store};
+
+use crate::{bytes, nanoseconds};
+
+/// What the mirror keeps: Pods, or their JSON with the header decoded.
+pub(crate) fn run(kubeconfig: &std::path::Path, what: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+        let client = Client::try_from(config.expect("a server")).expect("a client");
+        match what {
+            "typed" => mirror(KubeSource::<Pod>::all(client), what).await,
+            "lazy" => mirror(KubeSource::<Lazy<Pod>>::all(client), what).await,
+            other => panic!("{other}: neither typed nor lazy"),
+        }
+    });
+}
+
+async fn mirror<S>(source: S, what: &str)
+where
+    S: Source + 'static,
+    S::Object: Object + 'static,
+{
+    let (store, before) = (Arc::new(Store::new()), resident());
+    let reflector =
+        Reflector::builder(source).streaming_list(true).sink(Arc::clone(&store)).build();
+    let monitor = reflector.monitor();
+    let started = Instant::now();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (_, ended) = tokio::join!(
+        async {
+            monitor.synced().await;
+            let spent = started.elapsed();
+            nanoseconds(&format!("initial sync, {what}, per pod"), spent, store.len());
+            // What the list alone needed is given back by now.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let held = resident().saturating_sub(before);
+            bytes(&format!("resident, {what}, per pod"), held as f64 / store.len() as f64);
+            let _ = stop.send(());
+        },
+        reflector.run(async {
+            let _ = stopped.await;
+        })
+    );
+    ended.expect("nothing is refused");
+}
+
+/// Memory of this process that is in use, in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kibibytes.expect("the kernel says") * 1024
+}
