@@ -113,7 +113,10 @@ impl<'s, T: Object> Writing<'s, T> {
     pub(super) fn apply(&mut self, batch: &Batch<T>) -> Applied {
         let mut applied = Applied::default();
         for changes in batch.changes().chunks(AT_ONCE) {
-            self.guard.prefetch(changes.iter().map(|(key, _)| key.as_ref()));
+            // A single change has nothing to overlap its misses with.
+            if changes.len() > 1 {
+                self.guard.prefetch(changes.iter().map(|(key, _)| key.as_ref()));
+            }
             for (key, change) in changes {
                 match change {
                     Change::Put(object) => {
