@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
@@ -52,16 +52,28 @@ impl Source for Fake {
     }
 }
 
+#[derive(Default)]
+struct Counts {
+    reads: AtomicU64,
+    writes: AtomicU64,
+}
+
+impl Counts {
+    fn now(&self) -> (u64, u64) {
+        (self.reads.load(Ordering::Relaxed), self.writes.load(Ordering::Relaxed))
+    }
+}
+
 /// Counts the changes that arrived, in the place of an event handler.
 struct Handler {
-    writes: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     under_way: Arc<Semaphore>,
 }
 
 impl Sink<Pod> for Handler {
     fn apply(&self, batch: &Batch<Pod>) {
-        // ORDERING: relaxed, a counter that guards nothing.
-        self.writes.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        // ORDERING: Relaxed, here and below: counters and a flag that guard nothing else.
+        self.counts.writes.fetch_add(batch.len() as u64, Ordering::Relaxed);
         self.under_way.add_permits(batch.len());
     }
 
@@ -78,50 +90,46 @@ fn pod(i: usize) -> Pod {
 }
 
 fn informer(bench: &Bench, count: usize, readers: usize) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let pods: Vec<Pod> = (0..count).map(pod).collect();
     let (sender, receiver) = mpsc::channel::<Event>(1);
     let (store, under_way) = (Arc::new(Store::new()), Arc::new(Semaphore::new(10)));
-    let (writes, reads) = (Arc::new(AtomicU64::new(0)), AtomicU64::new(0));
-    let handler = Handler { writes: Arc::clone(&writes), under_way: Arc::clone(&under_way) };
+    let counts = Arc::new(Counts::default());
+    let handler = Handler { counts: Arc::clone(&counts), under_way: Arc::clone(&under_way) };
     let source = Fake { pods: pods.clone(), events: Mutex::new(Some(receiver)) };
     let reflector = Reflector::builder(source).sink(Arc::clone(&store)).sink(handler).build();
     let monitor = reflector.monitor();
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build();
-    let (writer, mirror) = (runtime().expect("a runtime"), runtime().expect("a runtime"));
-    let (stopped, stop) = tokio::sync::oneshot::channel::<()>();
-    let running = AtomicBool::new(true);
+    let mirror = runtime.spawn(async move { reflector.run(std::future::pending::<()>()).await });
+    runtime.block_on(monitor.synced());
 
-    // ORDERING: relaxed everywhere, counters and a flag that guard nothing else.
-    let (read, wrote, spent) = thread::scope(|scope| {
-        scope.spawn(|| {
-            mirror.block_on(reflector.run(async {
-                let _ = stop.await;
-            }))
-        });
-        writer.block_on(monitor.synced());
-        let mut version = 1_u64;
-        let modify = async || {
-            version += 1;
-            let mut pod = pods[version as usize * 7_919 % count].clone();
-            pod.metadata.resource_version = Some(version.to_string());
-            under_way.acquire().await.expect("never closed").forget();
-            let _ = sender.send(Ok(WatchEvent::Modified(Arc::new(pod)))).await;
-        };
+    let running = AtomicBool::new(true);
+    let mut version = 1_usize;
+    let change = move || {
+        version += 1;
+        let mut pod = pods[version * 7_919 % count].clone();
+        pod.metadata.resource_version = Some(version.to_string());
+        pod
+    };
+    let writer = Writer { sender, under_way, change };
+    let measured = thread::scope(|scope| {
         for _ in 0..readers {
             scope.spawn(|| {
                 while running.load(Ordering::Relaxed) {
                     for (_, pod) in &store.snapshot() {
                         black_box(pod);
                     }
-                    reads.fetch_add(1, Ordering::Relaxed);
+                    counts.reads.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
-        let measured = writer.block_on(measure(bench, &reads, &writes, modify));
+        // A task of its own: what `block_on` runs is woken by way of the operating system.
+        let writer = runtime.spawn(measure(bench.duration, Arc::clone(&counts), writer));
+        let measured = runtime.block_on(writer);
         running.store(false, Ordering::Relaxed);
-        let _ = stopped.send(());
         measured
     });
+    mirror.abort();
+    let (read, wrote, spent) = measured.expect("the writer ran");
     let name = format!("informer, {count} pods, {readers} readers");
     if readers > 0 {
         per_second(&format!("{name}: lists"), read, spent);
@@ -129,22 +137,35 @@ fn informer(bench: &Bench, count: usize, readers: usize) {
     per_second(&format!("{name}: changes"), wrote, spent);
 }
 
+struct Writer<F> {
+    sender: mpsc::Sender<Event>,
+    under_way: Arc<Semaphore>,
+    change: F,
+}
+
+impl<F: FnMut() -> Pod> Writer<F> {
+    async fn modify(&mut self) {
+        let pod = Arc::new((self.change)());
+        self.under_way.acquire().await.expect("never closed").forget();
+        let _ = self.sender.send(Ok(WatchEvent::Modified(pod))).await;
+    }
+}
+
 /// Writes for a while, and counts what was read and written after the first fifth.
 async fn measure(
-    bench: &Bench,
-    reads: &AtomicU64,
-    writes: &AtomicU64,
-    mut modify: impl AsyncFnMut(),
-) -> (u64, u64, std::time::Duration) {
+    duration: Duration,
+    counts: Arc<Counts>,
+    mut writer: Writer<impl FnMut() -> Pod>,
+) -> (u64, u64, Duration) {
     let warm_up = Instant::now();
-    while warm_up.elapsed() < bench.duration / 5 {
-        modify().await;
+    while warm_up.elapsed() < duration / 5 {
+        writer.modify().await;
     }
-    let before = (reads.load(Ordering::Relaxed), writes.load(Ordering::Relaxed));
+    let before = counts.now();
     let started = Instant::now();
-    while started.elapsed() < bench.duration {
-        modify().await;
+    while started.elapsed() < duration {
+        writer.modify().await;
     }
-    let after = (reads.load(Ordering::Relaxed), writes.load(Ordering::Relaxed));
+    let after = counts.now();
     (after.0 - before.0, after.1 - before.1, started.elapsed())
 }
