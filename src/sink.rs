@@ -1,5 +1,7 @@
 //! What flows from a reflector into a cache: batches of changes, and whole lists.
 
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::{Key, KeyError, KeyRef, Object, ResourceVersion};
@@ -174,23 +176,37 @@ impl<T: Object> Listing<T> {
         mut objects: Vec<(Key, Arc<T>)>,
         resource_version: Option<ResourceVersion>,
     ) -> Self {
-        let mut place = std::collections::HashMap::with_capacity(objects.len());
-        let mut kept = 0;
-        for i in 0..objects.len() {
-            match place.entry(objects[i].0.clone()) {
-                std::collections::hash_map::Entry::Occupied(first) => {
-                    objects.swap(*first.get(), i);
-                }
-                std::collections::hash_map::Entry::Vacant(vacant) => {
-                    vacant.insert(kept);
-                    objects.swap(kept, i);
-                    kept += 1;
-                }
-            }
+        if !are_distinct(&objects) {
+            keep_last(&mut objects);
         }
-        objects.truncate(kept);
         Self { objects, resource_version }
     }
+}
+
+fn are_distinct<T>(objects: &[(Key, Arc<T>)]) -> bool {
+    // The API server lists in this order.
+    objects.is_sorted_by(|(one, _), (next, _)| one.as_str() < next.as_str()) || {
+        let mut seen: HashSet<&str, foldhash::fast::RandomState> =
+            HashSet::with_capacity_and_hasher(objects.len(), Default::default());
+        objects.iter().all(|(key, _)| seen.insert(key.as_str()))
+    }
+}
+
+/// Keeps the last object of each key, in the place of the first.
+fn keep_last<T>(objects: &mut Vec<(Key, Arc<T>)>) {
+    let mut place = HashMap::with_capacity(objects.len());
+    let mut kept = 0;
+    for i in 0..objects.len() {
+        match place.entry(objects[i].0.clone()) {
+            Entry::Occupied(first) => objects.swap(*first.get(), i),
+            Entry::Vacant(vacant) => {
+                vacant.insert(kept);
+                objects.swap(kept, i);
+                kept += 1;
+            }
+        }
+    }
+    objects.truncate(kept);
 }
 
 impl<T> Listing<T> {

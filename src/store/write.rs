@@ -65,7 +65,7 @@ impl<'s, T: Object> Writing<'s, T> {
             Some((held, _)) if Arc::ptr_eq(held, &object) => Ok(Verdict::Same),
             // The usual case needs no look at the object that is held.
             Some((_, held)) if held != 0 && number > held => Ok(Verdict::Newer),
-            Some((held, _)) => judge(held, &object),
+            Some((held, at)) => judge(held, &object, at != 0 && number == at),
         };
         let counted = if held.is_some() { &mut applied.updated } else { &mut applied.added };
         match verdict {
@@ -151,20 +151,30 @@ impl<'s, T: Object> Writing<'s, T> {
     /// Replaces the content by a listing, and returns the keys that are gone.
     pub(super) fn replace(&mut self, listing: &Listing<T>) -> (Applied, Vec<Key>) {
         let mut applied = Applied::default();
-        let gone = self.unlisted(listing);
+        let held = self.guard.len();
+        for objects in listing.objects().chunks(AT_ONCE) {
+            self.guard.prefetch(objects.iter().map(|(key, _)| key.as_ref()));
+            for (key, object) in objects {
+                self.put_counted(key.as_ref(), Arc::clone(object), &mut applied);
+            }
+        }
+        // The keys of a listing are distinct, so where none was rejected, this many were held.
+        let listed = listing.len() - applied.added;
+        let gone = if listed == held && applied.rejected.is_empty() {
+            Vec::new()
+        } else {
+            self.unlisted(listing)
+        };
         for key in &gone {
             self.delete(key.as_ref());
         }
         applied.deleted = gone.len();
-        for (key, object) in listing.objects() {
-            self.put_counted(key.as_ref(), Arc::clone(object), &mut applied);
-        }
         self.advance(listing.resource_version());
         applied.revision = self.revision();
         (applied, gone)
     }
 
-    /// What is held and not listed, unless it is newer than the listing itself.
+    /// What was published and is not listed, unless it is newer than the listing itself.
     fn unlisted(&self, listing: &Listing<T>) -> Vec<Key> {
         let listed: HashSet<KeyRef<'_>, foldhash::fast::RandomState> =
             listing.objects().iter().map(|(key, _)| key.as_ref()).collect();
@@ -197,13 +207,16 @@ impl<'s, T: Object> Writing<'s, T> {
     }
 }
 
-/// Compares two objects of one key. They are a user's type: what panics in it must not unwind
-/// through a half-linked batch.
-fn judge<T: Object>(held: &Arc<T>, new: &Arc<T>) -> Result<Verdict, String> {
+/// Compares two objects of one key, whose versions may be known to be the same number. They are a
+/// user's type: what panics in it must not unwind through a half-linked batch.
+fn judge<T: Object>(held: &Arc<T>, new: &Arc<T>, same_number: bool) -> Result<Verdict, String> {
     quietly(|| {
-        if same_version(&**held, &**new) {
+        // A uid is a look at the object that is held; its version's text would be another.
+        let same =
+            if same_number { held.uid() == new.uid() } else { same_version(&**held, &**new) };
+        if same {
             Verdict::Same
-        } else if is_older(&**new, &**held) {
+        } else if !same_number && is_older(&**new, &**held) {
             Verdict::Older
         } else {
             Verdict::Newer
