@@ -1,7 +1,7 @@
 //! Indexes, ordered listing, differences and conditional writes, through the public API.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use watchcache::store::{AddIndexError, PageError, PageToken, Reason, UpdateError, WriteError};
 use watchcache::{Batch, Key, KeyError, Listing, Object, Store};
@@ -62,6 +62,31 @@ fn an_object_is_found_under_each_of_its_values() {
     assert_eq!(keys(&store, "z"), ["b/2"]);
     let then: Vec<_> = snapshot.by_index("tag", "x").unwrap().map(|(_, pod)| pod.version).collect();
     assert_eq!(then, [2, 1], "the snapshot's index is the snapshot's");
+}
+
+#[test]
+fn objects_of_a_value_go_on_where_their_entries_were_left() {
+    static NAMES: LazyLock<Vec<String>> =
+        LazyLock::new(|| (100..300).map(|i| format!("a/{i}")).collect());
+    let store = Store::new();
+    for (name, version) in NAMES.iter().zip(0..) {
+        store.add(pod(name, version, &[])).unwrap();
+    }
+    let snapshot = store.snapshot();
+    store.add(pod("a/150", 1_000, &[])).unwrap();
+    store.delete("a/151");
+    for read in [0, 1, 63, 64, 65, 199, 200] {
+        let mut entries = snapshot.namespace("a");
+        assert_eq!(entries.by_ref().take(read).count(), read);
+        assert_eq!(entries.len(), 200 - read);
+        let objects: Vec<u64> = entries.objects().map(|pod| pod.version).collect();
+        assert_eq!(objects, (read as u64..200).collect::<Vec<_>>());
+        let mut entries = snapshot.namespace("a");
+        assert_eq!(entries.by_ref().take(read).count(), read);
+        let list: Vec<u64> = entries.list().iter().map(|pod| pod.version).collect();
+        assert_eq!(list, objects);
+    }
+    assert_eq!(store.snapshot().namespace("a").list().len(), 199);
 }
 
 #[test]

@@ -59,12 +59,15 @@ fn check(snapshot: &Snapshot<Pod>, model: &Model) -> Result<(), TestCaseError> {
     let ordered: Vec<_> = snapshot.ordered("").map(|(key, _)| key.to_string()).collect();
     prop_assert_eq!(ordered, model.keys().cloned().collect::<Vec<_>>());
     for value in ["0", "1", "2"] {
-        let found: Vec<_> =
-            snapshot.by_index("shade", value).unwrap().map(|(key, _)| key.to_string()).collect();
-        let expected: Vec<_> =
-            model.iter().filter(|(_, v)| shade(**v) == value).map(|(key, _)| key.clone()).collect();
+        let entries = || snapshot.by_index("shade", value).unwrap();
+        let found: Vec<_> = entries().map(|(key, _)| key.to_string()).collect();
+        let (expected, versions): (Vec<_>, Vec<_>) =
+            model.iter().filter(|(_, v)| shade(**v) == value).map(|(k, v)| (k.clone(), *v)).unzip();
         prop_assert_eq!(snapshot.index_count("shade", value).unwrap(), expected.len());
+        prop_assert_eq!(entries().len(), expected.len());
         prop_assert_eq!(found, expected);
+        let objects: Vec<_> = entries().objects().map(Pod::version).collect();
+        prop_assert_eq!(objects, versions);
     }
     for namespace in ["ns0", "ns1", "ns2"] {
         let prefix = format!("{namespace}/");

@@ -60,12 +60,15 @@ impl Random {
 }
 
 fn verify(snapshot: &Snapshot<Item>) {
-    let mut walked = 0;
+    let (mut walked, mut sum) = (0, 0);
     for (key, item) in snapshot {
         item.verify();
         assert_eq!(key, item.key.as_ref());
         walked += 1;
+        sum += item.number;
     }
+    let objects = snapshot.objects().inspect(|item| item.verify()).map(|item| item.number);
+    assert_eq!(objects.sum::<u64>(), sum, "two walks over one snapshot differ");
     assert_eq!(walked, snapshot.len(), "a walk is not of the snapshot's revision");
     assert_eq!(snapshot.ordered("").inspect(|(_, item)| item.verify()).count(), walked);
     let indexed: usize = snapshot.index_values("odd").unwrap().map(|(_, count)| count).sum();
@@ -75,6 +78,10 @@ fn verify(snapshot: &Snapshot<Item>) {
             item.verify();
             assert_eq!((item.number % 2).to_string(), value);
         }
+        let objects = snapshot.by_index("odd", value).unwrap().objects();
+        let numbers = objects.inspect(|item| item.verify()).map(|item| item.number);
+        let entries = snapshot.by_index("odd", value).unwrap();
+        assert!(numbers.eq(entries.map(|(_, item)| item.number)), "two looks at a value differ");
     }
 }
 

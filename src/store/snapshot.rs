@@ -109,7 +109,11 @@ impl<T> Snapshot<T> {
     /// The objects as a slice of their own. O(objects).
     #[must_use]
     pub fn list(&self) -> List<T> {
-        List::new(self.0.view().list(), self.revision(), self.resource_version().cloned())
+        List::new(
+            self.objects().0.list(self.len()),
+            self.revision(),
+            self.resource_version().cloned(),
+        )
     }
 
     /// Number of objects.
@@ -147,7 +151,7 @@ impl<T: Object> Snapshot<T> {
     /// # Errors
     /// If this snapshot has no index of that name.
     pub fn by_index(&self, index: &str, value: &str) -> Result<Entries<'_, T>, UnknownIndex> {
-        Ok(Entries(self.named(index)?.entries(value, Bound::Unbounded)))
+        Ok(Entries::all(self.named(index)?.entries(value, Bound::Unbounded)))
     }
 
     /// The values of an index, in order, each with the number of its objects.
@@ -173,7 +177,7 @@ impl<T: Object> Snapshot<T> {
     /// namespaces), and O(1) per object.
     #[must_use]
     pub fn namespace(&self, namespace: &str) -> Entries<'_, T> {
-        Entries(self.by_namespace().entries(namespace, Bound::Unbounded))
+        Entries::all(self.by_namespace().entries(namespace, Bound::Unbounded))
     }
 
     /// The namespaces in order, each with the number of its objects; `""` comes first where there
@@ -355,7 +359,7 @@ impl<T> fmt::Debug for Iter<'_, T> {
     }
 }
 
-/// Iterator over the objects of a [`Snapshot`].
+/// Iterator over the objects of a [`Snapshot`], or of an index value in it.
 pub struct Objects<'a, T>(engine::Objects<'a, T>);
 
 impl<'a, T> Iterator for Objects<'a, T> {
@@ -429,17 +433,67 @@ impl<T> fmt::Debug for Partition<'_, T> {
     }
 }
 
-/// Objects of an index value, in key order.
-pub struct Entries<'a, T>(engine::Entries<'a, T>);
+/// Objects of an index value with their keys, in key order.
+///
+/// The keys cost a look at each object's place. Who needs the objects alone has them for less by
+/// [`objects`](Self::objects), or [`list`](Self::list).
+pub struct Entries<'a, T> {
+    entries: engine::Entries<'a, T>,
+    left: usize,
+}
+
+impl<'a, T> Entries<'a, T> {
+    /// Of entries from the first of a value on.
+    fn all(entries: engine::Entries<'a, T>) -> Self {
+        let left = entries.at_most();
+        Self { entries, left }
+    }
+
+    /// The objects alone, in key order.
+    ///
+    /// ```
+    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # struct Pod { name: &'static str, cpu: u32 }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", self.name) }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Pod { name: "web-0", cpu: 2 })?;
+    /// store.add(Pod { name: "web-1", cpu: 3 })?;
+    /// let snapshot = store.snapshot();
+    /// assert_eq!(snapshot.namespace("default").objects().map(|pod| pod.cpu).sum::<u32>(), 5);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
+    #[must_use]
+    pub fn objects(self) -> Objects<'a, T> {
+        Objects(self.entries.objects())
+    }
+
+    /// The objects alone, shared, in key order.
+    #[must_use]
+    pub fn list(self) -> Vec<Arc<T>> {
+        self.entries.objects().list(self.left)
+    }
+}
 
 impl<'a, T> Iterator for Entries<'a, T> {
     type Item = (KeyRef<'a>, &'a Arc<T>);
 
     #[inline]
     fn next(&mut self) -> Option<Entry<'a, T>> {
-        self.0.next()
+        let next = self.entries.next()?;
+        self.left -= 1;
+        Some(next)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
     }
 }
+
+impl<T> ExactSizeIterator for Entries<'_, T> {}
+
+impl<T> FusedIterator for Entries<'_, T> {}
 
 impl<T> fmt::Debug for Entries<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,9 +7,9 @@
 //!                       │
 //!                       v
 //!                    Version 9 ──prev──> Version 4 ──> ...       newest first
-//!                       │ record             │
-//!                       v                    v
-//!                    Record { head, key } <──┘ <── index trees
+//!                       │ record
+//!                       v
+//!                    Record { head, object } <── index pages
 //! ```
 //!
 //! A reader takes the published revision R once, and steps past every version born after it. The
@@ -20,6 +20,7 @@
 //! |---|---|
 //! | `table` | from a key to the head of its versions |
 //! | `record`, `version` | what the table leads to |
+//! | `slab` | where records lie |
 //! | `index`, `postings` | from a value to records |
 //! | `revision` | what is published |
 //! | `writer` | builds and publishes |
@@ -39,6 +40,7 @@ mod read;
 mod reclaim;
 mod record;
 mod revision;
+mod slab;
 mod table;
 mod version;
 mod walk;
@@ -173,7 +175,8 @@ impl<T, const SHARDS: usize> Drop for Engine<T, SHARDS> {
         // SAFETY: readers and snapshots borrow or share the engine, so there are none. Versions
         // are in a chain, or among what `free_all` frees, never both.
         unsafe {
-            writer.reclaim().free_all();
+            let (reclaim, slabs) = writer.memory();
+            reclaim.free_all(slabs);
             for shard in &self.shards {
                 // ORDERING: Relaxed, here and below: `&mut self` is behind every other access.
                 let Some(table) = NonNull::new(shard.table.load(Ordering::Relaxed)) else {
@@ -187,7 +190,7 @@ impl<T, const SHARDS: usize> Drop for Engine<T, SHARDS> {
                         next = NonNull::new(version.as_ref().prev.load(Ordering::Relaxed));
                         version::Version::free(version);
                     }
-                    record.free();
+                    slabs.give_back(record);
                 }
                 table::Table::free(table);
             }

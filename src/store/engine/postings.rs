@@ -134,12 +134,17 @@ impl<T> Pages<T> {
         let Some(page) = self.pages.get_mut(at) else { return };
         let page = Arc::make_mut(page);
         let Err(place) = page.binary_search(&record) else { return };
+        if page.len() == page.capacity() {
+            // Less than by doubling: a store has as many pages as it has objects, over a hundred.
+            page.reserve_exact(page.len() / 8 + 1);
+        }
         page.insert(place, record);
         self.len += 1;
         if page.len() >= PAGE {
             // A source that lists in key order appends: leave it full pages behind.
             let half = if place + 1 == page.len() { page.len() - 1 } else { page.len() / 2 };
             let rest = page.split_off(half);
+            page.shrink_to_fit();
             self.pages.insert(at + 1, Arc::new(rest));
         }
     }

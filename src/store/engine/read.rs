@@ -9,6 +9,7 @@ use super::postings::{Postings, Records};
 use super::record::RecordRef;
 use super::revision::Revision;
 use super::version::{Version, visible};
+use super::walk::{AT_ONCE, Objects};
 use super::{DEFAULT_SHARDS, Engine};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -93,7 +94,7 @@ impl<'a, T, const SHARDS: usize> View<'a, T, SHARDS> {
     unsafe fn resolve(self, record: RecordRef<T>) -> Option<Entry<'a, T>> {
         // SAFETY: the record has a version that is visible at this revision, and lives as long.
         unsafe {
-            // ORDERING: Acquire pairs with the Release in `WriteGuard::link`.
+            // ORDERING: Acquire pairs with the Release in `RecordRef::set_head`.
             let head = record.get().head.load(Ordering::Acquire);
             entry(visible(head, self.revision.number)?)
         }
@@ -185,11 +186,11 @@ impl<'a, T: Send + Sync, const SHARDS: usize> IndexView<'a, T, SHARDS> {
     ) -> Entries<'a, T, SHARDS> {
         // Finding the bound compares keys.
         let _pin = Pin::new();
-        let records = match self.index.0.get(value) {
-            Some(postings) => postings.from(from),
-            None => Records::empty(),
+        let (records, at_most) = match self.index.0.get(value) {
+            Some(postings) => (postings.from(from), postings.len()),
+            None => (Records::empty(), 0),
         };
-        Entries { view: self.view, records, buffer: Vec::new().into_iter() }
+        Entries { view: self.view, records, at_most, buffer: Vec::new().into_iter() }
     }
 }
 
@@ -197,7 +198,22 @@ impl<'a, T: Send + Sync, const SHARDS: usize> IndexView<'a, T, SHARDS> {
 pub(in super::super) struct Entries<'a, T, const SHARDS: usize = DEFAULT_SHARDS> {
     view: View<'a, T, SHARDS>,
     records: Records<'a, T>,
+    /// All that have the value.
+    at_most: usize,
     buffer: std::vec::IntoIter<Entry<'a, T>>,
+}
+
+impl<'a, T, const SHARDS: usize> Entries<'a, T, SHARDS> {
+    /// How many there are at most; without a bound, exactly.
+    pub(in super::super) fn at_most(&self) -> usize {
+        self.at_most
+    }
+
+    /// What is left of it, without keys.
+    pub(in super::super) fn objects(self) -> Objects<'a, T, SHARDS> {
+        let read = self.buffer.map(|(_, object)| Arc::as_ptr(object)).collect();
+        Objects::of(self.view, read, self.records)
+    }
 }
 
 impl<'a, T, const SHARDS: usize> Iterator for Entries<'a, T, SHARDS> {
@@ -205,7 +221,6 @@ impl<'a, T, const SHARDS: usize> Iterator for Entries<'a, T, SHARDS> {
 
     #[inline]
     fn next(&mut self) -> Option<Entry<'a, T>> {
-        const AT_ONCE: usize = 64;
         if let Some(entry) = self.buffer.next() {
             return Some(entry);
         }

@@ -21,6 +21,7 @@ use std::time::Instant;
 use super::pin;
 use super::record::RecordRef;
 use super::revision::Revision;
+use super::slab::Slabs;
 use super::table::Table;
 use super::version::Version;
 use crate::sync::atomic::Ordering;
@@ -69,9 +70,12 @@ pub(in super::super) struct Retained {
     pub(in super::super) versions: usize,
 }
 
-/// Takes a record whose last version is a deletion, and needed by nobody, out of the table.
-pub(super) trait Unlist<T> {
+/// Who has the table and the records.
+pub(super) trait Owner<T> {
+    /// Takes a record whose last version is a deletion, and needed by nobody, out of the table.
     fn unlist(&mut self, record: RecordRef<T>);
+
+    fn slabs(&mut self) -> &mut Slabs<T>;
 }
 
 impl<T> Reclaim<T> {
@@ -120,10 +124,10 @@ impl<T> Reclaim<T> {
     }
 
     /// Frees what can be freed.
-    pub(super) fn collect(&mut self, table: &mut impl Unlist<T>) {
+    pub(super) fn collect(&mut self, owner: &mut impl Owner<T>) {
         let pinned = pin::oldest_pinned();
-        self.free_limbo(pinned);
-        self.release_dead(table);
+        self.free_limbo(pinned, owner.slabs());
+        self.release_dead(owner);
         while let Some(oldest) = self.superseded.front()
             && oldest.epoch < pinned
             && let Some(superseded) = self.superseded.pop_front()
@@ -138,7 +142,7 @@ impl<T> Reclaim<T> {
                 unsafe { Revision::free(superseded.revision) };
                 let newest = self.held.len();
                 for version in versions {
-                    self.rehome(version, newest, table);
+                    self.rehome(version, newest, owner);
                 }
             }
         }
@@ -146,7 +150,7 @@ impl<T> Reclaim<T> {
     }
 
     /// Lets go of revisions whose snapshots are gone.
-    fn release_dead(&mut self, table: &mut impl Unlist<T>) {
+    fn release_dead(&mut self, owner: &mut impl Owner<T>) {
         let mut i = 0;
         while i < self.held.len() {
             if holders(self.held[i].revision) > 0 {
@@ -157,14 +161,14 @@ impl<T> Reclaim<T> {
             // SAFETY: a held revision was superseded an epoch ago; only a holder could make another.
             unsafe { Revision::free(dead.revision) };
             for version in dead.versions {
-                self.rehome(version, i, table);
+                self.rehome(version, i, owner);
             }
         }
     }
 
     /// Hangs a superseded version on the newest of the `older` oldest held revisions, if that one
     /// needs it, and else lets it go.
-    fn rehome(&mut self, version: NonNull<Version<T>>, older: usize, table: &mut impl Unlist<T>) {
+    fn rehome(&mut self, version: NonNull<Version<T>>, older: usize, owner: &mut impl Owner<T>) {
         // SAFETY: superseded versions are freed by this module alone.
         let born = unsafe { version.as_ref() }.born;
         let home = self.held[..older].last_mut();
@@ -173,12 +177,12 @@ impl<T> Reclaim<T> {
             Some(held) if unsafe { Revision::get(held.revision) }.number >= born => {
                 held.versions.push(version);
             }
-            _ => self.unlink(version, table),
+            _ => self.unlink(version, owner),
         }
     }
 
     /// Takes a version that nobody needs out of its chain.
-    fn unlink(&mut self, version: NonNull<Version<T>>, table: &mut impl Unlist<T>) {
+    fn unlink(&mut self, version: NonNull<Version<T>>, owner: &mut impl Owner<T>) {
         // SAFETY: not freed yet; its record lives as long as any of its versions.
         let (this, record) = unsafe { (version.as_ref(), version.as_ref().record.get()) };
         // ORDERING: Relaxed: only the writer, which this is, stores heads and links.
@@ -207,18 +211,18 @@ impl<T> Reclaim<T> {
             older.is_null() && std::ptr::eq(newer, head) && unsafe { newer.value() }.is_none();
         if gone {
             let record = newer.record;
-            table.unlist(record);
+            owner.unlist(record);
             self.record(record);
         }
     }
 
-    fn free_limbo(&mut self, pinned: u64) {
+    fn free_limbo(&mut self, pinned: u64, slabs: &mut Slabs<T>) {
         while let Some((epoch, _)) = self.limbo.front()
             && *epoch < pinned
             && let Some((_, unlinked)) = self.limbo.pop_front()
         {
             // SAFETY: unlinked at an epoch that every pinned reader came after.
-            unsafe { unlinked.free() };
+            unsafe { unlinked.free(slabs) };
         }
     }
 
@@ -246,10 +250,10 @@ impl<T> Reclaim<T> {
     ///
     /// # Safety
     /// There is no reader and no snapshot left.
-    pub(super) unsafe fn free_all(&mut self) {
+    pub(super) unsafe fn free_all(&mut self, slabs: &mut Slabs<T>) {
         for (_, unlinked) in self.limbo.drain(..) {
             // SAFETY: the caller's word.
-            unsafe { unlinked.free() };
+            unsafe { unlinked.free(slabs) };
         }
         let held = self.held.drain(..).map(|held| held.revision);
         for revision in held.chain(self.superseded.drain(..).map(|superseded| superseded.revision))
@@ -262,8 +266,8 @@ impl<T> Reclaim<T> {
 
 impl<T> Unlinked<T> {
     /// # Safety
-    /// Nobody can reach it.
-    unsafe fn free(self) {
+    /// Nobody can reach it. A record is of these slabs.
+    unsafe fn free(self, slabs: &mut Slabs<T>) {
         // SAFETY: the caller's word, for each arm.
         unsafe {
             match self {
@@ -274,7 +278,7 @@ impl<T> Unlinked<T> {
                     if let Some(last) = NonNull::new(head) {
                         Version::free(last);
                     }
-                    record.free();
+                    slabs.give_back(record);
                 }
                 Self::Table(table) => Table::free(table),
             }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::ptr::{self, NonNull};
 
 use super::pin::Pin;
+use super::postings::Records;
 use super::prefetch::prefetch;
 use super::read::{Entry, View, entry};
 use super::version::{Version, visible};
@@ -14,6 +15,9 @@ use crate::sync::Arc;
 
 /// How many entries before its turn a version, or an object, begins to load.
 const AHEAD: usize = 16;
+
+/// How many records are read under one pin.
+pub(super) const AT_ONCE: usize = 64;
 
 impl<'a, T, const SHARDS: usize> View<'a, T, SHARDS> {
     /// All shards, for [`cursor`](Self::cursor) and [`objects`](Self::objects).
@@ -46,21 +50,7 @@ impl<'a, T, const SHARDS: usize> View<'a, T, SHARDS> {
 
     /// A walk over the objects alone.
     pub(in super::super) fn objects(self, shards: Range<usize>) -> Objects<'a, T, SHARDS> {
-        Objects { view: self, shards, buffer: Vec::new(), position: 0 }
-    }
-
-    /// All objects.
-    pub(in super::super) fn list(self) -> Vec<Arc<T>> {
-        let mut list = Vec::with_capacity(self.len());
-        list.extend(self.objects(self.shards()).map(|object| {
-            // SAFETY: objects that are visible at a protected revision are alive, and the table has
-            // their addresses from the `Arc`s that hold them.
-            unsafe {
-                Arc::increment_strong_count(object);
-                Arc::from_raw(object)
-            }
-        }));
-        list
+        Objects { view: self, from: From::Shards(shards), buffer: Vec::new(), position: 0 }
     }
 }
 
@@ -113,30 +103,84 @@ impl<T> Cursor<T> {
 /// changed since its revision.
 pub(in super::super) struct Objects<'a, T, const SHARDS: usize = { super::DEFAULT_SHARDS }> {
     view: View<'a, T, SHARDS>,
-    shards: Range<usize>,
-    /// The objects of the shard read last.
+    from: From<'a, T>,
+    /// The objects read last: of a shard, or of some records.
     buffer: Vec<*const T>,
     position: usize,
 }
 
-// SAFETY: it gives out `&T` only, of objects that are shared.
+enum From<'a, T> {
+    Shards(Range<usize>),
+    Records(Records<'a, T>),
+}
+
+// SAFETY: it gives out `&T` only, of objects that are shared, and `Arc<T>`.
 unsafe impl<T: Send + Sync, const SHARDS: usize> Send for Objects<'_, T, SHARDS> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync, const SHARDS: usize> Sync for Objects<'_, T, SHARDS> {}
 
-impl<T, const SHARDS: usize> Objects<'_, T, SHARDS> {
-    fn fill(&mut self, shard: usize) {
+impl<'a, T, const SHARDS: usize> Objects<'a, T, SHARDS> {
+    /// A walk over some objects, and then over records that an index of the view's revision holds.
+    pub(super) fn of(
+        view: View<'a, T, SHARDS>,
+        first: Vec<*const T>,
+        records: Records<'a, T>,
+    ) -> Self {
+        Self { view, from: From::Records(records), buffer: first, position: 0 }
+    }
+
+    /// Reads on; whether there is more.
+    fn fill(&mut self) -> bool {
         self.buffer.clear();
         self.position = 0;
         let revision = self.view.number();
         let _pin = Pin::new();
-        // SAFETY: pinned.
-        let Some(table) = (unsafe { self.view.engine.shards[shard].table() }) else { return };
-        table.objects(revision, &mut self.buffer, |head| {
-            // SAFETY: pinned; the view's revision is protected, and with it what is visible.
-            let object = unsafe { visible(head, revision).and_then(|at| at.as_ref().value()) };
-            object.map_or(ptr::null(), Arc::as_ptr)
-        });
+        match &mut self.from {
+            From::Shards(shards) => {
+                let Some(shard) = shards.next() else { return false };
+                // SAFETY: pinned.
+                if let Some(table) = unsafe { self.view.engine.shards[shard].table() } {
+                    table.objects(revision, &mut self.buffer, |head| {
+                        // SAFETY: pinned; the view's revision is protected, and with it what is
+                        // visible.
+                        let object =
+                            unsafe { visible(head, revision).and_then(|at| at.as_ref().value()) };
+                        object.map_or(ptr::null(), Arc::as_ptr)
+                    });
+                }
+                true
+            }
+            From::Records(records) => {
+                // SAFETY: alive, as the index of a protected revision holds them; pinned.
+                let objects = records.by_ref().map(|record| unsafe { record.object(revision) });
+                self.buffer.extend(objects.take(AT_ONCE));
+                !self.buffer.is_empty()
+            }
+        }
+    }
+
+    /// What is left of it, shared.
+    pub(in super::super) fn list(mut self, at_most: usize) -> Vec<Arc<T>> {
+        /// The counts lie before the object.
+        const COUNTS: usize = 2 * size_of::<usize>();
+        let mut list = Vec::with_capacity(at_most);
+        loop {
+            let rest = &self.buffer[self.position..];
+            for (i, &object) in rest.iter().enumerate() {
+                if let Some(ahead) = rest.get(i + AHEAD) {
+                    prefetch(ahead.wrapping_byte_sub(COUNTS));
+                }
+                // SAFETY: objects that are visible at a protected revision are alive, and their
+                // addresses came from the `Arc`s that hold them.
+                list.push(unsafe {
+                    Arc::increment_strong_count(object);
+                    Arc::from_raw(object)
+                });
+            }
+            if !self.fill() {
+                return list;
+            }
+        }
     }
 }
 
@@ -151,12 +195,13 @@ impl<'a, T, const SHARDS: usize> Iterator for Objects<'a, T, SHARDS> {
                 // SAFETY: visible at the view's revision, which is protected for `'a`.
                 return unsafe { object.as_ref() };
             }
-            let shard = self.shards.next()?;
-            self.fill(shard);
+            if !self.fill() {
+                return None;
+            }
         }
     }
 
-    /// As by `next`, in one tight loop per shard.
+    /// As by `next`, in one tight loop for each part.
     fn fold<B, F: FnMut(B, &'a T) -> B>(mut self, start: B, mut f: F) -> B {
         let mut result = start;
         loop {
@@ -166,8 +211,9 @@ impl<'a, T, const SHARDS: usize> Iterator for Objects<'a, T, SHARDS> {
                     result = f(result, object);
                 }
             }
-            let Some(shard) = self.shards.next() else { return result };
-            self.fill(shard);
+            if !self.fill() {
+                return result;
+            }
         }
     }
 }

@@ -6,9 +6,10 @@ use std::ptr::{self, NonNull};
 use super::index::{Index, Indexes, Values};
 use super::pin;
 use super::read::View;
-use super::reclaim::{Reclaim, Retained, Unlist};
+use super::reclaim::{Owner, Reclaim, Retained};
 use super::record::RecordRef;
 use super::revision::Revision;
+use super::slab::Slabs;
 use super::table::{Place, Table, Word};
 use super::version::Version;
 use super::{DEFAULT_SHARDS, Engine, Hash, Pin};
@@ -18,7 +19,7 @@ use crate::{KeyRef, ResourceVersion};
 
 /// Sixteenths of a table that may be in use. Probes compare words that lie side by side, so a table
 /// may be rather full.
-const FULL: usize = 13;
+const FULL: usize = 14;
 
 /// What only the writer touches.
 pub(super) struct Writer<T> {
@@ -39,6 +40,7 @@ pub(super) struct Writer<T> {
     changed: bool,
     /// Whether something else changed: the source's version, or the set of indexes.
     republish: bool,
+    slabs: Slabs<T>,
     reclaim: Reclaim<T>,
 }
 
@@ -58,12 +60,14 @@ impl<T> Writer<T> {
             superseded: 0,
             changed: false,
             republish: false,
+            slabs: Slabs::new(),
             reclaim: Reclaim::new(),
         }
     }
 
-    pub(super) fn reclaim(&mut self) -> &mut Reclaim<T> {
-        &mut self.reclaim
+    /// What waits to be freed, and where its records lie.
+    pub(super) fn memory(&mut self) -> (&mut Reclaim<T>, &mut Slabs<T>) {
+        (&mut self.reclaim, &mut self.slabs)
     }
 }
 
@@ -158,7 +162,7 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
             }
             Place::Free { slot, reused } => {
                 self.writer.used[hash.shard::<SHARDS>()] += usize::from(!reused);
-                (slot, RecordRef::new(), false)
+                (slot, self.writer.slabs.take(), false)
             }
         };
         // SAFETY: `record` is alive, and in this slot or new.
@@ -315,22 +319,20 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
     ) {
         let next = self.writer.published + 1;
         let object = value.as_ref().map_or(ptr::null(), Arc::as_ptr);
-        // SAFETY: the caller's word.
-        let shared = unsafe { record.get() };
-        // ORDERING: Relaxed: only the writer stores heads.
-        let head = shared.head.load(Ordering::Relaxed);
+        let head = table.head(slot);
         // SAFETY: a head is alive.
         match unsafe { head.as_ref() } {
             Some(head) if head.born == next => {
                 // SAFETY: its revision is not published yet.
                 drop(unsafe { head.replace(value, number) });
                 table.set_object(slot, object);
+                // SAFETY: alive, and this is the writer.
+                unsafe { record.set_object(object) };
             }
             _ => {
                 let version = Version::new(next, head, (value, number), record, key);
-                // ORDERING: Release pairs with the Acquire in `Engine::resolve`, which comes to a
-                // head by way of an index.
-                shared.head.store(version.as_ptr(), Ordering::Release);
+                // SAFETY: alive, and this is the writer.
+                unsafe { record.set_head(version.as_ptr(), object, next) };
                 table.set(slot, Word::new(version.as_ptr(), hash.0), object, next);
                 // ORDERING: Relaxed, as for the stamps in `Table::set`.
                 self.engine.shard(hash).changed.store(next, Ordering::Relaxed);
@@ -395,7 +397,7 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
     }
 }
 
-impl<T: Send + Sync, const SHARDS: usize> Unlist<T> for WriteGuard<'_, T, SHARDS> {
+impl<T: Send + Sync, const SHARDS: usize> Owner<T> for WriteGuard<'_, T, SHARDS> {
     fn unlist(&mut self, record: RecordRef<T>) {
         // SAFETY: alive until it is freed, which comes after this.
         let hash = self.engine.hash(unsafe { record.key() });
@@ -403,6 +405,10 @@ impl<T: Send + Sync, const SHARDS: usize> Unlist<T> for WriteGuard<'_, T, SHARDS
         if let Some(table) = unsafe { self.engine.shard(hash).table() } {
             table.delete(table.slot_of(record, hash.0));
         }
+    }
+
+    fn slabs(&mut self) -> &mut Slabs<T> {
+        &mut self.writer.slabs
     }
 }
 
