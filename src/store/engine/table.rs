@@ -1,6 +1,8 @@
 //! The hash table: from a key to the newest version of it.
 //!
-//! Open addressing with linear probing, in shards that grow on their own. A slot has two words. The
+//! Open addressing in shards that grow on their own. A probe looks at the slots of a bucket, which is
+//! a cache line, all at once: where in its bucket a key lies is as good as chance, and a branch on it
+//! would have the processor wait for the line before it goes on to other work. A slot has two words. The
 //! first is the head's address with some bits of the key's hash in the part of it that addresses do
 //! not use, so that a probe seldom visits a version of another key. The second is the address of the
 //! head's object: a lookup begins to load the object while it still compares the key, and a walk over
@@ -16,6 +18,8 @@ use crate::KeyRef;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::sync::{FREES, Lifetime};
 
+/// Slots that are probed at once.
+const BUCKET: usize = 4;
 /// Slots that share one change stamp.
 pub(super) const GROUP: usize = 16;
 const MIN_CAPACITY: usize = 8;
@@ -57,7 +61,7 @@ impl<T> Word<T> {
 
     #[inline]
     fn has_tag(self, tag: usize) -> bool {
-        self.0.addr() & TAG_MASK == tag && (TAGGED || !self.is_deleted())
+        self.0.addr() & TAG_MASK == tag && (TAGGED || self.0.addr() > 1)
     }
 
     /// The head, if there is one.
@@ -94,8 +98,44 @@ impl<T> Slot<T> {
     }
 }
 
+#[repr(align(64))]
+struct Bucket<T>([Slot<T>; BUCKET]);
+
+impl<T> Bucket<T> {
+    fn empty() -> Self {
+        Self(std::array::from_fn(|_| Slot::empty()))
+    }
+
+    /// The slots whose words have a tag, a bit for each.
+    #[inline]
+    fn tagged(&self, tag: usize) -> Bits {
+        let bits = self.0.iter().enumerate();
+        Bits(bits.fold(0, |bits, (i, slot)| bits | u32::from(slot.word().has_tag(tag)) << i))
+    }
+
+    fn has_empty(&self) -> bool {
+        self.0.iter().any(|slot| slot.word().is_empty())
+    }
+}
+
+/// Places in a bucket.
+struct Bits(u32);
+
+impl Iterator for Bits {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let first = self.0.trailing_zeros() as usize;
+        (self.0 != 0).then(|| {
+            self.0 &= self.0 - 1;
+            first
+        })
+    }
+}
+
 pub(super) struct Table<T> {
-    slots: Box<[Slot<T>]>,
+    buckets: Box<[Bucket<T>]>,
     /// For each group of slots, the last revision that changed one of them.
     changed: Box<[AtomicU64]>,
     life: Lifetime,
@@ -111,7 +151,7 @@ impl<T> Table<T> {
     pub(super) fn with_capacity(capacity: usize) -> Self {
         let capacity = capacity.next_power_of_two().max(MIN_CAPACITY);
         Self {
-            slots: (0..capacity).map(|_| Slot::empty()).collect(),
+            buckets: (0..capacity / BUCKET).map(|_| Bucket::empty()).collect(),
             changed: (0..capacity.div_ceil(GROUP)).map(|_| AtomicU64::new(0)).collect(),
             life: Lifetime::new(),
         }
@@ -130,16 +170,34 @@ impl<T> Table<T> {
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.slots.len()
+        self.buckets.len() * BUCKET
     }
 
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.slots) + size_of_val(&*self.changed)
+        size_of::<Self>() + size_of_val(&*self.buckets) + size_of_val(&*self.changed)
     }
 
     #[inline]
-    fn word(&self, slot: usize) -> Word<T> {
-        self.slots[slot].word()
+    fn slot(&self, slot: usize) -> &Slot<T> {
+        &self.buckets[slot / BUCKET].0[slot % BUCKET]
+    }
+
+    /// The bucket where a probe begins.
+    #[inline]
+    fn home(&self, hash: u64) -> &Bucket<T> {
+        &self.buckets[hash as usize & (self.buckets.len() - 1)]
+    }
+
+    /// The buckets that a key may be in, each with its first slot's number. It is in none behind one
+    /// that has an empty slot, since slots never become empty again.
+    #[inline]
+    fn probe(&self, hash: u64) -> impl Iterator<Item = (usize, &Bucket<T>)> {
+        let mask = self.buckets.len() - 1;
+        let home = hash as usize & mask;
+        (home..home + self.buckets.len()).map(move |at| {
+            let at = at & mask;
+            (at * BUCKET, &self.buckets[at])
+        })
     }
 
     /// The head of a key's chain, or null.
@@ -148,79 +206,74 @@ impl<T> Table<T> {
     /// The caller is pinned, since before it found this table, or is the writer.
     #[inline]
     pub(super) unsafe fn find(&self, key: KeyRef<'_>, hash: u64) -> *const Version<T> {
-        let mask = self.slots.len() - 1;
         let tag = tag(hash);
-        let mut slot = hash as usize & mask;
-        loop {
-            let Slot { object, .. } = &self.slots[slot];
-            let word = self.word(slot);
-            if word.has_tag(tag) && !word.is_empty() {
+        for (_, bucket) in self.probe(hash) {
+            for at in bucket.tagged(tag) {
+                let slot = &bucket.0[at];
                 // ORDERING: Relaxed: the object is not looked at.
-                prefetch(object.load(Ordering::Relaxed));
-                let head = word.head();
+                prefetch(slot.object.load(Ordering::Relaxed));
+                let head = slot.word().head();
+                // A record may have left the slot since the bucket was looked at.
                 // SAFETY: a pinned reader reaches no freed version or record; see `reclaim`.
-                if unsafe { Version::key(head) } == key {
+                if !head.is_null() && unsafe { Version::key(head) } == key {
                     return head;
                 }
-            } else if word.is_empty() {
-                return ptr::null();
             }
-            slot = (slot + 1) & mask;
+            if bucket.has_empty() {
+                break;
+            }
         }
+        ptr::null()
     }
 
-    /// Begins to load the slot that a hash leads to.
-    pub(super) fn prefetch_slot(&self, hash: u64) {
-        prefetch(&raw const self.slots[hash as usize & (self.slots.len() - 1)]);
+    /// Begins to load the bucket that a hash leads to.
+    pub(super) fn prefetch_bucket(&self, hash: u64) {
+        prefetch(self.home(hash));
     }
 
-    /// Begins to load the version that the slot leads to.
+    /// Begins to load the version that the bucket leads to.
     pub(super) fn prefetch_head(&self, hash: u64) {
-        prefetch(self.word(hash as usize & (self.slots.len() - 1)).head());
+        let bucket = self.home(hash);
+        if let Some(at) = bucket.tagged(tag(hash)).next() {
+            prefetch(bucket.0[at].word().head());
+        }
     }
 
     /// The place of a key, for the writer.
     pub(super) fn place(&self, key: KeyRef<'_>, hash: u64) -> Place {
-        let mask = self.slots.len() - 1;
         let tag = tag(hash);
-        let mut slot = hash as usize & mask;
-        let mut reusable = None;
-        loop {
-            let word = self.word(slot);
-            if word.is_empty() {
-                return match reusable {
-                    Some(slot) => Place::Free { slot, reused: true },
-                    None => Place::Free { slot, reused: false },
-                };
-            }
-            if word.is_deleted() {
-                reusable.get_or_insert(slot);
-            } else if word.has_tag(tag)
+        let mut free = None;
+        for (first, bucket) in self.probe(hash) {
+            for at in bucket.tagged(tag) {
                 // SAFETY: the writer frees no record that a slot leads to.
-                && unsafe { Version::key(word.head()) } == key
-            {
-                return Place::Found(slot);
+                if unsafe { Version::key(bucket.0[at].word().head()) } == key {
+                    return Place::Found(first + at);
+                }
             }
-            slot = (slot + 1) & mask;
+            for (slot, word) in (first..).zip(bucket.0.iter().map(Slot::word)) {
+                if word.is_deleted() {
+                    free.get_or_insert(Place::Free { slot, reused: true });
+                } else if word.is_empty() {
+                    return free.unwrap_or(Place::Free { slot, reused: false });
+                }
+            }
         }
+        unreachable!("a table has an empty slot")
     }
 
     /// The slot of a record that is in the table, for the writer.
     pub(super) fn slot_of(&self, record: RecordRef<T>, hash: u64) -> usize {
-        let mask = self.slots.len() - 1;
         let tag = tag(hash);
-        let mut slot = hash as usize & mask;
-        loop {
-            let word = self.word(slot);
-            assert!(!word.is_empty(), "the record is in the table");
-            if word.has_tag(tag)
-                // SAFETY: the writer frees no record that a slot leads to.
-                && unsafe { (*word.head()).record } == record
-            {
-                return slot;
+        for (first, bucket) in self.probe(hash) {
+            let mut tagged = bucket.tagged(tag);
+            // SAFETY: the writer frees no record that a slot leads to.
+            let its = |at: &usize| unsafe { (*bucket.0[*at].word().head()).record } == record;
+            if let Some(at) = tagged.find(its) {
+                return first + at;
             }
-            slot = (slot + 1) & mask;
+            assert!(!bucket.has_empty(), "the record is in the table");
         }
+        unreachable!("a table has an empty slot")
     }
 
     /// Makes a version the head of its key's chain, at a revision which is not yet published.
@@ -235,7 +288,7 @@ impl<T> Table<T> {
         changed.store(last.max(revision), Ordering::Relaxed);
         // ORDERING: Release pairs with the Acquire in `Slot::word`: the version's fields come before
         // it.
-        self.slots[slot].word.store(word.0, Ordering::Release);
+        self.slot(slot).word.store(word.0, Ordering::Release);
         self.set_object(slot, object);
     }
 
@@ -243,13 +296,13 @@ impl<T> Table<T> {
     #[inline]
     pub(super) fn set_object(&self, slot: usize, object: *const T) {
         // ORDERING: Release pairs with the Acquire in `objects`: the stamp comes before it.
-        self.slots[slot].object.store(object.cast_mut(), Ordering::Release);
+        self.slot(slot).object.store(object.cast_mut(), Ordering::Release);
     }
 
     /// Marks a slot whose record is gone, and with it its object.
     pub(super) fn delete(&self, slot: usize) {
         // ORDERING: Release, so that all stores to words are alike; nothing lies behind a mark.
-        self.slots[slot].word.store(Word::deleted().0, Ordering::Release);
+        self.slot(slot).word.store(Word::deleted().0, Ordering::Release);
     }
 
     /// Fills `found` with the objects at a revision, in slot order. `at` is asked for the object of
@@ -264,16 +317,17 @@ impl<T> Table<T> {
         at: impl Fn(*const Version<T>) -> *const T,
     ) {
         found.clear();
-        found.resize(self.slots.len(), ptr::null());
+        found.resize(self.capacity(), ptr::null());
         let mut taken = 0;
         // Whether a slot is taken is as good as chance, so nothing branches on it.
         let mut take = |taken: usize, object: *const T| {
             found[taken] = object;
             taken + usize::from(!object.is_null())
         };
-        for (slots, changed) in self.slots.chunks(GROUP).zip(&self.changed) {
+        for (buckets, changed) in self.buckets.chunks(GROUP / BUCKET).zip(&self.changed) {
+            let slots = || buckets.iter().flat_map(|bucket| &bucket.0);
             let before = taken;
-            for slot in slots {
+            for slot in slots() {
                 // ORDERING: Acquire pairs with the Release in `set_object`: who sees an object of a
                 // later revision sees its stamp below.
                 taken = take(taken, slot.object.load(Ordering::Acquire));
@@ -281,7 +335,7 @@ impl<T> Table<T> {
             // ORDERING: Relaxed: behind the loads above, which acquire.
             if changed.load(Ordering::Relaxed) > revision {
                 taken = before;
-                for slot in slots {
+                for slot in slots() {
                     taken = take(taken, at(slot.word().head()));
                 }
             }
@@ -291,13 +345,13 @@ impl<T> Table<T> {
 
     /// The head in a slot, or null.
     pub(super) fn head(&self, slot: usize) -> *mut Version<T> {
-        self.word(slot).head()
+        self.slot(slot).word().head()
     }
 
     /// Every head, in slot order; null where there is none. They are good to follow for the writer,
     /// and for who is pinned since before it found this table.
     pub(super) fn heads(&self) -> impl ExactSizeIterator<Item = *mut Version<T>> {
-        (0..self.slots.len()).map(|slot| self.word(slot).head())
+        (0..self.capacity()).map(|slot| self.slot(slot).word().head())
     }
 
     /// As [`heads`](Self::heads), in groups of slots that changed after a revision.
@@ -312,9 +366,9 @@ impl<T> Table<T> {
             .filter(move |(_, changed)| changed.load(Ordering::Relaxed) > revision)
             .flat_map(|(group, _)| {
                 let first = group * GROUP;
-                first..(first + GROUP).min(self.slots.len())
+                first..(first + GROUP).min(self.capacity())
             })
-            .map(|slot| self.word(slot).head())
+            .map(|slot| self.slot(slot).word().head())
     }
 }
 

@@ -106,7 +106,7 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
                 }
             }
         };
-        each(Table::prefetch_slot);
+        each(Table::prefetch_bucket);
         each(Table::prefetch_head);
     }
 
