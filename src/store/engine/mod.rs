@@ -68,8 +68,9 @@ use crate::sync::{Arc, Mutex, PoisonError, TryLockError};
 pub(super) const DEFAULT_SHARDS: usize = 256;
 
 /// The least and the most superseded versions that gather before the writer looks for what it can
-/// free. A look costs microseconds, since it makes every running thread fence.
-const PATIENCE: (usize, usize) = (16, 256);
+/// free. A look costs every running thread microseconds, since it makes them fence: too often, and it
+/// is what the slowest reads wait for.
+const PATIENCE: (usize, usize) = (16, 4096);
 
 /// A key's hash. The table takes its lowest bits for the slot and its highest for the word.
 #[derive(Clone, Copy)]

@@ -266,8 +266,9 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
             }
             (self.writer.changed, self.writer.republish) = (false, false);
         }
-        // A store may retain an eighth of its size in superseded versions before it frees some.
-        let threshold = (self.writer.len / 8).clamp(self.engine.patience.0, self.engine.patience.1);
+        // A store may retain a sixteenth of its size in superseded versions before it frees some.
+        let (least, most) = self.engine.patience;
+        let threshold = (self.writer.len / 16).clamp(least, most);
         if self.writer.reclaim.is_due(threshold) {
             self.collect();
         }
