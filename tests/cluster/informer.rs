@@ -337,13 +337,14 @@ pub(crate) async fn by_every_client_of_every_resource() {
     }
     server.advance(2_000);
     for informer in &mut informers {
-        let state = informer.until_equal(&server).await;
+        informer.until_equal(&server).await;
         let expected = if informer.mirrored.streaming {
             Asked { streaming_lists: 1, ..Asked::default() }
         } else {
             Asked { lists: 1, watches: 1, ..Asked::default() }
         };
-        assert_eq!(state.asked(), expected, "{:?}", informer.mirrored.arguments());
+        // Of a resource that did not change the watch may still be under way.
+        informer.until("asked once", |state| state.asked() == expected).await;
     }
     server.stop().await;
 }
