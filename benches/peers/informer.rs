@@ -19,14 +19,43 @@ use crate::{Bench, Case, per_second};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
-    for pods in [10_000, 20_000, 40_000, 80_000, 160_000] {
-        for readers in [0, 1, 10, 20, 40, 80] {
-            let name = format!("informer, {pods} pods, {readers} readers");
-            cases.push((name, Box::new(move |bench| informer(bench, pods, readers))));
+    for (what, list, sizes, readers) in [
+        ("informer", in_place as fn(&Store<Pod>), &SIZES[..], &READERS[..]),
+        // What only reads pays for is the same without readers.
+        ("informer, lists collected", collected, &[10_000, 160_000], &READERS[1..]),
+    ] {
+        for &pods in sizes {
+            for &readers in readers {
+                let name = format!("{what}, {pods} pods, {readers} readers");
+                let label = name.clone();
+                let case = move |bench: &Bench| informer(bench, &label, pods, readers, list);
+                cases.push((name, Box::new(case)));
+            }
         }
     }
     cases
 }
+
+const SIZES: [usize; 5] = [10_000, 20_000, 40_000, 80_000, 160_000];
+const READERS: [usize; 6] = [0, 1, 10, 20, 40, 80];
+
+/// A list as the snapshot offers it.
+fn in_place(store: &Store<Pod>) {
+    for (_, pod) in &store.snapshot() {
+        black_box(pod);
+    }
+}
+
+/// A list as client-go's lister makes it: the reader's own, of one namespace.
+fn collected(store: &Store<Pod>) {
+    let snapshot = store.snapshot();
+    let pods: Vec<_> = snapshot.namespace(NAMESPACE).map(|(_, pod)| Arc::clone(pod)).collect();
+    for pod in &pods {
+        black_box(pod);
+    }
+}
+
+const NAMESPACE: &str = "default";
 
 type Event = Result<WatchEvent<Pod>, SourceError>;
 
@@ -84,12 +113,12 @@ fn pod(i: usize) -> Pod {
     let mut pod = Pod::default();
     let scattered = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     pod.metadata.name = Some(format!("web-{scattered:020}"));
-    pod.metadata.namespace = Some("default".to_owned());
+    pod.metadata.namespace = Some(NAMESPACE.to_owned());
     pod.metadata.resource_version = Some("1".to_owned());
     pod
 }
 
-fn informer(bench: &Bench, count: usize, readers: usize) {
+fn informer(bench: &Bench, name: &str, count: usize, readers: usize, list: fn(&Store<Pod>)) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let pods: Vec<Pod> = (0..count).map(pod).collect();
     let (sender, receiver) = mpsc::channel::<Event>(1);
@@ -115,9 +144,7 @@ fn informer(bench: &Bench, count: usize, readers: usize) {
         for _ in 0..readers {
             scope.spawn(|| {
                 while running.load(Ordering::Relaxed) {
-                    for (_, pod) in &store.snapshot() {
-                        black_box(pod);
-                    }
+                    list(&store);
                     counts.reads.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -130,7 +157,6 @@ fn informer(bench: &Bench, count: usize, readers: usize) {
     });
     mirror.abort();
     let (read, wrote, spent) = measured.expect("the writer ran");
-    let name = format!("informer, {count} pods, {readers} readers");
     if readers > 0 {
         per_second(&format!("{name}: lists"), read, spent);
     }

@@ -6,6 +6,7 @@ mod queue;
 mod serve;
 mod store;
 mod sync;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -34,7 +35,10 @@ struct Arguments {
     /// What the mirror of the server keeps: typed or lazy.
     #[arg(long, default_value = "typed")]
     keep: String,
-    /// Only serve so many Pods: the first line is the URL, the end of the input ends it.
+    /// With a server: not its list but its watch, once a line of input says up to which version.
+    #[arg(long, requires = "kubeconfig")]
+    watch: bool,
+    /// Only serve so many Pods, and make as many changes as each line of input says.
     #[arg(long)]
     serve: Option<usize>,
 }
@@ -53,7 +57,8 @@ fn main() {
         return serve::run(pods);
     }
     if let Some(kubeconfig) = &arguments.kubeconfig {
-        return sync::run(kubeconfig, &arguments.keep);
+        let measure = if arguments.watch { watch::run } else { sync::run };
+        return measure(kubeconfig, &arguments.keep);
     }
     let bench =
         Bench { objects: arguments.objects, duration: Duration::from_millis(arguments.duration) };

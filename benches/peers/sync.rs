@@ -1,5 +1,6 @@
 //! A mirror's first list, from a server: how long it takes, and what it then holds.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,19 +13,23 @@ use watchcache::{Object, Store};
 use crate::{bytes, nanoseconds};
 
 /// What the mirror keeps: Pods, or their JSON with the header decoded.
-pub(crate) fn run(kubeconfig: &std::path::Path, what: &str) {
+pub(crate) fn run(kubeconfig: &Path, what: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
-        let options = KubeConfigOptions::default();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        let client = Client::try_from(config.expect("a server")).expect("a client");
+        let client = client(kubeconfig).await;
         match what {
             "typed" => mirror(KubeSource::<Pod>::all(client), what).await,
             "lazy" => mirror(KubeSource::<Lazy<Pod>>::all(client), what).await,
             other => panic!("{other}: neither typed nor lazy"),
         }
     });
+}
+
+pub(crate) async fn client(kubeconfig: &Path) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    Client::try_from(config.expect("a server")).expect("a client")
 }
 
 async fn mirror<S>(source: S, what: &str)

@@ -1,4 +1,5 @@
-//! The mirror against the real thing: kube-apiserver and etcd, started once for all tests.
+//! The mirror against the real thing: kube-apiserver and etcd, started once for all tests. And the
+//! real informer, client-go's, against the embedded server.
 //!
 //! `cargo test -p watchcache-cluster-tests` builds and runs everything. Without Go the tests are
 //! reported as ignored, and why is said on standard error; they never pass unrun.
@@ -7,6 +8,7 @@
 mod access;
 mod cluster;
 mod faults;
+mod informer;
 mod kinds;
 mod kubectl;
 mod mirror;
@@ -55,9 +57,18 @@ fn main() -> ExitCode {
         suite
             .shared("kubectl_writes_and_reads", kubectl::kubectl_writes_and_reads)
             .with_ignored_flag(suite.missing.is_some() || kubectl::missing()),
+        suite.embedded("informer_lists_in_pages", informer::lists_in_pages_and_watches),
+        suite.embedded("informer_streams_its_list", informer::streams_its_list),
+        suite.embedded("informer_is_moved_on_by_bookmarks", informer::is_moved_on_by_bookmarks),
+        suite.embedded("informer_of_every_resource", informer::by_every_client_of_every_resource),
+        suite.embedded("informer_of_a_selection", informer::of_a_selection),
+        suite.embedded("informer_through_faults", informer::through_faults),
+        suite.embedded("informer_of_a_new_server", informer::of_a_server_that_begins_anew),
     ];
     if let (Some(missing), false) = (&suite.missing, arguments.list) {
-        eprintln!("\n*** NOT TESTED against a real API server: {missing} ***\n");
+        eprintln!(
+            "\n*** NOT TESTED against a real API server, nor with client-go: {missing} ***\n"
+        );
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     suite.runtime.block_on(suite.cluster.stop());
@@ -85,6 +96,7 @@ impl Suite {
         test: impl FnOnce(Arc<Cluster>) -> F + Send + 'static,
     ) -> Trial {
         self.trial(name, |cluster| async move {
+            cluster.server().await;
             let _turn = cluster.turns.read().await;
             watched(test(Arc::clone(&cluster))).await;
         })
@@ -97,9 +109,19 @@ impl Suite {
         test: impl FnOnce(Arc<Cluster>) -> F + Send + 'static,
     ) -> Trial {
         self.trial(name, |cluster| async move {
+            cluster.server().await;
             let _turn = cluster.turns.write().await;
             watched(test(Arc::clone(&cluster))).await;
         })
+    }
+
+    /// A test that needs Go, but none of the real servers.
+    fn embedded<F: Future<Output = ()>>(
+        &self,
+        name: &str,
+        test: impl FnOnce() -> F + Send + 'static,
+    ) -> Trial {
+        self.trial(name, |_| watched(test()))
     }
 
     fn trial<F: Future<Output = ()>>(
@@ -109,10 +131,7 @@ impl Suite {
     ) -> Trial {
         let (runtime, cluster) = (Arc::clone(&self.runtime), Arc::clone(&self.cluster));
         let run = move || {
-            runtime.block_on(async {
-                cluster.server().await;
-                test(cluster).await;
-            });
+            runtime.block_on(test(cluster));
             Ok(())
         };
         Trial::test(name, run).with_ignored_flag(self.missing.is_some())

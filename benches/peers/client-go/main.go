@@ -28,6 +28,7 @@ var (
 	millis  = flag.Int("duration", 500, "how long a case runs, in milliseconds")
 	only    = flag.String("only", "", "run the cases whose name contains this, or one of these between slashes")
 	server  = flag.String("kubeconfig", "", "only sync with this server, see -keep")
+	follow  = flag.Bool("watch", false, "with a server: not its list but its watch, once a line of input says up to which version")
 	keep    = flag.String("keep", "typed", "what watchcache keeps in the case compared with: typed or lazy")
 
 	duration time.Duration
@@ -36,7 +37,11 @@ var (
 func main() {
 	flag.Parse()
 	if *server != "" {
-		initialSync(*server, *keep)
+		measure := initialSync
+		if *follow {
+			measure = watchThroughput
+		}
+		measure(*server, *keep)
 		return
 	}
 	duration = time.Duration(*millis) * time.Millisecond

@@ -19,18 +19,7 @@ import (
 
 // initialSync lists all Pods of a server as JSON into an informer, as informers do by default.
 func initialSync(kubeconfig, what string) {
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		panic(err)
-	}
-	config.GroupVersion = &corev1.SchemeGroupVersion
-	config.APIPath = "/api"
-	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	config.ContentType = "application/json"
-	client, err := rest.RESTClientFor(config)
-	if err != nil {
-		panic(err)
-	}
+	client := newClient(kubeconfig)
 	before := resident()
 	informer := cache.NewSharedIndexInformer(
 		cache.NewListWatchFromClient(client, "pods", "", fields.Everything()), &corev1.Pod{}, 0,
@@ -50,6 +39,23 @@ func initialSync(kubeconfig, what string) {
 	debug.FreeOSMemory()
 	report("resident, "+what+", per pod", "B", float64(resident()-before)/count)
 	cancel()
+}
+
+// newClient asks for JSON.
+func newClient(kubeconfig string) rest.Interface {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		panic(err)
+	}
+	config.GroupVersion = &corev1.SchemeGroupVersion
+	config.APIPath = "/api"
+	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	config.ContentType = "application/json"
+	client, err := rest.RESTClientFor(config)
+	if err != nil {
+		panic(err)
+	}
+	return client
 }
 
 // resident is the memory of this process that is in use, in bytes.
