@@ -41,16 +41,14 @@ const READERS: [usize; 6] = [0, 1, 10, 20, 40, 80];
 
 /// A list as the snapshot offers it.
 fn in_place(store: &Store<Pod>) {
-    for (_, pod) in &store.snapshot() {
+    for pod in store.snapshot().objects() {
         black_box(pod);
     }
 }
 
 /// A list as client-go's lister makes it: the reader's own, of one namespace.
 fn collected(store: &Store<Pod>) {
-    let snapshot = store.snapshot();
-    let pods: Vec<_> = snapshot.namespace(NAMESPACE).map(|(_, pod)| Arc::clone(pod)).collect();
-    for pod in &pods {
+    for pod in &store.snapshot().namespace(NAMESPACE).list() {
         black_box(pod);
     }
 }
