@@ -14,10 +14,6 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use serde_json::json;
 
-// As in the other benches. Go has one of its own too.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[derive(Parser)]
 struct Arguments {
     /// Objects in the store.
