@@ -56,6 +56,7 @@ fn order(i: usize, objects: usize) -> usize {
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         ("get".to_owned(), Box::new(get)),
+        ("get, borrowed".to_owned(), Box::new(get_borrowed)),
         ("get beside a writer".to_owned(), Box::new(|bench| get_beside_a_writer(bench, 1))),
         (
             "get by 8 readers beside a writer".to_owned(),
@@ -118,6 +119,18 @@ fn read<'a>(store: &'a Store<Item>, keys: &'a [Key]) -> impl FnMut() -> usize + 
 fn get(bench: &Bench) {
     let (store, keys) = (filled(bench.objects), keys(bench.objects));
     bench.per_operation("get", read(&store, &keys));
+}
+
+/// As client-go's, which hands out a pointer and touches no object.
+fn get_borrowed(bench: &Bench) {
+    let (store, keys) = (filled(bench.objects), keys(bench.objects));
+    let mut keys = keys.iter().cycle();
+    bench.per_operation("get, borrowed", || {
+        for key in keys.by_ref().take(1024) {
+            black_box(store.pin().get(key).expect("all keys are there"));
+        }
+        1024
+    });
 }
 
 /// Updates of all objects in one version.

@@ -69,6 +69,10 @@ func storeBenches() []bench {
 			store, keys := filled(cache.Indexers{})
 			perOperation("get", gets(store, keys))
 		}},
+		{"get, borrowed", func() {
+			store, keys := filled(cache.Indexers{})
+			perOperation("get, borrowed", gets(store, keys))
+		}},
 		{"get beside a writer", func() { getsBesideAWriter(1) }},
 		{"get by 8 readers beside a writer", func() { getsBesideAWriter(8) }},
 		{"get by 80 readers beside a writer", func() { getsBesideAWriter(80) }},

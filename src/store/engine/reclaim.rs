@@ -37,6 +37,8 @@ pub(super) struct Reclaim<T> {
     limbo: VecDeque<(u64, Unlinked<T>)>,
     /// How much lay here when the last attempt ended.
     left: usize,
+    /// Whether a table came since then, which is worth an attempt of its own.
+    table: bool,
 }
 
 struct Superseded<T> {
@@ -86,6 +88,7 @@ impl<T> Reclaim<T> {
             held: Vec::new(),
             limbo: VecDeque::new(),
             left: 0,
+            table: false,
         }
     }
 
@@ -95,7 +98,7 @@ impl<T> Reclaim<T> {
 
     /// Whether so much has gathered since the last attempt that one pays.
     pub(super) fn is_due(&self, threshold: usize) -> bool {
-        self.pending() >= self.left + threshold
+        self.table || self.pending() >= self.left + threshold
     }
 
     /// A version was superseded in the batch that is being built.
@@ -116,6 +119,7 @@ impl<T> Reclaim<T> {
 
     pub(super) fn table(&mut self, table: NonNull<Table<T>>) {
         self.limbo.push_back((pin::advance(), Unlinked::Table(table)));
+        self.table = true;
     }
 
     /// A record that no slot leads to any more.
@@ -125,6 +129,7 @@ impl<T> Reclaim<T> {
 
     /// Frees what can be freed.
     pub(super) fn collect(&mut self, owner: &mut impl Owner<T>) {
+        self.table = false;
         let pinned = pin::oldest_pinned();
         self.free_limbo(pinned, owner.slabs());
         self.release_dead(owner);
