@@ -30,9 +30,9 @@ const REDUCE: &[(&str, &str, &str)] = &[
         "let seed = 7;",
     ),
     ("store/engine/slab.rs", "const RECORDS: usize = 246;", "const RECORDS: usize = 4;"),
-    ("fifo/core.rs", "const STRIPES: usize = 16;", "const STRIPES: usize = 1;"),
+    ("fifo/core/mod.rs", "const STRIPES: usize = 16;", "const STRIPES: usize = 1;"),
     (
-        "fifo/core.rs",
+        "fifo/core/mod.rs",
         "let seed = foldhash::fast::RandomState::default().hash_one(0_u8);",
         "let seed = 7;",
     ),
