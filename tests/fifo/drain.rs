@@ -1,0 +1,50 @@
+//! Draining.
+
+use super::*;
+
+#[test]
+fn a_drain_waits_for_the_workers() {
+    watchdog(|| {
+        let fifo = Fifo::new();
+        let worker = thread::spawn({
+            let fifo: Fifo<Item> = fifo.clone();
+            move || {
+                let mut failed = false;
+                while let Ok(lease) = fifo.take() {
+                    if lease.value == 7 && !std::mem::replace(&mut failed, true) {
+                        lease.retry();
+                    } else {
+                        lease.done();
+                    }
+                }
+            }
+        });
+        for value in 0..100 {
+            fifo.add(item(&value.to_string(), value)).unwrap();
+        }
+        let drained = fifo.drain(Duration::MAX);
+        assert!(drained.is_complete(), "{drained:?}");
+        assert!(fifo.add(item("late", 0)).is_err());
+        worker.join().unwrap();
+        assert_eq!((fifo.stats().popped, fifo.stats().depth), (101, 0));
+    });
+}
+
+#[test]
+fn a_drain_hands_back_what_is_left_at_its_deadline() {
+    let fifo = Fifo::new();
+    for key in ["a", "b", "c"] {
+        fifo.add(item(key, 1)).unwrap();
+    }
+    let lease = fifo.take().unwrap();
+    fifo.add_after(item("d", 1), Duration::from_secs(3600)).unwrap();
+    let drained = fifo.drain(Duration::ZERO);
+    let back: Vec<_> = drained.unprocessed.iter().map(|item| item.key.as_str()).collect();
+    assert_eq!((back, drained.leased), (vec!["b", "c", "d"], 1));
+    assert!(!drained.is_complete());
+    let mut all = Parked::new(fifo.drained());
+    lease.done();
+    assert!(all.poll().is_ready());
+    let stats = fifo.stats();
+    assert_eq!((stats.adds, stats.popped, stats.deleted), (4, 1, 3));
+}
