@@ -1,40 +1,11 @@
-//! The object that the tests cache.
+//! What the tests share: an object to cache, objects that tell when they are freed too early, a
+//! watchdog, and tests that run in a process of their own.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
-use watchcache::{Key, KeyError, Object};
+pub mod canary;
+pub mod child;
+pub mod pod;
+pub mod watchdog;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pod {
-    pub key: String,
-    pub uid: String,
-    pub resource_version: String,
-}
-
-impl Pod {
-    pub fn new(key: &str, version: u64) -> Self {
-        Self { key: key.to_owned(), uid: "uid".to_owned(), resource_version: version.to_string() }
-    }
-
-    pub fn with_uid(mut self, uid: &str) -> Self {
-        self.uid = uid.to_owned();
-        self
-    }
-
-    pub fn version(&self) -> u64 {
-        self.resource_version.parse().expect("made from a number")
-    }
-}
-
-impl Object for Pod {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.key.parse()
-    }
-
-    fn uid(&self) -> Option<&str> {
-        Some(&self.uid)
-    }
-
-    fn resource_version(&self) -> Option<&str> {
-        Some(&self.resource_version)
-    }
-}
+#[allow(unused_imports)]
+pub use pod::Pod;

@@ -1,14 +1,13 @@
-//! The store's behaviour, through its public API.
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! What reads, writes, snapshots and relists do, one by one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::Pod;
 use watchcache::store::WriteError;
 use watchcache::{Batch, Change, Key, KeyError, Listing, Store};
+
+use crate::common::Pod;
+use crate::common::watchdog::eventually;
 
 fn listing(version: u64, pods: impl IntoIterator<Item = Pod>) -> Listing<Pod> {
     Listing::new(pods, Some(version.to_string().into())).unwrap()
@@ -205,9 +204,7 @@ fn superseded_objects_are_freed_once_nobody_can_see_them() {
     assert!(watch.upgrade().is_some(), "the snapshot still sees it");
     drop(snapshot);
     // Asking frees what can be freed; a reader of another test may just be pinned.
-    while store.stats().retained_versions > 0 {
-        std::thread::yield_now();
-    }
+    eventually("freed", || store.stats().retained_versions == 0);
     assert!(watch.upgrade().is_none());
 }
 

@@ -1,0 +1,84 @@
+//! A listing that is older than the store does not undo what the store learnt since.
+
+use std::sync::Arc;
+
+use watchcache::{Batch, Change, Listing, Store};
+
+use crate::common::Pod;
+
+fn listing(version: u64, pods: impl IntoIterator<Item = Pod>) -> Listing<Pod> {
+    Listing::new(pods, Some(version.to_string().into())).unwrap()
+}
+
+/// The store at 12: `a/gone` was there at 10, and was deleted at 12.
+fn after_a_delete(last_state_is_told: bool) -> Store<Pod> {
+    let store = Store::new();
+    store.replace(&listing(10, [Pod::new("a/gone", 5), Pod::new("a/stays", 6)]));
+    let mut batch = Batch::new();
+    let last = last_state_is_told.then(|| Arc::new(Pod::new("a/gone", 12)));
+    batch.push("a/gone".parse().unwrap(), Change::Delete(last));
+    batch.set_resource_version("12".into());
+    assert_eq!(store.apply(&batch).deleted, 1);
+    store
+}
+
+#[test]
+fn a_deleted_key_does_not_come_back() {
+    for last_state_is_told in [false, true] {
+        let store = after_a_delete(last_state_is_told);
+        store.replace(&listing(10, [Pod::new("a/gone", 5), Pod::new("a/stays", 6)]));
+        assert!(!store.contains("a/gone"), "told {last_state_is_told}");
+        assert_eq!(store.get("a/stays").unwrap().version(), 6);
+        assert_eq!(store.resource_version().unwrap().as_str(), "12");
+        // Nor with the next one that is old.
+        store.replace(&listing(11, [Pod::new("a/gone", 5), Pod::new("a/stays", 6)]));
+        assert!(!store.contains("a/gone"), "told {last_state_is_told}");
+    }
+}
+
+#[test]
+fn a_key_that_was_deleted_and_made_anew_keeps_its_new_object() {
+    let store = after_a_delete(true);
+    store.add(Pod::new("a/gone", 13).with_uid("another")).unwrap();
+    store.replace(&listing(10, [Pod::new("a/gone", 5), Pod::new("a/stays", 6)]));
+    assert_eq!(store.get("a/gone").unwrap().version(), 13);
+}
+
+#[test]
+fn a_listing_that_is_newer_brings_a_key_back() {
+    let store = after_a_delete(true);
+    let replaced = store.replace(&listing(20, [Pod::new("a/gone", 15), Pod::new("a/stays", 6)]));
+    assert_eq!(replaced.applied.added, 1);
+    assert_eq!(store.get("a/gone").unwrap().version(), 15);
+}
+
+#[test]
+fn a_listing_of_the_very_version_of_the_store_is_no_older() {
+    let store = after_a_delete(true);
+    let replaced = store.replace(&listing(12, [Pod::new("a/other", 11)]));
+    assert_eq!((replaced.applied.added, replaced.deleted.len()), (1, 1));
+    assert!(store.contains("a/other") && !store.contains("a/stays"));
+}
+
+/// Without versions nothing can be told to be older: what is listed counts.
+#[test]
+fn a_listing_without_a_version_is_taken_as_it_is() {
+    let store = after_a_delete(true);
+    store.replace(&Listing::new([Pod::new("a/gone", 5)], None).unwrap());
+    assert!(store.contains("a/gone") && !store.contains("a/stays"));
+}
+
+#[test]
+fn what_is_newer_than_an_old_listing_stays() {
+    let store = Store::new();
+    store.replace(&listing(10, [Pod::new("a/b", 5), Pod::new("a/c", 6)]));
+    let mut batch = Batch::new();
+    batch.put(Pod::new("a/new", 12)).unwrap();
+    batch.put(Pod::new("a/b", 13)).unwrap();
+    batch.set_resource_version("13".into());
+    store.apply(&batch);
+    store.replace(&listing(10, [Pod::new("a/b", 5), Pod::new("a/c", 6)]));
+    assert_eq!(store.get("a/b").unwrap().version(), 13);
+    assert!(store.contains("a/new") && store.contains("a/c"));
+    assert_eq!(store.resource_version().unwrap().as_str(), "13");
+}
