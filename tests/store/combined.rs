@@ -1,7 +1,7 @@
 //! Writers that wait have their writes done by whoever writes. What panics in a write reaches the
 //! caller whose write it was, and nobody else; and everybody returns.
 
-use std::panic::panic_any;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
@@ -136,7 +136,7 @@ struct Payload;
 
 impl Drop for Payload {
     fn drop(&mut self) {
-        panic!("the payload of a panic panics");
+        resume_unwind(Box::new("the payload of a panic panics"));
     }
 }
 
@@ -162,7 +162,7 @@ impl Object for Item {
 
     fn resource_version(&self) -> Option<&str> {
         if self.key == "ns/bad" && self.bad {
-            panic_any(Payload);
+            resume_unwind(Box::new(Payload));
         }
         None
     }
@@ -197,7 +197,7 @@ fn an_index_function_that_panics_with_a_payload_that_panics() {
             let store = Store::builder()
                 .index("bad", |plain: &Plain| {
                     if plain.0.bad {
-                        panic_any(Payload);
+                        resume_unwind(Box::new(Payload));
                     }
                     ["good"]
                 })

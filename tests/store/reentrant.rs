@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use watchcache::{Batch, Listing, Store};
 
 use crate::common::canary::{Canary, Ledger, Witness};
-use crate::common::watchdog::{eventually, watched};
+use crate::common::child::in_a_process_of_its_own;
+use crate::common::watchdog::eventually;
 
 type Shared = Arc<Store<Canary>>;
 
@@ -76,7 +77,7 @@ impl World {
 
 #[test]
 fn a_destructor_that_reads() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         World::new(|store, canary| {
             let _ = (store.get("ns/0"), store.list(), store.keys(), store.revision());
             Witness::new(store.snapshot()).verify();
@@ -88,7 +89,7 @@ fn a_destructor_that_reads() {
 
 #[test]
 fn a_destructor_that_writes() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         World::new(|store, canary| {
             store.add(canary).unwrap();
             assert!(store.contains("dropped/last"), "a write is visible when it returns");
@@ -99,7 +100,7 @@ fn a_destructor_that_writes() {
 
 #[test]
 fn a_destructor_that_applies_a_batch_and_deletes() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         World::new(|store, canary| {
             let mut batch = Batch::new();
             batch.put(canary).unwrap();
@@ -113,7 +114,7 @@ fn a_destructor_that_applies_a_batch_and_deletes() {
 
 #[test]
 fn a_destructor_that_asks_for_figures() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         World::new(|store, canary| {
             assert!(store.stats().objects <= 10);
             drop(canary);
@@ -125,7 +126,7 @@ fn a_destructor_that_asks_for_figures() {
 /// Several threads write, and what they drop writes too, each in the others' way.
 #[test]
 fn destructors_that_write_beside_other_writers() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         let ledger = Ledger::new();
         let store: Shared = Arc::default();
         let stop = AtomicBool::new(false);
@@ -169,7 +170,7 @@ fn destructors_that_write_beside_other_writers() {
 /// The last handle of a store is dropped by an object that lies in another store.
 #[test]
 fn a_destructor_that_drops_another_store() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         let (outer, inner) = (Ledger::new(), Ledger::new());
         let store = Store::new();
         let other: Shared = Arc::default();
