@@ -31,10 +31,13 @@ pub struct Key {
 }
 
 impl Key {
+    /// The longest namespace, and the longest name, in bytes. Kubernetes allows 63 and 253.
+    pub const MAX_PART: usize = 64 * 1024;
+
     /// A key within a namespace.
     ///
     /// # Errors
-    /// If either part is empty or contains `/`.
+    /// If either part is empty, contains `/`, or is longer than [`MAX_PART`](Self::MAX_PART).
     pub fn namespaced(namespace: &str, name: &str) -> Result<Self, KeyError> {
         if namespace.is_empty() {
             return Err(KeyError::EmptyNamespace(format!("/{name}")));
@@ -45,6 +48,8 @@ impl Key {
         if namespace.contains('/') || name.contains('/') {
             return Err(KeyError::ExtraSlash(format!("{namespace}/{name}")));
         }
+        check_length(namespace)?;
+        check_length(name)?;
         let mut text = String::with_capacity(namespace.len() + 1 + name.len());
         text.push_str(namespace);
         text.push('/');
@@ -55,7 +60,7 @@ impl Key {
     /// A key of a cluster-scoped object.
     ///
     /// # Errors
-    /// If the name is empty or contains `/`.
+    /// If the name is empty, contains `/`, or is longer than [`MAX_PART`](Self::MAX_PART).
     pub fn cluster_scoped(name: &str) -> Result<Self, KeyError> {
         if name.is_empty() {
             return Err(KeyError::Empty);
@@ -63,6 +68,7 @@ impl Key {
         if name.contains('/') {
             return Err(KeyError::ExtraSlash(name.to_owned()));
         }
+        check_length(name)?;
         Ok(Self { text: name.into(), namespace_len: 0 })
     }
 
@@ -229,6 +235,24 @@ pub enum KeyError {
     /// More than one `/`.
     #[error("key {0:?} has more than one '/': expected \"namespace/name\" or \"name\"")]
     ExtraSlash(String),
+    /// A part is longer than [`Key::MAX_PART`].
+    #[error(
+        "a part of a key has {length} bytes, more than the {} allowed: {start:?}...",
+        Key::MAX_PART
+    )]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+        /// How it begins.
+        start: String,
+    },
+}
+
+fn check_length(part: &str) -> Result<(), KeyError> {
+    if part.len() <= Key::MAX_PART {
+        return Ok(());
+    }
+    Err(KeyError::TooLong { length: part.len(), start: part.chars().take(32).collect() })
 }
 
 impl FromStr for Key {

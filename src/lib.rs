@@ -6,6 +6,7 @@
 pub mod fifo;
 mod key;
 mod object;
+mod panic;
 #[cfg(feature = "reflector")]
 pub mod reflector;
 pub mod selector;

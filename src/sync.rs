@@ -48,6 +48,40 @@ impl Lifetime {
 
     #[inline]
     pub(crate) fn end(&self) {}
+
+    /// After an end, where what was freed is used again.
+    #[inline]
+    pub(crate) fn begin(&self) {}
+}
+
+/// A thread's name, for reports by others. The models have none.
+#[derive(Debug)]
+pub(crate) struct ThreadName(Mutex<Option<std::thread::Thread>>);
+
+impl ThreadName {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// Takes the calling thread's. Waits for nobody: beside a report it is left out.
+    pub(crate) fn set(&self) {
+        if let Ok(mut name) = self.0.try_lock() {
+            *name = Some(std::thread::current());
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        if let Ok(mut name) = self.0.try_lock() {
+            *name = None;
+        }
+    }
+
+    /// The name, or the thread's id where it has none.
+    pub(crate) fn get(&self) -> Option<String> {
+        let thread = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let thread = thread.as_ref()?;
+        Some(thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_owned))
+    }
 }
 
 /// How often a thread looks around before it sleeps: some microseconds, then some turns for others.

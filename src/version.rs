@@ -52,8 +52,7 @@ impl ResourceVersion {
     /// The version as a number, if it is one.
     #[must_use]
     pub fn number(&self) -> Option<u64> {
-        // `parse` would take a leading '+', which no source writes.
-        self.0.bytes().all(|b| b.is_ascii_digit()).then(|| self.0.parse().ok())?
+        number_of(&self.0)
     }
 
     /// The order of two versions, or `None` where it cannot be told.
@@ -64,6 +63,12 @@ impl ResourceVersion {
         }
         Some(self.number()?.cmp(&other.number()?))
     }
+}
+
+/// A version's text as a number, if it is one.
+pub(crate) fn number_of(text: &str) -> Option<u64> {
+    // `parse` would take a leading '+', which no source writes.
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 impl From<&str> for ResourceVersion {

@@ -68,7 +68,7 @@ fn churn_at_a_constant_size_leaves_memory_where_it_was() {
         for _ in 0..pairs {
             let oldest = Item::new(next - ITEMS).key().unwrap();
             store.add(Item::new(next)).unwrap();
-            assert!(store.delete(&oldest).is_some());
+            assert!(store.delete(&oldest).object.is_some());
             next += 1;
         }
     };
@@ -92,7 +92,7 @@ fn a_held_snapshot_retains_its_own_versions_only() {
     let before = settled(&store);
     let snapshot = store.snapshot();
     for i in 0..updates {
-        store.update(Item::new(i % ITEMS)).unwrap();
+        store.add(Item::new(i % ITEMS)).unwrap();
     }
     while store.stats().retained_versions > ITEMS as usize {
         std::thread::yield_now();
@@ -127,7 +127,7 @@ fn an_idle_reader_retains_nothing() {
         });
         wait.recv().unwrap();
         for i in 0..5_000 {
-            store.update(Item::new(i % 100)).unwrap();
+            store.add(Item::new(i % 100)).unwrap();
         }
         let _ = settled(store);
         assert_eq!(store.stats().retained_versions, 0);

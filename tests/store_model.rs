@@ -129,7 +129,7 @@ proptest! {
                     model.insert(name(key), version);
                 }
                 Op::Delete(key) => {
-                    let removed = store.delete(&name(key)).map(|pod| pod.version());
+                    let removed = store.delete(&name(key)).object.map(|pod| pod.version());
                     prop_assert_eq!(removed, model.remove(&name(key)));
                 }
                 Op::Apply(changes) => {

@@ -59,10 +59,33 @@ impl Lifetime {
         self.cell.with(|_| ());
     }
 
+    /// After an end, where what was freed is used again.
+    pub(crate) fn begin(&self) {
+        self.cell.with_mut(|_| ());
+        self.ended.store(false, std::sync::atomic::Ordering::Relaxed);
+    }
+
     pub(crate) fn end(&self) {
         let ended = self.ended.swap(true, std::sync::atomic::Ordering::Relaxed);
         assert!(!ended, "freed twice");
         self.cell.with_mut(|_| ());
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct ThreadName;
+
+impl ThreadName {
+    pub(crate) const fn new() -> Self {
+        Self
+    }
+
+    pub(crate) fn set(&self) {}
+
+    pub(crate) fn clear(&self) {}
+
+    pub(crate) fn get(&self) -> Option<String> {
+        None
     }
 }
 

@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use super::engine::Engine;
 use super::index::Definition;
 use super::{Observer, Store};
-use crate::Object;
 use crate::sync::{Arc, SegQueue};
+use crate::{Object, panic};
 
 /// Builds a [`Store`] with indexes and an observer.
 ///
@@ -87,7 +87,7 @@ impl<T: Object> StoreBuilder<T> {
         use std::hash::BuildHasher;
         let seed = foldhash::fast::RandomState::default().hash_one(0_u8);
         let store = Store {
-            engine: Arc::new(Engine::new(seed)),
+            engine: Arc::new(Engine::new(seed, size_of_object)),
             definitions: ArcSwap::from_pointee(Vec::new()),
             waiting: SegQueue::new(),
             observer: self.observer,
@@ -98,6 +98,10 @@ impl<T: Object> StoreBuilder<T> {
         }
         store
     }
+}
+
+fn size_of_object<T: Object>(object: &T) -> usize {
+    panic::catch(|| object.size()).unwrap_or(0)
 }
 
 impl<T> fmt::Debug for StoreBuilder<T> {

@@ -1,12 +1,11 @@
 //! Index definitions: how an object's values are found, and what happens when that fails.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::convert::identity;
 
 use super::engine::Values;
 use super::error::{Reason, Rejected};
-use crate::KeyRef;
 use crate::sync::Arc;
+use crate::{KeyRef, panic};
 
 type Function<T> = dyn Fn(&T) -> Result<Vec<Arc<str>>, String> + Send + Sync;
 
@@ -45,9 +44,8 @@ impl<T> Definition<T> {
             reason: Reason::Index { index: Arc::clone(&self.name), message },
         };
         // A function that unwinds has seen only the object, by shared reference.
-        let mut values = catch_unwind(AssertUnwindSafe(|| (self.function)(object)))
-            .map_err(|panic| failed(panic_text(&*panic)))?
-            .map_err(failed)?;
+        let mut values =
+            panic::catch(|| (self.function)(object)).and_then(identity).map_err(failed)?;
         values.sort_unstable();
         values.dedup();
         Ok(values)
@@ -61,12 +59,4 @@ pub(super) fn values_of<T>(
     object: &T,
 ) -> Result<Values, Rejected> {
     definitions.iter().map(|definition| definition.values(key, object)).collect()
-}
-
-/// The text that a panic was raised with.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a text")
-        .to_owned()
 }

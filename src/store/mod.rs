@@ -13,6 +13,7 @@
 //! | [`Store::snapshot`] | borrows | everything, for as long as you like | what it alone still sees |
 
 mod builder;
+mod combine;
 mod diff;
 mod engine;
 mod error;
@@ -32,27 +33,25 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 pub use builder::StoreBuilder;
+use combine::Waiting;
 pub use diff::{Diff, Updated};
-use engine::{Engine, Pin};
+use engine::{Engine, PinnedRevision, WriteGuard};
 pub use error::{
     AddIndexError, DifferentStores, PageError, Reason, Rejected, UnknownIndex, UpdateError,
     WriteError,
 };
 use index::Definition;
 pub use list::List;
-pub use observe::{Observer, StoreStats};
+pub use observe::{Observer, OldestPin, StoreStats};
 pub use page::{Page, PageToken};
 pub use pinned::Pinned;
-pub use report::{Applied, Replaced};
+pub use report::{Applied, Deleted, Outcome, Replaced, Written};
 pub use select::Selected;
-pub use snapshot::{Entries, IntoIter, Iter, Objects, Partition, Snapshot};
+pub use snapshot::{Entries, Iter, Objects, Partition, Snapshot};
 use write::Writing;
 
-use crate::sync::{Arc, Mutex, PoisonError, SegQueue};
+use crate::sync::{Arc, SegQueue};
 use crate::{Batch, Key, KeyRef, Listing, Object, ResourceVersion, Revision, Sink};
-
-/// A write that waits.
-type Waiting<T> = Box<dyn FnOnce(&mut Writing<'_, T>) + Send>;
 
 /// A concurrent map from [`Key`] to `Arc<T>` with consistent snapshots and indexes.
 ///
@@ -72,7 +71,7 @@ type Waiting<T> = Box<dyn FnOnce(&mut Writing<'_, T>) + Send>;
 /// let store = Store::new();
 /// store.add(Node { name: "node-1", ready: false })?;
 /// let before = store.snapshot();
-/// store.update(Node { name: "node-1", ready: true })?;
+/// store.add(Node { name: "node-1", ready: true })?;
 ///
 /// assert!(store.get("node-1").is_some_and(|node| node.ready));
 /// assert!(before.get("node-1").is_some_and(|node| !node.ready), "a snapshot never changes");
@@ -101,32 +100,45 @@ impl<T: Object> Store<T> {
         StoreBuilder::new()
     }
 
-    /// Puts an object under its key, whether or not one is there, and returns the revision at which
-    /// it is visible.
+    /// Puts an object under its key, whether or not one is there, and tells what became of it.
     ///
-    /// An object whose resource version is the held one's, or older, changes nothing.
+    /// An object whose uid and resource version are the held one's is taken to be equal to it, and
+    /// one with an older resource version is stale: neither is stored. A program that changes an
+    /// object it holds, and leaves its version, wants [`compare_and_update`](Self::compare_and_update).
+    ///
+    /// ```
+    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::store::Outcome;
+    /// struct Node { version: &'static str }
+    /// impl Object for Node {
+    ///     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped("node-1") }
+    ///     fn resource_version(&self) -> Option<&str> { Some(self.version) }
+    /// }
+    ///
+    /// let store = Store::new();
+    /// assert_eq!(store.add(Node { version: "7" })?.outcome, Outcome::Added);
+    /// assert_eq!(store.add(Node { version: "8" })?.outcome, Outcome::Updated);
+    /// assert_eq!(store.add(Node { version: "8" })?.outcome, Outcome::Unchanged);
+    /// assert_eq!(store.add(Node { version: "7" })?.outcome, Outcome::Stale);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
     ///
     /// # Errors
-    /// If the object has no usable key, or an index function fails on it; the store is unchanged.
-    pub fn add(&self, object: impl Into<Arc<T>>) -> Result<Revision, WriteError> {
+    /// If the object has no usable key, an index function fails on it, or one of its methods
+    /// panics; the store is unchanged.
+    ///
+    /// # Panics
+    /// If the destructor of an object panics that is freed on this occasion, after the write is done.
+    pub fn add(&self, object: impl Into<Arc<T>>) -> Result<Written, WriteError> {
         let object = object.into();
         let key = object.key()?;
-        let mut applied = self.write(move |writing| writing.put(&key, object));
-        match applied.rejected.pop() {
-            Some(rejected) => Err(rejected.into()),
-            None => Ok(applied.revision),
-        }
-    }
-
-    /// The same as [`add`](Self::add): a put does not ask what was there before.
-    ///
-    /// # Errors
-    /// As [`add`](Self::add).
-    pub fn update(&self, object: impl Into<Arc<T>>) -> Result<Revision, WriteError> {
-        self.add(object)
+        Ok(self.write(move |writing| writing.put(&key, object))?)
     }
 
     /// Puts an object only if its key still holds what the caller saw: that very `Arc`, or nothing.
+    ///
+    /// The object may have the held one's resource version: a copy that was changed locally. It
+    /// stays until the source tells of a newer version.
     ///
     /// ```
     /// # use watchcache::{Key, KeyError, Object, Store};
@@ -150,22 +162,28 @@ impl<T: Object> Store<T> {
         &self,
         seen: Option<&Arc<T>>,
         object: impl Into<Arc<T>>,
-    ) -> Result<Revision, UpdateError<T>> {
+    ) -> Result<Written, UpdateError<T>> {
         let object = object.into();
         let key = match object.key() {
             Ok(key) => key,
             Err(error) => return Err(UpdateError::Write { object, error: error.into() }),
         };
         let seen = seen.cloned();
-        self.write(move |writing| writing.update(&key, seen.as_ref(), object))
+        // `seen` comes back with the result, so that it is not dropped under the lock.
+        let (result, _seen) = self.write(move |writing| {
+            let result = writing.update(&key, seen.as_ref(), object);
+            (result, seen)
+        });
+        result
     }
 
     /// Removes a key and returns what it held. Deleting an absent key changes nothing.
-    pub fn delete<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
-        let key = key.into();
-        // What is no valid key names nothing.
-        let owned = key.to_key().ok()?;
-        self.write(move |writing| writing.delete(owned.as_ref()))
+    pub fn delete<'k>(&self, key: impl Into<KeyRef<'k>>) -> Deleted<T> {
+        match key.into().to_key() {
+            Ok(key) => self.write(move |writing| writing.delete(key.as_ref())),
+            // What is no valid key names nothing.
+            Err(_) => Deleted { object: None, revision: self.revision() },
+        }
     }
 
     /// Applies a batch; all of it becomes visible at once.
@@ -257,15 +275,13 @@ impl<T: Object> Store<T> {
     /// The object under a key. Allocates nothing.
     #[inline]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
-        let pin = Pin::new();
-        self.engine.view(&pin).get_pinned(key.into()).cloned()
+        PinnedRevision::new(&self.engine).get(key.into()).cloned()
     }
 
     /// Whether a key is present.
     #[inline]
     pub fn contains<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
-        let pin = Pin::new();
-        self.engine.view(&pin).get_pinned(key.into()).is_some()
+        PinnedRevision::new(&self.engine).get(key.into()).is_some()
     }
 
     /// The objects under several keys, all at one revision.
@@ -308,8 +324,7 @@ impl<T: Object> Store<T> {
     /// Number of objects.
     #[must_use]
     pub fn len(&self) -> usize {
-        let pin = Pin::new();
-        self.engine.view(&pin).len()
+        PinnedRevision::new(&self.engine).view().len()
     }
 
     /// Whether there are no objects.
@@ -321,23 +336,23 @@ impl<T: Object> Store<T> {
     /// The store's own sequence number.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        let pin = Pin::new();
-        Revision::new(self.engine.view(&pin).number())
+        Revision::new(PinnedRevision::new(&self.engine).view().number())
     }
 
     /// The source's version of the content, once the source has told one.
     #[must_use]
     pub fn resource_version(&self) -> Option<ResourceVersion> {
-        let pin = Pin::new();
-        self.engine.view(&pin).resource_version().cloned()
+        PinnedRevision::new(&self.engine).view().resource_version().cloned()
     }
 
-    /// Figures for observation. Frees what can be freed first, and so waits for a writer that
-    /// writes now; O(what snapshots retain).
+    /// Figures for observation. Waits for nobody.
+    ///
+    /// If no writer is writing, this frees some of what can be freed (a bounded part), so its figures are
+    /// of now; objects that are freed are dropped by this thread. Beside a writer they are of the end
+    /// of the last write.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
-        let mut writing = self.writing();
-        StoreStats::of(&mut writing.guard)
+        StoreStats::of(&self.engine)
     }
 
     fn begin(&self) -> Option<Instant> {
@@ -350,66 +365,9 @@ impl<T: Object> Store<T> {
         }
     }
 
-    /// Writes now, or has whoever writes now do it.
-    fn write<R: Send + 'static>(
-        &self,
-        op: impl FnOnce(&mut Writing<'_, T>) -> R + Send + 'static,
-    ) -> R {
-        match self.try_writing() {
-            Some(writing) => self.run(writing, op),
-            None => self.combine(op),
-        }
-    }
-
-    /// Leaves a write for whoever writes next. That is this thread, if nobody else comes first.
-    fn combine<R: Send + 'static>(
-        &self,
-        op: impl FnOnce(&mut Writing<'_, T>) -> R + Send + 'static,
-    ) -> R {
-        let reply = Arc::new(Mutex::new(None));
-        let slot = Arc::clone(&reply);
-        self.waiting.push(Box::new(move |writing| {
-            let result = op(writing);
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-        }));
-        let mut writing = self.writing();
-        loop {
-            // Whoever ran the write had the lock, and published before giving it up.
-            if let Some(result) = reply.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                return result;
-            }
-            self.run_waiting(&mut writing);
-            writing.guard.publish();
-        }
-    }
-
-    /// Runs a write, and those that wait, and publishes them together.
-    fn run<R>(&self, mut writing: Writing<'_, T>, op: impl FnOnce(&mut Writing<'_, T>) -> R) -> R {
-        let result = op(&mut writing);
-        self.run_waiting(&mut writing);
-        writing.guard.publish();
-        result
-    }
-
-    fn run_waiting(&self, writing: &mut Writing<'_, T>) {
-        /// Bounds how long one thread works for the others.
-        const AT_ONCE: usize = 64;
-        for _ in 0..AT_ONCE {
-            let Some(op) = self.waiting.pop() else { break };
-            op(writing);
-        }
-    }
-
-    fn writing(&self) -> Writing<'_, T> {
-        let guard = self.engine.write();
+    fn writing_by<'s>(&'s self, guard: WriteGuard<'s, T>) -> Writing<'s, T> {
         let definitions = guard.has_named_indexes().then(|| self.definitions.load_full());
         Writing::new(guard, definitions)
-    }
-
-    fn try_writing(&self) -> Option<Writing<'_, T>> {
-        let guard = self.engine.try_write()?;
-        let definitions = guard.has_named_indexes().then(|| self.definitions.load_full());
-        Some(Writing::new(guard, definitions))
     }
 }
 

@@ -1,9 +1,10 @@
-//! Figures about a store.
+//! Metric callbacks and statistics of a store.
 
 use std::time::Duration;
 
 use super::Applied;
-use super::engine::WriteGuard;
+use super::engine::{Engine, PinnedRevision};
+use crate::sync::Arc;
 use crate::{Object, Revision};
 
 /// Is told of each batch and each relist. A store without one measures nothing.
@@ -20,40 +21,70 @@ impl<F: Fn(&Applied, Duration) + Send + Sync> Observer for F {
     }
 }
 
-/// What a store holds.
-#[derive(Clone, Copy, Debug)]
+/// What a store holds, and what it cannot free.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StoreStats {
     /// Objects at the newest revision.
     pub objects: usize,
-    /// The newest revision, which is also the number of batches that changed something.
+    /// The newest revision.
     pub revision: Revision,
-    /// Snapshots of superseded revisions.
+    /// Snapshots that are alive, of whatever revision.
     pub live_snapshots: usize,
-    /// For how long the oldest of those has been known to lag behind: since the store first looked
-    /// for what it can free after the revision was superseded, which each call of
-    /// [`Store::stats`](super::Store::stats) is an occasion of.
+    /// Age of the oldest snapshot of a superseded revision, measured from the first reclamation pass
+    /// that found it superseded.
     pub oldest_snapshot_age: Option<Duration>,
-    /// Superseded versions that are not freed.
+    /// Superseded versions that snapshots retain.
     pub retained_versions: usize,
-    /// What these hold, in bytes, by [`Object::size`].
+    /// Bytes of the objects of these, by [`Object::size`].
     pub retained_bytes: usize,
+    /// Superseded versions that wait for a reclamation pass, or for a pinned thread.
+    pub waiting_versions: usize,
+    /// The pin that keeps what waits from being freed, if one does. A pin of any store of the process
+    /// does: see [`Store::pin`](super::Store::pin).
+    pub oldest_pin: Option<OldestPin>,
+    /// Whether nothing can be freed at present, since the system refuses the call (`membarrier`) that
+    /// freeing needs until every thread that has read before has read again, or ended.
+    pub reclamation_refused: bool,
     /// Bytes of the table and of each object's place in it, without keys, objects and indexes.
     pub table_bytes: usize,
 }
 
+/// The pin that has kept memory from being freed for the longest.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct OldestPin {
+    /// Since a reclamation pass first found it. A healthy one is gone by the next pass.
+    pub age: Duration,
+    /// The name of its thread, or its id where it has none. Of a pin that was forgotten by a thread
+    /// that has ended, that thread's.
+    pub thread: Option<String>,
+}
+
 impl StoreStats {
-    pub(super) fn of<T: Object>(guard: &mut WriteGuard<'_, T>) -> Self {
-        let revision = guard.publish();
-        let retained = guard.collect();
+    pub(super) fn of<T: Object>(engine: &Arc<Engine<T>>) -> Self {
+        /// Some milliseconds of work at most.
+        const STEPS: usize = 4096;
+        if let Some(mut guard) = engine.try_write() {
+            guard.collect(STEPS);
+        }
+        let figures = engine.figures();
+        let pinned = PinnedRevision::new(engine);
         Self {
-            objects: guard.len(),
-            revision: Revision::new(revision),
-            live_snapshots: retained.snapshots,
-            oldest_snapshot_age: retained.oldest_since.map(|since| since.elapsed()),
-            retained_versions: retained.versions,
-            retained_bytes: guard.retained_objects().map(|object| object.size()).sum(),
-            table_bytes: guard.structure_bytes(),
+            objects: pinned.view().len(),
+            revision: Revision::new(pinned.view().number()),
+            // The store itself counts too.
+            live_snapshots: Arc::strong_count(engine) - 1,
+            oldest_snapshot_age: figures.oldest_held,
+            retained_versions: figures.retained_versions,
+            retained_bytes: figures.retained_bytes,
+            waiting_versions: figures.waiting_versions,
+            oldest_pin: figures.oldest_pin.map(|(age, epoch)| OldestPin {
+                age,
+                thread: Engine::<T>::thread_pinned_at(epoch),
+            }),
+            reclamation_refused: figures.refused,
+            table_bytes: figures.structure_bytes,
         }
     }
 }

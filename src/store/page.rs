@@ -93,6 +93,7 @@ pub(super) fn page<'a, T: Object>(
     }
     let after = token.map(|token| token.after.as_ref());
     let mut rest = ordered(snapshot.by_namespace(), prefix, after);
+    let limit = if limit == 0 { usize::MAX } else { limit };
     let entries: Vec<_> = rest.by_ref().take(limit).collect();
     let remaining = if entries.len() < limit { 0 } else { rest.count() };
     let next = match entries.last() {

@@ -21,7 +21,7 @@ use crate::{KeyRef, ResourceVersion, Revision};
 /// store.add(Node(1))?;
 /// let pinned = store.pin();
 /// let node = pinned.get("node-1");
-/// store.update(Node(2))?;
+/// store.add(Node(2))?;
 /// assert!(node.is_some_and(|node| node.0 == 1), "one revision, for as long as it lives");
 /// # Ok::<(), watchcache::store::WriteError>(())
 /// ```
@@ -36,7 +36,7 @@ impl<'s, T> Pinned<'s, T> {
     /// The object under a key. Allocates nothing, and writes to no shared memory.
     #[inline]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<&Arc<T>> {
-        self.0.view().get_pinned(key.into())
+        self.0.get(key.into())
     }
 
     /// Whether a key is present.

@@ -1,7 +1,60 @@
 //! What a write changed.
 
-use crate::store::error::Rejected;
+use std::fmt;
+
+use super::error::Rejected;
+use crate::sync::Arc;
 use crate::{Key, Revision};
+
+/// What became of a write of one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Written {
+    /// The revision at which it is visible, or at which the store was found to need no change.
+    pub revision: Revision,
+    /// What became of the object.
+    pub outcome: Outcome,
+}
+
+/// What became of an object that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is stored; the key was absent.
+    Added,
+    /// It is stored in another's place.
+    Updated,
+    /// It is not stored: the held object has its uid and resource version.
+    Unchanged,
+    /// It is not stored: its resource version is older than the held object's.
+    Stale,
+}
+
+impl Outcome {
+    /// Whether the object is in the store now.
+    #[must_use]
+    pub fn is_stored(self) -> bool {
+        matches!(self, Self::Added | Self::Updated)
+    }
+}
+
+/// What a delete of one key did.
+#[non_exhaustive]
+pub struct Deleted<T> {
+    /// What the key held.
+    pub object: Option<Arc<T>>,
+    /// The revision at which it is gone.
+    pub revision: Revision,
+}
+
+impl<T> fmt::Debug for Deleted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deleted")
+            .field("was_present", &self.object.is_some())
+            .field("revision", &self.revision)
+            .finish()
+    }
+}
 
 /// What a batch really changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +74,18 @@ pub struct Applied {
     pub stale: usize,
     /// Objects that were not stored, each with its reason. What was held under their keys stayed.
     pub rejected: Vec<Rejected>,
+}
+
+impl Applied {
+    pub(super) fn count(&mut self, outcome: Result<Outcome, Rejected>) {
+        match outcome {
+            Ok(Outcome::Added) => self.added += 1,
+            Ok(Outcome::Updated) => self.updated += 1,
+            Ok(Outcome::Unchanged) => self.unchanged += 1,
+            Ok(Outcome::Stale) => self.stale += 1,
+            Err(rejected) => self.rejected.push(rejected),
+        }
+    }
 }
 
 /// What a relist really changed.

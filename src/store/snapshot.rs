@@ -4,11 +4,11 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::ops::Bound;
 
-use super::engine::{self, Cursor, Engine, Entry, Hold, View};
+use super::engine::{self, Cursor, Engine, Entry, Hold, Pin, View};
 use super::error::{DifferentStores, PageError, UnknownIndex};
 use super::{Diff, List, Page, PageToken};
 use crate::sync::Arc;
-use crate::{Key, KeyRef, Object, ResourceVersion, Revision};
+use crate::{KeyRef, Object, ResourceVersion, Revision};
 
 /// The store's whole content at one revision.
 ///
@@ -27,7 +27,7 @@ impl<T> Snapshot<T> {
     /// The object under a key. Allocates nothing.
     #[inline]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<&Arc<T>> {
-        self.0.view().get(key.into())
+        self.0.view().get(key.into(), &Pin::new())
     }
 
     /// Whether a key is present.
@@ -39,7 +39,7 @@ impl<T> Snapshot<T> {
     #[must_use]
     pub fn iter(&self) -> Iter<'_, T> {
         let view = self.0.view();
-        Iter { view, cursor: view.cursor(view.shards()), at_most: view.len() }
+        Iter { cursor: view.cursor(view.shards()), at_most: view.len() }
     }
 
     /// Every object, in no particular order. The cheapest walk: it looks at nothing but the objects,
@@ -218,7 +218,9 @@ impl<T: Object> Snapshot<T> {
     }
 
     /// A page of [`ordered`](Self::ordered): at most `limit` objects, from behind the last one of
-    /// the page that `token` came with.
+    /// the page that `token` came with. As in the Kubernetes API, a limit of 0 is none.
+    ///
+    /// O(log objects + `limit` + what is behind the page), since it is counted.
     ///
     /// ```
     /// # use watchcache::{Key, KeyError, Object, Store};
@@ -318,21 +320,9 @@ impl<'a, T> IntoIterator for &'a Snapshot<T> {
     }
 }
 
-impl<T> IntoIterator for Snapshot<T> {
-    type Item = (Key, Arc<T>);
-    type IntoIter = IntoIter<T>;
-
-    fn into_iter(self) -> IntoIter<T> {
-        let view = self.0.view();
-        let (cursor, at_most) = (view.cursor(view.shards()), view.len());
-        IntoIter { hold: self.0, cursor, at_most }
-    }
-}
-
 /// Iterator over a [`Snapshot`], or a part of one.
 pub struct Iter<'a, T> {
-    view: View<'a, T>,
-    cursor: Cursor<T>,
+    cursor: Cursor<'a, T>,
     at_most: usize,
 }
 
@@ -341,7 +331,7 @@ impl<'a, T> Iterator for Iter<'a, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Entry<'a, T>> {
-        let next = self.view.advance(&mut self.cursor)?;
+        let next = self.cursor.next()?;
         self.at_most -= 1;
         Some(next)
     }
@@ -383,35 +373,6 @@ impl<T> fmt::Debug for Objects<'_, T> {
     }
 }
 
-/// Owning iterator over a [`Snapshot`].
-pub struct IntoIter<T> {
-    hold: Hold<T>,
-    cursor: Cursor<T>,
-    at_most: usize,
-}
-
-impl<T> Iterator for IntoIter<T> {
-    type Item = (Key, Arc<T>);
-
-    fn next(&mut self) -> Option<(Key, Arc<T>)> {
-        let (key, object) = self.hold.view().advance(&mut self.cursor)?;
-        self.at_most -= 1;
-        Some((key.to_valid_key(), Arc::clone(object)))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some(self.at_most))
-    }
-}
-
-impl<T> FusedIterator for IntoIter<T> {}
-
-impl<T> fmt::Debug for IntoIter<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IntoIter").finish_non_exhaustive()
-    }
-}
-
 /// A part of a [`Snapshot`]; see [`Snapshot::partitions`].
 pub struct Partition<'a, T> {
     view: View<'a, T>,
@@ -423,7 +384,7 @@ impl<'a, T> IntoIterator for Partition<'a, T> {
     type IntoIter = Iter<'a, T>;
 
     fn into_iter(self) -> Iter<'a, T> {
-        Iter { view: self.view, cursor: self.view.cursor(self.shards), at_most: self.view.len() }
+        Iter { cursor: self.view.cursor(self.shards), at_most: self.view.len() }
     }
 }
 

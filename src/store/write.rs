@@ -1,15 +1,20 @@
 //! The rules of writing: what a put, a delete and a relist do to what is held.
+//!
+//! Methods of an object and index functions are the user's code. They run here, under the writer's
+//! lock, on a store that is whole; their panics are caught. Objects are dropped later, by
+//! [`WriteGuard`].
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::engine::{Pin, WriteGuard};
+use super::engine::{Hashed, Pin, Slot, WriteGuard};
 use super::error::{Reason, Rejected, UpdateError};
-use super::index::{Definition, panic_text, values_of};
-use super::report::Applied;
+use super::index::{Definition, values_of};
+use super::report::{Applied, Deleted, Outcome, Written};
 use crate::object::same_version;
+use crate::panic::catch;
 use crate::sync::Arc;
+use crate::version::number_of;
 use crate::{Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion, Revision};
 
 /// Changes whose places are loaded together.
@@ -18,26 +23,22 @@ const AT_ONCE: usize = 32;
 /// Writes that become visible together. Several callers' may.
 pub(super) struct Writing<'s, T: Object> {
     pub(super) guard: WriteGuard<'s, T>,
-    definitions: Option<Arc<Vec<Definition<T>>>>,
+    definitions: Definitions<T>,
 }
 
-/// What is to become of an object that is put.
-enum Verdict {
+/// None where there are no named indexes.
+type Definitions<T> = Option<Arc<Vec<Definition<T>>>>;
+
+/// How an object that is put compares with the one that is held.
+enum Comparison {
     Same,
     Older,
     Newer,
 }
 
 impl<'s, T: Object> Writing<'s, T> {
-    pub(super) fn new(
-        guard: WriteGuard<'s, T>,
-        definitions: Option<Arc<Vec<Definition<T>>>>,
-    ) -> Self {
+    pub(super) fn new(guard: WriteGuard<'s, T>, definitions: Definitions<T>) -> Self {
         Self { guard, definitions }
-    }
-
-    fn definitions(&self) -> &[Definition<T>] {
-        self.definitions.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// The revision at which what was written so far is visible.
@@ -45,41 +46,41 @@ impl<'s, T: Object> Writing<'s, T> {
         Revision::new(self.guard.next())
     }
 
-    pub(super) fn put(&mut self, key: &Key, object: Arc<T>) -> Applied {
-        let mut applied = Applied::default();
-        self.put_counted(key.as_ref(), object, &mut applied);
-        applied.revision = self.revision();
-        applied
+    fn written(&self, outcome: Outcome) -> Written {
+        Written { revision: self.revision(), outcome }
     }
 
-    fn put_counted(&mut self, key: KeyRef<'_>, object: Arc<T>, applied: &mut Applied) {
-        let panicked =
-            |message| Rejected { key: key.to_valid_key(), reason: Reason::Panicked(message) };
-        let number = match quietly(|| version(&*object)) {
+    pub(super) fn put(&mut self, key: &Key, object: Arc<T>) -> Result<Written, Rejected> {
+        let key = self.guard.hash(key.as_ref());
+        let outcome = self.put_newer(key, object)?;
+        Ok(self.written(outcome))
+    }
+
+    /// Puts an object unless it is the held one, or older.
+    fn put_newer(&mut self, key: Hashed<'_>, object: Arc<T>) -> Result<Outcome, Rejected> {
+        let slot = self.guard.slot(key);
+        let number = match catch(|| version(&*object)) {
             Ok(number) => number.unwrap_or(0),
-            Err(message) => return applied.rejected.push(panicked(message)),
+            Err(message) => {
+                slot.discard(object);
+                return Err(panicked(key.key(), message));
+            }
         };
-        let held = self.guard.get_numbered(key);
-        let verdict = match held {
-            None => Ok(Verdict::Newer),
-            Some((held, _)) if Arc::ptr_eq(held, &object) => Ok(Verdict::Same),
+        let comparison = match slot.held() {
+            None => Ok(Comparison::Newer),
+            Some((held, _)) if Arc::ptr_eq(held, &object) => Ok(Comparison::Same),
             // The usual case needs no look at the object that is held.
-            Some((_, held)) if held != 0 && number > held => Ok(Verdict::Newer),
-            Some((held, at)) => judge(held, &object, at != 0 && number == at),
+            Some((_, at)) if at != 0 && number > at => Ok(Comparison::Newer),
+            Some((held, at)) => compare(held, &object, at != 0 && number == at),
         };
-        let counted = if held.is_some() { &mut applied.updated } else { &mut applied.added };
-        match verdict {
-            Ok(Verdict::Same) => applied.unchanged += 1,
-            Ok(Verdict::Older) => applied.stale += 1,
-            Ok(Verdict::Newer) => match values_of(self.definitions(), key, &*object) {
-                Ok(values) => {
-                    *counted += 1;
-                    self.guard.put(key, object, number, values);
-                }
-                Err(rejected) => applied.rejected.push(rejected),
-            },
-            Err(message) => applied.rejected.push(panicked(message)),
-        }
+        let unchanged = match comparison {
+            Ok(Comparison::Newer) => return store(slot, &self.definitions, object, number),
+            Ok(Comparison::Same) => Ok(Outcome::Unchanged),
+            Ok(Comparison::Older) => Ok(Outcome::Stale),
+            Err(message) => Err(panicked(key.key(), message)),
+        };
+        slot.discard(object);
+        unchanged
     }
 
     /// Puts an object if the key holds what the caller saw.
@@ -88,8 +89,10 @@ impl<'s, T: Object> Writing<'s, T> {
         key: &Key,
         seen: Option<&Arc<T>>,
         object: Arc<T>,
-    ) -> Result<Revision, UpdateError<T>> {
-        let held = self.guard.get(key.as_ref());
+    ) -> Result<Written, UpdateError<T>> {
+        let hashed = self.guard.hash(key.as_ref());
+        let slot = self.guard.slot(hashed);
+        let held = slot.held().map(|(held, _)| held);
         let as_seen = match (held, seen) {
             (None, None) => true,
             (Some(held), Some(seen)) => Arc::ptr_eq(held, seen),
@@ -98,29 +101,43 @@ impl<'s, T: Object> Writing<'s, T> {
         if !as_seen {
             return Err(UpdateError::Conflict { object, held: held.cloned() });
         }
-        let mut applied = self.put(key, Arc::clone(&object));
-        match applied.rejected.pop() {
-            Some(rejected) => Err(UpdateError::Write { object, error: rejected.into() }),
-            None if applied.stale > 0 => Err(UpdateError::Conflict { object, held: seen.cloned() }),
-            None => Ok(applied.revision),
+        if held.is_some_and(|held| Arc::ptr_eq(held, &object)) {
+            self.guard.discard(object);
+            return Ok(self.written(Outcome::Unchanged));
+        }
+        let judged = catch(|| {
+            let older = held.is_some_and(|held| is_older(&*object, &**held));
+            (version(&*object).unwrap_or(0), older)
+        });
+        let stored = match judged {
+            Ok((_, true)) => return Err(UpdateError::Conflict { object, held: seen.cloned() }),
+            Ok((number, false)) => store(slot, &self.definitions, Arc::clone(&object), number),
+            Err(message) => Err(panicked(key.as_ref(), message)),
+        };
+        match stored {
+            Ok(outcome) => {
+                self.guard.discard(object);
+                Ok(self.written(outcome))
+            }
+            Err(rejected) => Err(UpdateError::Write { object, error: rejected.into() }),
         }
     }
 
-    pub(super) fn delete(&mut self, key: KeyRef<'_>) -> Option<Arc<T>> {
-        self.guard.delete(key)
+    pub(super) fn delete(&mut self, key: KeyRef<'_>) -> Deleted<T> {
+        let key = self.guard.hash(key);
+        let object = self.guard.slot(key).delete();
+        Deleted { object, revision: self.revision() }
     }
 
     pub(super) fn apply(&mut self, batch: &Batch<T>) -> Applied {
         let mut applied = Applied::default();
+        let mut hashed = Vec::with_capacity(batch.len().min(AT_ONCE));
         for changes in batch.changes().chunks(AT_ONCE) {
-            // A single change has nothing to overlap its misses with.
-            if changes.len() > 1 {
-                self.guard.prefetch(changes.iter().map(|(key, _)| key.as_ref()));
-            }
-            for (key, change) in changes {
+            self.find(changes, &mut hashed);
+            for ((_, change), &key) in changes.iter().zip(&hashed) {
                 match change {
                     Change::Put(object) => {
-                        self.put_counted(key.as_ref(), Arc::clone(object), &mut applied);
+                        applied.count(self.put_newer(key, Arc::clone(object)));
                     }
                     Change::Delete(last) => self.deleted(key, last.as_deref(), &mut applied),
                 }
@@ -131,20 +148,31 @@ impl<'s, T: Object> Writing<'s, T> {
         applied
     }
 
+    /// Hashes some keys, and begins to load their places.
+    fn find<'k, V>(&self, keyed: &'k [(Key, V)], hashed: &mut Vec<Hashed<'k>>) {
+        hashed.clear();
+        hashed.extend(keyed.iter().map(|(key, _)| self.guard.hash(key.as_ref())));
+        // A single change has nothing to overlap its misses with.
+        if hashed.len() > 1 {
+            self.guard.prefetch(hashed);
+        }
+    }
+
     /// A delete as the source reports it: `last` is the object's last state with the version of
     /// its deletion.
-    fn deleted(&mut self, key: &Key, last: Option<&T>, applied: &mut Applied) {
-        let older = match (self.guard.get(key.as_ref()), last) {
-            (Some(held), Some(last)) => quietly(|| is_older(last, &**held)).unwrap_or(false),
+    fn deleted(&mut self, key: Hashed<'_>, last: Option<&T>, applied: &mut Applied) {
+        let slot = self.guard.slot(key);
+        let older = match (slot.held(), last) {
+            (Some((held, _)), Some(last)) => catch(|| is_older(last, &**held)).unwrap_or(false),
             _ => false,
         };
         if older {
             applied.stale += 1;
+        } else if let Some(held) = slot.delete() {
+            applied.deleted += 1;
+            self.guard.discard(held);
         } else {
-            match self.delete(key.as_ref()) {
-                Some(_) => applied.deleted += 1,
-                None => applied.unchanged += 1,
-            }
+            applied.unchanged += 1;
         }
     }
 
@@ -152,26 +180,43 @@ impl<'s, T: Object> Writing<'s, T> {
     pub(super) fn replace(&mut self, listing: &Listing<T>) -> (Applied, Vec<Key>) {
         let mut applied = Applied::default();
         let held = self.guard.len();
+        // What an older listing has and the store has not was deleted since.
+        let adds = !self.is_older(listing);
+        let mut hashed = Vec::with_capacity(listing.len().min(AT_ONCE));
         for objects in listing.objects().chunks(AT_ONCE) {
-            self.guard.prefetch(objects.iter().map(|(key, _)| key.as_ref()));
-            for (key, object) in objects {
-                self.put_counted(key.as_ref(), Arc::clone(object), &mut applied);
+            self.find(objects, &mut hashed);
+            for ((_, object), &key) in objects.iter().zip(&hashed) {
+                if adds || self.guard.slot(key).held().is_some() {
+                    applied.count(self.put_newer(key, Arc::clone(object)));
+                } else {
+                    applied.stale += 1;
+                }
             }
         }
         // The keys of a listing are distinct, so where none was rejected, this many were held.
         let listed = listing.len() - applied.added;
-        let gone = if listed == held && applied.rejected.is_empty() {
+        let gone = if adds && listed == held && applied.rejected.is_empty() {
             Vec::new()
         } else {
             self.unlisted(listing)
         };
         for key in &gone {
-            self.delete(key.as_ref());
+            if let Some(held) = self.delete(key.as_ref()).object {
+                self.guard.discard(held);
+            }
         }
         applied.deleted = gone.len();
         self.advance(listing.resource_version());
         applied.revision = self.revision();
         (applied, gone)
+    }
+
+    /// Whether a listing is of an older version than what the store has seen.
+    fn is_older(&self, listing: &Listing<T>) -> bool {
+        match (listing.resource_version(), self.guard.resource_version()) {
+            (Some(listed), Some(held)) => listed.compare(held) == Some(Ordering::Less),
+            _ => false,
+        }
     }
 
     /// What was published and is not listed, unless it is newer than the listing itself.
@@ -181,11 +226,10 @@ impl<'s, T: Object> Writing<'s, T> {
         let at = listing.resource_version().and_then(ResourceVersion::number);
         let pin = Pin::new();
         let view = self.guard.published(&pin);
-        let mut cursor = view.cursor(view.shards());
-        std::iter::from_fn(|| view.advance(&mut cursor))
+        view.cursor(view.shards())
             .filter(|(key, object)| {
                 let newer = matches!(
-                    (quietly(|| version(&***object)).unwrap_or(None), at),
+                    (catch(|| version(&***object)).unwrap_or(None), at),
                     (Some(held), Some(at)) if held > at
                 );
                 !newer && !listed.contains(key)
@@ -207,30 +251,56 @@ impl<'s, T: Object> Writing<'s, T> {
     }
 }
 
-/// Compares two objects of one key, whose versions may be known to be the same number. They are a
-/// user's type: what panics in it must not unwind through a half-linked batch.
-fn judge<T: Object>(held: &Arc<T>, new: &Arc<T>, same_number: bool) -> Result<Verdict, String> {
-    quietly(|| {
+/// Puts an object whatever is held.
+fn store<T: Object>(
+    slot: Slot<'_, '_, '_, T>,
+    definitions: &Definitions<T>,
+    object: Arc<T>,
+    number: u64,
+) -> Result<Outcome, Rejected> {
+    let definitions = definitions.as_deref().map_or(&[][..], Vec::as_slice);
+    let values = match values_of(definitions, slot.key(), &*object) {
+        Ok(values) => values,
+        Err(rejected) => {
+            slot.discard(object);
+            return Err(rejected);
+        }
+    };
+    let outcome = match slot.held() {
+        Some(_) => Outcome::Updated,
+        None => Outcome::Added,
+    };
+    slot.put(object, number, values);
+    Ok(outcome)
+}
+
+fn panicked(key: KeyRef<'_>, message: String) -> Rejected {
+    Rejected { key: key.to_valid_key(), reason: Reason::Panicked(message) }
+}
+
+/// Compares two objects of one key, whose versions may be known to be the same number.
+fn compare<T: Object>(
+    held: &Arc<T>,
+    new: &Arc<T>,
+    same_number: bool,
+) -> Result<Comparison, String> {
+    catch(|| {
         // A uid is a look at the object that is held; its version's text would be another.
         let same =
             if same_number { held.uid() == new.uid() } else { same_version(&**held, &**new) };
         if same {
-            Verdict::Same
+            Comparison::Same
         } else if !same_number && is_older(&**new, &**held) {
-            Verdict::Older
+            Comparison::Older
         } else {
-            Verdict::Newer
+            Comparison::Newer
         }
     })
 }
 
-fn quietly<R>(f: impl FnOnce() -> R) -> Result<R, String> {
-    catch_unwind(AssertUnwindSafe(f)).map_err(|panic| panic_text(&*panic))
-}
-
 /// An object's version as a number, where it is one.
 fn version<T: Object>(object: &T) -> Option<u64> {
-    object.resource_version()?.parse().ok()
+    number_of(object.resource_version()?)
 }
 
 fn is_older<T: Object>(this: &T, that: &T) -> bool {

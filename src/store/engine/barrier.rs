@@ -1,16 +1,29 @@
-//! A fence of which readers pay nothing and the writer everything.
+//! An asymmetric fence: free for readers, expensive for the writer.
 //!
-//! A reader's announcement and its later loads must not pass each other. With `membarrier`
-//! (Linux 4.14) the writer makes every running thread of the process execute a full fence, so the
-//! reader only has to keep the compiler from reordering. Elsewhere, and where a sandbox forbids the
-//! call, both sides use a `SeqCst` fence.
+//! A reader's announcement and its later loads must not pass each other. With `membarrier` (Linux
+//! 4.14) the writer makes every running thread of the process execute a full fence, so a reader only
+//! keeps the compiler from reordering. Elsewhere both sides fence.
+//!
+//! A sandbox can refuse the call at any time, for one thread or for all (a seccomp filter that a
+//! process installs after it has started). From the first refusal on readers fence. A read that began
+//! before it may still rely on the call, so until every thread is known to fence, [`heavy`] says that
+//! it ordered nothing, and the writer frees nothing.
 
-use crate::sync::atomic::{AtomicBool, Ordering, compiler_fence, fence};
+use crate::sync::atomic::{AtomicUsize, Ordering, compiler_fence, fence};
 use crate::sync::{MEMBARRIER, global};
 
+/// Readers fence, and always have. Where every store begins.
+const SYMMETRIC: usize = 0;
+/// `membarrier` is registered: readers do not fence.
+const ASYMMETRIC: usize = 1;
+/// `membarrier` was refused: readers fence, but some may not know yet.
+const REFUSED: usize = 2;
+/// Every reader is known to fence.
+const SETTLED: usize = 3;
+
 global! {
-    /// Whether `membarrier` is registered. Set before the first reader exists, and never cleared.
-    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    /// Only ever rises, so a thread that has once seen `REFUSED` never again skips its fence.
+    static MODE: AtomicUsize = AtomicUsize::new(SYMMETRIC);
 }
 
 #[derive(Clone, Copy)]
@@ -30,39 +43,64 @@ fn membarrier(_: Command) -> bool {
     false
 }
 
-/// Called before an engine is shared.
+/// Call before an engine is shared.
 pub(super) fn prepare() {
-    // ORDERING: Relaxed, here and below. Every engine's maker registers before it shares the engine,
-    // and that sharing orders the store before any reader's load. Once set, it stays: a thread that
-    // still sees `false` only fences more than it must.
+    // ORDERING: Relaxed, here and below. A thread that still sees `SYMMETRIC` only fences more than
+    // it must.
     if MEMBARRIER
-        && !REGISTERED.load(Ordering::Relaxed)
+        && MODE.load(Ordering::Relaxed) == SYMMETRIC
         && membarrier(Command::RegisterPrivateExpedited)
     {
-        REGISTERED.store(true, Ordering::Relaxed);
+        let _ = MODE.compare_exchange(SYMMETRIC, ASYMMETRIC, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
-/// The reader's side: between its announcement and its loads.
+/// The reader's side, between its announcement and its loads. Whether the reader has to tell that it
+/// fences; see [`heavy`].
 #[inline]
-pub(super) fn light() {
-    // ORDERING: Relaxed, as in `prepare`.
-    if MEMBARRIER && REGISTERED.load(Ordering::Relaxed) {
+pub(super) fn light() -> bool {
+    // ORDERING: keeps the announcement before the load of the mode. A thread that `membarrier`
+    // interrupts between the two has announced, or will load a mode that is not older than the
+    // caller's.
+    compiler_fence(Ordering::SeqCst);
+    // ORDERING: Relaxed: the compiler fence, or the fence below, orders it.
+    let mode = MODE.load(Ordering::Relaxed);
+    if mode == ASYMMETRIC {
         // ORDERING: orders the compiler; `membarrier` in `heavy` orders the processor.
         compiler_fence(Ordering::SeqCst);
-    } else {
-        // ORDERING: pairs with the fence in `heavy`.
-        fence(Ordering::SeqCst);
+        return false;
     }
+    // ORDERING: SeqCst pairs with the fence in `heavy`.
+    fence(Ordering::SeqCst);
+    mode == REFUSED
 }
 
-/// The writer's side: between its unlinking stores and its scan of announcements.
-pub(super) fn heavy() {
-    // ORDERING: pairs with the fence in `light`. Needed beside the call too: a reader may have taken
-    // that side.
+/// The writer's side, between its unlinking stores and its scan of announcements. Whether the scan
+/// will see every reader that does not see those stores.
+///
+/// `all_fence` tells whether every thread that may be reading has told that it fences.
+pub(super) fn heavy(all_fence: impl FnOnce() -> bool) -> bool {
+    // ORDERING: SeqCst pairs with the fence in `light`. Needed beside the call too: a reader may have
+    // taken that side.
     fence(Ordering::SeqCst);
-    // ORDERING: Relaxed, as in `prepare`.
-    if MEMBARRIER && REGISTERED.load(Ordering::Relaxed) {
-        assert!(membarrier(Command::PrivateExpedited), "membarrier was registered, then refused");
+    // ORDERING: Relaxed, here and below: the mode orders nothing by itself.
+    let mode = MODE.load(Ordering::Relaxed);
+    if mode == SYMMETRIC || mode == SETTLED {
+        return true;
     }
+    let ordered = membarrier(Command::PrivateExpedited);
+    if mode == ASYMMETRIC {
+        if !ordered {
+            let _ =
+                MODE.compare_exchange(ASYMMETRIC, REFUSED, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        return ordered;
+    }
+    // `REFUSED`, maybe by another thread. Where this one is allowed the call, every reader has now
+    // announced visibly, or will see the mode and fence.
+    let settled = ordered || all_fence();
+    if settled {
+        MODE.store(SETTLED, Ordering::Relaxed);
+    }
+    settled
 }

@@ -5,11 +5,11 @@
 //! that changes no indexed value touches no tree.
 
 use super::postings::Postings;
-use super::record::RecordRef;
+use super::slab::RecordRef;
 use crate::sync::Arc;
 
 /// The values of one object, for each of the named indexes in order.
-pub(in super::super) type Values = Vec<Vec<Arc<str>>>;
+pub(crate) type Values = Vec<Vec<Arc<str>>>;
 
 /// One index.
 pub(super) struct Index<T>(pub(super) imbl::OrdMap<Arc<str>, Postings<T>>);
@@ -25,19 +25,25 @@ impl<T> Index<T> {
         Self(imbl::OrdMap::new())
     }
 
-    fn insert(&mut self, value: &str, shared: Option<&Arc<str>>, record: RecordRef<T>) {
+    /// # Safety
+    /// The records are alive, this one too, and the caller is the writer.
+    unsafe fn insert(&mut self, value: &str, shared: Option<&Arc<str>>, record: RecordRef<T>) {
         match self.0.get_mut(value) {
             None => {
                 let value = shared.map_or_else(|| Arc::from(value), Arc::clone);
                 self.0.insert(value, Postings::One(record));
             }
-            Some(postings) => postings.insert(record),
+            // SAFETY: alive, and this is the writer.
+            Some(postings) => unsafe { postings.insert(record) },
         }
     }
 
-    fn remove(&mut self, value: &str, record: RecordRef<T>) {
+    /// # Safety
+    /// As for [`insert`](Self::insert).
+    unsafe fn remove(&mut self, value: &str, record: RecordRef<T>) {
         let Some(postings) = self.0.get_mut(value) else { return };
-        postings.remove(record);
+        // SAFETY: alive, and this is the writer.
+        unsafe { postings.remove(record) };
         if postings.is_empty() || postings.is_only(record) {
             self.0.remove(value);
         }
@@ -66,36 +72,46 @@ impl<T> Indexes<T> {
         self.named.iter().find(|(held, _)| &**held == name).map(|(_, index)| index)
     }
 
-    /// A record came to life.
+    /// Adds a new record.
     ///
     /// # Safety
-    /// The record is alive, and stays so until it is removed from every index.
+    /// The record is alive, and stays so until it is removed from every index; the caller is the
+    /// writer.
     pub(super) unsafe fn appear(&mut self, record: RecordRef<T>) {
-        // SAFETY: the caller's word.
-        let (namespace, _) = unsafe { record.key() }.parts();
-        self.namespaces.insert(namespace, None, record);
+        // SAFETY: alive, and this is the writer.
+        unsafe {
+            let (namespace, _) = record.key().parts();
+            self.namespaces.insert(namespace, None, record);
+        }
     }
 
-    /// A record's object is gone.
+    /// Removes a record whose object is gone. Its named indexes are the caller's affair.
     ///
     /// # Safety
-    /// The record is alive.
+    /// The record is alive, and the caller is the writer.
     pub(super) unsafe fn disappear(&mut self, record: RecordRef<T>) {
-        // SAFETY: the caller's word.
-        let (namespace, _) = unsafe { record.key() }.parts();
-        self.namespaces.remove(namespace, record);
+        // SAFETY: alive, and this is the writer.
+        unsafe {
+            let (namespace, _) = record.key().parts();
+            self.namespaces.remove(namespace, record);
+        }
     }
 
     /// Moves a record from its old values to its new ones, which lie in the named indexes' order.
-    pub(super) fn change(&mut self, record: RecordRef<T>, old: &Values, new: &Values) {
+    ///
+    /// # Safety
+    /// As for [`appear`](Self::appear).
+    pub(super) unsafe fn change(&mut self, record: RecordRef<T>, old: &Values, new: &Values) {
         static NONE: Vec<Arc<str>> = Vec::new();
         for (i, (_, index)) in self.named.iter_mut().enumerate() {
             let (old, new) = (old.get(i).unwrap_or(&NONE), new.get(i).unwrap_or(&NONE));
             for value in old.iter().filter(|value| !new.contains(value)) {
-                index.remove(value, record);
+                // SAFETY: alive, and this is the writer.
+                unsafe { index.remove(value, record) };
             }
             for value in new.iter().filter(|value| !old.contains(value)) {
-                index.insert(value, Some(value), record);
+                // SAFETY: as above.
+                unsafe { index.insert(value, Some(value), record) };
             }
         }
     }

@@ -18,54 +18,71 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `table` | from a key to the head of its versions |
-//! | `record`, `version` | what the table leads to |
+//! | `table`, `stamp` | from a key to its newest version; from a slot to its newest object |
+//! | `chain` | the versions of a key, and its record |
 //! | `slab` | where records lie |
 //! | `index`, `postings` | from a value to records |
 //! | `revision` | what is published |
-//! | `writer` | builds and publishes |
-//! | `read`, `walk` | read at one revision: by key or index, and everything |
+//! | `writer`, `slot` | builds a revision, key by key, and publishes it |
+//! | `view`, `entries`, `walk` | read at one revision: by key, by index, and everything |
+//! | `hold` | keeps a revision: for a short look, or a snapshot |
 //! | `pin`, `barrier` | keeps memory from being freed under a reader |
-//! | `reclaim` | frees what nobody can see |
+//! | `reclaim`, `garbage` | frees what nobody can see; drops its objects |
+//! | `gauges` | figures for observers |
 //!
-//! This folder is the only one of the crate with unsafe code.
+//! This folder is the only one of the crate with unsafe code. What it offers to the rest of the crate
+//! is sound for every safe caller: a [`View`] borrows what protects it, and what needs a pinned thread
+//! takes the [`Pin`].
 #![allow(unsafe_code)]
 
 mod barrier;
+mod chain;
+mod entries;
+mod garbage;
+mod gauges;
+mod hold;
 mod index;
 mod pin;
 mod postings;
 mod prefetch;
-mod read;
 mod reclaim;
-mod record;
 mod revision;
 mod slab;
+mod slot;
+mod stamp;
 mod table;
-mod version;
+mod view;
 mod walk;
 mod writer;
 
 use std::hash::{BuildHasher, Hasher};
+use std::mem;
 use std::ptr::NonNull;
 
+use crossbeam_utils::CachePadded;
 use foldhash::fast::FixedState;
 
-pub(super) use index::Values;
-pub(super) use pin::Pin;
-pub(super) use read::{Entries, Entry, Hold, IndexView, PinnedRevision, View};
+pub(crate) use entries::{Entries, IndexView};
+pub(crate) use gauges::Figures;
+use gauges::Gauges;
+pub(crate) use hold::{Hold, PinnedRevision};
+pub(crate) use index::Values;
+pub(crate) use pin::Pin;
+use reclaim::Measure;
 use revision::Revision;
+pub(crate) use slot::Slot;
 use table::Shard;
-pub(super) use walk::{Cursor, Objects};
-pub(super) use writer::WriteGuard;
+pub(crate) use view::{Entry, View};
+pub(crate) use walk::{Cursor, Objects};
 use writer::Writer;
+pub(crate) use writer::{Hashed, WriteGuard};
 
 use crate::KeyRef;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 /// Shards of a store. Enough that growing one of them takes microseconds up to a million objects.
-pub(super) const DEFAULT_SHARDS: usize = 256;
+const SHARDS: usize = 256;
 
 /// The least and the most superseded versions that gather before the writer looks for what it can
 /// free. A look costs every running thread microseconds, since it makes them fence: too often, and it
@@ -78,52 +95,43 @@ struct Hash(u64);
 
 impl Hash {
     #[inline]
-    fn shard<const SHARDS: usize>(self) -> usize {
+    fn shard(self) -> usize {
         (self.0 >> 32) as usize % SHARDS
     }
 }
 
-pub(super) struct Engine<T, const SHARDS: usize = DEFAULT_SHARDS> {
-    published: Line<AtomicPtr<Revision<T>>>,
+pub(crate) struct Engine<T> {
+    published: CachePadded<AtomicPtr<Revision<T>>>,
     shards: Box<[Shard<T>]>,
     hasher: FixedState,
     writer: Mutex<Writer<T>>,
     patience: (usize, usize),
-}
-
-/// A cache line pair of its own, so that nothing a writer stores beside it disturbs readers.
-#[repr(align(128))]
-struct Line<T>(T);
-
-impl<T> std::ops::Deref for Line<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
+    gauges: CachePadded<Gauges>,
 }
 
 // SAFETY: the engine hands out `&Arc<T>` and drops `Arc<T>` from any thread; everything behind its
 // pointers is atomic, immutable while readers can reach it, or behind the mutex.
-unsafe impl<T: Send + Sync, const SHARDS: usize> Send for Engine<T, SHARDS> {}
+unsafe impl<T: Send + Sync> Send for Engine<T> {}
 // SAFETY: as above.
-unsafe impl<T: Send + Sync, const SHARDS: usize> Sync for Engine<T, SHARDS> {}
+unsafe impl<T: Send + Sync> Sync for Engine<T> {}
 
-impl<T, const SHARDS: usize> Engine<T, SHARDS> {
-    pub(super) fn new(seed: u64) -> Self {
-        Self::with_patience(seed, PATIENCE)
+impl<T> Engine<T> {
+    /// `measure` tells an object's bytes; it may be the user's code, but it does not panic.
+    pub(crate) fn new(seed: u64, measure: Measure<T>) -> Self {
+        Self::with_patience(seed, measure, PATIENCE)
     }
 
     /// With other bounds than [`PATIENCE`] on what gathers before it is freed.
-    pub(super) fn with_patience(seed: u64, patience: (usize, usize)) -> Self {
+    pub(crate) fn with_patience(seed: u64, measure: Measure<T>, patience: (usize, usize)) -> Self {
         barrier::prepare();
         let first = Revision::new(0, None, 0, Arc::new(index::Indexes::new()));
         Self {
-            published: Line(AtomicPtr::new(first.as_ptr())),
+            published: CachePadded::new(AtomicPtr::new(first.as_ptr())),
             shards: (0..SHARDS).map(|_| Shard::new()).collect(),
             hasher: FixedState::with_seed(seed),
-            writer: Mutex::new(Writer::new(SHARDS)),
+            writer: Mutex::new(Writer::new(measure)),
             patience,
+            gauges: CachePadded::new(Gauges::new()),
         }
     }
 
@@ -138,7 +146,7 @@ impl<T, const SHARDS: usize> Engine<T, SHARDS> {
 
     #[inline]
     fn shard(&self, hash: Hash) -> &Shard<T> {
-        &self.shards[hash.shard::<SHARDS>()]
+        &self.shards[hash.shard()]
     }
 
     /// The revision that is published now.
@@ -149,55 +157,60 @@ impl<T, const SHARDS: usize> Engine<T, SHARDS> {
         // SAFETY: one is published from the beginning on.
         unsafe { NonNull::new_unchecked(published) }
     }
+
+    /// What the last writers left for observers.
+    pub(crate) fn figures(&self) -> Figures {
+        self.gauges.read()
+    }
+
+    /// A thread that is pinned at an epoch, by name.
+    pub(crate) fn thread_pinned_at(epoch: u64) -> Option<String> {
+        pin::thread_pinned_at(epoch)
+    }
 }
 
-impl<T: Send + Sync, const SHARDS: usize> Engine<T, SHARDS> {
+impl<T: Send + Sync> Engine<T> {
     /// Waits for the right to write.
-    pub(super) fn write(&self) -> WriteGuard<'_, T, SHARDS> {
+    pub(crate) fn write(&self) -> WriteGuard<'_, T> {
         // A writer that panics publishes what it had linked, so the poison carries no meaning.
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        WriteGuard { engine: self, writer }
+        WriteGuard::new(self, writer)
     }
 
     /// The right to write, if nobody has it.
-    pub(super) fn try_write(&self) -> Option<WriteGuard<'_, T, SHARDS>> {
+    pub(crate) fn try_write(&self) -> Option<WriteGuard<'_, T>> {
         let writer = match self.writer.try_lock() {
             Ok(writer) => writer,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        Some(WriteGuard { engine: self, writer })
+        Some(WriteGuard::new(self, writer))
     }
 }
 
-impl<T, const SHARDS: usize> Drop for Engine<T, SHARDS> {
+impl<T> Drop for Engine<T> {
+    /// Frees everything, and drops the objects last, as [`garbage`] does.
     fn drop(&mut self) {
         let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: readers and snapshots borrow or share the engine, so there are none. Versions
-        // are in a chain, or among what `free_all` frees, never both.
+        let mut writer = mem::replace(writer, Writer::new(|_| 0));
+        let (reclaim, mut owner) = writer::split(self, &mut writer);
+        // SAFETY: readers and snapshots borrow or share the engine, so there are none. Versions are
+        // in a chain, or among what `reclaim` frees, never both.
         unsafe {
-            let (reclaim, slabs) = writer.memory();
-            reclaim.free_all(slabs);
+            reclaim.free_all(&mut owner);
             for shard in &self.shards {
-                // ORDERING: Relaxed, here and below: `&mut self` is behind every other access.
-                let Some(table) = NonNull::new(shard.table.load(Ordering::Relaxed)) else {
-                    continue;
-                };
-                for head in table.as_ref().heads() {
-                    let Some(head) = NonNull::new(head) else { continue };
-                    let record = head.as_ref().record;
-                    let mut next = Some(head);
-                    while let Some(version) = next {
-                        next = NonNull::new(version.as_ref().prev.load(Ordering::Relaxed));
-                        version::Version::free(version);
-                    }
-                    slabs.give_back(record);
-                }
-                table::Table::free(table);
-            }
-            if let Some(last) = NonNull::new(self.published.load(Ordering::Relaxed)) {
-                Revision::free(last);
+                shard.free_all(&mut owner);
             }
         }
+        drop(owner);
+        // ORDERING: Relaxed: `&mut self` is behind every other access.
+        if let Some(last) = NonNull::new(self.published.load(Ordering::Relaxed)) {
+            // SAFETY: as above.
+            unsafe { Revision::free(last) };
+        }
+        let garbage = writer.garbage.take();
+        // The slabs are given back before user code runs.
+        drop(writer);
+        drop(garbage);
     }
 }

@@ -1,18 +1,17 @@
-//! Short protection of memory: a pinned reader's thread keeps everything it can reach from being
-//! freed until it unpins.
+//! Short protection of memory: what a pinned thread can reach is not freed until it unpins.
 //!
 //! One counter, the epoch, is advanced after each publication. A thread that pins announces the
 //! epoch it saw in a cache line of its own; what was superseded at an epoch is freed once every
 //! announced epoch is later. The announcements are the process's, not a store's: a thread pins all
-//! stores at once.
+//! stores at once, since finding a store's own announcement would cost each read a lookup.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr;
 
 use super::barrier;
-use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{global, local};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use crate::sync::{ThreadName, global, local};
 
 /// Announced by a thread that is not pinned.
 const IDLE: u64 = 0;
@@ -33,55 +32,79 @@ global! {
 #[repr(align(128))]
 struct Announcement {
     epoch: AtomicU64,
-    /// How many pins the owning thread holds; only that thread touches it.
-    depth: AtomicUsize,
+    /// How many pins the owning thread holds; only that thread touches it. 64 bits wide everywhere,
+    /// so that no number of forgotten pins makes it wrap.
+    depth: AtomicU64,
+    /// Whether the last pin gives the announcement back, since the thread's own hold on it has
+    /// ended. Only the owning thread touches it.
+    orphaned: AtomicBool,
+    /// Whether the owning thread has fenced after `membarrier` was refused; see `barrier`.
+    fences: AtomicBool,
     /// Whether a thread owns this.
     owned: AtomicBool,
+    /// The owner, for reports.
+    owner: ThreadName,
     /// Fixed before the announcement is shared.
     next: *const Announcement,
 }
 
 // SAFETY: `next` is written before the announcement is shared, and points at one that is never freed.
 unsafe impl Send for Announcement {}
-// SAFETY: as above; every other field is atomic.
+// SAFETY: as above; every other field is atomic or behind a lock.
 unsafe impl Sync for Announcement {}
 
 impl Announcement {
     /// Reuses an announcement that no thread owns, or makes one.
     fn acquire() -> &'static Self {
         for announcement in Self::all() {
-            // ORDERING: Acquire pairs with the Release in `Owner::drop`: the last owner's stores to
-            // `depth` come before ours.
+            // ORDERING: Acquire pairs with the Release in `give_back`: the last owner's stores come
+            // before ours; and with the Release in `all_fence`.
             let free = announcement
                 .owned
                 .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
                 .is_ok();
             if free {
+                announcement.owner.set();
                 return announcement;
             }
         }
         let new = Box::leak(Box::new(Self {
             epoch: AtomicU64::new(IDLE),
-            depth: AtomicUsize::new(0),
+            depth: AtomicU64::new(0),
+            orphaned: AtomicBool::new(false),
+            fences: AtomicBool::new(false),
             owned: AtomicBool::new(true),
+            owner: ThreadName::new(),
             next: ptr::null(),
         }));
-        // ORDERING: Acquire, since the head becomes reachable through `next`; pairs with the
-        // Release below.
+        new.owner.set();
+        // ORDERING: Acquire pairs with the Release below: the head becomes reachable through `next`.
         let mut head = DOMAIN.announcements.load(Ordering::Acquire);
         loop {
             new.next = head;
-            // ORDERING: Release publishes the fields of `new` to `all`; Acquire on failure as above.
+            // ORDERING: Release publishes the fields of `new` to `all`. Acquire pairs with the Release
+            // in `all_fence`; on failure as above.
             match DOMAIN.announcements.compare_exchange_weak(
                 head,
                 new,
-                Ordering::Release,
+                Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
                 Ok(_) => return new,
                 Err(other) => head = other,
             }
         }
+    }
+
+    /// Lets another thread have it. The caller owns it and holds no pin.
+    fn give_back(&self) {
+        self.owner.clear();
+        // ORDERING: Relaxed: ordered by the Release below. The next owner has seen by way of it that
+        // `membarrier` was refused, if this one had, so that its reads fence from the first on.
+        self.orphaned.store(false, Ordering::Relaxed);
+        self.fences.store(false, Ordering::Relaxed);
+        // ORDERING: Release pairs with the Acquire in `acquire`.
+        self.owned.store(false, Ordering::Release);
     }
 
     fn all() -> impl Iterator<Item = &'static Self> {
@@ -96,14 +119,18 @@ impl Announcement {
     }
 }
 
-/// A thread's hold on its announcement; gives it back when the thread ends.
+/// A thread's hold on its announcement, from its first read to its end.
 struct Owner(Cell<Option<&'static Announcement>>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        if let Some(announcement) = self.0.get() {
-            // ORDERING: Release pairs with the Acquire in `Announcement::acquire`.
-            announcement.owned.store(false, Ordering::Release);
+        let Some(announcement) = self.0.get() else { return };
+        // A pin can outlive this: in a thread-local that was first used earlier, or forgotten.
+        // ORDERING: Relaxed, here and below: only this thread touches `depth` and `orphaned`.
+        if announcement.depth.load(Ordering::Relaxed) == 0 {
+            announcement.give_back();
+        } else {
+            announcement.orphaned.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -114,17 +141,15 @@ local! {
 
 /// Keeps what this thread can reach from being freed. Cheap to take: one store to a line of the
 /// thread's own.
-pub(in super::super) struct Pin {
+pub(crate) struct Pin {
     announcement: &'static Announcement,
-    /// Whether the announcement was made for this pin alone, since the thread is ending.
-    borrowed: bool,
     /// The announcement is the thread's.
     not_send: PhantomData<*const ()>,
 }
 
 impl Pin {
     #[inline]
-    pub(in super::super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let owned = OWNER.try_with(|owner| match owner.0.get() {
             Some(announcement) => announcement,
             None => {
@@ -133,11 +158,13 @@ impl Pin {
                 announcement
             }
         });
-        let (announcement, borrowed) = match owned {
-            Ok(announcement) => (announcement, false),
-            // The thread is ending and has given its own back.
-            Err(_) => (Announcement::acquire(), true),
-        };
+        let announcement = owned.unwrap_or_else(|_| {
+            // The thread is ending and its hold is gone: this pin has one for itself.
+            let announcement = Announcement::acquire();
+            // ORDERING: Relaxed: only this thread touches it.
+            announcement.orphaned.store(true, Ordering::Relaxed);
+            announcement
+        });
         // ORDERING: Relaxed: only this thread touches `depth`.
         let depth = announcement.depth.load(Ordering::Relaxed);
         if depth == 0 {
@@ -150,28 +177,33 @@ impl Pin {
             // this announcement, and not the end of the one before, is still behind what the thread
             // read under that one.
             announcement.epoch.store(epoch, Ordering::Release);
-            barrier::light();
+            if barrier::light() {
+                // ORDERING: Release pairs with the Acquire in `all_fence`: this thread has seen that
+                // the call was refused, and fences from here on.
+                announcement.fences.store(true, Ordering::Release);
+            }
         }
         // ORDERING: Relaxed, as above.
         announcement.depth.store(depth + 1, Ordering::Relaxed);
-        Self { announcement, borrowed, not_send: PhantomData }
+        Self { announcement, not_send: PhantomData }
     }
 }
 
 impl Drop for Pin {
     #[inline]
     fn drop(&mut self) {
+        let announcement = self.announcement;
         // ORDERING: Relaxed: only this thread touches `depth`.
-        let depth = self.announcement.depth.load(Ordering::Relaxed) - 1;
-        self.announcement.depth.store(depth, Ordering::Relaxed);
+        let depth = announcement.depth.load(Ordering::Relaxed) - 1;
+        announcement.depth.store(depth, Ordering::Relaxed);
         if depth == 0 {
             // ORDERING: Release pairs with the Acquire in `oldest_pinned`: what this thread read
             // comes before what the writer frees.
-            self.announcement.epoch.store(IDLE, Ordering::Release);
-        }
-        if self.borrowed {
-            // ORDERING: Release pairs with the Acquire in `Announcement::acquire`.
-            self.announcement.owned.store(false, Ordering::Release);
+            announcement.epoch.store(IDLE, Ordering::Release);
+            // ORDERING: Relaxed: only this thread touches it.
+            if announcement.orphaned.load(Ordering::Relaxed) {
+                announcement.give_back();
+            }
         }
     }
 }
@@ -184,14 +216,58 @@ pub(super) fn advance() -> u64 {
     DOMAIN.epoch.fetch_add(1, Ordering::Release)
 }
 
-/// The oldest epoch that a thread is pinned at, or `u64::MAX` if none is. A thread that pins after
-/// this call began sees everything the caller published and unlinked before it.
-pub(super) fn oldest_pinned() -> u64 {
-    barrier::heavy();
-    Announcement::all()
+/// What a look at all announcements tells.
+pub(super) struct Scan {
+    /// What was superseded or unlinked by the caller at an epoch before this one is out of every
+    /// pinned thread's reach, and of every thread's that pins from now on.
+    pub(super) horizon: u64,
+    /// The oldest epoch that a thread is pinned at.
+    pub(super) oldest_pinned: Option<u64>,
+}
+
+/// Looks at all announcements; none if the system refuses to order them before the look.
+pub(super) fn scan() -> Option<Scan> {
+    // ORDERING: Relaxed: it is no older than the caller's own last advance.
+    let now = DOMAIN.epoch.load(Ordering::Relaxed);
+    if !barrier::heavy(all_fence) {
+        return None;
+    }
+    let oldest_pinned = Announcement::all()
         // ORDERING: Acquire pairs with the Release in `Pin::drop`, and with that in `Pin::new`.
         .map(|announcement| announcement.epoch.load(Ordering::Acquire))
         .filter(|&epoch| epoch != IDLE)
-        .min()
-        .unwrap_or(u64::MAX)
+        .min();
+    Some(Scan { horizon: oldest_pinned.map_or(now, |oldest| oldest.min(now)), oldest_pinned })
+}
+
+/// Whether every thread that may be reading has told that it fences, or will see that it has to.
+fn all_fence() -> bool {
+    let announcements = &DOMAIN.announcements;
+    // ORDERING: Acquire as in `all`, Release pairs with the Acquire in `acquire`: a thread whose
+    // announcement comes after this look sees the mode. Hence an exchange, of the head for itself.
+    let mut head = announcements.load(Ordering::Acquire);
+    while let Err(other) =
+        announcements.compare_exchange(head, head, Ordering::AcqRel, Ordering::Acquire)
+    {
+        head = other;
+    }
+    Announcement::all().all(|announcement| {
+        // ORDERING: Acquire pairs with the Release in `Pin::new`: that pin, and any before it, is
+        // ordered. Of an announcement without an owner, the Acquire pairs with the Release in
+        // `give_back`, and the Release with the Acquire in `acquire`: its next owner sees the mode.
+        announcement.fences.load(Ordering::Acquire)
+            || announcement
+                .owned
+                .compare_exchange(false, false, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+    })
+}
+
+/// A thread that is pinned at an epoch, by name.
+pub(super) fn thread_pinned_at(epoch: u64) -> Option<String> {
+    Announcement::all()
+        // ORDERING: Relaxed: for a report.
+        .find(|announcement| announcement.epoch.load(Ordering::Relaxed) == epoch)?
+        .owner
+        .get()
 }

@@ -4,10 +4,9 @@
 //! the way to it, so it costs O(log records) and a page, whatever the length. Not a tree of a
 //! library's: a B+ tree may keep a removed key as a separator, and records are freed once removed.
 
-use std::cmp::Ordering;
 use std::ops::Bound;
 
-use super::record::RecordRef;
+use super::slab::RecordRef;
 use crate::KeyRef;
 use crate::sync::Arc;
 
@@ -55,7 +54,9 @@ impl<T> Postings<T> {
         self.len() == 0
     }
 
-    pub(super) fn insert(&mut self, record: RecordRef<T>) {
+    /// # Safety
+    /// The records are alive, this one too, and the caller is the writer.
+    pub(super) unsafe fn insert(&mut self, record: RecordRef<T>) {
         if let Self::One(first) = *self {
             if first == record {
                 return;
@@ -64,14 +65,19 @@ impl<T> Postings<T> {
             *self = Self::Many(Arc::new(Pages { pages, len: 1 }));
         }
         if let Self::Many(pages) = self {
-            Arc::make_mut(pages).insert(record);
+            // SAFETY: alive, and this is the writer.
+            unsafe { Arc::make_mut(pages).insert(record) };
         }
     }
 
     /// Removes a record, unless it is the only one there is: then the postings have no more use.
-    pub(super) fn remove(&mut self, record: RecordRef<T>) {
+    ///
+    /// # Safety
+    /// As for [`insert`](Self::insert).
+    pub(super) unsafe fn remove(&mut self, record: RecordRef<T>) {
         if let Self::Many(pages) = self {
-            Arc::make_mut(pages).remove(record);
+            // SAFETY: alive, and this is the writer.
+            unsafe { Arc::make_mut(pages).remove(record) };
         }
     }
 
@@ -80,20 +86,21 @@ impl<T> Postings<T> {
     }
 
     /// The records from a bound on.
-    pub(super) fn from<'a>(&'a self, bound: Bound<KeyRef<'_>>) -> Records<'a, T> {
+    ///
+    /// # Safety
+    /// The records are alive, and the caller is pinned.
+    pub(super) unsafe fn from<'a>(&'a self, bound: Bound<KeyRef<'_>>) -> Records<'a, T> {
+        // SAFETY: the records are alive, and the caller is pinned.
+        let before = |record: RecordRef<T>| unsafe { is_before(record, bound) };
         match self {
             Self::One(only) => Records {
-                page: if before(*only, bound) {
-                    [].iter()
-                } else {
-                    std::slice::from_ref(only).iter()
-                },
+                page: if before(*only) { [].iter() } else { std::slice::from_ref(only).iter() },
                 pages: None,
             },
             Self::Many(pages) => {
-                let first = pages.first_page(|last| before(last, bound));
+                let first = pages.first_page(before);
                 let page = pages.pages.get(first).map_or(&[][..], |page| page.as_slice());
-                let start = page.partition_point(|record| before(*record, bound));
+                let start = page.partition_point(|record| before(*record));
                 Records {
                     page: page[start..].iter(),
                     pages: Some(pages.pages.iter().skip(first + 1)),
@@ -104,8 +111,11 @@ impl<T> Postings<T> {
 }
 
 /// Whether a record lies before a bound.
-fn before<T>(record: RecordRef<T>, bound: Bound<KeyRef<'_>>) -> bool {
-    // SAFETY: a record in an index is alive.
+///
+/// # Safety
+/// The record is alive, and the caller is pinned.
+unsafe fn is_before<T>(record: RecordRef<T>, bound: Bound<KeyRef<'_>>) -> bool {
+    // SAFETY: alive, and the caller is pinned.
     let key = || unsafe { record.key() };
     match bound {
         Bound::Unbounded => false,
@@ -129,11 +139,15 @@ impl<T> Pages<T> {
         low
     }
 
-    fn insert(&mut self, record: RecordRef<T>) {
-        let at = self.first_page(|last| last < record).min(self.pages.len() - 1);
+    /// # Safety
+    /// As for [`Postings::insert`].
+    unsafe fn insert(&mut self, record: RecordRef<T>) {
+        // SAFETY: the records are alive, and this is the writer.
+        let order = |held: &RecordRef<T>| unsafe { held.compare(record) };
+        let at = self.first_page(|last| order(&last).is_lt()).min(self.pages.len() - 1);
         let Some(page) = self.pages.get_mut(at) else { return };
         let page = Arc::make_mut(page);
-        let Err(place) = page.binary_search(&record) else { return };
+        let Err(place) = page.binary_search_by(order) else { return };
         if page.len() == page.capacity() {
             // Less than by doubling: a store has as many pages as it has objects, over a hundred.
             page.reserve_exact(page.len() / 8 + 1);
@@ -149,10 +163,14 @@ impl<T> Pages<T> {
         }
     }
 
-    fn remove(&mut self, record: RecordRef<T>) {
-        let at = self.first_page(|last| last < record);
+    /// # Safety
+    /// As for [`Postings::insert`].
+    unsafe fn remove(&mut self, record: RecordRef<T>) {
+        // SAFETY: the records are alive, and this is the writer.
+        let order = |held: &RecordRef<T>| unsafe { held.compare(record) };
+        let at = self.first_page(|last| order(&last).is_lt());
         let Some(page) = self.pages.get_mut(at) else { return };
-        let Ok(place) = page.binary_search_by(|held| held.cmp(&record)) else { return };
+        let Ok(place) = page.binary_search_by(order) else { return };
         let page = Arc::make_mut(page);
         page.remove(place);
         self.len -= 1;
@@ -194,22 +212,5 @@ impl<T> Iterator for Records<'_, T> {
             }
             self.page = self.pages.as_mut()?.next()?.iter();
         }
-    }
-}
-
-impl<T> PartialOrd for RecordRef<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-// By key. Two records of one key are never in one index, so this agrees with `Eq`.
-impl<T> Ord for RecordRef<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        if self == other {
-            return Ordering::Equal;
-        }
-        // SAFETY: a record in an index is alive, and so is one that is looked for.
-        unsafe { self.key().cmp(&other.key()) }
     }
 }

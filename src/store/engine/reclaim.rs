@@ -13,39 +13,81 @@
 //!
 //! A reader of an older snapshot walks through versions it does not need. A version that stands
 //! between two needed ones is therefore unlinked first, and freed an epoch later.
+//!
+//! The work is done in steps of constant cost, and each publication does a bounded number of them, so
+//! that no write pays for all that a long pin, or many snapshots, have let gather. Nothing here runs
+//! code of the user's but [`Measure`]; objects go to [`Garbage`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::ptr::NonNull;
 use std::time::Instant;
 
+use super::chain::Version;
+use super::garbage::Garbage;
 use super::pin;
-use super::record::RecordRef;
+use super::prefetch::prefetch;
 use super::revision::Revision;
-use super::slab::Slabs;
+use super::slab::{RecordRef, Slabs};
 use super::table::Table;
-use super::version::Version;
 use crate::sync::atomic::Ordering;
+
+/// Steps that a change of one key earns. In the steady state it causes three at most: its superseded
+/// version, that one's freeing after it was unlinked, and its revision. The rest works off what has
+/// gathered.
+const STEPS_A_CHANGE: usize = 8;
+
+/// Steps that are saved up before they are taken: some of what a step reads is loaded ahead.
+const LUMP: usize = 64;
+
+/// How many versions ahead of its turn one begins to load.
+const AHEAD: usize = 8;
+
+/// Tells an object's size in bytes. The user's code, under the writer's lock; 0 if it panics.
+pub(super) type Measure<T> = fn(&T) -> usize;
 
 pub(super) struct Reclaim<T> {
     /// Revisions that a pinned reader may still be taking hold of, oldest first.
     superseded: VecDeque<Superseded<T>>,
     /// The versions that were superseded with them, in the same order.
     versions: VecDeque<NonNull<Version<T>>>,
-    /// Revisions that snapshots hold, oldest first.
-    held: Vec<Held<T>>,
+    /// Revisions that snapshots hold, by age.
+    held: BTreeMap<Age, Held<T>>,
+    /// What hung on revisions that were let go, and how many versions that are.
+    released: Vec<Released<T>>,
+    released_versions: usize,
     /// What no reader can find any more, with the epoch of its unlinking, oldest first.
     limbo: VecDeque<(u64, Unlinked<T>)>,
-    /// How much lay here when the last attempt ended.
-    left: usize,
-    /// Whether a table came since then, which is worth an attempt of its own.
+    /// Unlinked since the epoch was last advanced.
+    unlinked: Vec<Unlinked<T>>,
+    /// What ended at an epoch before this one is out of every pinned reader's reach.
+    horizon: u64,
+    /// How much came since the last look at the readers.
+    arrived: usize,
+    /// Whether a table is among it, which is worth a look of its own.
     table: bool,
+    /// Held revisions that were not yet asked for their snapshots since the last look, and which one
+    /// was asked last.
+    unasked: usize,
+    asked: Age,
+    /// Steps that may be taken.
+    credit: usize,
+    measure: Measure<T>,
+    retained: Retained,
+    pinned: Option<Pinned>,
+    /// Whether the last look was in vain, since the system refused to order readers before it.
+    refused: bool,
 }
 
+/// A revision's number, and the epoch that its supersession ended: several revisions have one number
+/// where only the source's version differs.
+type Age = (u64, u64);
+
 struct Superseded<T> {
-    revision: NonNull<Revision<T>>,
-    /// The epoch that its supersession ended.
-    epoch: u64,
-    /// How many of `versions` are its.
+    /// None once it was freed or is among the held.
+    revision: Option<NonNull<Revision<T>>>,
+    age: Age,
+    /// How many of `versions` are its, and still to be placed.
     versions: usize,
 }
 
@@ -53,7 +95,14 @@ struct Held<T> {
     revision: NonNull<Revision<T>>,
     /// When it was found to be held although superseded.
     since: Instant,
-    /// Superseded versions that this is the newest held revision to need.
+    /// Superseded versions that this is the newest held revision to need, and their objects' bytes.
+    versions: Vec<NonNull<Version<T>>>,
+    bytes: usize,
+}
+
+struct Released<T> {
+    /// Revisions before this one may need them.
+    before: Age,
     versions: Vec<NonNull<Version<T>>>,
 }
 
@@ -64,41 +113,52 @@ enum Unlinked<T> {
     Table(NonNull<Table<T>>),
 }
 
-/// What snapshots hold, for observation.
+/// What snapshots retain.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in super::super) struct Retained {
-    pub(in super::super) snapshots: usize,
-    pub(in super::super) oldest_since: Option<Instant>,
-    pub(in super::super) versions: usize,
+pub(crate) struct Retained {
+    pub(crate) versions: usize,
+    pub(crate) bytes: usize,
 }
 
-/// Who has the table and the records.
+/// The pin that has kept memory from being freed for the longest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pinned {
+    pub(super) epoch: u64,
+    /// When a look first found it.
+    pub(crate) since: Instant,
+}
+
+/// Where versions live, and where their objects go.
 pub(super) trait Owner<T> {
     /// Takes a record whose last version is a deletion, and needed by nobody, out of the table.
     fn unlist(&mut self, record: RecordRef<T>);
 
     fn slabs(&mut self) -> &mut Slabs<T>;
+
+    fn garbage(&mut self) -> &mut Garbage<T>;
 }
 
 impl<T> Reclaim<T> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(measure: Measure<T>) -> Self {
         Self {
             superseded: VecDeque::new(),
             versions: VecDeque::new(),
-            held: Vec::new(),
+            held: BTreeMap::new(),
+            released: Vec::new(),
+            released_versions: 0,
             limbo: VecDeque::new(),
-            left: 0,
+            unlinked: Vec::new(),
+            horizon: 0,
+            arrived: 0,
             table: false,
+            unasked: 0,
+            asked: (0, 0),
+            credit: 0,
+            measure,
+            retained: Retained::default(),
+            pinned: None,
+            refused: false,
         }
-    }
-
-    fn pending(&self) -> usize {
-        self.superseded.len() + self.versions.len() + self.limbo.len()
-    }
-
-    /// Whether so much has gathered since the last attempt that one pays.
-    pub(super) fn is_due(&self, threshold: usize) -> bool {
-        self.table || self.pending() >= self.left + threshold
     }
 
     /// A version was superseded in the batch that is being built.
@@ -107,163 +167,283 @@ impl<T> Reclaim<T> {
         self.versions.push_back(version);
     }
 
-    /// A revision was superseded, and with it `versions` versions, by the end of `epoch`.
+    /// A revision was superseded, and with it `versions` versions, by the end of `epoch`. What was
+    /// unlinked before ended with it.
     pub(super) fn supersede_revision(
         &mut self,
         revision: NonNull<Revision<T>>,
         epoch: u64,
         versions: usize,
     ) {
-        self.superseded.push_back(Superseded { revision, epoch, versions });
+        // SAFETY: superseded revisions are freed by this module alone.
+        let number = unsafe { Revision::get(revision) }.number;
+        self.superseded.push_back(Superseded {
+            revision: Some(revision),
+            age: (number, epoch),
+            versions,
+        });
+        self.arrived += versions + 1;
+        self.bury(epoch);
     }
 
+    /// A table that was replaced.
     pub(super) fn table(&mut self, table: NonNull<Table<T>>) {
-        self.limbo.push_back((pin::advance(), Unlinked::Table(table)));
+        self.unlinked.push(Unlinked::Table(table));
         self.table = true;
     }
 
     /// A record that no slot leads to any more.
     pub(super) fn record(&mut self, record: RecordRef<T>) {
-        self.limbo.push_back((pin::advance(), Unlinked::Record(record)));
+        self.unlinked.push(Unlinked::Record(record));
     }
 
-    /// Frees what can be freed.
-    pub(super) fn collect(&mut self, owner: &mut impl Owner<T>) {
-        self.table = false;
-        let pinned = pin::oldest_pinned();
-        self.free_limbo(pinned, owner.slabs());
-        self.release_dead(owner);
-        while let Some(oldest) = self.superseded.front()
-            && oldest.epoch < pinned
-            && let Some(superseded) = self.superseded.pop_front()
-        {
-            let versions = self.versions.drain(..superseded.versions).collect::<Vec<_>>();
-            if holders(superseded.revision) > 0 {
-                let since = Instant::now();
-                self.held.push(Held { revision: superseded.revision, since, versions });
-            } else {
-                // SAFETY: nobody holds it; whoever was pinned while it was published has unpinned
-                // since, so nobody is about to.
-                unsafe { Revision::free(superseded.revision) };
-                let newest = self.held.len();
-                for version in versions {
-                    self.rehome(version, newest, owner);
-                }
-            }
+    /// Moves what was unlinked to the limbo, by the end of an epoch.
+    fn bury(&mut self, epoch: u64) {
+        self.arrived += self.unlinked.len();
+        self.limbo.extend(self.unlinked.drain(..).map(|unlinked| (epoch, unlinked)));
+    }
+
+    /// Frees some of what can be freed, after a publication of so many changes. Looks at the readers
+    /// once `threshold` has gathered.
+    pub(super) fn advance(&mut self, changes: usize, threshold: usize, owner: &mut impl Owner<T>) {
+        if self.table && !self.unlinked.is_empty() {
+            self.bury(pin::advance());
         }
-        self.left = self.pending();
+        if self.table || self.arrived >= threshold {
+            self.look();
+        }
+        let lump = LUMP.min(threshold);
+        let earned = changes * STEPS_A_CHANGE;
+        self.credit = (self.credit + earned).min(lump + earned);
+        if self.credit >= lump {
+            self.credit = self.work(self.credit, owner);
+        }
+    }
+
+    /// Looks at the readers, and takes at most so many steps.
+    pub(super) fn collect(&mut self, steps: usize, owner: &mut impl Owner<T>) {
+        if !self.unlinked.is_empty() {
+            self.bury(pin::advance());
+        }
+        self.look();
+        self.work(steps, owner);
+    }
+
+    /// Learns how far the readers have come. Costs every running thread of the process a fence, which
+    /// is what its slowest reads wait for, so it is done seldom.
+    fn look(&mut self) {
+        (self.table, self.arrived, self.unasked) = (false, 0, self.held.len());
+        let Some(scan) = pin::scan() else {
+            self.refused = true;
+            return;
+        };
+        self.refused = false;
+        self.horizon = self.horizon.max(scan.horizon);
+        self.pinned = scan.oldest_pinned.map(|epoch| match self.pinned {
+            Some(pinned) if pinned.epoch == epoch => pinned,
+            _ => Pinned { epoch, since: Instant::now() },
+        });
+    }
+
+    /// Takes steps until there is nothing to do; returns how many are left of those allowed.
+    fn work(&mut self, mut steps: usize, owner: &mut impl Owner<T>) -> usize {
+        steps = self.free_limbo(steps, owner);
+        steps = self.ask_held(steps);
+        steps = self.place_released(steps, owner);
+        steps = self.place_superseded(steps, owner);
+        if !self.unlinked.is_empty() {
+            self.bury(pin::advance());
+        }
+        steps
+    }
+
+    fn free_limbo(&mut self, mut steps: usize, owner: &mut impl Owner<T>) -> usize {
+        while steps > 0
+            && let Some((epoch, _)) = self.limbo.front()
+            && *epoch < self.horizon
+            && let Some((_, unlinked)) = self.limbo.pop_front()
+        {
+            steps -= 1;
+            // SAFETY: unlinked at an epoch that every pinned reader came after.
+            unsafe { unlinked.free(owner) };
+        }
+        steps
     }
 
     /// Lets go of revisions whose snapshots are gone.
-    fn release_dead(&mut self, owner: &mut impl Owner<T>) {
-        let mut i = 0;
-        while i < self.held.len() {
-            if holders(self.held[i].revision) > 0 {
-                i += 1;
+    fn ask_held(&mut self, mut steps: usize) -> usize {
+        while steps > 0 && self.unasked > 0 {
+            steps -= 1;
+            self.unasked -= 1;
+            let rest = (Bound::Excluded(self.asked), Bound::Unbounded);
+            let next = self.held.range(rest).next().or_else(|| self.held.iter().next());
+            let Some((&age, held)) = next else { break };
+            self.asked = age;
+            // SAFETY: held revisions are freed by this module alone.
+            if unsafe { Revision::held_by(held.revision) } > 0 {
                 continue;
             }
-            let dead = self.held.remove(i);
-            // SAFETY: a held revision was superseded an epoch ago; only a holder could make another.
+            let Some(dead) = self.held.remove(&age) else { break };
+            // SAFETY: it was superseded an epoch ago, and only a holder could make another.
             unsafe { Revision::free(dead.revision) };
-            for version in dead.versions {
-                self.rehome(version, i, owner);
+            self.retained.versions -= dead.versions.len();
+            self.retained.bytes -= dead.bytes;
+            if !dead.versions.is_empty() {
+                self.released_versions += dead.versions.len();
+                self.released.push(Released { before: age, versions: dead.versions });
             }
         }
+        steps
     }
 
-    /// Hangs a superseded version on the newest of the `older` oldest held revisions, if that one
-    /// needs it, and else lets it go.
-    fn rehome(&mut self, version: NonNull<Version<T>>, older: usize, owner: &mut impl Owner<T>) {
-        // SAFETY: superseded versions are freed by this module alone.
-        let born = unsafe { version.as_ref() }.born;
-        let home = self.held[..older].last_mut();
-        match home {
-            // SAFETY: held revisions are freed by this module alone.
-            Some(held) if unsafe { Revision::get(held.revision) }.number >= born => {
-                held.versions.push(version);
+    fn place_released(&mut self, mut steps: usize, owner: &mut impl Owner<T>) -> usize {
+        while steps > 0
+            && let Some(released) = self.released.last_mut()
+        {
+            let before = released.before;
+            if let Some(version) = released.versions.pop() {
+                steps -= 1;
+                self.released_versions -= 1;
+                self.place(version, before, owner);
+            } else {
+                self.released.pop();
             }
-            _ => self.unlink(version, owner),
         }
+        steps
+    }
+
+    fn place_superseded(&mut self, mut steps: usize, owner: &mut impl Owner<T>) -> usize {
+        while steps > 0
+            && let Some(oldest) = self.superseded.front_mut()
+            && oldest.age.1 < self.horizon
+        {
+            let age = oldest.age;
+            let revision = oldest.revision.take();
+            let version = match revision {
+                Some(_) => None,
+                None => self.versions.pop_front(),
+            };
+            oldest.versions -= usize::from(version.is_some());
+            if oldest.versions == 0 {
+                self.superseded.pop_front();
+            }
+            steps -= 1;
+            if let Some(revision) = revision {
+                // SAFETY: superseded revisions are freed by this module alone.
+                if unsafe { Revision::held_by(revision) } > 0 {
+                    let since = Instant::now();
+                    let held = Held { revision, since, versions: Vec::new(), bytes: 0 };
+                    self.held.insert(age, held);
+                } else {
+                    // SAFETY: nobody holds it; whoever was pinned while it was published has
+                    // unpinned since, so nobody is about to.
+                    unsafe { Revision::free(revision) };
+                }
+            }
+            if let Some(version) = version {
+                if let Some(ahead) = self.versions.get(AHEAD) {
+                    prefetch(ahead.as_ptr());
+                }
+                self.place(version, (age.0 + 1, 0), owner);
+            }
+        }
+        steps
+    }
+
+    /// Hangs a superseded version on the newest held revision before another, if that one needs it,
+    /// and else lets it go.
+    fn place(&mut self, version: NonNull<Version<T>>, before: Age, owner: &mut impl Owner<T>) {
+        // SAFETY: superseded versions are freed by this module alone.
+        let this = unsafe { version.as_ref() };
+        let home = match self.held.is_empty() {
+            true => None,
+            false => self.held.range_mut((this.born, 0)..before).next_back(),
+        };
+        let Some((_, held)) = home else { return self.unlink(version, owner) };
+        // SAFETY: a published revision has long reached its birth.
+        let bytes = unsafe { this.value() }.map_or(0, |object| (self.measure)(object));
+        held.versions.push(version);
+        held.bytes += bytes;
+        self.retained.versions += 1;
+        self.retained.bytes += bytes;
     }
 
     /// Takes a version that nobody needs out of its chain.
     fn unlink(&mut self, version: NonNull<Version<T>>, owner: &mut impl Owner<T>) {
-        // SAFETY: not freed yet; its record lives as long as any of its versions.
-        let (this, record) = unsafe { (version.as_ref(), version.as_ref().record.get()) };
-        // ORDERING: Relaxed: only the writer, which this is, stores heads and links.
-        let head = record.head.load(Ordering::Relaxed);
-        let mut newer = head;
-        // SAFETY: versions in a chain are alive, and a superseded version has a newer one.
-        let newer = unsafe {
-            while (*newer).prev.load(Ordering::Relaxed) != version.as_ptr() {
-                newer = (*newer).prev.load(Ordering::Relaxed);
-            }
-            &*newer
-        };
+        // SAFETY: not freed yet; a superseded version in its chain has a newer one, which is alive
+        // as it is unlinked before it is freed.
+        let (this, newer) = unsafe { (version.as_ref(), &*version.as_ref().newer()) };
+        // ORDERING: Relaxed: only the writer, which this is, stores links.
         let older = this.prev.load(Ordering::Relaxed);
         // ORDERING: Release pairs with the Acquire in `visible`: who steps over the gap finds the
         // older version whole.
         newer.prev.store(older, Ordering::Release);
+        // SAFETY: the older one is in the chain too, and this is the writer, which may read any
+        // value.
+        let last_is_deletion = unsafe {
+            match older.as_ref() {
+                Some(older) => {
+                    older.set_newer(std::ptr::from_ref(newer).cast_mut());
+                    false
+                }
+                None => newer.value().is_none(),
+            }
+        };
+        let record = RecordRef::of(newer);
+        // SAFETY: a record lives as long as any of its versions.
+        let gone = last_is_deletion && std::ptr::eq(unsafe { record.head() }, newer);
         if self.held.is_empty() {
             // SAFETY: every pinned reader, and every snapshot, is at the revision that superseded
             // this version or at a newer one, and so stops before it.
-            unsafe { Version::free(version) };
+            owner.garbage().extend(unsafe { Version::free(version) });
         } else {
-            self.limbo.push_back((pin::advance(), Unlinked::Version(version)));
+            self.unlinked.push(Unlinked::Version(version));
         }
-        // SAFETY: `newer` is alive, and the writer may read any value.
-        let gone =
-            older.is_null() && std::ptr::eq(newer, head) && unsafe { newer.value() }.is_none();
         if gone {
-            let record = newer.record;
             owner.unlist(record);
             self.record(record);
         }
     }
 
-    fn free_limbo(&mut self, pinned: u64, slabs: &mut Slabs<T>) {
-        while let Some((epoch, _)) = self.limbo.front()
-            && *epoch < pinned
-            && let Some((_, unlinked)) = self.limbo.pop_front()
-        {
-            // SAFETY: unlinked at an epoch that every pinned reader came after.
-            unsafe { unlinked.free(slabs) };
-        }
-    }
-
-    /// What is retained for snapshots.
+    /// What snapshots retain.
     pub(super) fn retained(&self) -> Retained {
-        let held = self.held.iter().map(|held| held.revision);
-        let superseded = self.superseded.iter().map(|superseded| superseded.revision);
-        Retained {
-            snapshots: held.chain(superseded).map(holders).sum(),
-            oldest_since: self.held.first().map(|held| held.since),
-            versions: self.held.iter().map(|held| held.versions.len()).sum::<usize>()
-                + self.versions.len()
-                + self.limbo.len(),
-        }
+        self.retained
     }
 
-    /// The versions that are retained, for measuring what they hold.
-    pub(super) fn versions(&self) -> impl Iterator<Item = &Version<T>> {
-        let held = self.held.iter().flat_map(|held| &held.versions);
-        // SAFETY: these are freed by this module alone.
-        self.versions.iter().chain(held).map(|version| unsafe { version.as_ref() })
+    /// Superseded versions that wait to be placed or freed.
+    pub(super) fn waiting(&self) -> usize {
+        self.versions.len() + self.limbo.len() + self.unlinked.len() + self.released_versions
+    }
+
+    /// When the oldest superseded revision that a snapshot holds was found to be held.
+    pub(super) fn oldest_held_since(&self) -> Option<Instant> {
+        self.held.first_key_value().map(|(_, held)| held.since)
+    }
+
+    /// The oldest pin that the last look found.
+    pub(super) fn pinned(&self) -> Option<Pinned> {
+        self.pinned
+    }
+
+    /// Whether nothing can be freed, since the system refuses to order readers before a look.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused
     }
 
     /// Frees all that is not in a chain any more, and every superseded revision.
     ///
     /// # Safety
     /// There is no reader and no snapshot left.
-    pub(super) unsafe fn free_all(&mut self, slabs: &mut Slabs<T>) {
-        for (_, unlinked) in self.limbo.drain(..) {
-            // SAFETY: the caller's word.
-            unsafe { unlinked.free(slabs) };
+    pub(super) unsafe fn free_all(&mut self, owner: &mut impl Owner<T>) {
+        let unlinked = self.unlinked.drain(..);
+        for unlinked in unlinked.chain(self.limbo.drain(..).map(|(_, unlinked)| unlinked)) {
+            // SAFETY: there is no reader left.
+            unsafe { unlinked.free(owner) };
         }
-        let held = self.held.drain(..).map(|held| held.revision);
-        for revision in held.chain(self.superseded.drain(..).map(|superseded| superseded.revision))
-        {
-            // SAFETY: the caller's word.
+        let held = std::mem::take(&mut self.held).into_values().map(|held| held.revision);
+        let superseded = self.superseded.drain(..).filter_map(|superseded| superseded.revision);
+        for revision in held.chain(superseded) {
+            // SAFETY: there is no reader and no snapshot left.
             unsafe { Revision::free(revision) };
         }
     }
@@ -272,28 +452,21 @@ impl<T> Reclaim<T> {
 impl<T> Unlinked<T> {
     /// # Safety
     /// Nobody can reach it. A record is of these slabs.
-    unsafe fn free(self, slabs: &mut Slabs<T>) {
-        // SAFETY: the caller's word, for each arm.
-        unsafe {
-            match self {
-                Self::Version(version) => Version::free(version),
-                Self::Record(record) => {
-                    // ORDERING: Relaxed: only the writer stores heads.
-                    let head = record.get().head.load(Ordering::Relaxed);
-                    if let Some(last) = NonNull::new(head) {
+    unsafe fn free(self, owner: &mut impl Owner<T>) {
+        match self {
+            // SAFETY: nobody can reach it.
+            Self::Version(version) => owner.garbage().extend(unsafe { Version::free(version) }),
+            Self::Record(record) => {
+                // SAFETY: nobody can reach the record or its last version, a deletion.
+                unsafe {
+                    if let Some(last) = NonNull::new(record.head()) {
                         Version::free(last);
                     }
-                    slabs.give_back(record);
+                    owner.slabs().give_back(record);
                 }
-                Self::Table(table) => Table::free(table),
             }
+            // SAFETY: nobody can reach it.
+            Self::Table(table) => unsafe { Table::free(table) },
         }
     }
-}
-
-fn holders<T>(revision: NonNull<Revision<T>>) -> usize {
-    // ORDERING: Acquire pairs with the Release in `Hold::drop`: what the last holder read comes
-    // before what the writer frees.
-    // SAFETY: only this module frees revisions that are superseded.
-    unsafe { Revision::get(revision) }.holders.load(Ordering::Acquire)
 }

@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 
 use super::index::Indexes;
 use crate::ResourceVersion;
-use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, FREES, Lifetime};
 
 /// Everything that is not found by way of the table. Immutable once published, but for the count.
@@ -14,6 +14,7 @@ pub(super) struct Revision<T> {
     pub(super) len: usize,
     pub(super) indexes: Arc<Indexes<T>>,
     /// Snapshots of it. Raised from zero only by a pinned reader that found the revision published.
+    /// It cannot wrap: each snapshot also counts on the engine's `Arc`, which aborts before.
     pub(super) holders: AtomicUsize,
     life: Lifetime,
 }
@@ -35,16 +36,27 @@ impl<T> Revision<T> {
     /// The revision outlives `'a`.
     #[inline]
     pub(super) unsafe fn get<'a>(this: NonNull<Self>) -> &'a Self {
-        // SAFETY: the caller's word.
+        // SAFETY: alive for `'a`.
         let revision = unsafe { this.as_ref() };
         revision.life.visit();
         revision
     }
 
+    /// Snapshots that hold it.
+    ///
+    /// # Safety
+    /// The revision is alive.
+    pub(super) unsafe fn held_by(this: NonNull<Self>) -> usize {
+        // ORDERING: Acquire pairs with the Release in `Hold::drop`: what the last holder read comes
+        // before what the writer frees.
+        // SAFETY: alive.
+        unsafe { Self::get(this) }.holders.load(Ordering::Acquire)
+    }
+
     /// # Safety
     /// Nobody can reach it any more.
     pub(super) unsafe fn free(this: NonNull<Self>) {
-        // SAFETY: the caller's word, and `new` made it.
+        // SAFETY: `new` leaked a box, and nobody can reach it any more.
         unsafe {
             this.as_ref().life.end();
             if FREES {

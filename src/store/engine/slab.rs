@@ -1,23 +1,27 @@
-//! Where records live: some hundreds side by side, so that a walk over an index finds several in one
+//! Where records lie: some hundreds side by side, so that a walk over an index finds several in one
 //! cache line, and finds what their objects are without a look at a version.
 
+use std::cmp;
+use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::ptr::NonNull;
 
-use super::record::{Record, RecordRef};
-use crate::sync::atomic::AtomicU64;
-use crate::sync::{FREES, UnsafeCell};
+use super::chain::{Record, Version, visible};
+use super::prefetch::prefetch;
+use super::stamp::{GROUP, Stamp};
+use crate::KeyRef;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, FREES, UnsafeCell};
 
 /// Records of a slab.
 const RECORDS: usize = 246;
-/// Records that share one change stamp.
-const GROUP: usize = 16;
 /// Bytes of a slab, and its alignment: a record's address tells its slab's.
 const SIZE: usize = 4096;
 
 #[repr(C, align(4096))]
-pub(super) struct Slab<T> {
-    /// For each group of records, the last revision that changed the object of one of them.
-    changed: [AtomicU64; RECORDS.div_ceil(GROUP)],
+struct Slab<T> {
+    /// One for each group of records.
+    stamps: [Stamp; RECORDS.div_ceil(GROUP)],
     free: UnsafeCell<FreeBits>,
     records: [Record<T>; RECORDS],
 }
@@ -28,7 +32,7 @@ impl<T> Slab<T> {
     fn new() -> NonNull<Self> {
         let () = Self::FITS;
         NonNull::from(Box::leak(Box::new(Self {
-            changed: std::array::from_fn(|_| AtomicU64::new(0)),
+            stamps: std::array::from_fn(|_| Stamp::new()),
             free: UnsafeCell::new(FreeBits::all()),
             records: std::array::from_fn(|_| Record::new()),
         })))
@@ -37,7 +41,7 @@ impl<T> Slab<T> {
     /// # Safety
     /// `new` made it, and nobody can reach it any more.
     unsafe fn free(this: NonNull<Self>) {
-        // SAFETY: the caller's word.
+        // SAFETY: `new` leaked a box, and nobody can reach it any more.
         drop(unsafe { Box::from_raw(this.as_ptr()) });
     }
 
@@ -56,14 +60,12 @@ impl<T> Slab<T> {
         }
     }
 
-    /// The stamp of a record.
-    ///
     /// # Safety
     /// The record is alive, and with it its slab, for `'a`.
     #[inline]
-    pub(super) unsafe fn changed<'a>(record: NonNull<Record<T>>) -> &'a AtomicU64 {
-        // SAFETY: the caller's word.
-        unsafe { &(&(*Self::of(record)).changed)[Self::place_of(record) / GROUP] }
+    unsafe fn stamp_of<'a>(record: NonNull<Record<T>>) -> &'a Stamp {
+        // SAFETY: the slab is alive for `'a`, and its stamps are shared.
+        unsafe { &(&(*Self::of(record)).stamps)[Self::place_of(record) / GROUP] }
     }
 
     /// Calls `f` with the marks of the free records.
@@ -71,8 +73,145 @@ impl<T> Slab<T> {
     /// # Safety
     /// The caller is the writer, and the slab is alive.
     unsafe fn with_free<R>(this: *const Self, f: impl FnOnce(&mut FreeBits) -> R) -> R {
-        // SAFETY: the caller's word; nobody but the writer looks at the marks.
+        // SAFETY: the slab is alive, and nobody but the writer looks at the marks.
         unsafe { (*this).free.with_mut(|free| f(&mut *free)) }
+    }
+}
+
+/// A record in the table, or on its way out of it.
+///
+/// Whoever holds one knows that the record is alive: it is in the table (the writer), or a version
+/// of it is visible at a revision that the holder keeps, or the holder was pinned when it found it.
+pub(super) struct RecordRef<T>(NonNull<Record<T>>);
+
+impl<T> Clone for RecordRef<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for RecordRef<T> {}
+
+// SAFETY: a record is shared by design: its head is atomic. Versions behind it hold `Arc<T>`.
+unsafe impl<T: Send + Sync> Send for RecordRef<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for RecordRef<T> {}
+
+impl<T> RecordRef<T> {
+    /// The record of a version.
+    pub(super) fn of(version: &Version<T>) -> Self {
+        Self(version.record)
+    }
+
+    pub(super) fn address(self) -> NonNull<Record<T>> {
+        self.0
+    }
+
+    /// # Safety
+    /// The record outlives `'a`.
+    #[inline]
+    pub(super) unsafe fn get<'a>(self) -> &'a Record<T> {
+        // SAFETY: alive for `'a`.
+        let record = unsafe { self.0.as_ref() };
+        record.visit();
+        record
+    }
+
+    /// The newest version.
+    ///
+    /// # Safety
+    /// The record is alive.
+    #[inline]
+    pub(super) unsafe fn head(self) -> *mut Version<T> {
+        // ORDERING: Acquire pairs with the Release in `set_head`.
+        // SAFETY: alive.
+        unsafe { self.get() }.head.load(Ordering::Acquire)
+    }
+
+    /// Makes a version the newest, at a revision which is not yet published.
+    ///
+    /// # Safety
+    /// The record is alive, and the caller is the writer.
+    pub(super) unsafe fn set_head(self, head: *mut Version<T>, object: *const T, revision: u64) {
+        // SAFETY: alive.
+        let (record, stamp) = unsafe { (self.get(), Slab::stamp_of(self.0)) };
+        stamp.raise(revision);
+        // ORDERING: Release pairs with the Acquire in `head`, for who comes by way of an index.
+        record.head.store(head, Ordering::Release);
+        record.object.set(object);
+    }
+
+    /// Gives a head that is not yet published another object.
+    ///
+    /// # Safety
+    /// As for [`set_head`](Self::set_head).
+    pub(super) unsafe fn set_object(self, object: *const T) {
+        // SAFETY: alive.
+        unsafe { self.get() }.object.set(object);
+    }
+
+    /// The object at a revision, or null where the key is deleted then: as a rule without a look at
+    /// a version. It is valid while the revision is protected.
+    ///
+    /// # Safety
+    /// The record is alive, the revision is protected, and the caller is pinned.
+    #[inline]
+    pub(super) unsafe fn object(self, revision: u64) -> *const T {
+        // SAFETY: alive.
+        let (record, stamp) = unsafe { (self.get(), Slab::stamp_of(self.0)) };
+        let object = record.object.get();
+        if !stamp.is_after(revision) {
+            return object;
+        }
+        // SAFETY: the record is alive, the revision protected, and the caller pinned.
+        let version = unsafe { visible(self.head(), revision) };
+        // SAFETY: visible at that revision.
+        let object = version.and_then(|version| unsafe { version.as_ref().value() });
+        object.map_or(std::ptr::null(), Arc::as_ptr)
+    }
+
+    /// Begins to load the newest version.
+    ///
+    /// # Safety
+    /// The record is alive.
+    pub(super) unsafe fn prefetch_head(self) {
+        // ORDERING: Relaxed: the version is not read.
+        // SAFETY: alive.
+        prefetch(unsafe { self.get() }.head.load(Ordering::Relaxed));
+    }
+
+    /// # Safety
+    /// The record is alive, and the caller is the writer, or pinned for `'a`.
+    pub(super) unsafe fn key<'a>(self) -> KeyRef<'a> {
+        // SAFETY: a head is not freed while a thread is pinned that found it, nor by the writer while
+        // its record is alive.
+        unsafe { Version::key(self.head()) }
+    }
+
+    /// The order of keys. Two records of one key are never in one index, so this agrees with `Eq`.
+    ///
+    /// # Safety
+    /// As for [`key`](Self::key), for both.
+    pub(super) unsafe fn compare(self, other: Self) -> cmp::Ordering {
+        if self == other {
+            return cmp::Ordering::Equal;
+        }
+        // SAFETY: both are alive, and the caller is the writer or pinned.
+        unsafe { self.key().cmp(&other.key()) }
+    }
+}
+
+impl<T> PartialEq for RecordRef<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<T> Eq for RecordRef<T> {}
+
+impl<T> Hash for RecordRef<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 
@@ -104,19 +243,19 @@ impl FreeBits {
 /// All records of a store; the writer's.
 pub(super) struct Slabs<T> {
     /// Those with a free record.
-    open: Vec<NonNull<Slab<T>>>,
+    open: BTreeSet<NonNull<Slab<T>>>,
 }
 
 impl<T> Slabs<T> {
     pub(super) fn new() -> Self {
-        Self { open: Vec::new() }
+        Self { open: BTreeSet::new() }
     }
 
     /// A record without a version.
     pub(super) fn take(&mut self) -> RecordRef<T> {
         let slab = self.open.last().copied().unwrap_or_else(|| {
             let new = Slab::new();
-            self.open.push(new);
+            self.open.insert(new);
             new
         });
         // SAFETY: this is the writer, and open slabs are alive.
@@ -124,14 +263,17 @@ impl<T> Slabs<T> {
             Slab::with_free(slab.as_ptr(), |free| (free.remove_first(), *free == FreeBits::NONE))
         };
         if full {
-            self.open.pop();
+            self.open.remove(&slab);
         }
         let place = place.expect("an open slab has a free record");
         // SAFETY: within the slab. Not by a reference to the record, which would lead to it alone.
-        unsafe {
+        let record = unsafe {
             let records = (&raw mut (*slab.as_ptr()).records).cast::<Record<T>>();
-            RecordRef::new(NonNull::new_unchecked(records.add(place)))
-        }
+            RecordRef(NonNull::new_unchecked(records.add(place)))
+        };
+        // SAFETY: its slab is alive.
+        unsafe { record.0.as_ref() }.begin();
+        record
     }
 
     /// Takes a record back.
@@ -139,13 +281,13 @@ impl<T> Slabs<T> {
     /// # Safety
     /// It is these slabs', and nobody can reach it any more.
     pub(super) unsafe fn give_back(&mut self, record: RecordRef<T>) {
-        // SAFETY: the caller's word.
-        unsafe { record.end() };
+        // SAFETY: its slab is alive until here.
+        unsafe { record.get() }.end();
         if !FREES {
             return;
         }
         let slab = Slab::of(record.address()).cast_mut();
-        // SAFETY: the caller's word; the record keeps its slab alive until here.
+        // SAFETY: this is the writer, and the record keeps its slab alive until here.
         let (was_full, empty) = unsafe {
             let place = Slab::place_of(record.address());
             Slab::with_free(slab, |free| {
@@ -156,11 +298,11 @@ impl<T> Slabs<T> {
         };
         let Some(slab) = NonNull::new(slab) else { return };
         if was_full {
-            self.open.push(slab);
+            self.open.insert(slab);
         }
         // One stays, so that a key that comes and goes allocates nothing.
         if empty && self.open.len() > 1 {
-            self.open.retain(|open| *open != slab);
+            self.open.remove(&slab);
             // SAFETY: none of its records is in use, and no reader comes to a slab but by a record.
             unsafe { Slab::free(slab) };
         }
@@ -169,7 +311,10 @@ impl<T> Slabs<T> {
 
 impl<T> Drop for Slabs<T> {
     fn drop(&mut self) {
-        // SAFETY: the store is gone and has given every record back.
-        self.open.drain(..).for_each(|slab| unsafe { Slab::free(slab) });
+        for slab in &self.open {
+            // SAFETY: the store is gone, and an open slab that still has records in use has none
+            // that anybody can reach.
+            unsafe { Slab::free(*slab) };
+        }
     }
 }

@@ -1,27 +1,28 @@
 //! The hash table: from a key to the newest version of it.
 //!
-//! Open addressing in shards that grow on their own. A probe looks at the slots of a bucket, which is
-//! a cache line, all at once: where in its bucket a key lies is as good as chance, and a branch on it
-//! would have the processor wait for the line before it goes on to other work. A slot has two words. The
-//! first is the head's address with some bits of the key's hash in the part of it that addresses do
-//! not use, so that a probe seldom visits a version of another key. The second is the address of the
-//! head's object: a lookup begins to load the object while it still compares the key, and a walk over
-//! objects visits no version where nothing has changed since its revision. Only the writer stores to
-//! slots.
+//! Open addressing over buckets of four slots, one cache line each, in shards that grow on their own.
+//! A probe compares all tags of a bucket at once, without a branch per slot. A slot has two words:
+//!
+//! - the head's address, with a tag of the key's hash in its top 16 bits, so that a probe seldom reads
+//!   a version of another key;
+//! - the address of the head's object, which a lookup prefetches while it compares the key, and which
+//!   a walk reads instead of the version where its stamp allows.
+//!
+//! Only the writer stores to slots.
 
 use std::ptr::{self, NonNull};
 
+use super::chain::Version;
 use super::prefetch::prefetch;
-use super::record::RecordRef;
-use super::version::Version;
+use super::reclaim::Owner;
+use super::slab::RecordRef;
+use super::stamp::{GROUP, Newest, Stamp};
 use crate::KeyRef;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::sync::{FREES, Lifetime};
 
 /// Slots that are probed at once.
 const BUCKET: usize = 4;
-/// Slots that share one change stamp.
-pub(super) const GROUP: usize = 16;
 const MIN_CAPACITY: usize = 8;
 
 /// Whether addresses leave their upper 16 bits free. Android's allocator puts tags there.
@@ -81,13 +82,13 @@ fn tag(hash: u64) -> usize {
 /// What a slot leads to.
 struct Slot<T> {
     word: AtomicPtr<Version<T>>,
-    /// The head's object, or null where it has none.
-    object: AtomicPtr<T>,
+    /// The head's object.
+    object: Newest<T>,
 }
 
 impl<T> Slot<T> {
     fn empty() -> Self {
-        Self { word: AtomicPtr::new(ptr::null_mut()), object: AtomicPtr::new(ptr::null_mut()) }
+        Self { word: AtomicPtr::new(ptr::null_mut()), object: Newest::none() }
     }
 
     #[inline]
@@ -136,8 +137,8 @@ impl Iterator for Bits {
 
 pub(super) struct Table<T> {
     buckets: Box<[Bucket<T>]>,
-    /// For each group of slots, the last revision that changed one of them.
-    changed: Box<[AtomicU64]>,
+    /// One for each group of slots.
+    stamps: Box<[Stamp]>,
     life: Lifetime,
 }
 
@@ -152,7 +153,7 @@ impl<T> Table<T> {
         let capacity = capacity.next_power_of_two().max(MIN_CAPACITY);
         Self {
             buckets: (0..capacity / BUCKET).map(|_| Bucket::empty()).collect(),
-            changed: (0..capacity.div_ceil(GROUP)).map(|_| AtomicU64::new(0)).collect(),
+            stamps: (0..capacity.div_ceil(GROUP)).map(|_| Stamp::new()).collect(),
             life: Lifetime::new(),
         }
     }
@@ -160,7 +161,7 @@ impl<T> Table<T> {
     /// # Safety
     /// The table is a leaked box, and nobody can reach it any more.
     pub(super) unsafe fn free(this: NonNull<Self>) {
-        // SAFETY: the caller's word.
+        // SAFETY: alive until here, and a leaked box.
         unsafe {
             this.as_ref().life.end();
             if FREES {
@@ -174,7 +175,7 @@ impl<T> Table<T> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.buckets) + size_of_val(&*self.changed)
+        size_of::<Self>() + size_of_val(&*self.buckets) + size_of_val(&*self.stamps)
     }
 
     #[inline]
@@ -210,8 +211,7 @@ impl<T> Table<T> {
         for (_, bucket) in self.probe(hash) {
             for at in bucket.tagged(tag) {
                 let slot = &bucket.0[at];
-                // ORDERING: Relaxed: the object is not looked at.
-                prefetch(slot.object.load(Ordering::Relaxed));
+                prefetch(slot.object.hint());
                 let head = slot.word().head();
                 // A record may have left the slot since the bucket was looked at.
                 // SAFETY: a pinned reader reaches no freed version or record; see `reclaim`.
@@ -239,8 +239,11 @@ impl<T> Table<T> {
         }
     }
 
-    /// The place of a key, for the writer.
-    pub(super) fn place(&self, key: KeyRef<'_>, hash: u64) -> Place {
+    /// The place of a key.
+    ///
+    /// # Safety
+    /// The caller is the writer.
+    pub(super) unsafe fn place(&self, key: KeyRef<'_>, hash: u64) -> Place {
         let tag = tag(hash);
         let mut free = None;
         for (first, bucket) in self.probe(hash) {
@@ -261,42 +264,41 @@ impl<T> Table<T> {
         unreachable!("a table has an empty slot")
     }
 
-    /// The slot of a record that is in the table, for the writer.
-    pub(super) fn slot_of(&self, record: RecordRef<T>, hash: u64) -> usize {
+    /// The slot of a record, if it is in the table.
+    ///
+    /// # Safety
+    /// The caller is the writer.
+    pub(super) unsafe fn slot_of(&self, record: RecordRef<T>, hash: u64) -> Option<usize> {
         let tag = tag(hash);
         for (first, bucket) in self.probe(hash) {
-            let mut tagged = bucket.tagged(tag);
-            // SAFETY: the writer frees no record that a slot leads to.
-            let its = |at: &usize| unsafe { (*bucket.0[*at].word().head()).record } == record;
-            if let Some(at) = tagged.find(its) {
-                return first + at;
+            // SAFETY: the writer frees no version that a slot leads to.
+            let its =
+                |at: &usize| unsafe { (*bucket.0[*at].word().head()).record == record.address() };
+            if let Some(at) = bucket.tagged(tag).find(its) {
+                return Some(first + at);
             }
-            assert!(!bucket.has_empty(), "the record is in the table");
+            if bucket.has_empty() {
+                break;
+            }
         }
-        unreachable!("a table has an empty slot")
+        None
     }
 
     /// Makes a version the head of its key's chain, at a revision which is not yet published.
     #[inline]
     pub(super) fn set(&self, slot: usize, word: Word<T>, object: *const T, revision: u64) {
-        let changed = &self.changed[slot / GROUP];
-        // ORDERING: Relaxed: only the writer stores stamps. A table that is being filled is given
-        // heads in any order of their birth.
-        let last = changed.load(Ordering::Relaxed);
-        // ORDERING: Relaxed: a reader of that revision is ordered behind its publication, and one of
-        // an older revision behind the object, which is stored after it.
-        changed.store(last.max(revision), Ordering::Relaxed);
+        self.stamps[slot / GROUP].raise(revision);
+        let slot = self.slot(slot);
         // ORDERING: Release pairs with the Acquire in `Slot::word`: the version's fields come before
         // it.
-        self.slot(slot).word.store(word.0, Ordering::Release);
-        self.set_object(slot, object);
+        slot.word.store(word.0, Ordering::Release);
+        slot.object.set(object);
     }
 
     /// Gives a head that is not yet published another object.
     #[inline]
     pub(super) fn set_object(&self, slot: usize, object: *const T) {
-        // ORDERING: Release pairs with the Acquire in `objects`: the stamp comes before it.
-        self.slot(slot).object.store(object.cast_mut(), Ordering::Release);
+        self.slot(slot).object.set(object);
     }
 
     /// Marks a slot whose record is gone, and with it its object.
@@ -308,7 +310,7 @@ impl<T> Table<T> {
     /// Fills `found` with the objects at a revision, in slot order. `at` is asked for the object of
     /// each head in a group of slots that has changed since.
     ///
-    /// The objects are good to look at for whoever keeps the revision.
+    /// The objects are valid while the revision is protected.
     #[inline]
     pub(super) fn objects(
         &self,
@@ -319,21 +321,18 @@ impl<T> Table<T> {
         found.clear();
         found.resize(self.capacity(), ptr::null());
         let mut taken = 0;
-        // Whether a slot is taken is as good as chance, so nothing branches on it.
+        // Occupancy is unpredictable: keep this loop branch-free.
         let mut take = |taken: usize, object: *const T| {
             found[taken] = object;
             taken + usize::from(!object.is_null())
         };
-        for (buckets, changed) in self.buckets.chunks(GROUP / BUCKET).zip(&self.changed) {
+        for (buckets, stamp) in self.buckets.chunks(GROUP / BUCKET).zip(&self.stamps) {
             let slots = || buckets.iter().flat_map(|bucket| &bucket.0);
             let before = taken;
             for slot in slots() {
-                // ORDERING: Acquire pairs with the Release in `set_object`: who sees an object of a
-                // later revision sees its stamp below.
-                taken = take(taken, slot.object.load(Ordering::Acquire));
+                taken = take(taken, slot.object.get());
             }
-            // ORDERING: Relaxed: behind the loads above, which acquire.
-            if changed.load(Ordering::Relaxed) > revision {
+            if stamp.is_after(revision) {
                 taken = before;
                 for slot in slots() {
                     taken = take(taken, at(slot.word().head()));
@@ -348,8 +347,8 @@ impl<T> Table<T> {
         self.slot(slot).word().head()
     }
 
-    /// Every head, in slot order; null where there is none. They are good to follow for the writer,
-    /// and for who is pinned since before it found this table.
+    /// Every head, in slot order; null where there is none. They are valid for the writer, and for a
+    /// thread that is pinned since before it found this table.
     pub(super) fn heads(&self) -> impl ExactSizeIterator<Item = *mut Version<T>> {
         (0..self.capacity()).map(|slot| self.slot(slot).word().head())
     }
@@ -359,11 +358,10 @@ impl<T> Table<T> {
         &self,
         revision: u64,
     ) -> impl Iterator<Item = *mut Version<T>> {
-        self.changed
+        self.stamps
             .iter()
             .enumerate()
-            // ORDERING: Relaxed, as in `stamp`. A stamp of a later revision only costs a look.
-            .filter(move |(_, changed)| changed.load(Ordering::Relaxed) > revision)
+            .filter(move |(_, stamp)| stamp.is_after(revision))
             .flat_map(|(group, _)| {
                 let first = group * GROUP;
                 first..(first + GROUP).min(self.capacity())
@@ -388,10 +386,32 @@ impl<T> Shard<T> {
     /// The caller is pinned for `'a`, or is the writer and does not replace the table for `'a`.
     #[inline]
     pub(super) unsafe fn table<'a>(&self) -> Option<&'a Table<T>> {
-        // ORDERING: Acquire pairs with the Release in `Writer::grow`: the table's slots are filled.
+        // ORDERING: Acquire pairs with the Release in `WriteGuard::grow`: the table's slots are filled.
         // SAFETY: a replaced table is freed only after those that were pinned then have unpinned.
         let table = unsafe { self.table.load(Ordering::Acquire).as_ref() }?;
         table.life.visit();
         Some(table)
+    }
+
+    /// Frees the table and every version and record that it leads to.
+    ///
+    /// # Safety
+    /// There is no reader and no writer left.
+    pub(super) unsafe fn free_all(&self, owner: &mut impl Owner<T>) {
+        // ORDERING: Relaxed, here and below: there is no other access any more.
+        let Some(table) = NonNull::new(self.table.load(Ordering::Relaxed)) else { return };
+        // SAFETY: nobody else can reach the table, nor what is in a chain.
+        unsafe {
+            for head in table.as_ref().heads().filter_map(NonNull::new) {
+                let record = RecordRef::of(head.as_ref());
+                let mut next = Some(head);
+                while let Some(version) = next {
+                    next = NonNull::new(version.as_ref().prev.load(Ordering::Relaxed));
+                    owner.garbage().extend(Version::free(version));
+                }
+                owner.slabs().give_back(record);
+            }
+            Table::free(table);
+        }
     }
 }

@@ -6,56 +6,38 @@
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 
+use super::SHARDS;
+use super::chain::{Version, visible};
+use super::entries::AT_ONCE;
 use super::pin::Pin;
 use super::postings::Records;
 use super::prefetch::prefetch;
-use super::read::{Entry, View, entry};
-use super::version::{Version, visible};
+use super::view::{Entry, View, entry};
 use crate::sync::Arc;
 
 /// How many entries before its turn a version, or an object, begins to load.
 const AHEAD: usize = 16;
 
-/// How many records are read under one pin.
-pub(super) const AT_ONCE: usize = 64;
-
-impl<'a, T, const SHARDS: usize> View<'a, T, SHARDS> {
+impl<'a, T> View<'a, T> {
     /// All shards, for [`cursor`](Self::cursor) and [`objects`](Self::objects).
-    pub(in super::super) fn shards(self) -> Range<usize> {
+    pub(crate) fn shards(self) -> Range<usize> {
         0..SHARDS
     }
 
     /// A walk over the keys and objects of a range of the shards.
-    pub(in super::super) fn cursor(self, shards: Range<usize>) -> Cursor<T> {
-        Cursor { shards, buffer: Vec::new(), position: 0, heads: Vec::new() }
-    }
-
-    /// The next entry of a cursor that this view, or one of the same revision, made.
-    #[inline]
-    pub(in super::super) fn advance(self, cursor: &mut Cursor<T>) -> Option<Entry<'a, T>> {
-        loop {
-            if let Some(version) = cursor.buffer.get(cursor.position) {
-                cursor.position += 1;
-                if let Some(ahead) = cursor.buffer.get(cursor.position + AHEAD) {
-                    // SAFETY: as below.
-                    unsafe { ahead.as_ref().prefetch_value() };
-                }
-                // SAFETY: found visible at this revision, which is protected for `'a`.
-                return unsafe { entry(*version) };
-            }
-            let shard = cursor.shards.next()?;
-            cursor.fill(self, shard);
-        }
+    pub(crate) fn cursor(self, shards: Range<usize>) -> Cursor<'a, T> {
+        Cursor { view: self, shards, buffer: Vec::new(), position: 0, heads: Vec::new() }
     }
 
     /// A walk over the objects alone.
-    pub(in super::super) fn objects(self, shards: Range<usize>) -> Objects<'a, T, SHARDS> {
-        Objects { view: self, from: From::Shards(shards), buffer: Vec::new(), position: 0 }
+    pub(crate) fn objects(self, shards: Range<usize>) -> Objects<'a, T> {
+        Objects { view: self, source: Source::Shards(shards), buffer: Vec::new(), position: 0 }
     }
 }
 
-/// A walk over keys and objects; see [`View::advance`].
-pub(in super::super) struct Cursor<T> {
+/// A walk over keys and objects.
+pub(crate) struct Cursor<'a, T> {
+    view: View<'a, T>,
     shards: Range<usize>,
     /// What is visible in the shard read last.
     buffer: Vec<NonNull<Version<T>>>,
@@ -65,19 +47,20 @@ pub(in super::super) struct Cursor<T> {
 }
 
 // SAFETY: the versions in it are shared, and give out `&Arc<T>` only.
-unsafe impl<T: Send + Sync> Send for Cursor<T> {}
+unsafe impl<T: Send + Sync> Send for Cursor<'_, T> {}
 // SAFETY: as above.
-unsafe impl<T: Send + Sync> Sync for Cursor<T> {}
+unsafe impl<T: Send + Sync> Sync for Cursor<'_, T> {}
 
-impl<T> Cursor<T> {
-    fn fill<const SHARDS: usize>(&mut self, view: View<'_, T, SHARDS>, shard: usize) {
+impl<T> Cursor<'_, T> {
+    fn fill(&mut self, shard: usize) {
         self.buffer.clear();
         self.position = 0;
+        let number = self.view.number();
         let _pin = Pin::new();
         // SAFETY: pinned.
-        let Some(table) = (unsafe { view.engine.shards[shard].table() }) else { return };
+        let Some(table) = (unsafe { self.view.engine.shards[shard].table() }) else { return };
         // Heads first, versions then, objects last: no loop waits for one miss after the other.
-        // Whether a slot is taken is as good as chance, so nothing branches on it.
+        // Occupancy is unpredictable: keep this loop branch-free.
         self.heads.clear();
         self.heads.resize(table.capacity(), ptr::null());
         let mut taken = 0;
@@ -91,7 +74,7 @@ impl<T> Cursor<T> {
                 prefetch(*ahead);
             }
             // SAFETY: pinned; the view's revision is protected, and with it what is visible.
-            let version = unsafe { visible(head, view.number()) }?;
+            let version = unsafe { visible(head, number) }?;
             // SAFETY: as above.
             unsafe { version.as_ref().value() }.map(|_| version)
         });
@@ -99,34 +82,51 @@ impl<T> Cursor<T> {
     }
 }
 
+impl<'a, T> Iterator for Cursor<'a, T> {
+    type Item = Entry<'a, T>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Entry<'a, T>> {
+        loop {
+            if let Some(version) = self.buffer.get(self.position) {
+                self.position += 1;
+                if let Some(ahead) = self.buffer.get(self.position + AHEAD) {
+                    // SAFETY: as below.
+                    unsafe { ahead.as_ref().prefetch_value() };
+                }
+                // SAFETY: found visible at the view's revision, which is protected for `'a`.
+                return unsafe { entry(*version) };
+            }
+            let shard = self.shards.next()?;
+            self.fill(shard);
+        }
+    }
+}
+
 /// A walk over objects alone: it visits no version, and so has half the misses, where nothing has
 /// changed since its revision.
-pub(in super::super) struct Objects<'a, T, const SHARDS: usize = { super::DEFAULT_SHARDS }> {
-    view: View<'a, T, SHARDS>,
-    from: From<'a, T>,
+pub(crate) struct Objects<'a, T> {
+    view: View<'a, T>,
+    source: Source<'a, T>,
     /// The objects read last: of a shard, or of some records.
     buffer: Vec<*const T>,
     position: usize,
 }
 
-enum From<'a, T> {
+enum Source<'a, T> {
     Shards(Range<usize>),
     Records(Records<'a, T>),
 }
 
 // SAFETY: it gives out `&T` only, of objects that are shared, and `Arc<T>`.
-unsafe impl<T: Send + Sync, const SHARDS: usize> Send for Objects<'_, T, SHARDS> {}
+unsafe impl<T: Send + Sync> Send for Objects<'_, T> {}
 // SAFETY: as above.
-unsafe impl<T: Send + Sync, const SHARDS: usize> Sync for Objects<'_, T, SHARDS> {}
+unsafe impl<T: Send + Sync> Sync for Objects<'_, T> {}
 
-impl<'a, T, const SHARDS: usize> Objects<'a, T, SHARDS> {
+impl<'a, T> Objects<'a, T> {
     /// A walk over some objects, and then over records that an index of the view's revision holds.
-    pub(super) fn of(
-        view: View<'a, T, SHARDS>,
-        first: Vec<*const T>,
-        records: Records<'a, T>,
-    ) -> Self {
-        Self { view, from: From::Records(records), buffer: first, position: 0 }
+    pub(super) fn of(view: View<'a, T>, first: Vec<*const T>, records: Records<'a, T>) -> Self {
+        Self { view, source: Source::Records(records), buffer: first, position: 0 }
     }
 
     /// Reads on; whether there is more.
@@ -135,8 +135,8 @@ impl<'a, T, const SHARDS: usize> Objects<'a, T, SHARDS> {
         self.position = 0;
         let revision = self.view.number();
         let _pin = Pin::new();
-        match &mut self.from {
-            From::Shards(shards) => {
+        match &mut self.source {
+            Source::Shards(shards) => {
                 let Some(shard) = shards.next() else { return false };
                 // SAFETY: pinned.
                 if let Some(table) = unsafe { self.view.engine.shards[shard].table() } {
@@ -150,7 +150,7 @@ impl<'a, T, const SHARDS: usize> Objects<'a, T, SHARDS> {
                 }
                 true
             }
-            From::Records(records) => {
+            Source::Records(records) => {
                 // SAFETY: alive, as the index of a protected revision holds them; pinned.
                 let objects = records.by_ref().map(|record| unsafe { record.object(revision) });
                 self.buffer.extend(objects.take(AT_ONCE));
@@ -160,7 +160,7 @@ impl<'a, T, const SHARDS: usize> Objects<'a, T, SHARDS> {
     }
 
     /// What is left of it, shared.
-    pub(in super::super) fn list(mut self, at_most: usize) -> Vec<Arc<T>> {
+    pub(crate) fn list(mut self, at_most: usize) -> Vec<Arc<T>> {
         /// The counts lie before the object.
         const COUNTS: usize = 2 * size_of::<usize>();
         let mut list = Vec::with_capacity(at_most);
@@ -184,7 +184,7 @@ impl<'a, T, const SHARDS: usize> Objects<'a, T, SHARDS> {
     }
 }
 
-impl<'a, T, const SHARDS: usize> Iterator for Objects<'a, T, SHARDS> {
+impl<'a, T> Iterator for Objects<'a, T> {
     type Item = &'a T;
 
     #[inline]

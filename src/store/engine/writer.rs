@@ -1,18 +1,20 @@
 //! Building the next revision, and publishing it with one store.
 
 use std::collections::HashMap;
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
+use super::chain::Version;
+use super::garbage::Garbage;
 use super::index::{Index, Indexes, Values};
 use super::pin;
-use super::read::View;
-use super::reclaim::{Owner, Reclaim, Retained};
-use super::record::RecordRef;
+use super::reclaim::{self, Measure, Reclaim};
 use super::revision::Revision;
-use super::slab::Slabs;
+use super::slab::{RecordRef, Slabs};
+use super::slot::Slot;
 use super::table::{Place, Table, Word};
-use super::version::Version;
-use super::{DEFAULT_SHARDS, Engine, Hash, Pin};
+use super::view::View;
+use super::{Engine, Hash, Pin, SHARDS};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, MutexGuard};
 use crate::{KeyRef, ResourceVersion};
@@ -25,23 +27,29 @@ const FULL: usize = 14;
 pub(super) struct Writer<T> {
     /// For each shard, the slots in use, those marked deleted among them.
     used: Box<[usize]>,
+    /// Bytes of all tables.
+    table_bytes: usize,
     /// The revision that is published.
-    published: u64,
+    pub(super) published: u64,
     /// Of the revision that is being built.
-    len: usize,
+    pub(super) len: usize,
     resource_version: Option<ResourceVersion>,
-    indexes: Arc<Indexes<T>>,
+    pub(super) indexes: Arc<Indexes<T>>,
     /// What each record's object is indexed under by name, so that it can be taken out again even if
     /// an index function gives other values the next time. Empty without named indexes.
     indexed: HashMap<RecordRef<T>, Values, foldhash::fast::RandomState>,
     /// Versions superseded by the batch that is being built.
-    superseded: usize,
+    pub(super) superseded: usize,
+    /// Changes since the last publication.
+    pub(super) changes: usize,
     /// Whether the batch changed an object, which makes a revision of a new number.
-    changed: bool,
+    pub(super) changed: bool,
     /// Whether something else changed: the source's version, or the set of indexes.
     republish: bool,
-    slabs: Slabs<T>,
-    reclaim: Reclaim<T>,
+    pub(super) slabs: Slabs<T>,
+    pub(super) reclaim: Reclaim<T>,
+    /// What is dropped when the guard has let go of the lock.
+    pub(super) garbage: Garbage<T>,
 }
 
 // SAFETY: the raw pointers in it are to versions, records, revisions and tables, which are
@@ -49,60 +57,89 @@ pub(super) struct Writer<T> {
 unsafe impl<T: Send + Sync> Send for Writer<T> {}
 
 impl<T> Writer<T> {
-    pub(super) fn new(shards: usize) -> Self {
+    pub(super) fn new(measure: Measure<T>) -> Self {
         Self {
-            used: (0..shards).map(|_| 0).collect(),
+            used: (0..SHARDS).map(|_| 0).collect(),
+            table_bytes: 0,
             published: 0,
             len: 0,
             resource_version: None,
             indexes: Arc::new(Indexes::new()),
             indexed: HashMap::default(),
             superseded: 0,
+            changes: 0,
             changed: false,
             republish: false,
             slabs: Slabs::new(),
-            reclaim: Reclaim::new(),
+            reclaim: Reclaim::new(measure),
+            garbage: Garbage::new(),
         }
     }
 
-    /// What waits to be freed, and where its records lie.
-    pub(super) fn memory(&mut self) -> (&mut Reclaim<T>, &mut Slabs<T>) {
-        (&mut self.reclaim, &mut self.slabs)
+    /// Replaces what a record is indexed under.
+    ///
+    /// # Safety
+    /// The record is alive.
+    pub(super) unsafe fn index(&mut self, record: RecordRef<T>, new: Values) {
+        if self.indexes.named.is_empty() {
+            return;
+        }
+        let old = self.indexed.remove(&record).unwrap_or_default();
+        if old != new {
+            // SAFETY: alive, and this is the writer.
+            unsafe { Arc::make_mut(&mut self.indexes).change(record, &old, &new) };
+        }
+        if !new.is_empty() {
+            self.indexed.insert(record, new);
+        }
+    }
+}
+
+/// A key and its hash in one engine.
+#[derive(Clone, Copy)]
+pub(crate) struct Hashed<'k> {
+    pub(super) key: KeyRef<'k>,
+    pub(super) hash: Hash,
+}
+
+impl<'k> Hashed<'k> {
+    pub(crate) fn key(self) -> KeyRef<'k> {
+        self.key
     }
 }
 
 /// The right to write. What is linked becomes visible with [`publish`](Self::publish), all at once;
 /// dropping the guard publishes too, so that an unwinding writer leaves no half-linked batch for
 /// the next one to publish.
-pub(in super::super) struct WriteGuard<'e, T: Send + Sync, const SHARDS: usize = DEFAULT_SHARDS> {
-    pub(super) engine: &'e Engine<T, SHARDS>,
-    pub(super) writer: MutexGuard<'e, Writer<T>>,
+///
+/// Objects that are not needed any more are dropped when the guard is, after the lock.
+pub(crate) struct WriteGuard<'e, T: Send + Sync> {
+    pub(super) engine: &'e Engine<T>,
+    pub(super) writer: ManuallyDrop<MutexGuard<'e, Writer<T>>>,
 }
 
-impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
-    /// The object under a key, as the batch has left it so far.
-    pub(in super::super) fn get(&self, key: KeyRef<'_>) -> Option<&Arc<T>> {
-        self.get_numbered(key).map(|(object, _)| object)
+impl<'e, T: Send + Sync> WriteGuard<'e, T> {
+    pub(super) fn new(engine: &'e Engine<T>, writer: MutexGuard<'e, Writer<T>>) -> Self {
+        Self { engine, writer: ManuallyDrop::new(writer) }
     }
 
-    /// The same, with the number that the object was put with.
-    pub(in super::super) fn get_numbered(&self, key: KeyRef<'_>) -> Option<(&Arc<T>, u64)> {
-        let hash = self.engine.hash(key);
-        // SAFETY: this is the writer, and the borrow of it keeps the table and the head in place.
-        unsafe {
-            let head = self.engine.shard(hash).table()?.find(key, hash.0).as_ref()?;
-            Some((head.value()?, head.number()))
-        }
+    pub(crate) fn hash<'k>(&self, key: KeyRef<'k>) -> Hashed<'k> {
+        Hashed { key, hash: self.engine.hash(key) }
     }
 
-    /// Begins to load what changes of these keys will look at, so that the misses overlap.
-    pub(in super::super) fn prefetch<'k>(&self, keys: impl Iterator<Item = KeyRef<'k>> + Clone) {
+    /// The place of a key that [`hash`](Self::hash) of this engine's guard was given.
+    pub(crate) fn slot<'g, 'k>(&'g mut self, key: Hashed<'k>) -> Slot<'g, 'e, 'k, T> {
+        debug_assert_eq!(key.hash.0, self.engine.hash(key.key).0, "hashed for another engine");
+        Slot::new(self, key)
+    }
+
+    /// Begins to load what changes of these keys will read, so that the misses overlap.
+    pub(crate) fn prefetch(&self, keys: &[Hashed<'_>]) {
         let each = |f: fn(&Table<T>, u64)| {
-            for key in keys.clone() {
-                let hash = self.engine.hash(key);
+            for key in keys {
                 // SAFETY: this is the writer, and it replaces no table here.
-                if let Some(table) = unsafe { self.engine.shard(hash).table() } {
-                    f(table, hash.0);
+                if let Some(table) = unsafe { self.engine.shard(key.hash).table() } {
+                    f(table, key.hash.0);
                 }
             }
         };
@@ -111,106 +148,46 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
     }
 
     /// What is published, without what this guard has linked since.
-    pub(in super::super) fn published<'a>(&'a self, pin: &'a Pin) -> View<'a, T, SHARDS> {
+    pub(crate) fn published<'a>(&'a self, pin: &'a Pin) -> View<'a, T> {
         self.engine.view(pin)
     }
 
     /// The number of the revision at which what is linked will be visible.
-    pub(in super::super) fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.writer.published + u64::from(self.writer.changed)
     }
 
     /// Objects, as the batch has left them so far.
-    pub(in super::super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.writer.len
     }
 
-    pub(in super::super) fn resource_version(&self) -> Option<&ResourceVersion> {
+    pub(crate) fn resource_version(&self) -> Option<&ResourceVersion> {
         self.writer.resource_version.as_ref()
     }
 
     /// Sets the version that the source gives the next revision.
-    pub(in super::super) fn set_resource_version(&mut self, version: ResourceVersion) {
+    pub(crate) fn set_resource_version(&mut self, version: ResourceVersion) {
         self.writer.resource_version = Some(version);
         self.writer.republish = true;
     }
 
     /// Whether objects have values to be indexed under.
-    pub(in super::super) fn has_named_indexes(&self) -> bool {
+    pub(crate) fn has_named_indexes(&self) -> bool {
         !self.writer.indexes.named.is_empty()
     }
 
-    /// Puts an object under a key, with the source's version of it as a number, or 0, and with its
-    /// values for the named indexes in their order.
-    pub(in super::super) fn put(
-        &mut self,
-        key: KeyRef<'_>,
-        object: Arc<T>,
-        number: u64,
-        values: Values,
-    ) {
-        let hash = self.engine.hash(key);
-        self.make_room(hash);
-        let shard = self.engine.shard(hash);
-        // SAFETY: this is the writer; the table is not replaced before this call ends.
-        let Some(table) = (unsafe { shard.table() }) else { return };
-        let (slot, record, lived) = match table.place(key, hash.0) {
-            Place::Found(slot) => {
-                // SAFETY: a slot's head and record are alive, and this is the writer.
-                let (record, lived) = unsafe { head_of(table, slot) };
-                (slot, record, lived)
-            }
-            Place::Free { slot, reused } => {
-                self.writer.used[hash.shard::<SHARDS>()] += usize::from(!reused);
-                (slot, self.writer.slabs.take(), false)
-            }
-        };
-        // SAFETY: `record` is alive, and in this slot or new.
-        unsafe { self.link((key, hash), table, slot, record, (Some(object), number)) };
-        if !lived {
-            self.writer.len += 1;
-            // SAFETY: alive until it is deleted, and for its readers beyond that.
-            unsafe { Arc::make_mut(&mut self.writer.indexes).appear(record) };
-        }
-        self.index(record, values);
-    }
-
-    /// Deletes a key and returns what it held.
-    pub(in super::super) fn delete(&mut self, key: KeyRef<'_>) -> Option<Arc<T>> {
-        let hash = self.engine.hash(key);
-        let shard = self.engine.shard(hash);
-        // SAFETY: this is the writer; the table is not replaced before this call ends.
-        let table = unsafe { shard.table() }?;
-        let Place::Found(slot) = table.place(key, hash.0) else { return None };
-        // SAFETY: a slot's head and record are alive, and this is the writer.
-        let (record, head) = unsafe {
-            let head = record_head(table, slot);
-            (head.record, head)
-        };
-        // SAFETY: this is the writer.
-        let held = unsafe { head.value() }.map(Arc::clone)?;
-        self.writer.len -= 1;
-        self.index(record, Values::new());
-        // SAFETY: alive.
-        unsafe { Arc::make_mut(&mut self.writer.indexes).disappear(record) };
-        // SAFETY: alive, and in this slot.
-        unsafe { self.link((key, hash), table, slot, record, (None, 0)) };
-        // ORDERING: Relaxed: only the writer stores links.
-        // SAFETY: the head just linked, or changed, is alive.
-        let last = unsafe { record_head(table, slot).prev.load(Ordering::Relaxed) };
-        if last.is_null() {
-            // The key came and went within this batch: nobody ever saw it.
-            self.unlist(record);
-            self.writer.reclaim.record(record);
-        }
-        Some(held)
+    /// Has an object dropped once the lock is let go of.
+    pub(crate) fn discard(&mut self, object: Arc<T>) {
+        self.writer.garbage.push(object);
     }
 
     /// Adds an index over every object, which the next revision has and those before have not.
+    /// `values` is the user's code, under the lock.
     ///
     /// # Errors
     /// The first error of `values`, with the key it was met at. Nothing has changed then.
-    pub(in super::super) fn add_index<E>(
+    pub(crate) fn add_index<E>(
         &mut self,
         name: Arc<str>,
         mut values: impl FnMut(KeyRef<'_>, &Arc<T>) -> Result<Vec<Arc<str>>, E>,
@@ -225,10 +202,10 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
                 let (head, key) = unsafe { (head.as_ref(), Version::key(head.as_ptr())) };
                 // SAFETY: as above.
                 let Some(object) = (unsafe { head.value() }) else { continue };
-                found.push((head.record, values(key, object)?));
+                found.push((RecordRef::of(head), values(key, object)?));
             }
         }
-        let writer = &mut *self.writer;
+        let writer = &mut **self.writer;
         let indexes = Arc::make_mut(&mut writer.indexes);
         let position = indexes.named.len();
         indexes.named.push((name, Index::new()));
@@ -237,22 +214,25 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
             let old = values.clone();
             values.resize(position, Vec::new());
             values.push(new);
-            indexes.change(record, &old, values);
+            // SAFETY: alive, and this is the writer.
+            unsafe { indexes.change(record, &old, values) };
         }
         writer.republish = true;
         Ok(())
     }
 
     /// Makes everything linked since the last publication visible at once, and returns the
-    /// revision at which it is.
-    pub(in super::super) fn publish(&mut self) -> u64 {
-        if self.writer.changed || self.writer.republish {
-            self.writer.published = self.next();
+    /// revision at which it is. Frees some of what nobody can see any more.
+    pub(crate) fn publish(&mut self) -> u64 {
+        let next = self.next();
+        let writer = &mut **self.writer;
+        if writer.changed || writer.republish {
+            writer.published = next;
             let revision = Revision::new(
-                self.writer.published,
-                self.writer.resource_version.clone(),
-                self.writer.len,
-                Arc::clone(&self.writer.indexes),
+                next,
+                writer.resource_version.clone(),
+                writer.len,
+                Arc::clone(&writer.indexes),
             );
             // ORDERING: Relaxed: only the writer stores it.
             let old = self.engine.published.load(Ordering::Relaxed);
@@ -260,116 +240,44 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
             // revision sees every version, record and table that it leads to.
             self.engine.published.store(revision.as_ptr(), Ordering::Release);
             let epoch = pin::advance();
-            let versions = std::mem::take(&mut self.writer.superseded);
+            let versions = std::mem::take(&mut writer.superseded);
             if let Some(old) = NonNull::new(old) {
-                self.writer.reclaim.supersede_revision(old, epoch, versions);
+                writer.reclaim.supersede_revision(old, epoch, versions);
             }
-            (self.writer.changed, self.writer.republish) = (false, false);
+            (writer.changed, writer.republish) = (false, false);
         }
         // A store may retain a sixteenth of its size in superseded versions before it frees some.
         let (least, most) = self.engine.patience;
-        let threshold = (self.writer.len / 16).clamp(least, most);
-        if self.writer.reclaim.is_due(threshold) {
-            self.collect();
-        }
-        self.writer.published
+        let threshold = (writer.len / 16).clamp(least, most);
+        let changes = std::mem::take(&mut writer.changes);
+        let (reclaim, mut owner) = split(self.engine, writer);
+        reclaim.advance(changes, threshold, &mut owner);
+        next
     }
 
-    /// Frees what nobody can see any more, and returns what is retained after that.
-    pub(in super::super) fn collect(&mut self) -> Retained {
-        let mut reclaim = std::mem::replace(&mut self.writer.reclaim, Reclaim::new());
-        reclaim.collect(self);
-        let retained = reclaim.retained();
-        debug_assert_eq!(
-            self.writer.reclaim.retained().versions,
-            0,
-            "nothing was retired meanwhile"
-        );
-        self.writer.reclaim = reclaim;
-        retained
+    /// Looks for what nobody can see any more, and frees some of it, in at most so many steps.
+    pub(crate) fn collect(&mut self, steps: usize) {
+        self.publish();
+        let (reclaim, mut owner) = split(self.engine, &mut self.writer);
+        reclaim.collect(steps, &mut owner);
     }
 
-    /// Superseded objects that are retained.
-    pub(in super::super) fn retained_objects(&self) -> impl Iterator<Item = &Arc<T>> {
+    /// Sees to it that a shard has a table with a free slot. Whether it has a new one now.
+    pub(super) fn make_room(&mut self, hash: Hash) -> bool {
+        let used = self.writer.used[hash.shard()];
         // SAFETY: this is the writer.
-        self.writer.reclaim.versions().filter_map(|version| unsafe { version.value() })
-    }
-
-    /// Bytes of the table, the records and the versions of live objects, keys and objects not
-    /// counted.
-    pub(in super::super) fn structure_bytes(&self) -> usize {
-        let tables = self.engine.shards.iter().filter_map(|shard| {
-            // SAFETY: this is the writer, and it replaces no table here.
-            unsafe { shard.table() }.map(Table::bytes)
-        });
-        tables.sum::<usize>()
-            + self.writer.len * (size_of::<Version<T>>() + size_of::<super::record::Record<T>>())
-    }
-
-    /// Makes a version with this value the head of the record's chain.
-    ///
-    /// # Safety
-    /// The record is alive; the slot is its own, or a free one that becomes its own.
-    unsafe fn link(
-        &mut self,
-        (key, hash): (KeyRef<'_>, Hash),
-        table: &Table<T>,
-        slot: usize,
-        record: RecordRef<T>,
-        (value, number): (Option<Arc<T>>, u64),
-    ) {
-        let next = self.writer.published + 1;
-        let object = value.as_ref().map_or(ptr::null(), Arc::as_ptr);
-        let head = table.head(slot);
-        // SAFETY: a head is alive.
-        match unsafe { head.as_ref() } {
-            Some(head) if head.born == next => {
-                // SAFETY: its revision is not published yet.
-                drop(unsafe { head.replace(value, number) });
-                table.set_object(slot, object);
-                // SAFETY: alive, and this is the writer.
-                unsafe { record.set_object(object) };
-            }
-            _ => {
-                let version = Version::new(next, head, (value, number), record, key);
-                // SAFETY: alive, and this is the writer.
-                unsafe { record.set_head(version.as_ptr(), object, next) };
-                table.set(slot, Word::new(version.as_ptr(), hash.0), object, next);
-                // ORDERING: Relaxed, as for the stamps in `Table::set`.
-                self.engine.shard(hash).changed.store(next, Ordering::Relaxed);
-                if let Some(head) = NonNull::new(head) {
-                    self.writer.reclaim.supersede(head);
-                    self.writer.superseded += 1;
-                }
+        match unsafe { self.engine.shard(hash).table() } {
+            Some(table) if (used + 1) * 16 <= table.capacity() * FULL => false,
+            table => {
+                self.grow(hash, table);
+                true
             }
         }
-        self.writer.changed = true;
     }
 
-    /// Replaces what a record is indexed under.
-    fn index(&mut self, record: RecordRef<T>, new: Values) {
-        if self.writer.indexes.named.is_empty() {
-            return;
-        }
-        let writer = &mut *self.writer;
-        let old = writer.indexed.remove(&record).unwrap_or_default();
-        if old != new {
-            Arc::make_mut(&mut writer.indexes).change(record, &old, &new);
-        }
-        if !new.is_empty() {
-            writer.indexed.insert(record, new);
-        }
-    }
-
-    /// Sees to it that a shard has a table with a free slot.
-    fn make_room(&mut self, hash: Hash) {
-        let shard = self.engine.shard(hash);
-        let used = self.writer.used[hash.shard::<SHARDS>()];
-        // SAFETY: this is the writer.
-        match unsafe { shard.table() } {
-            Some(table) if (used + 1) * 16 <= table.capacity() * FULL => {}
-            table => self.grow(hash, table),
-        }
+    /// A slot of a shard is taken, which another key may have had before.
+    pub(super) fn use_slot(&mut self, hash: Hash, reused: bool) {
+        self.writer.used[hash.shard()] += usize::from(!reused);
     }
 
     /// Gives a shard a new table, twice as large as its records need.
@@ -384,58 +292,70 @@ impl<T: Send + Sync, const SHARDS: usize> WriteGuard<'_, T, SHARDS> {
             // SAFETY: this is the writer.
             let object = unsafe { version.value() }.map_or(ptr::null(), Arc::as_ptr);
             let hash = self.engine.hash(key);
-            if let Place::Free { slot, .. } = new.place(key, hash.0) {
+            // SAFETY: this is the writer.
+            if let Place::Free { slot, .. } = unsafe { new.place(key, hash.0) } {
                 new.set(slot, Word::new(head.as_ptr(), hash.0), object, version.born);
             }
         }
-        self.writer.used[hash.shard::<SHARDS>()] = heads.len();
+        let writer = &mut **self.writer;
+        writer.used[hash.shard()] = heads.len();
+        writer.table_bytes += new.bytes();
         let new = Box::leak(Box::new(new));
         // ORDERING: Release pairs with the Acquire in `Shard::table`.
         shard.table.store(new, Ordering::Release);
         if let Some(old) = old {
-            self.writer.reclaim.table(NonNull::from(old));
+            writer.table_bytes -= old.bytes();
+            writer.reclaim.table(NonNull::from(old));
         }
     }
 }
 
-impl<T: Send + Sync, const SHARDS: usize> Owner<T> for WriteGuard<'_, T, SHARDS> {
+impl<T: Send + Sync> Drop for WriteGuard<'_, T> {
+    fn drop(&mut self) {
+        self.publish();
+        let garbage = self.writer.garbage.take();
+        let structure_bytes = self.writer.table_bytes
+            + self.writer.len * (size_of::<Version<T>>() + size_of::<super::chain::Record<T>>());
+        self.engine.gauges.set(&self.writer.reclaim, structure_bytes);
+        // SAFETY: dropped here alone, and not used after this.
+        unsafe { ManuallyDrop::drop(&mut self.writer) };
+        drop(garbage);
+    }
+}
+
+/// The reclamation of a writer, and what it works on.
+pub(super) fn split<'w, T>(
+    engine: &'w Engine<T>,
+    writer: &'w mut Writer<T>,
+) -> (&'w mut Reclaim<T>, impl reclaim::Owner<T>) {
+    let Writer { reclaim, slabs, garbage, .. } = writer;
+    (reclaim, Memory { engine, slabs, garbage })
+}
+
+struct Memory<'w, T> {
+    engine: &'w Engine<T>,
+    slabs: &'w mut Slabs<T>,
+    garbage: &'w mut Garbage<T>,
+}
+
+impl<T> reclaim::Owner<T> for Memory<'_, T> {
     fn unlist(&mut self, record: RecordRef<T>) {
-        // SAFETY: alive until it is freed, which comes after this.
-        let hash = self.engine.hash(unsafe { record.key() });
-        // SAFETY: this is the writer, and it replaces no table here.
-        if let Some(table) = unsafe { self.engine.shard(hash).table() } {
-            table.delete(table.slot_of(record, hash.0));
+        // SAFETY: alive until it is freed, which comes after this; this is the writer, and it
+        // replaces no table here.
+        unsafe {
+            let hash = self.engine.hash(record.key());
+            let Some(table) = self.engine.shard(hash).table() else { return };
+            if let Some(slot) = table.slot_of(record, hash.0) {
+                table.delete(slot);
+            }
         }
     }
 
     fn slabs(&mut self) -> &mut Slabs<T> {
-        &mut self.writer.slabs
+        self.slabs
     }
-}
 
-impl<T: Send + Sync, const SHARDS: usize> Drop for WriteGuard<'_, T, SHARDS> {
-    fn drop(&mut self) {
-        self.publish();
-    }
-}
-
-/// The head in a slot that has one.
-///
-/// # Safety
-/// The caller is the writer, and the slot is not free.
-unsafe fn record_head<T>(table: &Table<T>, slot: usize) -> &Version<T> {
-    // SAFETY: the caller's word; heads in slots are alive.
-    unsafe { &*table.head(slot) }
-}
-
-/// The record in a slot that has one, and whether its object is there.
-///
-/// # Safety
-/// As for [`record_head`].
-unsafe fn head_of<T>(table: &Table<T>, slot: usize) -> (RecordRef<T>, bool) {
-    // SAFETY: the caller's word.
-    unsafe {
-        let head = record_head(table, slot);
-        (head.record, head.value().is_some())
+    fn garbage(&mut self) -> &mut Garbage<T> {
+        self.garbage
     }
 }

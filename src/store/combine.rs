@@ -1,0 +1,83 @@
+//! Writers that meet: whoever has the right to write writes for those that wait, and publishes once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use super::Store;
+use super::write::Writing;
+use crate::Object;
+use crate::sync::{Arc, Mutex, PoisonError};
+
+/// A write that waits. It does not panic: its panic is its caller's.
+pub(super) type Waiting<T> = Box<dyn FnOnce(&mut Writing<'_, T>) + Send>;
+
+/// How many writes one thread does for others before it is done with its own.
+const AT_ONCE: usize = 64;
+
+impl<T: Object> Store<T> {
+    /// Writes now, or has whoever writes now do it.
+    pub(super) fn write<R: Send + 'static>(
+        &self,
+        op: impl FnOnce(&mut Writing<'_, T>) -> R + Send + 'static,
+    ) -> R {
+        match self.try_writing() {
+            Some(writing) => self.run(writing, op),
+            None => self.combine(op),
+        }
+    }
+
+    /// Runs a write, and those that wait, and publishes them together.
+    pub(super) fn run<R>(
+        &self,
+        mut writing: Writing<'_, T>,
+        op: impl FnOnce(&mut Writing<'_, T>) -> R,
+    ) -> R {
+        let result = op(&mut writing);
+        self.run_waiting(&mut writing);
+        writing.guard.publish();
+        result
+    }
+
+    /// Leaves a write for whoever writes next. That is this thread, if nobody else comes first.
+    pub(super) fn combine<R: Send + 'static>(
+        &self,
+        op: impl FnOnce(&mut Writing<'_, T>) -> R + Send + 'static,
+    ) -> R {
+        let reply = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&reply);
+        self.waiting.push(Box::new(move |writing| {
+            // What was written before a panic is whole, and is published.
+            let result = catch_unwind(AssertUnwindSafe(|| op(writing)));
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        }));
+        let mut writing = self.writing();
+        let result = loop {
+            // Whoever ran the write had the lock, and published before giving it up.
+            if let Some(result) = reply.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                break result;
+            }
+            self.run_waiting(&mut writing);
+            writing.guard.publish();
+        };
+        drop(writing);
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    pub(super) fn run_waiting(&self, writing: &mut Writing<'_, T>) {
+        for _ in 0..AT_ONCE {
+            // Asking an empty queue costs a fence.
+            if self.waiting.is_empty() {
+                break;
+            }
+            let Some(op) = self.waiting.pop() else { break };
+            op(writing);
+        }
+    }
+
+    pub(super) fn writing(&self) -> Writing<'_, T> {
+        self.writing_by(self.engine.write())
+    }
+
+    pub(super) fn try_writing(&self) -> Option<Writing<'_, T>> {
+        self.engine.try_write().map(|guard| self.writing_by(guard))
+    }
+}

@@ -1,0 +1,169 @@
+//! One key's place in the table, for the writer: found once, then read and changed.
+
+use std::ptr::{self, NonNull};
+
+use super::chain::Version;
+use super::index::Values;
+use super::slab::RecordRef;
+use super::table::{Place, Table, Word};
+use super::writer::{Hashed, WriteGuard};
+use crate::KeyRef;
+use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
+
+/// A key's place. The write guard is borrowed for as long as it is in use, so nothing moves.
+pub(crate) struct Slot<'g, 'e, 'k, T: Send + Sync> {
+    guard: &'g mut WriteGuard<'e, T>,
+    hashed: Hashed<'k>,
+    /// The slot in the shard's table, if the key has one.
+    found: Option<usize>,
+    /// Where it would go otherwise, and whether another key was there before.
+    free: Option<(usize, bool)>,
+}
+
+impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
+    pub(super) fn new(guard: &'g mut WriteGuard<'e, T>, hashed: Hashed<'k>) -> Self {
+        let mut slot = Self { guard, hashed, found: None, free: None };
+        slot.find();
+        slot
+    }
+
+    fn find(&mut self) {
+        (self.found, self.free) = (None, None);
+        let Hashed { key, hash } = self.hashed;
+        // SAFETY: this is the writer, as the guard shows.
+        match self.table().map(|table| unsafe { table.place(key, hash.0) }) {
+            Some(Place::Found(slot)) => self.found = Some(slot),
+            Some(Place::Free { slot, reused }) => self.free = Some((slot, reused)),
+            None => {}
+        }
+    }
+
+    fn table(&self) -> Option<&'e Table<T>> {
+        // SAFETY: this is the writer, and a table is replaced by `put` alone, which finds anew. It is
+        // freed no earlier than when the guard publishes.
+        unsafe { self.guard.engine.shard(self.hashed.hash).table() }
+    }
+
+    fn head(&self) -> Option<&Version<T>> {
+        // SAFETY: heads in slots are alive, and this is the writer.
+        self.found.and_then(|slot| unsafe { self.table()?.head(slot).as_ref() })
+    }
+
+    pub(crate) fn key(&self) -> KeyRef<'k> {
+        self.hashed.key
+    }
+
+    /// Has an object that is not put dropped once the lock is let go of.
+    pub(crate) fn discard(self, object: Arc<T>) {
+        self.guard.discard(object);
+    }
+
+    /// The object as the batch has left it so far, and the source's version it was put with.
+    pub(crate) fn held(&self) -> Option<(&Arc<T>, u64)> {
+        let head = self.head()?;
+        // SAFETY: this is the writer, and a head.
+        unsafe { Some((head.value()?, head.source_version())) }
+    }
+
+    /// Puts an object here, with the source's version of it as a number, or 0, and with its values
+    /// for the named indexes in their order.
+    pub(crate) fn put(mut self, object: Arc<T>, source_version: u64, values: Values) {
+        let lived = self.held().is_some();
+        let record = match self.head() {
+            Some(head) => RecordRef::of(head),
+            None => {
+                let Some(record) = self.take_place() else { return };
+                record
+            }
+        };
+        // SAFETY: the record is alive, and in this slot or new.
+        unsafe { self.link(record, Some(object), source_version) };
+        let writer = &mut *self.guard.writer;
+        if !lived {
+            writer.len += 1;
+            // SAFETY: alive until it is deleted, and for its readers beyond that; this is the writer.
+            unsafe { Arc::make_mut(&mut writer.indexes).appear(record) };
+        }
+        // SAFETY: alive, and this is the writer.
+        unsafe { writer.index(record, values) };
+    }
+
+    /// Finds room for a key that has no slot.
+    fn take_place(&mut self) -> Option<RecordRef<T>> {
+        if self.guard.make_room(self.hashed.hash) {
+            self.find();
+        }
+        let (slot, reused) = self.free?;
+        self.guard.use_slot(self.hashed.hash, reused);
+        self.found = Some(slot);
+        Some(self.guard.writer.slabs.take())
+    }
+
+    /// Deletes the key's object and returns it.
+    pub(crate) fn delete(mut self) -> Option<Arc<T>> {
+        let head = self.head()?;
+        let record = RecordRef::of(head);
+        // SAFETY: this is the writer.
+        let held = unsafe { head.value() }.map(Arc::clone)?;
+        let writer = &mut *self.guard.writer;
+        writer.len -= 1;
+        // SAFETY: alive, and this is the writer.
+        unsafe {
+            writer.index(record, Values::new());
+            Arc::make_mut(&mut writer.indexes).disappear(record);
+        }
+        // SAFETY: alive, and in this slot.
+        unsafe { self.link(record, None, 0) };
+        // ORDERING: Relaxed: only the writer stores links.
+        let is_last = self.head().is_some_and(|head| head.prev.load(Ordering::Relaxed).is_null());
+        if is_last && let (Some(table), Some(slot)) = (self.table(), self.found) {
+            // The key came and went within this batch: nobody ever saw it.
+            table.delete(slot);
+            self.guard.writer.reclaim.record(record);
+        }
+        Some(held)
+    }
+
+    /// Makes a version with this value the head of the record's chain.
+    ///
+    /// # Safety
+    /// The record is alive; the slot that was found is its own, or a free one that becomes its own.
+    unsafe fn link(&mut self, record: RecordRef<T>, value: Option<Arc<T>>, source_version: u64) {
+        let (Some(table), Some(slot)) = (self.table(), self.found) else { return };
+        let Hashed { key, hash } = self.hashed;
+        let shard = self.guard.engine.shard(hash);
+        let writer = &mut *self.guard.writer;
+        let next = writer.published + 1;
+        let object = value.as_ref().map_or(ptr::null(), Arc::as_ptr);
+        let head = table.head(slot);
+        writer.changes += 1;
+        // SAFETY: a head is alive.
+        match unsafe { head.as_ref() } {
+            Some(head) if head.born == next => {
+                // SAFETY: its revision is not published yet; this is the writer, and a head.
+                writer.garbage.extend(unsafe { head.replace(value, source_version) });
+                table.set_object(slot, object);
+                // SAFETY: alive, and this is the writer.
+                unsafe { record.set_object(object) };
+            }
+            _ => {
+                let version =
+                    Version::new(next, head, (value, source_version), record.address(), key);
+                let word = Word::new(version.as_ptr(), hash.0);
+                // SAFETY: alive, and this is the writer.
+                unsafe { record.set_head(version.as_ptr(), object, next) };
+                table.set(slot, word, object, next);
+                // ORDERING: Relaxed, as for stamps: see `Stamp::raise`.
+                shard.changed.store(next, Ordering::Relaxed);
+                if let Some(head) = NonNull::new(head) {
+                    // SAFETY: alive, and this is the writer.
+                    unsafe { head.as_ref().set_newer(version.as_ptr()) };
+                    writer.reclaim.supersede(head);
+                    writer.superseded += 1;
+                }
+            }
+        }
+        writer.changed = true;
+    }
+}

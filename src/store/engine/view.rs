@@ -1,0 +1,114 @@
+//! Reading at one revision, by key.
+
+use std::ptr::NonNull;
+
+use super::Engine;
+use super::chain::{Version, visible};
+use super::pin::Pin;
+use super::revision::Revision;
+use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
+use crate::{KeyRef, ResourceVersion};
+
+/// A key and its object.
+pub(crate) type Entry<'a, T> = (KeyRef<'a>, &'a Arc<T>);
+
+/// An engine's content at one revision, which something else protects for `'a`: a pin since before
+/// the revision was learnt, or a hold on it.
+pub(crate) struct View<'a, T> {
+    pub(super) engine: &'a Engine<T>,
+    pub(super) revision: &'a Revision<T>,
+}
+
+impl<T> Clone for View<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for View<'_, T> {}
+
+impl<T> Engine<T> {
+    /// The newest content, for as long as a pin lasts.
+    #[inline]
+    pub(crate) fn view<'a>(&'a self, pin: &'a Pin) -> View<'a, T> {
+        // SAFETY: a revision that was published while this thread was pinned is not freed before
+        // the thread unpins.
+        View { engine: self, revision: unsafe { Revision::get(self.published(pin)) } }
+    }
+}
+
+impl<'a, T> View<'a, T> {
+    #[inline]
+    pub(crate) fn number(self) -> u64 {
+        self.revision.number
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.revision.len
+    }
+
+    pub(crate) fn resource_version(self) -> Option<&'a ResourceVersion> {
+        self.revision.resource_version.as_ref()
+    }
+
+    /// The object under a key. The thread is pinned meanwhile, as the pin shows.
+    #[inline]
+    pub(crate) fn get(self, key: KeyRef<'_>, _pin: &Pin) -> Option<&'a Arc<T>> {
+        let hash = self.engine.hash(key);
+        // SAFETY: pinned; this view's revision is protected for `'a`.
+        unsafe {
+            let head = self.engine.shard(hash).table()?.find(key, hash.0);
+            visible(head, self.revision.number)?.as_ref().value()
+        }
+    }
+
+    /// Calls `changed` with the entries before and after, for every key that differs between this
+    /// view and another of the same engine. Costs a look at each shard and at each group of slots
+    /// in the shards that changed.
+    ///
+    /// The thread is pinned while `changed` runs.
+    pub(crate) fn changes<'b>(
+        self,
+        other: View<'b, T>,
+        mut changed: impl FnMut(Option<Entry<'a, T>>, Option<Entry<'b, T>>),
+    ) {
+        assert!(self.same_engine(other), "views of two engines have no difference");
+        let since = self.number().min(other.number());
+        for shard in &self.engine.shards {
+            // ORDERING: Relaxed, as for stamps: see `Stamp::is_after`.
+            if shard.changed.load(Ordering::Relaxed) <= since {
+                continue;
+            }
+            let _pin = Pin::new();
+            // SAFETY: pinned; both views are protected for their lifetimes.
+            unsafe {
+                let Some(table) = shard.table() else { continue };
+                for head in table.heads_changed_since(since) {
+                    let (mine, others) =
+                        (visible(head, self.number()), visible(head, other.number()));
+                    if mine != others {
+                        changed(
+                            mine.and_then(|mine| entry(mine)),
+                            others.and_then(|others| entry(others)),
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn same_engine(self, other: View<'_, T>) -> bool {
+        std::ptr::eq(self.engine, other.engine)
+    }
+}
+
+/// The entry of a visible version, unless it is a deletion.
+///
+/// # Safety
+/// The version is visible at a revision that is protected for `'a`.
+#[inline]
+pub(super) unsafe fn entry<'a, T>(version: NonNull<Version<T>>) -> Option<Entry<'a, T>> {
+    // SAFETY: alive for `'a`, and its revision was published.
+    unsafe { Some((Version::key(version.as_ptr()), version.as_ref().value()?)) }
+}
