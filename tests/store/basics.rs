@@ -17,15 +17,15 @@ fn listing(version: u64, pods: impl IntoIterator<Item = Pod>) -> Listing<Pod> {
 fn add_update_get_list_delete() {
     let store = Store::new();
     let first = store.add(Pod::new("default/web-0", 1)).unwrap();
-    let second = store.update(Pod::new("default/web-0", 2)).unwrap();
-    assert!(second > first);
+    let second = store.add(Pod::new("default/web-0", 2)).unwrap();
+    assert!(second.revision > first.revision);
     assert_eq!(store.get("default/web-0").unwrap().version(), 2);
     assert_eq!(store.get(("default", "web-0")).unwrap().version(), 2);
     assert!(store.get("default/web-1").is_none());
     assert!(store.get("not//a//key").is_none());
     assert_eq!(store.list().len(), 1);
-    assert_eq!(store.delete("default/web-0").unwrap().version(), 2);
-    assert!(store.delete("default/web-0").is_none());
+    assert_eq!(store.delete("default/web-0").object.unwrap().version(), 2);
+    assert!(store.delete("default/web-0").object.is_none());
     assert!(store.is_empty());
 }
 

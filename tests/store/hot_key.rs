@@ -77,7 +77,7 @@ fn a_hot_key_that_comes_and_goes_under_a_pin_and_snapshots() {
             });
             pinned.wait();
             for version in 1..=WRITES / 2 {
-                assert!(store.delete("ns/hot").is_some());
+                assert!(store.delete("ns/hot").object.is_some());
                 store.add(Pod::new("ns/hot", version)).unwrap();
                 if version % 1_000 == 0 {
                     snapshots.push((store.snapshot(), version));

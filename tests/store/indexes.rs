@@ -20,7 +20,7 @@ fn an_object_is_found_under_each_of_its_values() {
     assert_eq!(values, [("x", 2), ("y", 1)]);
     assert_eq!(snapshot.index_count("tag", "x"), Ok(2));
 
-    store.update(pod("b/2", 3, &["z"])).unwrap();
+    store.add(pod("b/2", 3, &["z"])).unwrap();
     store.delete("a/1");
     assert!(keys(&store, "x").is_empty());
     assert_eq!(keys(&store, "z"), ["b/2"]);

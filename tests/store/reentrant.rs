@@ -106,7 +106,7 @@ fn a_destructor_that_applies_a_batch_and_deletes() {
             batch.put(canary).unwrap();
             let applied = store.apply(&batch);
             assert_eq!(applied.added + applied.updated, 1);
-            assert!(store.delete("dropped/last").is_some());
+            assert!(store.delete("dropped/last").object.is_some());
         })
         .run();
     });
