@@ -34,11 +34,12 @@ pub struct StoreStats {
     /// Age of the oldest snapshot of a superseded revision, measured from the first reclamation pass
     /// that found it superseded.
     pub oldest_snapshot_age: Option<Duration>,
-    /// Superseded versions that snapshots retain.
+    /// Superseded versions that are not freed.
     pub retained_versions: usize,
-    /// Bytes of the objects of these, by [`Object::size`].
+    /// Bytes of their objects, by [`Object::size`].
     pub retained_bytes: usize,
-    /// Superseded versions that wait for a reclamation pass, or for a pinned thread.
+    /// Those of them that no snapshot is known to need: they wait for a reclamation pass, or for a
+    /// pinned thread.
     pub waiting_versions: usize,
     /// The pin that keeps what waits from being freed, if one does. A pin of any store of the process
     /// does: see [`Store::pin`](super::Store::pin).

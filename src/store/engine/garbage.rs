@@ -1,12 +1,13 @@
 //! Objects that nobody needs any more, until they are dropped.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::panic::discard;
 use crate::sync::Arc;
 
 /// Objects to be dropped once the store is whole and no lock is held: their destructors are the
-/// user's code. One that panics keeps no other from running; the first panic goes on when all have.
+/// user's code. A panic of one ends there. It is no fault of the write that happens to free the
+/// object, and keeps no other object from being dropped.
 pub(super) struct Garbage<T>(Vec<Arc<T>>);
 
 impl<T> Garbage<T> {
@@ -32,18 +33,8 @@ impl<T> Garbage<T> {
 impl<T> Drop for Garbage<T> {
     fn drop(&mut self) {
         let mut objects = self.0.drain(..);
-        let mut first = None;
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| objects.by_ref().for_each(drop))) {
-            match first {
-                None => first = Some(panic),
-                Some(_) => discard(panic),
-            }
-        }
-        drop(objects);
-        match first {
-            Some(panic) if std::thread::panicking() => discard(panic),
-            Some(panic) => resume_unwind(panic),
-            None => {}
+            discard(panic);
         }
     }
 }

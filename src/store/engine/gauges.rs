@@ -23,10 +23,10 @@ pub(super) struct Gauges {
 
 /// A copy of the gauges.
 pub(crate) struct Figures {
-    /// Superseded versions that snapshots retain, and their objects' bytes.
+    /// Superseded versions that are not freed, and their objects' bytes.
     pub(crate) retained_versions: usize,
     pub(crate) retained_bytes: usize,
-    /// Superseded versions that wait to be freed, or to be found retained.
+    /// Those that no snapshot is known to need.
     pub(crate) waiting_versions: usize,
     /// Bytes of tables, records and versions.
     pub(crate) structure_bytes: usize,
@@ -57,7 +57,7 @@ impl Gauges {
         let retained = reclaim.retained();
         self.retained_versions.store(retained.versions, Ordering::Relaxed);
         self.retained_bytes.store(retained.bytes, Ordering::Relaxed);
-        self.waiting_versions.store(reclaim.waiting(), Ordering::Relaxed);
+        self.waiting_versions.store(retained.waiting, Ordering::Relaxed);
         self.structure_bytes.store(structure_bytes, Ordering::Relaxed);
         self.oldest_held.store(self.nanos(reclaim.oldest_held_since()), Ordering::Relaxed);
         let pinned = reclaim.pinned();

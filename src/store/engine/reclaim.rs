@@ -53,9 +53,8 @@ pub(super) struct Reclaim<T> {
     versions: VecDeque<NonNull<Version<T>>>,
     /// Revisions that snapshots hold, by age.
     held: BTreeMap<Age, Held<T>>,
-    /// What hung on revisions that were let go, and how many versions that are.
+    /// What hung on revisions that were let go.
     released: Vec<Released<T>>,
-    released_versions: usize,
     /// What no reader can find any more, with the epoch of its unlinking, oldest first.
     limbo: VecDeque<(u64, Unlinked<T>)>,
     /// Unlinked since the epoch was last advanced.
@@ -74,6 +73,8 @@ pub(super) struct Reclaim<T> {
     credit: usize,
     measure: Measure<T>,
     retained: Retained,
+    /// How many versions hang on held revisions.
+    held_versions: usize,
     pinned: Option<Pinned>,
     /// Whether the last look was in vain, since the system refused to order readers before it.
     refused: bool,
@@ -95,9 +96,8 @@ struct Held<T> {
     revision: NonNull<Revision<T>>,
     /// When it was found to be held although superseded.
     since: Instant,
-    /// Superseded versions that this is the newest held revision to need, and their objects' bytes.
+    /// Superseded versions that this is the newest held revision to need.
     versions: Vec<NonNull<Version<T>>>,
-    bytes: usize,
 }
 
 struct Released<T> {
@@ -113,19 +113,21 @@ enum Unlinked<T> {
     Table(NonNull<Table<T>>),
 }
 
-/// What snapshots retain.
+/// Superseded versions that are not freed, and their objects' bytes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Retained {
-    pub(crate) versions: usize,
-    pub(crate) bytes: usize,
+pub(super) struct Retained {
+    pub(super) versions: usize,
+    pub(super) bytes: usize,
+    /// Those among them that no snapshot is known to need.
+    pub(super) waiting: usize,
 }
 
 /// The pin that has kept memory from being freed for the longest.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pinned {
+pub(super) struct Pinned {
     pub(super) epoch: u64,
     /// When a look first found it.
-    pub(crate) since: Instant,
+    pub(super) since: Instant,
 }
 
 /// Where versions live, and where their objects go.
@@ -145,7 +147,6 @@ impl<T> Reclaim<T> {
             versions: VecDeque::new(),
             held: BTreeMap::new(),
             released: Vec::new(),
-            released_versions: 0,
             limbo: VecDeque::new(),
             unlinked: Vec::new(),
             horizon: 0,
@@ -156,15 +157,38 @@ impl<T> Reclaim<T> {
             credit: 0,
             measure,
             retained: Retained::default(),
+            held_versions: 0,
             pinned: None,
             refused: false,
         }
     }
 
     /// A version was superseded in the batch that is being built.
+    ///
+    /// # Safety
+    /// The version is alive, and the caller is the writer.
     #[inline]
-    pub(super) fn supersede(&mut self, version: NonNull<Version<T>>) {
+    pub(super) unsafe fn supersede(&mut self, version: NonNull<Version<T>>) {
+        self.retained.versions += 1;
+        // SAFETY: alive, and this is the writer.
+        let object = unsafe { version.as_ref().value() };
+        self.retained.bytes += object.map_or(0, |object| (self.measure)(object));
         self.versions.push_back(version);
+    }
+
+    /// Frees a version that was superseded.
+    ///
+    /// # Safety
+    /// Nobody can reach it.
+    unsafe fn free(&mut self, version: NonNull<Version<T>>, owner: &mut impl Owner<T>) {
+        self.retained.versions -= 1;
+        // SAFETY: nobody can reach it.
+        if let Some(object) = unsafe { Version::free(version) } {
+            // A size may have changed meanwhile; it is for reports.
+            let bytes = (self.measure)(&object);
+            self.retained.bytes = self.retained.bytes.saturating_sub(bytes);
+            owner.garbage().push(object);
+        }
     }
 
     /// A revision was superseded, and with it `versions` versions, by the end of `epoch`. What was
@@ -220,13 +244,13 @@ impl<T> Reclaim<T> {
         }
     }
 
-    /// Looks at the readers, and takes at most so many steps.
-    pub(super) fn collect(&mut self, steps: usize, owner: &mut impl Owner<T>) {
+    /// Looks at the readers, and takes at most so many steps; returns how many are left.
+    pub(super) fn collect(&mut self, steps: usize, owner: &mut impl Owner<T>) -> usize {
         if !self.unlinked.is_empty() {
             self.bury(pin::advance());
         }
         self.look();
-        self.work(steps, owner);
+        self.work(steps, owner)
     }
 
     /// Learns how far the readers have come. Costs every running thread of the process a fence, which
@@ -265,7 +289,7 @@ impl<T> Reclaim<T> {
         {
             steps -= 1;
             // SAFETY: unlinked at an epoch that every pinned reader came after.
-            unsafe { unlinked.free(owner) };
+            unsafe { self.free_unlinked(unlinked, owner) };
         }
         steps
     }
@@ -286,10 +310,8 @@ impl<T> Reclaim<T> {
             let Some(dead) = self.held.remove(&age) else { break };
             // SAFETY: it was superseded an epoch ago, and only a holder could make another.
             unsafe { Revision::free(dead.revision) };
-            self.retained.versions -= dead.versions.len();
-            self.retained.bytes -= dead.bytes;
+            self.held_versions -= dead.versions.len();
             if !dead.versions.is_empty() {
-                self.released_versions += dead.versions.len();
                 self.released.push(Released { before: age, versions: dead.versions });
             }
         }
@@ -303,7 +325,6 @@ impl<T> Reclaim<T> {
             let before = released.before;
             if let Some(version) = released.versions.pop() {
                 steps -= 1;
-                self.released_versions -= 1;
                 self.place(version, before, owner);
             } else {
                 self.released.pop();
@@ -332,7 +353,7 @@ impl<T> Reclaim<T> {
                 // SAFETY: superseded revisions are freed by this module alone.
                 if unsafe { Revision::held_by(revision) } > 0 {
                     let since = Instant::now();
-                    let held = Held { revision, since, versions: Vec::new(), bytes: 0 };
+                    let held = Held { revision, since, versions: Vec::new() };
                     self.held.insert(age, held);
                 } else {
                     // SAFETY: nobody holds it; whoever was pinned while it was published has
@@ -360,12 +381,8 @@ impl<T> Reclaim<T> {
             false => self.held.range_mut((this.born, 0)..before).next_back(),
         };
         let Some((_, held)) = home else { return self.unlink(version, owner) };
-        // SAFETY: a published revision has long reached its birth.
-        let bytes = unsafe { this.value() }.map_or(0, |object| (self.measure)(object));
         held.versions.push(version);
-        held.bytes += bytes;
-        self.retained.versions += 1;
-        self.retained.bytes += bytes;
+        self.held_versions += 1;
     }
 
     /// Takes a version that nobody needs out of its chain.
@@ -395,7 +412,7 @@ impl<T> Reclaim<T> {
         if self.held.is_empty() {
             // SAFETY: every pinned reader, and every snapshot, is at the revision that superseded
             // this version or at a newer one, and so stops before it.
-            owner.garbage().extend(unsafe { Version::free(version) });
+            unsafe { self.free(version, owner) };
         } else {
             self.unlinked.push(Unlinked::Version(version));
         }
@@ -405,14 +422,9 @@ impl<T> Reclaim<T> {
         }
     }
 
-    /// What snapshots retain.
+    /// Superseded versions that are not freed.
     pub(super) fn retained(&self) -> Retained {
-        self.retained
-    }
-
-    /// Superseded versions that wait to be placed or freed.
-    pub(super) fn waiting(&self) -> usize {
-        self.versions.len() + self.limbo.len() + self.unlinked.len() + self.released_versions
+        Retained { waiting: self.retained.versions - self.held_versions, ..self.retained }
     }
 
     /// When the oldest superseded revision that a snapshot holds was found to be held.
@@ -430,33 +442,13 @@ impl<T> Reclaim<T> {
         self.refused
     }
 
-    /// Frees all that is not in a chain any more, and every superseded revision.
-    ///
     /// # Safety
-    /// There is no reader and no snapshot left.
-    pub(super) unsafe fn free_all(&mut self, owner: &mut impl Owner<T>) {
-        let unlinked = self.unlinked.drain(..);
-        for unlinked in unlinked.chain(self.limbo.drain(..).map(|(_, unlinked)| unlinked)) {
-            // SAFETY: there is no reader left.
-            unsafe { unlinked.free(owner) };
-        }
-        let held = std::mem::take(&mut self.held).into_values().map(|held| held.revision);
-        let superseded = self.superseded.drain(..).filter_map(|superseded| superseded.revision);
-        for revision in held.chain(superseded) {
-            // SAFETY: there is no reader and no snapshot left.
-            unsafe { Revision::free(revision) };
-        }
-    }
-}
-
-impl<T> Unlinked<T> {
-    /// # Safety
-    /// Nobody can reach it. A record is of these slabs.
-    unsafe fn free(self, owner: &mut impl Owner<T>) {
-        match self {
+    /// Nobody can reach it. A record is of the owner's slabs.
+    unsafe fn free_unlinked(&mut self, unlinked: Unlinked<T>, owner: &mut impl Owner<T>) {
+        match unlinked {
             // SAFETY: nobody can reach it.
-            Self::Version(version) => owner.garbage().extend(unsafe { Version::free(version) }),
-            Self::Record(record) => {
+            Unlinked::Version(version) => unsafe { self.free(version, owner) },
+            Unlinked::Record(record) => {
                 // SAFETY: nobody can reach the record or its last version, a deletion.
                 unsafe {
                     if let Some(last) = NonNull::new(record.head()) {
@@ -466,7 +458,25 @@ impl<T> Unlinked<T> {
                 }
             }
             // SAFETY: nobody can reach it.
-            Self::Table(table) => unsafe { Table::free(table) },
+            Unlinked::Table(table) => unsafe { Table::free(table) },
+        }
+    }
+
+    /// Frees all that is not in a chain any more, and every superseded revision.
+    ///
+    /// # Safety
+    /// There is no reader and no snapshot left.
+    pub(super) unsafe fn free_all(&mut self, owner: &mut impl Owner<T>) {
+        self.bury(0);
+        while let Some((_, unlinked)) = self.limbo.pop_front() {
+            // SAFETY: there is no reader left.
+            unsafe { self.free_unlinked(unlinked, owner) };
+        }
+        let held = std::mem::take(&mut self.held).into_values().map(|held| held.revision);
+        let superseded = self.superseded.drain(..).filter_map(|superseded| superseded.revision);
+        for revision in held.chain(superseded) {
+            // SAFETY: there is no reader and no snapshot left.
+            unsafe { Revision::free(revision) };
         }
     }
 }

@@ -158,8 +158,10 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
                 shard.changed.store(next, Ordering::Relaxed);
                 if let Some(head) = NonNull::new(head) {
                     // SAFETY: alive, and this is the writer.
-                    unsafe { head.as_ref().set_newer(version.as_ptr()) };
-                    writer.reclaim.supersede(head);
+                    unsafe {
+                        head.as_ref().set_newer(version.as_ptr());
+                        writer.reclaim.supersede(head);
+                    }
                     writer.superseded += 1;
                 }
             }

@@ -259,7 +259,9 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
     pub(crate) fn collect(&mut self, steps: usize) {
         self.publish();
         let (reclaim, mut owner) = split(self.engine, &mut self.writer);
-        reclaim.collect(steps, &mut owner);
+        // What stood between two held versions is freed a look after it was unlinked.
+        let left = reclaim.collect(steps, &mut owner);
+        reclaim.collect(left, &mut owner);
     }
 
     /// Sees to it that a shard has a table with a free slot. Whether it has a new one now.
