@@ -10,10 +10,10 @@ use watchcache::{Batch, Key, KeyError, Object, Store};
 
 use crate::common::canary::{Canary, Ledger, panicked};
 use crate::common::child::in_a_process_of_its_own;
-use crate::common::watchdog::watched;
+use crate::common::watchdog::{sized, watched};
 
-const WRITERS: usize = 8;
-const ROUNDS: usize = 300;
+const WRITERS: usize = sized(8, 4);
+const ROUNDS: usize = sized(300, 4);
 
 /// Some threads write at once, one of them something that panics, round after round. Whether they
 /// were really combined is luck in one round, and certain over all of them: fewer revisions than
@@ -50,7 +50,9 @@ fn among_good_writes<T: Object>(
     }
     assert_eq!(harmed, 0, "a write failed by another one's panic");
     let writes = (ROUNDS * WRITERS) as u64;
-    assert!(store.revision().get() - before < writes, "no two writes were ever combined");
+    // Under Miri there are too few to be sure.
+    let combined = store.revision().get() - before < writes;
+    assert!(combined || cfg!(miri), "no two writes were ever combined");
     store
 }
 

@@ -11,9 +11,9 @@ use watchcache::{Batch, Listing, Snapshot, Store};
 use crate::common::Pod;
 use crate::common::canary::{Ledger, Witness};
 use crate::common::child::in_a_process_of_its_own;
-use crate::common::watchdog::eventually;
+use crate::common::watchdog::{eventually, sized};
 
-const WRITES: u64 = if cfg!(miri) { 300 } else { 300_000 };
+const WRITES: u64 = sized(300_000, 60) as u64;
 
 fn settled(store: &Store<Pod>) {
     eventually("everything freed", || store.stats().retained_versions == 0);
@@ -101,7 +101,8 @@ fn a_hot_key_under_readers_that_fall_behind() {
     in_a_process_of_its_own(|| {
         let store = Store::new();
         store.replace(
-            &Listing::new((0..1_000).map(|i| Pod::new(&format!("ns/{i}"), 1)), None).unwrap(),
+            &Listing::new((0..sized(1_000, 20)).map(|i| Pod::new(&format!("ns/{i}"), 1)), None)
+                .unwrap(),
         );
         let (written, done) = (AtomicU64::new(0), AtomicBool::new(false));
         thread::scope(|scope| {
@@ -140,7 +141,8 @@ fn a_hot_key_under_readers_in_a_loop() {
     in_a_process_of_its_own(|| {
         let store = Store::new();
         store.replace(
-            &Listing::new((0..1_000).map(|i| Pod::new(&format!("ns/{i}"), 1)), None).unwrap(),
+            &Listing::new((0..sized(1_000, 20)).map(|i| Pod::new(&format!("ns/{i}"), 1)), None)
+                .unwrap(),
         );
         let done = AtomicBool::new(false);
         thread::scope(|scope| {

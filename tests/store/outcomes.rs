@@ -6,7 +6,7 @@ use watchcache::store::{Outcome, UpdateError};
 use watchcache::{Batch, Change, Key, KeyError, Object, Store};
 
 use crate::common::Pod;
-use crate::common::watchdog::watched;
+use crate::common::watchdog::{sized, watched};
 
 #[test]
 fn a_put_says_what_became_of_its_object() {
@@ -134,7 +134,7 @@ fn a_combined_write_says_what_became_of_it_and_not_of_another() {
                 let store = &store;
                 scope.spawn(move || {
                     let key = format!("ns/{writer}");
-                    for i in 0..300 {
+                    for i in 0..sized(300, 6) as u64 {
                         let written = store.add(Numbered(key.clone(), i)).unwrap();
                         let expected = if i % 3 == 0 { Outcome::Added } else { Outcome::Updated };
                         assert_eq!(written.outcome, expected);

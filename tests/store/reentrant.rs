@@ -7,7 +7,7 @@ use watchcache::{Batch, Listing, Store};
 
 use crate::common::canary::{Canary, Ledger, Witness};
 use crate::common::child::in_a_process_of_its_own;
-use crate::common::watchdog::eventually;
+use crate::common::watchdog::{eventually, sized};
 
 type Shared = Arc<Store<Canary>>;
 
@@ -64,7 +64,7 @@ impl World {
             Listing::new((0..3).map(|i| self.ledger.canary(&format!("ns/{i}"))), None).unwrap();
         self.store.replace(&listing);
         drop(listing);
-        for _ in 0..200 {
+        for _ in 0..sized(200, 40) {
             self.store.add(self.ledger.canary("ns/0")).unwrap();
         }
         eventually("freed", || self.store.stats().retained_versions == 0);
@@ -134,7 +134,7 @@ fn destructors_that_write_beside_other_writers() {
             for writer in 0..4 {
                 let (store, ledger) = (&store, &ledger);
                 scope.spawn(move || {
-                    for i in 0..400 {
+                    for i in 0..sized(400, 12) {
                         let (weak, inner) = (Arc::downgrade(store), Arc::clone(ledger));
                         let canary = ledger.canary(&format!("ns/{}", i % 5)).at_drop(move || {
                             if let Some(store) = weak.upgrade() {
