@@ -97,8 +97,8 @@ pub(crate) fn relax(step: usize) {
     }
 }
 
-/// Whether the system may have a `membarrier` call. The models have none.
-pub(crate) const MEMBARRIER: bool = cfg!(target_os = "linux");
+/// Whether the system may have a `membarrier` call. The models and Miri have none.
+pub(crate) const MEMBARRIER: bool = cfg!(all(target_os = "linux", not(miri)));
 
 /// Whether freed memory is really freed. The models keep it, so that a visit after the end is seen.
 pub(crate) const FREES: bool = true;

@@ -24,6 +24,8 @@ macro_rules! for_each {
 
 mod contestants;
 mod field;
+mod hot_key;
+mod hot_key_bench;
 mod reads;
 mod scans;
 mod threads;
@@ -62,6 +64,7 @@ fn all(c: &mut Criterion) {
             writes::bench(c, &mut field);
         }
     }
+    hot_key_bench::bench(c);
 }
 
 criterion_group! { name = benches; config = settings(); targets = all }

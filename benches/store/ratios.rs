@@ -77,12 +77,14 @@ fn median(group: &str, contestant: &str, objects: usize) -> Option<f64> {
     estimates.pointer("/median/point_estimate")?.as_f64()
 }
 
-/// Where criterion writes: beside the build that this program is part of.
+/// Where criterion writes.
 fn criterion_home() -> PathBuf {
-    if let Some(home) = env::var_os("CRITERION_HOME") {
-        return home.into();
-    }
+    env::var_os("CRITERION_HOME").map_or_else(|| target().join("criterion"), PathBuf::from)
+}
+
+/// The target folder of the build that this program is part of.
+pub fn target() -> PathBuf {
     let program = env::current_exe().unwrap_or_default();
     // TARGET/release/deps/PROGRAM
-    program.ancestors().nth(3).map(|target| target.join("criterion")).unwrap_or_default()
+    program.ancestors().nth(3).map(PathBuf::from).unwrap_or_default()
 }

@@ -1,12 +1,14 @@
-//! What the criterion figures come to: ratios against the bars, percentiles under write load, and
-//! memory. Run the bench `store` first. `-- --charts FOLDER` draws the percentiles into a folder.
+//! What the criterion figures come to: ratios against the bars; and percentiles of reads under write
+//! load, the longest writes beside readers, and memory. Run the bench `store` first. `-- --charts FOLDER` draws the percentiles into a folder.
 #![allow(missing_docs, unreachable_pub)]
 
 mod chart;
 #[allow(dead_code)]
 mod contestants;
+mod hot_key;
 mod latency;
 mod memory;
+mod pauses;
 mod ratios;
 #[allow(dead_code)]
 mod threads;
@@ -24,6 +26,8 @@ fn main() {
     ratios::print();
     println!();
     memory::print(objects);
+    println!();
+    pauses::print(test);
     println!();
     let millis = if test { 20 } else { 3_000 };
     let latencies = latency::print(objects, std::time::Duration::from_millis(millis));

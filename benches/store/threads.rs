@@ -108,13 +108,35 @@ pub fn longest_read(read: impl Fn(usize) + Sync, relist: impl FnOnce()) -> Durat
 const CHECK_EVERY: usize = 256;
 
 /// How often the scheduler took the core away from this thread.
-#[cfg(target_os = "linux")]
 fn preempted() -> i64 {
-    use nix::sys::resource::{UsageWho, getrusage};
-    getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.involuntary_context_switches())
+    Usage::of_this_thread().preempted
 }
 
-#[cfg(not(target_os = "linux"))]
-fn preempted() -> i64 {
-    0
+/// What the system says about the calling thread.
+#[derive(Clone, Copy)]
+pub struct Usage {
+    /// How often the scheduler took the core away from it.
+    pub preempted: i64,
+    /// For how long it has run.
+    pub ran: Duration,
+}
+
+impl Usage {
+    #[cfg(target_os = "linux")]
+    pub fn of_this_thread() -> Self {
+        use nix::sys::resource::{UsageWho, getrusage};
+        use nix::sys::time::TimeValLike;
+        let usage = getrusage(UsageWho::RUSAGE_THREAD).expect("a thread may ask about itself");
+        let ran = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+        Self {
+            preempted: usage.involuntary_context_switches(),
+            ran: Duration::from_micros(ran as u64),
+        }
+    }
+
+    /// Elsewhere nothing is known, and every time is the clock's.
+    #[cfg(not(target_os = "linux"))]
+    pub fn of_this_thread() -> Self {
+        Self { preempted: 0, ran: Duration::ZERO }
+    }
 }

@@ -2,7 +2,7 @@
 //! caught in ordinary builds: a reader asks the ledger before it reads.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -87,7 +87,8 @@ impl Canary {
         let number = self.number;
         self.at_drop(move || {
             if !ledger.disarmed.load(Ordering::Relaxed) {
-                panic!("the destructor of {number} panics");
+                // A panic that says nothing aloud: there are thousands.
+                resume_unwind(Box::new(format!("the destructor of {number} panics")));
             }
         })
     }

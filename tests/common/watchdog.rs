@@ -14,6 +14,11 @@ pub fn patience() -> u32 {
     std::env::var("WATCHCACHE_PATIENCE").map_or(1, |text| text.parse().expect("a whole number"))
 }
 
+/// A size, or a few under Miri, which takes some thousand times as long.
+pub const fn sized(size: usize, under_miri: usize) -> usize {
+    if cfg!(miri) { under_miri } else { size }
+}
+
 /// Runs a test on a thread of its own, and fails if it does not end. The thread is left behind then.
 pub fn watched<R: Send + 'static>(test: impl FnOnce() -> R + Send + 'static) -> R {
     // Miri sees a deadlock itself, and its clock follows the steps it has made.

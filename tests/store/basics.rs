@@ -7,7 +7,7 @@ use watchcache::store::WriteError;
 use watchcache::{Batch, Change, Key, KeyError, Listing, Store};
 
 use crate::common::Pod;
-use crate::common::watchdog::eventually;
+use crate::common::watchdog::{eventually, sized};
 
 fn listing(version: u64, pods: impl IntoIterator<Item = Pod>) -> Listing<Pod> {
     Listing::new(pods, Some(version.to_string().into())).unwrap()
@@ -166,7 +166,7 @@ fn no_reader_sees_half_a_batch() {
                 }
             });
         }
-        for i in 0..20_000 {
+        for i in 0..sized(20_000, 50) as u64 {
             let mut batch = Batch::new();
             batch.delete(format!("ns/{}", i % KEYS).parse().unwrap());
             batch.put(Pod::new(&format!("ns/{}", (i + 1) % KEYS), i + 2)).unwrap();
@@ -183,14 +183,15 @@ fn writers_take_turns_and_lose_nothing() {
         for writer in 0..4 {
             let store = &store;
             scope.spawn(move || {
-                for i in 0..500 {
+                for i in 0..sized(500, 10) {
                     store.add(Pod::new(&format!("w{writer}/{i}"), 1)).unwrap();
                 }
             });
         }
     });
-    assert_eq!(store.len(), 2000);
-    assert!(store.revision().get() <= 2000, "writers that wait are combined");
+    let written = 4 * sized(500, 10);
+    assert_eq!(store.len(), written);
+    assert!(store.revision().get() <= written as u64, "writers that wait are combined");
 }
 
 #[test]
@@ -218,13 +219,17 @@ fn a_diff_is_whole_after_the_table_has_grown() {
         }
         store.apply(&batch);
     };
-    put(0..5_000, 1);
+    let of = |size| sized(size, size / 100);
+    put(0..of(5_000), 1);
     let before = store.snapshot();
-    put(0..2_000, 2);
-    put(5_000..20_000, 3);
+    put(0..of(2_000), 2);
+    put(of(5_000)..of(20_000), 3);
     let after = store.snapshot();
     let diff = after.diff(&before).unwrap();
-    assert_eq!((diff.updated.len(), diff.added.len(), diff.deleted.len()), (2_000, 15_000, 0));
-    assert_eq!(before.objects().filter(|pod| pod.version() == 1).count(), 5_000);
-    assert_eq!(after.objects().count(), 20_000);
+    assert_eq!(
+        (diff.updated.len(), diff.added.len(), diff.deleted.len()),
+        (of(2_000), of(15_000), 0)
+    );
+    assert_eq!(before.objects().filter(|pod| pod.version() == 1).count(), of(5_000));
+    assert_eq!(after.objects().count(), of(20_000));
 }

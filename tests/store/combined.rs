@@ -1,7 +1,7 @@
 //! Writers that wait have their writes done by whoever writes. What panics in a write reaches the
 //! caller whose write it was, and nobody else; and everybody returns.
 
-use std::panic::panic_any;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
@@ -10,10 +10,10 @@ use watchcache::{Batch, Key, KeyError, Object, Store};
 
 use crate::common::canary::{Canary, Ledger, panicked};
 use crate::common::child::in_a_process_of_its_own;
-use crate::common::watchdog::watched;
+use crate::common::watchdog::{sized, watched};
 
-const WRITERS: usize = 8;
-const ROUNDS: usize = 300;
+const WRITERS: usize = sized(8, 4);
+const ROUNDS: usize = sized(300, 4);
 
 /// Some threads write at once, one of them something that panics, round after round. Whether they
 /// were really combined is luck in one round, and certain over all of them: fewer revisions than
@@ -50,7 +50,9 @@ fn among_good_writes<T: Object>(
     }
     assert_eq!(harmed, 0, "a write failed by another one's panic");
     let writes = (ROUNDS * WRITERS) as u64;
-    assert!(store.revision().get() - before < writes, "no two writes were ever combined");
+    // Under Miri there are too few to be sure.
+    let combined = store.revision().get() - before < writes;
+    assert!(combined || cfg!(miri), "no two writes were ever combined");
     store
 }
 
@@ -136,7 +138,7 @@ struct Payload;
 
 impl Drop for Payload {
     fn drop(&mut self) {
-        panic!("the payload of a panic panics");
+        resume_unwind(Box::new("the payload of a panic panics"));
     }
 }
 
@@ -162,7 +164,7 @@ impl Object for Item {
 
     fn resource_version(&self) -> Option<&str> {
         if self.key == "ns/bad" && self.bad {
-            panic_any(Payload);
+            resume_unwind(Box::new(Payload));
         }
         None
     }
@@ -197,7 +199,7 @@ fn an_index_function_that_panics_with_a_payload_that_panics() {
             let store = Store::builder()
                 .index("bad", |plain: &Plain| {
                     if plain.0.bad {
-                        panic_any(Payload);
+                        resume_unwind(Box::new(Payload));
                     }
                     ["good"]
                 })

@@ -9,7 +9,7 @@ use watchcache::{Batch, Listing, Store};
 
 use crate::common::canary::{Canary, Ledger, Witness, panicked};
 use crate::common::child::in_a_process_of_its_own;
-use crate::common::watchdog::watched;
+use crate::common::watchdog::{sized, watched};
 
 /// A store of some objects under `ns/0` to `ns/9`, the first of them with a destructor that panics.
 fn store_with_a_bomb() -> (Arc<Ledger>, Store<Canary>) {
@@ -31,7 +31,7 @@ fn free(store: &Store<Canary>) {
 
 /// Writes on and on, with snapshots old and new, and sees that all of them show what they must.
 fn lives_on(ledger: &Arc<Ledger>, store: Store<Canary>, mut witnesses: Vec<Witness>) {
-    for round in 0..200 {
+    for round in 0..sized(200, 24) {
         let key = format!("ns/{}", round % 12);
         let number = {
             let canary = ledger.canary(&key);
@@ -172,7 +172,7 @@ fn of_an_object_that_a_combined_write_replaces() {
     in_a_process_of_its_own(|| {
         let (ledger, store) = store_with_a_bomb();
         let store = Arc::new(store);
-        for _ in 0..200 {
+        for _ in 0..sized(200, 4) {
             std::thread::scope(|scope| {
                 for writer in 0..6 {
                     let (store, ledger) = (&store, &ledger);
@@ -259,11 +259,11 @@ fn of_an_object_that_is_older_than_what_is_held() {
 fn of_many_objects_that_are_freed_at_once() {
     in_a_process_of_its_own(|| {
         let (ledger, store) = store_with_a_bomb();
-        for i in 0..500 {
+        for i in 0..sized(500, 20) {
             store.add(ledger.canary(&format!("many/{i}")).panics()).unwrap();
         }
         let old = Witness::new(store.snapshot());
-        for i in 0..500 {
+        for i in 0..sized(500, 20) {
             panicked(|| store.add(ledger.canary(&format!("many/{i}"))));
         }
         let newer = Witness::new(store.snapshot());
@@ -313,7 +313,7 @@ fn while_readers_read() {
                         }
                     });
                 }
-                for round in 0..3_000 {
+                for round in 0..sized(3_000, 30) {
                     let canary = ledger.canary(&format!("ns/{}", round % 10));
                     let canary = if round % 3 == 0 { canary.panics() } else { canary };
                     panicked(|| store.add(canary));

@@ -22,6 +22,21 @@ fn a_forgotten_pin_shows_in_the_figures_and_breaks_nothing() {
         let stats = store.stats();
         assert_eq!(stats.retained_versions, ledger.alive() - 1, "what is not freed is counted");
         assert!(stats.retained_versions >= 1, "the pin protects what it saw");
+        let age = stats.oldest_pin.as_ref().expect("a pin keeps it").age;
+        let other = Store::new();
+        other.add(ledger.canary("ns/a")).unwrap();
+        other.add(ledger.canary("ns/a")).unwrap();
+        for _ in 0..3 {
+            let _ = other.stats();
+        }
+        let elsewhere = other.stats();
+        assert_eq!(
+            elsewhere.retained_versions > 0,
+            elsewhere.oldest_pin.is_some(),
+            "{elsewhere:?}"
+        );
+        let later = store.stats().oldest_pin.expect("it is there for ever");
+        assert!(later.age >= age);
         assert!(!ledger.is_dropped(1), "the pin protects what it saw");
         Witness::new(store.snapshot()).verify();
     });
@@ -34,7 +49,8 @@ fn a_forgotten_pin_of_a_thread_that_has_ended() {
         let store = Store::new();
         store.add(ledger.canary("ns/a")).unwrap();
         thread::scope(|scope| {
-            scope.spawn(|| forget(store.pin()));
+            let forgetful = thread::Builder::new().name("forgetful".to_owned());
+            forgetful.spawn_scoped(scope, || forget(store.pin())).unwrap();
         });
         // Other threads come and go, and their pins protect them as ever.
         for _ in 0..200 {
@@ -53,6 +69,8 @@ fn a_forgotten_pin_of_a_thread_that_has_ended() {
         }
         let stats = store.stats();
         assert_eq!(stats.retained_versions, ledger.alive() - 1, "what is not freed is counted");
+        let pin = stats.oldest_pin.expect("a pin keeps it");
+        assert_eq!(pin.thread.as_deref(), Some("forgetful"), "the thread that has ended is named");
     });
 }
 

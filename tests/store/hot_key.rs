@@ -10,9 +10,10 @@ use watchcache::{Batch, Listing, Snapshot, Store};
 
 use crate::common::Pod;
 use crate::common::canary::{Ledger, Witness};
-use crate::common::watchdog::{eventually, watched};
+use crate::common::child::in_a_process_of_its_own;
+use crate::common::watchdog::{eventually, sized};
 
-const WRITES: u64 = if cfg!(miri) { 300 } else { 300_000 };
+const WRITES: u64 = sized(300_000, 60) as u64;
 
 fn settled(store: &Store<Pod>) {
     eventually("everything freed", || store.stats().retained_versions == 0);
@@ -20,7 +21,7 @@ fn settled(store: &Store<Pod>) {
 
 #[test]
 fn a_hot_key_under_a_pin() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         let store = Store::new();
         store.add(Pod::new("ns/hot", 1)).unwrap();
         let (pinned, written) = (Barrier::new(2), Barrier::new(2));
@@ -46,7 +47,7 @@ fn a_hot_key_under_a_pin() {
 
 #[test]
 fn a_hot_key_under_a_snapshot() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         let store = Store::new();
         store.add(Pod::new("ns/hot", 1)).unwrap();
         let snapshot = store.snapshot();
@@ -62,7 +63,7 @@ fn a_hot_key_under_a_snapshot() {
 /// A key that is deleted and put again leaves deletions in its chain.
 #[test]
 fn a_hot_key_that_comes_and_goes_under_a_pin_and_snapshots() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         let store = Store::new();
         store.add(Pod::new("ns/hot", 1)).unwrap();
         let (pinned, written) = (Barrier::new(2), Barrier::new(2));
@@ -97,10 +98,11 @@ fn a_hot_key_that_comes_and_goes_under_a_pin_and_snapshots() {
 #[test]
 fn a_hot_key_under_readers_that_fall_behind() {
     const BEHIND: u64 = WRITES / 4;
-    watched(|| {
+    in_a_process_of_its_own(|| {
         let store = Store::new();
         store.replace(
-            &Listing::new((0..1_000).map(|i| Pod::new(&format!("ns/{i}"), 1)), None).unwrap(),
+            &Listing::new((0..sized(1_000, 20)).map(|i| Pod::new(&format!("ns/{i}"), 1)), None)
+                .unwrap(),
         );
         let (written, done) = (AtomicU64::new(0), AtomicBool::new(false));
         thread::scope(|scope| {
@@ -136,10 +138,11 @@ fn a_hot_key_under_readers_that_fall_behind() {
 /// Readers of one object, as fast as they can.
 #[test]
 fn a_hot_key_under_readers_in_a_loop() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         let store = Store::new();
         store.replace(
-            &Listing::new((0..1_000).map(|i| Pod::new(&format!("ns/{i}"), 1)), None).unwrap(),
+            &Listing::new((0..sized(1_000, 20)).map(|i| Pod::new(&format!("ns/{i}"), 1)), None)
+                .unwrap(),
         );
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -165,7 +168,7 @@ fn a_hot_key_under_readers_in_a_loop() {
 /// One batch after another changes the hot key many times; a reader looks on with a snapshot of each.
 #[test]
 fn a_hot_key_in_batches_with_a_snapshot_of_each() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         let store = Store::new();
         let mut snapshots: Vec<(Snapshot<Pod>, u64)> = Vec::new();
         for round in 1..=WRITES / 30 {
@@ -188,53 +191,53 @@ fn a_hot_key_in_batches_with_a_snapshot_of_each() {
     });
 }
 
-fn many_snapshots(let_go: impl FnOnce(Vec<Snapshot<Pod>>) + Send + 'static) {
-    watched(|| {
-        let store = Store::new();
-        let mut snapshots = Vec::new();
-        for version in 1..=WRITES {
-            store.add(Pod::new(&format!("ns/{}", version % 100), version)).unwrap();
-            snapshots.push(store.snapshot());
-        }
-        assert_eq!(store.stats().live_snapshots, WRITES as usize);
-        for (snapshot, version) in snapshots.iter().zip(1..).step_by(1_000) {
-            let key = format!("ns/{}", version % 100);
-            assert_eq!(snapshot.get(&key).unwrap().version(), version);
-        }
-        let_go(snapshots);
-        store.add(Pod::new("ns/0", WRITES + 1)).unwrap();
-        settled(&store);
-        assert_eq!(store.stats().live_snapshots, 0);
-    });
+fn many_snapshots(let_go: impl FnOnce(Vec<Snapshot<Pod>>)) {
+    let store = Store::new();
+    let mut snapshots = Vec::new();
+    for version in 1..=WRITES {
+        store.add(Pod::new(&format!("ns/{}", version % 100), version)).unwrap();
+        snapshots.push(store.snapshot());
+    }
+    assert_eq!(store.stats().live_snapshots, WRITES as usize);
+    for (snapshot, version) in snapshots.iter().zip(1..).step_by(1_000) {
+        let key = format!("ns/{}", version % 100);
+        assert_eq!(snapshot.get(&key).unwrap().version(), version);
+    }
+    let_go(snapshots);
+    store.add(Pod::new("ns/0", WRITES + 1)).unwrap();
+    settled(&store);
+    assert_eq!(store.stats().live_snapshots, 0);
 }
 
 #[test]
 fn many_snapshots_let_go_from_the_oldest() {
-    many_snapshots(drop);
+    in_a_process_of_its_own(|| many_snapshots(drop));
 }
 
 #[test]
 fn many_snapshots_let_go_from_the_newest() {
-    many_snapshots(|mut snapshots| while snapshots.pop().is_some() {});
+    in_a_process_of_its_own(|| many_snapshots(|mut snapshots| while snapshots.pop().is_some() {}));
 }
 
 #[test]
 fn many_snapshots_let_go_but_for_one_in_a_hundred() {
-    many_snapshots(|snapshots| {
-        let mut kept = Vec::new();
-        for (i, snapshot) in snapshots.into_iter().enumerate() {
-            if i % 100 == 0 {
-                kept.push(snapshot);
+    in_a_process_of_its_own(|| {
+        many_snapshots(|snapshots| {
+            let mut kept = Vec::new();
+            for (i, snapshot) in snapshots.into_iter().enumerate() {
+                if i % 100 == 0 {
+                    kept.push(snapshot);
+                }
             }
-        }
-        drop(kept);
+            drop(kept);
+        });
     });
 }
 
 /// Writes go on while snapshots of every age live; each write pays for a bounded part.
 #[test]
 fn writes_beside_many_live_snapshots() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         let ledger = Ledger::new();
         let store = Store::new();
         for i in 0..100 {

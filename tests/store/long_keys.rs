@@ -62,7 +62,11 @@ fn a_store_refuses_what_is_too_long_and_keeps_what_it_has() {
         let refused = store.add(Pod::new(&key, 2)).unwrap_err();
         assert!(matches!(refused, WriteError::Key(_)), "{refused:?}");
         assert!(store.compare_and_update(None, Pod::new(&key, 2)).is_err());
-        assert!(store.get(&key).is_none() && !store.contains(&key) && store.delete(&key).object.is_none());
+        assert!(
+            store.get(&key).is_none()
+                && !store.contains(&key)
+                && store.delete(&key).object.is_none()
+        );
         assert!(store.pin().get(&key).is_none() && store.snapshot().get(&key).is_none());
         let mut batch = Batch::new();
         batch.put(Pod::new("ns/b", 3)).unwrap();

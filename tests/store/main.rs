@@ -14,6 +14,7 @@ mod indexes;
 mod long_keys;
 mod membarrier;
 mod ordered;
+mod outcomes;
 mod panics;
 mod reentrant;
 mod relist;

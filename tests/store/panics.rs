@@ -10,7 +10,7 @@ use watchcache::{
 };
 
 use crate::common::canary::panicked;
-use crate::common::watchdog::watched;
+use crate::common::watchdog::{sized, watched};
 
 /// Which method of a mine panics, while it is armed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,6 +313,7 @@ fn an_observer_that_panics_is_told_of_the_next_write_too() {
 /// The observer of one writer panics while others' writes are combined with its own.
 #[test]
 fn an_observer_that_panics_harms_only_the_caller() {
+    const WRITES: u64 = sized(200, 5) as u64;
     watched(|| {
         let store = Store::builder()
             .observer(|applied: &Applied, _| {
@@ -331,7 +332,7 @@ fn an_observer_that_panics_harms_only_the_caller() {
             for writer in 0..4 {
                 let (store, mine) = (&store, &mine);
                 scope.spawn(move || {
-                    for i in 0..200 {
+                    for i in 0..WRITES {
                         let mut batch = Batch::new();
                         if writer == 0 {
                             batch.put(mine("hot".into(), i + 2)).unwrap();
@@ -344,7 +345,7 @@ fn an_observer_that_panics_harms_only_the_caller() {
                 });
             }
         });
-        assert_eq!(store.len(), 601);
-        assert_eq!(store.get("ns/hot").unwrap().version, "201");
+        assert_eq!(store.len(), 3 * WRITES as usize + 1);
+        assert_eq!(store.get("ns/hot").unwrap().version, (WRITES + 1).to_string());
     });
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use watchcache::{Batch, Listing, Store};
 
 use crate::common::canary::{Canary, Ledger, Witness};
-use crate::common::watchdog::{eventually, watched};
+use crate::common::child::in_a_process_of_its_own;
+use crate::common::watchdog::{eventually, sized};
 
 type Shared = Arc<Store<Canary>>;
 
@@ -63,7 +64,7 @@ impl World {
             Listing::new((0..3).map(|i| self.ledger.canary(&format!("ns/{i}"))), None).unwrap();
         self.store.replace(&listing);
         drop(listing);
-        for _ in 0..200 {
+        for _ in 0..sized(200, 40) {
             self.store.add(self.ledger.canary("ns/0")).unwrap();
         }
         eventually("freed", || self.store.stats().retained_versions == 0);
@@ -76,7 +77,7 @@ impl World {
 
 #[test]
 fn a_destructor_that_reads() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         World::new(|store, canary| {
             let _ = (store.get("ns/0"), store.list(), store.keys(), store.revision());
             Witness::new(store.snapshot()).verify();
@@ -88,7 +89,7 @@ fn a_destructor_that_reads() {
 
 #[test]
 fn a_destructor_that_writes() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         World::new(|store, canary| {
             store.add(canary).unwrap();
             assert!(store.contains("dropped/last"), "a write is visible when it returns");
@@ -99,7 +100,7 @@ fn a_destructor_that_writes() {
 
 #[test]
 fn a_destructor_that_applies_a_batch_and_deletes() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         World::new(|store, canary| {
             let mut batch = Batch::new();
             batch.put(canary).unwrap();
@@ -113,7 +114,7 @@ fn a_destructor_that_applies_a_batch_and_deletes() {
 
 #[test]
 fn a_destructor_that_asks_for_figures() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         World::new(|store, canary| {
             assert!(store.stats().objects <= 10);
             drop(canary);
@@ -125,7 +126,7 @@ fn a_destructor_that_asks_for_figures() {
 /// Several threads write, and what they drop writes too, each in the others' way.
 #[test]
 fn destructors_that_write_beside_other_writers() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         let ledger = Ledger::new();
         let store: Shared = Arc::default();
         let stop = AtomicBool::new(false);
@@ -133,7 +134,7 @@ fn destructors_that_write_beside_other_writers() {
             for writer in 0..4 {
                 let (store, ledger) = (&store, &ledger);
                 scope.spawn(move || {
-                    for i in 0..400 {
+                    for i in 0..sized(400, 12) {
                         let (weak, inner) = (Arc::downgrade(store), Arc::clone(ledger));
                         let canary = ledger.canary(&format!("ns/{}", i % 5)).at_drop(move || {
                             if let Some(store) = weak.upgrade() {
@@ -172,7 +173,7 @@ fn destructors_that_write_beside_other_writers() {
 /// The last handle of a store is dropped by an object that lies in another store.
 #[test]
 fn a_destructor_that_drops_another_store() {
-    watched(|| {
+    in_a_process_of_its_own(|| {
         let (outer, inner) = (Ledger::new(), Ledger::new());
         let store = Store::new();
         let other: Shared = Arc::default();

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 use watchcache::Store;
@@ -11,9 +11,13 @@ use watchcache::store::Pinned;
 
 use crate::common::canary::{Canary, Ledger, Witness};
 use crate::common::child::in_a_process_of_its_own;
-use crate::common::watchdog::{eventually, watched};
+use crate::common::watchdog::{eventually, sized, watched};
 
-const THREADS: usize = if cfg!(miri) { 20 } else { 3_000 };
+const THREADS: usize = sized(3_000, 30);
+
+/// Guards in thread-locals need stores that live as long as the program. Named here, so that nobody
+/// takes them for lost.
+static STORES: Mutex<Vec<&'static Store<Canary>>> = Mutex::new(Vec::new());
 
 thread_local! {
     static PINNED: RefCell<Option<Pinned<'static, Canary>>> = const { RefCell::new(None) };
@@ -44,7 +48,9 @@ impl Drop for LastWords {
 fn leaked() -> (Arc<Ledger>, &'static Store<Canary>) {
     let (ledger, store) = (Ledger::new(), Store::new());
     store.add(ledger.canary("ns/a")).unwrap();
-    (ledger, Box::leak(Box::new(store)))
+    let store: &'static _ = Box::leak(Box::new(store));
+    STORES.lock().unwrap().push(store);
+    (ledger, store)
 }
 
 /// Pins, and fails if what is pinned is freed while somebody writes and asks for what can be freed.
@@ -81,7 +87,7 @@ fn pins_that_end_with_their_threads(slot_first: bool) {
                 while !stop.load(Ordering::Relaxed) {
                     let ledger = Arc::clone(&ledger);
                     thread::spawn(move || {
-                        for _ in 0..50 {
+                        for _ in 0..sized(50, 4) {
                             let pinned = store.pin();
                             let canary = pinned.get("ns/a").unwrap();
                             assert!(!ledger.is_dropped(canary.number), "freed under a live pin");
@@ -110,7 +116,7 @@ fn pins_that_end_with_their_threads(slot_first: bool) {
         for _ in 0..4 {
             scope.spawn(|| {
                 barrier.wait();
-                for _ in 0..100 {
+                for _ in 0..sized(100, 4) {
                     a_pin_protects(&ledger, store);
                 }
             });

@@ -1,0 +1,52 @@
+//! What is stored: an object with a sum of itself, poisoned when it is dropped, so that whoever reads
+//! freed memory is caught even without a sanitizer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use watchcache::{Key, KeyError, Object};
+
+/// Objects made and objects dropped, of this whole process.
+pub(crate) static MADE: AtomicU64 = AtomicU64::new(0);
+pub(crate) static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) struct Item {
+    pub(crate) key: Key,
+    pub(crate) number: u64,
+    version: String,
+    check: AtomicU64,
+}
+
+impl Item {
+    /// A new object under the `key`th key, with a number above all earlier ones as its version.
+    pub(crate) fn new(key: u64) -> Self {
+        let number = MADE.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { key: name(key), version: number.to_string(), number, check: AtomicU64::new(!number) }
+    }
+
+    pub(crate) fn verify(&self) {
+        assert_eq!(self.check.load(Ordering::Relaxed), !self.number, "a freed object was read");
+    }
+}
+
+/// The `i`th key, in one of three namespaces.
+pub(crate) fn name(i: u64) -> Key {
+    Key::namespaced(["a", "b", "c"][i as usize % 3], &format!("{i:05}")).unwrap()
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        self.verify();
+        self.check.store(0xdead, Ordering::Relaxed);
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Object for Item {
+    fn key(&self) -> Result<Key, KeyError> {
+        Ok(self.key.clone())
+    }
+
+    fn resource_version(&self) -> Option<&str> {
+        Some(&self.version)
+    }
+}
