@@ -27,7 +27,7 @@ pub fn model() {
                 let look = PinnedRevision::new(&engine);
                 let view = look.view();
                 let whole = [2, 4, 3][usize::try_from(view.number()).expect("it is small") - 1];
-                let objects: u32 = view.objects(view.shards()).sum();
+                let objects: u32 = view.cursor(view.shards()).objects().sum();
                 assert_eq!(objects, whole, "half a walk over objects");
                 let entries = view.namespaces().entries("ns", Unbounded);
                 let objects: u32 = entries.objects().sum();

@@ -23,7 +23,7 @@ pub fn model() {
         drop(guard);
         let new = Hold::new(&engine);
         let reader = loom::thread::spawn(move || {
-            let sum = |hold: &Hold<u32>| hold.view().objects(hold.view().shards()).sum::<u32>();
+            let sum = |hold: &Hold<u32>| hold.view().cursor(hold.view().shards()).objects().sum::<u32>();
             assert_eq!((sum(&old), sum(&new)), (7, 16), "a walk over objects of another revision");
             let entries = old.view().cursor(old.view().shards()).map(|(_, object)| **object);
             assert_eq!(entries.sum::<u32>(), 7, "a walk of another revision");
