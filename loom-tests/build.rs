@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 /// The modules that are modelled, and the names that the library's root gives them.
-const MODULES: &[&str] = &["key", "object", "selector", "sink", "version", "store", "fifo"];
+const MODULES: &[&str] =
+    &["key", "object", "panic", "selector", "sink", "version", "store", "fifo"];
 const ROOT: &str = "pub use fifo::Fifo;
 pub use key::{Key, KeyError, KeyRef};
 pub use object::Object;
@@ -21,8 +22,8 @@ pub use version::{ResourceVersion, Revision};";
 const REDUCE: &[(&str, &str, &str)] = &[
     (
         "store/engine/mod.rs",
-        "const DEFAULT_SHARDS: usize = 256;",
-        "const DEFAULT_SHARDS: usize = 1;",
+        "const SHARDS: usize = 256;",
+        "const SHARDS: usize = 1;",
     ),
     (
         "store/builder.rs",
@@ -49,7 +50,7 @@ struct Twins {
 struct Twin {
     name: String,
     model: String,
-    /// What the failure says, in part.
+    /// What the failure says, in part; nothing if the copy has to pass.
     fails: String,
     edit: Vec<Edit>,
 }
@@ -79,12 +80,12 @@ fn main() {
     let mut root = copy(&source, &out, "real", &models, &[]);
     for twin in &twins.twin {
         let model: Vec<_> =
-            models.iter().filter(|(name, _)| *name == twin.model).cloned().collect();
-        assert!(!model.is_empty(), "twin {}: there is no model {}", twin.name, twin.model);
+            models.iter().filter(|(name, _)| is_for(name, &twin.model)).cloned().collect();
+        assert!(model.iter().any(|(name, _)| *name == twin.model), "twin {}: there is no model {}", twin.name, twin.model);
         root += &copy(&source, &out, &format!("twin_{}", twin.name), &model, &twin.edit);
     }
     root += "pub const MODELS: &[(&str, fn())] = &[\n";
-    for (name, _) in &models {
+    for (name, _) in models.iter().filter(|(name, _)| name.contains('_')) {
         root += &format!("    ({name:?}, real::{}),\n", model_path(name));
     }
     root += "];\n/// Name, model, what the failure says, and the run.\n";
@@ -97,7 +98,8 @@ fn main() {
     write(&out.join("models.rs"), &root);
 }
 
-/// Every model, by name: `store_batch` lives in a module `store` as `model_batch`.
+/// Every model, by name: `store_batch` lives in a module `store` as `model_batch`. What the models of a
+/// part share is `store`, and lives there as `model`.
 fn models(folder: &Path) -> Vec<(String, PathBuf)> {
     let mut models: Vec<_> = fs::read_dir(folder)
         .expect("models is a folder")
@@ -110,6 +112,11 @@ fn models(folder: &Path) -> Vec<(String, PathBuf)> {
         .collect();
     models.sort();
     models
+}
+
+/// Whether a file is a model, or what it shares with others of its part.
+fn is_for(file: &str, model: &str) -> bool {
+    file == model || model.split('_').next() == Some(file)
 }
 
 fn model_path(name: &str) -> String {
@@ -152,12 +159,14 @@ fn copy(
         write(&path, &text.replace(find, replace));
     }
     for (model, path) in models {
-        let (part, idea) = model.split_once('_').expect("a model is named part_idea");
+        let (part, module) = match model.split_once('_') {
+            Some((part, idea)) => (part, format!("model_{idea}")),
+            None => (model.as_str(), "model".to_owned()),
+        };
         let file = folder.join(part).join("mod.rs");
         let mut text = fs::read_to_string(&file).expect("a model's part is a folder");
-        let model = folder.join(part).join(format!("model_{idea}.rs"));
-        copy_file(path, &model, name);
-        text += &format!("\npub mod model_{idea};\n");
+        copy_file(path, &folder.join(part).join(format!("{module}.rs")), name);
+        text += &format!("\npub mod {module};\n");
         write(&file, &text);
     }
     root

@@ -56,7 +56,7 @@ fn check(snapshot: &Snapshot<Pod>, model: &Model) -> Result<(), TestCaseError> {
     for key in (0..16).map(name) {
         prop_assert_eq!(snapshot.get(&key).map(|pod| pod.version()), model.get(&key).copied());
     }
-    let ordered: Vec<_> = snapshot.ordered("").map(|(key, _)| key.to_string()).collect();
+    let ordered: Vec<_> = snapshot.prefix("").map(|(key, _)| key.to_string()).collect();
     prop_assert_eq!(ordered, model.keys().cloned().collect::<Vec<_>>());
     for value in ["0", "1", "2"] {
         let entries = || snapshot.by_index("shade", value).unwrap();

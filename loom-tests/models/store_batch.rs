@@ -1,23 +1,22 @@
-//! A batch becomes visible at once: through a pinned look, a snapshot, an index and a walk.
+//! A batch becomes visible at once: through a pinned look, an index, a bound in it, and a walk.
 
+use std::ops::Bound::{Included, Unbounded};
 use std::sync::Arc;
 
-use super::engine::{Engine, PinnedRevision};
+use super::engine::PinnedRevision;
+use super::model::{A, B, delete, engine, put};
 use crate::KeyRef;
 use crate::run::{Bound, run};
 
-const A: &str = "ns/a";
-const B: &str = "ns/b";
-
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
-        let engine = Arc::new(Engine::<u32, 1>::with_patience(7, (0, 0)));
+        let engine = engine();
         let write = |a: u32, b: Option<u32>| {
             let mut guard = engine.write();
-            guard.put(KeyRef::from(A), Arc::new(a), 0, Vec::new());
+            put(&mut guard, A, a);
             match b {
-                Some(b) => guard.put(KeyRef::from(B), Arc::new(b), 0, Vec::new()),
-                None => drop(guard.delete(KeyRef::from(B))),
+                Some(b) => put(&mut guard, B, b),
+                None => drop(delete(&mut guard, B)),
             }
             guard.publish();
         };
@@ -27,21 +26,19 @@ pub fn model() {
             move || {
                 let look = PinnedRevision::new(&engine);
                 let view = look.view();
-                let first = view.get_pinned(KeyRef::from(A)).map(|a| **a);
-                let second = view.get_pinned(KeyRef::from(B)).map(|b| **b);
+                let first = look.get(KeyRef::from(A)).map(|a| **a);
+                let second = look.get(KeyRef::from(B)).map(|b| **b);
                 let expected = match view.number() {
                     1 => (Some(1), Some(1)),
                     2 => (Some(2), Some(2)),
                     _ => (Some(3), None),
                 };
                 assert_eq!((first, second), expected, "half a batch");
-                let indexed = view.namespaces().entries("ns", std::ops::Bound::Unbounded).count();
+                let indexed = view.namespaces().entries("ns", Unbounded).count();
                 assert_eq!(indexed, view.len(), "the index is of another revision");
-                let mut cursor = view.cursor(view.shards());
-                let mut sum = 0;
-                while let Some((_, object)) = view.advance(&mut cursor) {
-                    sum += **object;
-                }
+                let from = view.namespaces().entries("ns", Included(KeyRef::from(B))).count();
+                assert_eq!(from, indexed - 1, "the index is out of order");
+                let sum: u32 = view.cursor(view.shards()).map(|(_, object)| **object).sum();
                 let whole = expected.0.unwrap_or(0) + expected.1.unwrap_or(0);
                 assert_eq!(sum, whole, "half a walk");
             }

@@ -18,7 +18,7 @@ pub fn model() {
     run(Bound { preemptions: 2 }, || {
         let store = Arc::new(Store::new());
         let write = |store: &Store<Item>, key: &'static str| {
-            let revision = store.add(Item(key)).expect("the key is valid");
+            let revision = store.add(Item(key)).expect("the key is valid").revision;
             assert!(store.contains(key), "a write returned before it was visible");
             assert!(store.revision() >= revision, "a revision that is not published");
         };

@@ -1,44 +1,43 @@
-//! A deleted key leaves the table, and another takes its slot, beside a reader and a snapshot.
+//! A deleted key leaves the table, and another takes its slot and its record, beside a reader and a
+//! snapshot.
 
+use std::ops::Bound::Unbounded;
 use std::sync::Arc;
 
-use super::engine::{Engine, Hold, PinnedRevision};
+use super::engine::{Hold, Pin, PinnedRevision};
+use super::model::{A, B, collect, delete, engine, write};
 use crate::KeyRef;
 use crate::run::{Bound, run};
 
-const A: &str = "ns/a";
-
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
-        let engine = Arc::new(Engine::<u32, 1>::with_patience(7, (0, 0)));
-        let put = |value: u32| {
-            let mut guard = engine.write();
-            guard.put(KeyRef::from(A), Arc::new(value), 0, Vec::new());
-            guard.publish();
-        };
-        put(1);
+        let engine = engine();
+        write(&engine, A, 1);
         let old = Hold::new(&engine);
         let reader = loom::thread::spawn({
             let engine = Arc::clone(&engine);
             move || {
-                assert_eq!(old.view().get(KeyRef::from(A)).map(|value| **value), Some(1));
+                let value = old.view().get(KeyRef::from(A), &Pin::new()).map(|value| **value);
+                assert_eq!(value, Some(1), "the snapshot lost its version");
                 // From here on nobody needs the key.
                 drop(old);
                 let look = PinnedRevision::new(&engine);
-                let view = look.view();
-                let value = view.get_pinned(KeyRef::from(A)).map(|value| **value);
-                let expected = [Some(1), None, Some(3)][view.number() as usize - 1];
-                assert_eq!(value, expected, "a deletion was half seen");
+                let of = |key| look.get(KeyRef::from(key)).map(|value| **value);
+                let expected = match look.view().number() {
+                    1 => (Some(1), None),
+                    2 => (None, None),
+                    _ => (None, Some(3)),
+                };
+                assert_eq!((of(A), of(B)), expected, "a deletion was half seen");
+                let indexed = look.view().namespaces().entries("ns", Unbounded);
+                let sum: u32 = indexed.map(|(_, object)| **object).sum();
+                assert_eq!(Some(sum), expected.0.or(expected.1).or(Some(0)), "a stale index");
             }
         });
-        let mut guard = engine.write();
-        assert_eq!(guard.delete(KeyRef::from(A)).as_deref(), Some(&1));
-        guard.publish();
-        guard.collect();
-        drop(guard);
-        engine.write().collect();
-        put(3);
+        assert_eq!(delete(&mut engine.write(), A).as_deref(), Some(&1));
+        collect(&engine);
+        write(&engine, B, 3);
         reader.join().expect("the reader's assertions hold");
-        engine.write().collect();
+        collect(&engine);
     });
 }

@@ -4,22 +4,19 @@
 use std::ops::Bound::Unbounded;
 use std::sync::Arc;
 
-use super::engine::{Engine, PinnedRevision};
-use crate::KeyRef;
+use super::engine::PinnedRevision;
+use super::model::{A, B, delete, engine, put};
 use crate::run::{Bound, run};
-
-const A: &str = "ns/a";
-const B: &str = "ns/b";
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
-        let engine = Arc::new(Engine::<u32, 1>::with_patience(7, (0, 0)));
+        let engine = engine();
         let write = |a: u32, b: Option<u32>| {
             let mut guard = engine.write();
-            guard.put(KeyRef::from(A), Arc::new(a), 0, Vec::new());
+            put(&mut guard, A, a);
             match b {
-                Some(b) => guard.put(KeyRef::from(B), Arc::new(b), 0, Vec::new()),
-                None => drop(guard.delete(KeyRef::from(B))),
+                Some(b) => put(&mut guard, B, b),
+                None => drop(delete(&mut guard, B)),
             }
             guard.publish();
         };
@@ -30,7 +27,7 @@ pub fn model() {
                 let look = PinnedRevision::new(&engine);
                 let view = look.view();
                 let whole = [2, 4, 3][usize::try_from(view.number()).expect("it is small") - 1];
-                let objects: u32 = view.objects(view.shards()).sum();
+                let objects: u32 = view.cursor(view.shards()).objects().sum();
                 assert_eq!(objects, whole, "half a walk over objects");
                 let entries = view.namespaces().entries("ns", Unbounded);
                 let objects: u32 = entries.objects().sum();

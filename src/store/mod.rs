@@ -16,9 +16,9 @@ mod builder;
 mod combine;
 mod diff;
 mod engine;
+mod entries;
 mod error;
 mod index;
-mod list;
 mod observe;
 mod page;
 mod pinned;
@@ -36,18 +36,17 @@ pub use builder::StoreBuilder;
 use combine::Waiting;
 pub use diff::{Diff, Updated};
 use engine::{Engine, PinnedRevision, WriteGuard};
+pub use entries::{Entries, Objects};
 pub use error::{
     AddIndexError, DifferentStores, PageError, Reason, Rejected, UnknownIndex, UpdateError,
     WriteError,
 };
 use index::Definition;
-pub use list::List;
 pub use observe::{Observer, OldestPin, StoreStats};
 pub use page::{Page, PageToken};
 pub use pinned::Pinned;
 pub use report::{Applied, Deleted, Outcome, Replaced, Written};
-pub use select::Selected;
-pub use snapshot::{Entries, Iter, Objects, Partition, Snapshot};
+pub use snapshot::Snapshot;
 use write::Writing;
 
 use crate::sync::{Arc, SegQueue};
@@ -305,7 +304,7 @@ impl<T: Object> Store<T> {
     /// All objects at one revision, in no particular order. O(objects); see
     /// [`snapshot`](Self::snapshot) for a view that costs nothing to take.
     #[must_use]
-    pub fn list(&self) -> List<T> {
+    pub fn list(&self) -> Vec<Arc<T>> {
         self.snapshot().list()
     }
 

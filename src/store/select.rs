@@ -1,13 +1,12 @@
 //! Objects by their labels.
 
-use std::fmt;
 use std::ops::Bound;
-use std::slice;
 
-use super::engine::{self, Entry, IndexView};
-use super::snapshot::{Iter, Snapshot};
+use super::Snapshot;
+use super::engine::IndexView;
 use crate::selector::{Operator, Requirement};
-use crate::{LabelSelector, Object};
+use crate::sync::Arc;
+use crate::{KeyRef, LabelSelector, Object};
 
 /// The name of the index that [`StoreBuilder::label_index`](super::StoreBuilder::label_index) adds.
 pub(super) fn index_name(label: &str) -> String {
@@ -42,71 +41,28 @@ impl<T: Object> Snapshot<T> {
     /// assert_eq!(names, ["web-0"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
-    pub fn select<'a>(&'a self, selector: &'a LabelSelector) -> Selected<'a, T> {
+    pub fn select<'a>(
+        &'a self,
+        selector: &'a LabelSelector,
+    ) -> impl Iterator<Item = (KeyRef<'a>, &'a Arc<T>)> {
         let indexed = selector.requirements().iter().filter_map(|requirement| {
             let index = self.index_for(requirement)?;
             let objects = requirement.values().iter().map(|value| index.count(value)).sum();
             Some((objects, index, requirement))
         });
-        let from = match indexed.min_by_key(|(objects, ..): &(usize, _, _)| *objects) {
-            Some((_, index, requirement)) => {
-                From::Index { index, values: requirement.values().iter(), entries: None }
-            }
-            None => From::Everything(self.iter()),
-        };
-        Selected { from, selector }
+        let fewest = indexed.min_by_key(|(objects, ..): &(usize, _, _)| *objects);
+        // An object has one value of a label at most, so it occurs once.
+        let by_index = fewest.map(|(_, index, requirement)| {
+            let values = requirement.values().iter();
+            values.flat_map(move |value| index.entries(value, Bound::Unbounded))
+        });
+        let everything = by_index.is_none().then(|| self.iter());
+        let candidates = everything.into_iter().flatten().chain(by_index.into_iter().flatten());
+        candidates.filter(|(_, object)| selector.matches(|name| object.label(name)))
     }
 
     fn index_for(&self, requirement: &Requirement) -> Option<IndexView<'_, T>> {
         let fits = requirement.operator() == Operator::In;
         fits.then(|| self.view().index(&index_name(requirement.label())))?
-    }
-}
-
-/// Iterator over what a [`LabelSelector`] selects; see [`Snapshot::select`].
-pub struct Selected<'a, T> {
-    from: From<'a, T>,
-    selector: &'a LabelSelector,
-}
-
-enum From<'a, T> {
-    Everything(Iter<'a, T>),
-    /// An object has one value of a label at most, so it occurs once.
-    Index {
-        index: IndexView<'a, T>,
-        values: slice::Iter<'a, String>,
-        entries: Option<engine::Entries<'a, T>>,
-    },
-}
-
-impl<'a, T: Object> Iterator for From<'a, T> {
-    type Item = Entry<'a, T>;
-
-    fn next(&mut self) -> Option<Entry<'a, T>> {
-        match self {
-            Self::Everything(iter) => iter.next(),
-            Self::Index { index, values, entries } => loop {
-                if let Some(entry) = entries.as_mut().and_then(Iterator::next) {
-                    return Some(entry);
-                }
-                *entries = Some(index.entries(values.next()?, Bound::Unbounded));
-            },
-        }
-    }
-}
-
-impl<'a, T: Object> Iterator for Selected<'a, T> {
-    type Item = Entry<'a, T>;
-
-    fn next(&mut self) -> Option<Entry<'a, T>> {
-        let selector = self.selector;
-        self.from.find(|(_, object)| selector.matches(|name| object.label(name)))
-    }
-}
-
-impl<T> fmt::Debug for Selected<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Selected").field("selector", self.selector).finish_non_exhaustive()
     }
 }

@@ -1,12 +1,11 @@
 //! Immutable views of the store.
 
 use std::fmt;
-use std::iter::FusedIterator;
 use std::ops::Bound;
 
-use super::engine::{self, Cursor, Engine, Entry, Hold, Pin, View};
+use super::engine::{Engine, Hold, IndexView, Pin, View};
 use super::error::{DifferentStores, PageError, UnknownIndex};
-use super::{Diff, List, Page, PageToken};
+use super::{Diff, Entries, Objects, Page, PageToken};
 use crate::sync::Arc;
 use crate::{KeyRef, Object, ResourceVersion, Revision};
 
@@ -37,9 +36,8 @@ impl<T> Snapshot<T> {
 
     /// Every key with its object, in no particular order.
     #[must_use]
-    pub fn iter(&self) -> Iter<'_, T> {
-        let view = self.0.view();
-        Iter { cursor: view.cursor(view.shards()), at_most: view.len() }
+    pub fn iter(&self) -> Entries<'_, T> {
+        Entries::all(self.0.view())
     }
 
     /// Every object, in no particular order. The cheapest walk: it looks at nothing but the objects,
@@ -59,8 +57,7 @@ impl<T> Snapshot<T> {
     /// ```
     #[must_use]
     pub fn objects(&self) -> Objects<'_, T> {
-        let view = self.0.view();
-        Objects(view.objects(view.shards()))
+        self.iter().objects()
     }
 
     /// Every key, in no particular order.
@@ -85,7 +82,7 @@ impl<T> Snapshot<T> {
     ///     let threads: Vec<_> = snapshot
     ///         .partitions(4)
     ///         .into_iter()
-    ///         .map(|part| scope.spawn(move || part.into_iter().count()))
+    ///         .map(|part| scope.spawn(move || part.count()))
     ///         .collect();
     ///     threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
     /// });
@@ -94,26 +91,21 @@ impl<T> Snapshot<T> {
     /// # Ok::<(), watchcache::store::WriteError>(())
     /// ```
     #[must_use]
-    pub fn partitions(&self, parts: usize) -> Vec<Partition<'_, T>> {
+    pub fn partitions(
+        &self,
+        parts: usize,
+    ) -> Vec<impl Iterator<Item = (KeyRef<'_>, &Arc<T>)> + use<'_, T>> {
         let view = self.0.view();
         let shards = view.shards();
         let parts = parts.clamp(1, shards.len());
-        (0..parts)
-            .map(|i| Partition {
-                view,
-                shards: shards.len() * i / parts..shards.len() * (i + 1) / parts,
-            })
-            .collect()
+        let bound = |i| shards.len() * i / parts;
+        (0..parts).map(|i| view.cursor(bound(i)..bound(i + 1))).collect()
     }
 
-    /// The objects as a slice of their own. O(objects).
+    /// The objects, shared, in no particular order. O(objects).
     #[must_use]
-    pub fn list(&self) -> List<T> {
-        List::new(
-            self.objects().0.list(self.len()),
-            self.revision(),
-            self.resource_version().cloned(),
-        )
+    pub fn list(&self) -> Vec<Arc<T>> {
+        self.iter().list()
     }
 
     /// Number of objects.
@@ -151,7 +143,7 @@ impl<T: Object> Snapshot<T> {
     /// # Errors
     /// If this snapshot has no index of that name.
     pub fn by_index(&self, index: &str, value: &str) -> Result<Entries<'_, T>, UnknownIndex> {
-        Ok(Entries::all(self.named(index)?.entries(value, Bound::Unbounded)))
+        Ok(Entries::of(self.named(index)?.entries(value, Bound::Unbounded)))
     }
 
     /// The values of an index, in order, each with the number of its objects.
@@ -173,23 +165,40 @@ impl<T: Object> Snapshot<T> {
         Ok(self.named(index)?.count(value))
     }
 
-    /// The objects of a namespace, in order of name. `""` names the cluster-scoped ones. O(log
+    /// The objects of a namespace, in order of name; `None` stands for the cluster-scoped ones. O(log
     /// namespaces), and O(1) per object.
+    ///
+    /// ```
+    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # struct Thing(&'static str);
+    /// # impl Object for Thing {
+    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Thing("default/web-0"))?;
+    /// store.add(Thing("node-1"))?;
+    /// let snapshot = store.snapshot();
+    /// assert_eq!(snapshot.namespace("default").len(), 1);
+    /// assert_eq!(snapshot.namespace(None).len(), 1);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
     #[must_use]
-    pub fn namespace(&self, namespace: &str) -> Entries<'_, T> {
-        Entries::all(self.by_namespace().entries(namespace, Bound::Unbounded))
+    pub fn namespace<'n>(&self, namespace: impl Into<Option<&'n str>>) -> Entries<'_, T> {
+        let namespace = namespace.into().unwrap_or_default();
+        Entries::of(self.by_namespace().entries(namespace, Bound::Unbounded))
     }
 
-    /// The namespaces in order, each with the number of its objects; `""` comes first where there
+    /// The namespaces in order, each with the number of its objects; `None` comes first where there
     /// are cluster-scoped ones.
-    pub fn namespaces(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.by_namespace().values(Bound::Unbounded)
+    pub fn namespaces(&self) -> impl Iterator<Item = (Option<&str>, usize)> {
+        let named = |namespace| Some(namespace).filter(|namespace: &&str| !namespace.is_empty());
+        self.by_namespace().values(Bound::Unbounded).map(move |(text, count)| (named(text), count))
     }
 
     /// How many objects a namespace has. O(log namespaces).
     #[must_use]
-    pub fn namespace_count(&self, namespace: &str) -> usize {
-        self.by_namespace().count(namespace)
+    pub fn namespace_count<'n>(&self, namespace: impl Into<Option<&'n str>>) -> usize {
+        self.by_namespace().count(namespace.into().unwrap_or_default())
     }
 
     /// Every object whose key begins with `prefix`, in key order: cluster-scoped ones first, then
@@ -206,18 +215,15 @@ impl<T: Object> Snapshot<T> {
     ///     store.add(Pod(key))?;
     /// }
     /// let snapshot = store.snapshot();
-    /// let keys: Vec<_> = snapshot.ordered("b/web").map(|(key, _)| key.to_string()).collect();
+    /// let keys: Vec<_> = snapshot.prefix("b/web").map(|(key, _)| key.to_string()).collect();
     /// assert_eq!(keys, ["b/web-0", "b/web-1"]);
     /// # Ok::<(), watchcache::store::WriteError>(())
     /// ```
-    pub fn ordered<'a>(
-        &'a self,
-        prefix: &'a str,
-    ) -> impl Iterator<Item = (KeyRef<'a>, &'a Arc<T>)> {
+    pub fn prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (KeyRef<'a>, &'a Arc<T>)> {
         super::page::ordered(self.by_namespace(), prefix, None)
     }
 
-    /// A page of [`ordered`](Self::ordered): at most `limit` objects, from behind the last one of
+    /// A page of [`prefix`](Self::prefix): at most `limit` objects, from behind the last one of
     /// the page that `token` came with. As in the Kubernetes API, a limit of 0 is none.
     ///
     /// O(log objects + `limit` + what is behind the page), since it is counted.
@@ -282,7 +288,7 @@ impl<T: Object> Snapshot<T> {
         Diff::between(older.view(), self.view())
     }
 
-    fn named(&self, name: &str) -> Result<engine::IndexView<'_, T>, UnknownIndex> {
+    fn named(&self, name: &str) -> Result<IndexView<'_, T>, UnknownIndex> {
         let view = self.0.view();
         view.index(name).ok_or_else(|| UnknownIndex {
             name: name.to_owned(),
@@ -290,7 +296,7 @@ impl<T: Object> Snapshot<T> {
         })
     }
 
-    pub(super) fn by_namespace(&self) -> engine::IndexView<'_, T> {
+    pub(super) fn by_namespace(&self) -> IndexView<'_, T> {
         self.0.view().namespaces()
     }
 }
@@ -313,151 +319,9 @@ impl<T> fmt::Debug for Snapshot<T> {
 
 impl<'a, T> IntoIterator for &'a Snapshot<T> {
     type Item = (KeyRef<'a>, &'a Arc<T>);
-    type IntoIter = Iter<'a, T>;
+    type IntoIter = Entries<'a, T>;
 
-    fn into_iter(self) -> Iter<'a, T> {
+    fn into_iter(self) -> Entries<'a, T> {
         self.iter()
-    }
-}
-
-/// Iterator over a [`Snapshot`], or a part of one.
-pub struct Iter<'a, T> {
-    cursor: Cursor<'a, T>,
-    at_most: usize,
-}
-
-impl<'a, T> Iterator for Iter<'a, T> {
-    type Item = (KeyRef<'a>, &'a Arc<T>);
-
-    #[inline]
-    fn next(&mut self) -> Option<Entry<'a, T>> {
-        let next = self.cursor.next()?;
-        self.at_most -= 1;
-        Some(next)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some(self.at_most))
-    }
-}
-
-impl<T> FusedIterator for Iter<'_, T> {}
-
-impl<T> fmt::Debug for Iter<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Iter").finish_non_exhaustive()
-    }
-}
-
-/// Iterator over the objects of a [`Snapshot`], or of an index value in it.
-pub struct Objects<'a, T>(engine::Objects<'a, T>);
-
-impl<'a, T> Iterator for Objects<'a, T> {
-    type Item = &'a T;
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a T> {
-        self.0.next()
-    }
-
-    fn fold<B, F: FnMut(B, &'a T) -> B>(self, start: B, f: F) -> B {
-        self.0.fold(start, f)
-    }
-}
-
-impl<T> FusedIterator for Objects<'_, T> {}
-
-impl<T> fmt::Debug for Objects<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Objects").finish_non_exhaustive()
-    }
-}
-
-/// A part of a [`Snapshot`]; see [`Snapshot::partitions`].
-pub struct Partition<'a, T> {
-    view: View<'a, T>,
-    shards: std::ops::Range<usize>,
-}
-
-impl<'a, T> IntoIterator for Partition<'a, T> {
-    type Item = (KeyRef<'a>, &'a Arc<T>);
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        Iter { cursor: self.view.cursor(self.shards), at_most: self.view.len() }
-    }
-}
-
-impl<T> fmt::Debug for Partition<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Partition").finish_non_exhaustive()
-    }
-}
-
-/// Objects of an index value with their keys, in key order.
-///
-/// The keys cost a look at each object's place. Who needs the objects alone has them for less by
-/// [`objects`](Self::objects), or [`list`](Self::list).
-pub struct Entries<'a, T> {
-    entries: engine::Entries<'a, T>,
-    left: usize,
-}
-
-impl<'a, T> Entries<'a, T> {
-    /// Of entries from the first of a value on.
-    fn all(entries: engine::Entries<'a, T>) -> Self {
-        let left = entries.at_most();
-        Self { entries, left }
-    }
-
-    /// The objects alone, in key order.
-    ///
-    /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
-    /// # struct Pod { name: &'static str, cpu: u32 }
-    /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", self.name) }
-    /// # }
-    /// let store = Store::new();
-    /// store.add(Pod { name: "web-0", cpu: 2 })?;
-    /// store.add(Pod { name: "web-1", cpu: 3 })?;
-    /// let snapshot = store.snapshot();
-    /// assert_eq!(snapshot.namespace("default").objects().map(|pod| pod.cpu).sum::<u32>(), 5);
-    /// # Ok::<(), watchcache::store::WriteError>(())
-    /// ```
-    #[must_use]
-    pub fn objects(self) -> Objects<'a, T> {
-        Objects(self.entries.objects())
-    }
-
-    /// The objects alone, shared, in key order.
-    #[must_use]
-    pub fn list(self) -> Vec<Arc<T>> {
-        self.entries.objects().list(self.left)
-    }
-}
-
-impl<'a, T> Iterator for Entries<'a, T> {
-    type Item = (KeyRef<'a>, &'a Arc<T>);
-
-    #[inline]
-    fn next(&mut self) -> Option<Entry<'a, T>> {
-        let next = self.entries.next()?;
-        self.left -= 1;
-        Some(next)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl<T> ExactSizeIterator for Entries<'_, T> {}
-
-impl<T> FusedIterator for Entries<'_, T> {}
-
-impl<T> fmt::Debug for Entries<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entries").finish_non_exhaustive()
     }
 }

@@ -159,7 +159,7 @@ impl Witness {
         let walked: BTreeMap<_, _> =
             self.snapshot.iter().map(|(key, canary)| (key.to_string(), canary.number)).collect();
         assert_eq!(walked, self.shows, "a walk differs from what it was");
-        let ordered: Vec<_> = self.snapshot.ordered("").map(|(_, canary)| canary.number).collect();
+        let ordered: Vec<_> = self.snapshot.prefix("").map(|(_, canary)| canary.number).collect();
         let listed: Vec<_> = self.snapshot.list().iter().map(|canary| canary.number).collect();
         assert_eq!((ordered.len(), listed.len()), (self.shows.len(), self.shows.len()));
     }

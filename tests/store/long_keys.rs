@@ -45,8 +45,8 @@ fn a_part_that_fits_makes_a_key_that_the_store_takes() {
     assert_eq!(store.get((namespace.as_str(), name.as_str())).unwrap().version(), 1);
     assert_eq!(store.get(name.as_str()).unwrap().version(), 2);
     let snapshot = store.snapshot();
-    assert_eq!(snapshot.namespace(&namespace).count(), 1);
-    assert_eq!(snapshot.ordered("").count(), 2);
+    assert_eq!(snapshot.namespace(namespace.as_str()).count(), 1);
+    assert_eq!(snapshot.prefix("").count(), 2);
     assert_eq!(store.delete((namespace.as_str(), name.as_str())).object.unwrap().version(), 1);
     drop(snapshot);
     assert_eq!(store.len(), 1);
@@ -73,8 +73,8 @@ fn a_store_refuses_what_is_too_long_and_keeps_what_it_has() {
         assert!(batch.put(Pod::new(&key, 3)).is_err());
         assert_eq!(batch.len(), 1);
         assert!(Listing::new([Pod::new("ns/c", 3), Pod::new(&key, 3)], None).is_err());
-        assert_eq!(store.snapshot().namespace(&long).count(), 0);
-        assert_eq!(store.snapshot().ordered(&key).count(), 0);
+        assert_eq!(store.snapshot().namespace(long.as_str()).count(), 0);
+        assert_eq!(store.snapshot().prefix(&key).count(), 0);
     }
     assert_eq!((store.revision(), store.len()), (before, 1));
 }

@@ -14,7 +14,7 @@ fn namespaces_and_prefixes_list_in_order() {
     }
     let snapshot = store.snapshot();
     let ordered = |prefix: &str| -> Vec<String> {
-        snapshot.ordered(prefix).map(|(key, _)| key.to_string()).collect()
+        snapshot.prefix(prefix).map(|(key, _)| key.to_string()).collect()
     };
     assert_eq!(ordered(""), ["node-1", "a/db-0", "b/db-0", "b/web-0", "b/web-1", "bb/x"]);
     assert_eq!(ordered("b"), ["b/db-0", "b/web-0", "b/web-1", "bb/x"]);
@@ -23,7 +23,7 @@ fn namespaces_and_prefixes_list_in_order() {
     assert_eq!(ordered("node"), ["node-1"]);
     assert!(ordered("c").is_empty());
     let namespaces: Vec<_> = snapshot.namespaces().collect();
-    assert_eq!(namespaces, [("", 1), ("a", 1), ("b", 3), ("bb", 1)]);
+    assert_eq!(namespaces, [(None, 1), (Some("a"), 1), (Some("b"), 3), (Some("bb"), 1)]);
     assert_eq!(snapshot.namespace("b").count(), 3);
     assert_eq!(snapshot.namespace_count("none"), 0);
 }
@@ -58,7 +58,7 @@ fn a_page_of_limit_0_says_what_is_behind_it() {
     }
     let snapshot = store.snapshot();
     for prefix in ["", "a/", "b", "c"] {
-        let all: Vec<_> = snapshot.ordered(prefix).map(|(key, _)| key.to_string()).collect();
+        let all: Vec<_> = snapshot.prefix(prefix).map(|(key, _)| key.to_string()).collect();
         let first = snapshot.page(prefix, 0, None).unwrap();
         assert_eq!(first.next.is_none(), first.remaining == 0, "prefix {prefix:?}");
         let mut listed: Vec<_> = first.entries.iter().map(|(key, _)| key.to_string()).collect();

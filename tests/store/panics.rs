@@ -94,7 +94,7 @@ impl Bench {
             found.sort();
             assert_eq!(snapshot.len(), found.len());
             assert_eq!(snapshot.index_count("label:app", "web"), Ok(found.len()));
-            assert_eq!(snapshot.ordered("ns/").count(), found.len());
+            assert_eq!(snapshot.prefix("ns/").count(), found.len());
             found
         };
         let mut expected: Vec<_> = held

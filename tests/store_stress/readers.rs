@@ -20,7 +20,7 @@ pub(crate) fn verify(snapshot: &Snapshot<Item>) {
     let objects = snapshot.objects().inspect(|item| item.verify()).map(|item| item.number);
     assert_eq!(objects.sum::<u64>(), sum, "two walks over one snapshot differ");
     assert_eq!(walked, snapshot.len(), "a walk is not of the snapshot's revision");
-    assert_eq!(snapshot.ordered("").inspect(|(_, item)| item.verify()).count(), walked);
+    assert_eq!(snapshot.prefix("").inspect(|(_, item)| item.verify()).count(), walked);
     let indexed: usize = snapshot.index_values("odd").unwrap().map(|(_, count)| count).sum();
     assert_eq!(indexed, walked, "an index is not of the snapshot's revision");
     for value in ["0", "1"] {

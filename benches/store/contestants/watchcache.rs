@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ::watchcache::store::{List, Pinned};
+use ::watchcache::store::Pinned;
 use ::watchcache::{Batch, Key, Listing, ResourceVersion, Store};
 use watchcache_benches::{Item, key};
 
@@ -51,8 +51,7 @@ impl Borrow for Arc<Store<Item>> {
 
 impl Walk for Arc<Store<Item>> {
     fn list(&self) -> impl Sized {
-        let list: List<Item> = Store::list(self);
-        list
+        Store::list(self)
     }
 
     fn sum(&self) -> u64 {

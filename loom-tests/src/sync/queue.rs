@@ -36,4 +36,8 @@ impl<T> SegQueue<T> {
     pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Acquire)
     }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }

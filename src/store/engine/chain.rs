@@ -251,8 +251,9 @@ pub(super) unsafe fn visible<T>(
         if version.born <= revision {
             return Some(this);
         }
-        // ORDERING: Acquire pairs with the Release that linked the version behind it, by way of the
-        // head, or that took one out between them (`Reclaim::unlink`).
-        next = version.prev.load(Ordering::Acquire);
+        // ORDERING: Relaxed: whatever a version leads to is older than it, and was linked before the
+        // head was, which the caller acquired. That the version has not been freed since is what the
+        // pin is for.
+        next = version.prev.load(Ordering::Relaxed);
     }
 }

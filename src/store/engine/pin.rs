@@ -173,7 +173,7 @@ impl Pin {
             let epoch = DOMAIN.epoch.load(Ordering::Acquire);
             // ORDERING: the barrier orders it before this thread's next loads: either the writer's
             // scan sees the announcement, or those loads see what the writer published and unlinked
-            // before the scan. Release pairs with the Acquire in `oldest_pinned`: a scan that sees
+            // before the scan. Release pairs with the Acquire in `scan`: a scan that sees
             // this announcement, and not the end of the one before, is still behind what the thread
             // read under that one.
             announcement.epoch.store(epoch, Ordering::Release);
@@ -197,7 +197,7 @@ impl Drop for Pin {
         let depth = announcement.depth.load(Ordering::Relaxed) - 1;
         announcement.depth.store(depth, Ordering::Relaxed);
         if depth == 0 {
-            // ORDERING: Release pairs with the Acquire in `oldest_pinned`: what this thread read
+            // ORDERING: Release pairs with the Acquire in `scan`: what this thread read
             // comes before what the writer frees.
             announcement.epoch.store(IDLE, Ordering::Release);
             // ORDERING: Relaxed: only this thread touches it.

@@ -392,9 +392,8 @@ impl<T> Reclaim<T> {
         let (this, newer) = unsafe { (version.as_ref(), &*version.as_ref().newer()) };
         // ORDERING: Relaxed: only the writer, which this is, stores links.
         let older = this.prev.load(Ordering::Relaxed);
-        // ORDERING: Release pairs with the Acquire in `visible`: who steps over the gap finds the
-        // older version whole.
-        newer.prev.store(older, Ordering::Release);
+        // ORDERING: Relaxed, as in `visible`: the older version was whole before the newer one was.
+        newer.prev.store(older, Ordering::Relaxed);
         // SAFETY: the older one is in the chain too, and this is the writer, which may read any
         // value.
         let last_is_deletion = unsafe {

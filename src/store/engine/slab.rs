@@ -283,9 +283,6 @@ impl<T> Slabs<T> {
     pub(super) unsafe fn give_back(&mut self, record: RecordRef<T>) {
         // SAFETY: its slab is alive until here.
         unsafe { record.get() }.end();
-        if !FREES {
-            return;
-        }
         let slab = Slab::of(record.address()).cast_mut();
         // SAFETY: this is the writer, and the record keeps its slab alive until here.
         let (was_full, empty) = unsafe {
@@ -301,7 +298,7 @@ impl<T> Slabs<T> {
             self.open.insert(slab);
         }
         // One stays, so that a key that comes and goes allocates nothing.
-        if empty && self.open.len() > 1 {
+        if FREES && empty && self.open.len() > 1 {
             self.open.remove(&slab);
             // SAFETY: none of its records is in use, and no reader comes to a slab but by a record.
             unsafe { Slab::free(slab) };

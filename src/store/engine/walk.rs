@@ -19,7 +19,7 @@ use crate::sync::Arc;
 const AHEAD: usize = 16;
 
 impl<'a, T> View<'a, T> {
-    /// All shards, for [`cursor`](Self::cursor) and [`objects`](Self::objects).
+    /// All shards, for [`cursor`](Self::cursor).
     pub(crate) fn shards(self) -> Range<usize> {
         0..SHARDS
     }
@@ -27,11 +27,6 @@ impl<'a, T> View<'a, T> {
     /// A walk over the keys and objects of a range of the shards.
     pub(crate) fn cursor(self, shards: Range<usize>) -> Cursor<'a, T> {
         Cursor { view: self, shards, buffer: Vec::new(), position: 0, heads: Vec::new() }
-    }
-
-    /// A walk over the objects alone.
-    pub(crate) fn objects(self, shards: Range<usize>) -> Objects<'a, T> {
-        Objects { view: self, source: Source::Shards(shards), buffer: Vec::new(), position: 0 }
     }
 }
 
@@ -51,7 +46,21 @@ unsafe impl<T: Send + Sync> Send for Cursor<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for Cursor<'_, T> {}
 
-impl<T> Cursor<'_, T> {
+impl<'a, T> Cursor<'a, T> {
+    /// What is left of it, without keys.
+    pub(crate) fn objects(self) -> Objects<'a, T> {
+        let read = self.buffer[self.position..].iter().filter_map(|version| {
+            // SAFETY: found visible at the view's revision, which is protected for `'a`.
+            unsafe { version.as_ref().value() }.map(Arc::as_ptr)
+        });
+        Objects {
+            view: self.view,
+            buffer: read.collect(),
+            source: Source::Shards(self.shards),
+            position: 0,
+        }
+    }
+
     fn fill(&mut self, shard: usize) {
         self.buffer.clear();
         self.position = 0;

@@ -1,0 +1,34 @@
+//! What the store's models share: an engine that looks at its readers after each write, and frees at
+//! once what it can.
+
+use std::sync::Arc;
+
+use super::engine::{Engine, WriteGuard};
+use crate::KeyRef;
+
+pub const A: &str = "ns/a";
+pub const B: &str = "ns/b";
+
+pub fn engine() -> Arc<Engine<u32>> {
+    Arc::new(Engine::with_patience(7, |_| 0, (0, 0)))
+}
+
+pub fn put(guard: &mut WriteGuard<'_, u32>, key: &str, object: impl Into<Arc<u32>>) {
+    let key = guard.hash(KeyRef::from(key));
+    guard.slot(key).put(object.into(), 0, Vec::new());
+}
+
+pub fn delete(guard: &mut WriteGuard<'_, u32>, key: &str) -> Option<Arc<u32>> {
+    let key = guard.hash(KeyRef::from(key));
+    guard.slot(key).delete()
+}
+
+/// One put, published.
+pub fn write(engine: &Engine<u32>, key: &str, object: impl Into<Arc<u32>>) {
+    put(&mut engine.write(), key, object);
+}
+
+/// Frees all that can be freed.
+pub fn collect(engine: &Engine<u32>) {
+    engine.write().collect(usize::MAX);
+}
