@@ -31,6 +31,10 @@ struct Arguments {
     /// What the mirror of the server keeps: typed or lazy.
     #[arg(long, default_value = "typed")]
     keep: String,
+    /// With a server: what client-go asks for in the case compared with, JSON, which is all that
+    /// custom resources have, or its default.
+    #[arg(long, default_value = "json")]
+    accept: String,
     /// With a server: not its list but its watch, once a line of input says up to which version.
     #[arg(long, requires = "kubeconfig")]
     watch: bool,
@@ -54,7 +58,8 @@ fn main() {
     }
     if let Some(kubeconfig) = &arguments.kubeconfig {
         let measure = if arguments.watch { watch::run } else { sync::run };
-        return measure(kubeconfig, &arguments.keep);
+        let label = if arguments.accept == "default" { "client-go's default" } else { "JSON" };
+        return measure(kubeconfig, &arguments.keep, label);
     }
     let bench =
         Bench { objects: arguments.objects, duration: Duration::from_millis(arguments.duration) };

@@ -57,6 +57,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         ("get".to_owned(), Box::new(get)),
         ("get, borrowed".to_owned(), Box::new(get_borrowed)),
+        ("get and read two fields".to_owned(), Box::new(get_and_read)),
         ("get beside a writer".to_owned(), Box::new(|bench| get_beside_a_writer(bench, 1))),
         (
             "get by 8 readers beside a writer".to_owned(),
@@ -78,7 +79,21 @@ pub(crate) fn cases() -> Vec<Case> {
             "update".to_owned(),
             Box::new(|bench| update(bench, "update, 64 at a time, two indexes", indexed, BATCH)),
         ),
-        ("replace".to_owned(), Box::new(replace)),
+        (
+            "update".to_owned(),
+            Box::new(|bench| update(bench, "update, one at a time, both by namespace", filled, 1)),
+        ),
+        (
+            "update".to_owned(),
+            Box::new(|bench| {
+                update(bench, "update, 64 at a time, both by namespace", filled, BATCH)
+            }),
+        ),
+        ("replace".to_owned(), Box::new(|bench| replace(bench, "replace all, 1 % changed"))),
+        (
+            "replace".to_owned(),
+            Box::new(|bench| replace(bench, "replace all, 1 % changed, both by namespace")),
+        ),
         ("longest get during a relist".to_owned(), Box::new(relist_pause)),
     ]
 }
@@ -128,6 +143,26 @@ fn get_borrowed(bench: &Bench) {
     bench.per_operation("get, borrowed", || {
         for key in keys.by_ref().take(1024) {
             black_box(store.pin().get(key).expect("all keys are there"));
+        }
+        1024
+    });
+}
+
+/// Whoever gets an object looks at it: here, at its version and its owner.
+fn get_and_read(bench: &Bench) {
+    let (store, keys) = (filled(bench.objects), keys(bench.objects));
+    let look = |item: &Item| item.version.as_ref().map_or(0, String::len) + item.owner.len();
+    let mut next = keys.iter().cycle();
+    bench.per_operation("get and read two fields", || {
+        for key in next.by_ref().take(1024) {
+            black_box(look(&store.get(key).expect("all keys are there")));
+        }
+        1024
+    });
+    let mut next = keys.iter().cycle();
+    bench.per_operation("get, borrowed, and read two fields", || {
+        for key in next.by_ref().take(1024) {
+            black_box(look(store.pin().get(key).expect("all keys are there")));
         }
         1024
     });
@@ -244,7 +279,7 @@ fn update(bench: &Bench, name: &str, filled: fn(usize) -> Store<Item>, size: usi
 }
 
 /// Relists; making the objects is not measured, putting them into a listing is.
-fn replace(bench: &Bench) {
+fn replace(bench: &Bench, name: &str) {
     let store = filled(bench.objects);
     let (mut spent, mut count) = (Duration::ZERO, 0);
     for version in 2.. {
@@ -261,7 +296,7 @@ fn replace(bench: &Bench) {
             break;
         }
     }
-    nanoseconds("replace all, 1 % changed", spent, count);
+    nanoseconds(name, spent, count);
 }
 
 /// One thread gets without end while the store is relisted once.

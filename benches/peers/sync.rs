@@ -12,12 +12,13 @@ use watchcache::{Object, Store};
 
 use crate::{bytes, nanoseconds};
 
-/// What the mirror keeps: Pods, or their JSON with the header decoded.
-pub(crate) fn run(kubeconfig: &Path, what: &str) {
+/// What the mirror keeps: Pods, or their JSON with the header decoded; and what the case is called.
+pub(crate) fn run(kubeconfig: &Path, keep: &str, label: &str) {
+    let what = &format!("{keep}, {label}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let client = client(kubeconfig).await;
-        match what {
+        match keep {
             "typed" => mirror(KubeSource::<Pod>::all(client), what).await,
             "lazy" => mirror(KubeSource::<Lazy<Pod>>::all(client), what).await,
             other => panic!("{other}: neither typed nor lazy"),

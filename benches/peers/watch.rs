@@ -16,10 +16,11 @@ use watchcache::{Object, ResourceVersion, Store};
 
 use crate::{per_second, sync};
 
-pub(crate) fn run(kubeconfig: &Path, what: &str) {
+pub(crate) fn run(kubeconfig: &Path, keep: &str, label: &str) {
+    let what = &format!("{keep}, {label}");
     tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
         let client = sync::client(kubeconfig).await;
-        match what {
+        match keep {
             "typed" => mirror(KubeSource::<Pod>::all(client), what).await,
             "lazy" => mirror(KubeSource::<Lazy<Pod>>::all(client), what).await,
             other => panic!("{other}: neither typed nor lazy"),

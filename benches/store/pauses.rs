@@ -23,10 +23,10 @@ struct Round {
 
 impl Round {
     const USUAL: Self = Self {
-        count: 7,
-        at_least: Duration::from_millis(150),
-        at_most: Duration::from_millis(1_500),
-        writes: 4_000,
+        count: 5,
+        at_least: Duration::from_millis(100),
+        at_most: Duration::from_millis(600),
+        writes: 3_000,
     };
     /// One that only shows that it runs.
     const SMOKE: Self = Self {
@@ -49,23 +49,25 @@ type Table = Vec<(usize, [Figures; 2])>;
 
 /// Prints the figures, and writes them down unless it is only to be seen that this runs.
 pub fn print(test: bool) {
-    let round = if test { Round::SMOKE } else { Round::USUAL };
-    let store = watchcache::filled(OBJECTS);
-    let ours = measure(Writes::new(&store.clone(), store), round);
-    let map = dashmap::filled(OBJECTS);
-    let sharded = measure(Writes::new(&map.clone(), map), round);
-    let map = rwlock_hashmap::filled(OBJECTS);
-    let locked = measure(Writes::new(&map.clone(), map), round);
-
-    println!("us per write of one object at {OBJECTS} objects, medians of {} rounds:", round.count);
+    let (round, of_peers) = match test {
+        true => (Round::SMOKE, Round::SMOKE),
+        false => (Round::USUAL, Round { count: 3, ..Round::USUAL }),
+    };
+    println!(
+        "us per write of one object at {OBJECTS} objects, medians of {} rounds, of peers {}:",
+        round.count, of_peers.count
+    );
     println!();
     println!(
         "| | readers | longest, hot | longest, spread | p99.9, hot | p99.9, spread | hot over spread | bar | |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    print_rows(watchcache::NAME, &ours, Some(BAR));
-    print_rows(dashmap::NAME, &sharded, None);
-    print_rows(rwlock_hashmap::NAME, &locked, None);
+    let store = watchcache::filled(OBJECTS);
+    let ours = measure(watchcache::NAME, Writes::new(&store.clone(), store), round, Some(BAR));
+    let map = dashmap::filled(OBJECTS);
+    let sharded = measure(dashmap::NAME, Writes::new(&map.clone(), map), of_peers, None);
+    let map = rwlock_hashmap::filled(OBJECTS);
+    let locked = measure(rwlock_hashmap::NAME, Writes::new(&map.clone(), map), of_peers, None);
     if test {
         return;
     }
@@ -82,8 +84,19 @@ pub fn print(test: bool) {
     }
 }
 
-fn measure<R: Reader, W: Writer>(mut writes: Writes<'_, R, W>, round: Round) -> Table {
-    READERS.map(|readers| (readers, figures(&mut writes, readers, round))).into()
+/// Measures, and prints each row as soon as it is known.
+fn measure<R: Reader, W: Writer>(
+    name: &str,
+    mut writes: Writes<'_, R, W>,
+    round: Round,
+    bar: Option<f64>,
+) -> Table {
+    let row = |readers| {
+        let figures = figures(&mut writes, readers, round);
+        print_row(name, readers, figures, bar);
+        (readers, figures)
+    };
+    READERS.map(row).into()
 }
 
 /// The longest write of a round, and its 99.9th percentile, each as the median over the rounds:
@@ -122,17 +135,15 @@ fn microseconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e3
 }
 
-fn print_rows(name: &str, table: &Table, bar: Option<f64>) {
-    for (readers, [hot, spread]) in table {
-        let ratio = hot.longest as f64 / spread.longest as f64;
-        let cells = [hot.longest, spread.longest, hot.p999, spread.p999]
-            .map(|figure| format!("{:.1}", microseconds(figure)));
-        let verdict = match bar {
-            Some(bar) => format!("{bar} | {}", if ratio <= bar { "pass" } else { "MISS" }),
-            None => " | ".to_owned(),
-        };
-        println!("| {name} | {readers} | {} | {ratio:.2} | {verdict} |", cells.join(" | "));
-    }
+fn print_row(name: &str, readers: usize, [hot, spread]: [Figures; 2], bar: Option<f64>) {
+    let ratio = hot.longest as f64 / spread.longest as f64;
+    let cells = [hot.longest, spread.longest, hot.p999, spread.p999]
+        .map(|figure| format!("{:.1}", microseconds(figure)));
+    let verdict = match bar {
+        Some(bar) => format!("{bar} | {}", if ratio <= bar { "pass" } else { "MISS" }),
+        None => " | ".to_owned(),
+    };
+    println!("| {name} | {readers} | {} | {ratio:.2} | {verdict} |", cells.join(" | "));
 }
 
 /// `{"longest_write_us": {"READERS": {"hot": .., "spread": ..}}, "p999_write_us": {..}}`

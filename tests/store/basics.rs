@@ -219,7 +219,7 @@ fn a_diff_is_whole_after_the_table_has_grown() {
         }
         store.apply(&batch);
     };
-    let of = |size| sized(size, size / 100);
+    let of = |size| sized(size, size / 500);
     put(0..of(5_000), 1);
     let before = store.snapshot();
     put(0..of(2_000), 2);

@@ -30,6 +30,7 @@ var (
 	server  = flag.String("kubeconfig", "", "only sync with this server, see -keep")
 	follow  = flag.Bool("watch", false, "with a server: not its list but its watch, once a line of input says up to which version")
 	keep    = flag.String("keep", "typed", "what watchcache keeps in the case compared with: typed or lazy")
+	accept  = flag.String("accept", "json", "with a server: what is asked for, json (all that custom resources have) or default")
 
 	duration time.Duration
 )
@@ -41,7 +42,7 @@ func main() {
 		if *follow {
 			measure = watchThroughput
 		}
-		measure(*server, *keep)
+		measure(*server, *keep+", "+label(*accept))
 		return
 	}
 	duration = time.Duration(*millis) * time.Millisecond
@@ -50,6 +51,14 @@ func main() {
 			bench.run()
 		}
 	}
+}
+
+// label names what is asked for.
+func label(accept string) string {
+	if accept == "default" {
+		return "client-go's default"
+	}
+	return "JSON"
 }
 
 var out = json.NewEncoder(os.Stdout)

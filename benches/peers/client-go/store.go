@@ -43,6 +43,9 @@ var indexers = cache.Indexers{
 	"owner":              func(object any) ([]string, error) { return []string{object.(*item).owner}, nil },
 }
 
+// byNamespace is the one index that every watchcache store has, and every informer.
+var byNamespace = cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}
+
 func filled(indexers cache.Indexers) (cache.ThreadSafeStore, []string) {
 	store := cache.NewThreadSafeStore(indexers, cache.Indices{})
 	items := make(map[string]any, *objects)
@@ -73,6 +76,14 @@ func storeBenches() []bench {
 			store, keys := filled(cache.Indexers{})
 			perOperation("get, borrowed", gets(store, keys))
 		}},
+		{"get and read two fields", func() {
+			store, keys := filled(cache.Indexers{})
+			perOperation("get and read two fields", getsAndReads(store, keys))
+		}},
+		{"get and read two fields", func() {
+			store, keys := filled(cache.Indexers{})
+			perOperation("get, borrowed, and read two fields", getsAndReads(store, keys))
+		}},
 		{"get beside a writer", func() { getsBesideAWriter(1) }},
 		{"get by 8 readers beside a writer", func() { getsBesideAWriter(8) }},
 		{"get by 80 readers beside a writer", func() { getsBesideAWriter(80) }},
@@ -97,8 +108,11 @@ func storeBenches() []bench {
 		}},
 		{"update", func() { updates("update, one at a time", cache.Indexers{}, 1) }},
 		{"update", func() { updates("update, 64 at a time", cache.Indexers{}, batchSize) }},
+		{"update", func() { updates("update, one at a time, both by namespace", byNamespace, 1) }},
+		{"update", func() { updates("update, 64 at a time, both by namespace", byNamespace, batchSize) }},
 		{"update", func() { updates("update, 64 at a time, two indexes", indexers, batchSize) }},
-		{"replace", replaces},
+		{"replace", func() { replaces("replace all, 1 % changed", cache.Indexers{}) }},
+		{"replace", func() { replaces("replace all, 1 % changed, both by namespace", byNamespace) }},
 		{"longest get during a relist", relistPause},
 	}
 }
@@ -129,6 +143,24 @@ func gets(store cache.ThreadSafeStore, keys []string) func() int {
 				next = 0
 			}
 		}
+		return 1024
+	}
+}
+
+// getsAndReads looks at what it gets, as whoever gets an object does: at its version and its owner.
+func getsAndReads(store cache.ThreadSafeStore, keys []string) func() int {
+	next := 0
+	return func() int {
+		read := 0
+		for range 1024 {
+			found, _ := store.Get(keys[next])
+			object := found.(*item)
+			read += len(object.ResourceVersion) + len(object.owner)
+			if next++; next == len(keys) {
+				next = 0
+			}
+		}
+		sink.Add(int64(read))
 		return 1024
 	}
 }
@@ -220,8 +252,8 @@ func updates(name string, indexers cache.Indexers, size int) {
 }
 
 // replaces relists: the same objects, of which one in a hundred changed.
-func replaces() {
-	store := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
+func replaces(name string, indexers cache.Indexers) {
+	store := cache.NewIndexer(cache.MetaNamespaceKeyFunc, indexers)
 	list := func(version int) []any {
 		list := make([]any, *objects)
 		for i := range list {
@@ -243,7 +275,7 @@ func replaces() {
 		spent += time.Since(started)
 		count++
 	}
-	report("replace all, 1 % changed", "ns", float64(spent.Nanoseconds())/float64(count))
+	report(name, "ns", float64(spent.Nanoseconds())/float64(count))
 }
 
 // relistPause has one goroutine that gets without end while the store is relisted once.

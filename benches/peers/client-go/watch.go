@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 )
@@ -17,15 +17,17 @@ import (
 // watchThroughput is how fast an informer takes in what a server's watch has to say. The changes were
 // made after the informer's list and before its watch, so that nothing waits for them to be made.
 func watchThroughput(kubeconfig, what string) {
-	source := cache.NewListWatchFromClient(newClient(kubeconfig), "pods", "", fields.Everything())
+	client := podClient(kubeconfig)
 	gate := make(chan struct{})
 	// Set before the gate opens.
 	var last string
 	gated := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: source.ListWithContext,
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			return client.List(ctx, options)
+		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			<-gate
-			return source.WatchWithContext(ctx, options)
+			return client.Watch(ctx, options)
 		},
 	}, lister{})
 	informer := cache.NewSharedIndexInformer(gated, &corev1.Pod{}, 0,
