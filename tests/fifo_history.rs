@@ -65,7 +65,7 @@ fn no_value_is_lost_doubled_or_overtaken() {
                             let began = count.next();
                             // One consumer of three works on leases.
                             let (popped, lease) = if which == 0 {
-                                let Ok(lease) = fifo.take() else { break };
+                                let Ok(lease) = fifo.lease() else { break };
                                 (Arc::clone(lease.object()), Some(lease))
                             } else {
                                 let Ok(popped) = fifo.pop() else { break };
@@ -174,7 +174,7 @@ fn soak(seed: u64) {
     let micros = Duration::from_micros;
     let builder = Fifo::<Item>::builder()
         .backoff(Backoff::new(micros(20), micros(500)).jitter(0.5))
-        .list_below_changes(seed.is_multiple_of(2));
+        .lower_priority_for_lists(seed.is_multiple_of(2));
     let fifo = builder.build().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -194,7 +194,7 @@ fn soak(seed: u64) {
                             _ => continue,
                         },
                         1 => _ = fifo.try_pop(),
-                        _ => match fifo.take() {
+                        _ => match fifo.lease() {
                             Err(_) => break,
                             Ok(lease) => match random.random_range(0..8) {
                                 0 => lease.retry(),
@@ -215,7 +215,7 @@ fn soak(seed: u64) {
                     loop {
                         // Cancelled again and again, woken or not.
                         let patience = micros(random.random_range(0..100));
-                        match tokio::time::timeout(patience, fifo.take_async()).await {
+                        match tokio::time::timeout(patience, fifo.lease_async()).await {
                             Err(_) => {}
                             Ok(Err(_)) => break,
                             Ok(Ok(lease)) if random.random_bool(0.2) => lease.retry(),

@@ -10,7 +10,7 @@ fn a_drain_waits_for_the_workers() {
             let fifo: Fifo<Item> = fifo.clone();
             move || {
                 let mut failed = false;
-                while let Ok(lease) = fifo.take() {
+                while let Ok(lease) = fifo.lease() {
                     if lease.value == 7 && !std::mem::replace(&mut failed, true) {
                         lease.retry();
                     } else {
@@ -36,7 +36,7 @@ fn a_drain_hands_back_what_is_left_at_its_deadline() {
     for key in ["a", "b", "c"] {
         fifo.add(item(key, 1)).unwrap();
     }
-    let lease = fifo.take().unwrap();
+    let lease = fifo.lease().unwrap();
     fifo.add_after(item("d", 1), Duration::from_secs(3600)).unwrap();
     let drained = fifo.drain(Duration::ZERO);
     let back: Vec<_> = drained.unprocessed.iter().map(|item| item.key.as_str()).collect();

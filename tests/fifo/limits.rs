@@ -19,7 +19,7 @@ fn a_full_queue_refuses_new_keys_and_returns_them() {
     assert_eq!(fifo.stats().refused, 3);
     assert_eq!(fifo.add(item("a", 4)).unwrap(), Added::Coalesced, "a key it has is no new key");
 
-    let lease = fifo.take().unwrap();
+    let lease = fifo.lease().unwrap();
     assert!(fifo.add(item("c", 5)).is_err(), "a leased key counts");
     lease.done();
     fifo.add(item("c", 5)).unwrap();
@@ -54,7 +54,7 @@ fn retries_of_all_keys_share_one_rate() {
     for key in ["a", "b", "c", "d"] {
         fifo.add(item(key, 1)).unwrap();
     }
-    (0..4).for_each(|_| fifo.take().unwrap().retry());
+    (0..4).for_each(|_| fifo.lease().unwrap().retry());
     assert_eq!(keys(&fifo), ["a", "b"], "the burst");
     assert_eq!(fifo.stats().delayed, 2);
     clock.advance(Duration::from_secs(1));
@@ -65,7 +65,7 @@ fn retries_of_all_keys_share_one_rate() {
 
 #[test]
 fn a_list_does_not_delay_changes_and_does_not_starve() {
-    let fifo = Fifo::builder().list_below_changes(true).build().unwrap();
+    let fifo = Fifo::builder().lower_priority_for_lists(true).build().unwrap();
     let listed: Vec<_> = (0..3).map(|i| format!("listed-{i}")).collect();
     fifo.replace(&listing(&listed.iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
     for value in 0..40 {

@@ -14,7 +14,7 @@ fn no_key_is_ever_in_two_hands() {
                 let (fifo, held, newest) = (fifo.clone(), Arc::clone(&held), Arc::clone(&newest));
                 thread::spawn(move || {
                     let mut runs = worker;
-                    while let Ok(lease) = fifo.take() {
+                    while let Ok(lease) = fifo.lease() {
                         let slot: usize = lease.key.parse().unwrap();
                         assert!(!held[slot].swap(true, Ordering::SeqCst));
                         {
@@ -73,7 +73,7 @@ fn threads_and_tasks_share_one_queue() {
                             Err(PopError::Timeout) => continue,
                             got => got.map(|got| got.value).map_err(|_| Closed),
                         },
-                        _ => fifo.take().map(|lease| {
+                        _ => fifo.lease().map(|lease| {
                             let value = lease.value;
                             lease.done();
                             value
@@ -101,7 +101,7 @@ fn threads_and_tasks_share_one_queue() {
             }));
             let (task_fifo, task_sum) = (fifo.clone(), Arc::clone(&sum));
             tasks.push(runtime.spawn(async move {
-                while let Ok(lease) = task_fifo.take_async().await {
+                while let Ok(lease) = task_fifo.lease_async().await {
                     tokio::task::yield_now().await;
                     task_sum.fetch_add(lease.value, Ordering::Relaxed);
                     lease.done();
@@ -168,7 +168,7 @@ fn futures_and_handles_are_send() {
     let fifo = Fifo::<Item>::new();
     drop(send(fifo.clone()));
     drop(send(fifo.pop_async()));
-    drop(send(fifo.take_async()));
+    drop(send(fifo.lease_async()));
     sync::<Fifo<Item>>();
     sync::<Lease<Item>>();
     send::<Option<Lease<Item>>>(None);
