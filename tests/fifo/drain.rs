@@ -48,3 +48,25 @@ fn a_drain_hands_back_what_is_left_at_its_deadline() {
     let stats = fifo.stats();
     assert_eq!((stats.adds, stats.popped, stats.deleted), (4, 1, 3));
 }
+
+#[test]
+fn closing_at_once_ends_a_drain() {
+    watchdog(|| {
+        let fifo = Fifo::new();
+        fifo.add(item("a", 1)).unwrap();
+        fifo.add(item("b", 1)).unwrap();
+        let lease = fifo.lease().unwrap();
+        thread::scope(|scope| {
+            let drain = scope.spawn(|| fifo.drain(Duration::MAX));
+            while !fifo.is_closed() {
+                thread::yield_now();
+            }
+            let unprocessed = fifo.close_now().len();
+            let drained = drain.join().unwrap();
+            assert!(!drained.is_complete());
+            assert_eq!((unprocessed + drained.unprocessed.len(), drained.leased), (1, 1));
+            lease.retry();
+        });
+        assert_eq!(popped(&fifo), [("a".into(), 1)], "the lease runs on");
+    });
+}

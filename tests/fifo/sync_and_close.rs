@@ -190,3 +190,33 @@ fn a_line_with_many_deleted_keys_keeps_its_order() {
     let expected: Vec<_> = (1..20).map(|i| i * 100).chain(10_000..10_003).collect();
     assert_eq!(popped(&fifo).iter().map(|(_, value)| *value).collect::<Vec<_>>(), expected);
 }
+
+#[test]
+fn consumers_learn_that_the_source_has_ended() {
+    watchdog(|| {
+        let fifo = Fifo::new();
+        let sink: &dyn Sink<Item> = &fifo;
+        let mut task = Parked::new(fifo.pop_async());
+        sink.replace(&listing(&["a"]));
+        let consumer = thread::spawn({
+            let fifo = fifo.clone();
+            move || std::iter::from_fn(|| fifo.lease().ok().map(Lease::done)).count()
+        });
+        assert_eq!(fifo.source_error(), None);
+        sink.ended("pods is forbidden");
+        sink.ended("and again");
+        assert_eq!(consumer.join().unwrap(), 1, "what was accepted is handed out");
+        assert!(matches!(task.poll(), Poll::Ready(Err(Closed))));
+        assert_eq!(fifo.source_error(), Some("pods is forbidden"));
+        assert!(fifo.add(item("b", 1)).is_err());
+    });
+}
+
+#[test]
+fn a_queue_may_outlive_its_source() {
+    let fifo = Fifo::builder().outlives_source().build().unwrap();
+    Sink::<Item>::ended(&fifo, "gone");
+    assert_eq!((fifo.source_error(), fifo.is_closed()), (Some("gone"), false));
+    fifo.add(item("a", 1)).unwrap();
+    assert_eq!(fifo.pop().unwrap().value, 1);
+}

@@ -78,3 +78,28 @@ fn a_close_does_not_wait_for_delays_and_loses_none() {
     fifo.delete("a").unwrap();
     assert!(matches!(parked.poll(), Poll::Ready(Err(Closed))));
 }
+
+#[test]
+fn the_longest_times_overflow_nothing() {
+    let clock = ManualClock::new();
+    let backoff = Backoff::new(Duration::MAX, Duration::MAX).jitter(0.5);
+    let fifo = Fifo::builder().backoff(backoff).clock(&clock).timed().build().unwrap();
+    for key in ["retried", "abandoned", "put off", "added"] {
+        fifo.add(item(key, 1)).unwrap();
+    }
+    fifo.lease().unwrap().retry();
+    drop(fifo.lease().unwrap());
+    fifo.lease().unwrap().after(Duration::MAX);
+    fifo.pop().unwrap();
+    fifo.add_after(item("added", 1), Duration::MAX).unwrap();
+    assert_eq!((fifo.stats().delayed, fifo.stats().processing), (4, 0));
+    clock.advance(Duration::from_secs(1 << 32));
+    assert_eq!(fifo.stats().delayed, 4);
+    clock.advance(Duration::MAX);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(fifo.len(), 4, "time stands still at its end, and all is due");
+    fifo.add_after(item("late", 1), Duration::from_secs(1)).unwrap();
+    assert_eq!(popped(&fifo).len(), 5);
+    fifo.close();
+    assert!(fifo.drain(Duration::ZERO).is_complete());
+}
