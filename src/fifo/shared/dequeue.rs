@@ -68,10 +68,10 @@ impl<T: Object> Shared<T> {
         loop {
             let ticket = self.queue.pop()?;
             let now = self.now_if_timed();
-            let served = self
-                .with_shard(ticket.hash, |shard, effects| serve(shard, ticket, now, effects));
-            if served.is_some() {
-                return served;
+            let mut section = self.section(ticket.hash);
+            let (shard, effects) = section.parts();
+            if let Some(served) = serve(shard, ticket, now, effects) {
+                return Some(served);
             }
         }
     }
@@ -90,9 +90,10 @@ impl<T: Object> Shared<T> {
         let needs_time = self.settings.timed || delay.is_some_and(|delay| !delay.is_zero());
         let now = if needs_time { self.settings.clock.now() } else { Moment::default() };
         let again = delay.map(|delay| now.after(delay));
-        let ended = self.with_shard(hash, |shard, effects| {
-            shard.end(self.lines(), (hash, key, object), end, (now, again), effects)
-        });
+        let mut section = self.section(hash);
+        let (shard, effects) = section.parts();
+        let ended = shard.end(self.lines(), (hash, key, object), end, (now, again), effects);
+        drop(section);
         self.observe(|observer| {
             observer.finished(now.since(ended.began));
             match end {

@@ -24,11 +24,11 @@ impl<T: Object> Shared<T> {
     pub(super) fn promote(&self, until: Moment) {
         let since = self.now_if_timed();
         for Due { hash, id } in self.delays.take_due(until) {
-            self.with_shard(hash, |shard, effects| {
-                shard.come_due(self.lines(), hash, id, since, effects);
-                // Queued now, or gone. In the section, so that what follows from it knows.
-                self.delays.queued(1);
-            });
+            let mut section = self.section(hash);
+            let (shard, effects) = section.parts();
+            shard.come_due(self.lines(), hash, id, since, effects);
+            // Queued now, or gone. In the section, so that what follows from it knows.
+            self.delays.queued(1);
         }
     }
 }

@@ -30,42 +30,40 @@ impl<T: Object> Shared<T> {
         let arrival =
             Arrival { hash, seq: None, priority, since: self.now_if_timed(), initial: false };
         let due = (!delay.is_zero()).then(|| self.settings.clock.now().after(delay));
-        self.with_shard(hash, |shard, effects| {
-            if !self.phase.is_open() {
-                effects.refused = true;
-                return Err(AddError::Closed(object));
+        let mut section = self.section(hash);
+        if !self.phase.is_open() {
+            section.refused = true;
+            return Err(AddError::Closed(object));
+        }
+        let (shard, effects) = section.parts();
+        if only_absent || self.capacity.is_limited() {
+            let known = shard.contains(hash, &key);
+            if only_absent && known {
+                effects.discard(object);
+                return Ok(None);
             }
-            if only_absent || self.capacity.is_limited() {
-                let known = shard.contains(hash, &key);
-                if only_absent && known {
-                    effects.discard(object);
-                    return Ok(None);
+            if !known {
+                if !self.capacity.reserve() {
+                    effects.refused = true;
+                    return Err(AddError::Full(object));
                 }
-                if !known {
-                    if !self.capacity.reserve() {
-                        effects.refused = true;
-                        return Err(AddError::Full(object));
-                    }
-                    // That entry is counted already.
-                    effects.entries -= 1;
-                }
+                // That entry is counted already.
+                effects.entries -= 1;
             }
-            self.initial_sync.mark_fed();
-            Ok(Some(match due {
-                None => shard.put(self.lines(), arrival, Cow::Owned(key), object, effects),
-                Some(due) => {
-                    shard.put_delayed(self.lines(), arrival, due, key, object, effects)
-                }
-            }))
-        })
+        }
+        self.initial_sync.mark_fed();
+        Ok(Some(match due {
+            None => shard.put(self.lines(), arrival, Cow::Owned(key), object, effects),
+            Some(due) => shard.put_delayed(self.lines(), arrival, due, key, object, effects),
+        }))
     }
 
     pub(crate) fn delete(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
         let hash = self.keys.hash(key);
-        self.with_shard(hash, |shard, effects| {
-            self.initial_sync.mark_fed();
-            shard.delete(self.lines(), hash, key, u64::MAX, effects)
-        })
+        let mut section = self.section(hash);
+        let (shard, effects) = section.parts();
+        self.initial_sync.mark_fed();
+        shard.delete(self.lines(), hash, key, u64::MAX, effects)
     }
 
     /// Applies a batch as one: no other call sees half of it.

@@ -13,7 +13,7 @@ impl<T: Object> Shared<T> {
     /// shards. What is ours comes first, so that the queue is whole before user code runs: wakers,
     /// then the observer, then destructors.
     #[inline(always)]
-    pub(super) fn finish(&self, mut effects: Effects<T>, depth: u64) {
+    pub(super) fn finish(&self, effects: &mut Effects<T>, depth: u64) {
         if let Some((priority, ticket)) = effects.requeue {
             self.queue.requeue(priority, ticket);
         }
@@ -40,11 +40,11 @@ impl<T: Object> Shared<T> {
             self.notify_if_over();
         }
         if let Some(observer) = &self.settings.observer {
-            contain(|| tell(&**observer, &effects));
+            contain(|| tell(&**observer, effects));
         }
         if !effects.values.is_empty() {
             effects.values.extend(effects.value.take());
-            drop_all(effects.values);
+            drop_all(std::mem::take(&mut effects.values));
         }
     }
 

@@ -1,7 +1,7 @@
 //! What all handles and leases of one queue share.
 //!
-//! A call locks the shards it needs, decides, unlocks, and has `finish` carry out what follows: the
-//! functions here that lock (`with_shard`, `with_shards`, `with_all`) end in it, so that none forgets.
+//! A call locks the shards it needs, decides, unlocks, and has `finish` carry out what follows: whatever
+//! here locks to change something (`section`, `with_shards`, `with_all`) ends in it, so that none forgets.
 //!
 //! Locks are taken in this order, and each is left out where it is not needed: shards in the order of
 //! their numbers, then the schedule of delays. The lock of a lane's front (see `queue`) is taken with no
@@ -16,6 +16,7 @@ mod finish;
 mod initial_sync;
 mod phase;
 mod query;
+mod section;
 
 use std::sync::Weak;
 
@@ -37,6 +38,7 @@ use crate::sync::{Arc, OnceLock};
 use capacity::Capacity;
 use initial_sync::InitialSync;
 use phase::Phase;
+use section::Section;
 
 pub(super) struct Settings {
     pub(super) clock: Clock,
@@ -99,23 +101,14 @@ impl<T: Object> Shared<T> {
         if self.settings.timed { self.settings.clock.now() } else { Moment::default() }
     }
 
-    /// Runs a section under the lock of the shard of a hash, and then what follows from it.
+    /// Begins a section under the lock of a hash's shard.
     #[inline(always)]
-    fn with_shard<R>(
-        &self,
-        hash: u64,
-        section: impl FnOnce(&mut Shard<'_, T>, &mut Effects<T>) -> R,
-    ) -> R {
-        let mut effects = Effects::none();
-        let mut shard = self.keys.lock(self.keys.shard_of(hash));
-        let result = section(&mut shard, &mut effects);
-        let depth = if effects.stale > 0 { shard.tally().depth() } else { 0 };
-        drop(shard);
-        self.finish(effects, depth);
-        result
+    fn section(&self, hash: u64) -> Section<'_, T> {
+        Section::new(self, self.keys.lock(self.keys.shard_of(hash)))
     }
 
-    /// As `with_shard`, for those shards that are `needed`: no other call sees half of the section.
+    /// Runs a section under the locks of those shards that are `needed`, and then what follows from it: no
+    /// other call sees half of the section.
     fn with_shards<R>(
         &self,
         needed: [bool; SHARDS],
@@ -128,22 +121,19 @@ impl<T: Object> Shared<T> {
         let depths = shards.iter().flatten().map(|shard| shard.tally().depth());
         let depth = if effects.stale > 0 { depths.min().unwrap_or(0) } else { 0 };
         drop(shards);
-        self.finish(effects, depth);
+        self.finish(&mut effects, depth);
         result
     }
 
-    /// As `with_shard`, for all of them.
-    fn with_all<R>(
-        &self,
-        section: impl FnOnce(&mut Vec<Shard<'_, T>>, &mut Effects<T>) -> R,
-    ) -> R {
+    /// As `with_shards`, for all of them.
+    fn with_all<R>(&self, section: impl FnOnce(&mut Vec<Shard<'_, T>>, &mut Effects<T>) -> R) -> R {
         let mut effects = Effects::none();
         let mut shards = self.keys.lock_all();
         let result = section(&mut shards, &mut effects);
         let depths = shards.iter().map(|shard| shard.tally().depth());
         let depth = if effects.stale > 0 { depths.min().unwrap_or(0) } else { 0 };
         drop(shards);
-        self.finish(effects, depth);
+        self.finish(&mut effects, depth);
         result
     }
 }

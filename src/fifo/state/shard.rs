@@ -83,11 +83,11 @@ impl<'a, T> Shard<'a, T> {
         hash: u64,
         is: impl Fn(&Key, &Entry<T>) -> bool,
         effects: &mut Effects<T>,
-    ) -> Option<(Key, Entry<T>)> {
-        let (key, entry) = self.table.remove_entry(hash, |(key, entry)| is(key, entry.get()))?;
+    ) -> Option<Entry<T>> {
+        let (_, entry) = self.table.remove_entry(hash, |(key, entry)| is(key, entry.get()))?;
         effects.entries -= 1;
         self.removed();
-        Some((key, entry.into_inner()))
+        Some(entry.into_inner())
     }
 
     pub(crate) fn contains(&self, hash: u64, key: &Key) -> bool {
@@ -153,7 +153,8 @@ impl<'a, T> Shard<'a, T> {
             effects.discard(std::mem::replace(waiting, value));
             return Added::Coalesced;
         }
-        if let Some(Entry { waiting: Waiting::Delayed { due: old, id, value: waiting }, .. }) = entry
+        if let Some(Entry { waiting: Waiting::Delayed { due: old, id, value: waiting }, .. }) =
+            entry
         {
             tally.coalesced.add(1);
             effects.coalesced += 1;
@@ -194,7 +195,7 @@ impl<'a, T> Shard<'a, T> {
         effects: &mut Effects<T>,
     ) -> Option<Arc<T>> {
         let idle = |other: &Key, entry: &Entry<T>| other.as_ref() == key && entry.leased.is_none();
-        if let Some((_, mut entry)) = self.remove(hash, idle, effects) {
+        if let Some(mut entry) = self.remove(hash, idle, effects) {
             effects.available -= usize::from(entry.seq().is_some_and(|seq| seq >= first));
             return entry.withdraw(lines, self.tally, effects);
         }
@@ -214,14 +215,18 @@ impl<'a, T> Shard<'a, T> {
         let Ticket { hash, seq } = ticket;
         let is_ready =
             |_: &Key, entry: &Entry<T>| entry.seq() == Some(seq) && entry.leased.is_none();
-        let Some((_, entry)) = self.remove(hash, is_ready, effects) else {
+        let removed = self.table.remove_entry(hash, |(key, entry)| is_ready(key, entry.get()));
+        let Some((_, entry)) = removed else {
             self.skip(ticket, effects);
             return None;
         };
-        let Entry { priority, initial, waiting: Waiting::Queued { since, value, .. }, .. } = entry
+        let Entry { priority, initial, waiting: Waiting::Queued { since, value, .. }, .. } =
+            entry.into_inner()
         else {
             unreachable!("only a queued key has a sequence number");
         };
+        effects.entries -= 1;
+        self.removed();
         self.tally.popped.add(1);
         effects.initial += usize::from(initial);
         effects.dispatched = Some(priority);
@@ -306,7 +311,7 @@ impl<'a, T> Shard<'a, T> {
             let idle = |other: &Key, entry: &Entry<T>| {
                 other == key && matches!(entry.waiting, Waiting::Nothing)
             };
-            if let Some((_, entry)) = self.remove(hash, idle, effects) {
+            if let Some(entry) = self.remove(hash, idle, effects) {
                 let began = entry.leased.map(|leased| leased.since).unwrap_or_default();
                 effects.initial += usize::from(entry.initial);
                 return Ended { began, comes_back: false };
