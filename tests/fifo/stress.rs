@@ -6,6 +6,7 @@ use super::*;
 fn no_key_is_ever_in_two_hands() {
     watchdog(|| {
         const KEYS: usize = 8;
+        const ADDS: u64 = if cfg!(miri) { 100 } else { 20_000 };
         let fifo = Fifo::<Item>::new();
         let held: Arc<[AtomicBool; KEYS]> = Arc::default();
         let newest: Arc<Mutex<HashMap<String, u64>>> = Arc::default();
@@ -35,7 +36,7 @@ fn no_key_is_ever_in_two_hands() {
                 })
             })
             .collect();
-        for value in 1..=20_000u64 {
+        for value in 1..=ADDS {
             fifo.add(item(&(value as usize % KEYS).to_string(), value)).unwrap();
         }
         fifo.close();
@@ -44,7 +45,7 @@ fn no_key_is_ever_in_two_hands() {
         assert_eq!((stats.depth, stats.processing), (0, 0));
         let newest = newest.lock().unwrap();
         for slot in 0..KEYS as u64 {
-            let last = (20_000 - 7..=20_000).find(|value| value % KEYS as u64 == slot).unwrap();
+            let last = (ADDS - 7..=ADDS).find(|value| value % KEYS as u64 == slot).unwrap();
             assert_eq!(newest[&slot.to_string()], last, "the newest value was run");
         }
     });
@@ -54,7 +55,7 @@ fn no_key_is_ever_in_two_hands() {
 fn threads_and_tasks_share_one_queue() {
     watchdog(|| {
         const PRODUCERS: u64 = 3;
-        const EACH: u64 = 5_000;
+        const EACH: u64 = if cfg!(miri) { 50 } else { 5_000 };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_time()
@@ -150,7 +151,7 @@ fn ping_pong_never_stalls() {
                 }
             }
         });
-        for value in 0..5_000 {
+        for value in 0..if cfg!(miri) { 50 } else { 5_000 } {
             ping.add(item("ball", value)).unwrap();
             assert_eq!(pong.pop().unwrap().value, value);
         }

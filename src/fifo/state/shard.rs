@@ -311,9 +311,13 @@ impl<'a, T> Shard<'a, T> {
             let idle = |other: &Key, entry: &Entry<T>| {
                 other == key && matches!(entry.waiting, Waiting::Nothing)
             };
-            if let Some(entry) = self.remove(hash, idle, effects) {
-                let began = entry.leased.map(|leased| leased.since).unwrap_or_default();
-                effects.initial += usize::from(entry.initial);
+            let removed = self.table.remove_entry(hash, |(key, entry)| idle(key, entry.get()));
+            if let Some((_, entry)) = removed {
+                let Entry { leased, initial, .. } = entry.into_inner();
+                effects.entries -= 1;
+                effects.initial += usize::from(initial);
+                self.removed();
+                let began = leased.map(|leased| leased.since).unwrap_or_default();
                 return Ended { began, comes_back: false };
             }
         }
