@@ -66,7 +66,7 @@ impl<T: Object> Fifo<T> {
     /// If the queue is closed and nothing can be handed out.
     ///
     /// ```
-    /// #     /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # use watchcache::{Fifo, Key, KeyError, Object};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
     /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
