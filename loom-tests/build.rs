@@ -31,13 +31,13 @@ const REDUCE: &[(&str, &str, &str)] = &[
         "let seed = 7;",
     ),
     ("store/engine/slab.rs", "const RECORDS: usize = 246;", "const RECORDS: usize = 4;"),
-    ("fifo/core/mod.rs", "const STRIPES: usize = 16;", "const STRIPES: usize = 1;"),
+    ("fifo/state/keys.rs", "const SHARDS: usize = 16;", "const SHARDS: usize = 1;"),
     (
-        "fifo/core/mod.rs",
+        "fifo/state/keys.rs",
         "let seed = foldhash::fast::RandomState::default().hash_one(0_u8);",
         "let seed = 7;",
     ),
-    ("fifo/line.rs", "stale > live + 64", "stale > 0 && live < 100"),
+    ("fifo/state/queue.rs", "stale > live + 64", "stale > 0 && live < 100"),
 ];
 
 #[derive(Deserialize)]
