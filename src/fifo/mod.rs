@@ -39,7 +39,6 @@ mod error;
 mod lease;
 mod limiter;
 mod observer;
-mod panics;
 mod shared;
 mod shutdown;
 mod state;

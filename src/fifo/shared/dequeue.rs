@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::Shared;
 use crate::fifo::limiter::{Backoff, Failure, Limiter};
-use crate::fifo::panics::contain;
 use crate::fifo::state::clock::Moment;
 use crate::fifo::state::effects::Effects;
 use crate::fifo::state::queue::Ticket;
 use crate::fifo::state::shard::{LeaseEnd, Leasing, Shard};
 use crate::fifo::{Closed, Lease};
+use crate::panic::contain;
 use crate::sync::Arc;
 use crate::{Key, Object};
 

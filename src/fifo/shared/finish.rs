@@ -3,9 +3,9 @@
 use super::Shared;
 use crate::Object;
 use crate::fifo::Observer;
-use crate::fifo::panics::{contain, drop_all};
 use crate::fifo::state::effects::Effects;
 use crate::fifo::state::queue::Ticket;
+use crate::panic::{contain, drop_all};
 use crate::sync::atomic::Ordering;
 
 impl<T: Object> Shared<T> {

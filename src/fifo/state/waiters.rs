@@ -30,7 +30,7 @@ use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
-use crate::fifo::panics::contain;
+use crate::panic::contain;
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
 use crate::sync::{Arc, Mutex, MutexGuard, Parker, PoisonError, SPINS, relax};
 
