@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::Pod;
 use proptest::prelude::*;
-use watchcache::reflector::{Merge, Share};
+use watchcache::reflector::{Merge, Shard};
 use watchcache::{Batch, Change, Fifo, Key, Listing, Sink, Store};
 
 fn listing(version: u64, pods: &[(&str, u64)]) -> Listing<Pod> {
@@ -84,22 +84,22 @@ fn a_key_goes_when_the_last_part_lets_go_of_it() {
 
 proptest! {
     #[test]
-    fn shares_are_disjoint_and_complete(
+    fn shards_are_disjoint_and_complete(
         names in proptest::collection::btree_set(("[a-z]{1,4}", "[a-z0-9]{1,8}"), 0..60),
         count in 1u32..7,
         by_namespace: bool,
     ) {
         let all: BTreeSet<String> = names.iter().map(|(ns, name)| format!("{ns}/{name}")).collect();
         let pods: Vec<_> = all.iter().map(|key| (key.as_str(), 1)).collect();
-        let share = |index| match by_namespace {
-            true => Share::by_namespace(index, count),
-            false => Share::by_key(index, count),
+        let shard = |index| match by_namespace {
+            true => Shard::by_namespace(index, count),
+            false => Shard::by_key(index, count),
         };
         let mut found = Vec::new();
         let mut namespaces = Vec::new();
         for index in 0..count {
             let store = Arc::new(Store::new());
-            let sink = share(index).unwrap().of(store.clone());
+            let sink = shard(index).unwrap().of(store.clone());
             sink.replace(&listing(5, &pods));
             for (key, _) in &pods {
                 sink.apply(&put(key, 9));
@@ -115,17 +115,17 @@ proptest! {
         prop_assert_eq!(&found, &all.into_iter().collect::<Vec<_>>());
         if by_namespace {
             let distinct: BTreeSet<_> = namespaces.iter().collect();
-            prop_assert_eq!(distinct.len(), namespaces.len(), "a namespace in two shares");
+            prop_assert_eq!(distinct.len(), namespaces.len(), "a namespace in two shards");
         }
     }
 
     #[test]
-    fn shares_of_many_keys_are_about_equal(count in 2u32..9) {
+    fn shards_of_many_keys_are_about_equal(count in 2u32..9) {
         let keys: Vec<Key> =
             (0..4_000).map(|n| Key::namespaced("default", &format!("web-{n}")).unwrap()).collect();
         for index in 0..count {
-            let share = Share::by_key(index, count).unwrap();
-            let own = keys.iter().filter(|key| share.owns(key)).count() as f64;
+            let shard = Shard::by_key(index, count).unwrap();
+            let own = keys.iter().filter(|key| shard.owns(key)).count() as f64;
             let fair = keys.len() as f64 / f64::from(count);
             prop_assert!((own - fair).abs() < fair / 4.0, "{own} of {fair}");
         }

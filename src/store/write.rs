@@ -1,6 +1,5 @@
 //! The rules of writing: what a put, a delete and a relist do to what is held.
 
-use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,6 +9,7 @@ use super::index::{Definition, panic_text, values_of};
 use super::report::Applied;
 use crate::object::same_version;
 use crate::sync::Arc;
+use crate::version::number_of;
 use crate::{Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion, Revision};
 
 /// Changes whose places are loaded together.
@@ -19,6 +19,17 @@ const AT_ONCE: usize = 32;
 pub(super) struct Writing<'s, T: Object> {
     pub(super) guard: WriteGuard<'s, T>,
     definitions: Option<Arc<Vec<Definition<T>>>>,
+}
+
+/// What counts where a key holds an object already.
+#[derive(Clone, Copy)]
+enum Precedence {
+    /// The newest version, whoever brings it.
+    Newest,
+    /// What a listing says: another uid is another object, whatever its version.
+    Listed,
+    /// What comes, since versions have no order.
+    Latest,
 }
 
 /// What is to become of an object that is put.
@@ -47,12 +58,18 @@ impl<'s, T: Object> Writing<'s, T> {
 
     pub(super) fn put(&mut self, key: &Key, object: Arc<T>) -> Applied {
         let mut applied = Applied::default();
-        self.put_counted(key.as_ref(), object, &mut applied);
+        self.put_counted(key.as_ref(), object, Precedence::Newest, &mut applied);
         applied.revision = self.revision();
         applied
     }
 
-    fn put_counted(&mut self, key: KeyRef<'_>, object: Arc<T>, applied: &mut Applied) {
+    fn put_counted(
+        &mut self,
+        key: KeyRef<'_>,
+        object: Arc<T>,
+        precedence: Precedence,
+        applied: &mut Applied,
+    ) {
         let panicked =
             |message| Rejected { key: key.to_valid_key(), reason: Reason::Panicked(message) };
         let number = match quietly(|| version(&*object)) {
@@ -65,7 +82,7 @@ impl<'s, T: Object> Writing<'s, T> {
             Some((held, _)) if Arc::ptr_eq(held, &object) => Ok(Verdict::Same),
             // The usual case needs no look at the object that is held.
             Some((_, held)) if held != 0 && number > held => Ok(Verdict::Newer),
-            Some((held, at)) => judge(held, &object, at != 0 && number == at),
+            Some((held, at)) => judge(held, &object, at != 0 && number == at, precedence),
         };
         let counted = if held.is_some() { &mut applied.updated } else { &mut applied.added };
         match verdict {
@@ -112,6 +129,8 @@ impl<'s, T: Object> Writing<'s, T> {
 
     pub(super) fn apply(&mut self, batch: &Batch<T>) -> Applied {
         let mut applied = Applied::default();
+        let unordered = batch.is_unordered();
+        let precedence = if unordered { Precedence::Latest } else { Precedence::Newest };
         for changes in batch.changes().chunks(AT_ONCE) {
             // A single change has nothing to overlap its misses with.
             if changes.len() > 1 {
@@ -120,13 +139,17 @@ impl<'s, T: Object> Writing<'s, T> {
             for (key, change) in changes {
                 match change {
                     Change::Put(object) => {
-                        self.put_counted(key.as_ref(), Arc::clone(object), &mut applied);
+                        let object = Arc::clone(object);
+                        self.put_counted(key.as_ref(), object, precedence, &mut applied);
                     }
-                    Change::Delete(last) => self.deleted(key, last.as_deref(), &mut applied),
+                    Change::Delete(last) => {
+                        let last = last.as_deref().filter(|_| !unordered);
+                        self.deleted(key, last, &mut applied);
+                    }
                 }
             }
         }
-        self.advance(batch.resource_version());
+        self.advance(batch.resource_version(), unordered);
         applied.revision = self.revision();
         applied
     }
@@ -151,11 +174,13 @@ impl<'s, T: Object> Writing<'s, T> {
     /// Replaces the content by a listing, and returns the keys that are gone.
     pub(super) fn replace(&mut self, listing: &Listing<T>) -> (Applied, Vec<Key>) {
         let mut applied = Applied::default();
+        let unordered = listing.is_unordered();
+        let precedence = if unordered { Precedence::Latest } else { Precedence::Listed };
         let held = self.guard.len();
         for objects in listing.objects().chunks(AT_ONCE) {
             self.guard.prefetch(objects.iter().map(|(key, _)| key.as_ref()));
             for (key, object) in objects {
-                self.put_counted(key.as_ref(), Arc::clone(object), &mut applied);
+                self.put_counted(key.as_ref(), Arc::clone(object), precedence, &mut applied);
             }
         }
         // The keys of a listing are distinct, so where none was rejected, this many were held.
@@ -169,7 +194,7 @@ impl<'s, T: Object> Writing<'s, T> {
             self.delete(key.as_ref());
         }
         applied.deleted = gone.len();
-        self.advance(listing.resource_version());
+        self.advance(listing.resource_version(), unordered);
         applied.revision = self.revision();
         (applied, gone)
     }
@@ -179,6 +204,7 @@ impl<'s, T: Object> Writing<'s, T> {
         let listed: HashSet<KeyRef<'_>, foldhash::fast::RandomState> =
             listing.objects().iter().map(|(key, _)| key.as_ref()).collect();
         let at = listing.resource_version().and_then(ResourceVersion::number);
+        let at = at.filter(|_| !listing.is_unordered());
         let pin = Pin::new();
         let view = self.guard.published(&pin);
         let mut cursor = view.cursor(view.shards());
@@ -194,14 +220,11 @@ impl<'s, T: Object> Writing<'s, T> {
             .collect()
     }
 
-    /// Moves the source's version forward; never back.
-    fn advance(&mut self, to: Option<&ResourceVersion>) {
+    /// Moves the source's version forward; back only where versions have no order.
+    fn advance(&mut self, to: Option<&ResourceVersion>, unordered: bool) {
         let Some(to) = to else { return };
-        let forward = match self.guard.resource_version() {
-            None => true,
-            Some(held) => !matches!(to.compare(held), Some(Ordering::Less | Ordering::Equal)),
-        };
-        if forward {
+        let mut held = self.guard.resource_version().cloned().filter(|_| !unordered);
+        if to.clone().advance(&mut held) {
             self.guard.set_resource_version(to.clone());
         }
     }
@@ -209,17 +232,27 @@ impl<'s, T: Object> Writing<'s, T> {
 
 /// Compares two objects of one key, whose versions may be known to be the same number. They are a
 /// user's type: what panics in it must not unwind through a half-linked batch.
-fn judge<T: Object>(held: &Arc<T>, new: &Arc<T>, same_number: bool) -> Result<Verdict, String> {
+fn judge<T: Object>(
+    held: &Arc<T>,
+    new: &Arc<T>,
+    same_number: bool,
+    precedence: Precedence,
+) -> Result<Verdict, String> {
     quietly(|| {
         // A uid is a look at the object that is held; its version's text would be another.
         let same =
             if same_number { held.uid() == new.uid() } else { same_version(&**held, &**new) };
         if same {
             Verdict::Same
-        } else if !same_number && is_older(&**new, &**held) {
-            Verdict::Older
-        } else {
+        } else if same_number {
             Verdict::Newer
+        } else {
+            let counts = match precedence {
+                Precedence::Newest => false,
+                Precedence::Listed => held.uid() != new.uid(),
+                Precedence::Latest => true,
+            };
+            if !counts && is_older(&**new, &**held) { Verdict::Older } else { Verdict::Newer }
         }
     })
 }
@@ -230,7 +263,7 @@ fn quietly<R>(f: impl FnOnce() -> R) -> Result<R, String> {
 
 /// An object's version as a number, where it is one.
 fn version<T: Object>(object: &T) -> Option<u64> {
-    object.resource_version()?.parse().ok()
+    number_of(object.resource_version()?)
 }
 
 fn is_older<T: Object>(this: &T, that: &T) -> bool {
