@@ -10,7 +10,7 @@ use tokio::time::Instant;
 pub(super) const FIRST: Duration = Duration::from_millis(800);
 pub(super) const LONGEST: Duration = Duration::from_secs(30);
 
-/// A list that is older than this was worth its price: the next one need not wait.
+/// A watch that lasted this long made the list before it worth its price: the next need not wait.
 const SETTLED: Duration = Duration::from_secs(30);
 
 /// Spreads what is timed, so that many reflectors do not act in step.
@@ -64,28 +64,30 @@ impl Backoff {
 #[derive(Debug)]
 pub(super) struct Pace {
     backoff: Backoff,
-    listed: Option<Instant>,
     next: Option<Instant>,
 }
 
 impl Pace {
     pub(super) fn new(first: Duration, longest: Duration) -> Self {
-        Self { backoff: Backoff::new(first.max(FIRST), longest), listed: None, next: None }
+        Self { backoff: Backoff::new(first.max(FIRST), longest), next: None }
     }
 
     /// A list is complete.
     pub(super) fn listed(&mut self, now: Instant, jitter: &mut Jitter) {
-        if self.listed.is_some_and(|last| now.duration_since(last) >= SETTLED) {
-            self.backoff.reset();
-        }
-        self.listed = Some(now);
         self.next = Some(now + self.backoff.next_delay(jitter));
+    }
+
+    /// A watch ended.
+    pub(super) fn watched(&mut self, lasted: Duration) {
+        if lasted >= SETTLED {
+            self.backoff.reset();
+            self.next = None;
+        }
     }
 
     /// When the next list may begin, if that is not now.
     pub(super) fn not_before(&self, now: Instant) -> Option<Instant> {
-        let settled = self.listed.is_none_or(|last| now.duration_since(last) >= SETTLED);
-        self.next.filter(|next| *next > now && !settled)
+        self.next.filter(|next| *next > now)
     }
 }
 
@@ -129,7 +131,7 @@ mod tests {
             now = next;
         }
         assert!(waits[0] >= FIRST && waits[5] >= FIRST * 32, "{waits:?}");
-        now += SETTLED;
+        pace.watched(SETTLED);
         assert_eq!(pace.not_before(now), None);
         pace.listed(now, &mut jitter);
         let next = pace.not_before(now).expect("too early");

@@ -57,8 +57,7 @@ impl<S: Source> ReflectorBuilder<S> {
     }
 
     /// The range from which each watch's length is drawn, so that watches which were opened together
-    /// do not all end together; an empty one counts as its start. What a source cannot have
-    /// ([`Source::longest_watch`]) is cut: the range then lies below that. Default: 200 s to 290 s.
+    /// do not all end together; an empty one counts as its start. Default: 200 s to 290 s.
     #[must_use]
     pub fn watch_timeout(mut self, range: Range<Duration>) -> Self {
         self.config.limits.watch_timeout = bounded_range(range);
@@ -210,8 +209,6 @@ impl<S: Source> ReflectorBuilder<S> {
     /// The reflector. Nothing happens until it [runs](Reflector::run).
     #[must_use]
     pub fn build(mut self) -> Reflector<S> {
-        let limits = &mut self.config.limits;
-        limits.watch_timeout = below(limits.watch_timeout.clone(), self.source.longest_watch());
         let shared = Arc::new(Shared::default());
         let config = Arc::new(self.config);
         let interest = Interest::new(Arc::clone(&config), Arc::clone(&shared));
@@ -221,15 +218,6 @@ impl<S: Source> ReflectorBuilder<S> {
         self.source.attach(report, interest);
         Reflector::new(self.source, config, shared)
     }
-}
-
-/// The range, or one of two thirds to the whole of `longest` where it reaches beyond that.
-fn below(range: Range<Duration>, longest: Duration) -> Range<Duration> {
-    if range.end <= longest {
-        return range;
-    }
-    tracing::info!(?range, ?longest, "no watch of the source lasts that long");
-    bounded_range(range.start.min(longest * 2 / 3)..longest)
 }
 
 fn puts<T: Object>(objects: impl IntoIterator<Item = Arc<T>>) -> Batch<T> {
@@ -245,20 +233,5 @@ fn puts<T: Object>(objects: impl IntoIterator<Item = Arc<T>>) -> Batch<T> {
 impl<S: Source> fmt::Debug for ReflectorBuilder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReflectorBuilder").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_beyond_what_the_source_takes_keeps_its_spread() {
-        let seconds =
-            |range: Range<u64>| Duration::from_secs(range.start)..Duration::from_secs(range.end);
-        let longest = Duration::from_secs(294);
-        assert_eq!(below(seconds(200..290), longest), seconds(200..290));
-        assert_eq!(below(seconds(100..600), longest), seconds(100..294));
-        assert_eq!(below(seconds(600..1200), longest), seconds(196..294));
     }
 }

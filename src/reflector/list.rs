@@ -84,6 +84,7 @@ impl<S: Source> Run<'_, S> {
     fn replace(&mut self, draft: Draft<S::Object>) -> Result<(), SourceError> {
         let Content { objects, bad, version, mixed, ordered } = draft.finish();
         let restarted = self.is_restart(version.as_ref())?;
+        let was_unordered = self.shared.is_synced() && !self.order.is_ordered();
         self.order.restart(version.as_ref(), ordered);
         if mixed {
             for (key, object) in &objects {
@@ -93,7 +94,7 @@ impl<S: Source> Run<'_, S> {
         // Should the older version be gone already, the next list must not be mixed again.
         self.lists.whole = mixed;
         let mut listing = Listing::from_keyed(objects, version.clone());
-        if restarted || !self.order.is_ordered() {
+        if restarted || was_unordered || !self.order.is_ordered() {
             listing = listing.unordered();
         }
         tracing::info!(objects = listing.len(), undecodable = bad.len(), ?version, "listed");

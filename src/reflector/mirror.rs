@@ -100,6 +100,7 @@ impl<S: Source> Run<'_, S> {
         if Recovery::worked(ended) {
             self.backoff.reset();
         }
+        self.pace.watched(ended.lasted);
         let now = Instant::now();
         let may_list = self.pace.not_before(now).is_none();
         let resumable = self.position.is_some();

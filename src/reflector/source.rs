@@ -44,11 +44,6 @@ pub trait Source: Send + Sync + 'static {
         let _ = (report, interest);
     }
 
-    /// The longest [`timeout`](WatchRequest::timeout) that a watch can ask for.
-    fn longest_watch(&self) -> Duration {
-        Duration::MAX
-    }
-
     /// Bytes received so far, as the protocol frames them; 0 where nobody counts.
     fn received_bytes(&self) -> u64 {
         0

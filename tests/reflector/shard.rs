@@ -1,15 +1,14 @@
-//! Several reflectors into one cache, and one resource over several processes.
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! One resource split among several processes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use common::Pod;
 use proptest::prelude::*;
-use watchcache::reflector::{Merge, Shard};
-use watchcache::{Batch, Change, Fifo, Key, Listing, Sink, Store};
+use watchcache::reflector::Shard;
+use watchcache::{Batch, Change, Key, Listing, Sink, Store};
+
+use crate::common::Pod;
+use crate::recording::{Recording, Told};
 
 fn listing(version: u64, pods: &[(&str, u64)]) -> Listing<Pod> {
     let pods = pods.iter().map(|(key, version)| Pod::new(key, *version));
@@ -23,63 +22,70 @@ fn put(key: &str, version: u64) -> Batch<Pod> {
     batch
 }
 
-fn delete(key: &str, version: u64) -> Batch<Pod> {
-    let mut batch = Batch::new();
-    batch.push(key.parse().unwrap(), Change::Delete(Some(Arc::new(Pod::new(key, version)))));
-    batch.set_resource_version(version.to_string().into());
-    batch
-}
-
 fn keys(store: &Store<Pod>) -> Vec<String> {
     let mut keys: Vec<_> = store.list().iter().map(|pod| pod.key.clone()).collect();
     keys.sort();
     keys
 }
 
-#[test]
-fn the_first_list_is_one_of_everything_and_the_version_is_the_oldest() {
-    let (store, fifo) = (Arc::new(Store::new()), Fifo::new());
-    let [a, b] = Merge::new([store.clone()]).sink(fifo.clone()).parts();
-    a.replace(&listing(7, &[("a/1", 1), ("a/2", 2)]));
-    a.apply(&delete("a/2", 8));
-    assert!(store.is_empty(), "half of it is nothing");
-    b.replace(&listing(5, &[("b/1", 3)]));
-    assert_eq!(keys(&store), ["a/1", "b/1"]);
-    assert_eq!(store.resource_version().unwrap().as_str(), "5");
-    a.apply(&put("a/3", 20));
-    assert_eq!(store.resource_version().unwrap().as_str(), "5");
-    b.apply(&put("b/2", 12));
-    assert_eq!(store.resource_version().unwrap().as_str(), "12");
-    let queued: Vec<_> = fifo.list().iter().map(|pod| pod.key.clone()).collect();
-    assert_eq!(queued, ["a/1", "b/1", "a/3", "b/2"]);
+/// The largest deviation of a shard from its fair part, in parts of that.
+fn unfairness(keys: &[Key], count: u32, shard: impl Fn(u32) -> Shard) -> f64 {
+    let fair = keys.len() as f64 / f64::from(count);
+    let off = (0..count).map(|index| {
+        let shard = shard(index);
+        let own = keys.iter().filter(|key| shard.owns(key)).count() as f64;
+        (own - fair).abs() / fair
+    });
+    off.fold(0.0, f64::max)
 }
 
 #[test]
-fn a_relist_of_one_part_tells_what_changed_in_it_and_leaves_the_others() {
-    let (store, fifo) = (Arc::new(Store::new()), Fifo::new());
-    let [a, b] = Merge::new([store.clone()]).sink(fifo.clone()).parts();
-    a.replace(&listing(7, &[("a/1", 1), ("a/2", 2), ("a/3", 3)]));
-    b.replace(&listing(7, &[("b/1", 4)]));
-    while fifo.pop_timeout(std::time::Duration::ZERO).is_ok() {}
-    a.replace(&listing(20, &[("a/1", 1), ("a/3", 15)]));
-    assert_eq!(keys(&store), ["a/1", "a/3", "b/1"]);
-    let queued: Vec<_> = fifo.list().iter().map(|pod| (pod.key.clone(), pod.version())).collect();
-    assert_eq!(queued, [("a/3".to_owned(), 15)], "nobody is told of what is unchanged");
+fn shards_of_ordinary_names_are_about_equal() {
+    let named = |name: fn(usize) -> (String, String)| {
+        let keys = (0..1_000).map(name);
+        keys.map(|(namespace, name)| Key::namespaced(&namespace, &name).unwrap()).collect()
+    };
+    let patterns: [Vec<Key>; 4] = [
+        // One object for each namespace, of its name.
+        named(|n| (format!("app{n:03}"), format!("app{n:03}"))),
+        named(|n| (format!("team-{n}"), "default".to_owned())),
+        named(|n| ("default".to_owned(), format!("web-{n}"))),
+        named(|n| (format!("ns-{}", n % 10), format!("web-{n}"))),
+    ];
+    for keys in patterns {
+        for count in 2..=16 {
+            let off = unfairness(&keys, count, |index| Shard::by_key(index, count).unwrap());
+            assert!(off < 0.5, "{count} shards of {}..: {off}", keys[0]);
+        }
+    }
+    let keys: Vec<Key> =
+        (0..1_000).map(|n| Key::namespaced(&format!("app{n:03}"), "x").unwrap()).collect();
+    for count in [2, 4, 8] {
+        let off = unfairness(&keys, count, |index| Shard::by_namespace(index, count).unwrap());
+        assert!(off < 0.5, "{count} shards of namespaces: {off}");
+    }
 }
 
 #[test]
-fn a_key_goes_when_the_last_part_lets_go_of_it() {
-    let store = Arc::new(Store::new());
-    let [web, prod] = Merge::new([store.clone()]).parts();
-    web.replace(&listing(7, &[("a/both", 1)]));
-    prod.replace(&listing(7, &[("a/both", 1)]));
-    // It left the first selection, and is told as deleted there.
-    web.apply(&delete("a/both", 9));
-    assert_eq!(keys(&store), ["a/both"]);
-    prod.apply(&delete("a/both", 10));
-    assert!(store.is_empty());
-    prod.apply(&delete("a/unknown", 11));
-    assert!(store.is_empty());
+fn of_a_batch_only_the_shards_own_passes() {
+    let shard = Shard::by_key(0, 2).unwrap();
+    let keys: Vec<Key> = (0..10).map(|n| Key::namespaced("a", &n.to_string()).unwrap()).collect();
+    let (own, foreign): (Vec<_>, Vec<_>) = keys.iter().partition(|key| shard.owns(key));
+    let recording = Recording::default();
+    let sink = shard.of(recording.clone());
+    let mut batch = Batch::new();
+    for key in &keys {
+        batch.push(key.clone(), Change::Delete(None));
+    }
+    batch.set_resource_version("7".into());
+    assert!(!own.is_empty() && !foreign.is_empty());
+    let expected: Vec<_> = own.iter().map(|key| (key.to_string(), None)).collect();
+    sink.apply(&batch);
+    sink.resync(&batch);
+    sink.ended(None);
+    let names = own.iter().map(ToString::to_string).collect();
+    let batch = Told::Batch(expected, Some("7".into()));
+    assert_eq!(recording.take(), [batch, Told::Resync(names), Told::Ended(None)]);
 }
 
 proptest! {
