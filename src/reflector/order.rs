@@ -95,12 +95,23 @@ impl Order {
             self.newest.insert(key.clone(), Known { version, deleted });
         }
         self.changes.push_back((version, key.clone()));
+        self.see(version);
+        while self.changes.len() > REMEMBERED && self.forget_one() {}
+        Admission::New
+    }
+
+    /// A change of a key that nobody wants.
+    pub(super) fn pass(&mut self, version: Option<&str>) {
+        if let Some(version) = version.and_then(number_of).filter(|_| self.ordered) {
+            self.see(version);
+        }
+    }
+
+    fn see(&mut self, version: u64) {
         if version > self.latest.version {
             self.latest = Latest { version, changes: 0 };
         }
         self.latest.changes += usize::from(version == self.latest.version);
-        while self.changes.len() > REMEMBERED && self.forget_one() {}
-        Admission::New
     }
 
     /// A version of which several changes came and that nothing has closed: more of it may be

@@ -46,6 +46,11 @@ impl Entry {
     fn raw_bytes(&self) -> usize {
         self.quarantined.raw.as_ref().map_or(0, |raw| raw.len())
     }
+
+    fn is_report_of(&self, version: Option<&str>) -> bool {
+        let reported = self.quarantined.resource_version.as_ref();
+        self.reported && reported.map(ResourceVersion::as_str) == version
+    }
 }
 
 impl Quarantine {
@@ -68,9 +73,8 @@ impl Quarantine {
         if let Some(key) = key
             && !is_current()
         {
-            self.take_if(&key, |entry| {
-                entry.reported && entry.quarantined.resource_version == version
-            });
+            let version = version.as_ref().map(ResourceVersion::as_str);
+            self.take_if(&key, |entry| entry.is_report_of(version));
         }
     }
 
@@ -117,9 +121,10 @@ impl Quarantine {
         true
     }
 
-    /// A good version of the key came, or the key is gone; whether it was listed.
-    pub(super) fn remove(&self, key: &Key) -> bool {
-        self.take_if(key, |_| true)
+    /// A good version of the key came, or, without a version, the key is gone; whether it was
+    /// listed. What was reported of this very version stays.
+    pub(super) fn release(&self, key: &Key, version: Option<&str>) -> bool {
+        self.take_if(key, |entry| version.is_none() || !entry.is_report_of(version))
     }
 
     /// The keys are in the sinks in other versions now: what a reader reported of the ones before,
@@ -135,10 +140,7 @@ impl Quarantine {
         }
         let mut any = false;
         for (key, version) in changed {
-            any |= self.take_if(key, |entry| {
-                let listed = entry.quarantined.resource_version.as_ref();
-                entry.reported && listed.map(ResourceVersion::as_str) != version
-            });
+            any |= self.take_if(key, |entry| entry.reported && !entry.is_report_of(version));
         }
         any
     }
@@ -168,7 +170,7 @@ impl Quarantine {
             self.put(bad, false);
         }
         for key in keys.iter().filter(|key| !kept.contains(*key)) {
-            self.remove(key);
+            self.release(key, None);
         }
     }
 
@@ -228,7 +230,7 @@ mod tests {
             q.to_vec().iter().map(|(_, entry)| entry.raw.is_some()).collect::<Vec<_>>()
         };
         assert_eq!(kept(&quarantine), [true, true, false]);
-        assert!(quarantine.remove(&key("a")));
+        assert!(quarantine.release(&key("a"), Some("1")), "it was not reported");
         quarantine.insert(bad("c", "2", Some(&text)));
         assert_eq!(kept(&quarantine), [true, true]);
     }
@@ -239,6 +241,7 @@ mod tests {
         quarantine.report(bad("old", "1", None), || false);
         quarantine.report(bad("new", "1", None), || true);
         assert_eq!(names(&quarantine), ["new"]);
+        assert!(!quarantine.release(&key("new"), Some("1")), "that very version");
         assert!(!quarantine.release_superseded([(&key("new"), Some("1"))].into_iter()));
         assert!(quarantine.release_superseded([(&key("new"), Some("2"))].into_iter()));
         assert!(quarantine.is_empty());

@@ -177,8 +177,9 @@ impl Shared {
         self.update(|_| {});
     }
 
-    pub(super) fn release(&self, key: &Key) {
-        if !self.quarantine.is_empty() && self.quarantine.remove(key) {
+    /// A good version of the key came, or, without a version, the key is gone.
+    pub(super) fn release(&self, key: &Key, version: Option<&str>) {
+        if !self.quarantine.is_empty() && self.quarantine.release(key, version) {
             self.update(|_| {});
         }
     }

@@ -98,6 +98,9 @@ impl<S: Source> Run<'_, S> {
             };
             heard = Instant::now();
             let end = self.gather(next, &mut watch, &mut gathered, &mut carried);
+            if end.is_some() {
+                self.stop_short(&mut gathered);
+            }
             self.flush(&mut gathered);
             self.resync();
             if let Some(end) = end {
@@ -164,13 +167,16 @@ impl<S: Source> Run<'_, S> {
             }
         };
         if !self.config.wants(key.as_ref()) {
+            self.order.pass(facts.version);
             return self.advance(facts.version, kind, gathered);
         }
-        if !self.is_news(&key, facts.uid, facts.version, kind, gathered) {
+        let news = self.is_news(&key, facts.uid, facts.version, kind, gathered);
+        // What is no news still comes after all that was before it.
+        self.advance(facts.version, kind, gathered);
+        if !news {
             gathered.stale += 1;
             return;
         }
-        self.advance(facts.version, kind, gathered);
         self.collect_news(key, object, kind, gathered);
     }
 
@@ -185,10 +191,15 @@ impl<S: Source> Run<'_, S> {
         let version = transform.and_then(|_| version_of(&*object)).map(ResourceVersion::from);
         match self.config.transformed(object) {
             Ok(object) => {
-                self.shared.release(&key);
                 let change = match kind {
-                    Kind::Deleted => Change::Delete(Some(object)),
-                    Kind::Added | Kind::Modified => Change::Put(object),
+                    Kind::Deleted => {
+                        self.shared.release(&key, None);
+                        Change::Delete(Some(object))
+                    }
+                    Kind::Added | Kind::Modified => {
+                        self.shared.release(&key, version_of(&*object));
+                        Change::Put(object)
+                    }
                 };
                 gathered.batch.push(key, change);
             }
@@ -213,14 +224,16 @@ impl<S: Source> Run<'_, S> {
     ) {
         let version = Some(version.as_str()).filter(|version| !version.is_empty());
         if !self.config.wants(key.as_ref()) {
+            self.order.pass(version);
             return self.advance(version, Kind::Deleted, gathered);
         }
-        if self.order.admit(&key, version, true) != Admission::New {
+        let news = self.order.admit(&key, version, true) == Admission::New;
+        self.advance(version, Kind::Deleted, gathered);
+        if !news {
             gathered.stale += 1;
             return;
         }
-        self.advance(version, Kind::Deleted, gathered);
-        self.shared.release(&key);
+        self.shared.release(&key, None);
         gathered.batch.delete(key);
     }
 
@@ -229,22 +242,32 @@ impl<S: Source> Run<'_, S> {
         let version = bad.resource_version.clone();
         let version = version.as_ref().map(ResourceVersion::as_str);
         let version = version.filter(|version| !version.is_empty());
-        if self.config.wants_bad(&bad) {
-            let news = match &bad.key {
-                Some(key) => match self.order.admit(key, version, bad.deleted) {
-                    Admission::New => true,
-                    Admission::NewIfHeld => self.config.is_current(&bad) == Some(true),
-                    Admission::Old => false,
-                },
-                None => true,
-            };
-            if !news {
-                gathered.stale += 1;
-                return;
+        let wanted = self.config.wants_bad(&bad);
+        let news = match &bad.key {
+            Some(key) if wanted => match self.order.admit(key, version, bad.deleted) {
+                Admission::New => true,
+                Admission::NewIfHeld => {
+                    self.config.is_current(&bad) == Some(true) || self.is_set_aside(key, version)
+                }
+                Admission::Old => false,
+            },
+            _ => {
+                self.order.pass(version);
+                true
             }
+        };
+        self.advance(version, kind, gathered);
+        if !news {
+            gathered.stale += 1;
+        } else if wanted {
             self.set_aside(bad, gathered);
         }
-        self.advance(version, kind, gathered);
+    }
+
+    /// Whether just this version of the key is quarantined.
+    fn is_set_aside(&self, key: &Key, version: Option<&str>) -> bool {
+        let quarantined = self.shared.quarantine().get(key).and_then(|bad| bad.resource_version);
+        quarantined.is_some_and(|quarantined| Some(quarantined.as_str()) == version)
     }
 
     /// Lists as quarantined what came and could not be used; a deletion counts all the same.
@@ -252,7 +275,7 @@ impl<S: Source> Run<'_, S> {
         self.shared.undecodable(&bad);
         match &bad.key {
             Some(key) if bad.deleted => {
-                self.shared.release(key);
+                self.shared.release(key, None);
                 gathered.batch.delete(key.clone());
             }
             _ => self.shared.quarantine_one(bad),
@@ -270,7 +293,7 @@ impl<S: Source> Run<'_, S> {
         let held = |version| self.config.held(key.as_ref(), uid, version).is_some();
         match self.order.admit(key, version, kind == Kind::Deleted) {
             Admission::Old => false,
-            Admission::NewIfHeld => version.is_some_and(held),
+            Admission::NewIfHeld => version.is_some_and(held) || self.is_set_aside(key, version),
             // A watch without a version begins with what exists, most of which is known.
             Admission::New if gathered.replays && kind == Kind::Added => !version.is_some_and(held),
             Admission::New => true,
@@ -318,6 +341,16 @@ impl<S: Source> Run<'_, S> {
             gathered.moved = true;
             gathered.complete = true;
             self.behind = Behind::default();
+        }
+    }
+
+    /// The watch ends. If that may be in the middle of a version, it is not told, and the next watch
+    /// begins before it.
+    fn stop_short(&self, gathered: &mut Gathered<S::Object>) {
+        let reached = gathered.reached.as_ref().and_then(ResourceVersion::number);
+        if gathered.moved && reached.is_some() && reached == self.order.unfinished() {
+            gathered.reached = reached.map(|version| (version - 1).to_string().into());
+            gathered.moved = gathered.reached != self.position;
         }
     }
 

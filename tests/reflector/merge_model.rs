@@ -129,9 +129,11 @@ impl Sink<Pod> for Content {
         for (key, change) in batch.changes() {
             match change {
                 Change::Put(pod) => state.put(pod),
-                Change::Delete(_) => {
+                Change::Delete(last) => {
                     let held = state.objects.remove(key.as_str());
-                    assert!(held.is_some(), "{key} was not there");
+                    let held = held.unwrap_or_else(|| panic!("{key} was not there"));
+                    let last = last.as_ref().map_or(held, |last| last.version());
+                    assert!(last >= held, "{key} ends at {last}, {held} is held");
                 }
             }
         }

@@ -9,7 +9,7 @@ use foldhash::fast::{FixedState, RandomState};
 use super::Told;
 use super::tombstones::Tombstones;
 use crate::version::number_of;
-use crate::{Batch, Change, Key, Listing, Object, ResourceVersion};
+use crate::{Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion};
 
 pub(super) struct Merged<T> {
     parts: Vec<Held>,
@@ -103,6 +103,18 @@ impl<T: Object> Merged<T> {
         self.tell(index, batch, changes.resource_version(), unordered)
     }
 
+    /// The object, if it waits for the first list in just this version.
+    pub(super) fn waiting(
+        &self,
+        key: KeyRef<'_>,
+        uid: Option<&str>,
+        resource_version: &str,
+    ) -> Option<Arc<T>> {
+        let (_, object) = self.waiting.as_ref()?.get(&key.to_key().ok()?)?;
+        let same = object.uid() == uid && object.resource_version() == Some(resource_version);
+        same.then(|| Arc::clone(object))
+    }
+
     /// What of a batch the part holds; `None` before the sinks were told anything.
     pub(super) fn own(&self, index: usize, batch: &Batch<T>) -> Option<Batch<T>> {
         if self.waiting.is_some() {
@@ -186,6 +198,8 @@ impl<T: Object> Merged<T> {
             let deleted = last.map_or(0, |last| State::of(&**last).number);
             self.tombstones.insert(key.clone(), deleted.max(told.number + 1));
         }
+        // A sink would take the end of an older state for a late event.
+        let last = last.filter(|last| !State::of(&***last).is_older_than(told));
         batch.push(key.clone(), Change::Delete(last.cloned()));
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use self::merged::Merged;
 use crate::panics::caught;
-use crate::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::{Batch, KeyRef, Listing, Object, Sink};
 
 /// Merges what several reflectors bring, of several namespaces or selectors of one server, into one
@@ -91,13 +91,16 @@ impl<T: Object> Merge<T> {
     }
 
     fn inner(self, count: usize) -> Arc<Inner<T>> {
-        Arc::new(Inner { sinks: self.sinks, merged: Mutex::new(Merged::new(count)) })
+        let merged = Mutex::new(Merged::new(count));
+        Arc::new(Inner { sinks: self.sinks, merged, listed: OnceLock::new() })
     }
 }
 
 struct Inner<T> {
     sinks: Vec<Box<dyn Sink<T>>>,
     merged: Mutex<Merged<T>>,
+    /// Set once the sinks have the first list.
+    listed: OnceLock<()>,
 }
 
 /// What the sinks are to be told.
@@ -126,6 +129,7 @@ impl<T: Object> Part<T> {
             Told::Nothing => {}
             Told::Replace(listing) => {
                 self.inner.sinks.iter().for_each(|sink| sink.replace(&listing));
+                self.inner.listed.get_or_init(|| ());
             }
             Told::Apply(batch) => self.inner.sinks.iter().for_each(|sink| sink.apply(&batch)),
         }
@@ -150,10 +154,14 @@ impl<T: Object> Sink<T> for Part<T> {
     }
 
     fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
+        if self.inner.listed.get().is_none() {
+            return self.lock().waiting(key, uid, resource_version);
+        }
         self.inner.sinks.iter().find_map(|sink| sink.held(key, uid, resource_version))
     }
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
+        self.inner.listed.get()?;
         self.inner.sinks.iter().find_map(|sink| sink.is_current(key, resource_version))
     }
 
