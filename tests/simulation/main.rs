@@ -21,7 +21,7 @@ use std::sync::Mutex;
 use tally::Tally;
 
 /// How many seeds a plain test run takes.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 500;
 
 #[test]
 fn whatever_goes_wrong_the_store_equals_the_server() {
@@ -50,7 +50,7 @@ fn whatever_goes_wrong_the_store_equals_the_server() {
         }
     });
     println!("{total} seeds: {sum:?}");
-    if total >= 1_000 {
+    if total >= 500 {
         sum.assert_mixed();
     }
 }

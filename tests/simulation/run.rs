@@ -19,7 +19,7 @@ use crate::tally::Tally;
 const PATIENCE: Duration = Duration::from_secs(1_200);
 
 /// Lists and watches that a reflector may ask for within a minute.
-const PER_MINUTE: usize = 60;
+const PER_MINUTE: usize = 40;
 
 pub(crate) async fn simulate(seed: u64) -> Tally {
     let mut random = StdRng::seed_from_u64(seed);
@@ -179,6 +179,8 @@ fn count(mirrors: &Mirrors) -> Tally {
 }
 
 async fn finish(mirrors: Mirrors) {
+    // A part that ends lets go of its keys.
+    mirrors.caches.iter().for_each(|cache| cache.check.on.store(false, Ordering::Relaxed));
     for mirror in mirrors.mirrors {
         mirror.stop.notify_one();
         mirror.run.await.unwrap();

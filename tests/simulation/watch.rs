@@ -10,7 +10,7 @@ use watchcache::reflector::{SourceError, Undecodable, WatchEvent};
 
 use crate::plan::Restored;
 use crate::server::Server;
-use crate::source::{Counts, Event, Faulty, broken, decoded, expired, undecodable};
+use crate::source::{Counts, Event, Faulty, broken, decoded, expired};
 use crate::world::{Change, Kind};
 
 pub(crate) struct Watch {
@@ -259,11 +259,7 @@ impl Watch {
             (Ok(pod), Kind::Added) => WatchEvent::Added(pod),
             (Ok(pod), Kind::Modified) => WatchEvent::Modified(pod),
             (Ok(pod), Kind::Deleted) => WatchEvent::Deleted(pod),
-            (Err(_), _) => WatchEvent::Undecodable(Undecodable {
-                deleted,
-                // Of these the real version is told, or nobody could tell that they are gone.
-                ..undecodable(&change.key, change.object.version)
-            }),
+            (Err(bad), _) => WatchEvent::Undecodable(Undecodable { deleted, ..bad }),
         }
     }
 }

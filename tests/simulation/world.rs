@@ -139,9 +139,8 @@ impl World {
             let keys: Vec<_> = self.objects.keys().take(changes).cloned().collect();
             keys.iter().for_each(|key| self.delete(key));
         } else {
-            let names = self.size.names;
             for n in 0..changes as u64 {
-                let key = format!("ns-{}/many-{}", n % self.size.namespaces, n.min(names * 100));
+                let key = format!("ns-{}/many-{n}", n % self.size.namespaces);
                 self.put(&key, false);
             }
         }

@@ -115,6 +115,10 @@ impl<T: Object> Merged<T> {
         same.then(|| Arc::clone(object))
     }
 
+    pub(super) fn holds(&self, index: usize, key: KeyRef<'_>) -> bool {
+        key.to_key().is_ok_and(|key| self.parts[index].keys.contains(&key))
+    }
+
     /// What of a batch the part holds; `None` before the sinks were told anything.
     pub(super) fn own(&self, index: usize, batch: &Batch<T>) -> Option<Batch<T>> {
         if self.waiting.is_some() {

@@ -162,6 +162,10 @@ impl<T: Object> Sink<T> for Part<T> {
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
         self.inner.listed.get()?;
+        if !self.lock().holds(self.index, key) {
+            // What another part still holds is not this one's to tell of.
+            return Some(false);
+        }
         self.inner.sinks.iter().find_map(|sink| sink.is_current(key, resource_version))
     }
 
