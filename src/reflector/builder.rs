@@ -214,7 +214,9 @@ impl<S: Source> ReflectorBuilder<S> {
         let interest = Interest::new(Arc::clone(&config), Arc::clone(&shared));
         // Weak: the sinks hold objects, which may hold the report.
         let sinks = Arc::downgrade(&config);
-        let report = Report::new(Arc::clone(&shared), move |bad| sinks.upgrade()?.is_current(bad));
+        let report = Report::new(Arc::clone(&shared), move |bad| {
+            sinks.upgrade()?.is_current(bad.key.as_ref()?, bad.resource_version.as_ref()?)
+        });
         self.source.attach(report, interest);
         Reflector::new(self.source, config, shared)
     }

@@ -9,7 +9,7 @@ use super::backoff::{FIRST, LONGEST};
 use super::failure::Failure;
 use super::{Shard, Undecodable};
 use crate::panics::caught;
-use crate::{Batch, KeyRef, Object, Sink};
+use crate::{Batch, Key, KeyRef, Object, ResourceVersion, Sink};
 
 /// What stands for "never": longer than any process lives, and far from where sums overflow.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -135,10 +135,10 @@ impl<T: Object> Config<T> {
 
     /// Whether the object, which was delivered, is still what the sinks hold; `None` where none of
     /// them knows.
-    pub(super) fn is_current(&self, bad: &Undecodable) -> Option<bool> {
-        let (key, version) = (bad.key.as_ref()?, bad.resource_version.as_ref()?);
-        let ask = |sink: &Box<dyn Sink<T>>| sink.is_current(key.as_ref(), version.as_str());
-        self.sinks.iter().filter_map(|sink| caught(|| ask(sink)).ok().flatten()).next()
+    pub(super) fn is_current(&self, key: &Key, version: &ResourceVersion) -> Option<bool> {
+        self.sinks.iter().find_map(|sink| {
+            caught(|| sink.is_current(key.as_ref(), version.as_str())).ok().flatten()
+        })
     }
 
     /// The object as the sinks get it.

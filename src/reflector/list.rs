@@ -98,9 +98,11 @@ impl<S: Source> Run<'_, S> {
             listing = listing.unordered();
         }
         tracing::info!(objects = listing.len(), undecodable = bad.len(), ?version, "listed");
-        for sink in &self.config.sinks {
-            sink.replace(&listing);
-        }
+        self.shared.feed(
+            || self.config.sinks.iter().for_each(|sink| sink.replace(&listing)),
+            |key, version| self.config.is_current(key, version) != Some(false),
+            std::iter::empty(),
+        );
         let listed = listing.objects().iter();
         let listed = listed.map(|(key, object)| (key, version_of(&**object)));
         self.shared.quarantine().relist(bad, listed);

@@ -6,8 +6,8 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as Place;
 
 use super::Undecodable;
-use crate::sync::Arc;
-use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::{Key, ResourceVersion};
 
 /// How much raw text is kept in all, in bytes; entries past it are listed without theirs.
@@ -33,6 +33,10 @@ pub(super) struct Quarantine {
     entries: DashMap<Key, Entry, foldhash::fast::RandomState>,
     len: AtomicUsize,
     raw_bytes: AtomicUsize,
+    /// Whether sinks are being fed: some of them may not hold yet what others have given to readers.
+    applying: AtomicBool,
+    /// What was reported meanwhile.
+    unverified: Mutex<Vec<(Key, Option<ResourceVersion>)>>,
 }
 
 #[derive(Debug)]
@@ -63,6 +67,13 @@ impl Quarantine {
     /// the newest.
     pub(super) fn report(&self, bad: Undecodable, is_current: impl Fn() -> bool) {
         let (key, version) = (bad.key.clone(), bad.resource_version.clone());
+        // ORDERING: Relaxed. Whoever was given an object by a sink that is being fed sees this flag, by
+        // the way that the object took; whoever sees it late is verified with the next batch.
+        if self.applying.load(Ordering::Relaxed) {
+            self.put(bad, true);
+            self.unverified().extend(key.map(|key| (key, version)));
+            return;
+        }
         if !is_current() {
             return;
         }
@@ -76,6 +87,37 @@ impl Quarantine {
             let version = version.as_ref().map(ResourceVersion::as_str);
             self.take_if(&key, |entry| entry.is_report_of(version));
         }
+    }
+
+    /// Sinks are about to be fed.
+    pub(super) fn begin_applying(&self) {
+        // ORDERING: Relaxed, see `report`.
+        self.applying.store(true, Ordering::Relaxed);
+    }
+
+    /// Sinks were fed: what was reported meanwhile and is no longer current is no longer listed.
+    /// Whether that is so of anything.
+    pub(super) fn end_applying(&self, is_current: impl Fn(&Key, &ResourceVersion) -> bool) -> bool {
+        // ORDERING: Relaxed, see `report`.
+        self.applying.store(false, Ordering::Relaxed);
+        if self.is_empty() {
+            return false;
+        }
+        let reported = std::mem::take(&mut *self.unverified());
+        let mut any = false;
+        for (key, version) in &reported {
+            if let Some(version) = version
+                && !is_current(key, version)
+            {
+                any |= self.take_if(key, |entry| entry.is_report_of(Some(version.as_str())));
+            }
+        }
+        any
+    }
+
+    fn unverified(&self) -> MutexGuard<'_, Vec<(Key, Option<ResourceVersion>)>> {
+        // A list of keys is whole after any panic.
+        self.unverified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn put(&self, bad: Undecodable, reported: bool) {
@@ -252,6 +294,18 @@ mod tests {
             asked.get() == 1
         });
         assert!(quarantine.is_empty());
+    }
+
+    #[test]
+    fn what_is_reported_while_sinks_are_fed_is_verified_afterwards() {
+        let quarantine = Quarantine::default();
+        quarantine.begin_applying();
+        quarantine.report(bad("new", "2", None), || false);
+        quarantine.report(bad("old", "1", None), || false);
+        assert_eq!(names(&quarantine), ["new", "old"]);
+        assert!(quarantine.end_applying(|key, _| key.name() == "new"));
+        assert_eq!(names(&quarantine), ["new"]);
+        assert!(!quarantine.end_applying(|_, _| false), "it was verified");
     }
 
     #[test]

@@ -32,6 +32,11 @@ impl Shared {
         &self.quarantine
     }
 
+    /// The quarantine has changed.
+    fn publish(&self) {
+        self.update(|_| {});
+    }
+
     fn update(&self, change: impl FnOnce(&mut Progress)) {
         // Counters are whole after any panic.
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -174,23 +179,28 @@ impl Shared {
 
     pub(super) fn quarantine_one(&self, bad: Undecodable) {
         self.quarantine.insert(bad);
-        self.update(|_| {});
+        self.publish();
     }
 
     /// A good version of the key came, or, without a version, the key is gone.
     pub(super) fn release(&self, key: &Key, version: Option<&str>) {
         if !self.quarantine.is_empty() && self.quarantine.release(key, version) {
-            self.update(|_| {});
+            self.publish();
         }
     }
 
-    /// The keys have these versions now, or none.
-    pub(super) fn release_superseded<'k>(
+    /// Feeds sinks, after which the keys have these versions, or none.
+    pub(super) fn feed<'k>(
         &self,
+        feed: impl FnOnce(),
+        is_current: impl Fn(&Key, &ResourceVersion) -> bool,
         changed: impl Iterator<Item = (&'k Key, Option<&'k str>)>,
     ) {
-        if self.quarantine.release_superseded(changed) {
-            self.update(|_| {});
+        self.quarantine.begin_applying();
+        feed();
+        let late = self.quarantine.end_applying(is_current);
+        if self.quarantine.release_superseded(changed) || late {
+            self.publish();
         }
     }
 

@@ -247,7 +247,9 @@ impl<S: Source> Run<'_, S> {
             Some(key) if wanted => match self.order.admit(key, version, bad.deleted) {
                 Admission::New => true,
                 Admission::NewIfHeld => {
-                    self.config.is_current(&bad) == Some(true) || self.is_set_aside(key, version)
+                    let held = |version| self.config.is_current(key, version) == Some(true);
+                    bad.resource_version.as_ref().is_some_and(held)
+                        || self.is_set_aside(key, version)
                 }
                 Admission::Old => false,
             },
@@ -367,14 +369,15 @@ impl<S: Source> Run<'_, S> {
         }
         if !batch.is_empty() || gathered.moved {
             self.steps += 1;
-            for sink in &self.config.sinks {
-                sink.apply(batch);
-            }
             let changed = batch.changes().iter().map(|(key, change)| match change {
                 Change::Put(object) => (key, version_of(&**object)),
                 Change::Delete(_) => (key, None),
             });
-            self.shared.release_superseded(changed);
+            self.shared.feed(
+                || self.config.sinks.iter().for_each(|sink| sink.apply(batch)),
+                |key, version| self.config.is_current(key, version) != Some(false),
+                changed,
+            );
         }
         let version = self.position.as_ref();
         tracing::trace!(events = batch.len(), stale = gathered.stale, ?version, "applied");

@@ -174,3 +174,64 @@ async fn what_is_found_bad_late_is_listed_while_it_is_current() {
     reflector.run(stop).await.unwrap();
     assert_eq!(store.len(), 3);
 }
+
+/// Looks at what it is given at once, as an index function does.
+struct Looks(Arc<Mutex<Option<Report>>>);
+
+impl Looks {
+    fn look(&self, shy: &Shy) {
+        if shy.0.key.ends_with("bad") {
+            let report = self.0.lock().unwrap().clone().unwrap();
+            report.undecodable(bad(&shy.0.key, &shy.0.resource_version));
+        }
+    }
+}
+
+impl watchcache::Sink<Shy> for Looks {
+    fn apply(&self, batch: &watchcache::Batch<Shy>) {
+        for (_, change) in batch.changes() {
+            if let watchcache::Change::Put(shy) = change {
+                self.look(shy);
+            }
+        }
+    }
+
+    fn replace(&self, listing: &watchcache::Listing<Shy>) {
+        listing.objects().iter().for_each(|(_, shy)| self.look(shy));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_found_bad_before_all_sinks_hold_it_is_listed() {
+    for merged in [false, true] {
+        let report = Arc::new(Mutex::new(None));
+        let source = Lazy {
+            listed: Mutex::new(vec![vec![shy("a/1", 1), shy("a/bad", 2)]]),
+            events: Mutex::new(vec![vec![
+                WatchEvent::Added(Arc::new(shy("a/also-bad", 101))),
+                WatchEvent::Added(Arc::new(shy("a/no-longer-bad", 102))),
+                WatchEvent::Modified(Arc::new(Shy(Pod::new("a/no-longer-bad", 103)))),
+                WatchEvent::Deleted(Arc::new(shy("a/no-longer-bad", 104))),
+            ]]),
+            report: Arc::clone(&report),
+        };
+        let store = Arc::new(Store::new());
+        let looks = Looks(Arc::clone(&report));
+        let builder = Reflector::builder(source);
+        let builder = match merged {
+            true => {
+                let merge = watchcache::reflector::Merge::new([looks]).sink(store.clone());
+                let [part] = merge.parts();
+                builder.sink(part)
+            }
+            false => builder.sink(looks).sink(store.clone()),
+        };
+        let reflector = builder.build();
+        let monitor = reflector.monitor();
+        let stop = async {
+            monitor.wait_for(&"104".into()).await.unwrap();
+            assert_eq!(names(&monitor), ["a/also-bad", "a/bad"]);
+        };
+        reflector.run(stop).await.unwrap();
+    }
+}

@@ -40,7 +40,7 @@ impl Check {
         let version = snapshot.resource_version().and_then(|version| version.number());
         let Some(at) = version.filter(|at| *at <= world.version()) else { return };
         let log = world.changes_up_to(u64::MAX);
-        if log.len() > LONG && call % 64 != 0 {
+        if log.len() > LONG && !call.is_multiple_of(64) {
             return;
         }
         self.looks.fetch_add(1, Ordering::Relaxed);
