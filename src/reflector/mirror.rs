@@ -67,16 +67,19 @@ impl<S: Source> Run<'_, S> {
     /// Watches, and resumes as long as the protocol allows it; why it no longer does.
     async fn keep_up(&mut self, mut opened: Option<Opened<S>>) -> Cause {
         loop {
-            let (before, started) = (self.steps, Instant::now());
-            let end = match opened.take() {
-                Some(opened) => self.follow(opened).await,
-                None => match self.resume().await {
-                    Ok(opened) => self.follow(opened).await,
-                    Err(error) => End::Failed(error),
-                },
+            let before = self.steps;
+            let opened = match opened.take() {
+                Some(opened) => Ok(opened),
+                None => self.resume().await,
+            };
+            // Waiting for a watch to be granted is no life of it.
+            let granted = Instant::now();
+            let end = match opened {
+                Ok(opened) => self.follow(opened).await,
+                Err(error) => End::Failed(error),
             };
             let moved = before != self.steps;
-            let ended = Ended { end, moved, lasted: started.elapsed() };
+            let ended = Ended { end, moved, lasted: granted.elapsed() };
             if let Some(cause) = self.after(&ended).await {
                 return cause;
             }

@@ -43,7 +43,7 @@ pub(super) struct Ended {
     pub(super) end: End,
     /// Whether it brought anything new.
     pub(super) moved: bool,
-    /// How long it took, opening it included.
+    /// How long it lived, from when it was granted.
     pub(super) lasted: Duration,
 }
 

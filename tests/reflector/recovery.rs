@@ -59,6 +59,7 @@ async fn a_watch_that_cannot_go_on_leads_to_a_list_whatever_keeps_it() {
     stuck_at_ten(|| Answer::Watch(Ok(vec![Err(unavailable())]), End::Closes)).await;
     stuck_at_ten(|| Answer::Watch(Err(unavailable()), End::Closes)).await;
     stuck_at_ten(|| closed(vec![])).await;
+    stuck_at_ten(|| Answer::Hangs).await;
     // What is no news is no progress.
     stuck_at_ten(|| closed(vec![WatchEvent::Modified(pod("a/1", 5))])).await;
     stuck_at_ten(|| closed(vec![WatchEvent::Bookmark("10".into())])).await;

@@ -18,6 +18,8 @@ use crate::common::Pod;
 pub(crate) enum Answer {
     List(Result<ListPage<Pod>, SourceError>),
     Watch(Result<Vec<Event>, SourceError>, End),
+    /// None, for ever.
+    Hangs,
 }
 
 pub(crate) type Event = Result<WatchEvent<Pod>, SourceError>;
@@ -76,7 +78,7 @@ impl Source for Script {
         match self.next(format!("list {}", request.continue_token.unwrap_or_default())) {
             Some(Answer::List(answer)) => answer,
             Some(Answer::Watch(..)) => panic!("the script expected a watch"),
-            None => std::future::pending().await,
+            Some(Answer::Hangs) | None => std::future::pending().await,
         }
     }
 
@@ -102,6 +104,7 @@ impl Source for Script {
                 })
             }
             Some(Answer::List(_)) => panic!("the script expected a list"),
+            Some(Answer::Hangs) => std::future::pending().await,
             None => Ok(stream::pending().boxed()),
         }
     }
