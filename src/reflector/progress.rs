@@ -1,6 +1,5 @@
 //! A reflector's counters.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::ResourceVersion;
@@ -76,7 +75,7 @@ pub struct Progress {
     /// another of its servers, or its history was set back.
     pub behind: Option<ResourceVersion>,
     /// The last failure, in a sentence.
-    pub last_error: Option<Arc<str>>,
+    pub last_error: Option<String>,
 }
 
 impl Progress {

@@ -157,7 +157,7 @@ impl Shared {
     }
 
     pub(super) fn failed(&self, error: &SourceError) {
-        let text: Arc<str> = error.to_string().into();
+        let text = error.to_string();
         self.update(|progress| {
             progress.failures += 1;
             if let SourceError::Behind { version, .. } = error {

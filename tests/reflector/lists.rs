@@ -10,7 +10,7 @@ use crate::script::{
 };
 
 fn error(mirror: &crate::script::Mirror) -> String {
-    mirror.monitor.progress().last_error.map(|error| error.to_string()).unwrap_or_default()
+    mirror.monitor.progress().last_error.unwrap_or_default()
 }
 
 #[tokio::test(start_paused = true)]
