@@ -22,7 +22,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let monitor = reflector.monitor();
     let mirror = tokio::spawn(reflector.run(std::future::pending()));
 
-    monitor.synced().await;
+    // If it stops before, `mirror` tells why.
+    monitor.synced().await.ok();
     while monitor.progress().phase != Phase::Stopped {
         let snapshot = store.snapshot();
         let running = snapshot

@@ -53,7 +53,8 @@ pub trait Object: Send + Sync + 'static {
     }
 }
 
-/// Whether `new` is the very version that `old` is, so that the older `Arc` can stay.
+/// Whether `new` is the very version that `old` is, so that the older `Arc` can stay. An empty
+/// version is none.
 pub(crate) fn same_version<T: Object>(old: &T, new: &T) -> bool {
     new.resource_version().is_some_and(|version| !version.is_empty())
         && old.resource_version() == new.resource_version()

@@ -5,12 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::sync::Arc;
 
-/// Runs code of the user's; its panic's text is the error.
+/// Runs code of the user's; its panic becomes a sentence.
 ///
 /// What the code can reach must be whole whenever it may panic.
 pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
-        let text = text(&*payload);
+        let text = text(&*payload)
+            .map_or_else(|| "it panicked".to_owned(), |text| format!("it panicked: {text}"));
         discard(payload);
         text
     })
@@ -49,10 +50,29 @@ pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// The text that a panic was raised with.
-fn text(payload: &(dyn Any + Send)) -> String {
+/// The text that a panic was raised with, if it was one.
+fn text(payload: &(dyn Any + Send)) -> Option<&str> {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a text")
-        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("the payload's destructor");
+        }
+    }
+
+    #[test]
+    fn whatever_is_thrown_becomes_a_sentence() {
+        assert_eq!(catch(|| 7), Ok(7));
+        assert_eq!(catch(|| panic!("no {}", 1)), Err::<(), _>("it panicked: no 1".to_owned()));
+        let thrown = catch(|| std::panic::panic_any(Bomb));
+        assert_eq!(thrown, Err::<(), _>("it panicked".to_owned()));
+    }
 }

@@ -53,11 +53,16 @@ impl<T> std::fmt::Debug for Change<T> {
 pub struct Batch<T> {
     changes: Vec<(Key, Change<T>)>,
     resource_version: Option<ResourceVersion>,
+    unordered: bool,
 }
 
 impl<T> Clone for Batch<T> {
     fn clone(&self) -> Self {
-        Self { changes: self.changes.clone(), resource_version: self.resource_version.clone() }
+        Self {
+            changes: self.changes.clone(),
+            resource_version: self.resource_version.clone(),
+            unordered: self.unordered,
+        }
     }
 }
 
@@ -65,7 +70,7 @@ impl<T> Batch<T> {
     /// An empty batch.
     #[must_use]
     pub fn new() -> Self {
-        Self { changes: Vec::new(), resource_version: None }
+        Self { changes: Vec::new(), resource_version: None, unordered: false }
     }
 
     /// Appends a put.
@@ -96,6 +101,19 @@ impl<T> Batch<T> {
         self.resource_version = Some(version);
     }
 
+    /// Declares that the versions in this batch have no order: each change counts as it comes,
+    /// even if a number in it is smaller than one that is held. Sources that join several others
+    /// write such versions.
+    pub fn set_unordered(&mut self) {
+        self.unordered = true;
+    }
+
+    /// Whether a sink must not compare this batch's versions with those it holds.
+    #[must_use]
+    pub fn is_unordered(&self) -> bool {
+        self.unordered
+    }
+
     /// The changes, oldest first.
     #[must_use]
     pub fn changes(&self) -> &[(Key, Change<T>)] {
@@ -124,6 +142,7 @@ impl<T> Batch<T> {
     pub fn clear(&mut self) {
         self.changes.clear();
         self.resource_version = None;
+        self.unordered = false;
     }
 }
 
@@ -149,6 +168,7 @@ impl<T> std::fmt::Debug for Batch<T> {
 pub struct Listing<T> {
     objects: Vec<(Key, Arc<T>)>,
     resource_version: Option<ResourceVersion>,
+    unordered: bool,
 }
 
 impl<T: Object> Listing<T> {
@@ -179,11 +199,11 @@ impl<T: Object> Listing<T> {
         if !are_distinct(&objects) {
             keep_last(&mut objects);
         }
-        Self { objects, resource_version }
+        Self { objects, resource_version, unordered: false }
     }
 }
 
-fn are_distinct<T>(objects: &[(Key, Arc<T>)]) -> bool {
+pub(crate) fn are_distinct<V>(objects: &[(Key, V)]) -> bool {
     // The API server lists in this order.
     objects.is_sorted_by(|(one, _), (next, _)| one.as_str() < next.as_str()) || {
         let mut seen: HashSet<&str, foldhash::fast::RandomState> =
@@ -193,7 +213,7 @@ fn are_distinct<T>(objects: &[(Key, Arc<T>)]) -> bool {
 }
 
 /// Keeps the last object of each key, in the place of the first.
-fn keep_last<T>(objects: &mut Vec<(Key, Arc<T>)>) {
+pub(crate) fn keep_last<V>(objects: &mut Vec<(Key, V)>) {
     let mut place = HashMap::with_capacity(objects.len());
     let mut kept = 0;
     for i in 0..objects.len() {
@@ -210,6 +230,21 @@ fn keep_last<T>(objects: &mut Vec<(Key, Arc<T>)>) {
 }
 
 impl<T> Listing<T> {
+    /// Declares that this listing's versions cannot be compared with those that are held: what it
+    /// says counts as it stands, and what it does not list is gone. So it is where a source's
+    /// versions have no order, or where its history began anew.
+    #[must_use]
+    pub fn unordered(mut self) -> Self {
+        self.unordered = true;
+        self
+    }
+
+    /// Whether a sink must not compare this listing's versions with those it holds.
+    #[must_use]
+    pub fn is_unordered(&self) -> bool {
+        self.unordered
+    }
+
     /// The objects with their keys, in the source's order.
     #[must_use]
     pub fn objects(&self) -> &[(Key, Arc<T>)] {
@@ -247,14 +282,23 @@ impl<T> std::fmt::Debug for Listing<T> {
 /// Where a reflector's stream ends up. [`Store`](crate::Store) and [`Fifo`](crate::Fifo) are sinks;
 /// one reflector feeds any number of them in one pass.
 ///
-/// Calls come from one thread at a time, in the source's order, and must not block for long: the
-/// stream waits for them.
+/// What changes a sink ([`apply`](Self::apply), [`replace`](Self::replace), [`resync`](Self::resync),
+/// [`ended`](Self::ended)) is called by one thread at a time, in the source's order, and must not
+/// block for long: the stream waits for it. The questions ([`held`](Self::held),
+/// [`is_current`](Self::is_current)) may come from any number of threads at any time, because objects
+/// decode on several.
 pub trait Sink<T>: Send + Sync {
     /// Applies a batch of changes.
     fn apply(&self, batch: &Batch<T>);
 
     /// Replaces the whole content (a relist).
     fn replace(&self, listing: &Listing<T>);
+
+    /// Takes what is already mirrored once more, as puts: nothing in it is new. Default:
+    /// [`apply`](Self::apply).
+    fn resync(&self, batch: &Batch<T>) {
+        self.apply(batch);
+    }
 
     /// The object that is held under this key, if its uid and resource version are these: what a
     /// relist then brings again is dropped as it comes. Default: none.
@@ -263,9 +307,19 @@ pub trait Sink<T>: Send + Sync {
         None
     }
 
-    /// The source has ended for good, for this reason: nothing more will come. Called at most once, after
-    /// all else. Default: does nothing.
-    fn ended(&self, error: &str) {
+    /// Whether this version is what the key holds now; `None` where the sink does not know. An
+    /// object that is found to be undecodable late is only listed as such while it is current.
+    fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
+        let _ = (key, resource_version);
+        None
+    }
+
+    /// The reflector has ended, and nothing more will come from it: with an error if the source
+    /// refused it for good, without one if it was stopped or dropped, even before it ran. Called
+    /// once, last. Default: nothing.
+    ///
+    /// A queue tells its consumers, who would wait for ever; a store keeps what it holds.
+    fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
         let _ = error;
     }
 }
@@ -279,11 +333,19 @@ impl<T, S: Sink<T> + ?Sized> Sink<T> for Arc<S> {
         (**self).replace(listing);
     }
 
+    fn resync(&self, batch: &Batch<T>) {
+        (**self).resync(batch);
+    }
+
     fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
         (**self).held(key, uid, resource_version)
     }
 
-    fn ended(&self, error: &str) {
+    fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
+        (**self).is_current(key, resource_version)
+    }
+
+    fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
         (**self).ended(error);
     }
 }

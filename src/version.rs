@@ -28,8 +28,8 @@ impl fmt::Display for Revision {
 
 /// A position in the source's history, as the source writes it (Kubernetes: `resourceVersion`).
 ///
-/// Opaque, except that two decimal ones can be compared: Kubernetes allows that since 1.35
-/// (KEP-5504), and etcd revisions always could.
+/// Opaque, except that two decimal ones can be compared, however long: Kubernetes allows that since
+/// 1.35 (KEP-5504), and etcd revisions always could.
 ///
 /// ```
 /// use std::cmp::Ordering;
@@ -49,7 +49,7 @@ impl ResourceVersion {
         &self.0
     }
 
-    /// The version as a number, if it is one.
+    /// The version as a number, if it is one that fits.
     #[must_use]
     pub fn number(&self) -> Option<u64> {
         number_of(&self.0)
@@ -58,17 +58,41 @@ impl ResourceVersion {
     /// The order of two versions, or `None` where it cannot be told.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
-        if self == other {
-            return Some(Ordering::Equal);
+        compare(&self.0, &other.0)
+    }
+
+    /// Moves `held` to this version unless that would be a step back or none; whether it moved.
+    pub(crate) fn advance(self, held: &mut Option<Self>) -> bool {
+        let forward = held.as_ref().is_none_or(|held| {
+            !matches!(self.compare(held), Some(Ordering::Less | Ordering::Equal))
+        });
+        if forward {
+            *held = Some(self);
         }
-        Some(self.number()?.cmp(&other.number()?))
+        forward
     }
 }
 
-/// A version's text as a number, if it is one.
-pub(crate) fn number_of(text: &str) -> Option<u64> {
+/// A version's text as a number, if it is a decimal one that fits.
+pub(crate) fn number_of(version: &str) -> Option<u64> {
     // `parse` would take a leading '+', which no source writes.
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+    if is_decimal(version) { version.parse().ok() } else { None }
+}
+
+/// The order of two versions' texts, or `None` where it cannot be told.
+pub(crate) fn compare(one: &str, other: &str) -> Option<Ordering> {
+    if one == other {
+        return Some(Ordering::Equal);
+    }
+    // Without leading zeros the longer number is the larger one.
+    let decimal = is_decimal(one) && is_decimal(other);
+    decimal.then(|| one.len().cmp(&other.len()).then_with(|| one.cmp(other)))
+}
+
+/// Digits alone, without leading zeros.
+fn is_decimal(text: &str) -> bool {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits && (text == "0" || !text.starts_with('0'))
 }
 
 impl From<&str> for ResourceVersion {
@@ -86,5 +110,32 @@ impl From<String> for ResourceVersion {
 impl fmt::Display for ResourceVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_decimal_versions_have_an_order() {
+        assert_eq!(compare("99", "100"), Some(Ordering::Less));
+        assert_eq!(compare("18446744073709551615", "18446744073709551617"), Some(Ordering::Less));
+        assert_eq!(compare("x", "x"), Some(Ordering::Equal));
+        for odd in ["", "+7", "007", "7a", "-1", "eyJtMSI6IjEifQ"] {
+            assert_eq!(compare(odd, "8"), None, "{odd}");
+            assert_eq!(number_of(odd), None, "{odd}");
+        }
+        assert_eq!((number_of("0"), number_of("7")), (Some(0), Some(7)));
+        assert_eq!(number_of("18446744073709551616"), None, "it does not fit");
+    }
+
+    #[test]
+    fn a_version_moves_forward_and_never_back() {
+        let mut held = None;
+        let moves = ["5", "4", "5", "6", "x", "7"]
+            .map(|to| ResourceVersion::from(to).advance(&mut held).then(|| to.to_owned()));
+        let moved: Vec<_> = moves.into_iter().flatten().collect();
+        assert_eq!(moved, ["5", "6", "x", "7"]);
     }
 }

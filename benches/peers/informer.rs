@@ -127,7 +127,7 @@ fn informer(bench: &Bench, name: &str, count: usize, readers: usize, list: fn(&S
     let reflector = Reflector::builder(source).sink(Arc::clone(&store)).sink(handler).build();
     let monitor = reflector.monitor();
     let mirror = runtime.spawn(async move { reflector.run(std::future::pending::<()>()).await });
-    runtime.block_on(monitor.synced());
+    runtime.block_on(monitor.synced()).expect("it runs");
 
     let running = AtomicBool::new(true);
     let mut version = 1_usize;

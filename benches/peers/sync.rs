@@ -46,7 +46,7 @@ where
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (_, ended) = tokio::join!(
         async {
-            monitor.synced().await;
+            monitor.synced().await.expect("it runs");
             let spent = started.elapsed();
             nanoseconds(&format!("initial sync, {what}, per pod"), spent, store.len());
             // What the list alone needed is given back by now.

@@ -67,7 +67,7 @@ where
         .build();
     let monitor = reflector.monitor();
     let running = tokio::spawn(reflector.run(std::future::pending::<()>()));
-    monitor.synced().await;
+    monitor.synced().await.expect("it runs");
     println!("listed");
     let mut last = String::new();
     stdin().read_line(&mut last).expect("a line");

@@ -340,7 +340,8 @@ impl<T: Object> Fifo<T> {
         self.shared.is_closed()
     }
 
-    /// Why the source that feeds the queue has ended for good, if it has. Of several, the first counts.
+    /// Why the source that feeds the queue has ended for good: none if it has not, or was stopped. Of
+    /// several, the first counts.
     ///
     /// A queue that is a reflector's sink learns of it, and unless it
     /// [outlives its source](FifoBuilder::outlives_source) it is closed then: consumers get what was
@@ -355,7 +356,7 @@ impl<T: Object> Fifo<T> {
     /// # }
     /// let fifo = Fifo::new();
     /// fifo.add(Pod("a"))?;
-    /// Sink::ended(&fifo, "pods is forbidden");
+    /// Sink::ended(&fifo, Some(&std::io::Error::other("pods is forbidden")));
     /// assert_eq!(fifo.pop()?.0, "a");
     /// assert_eq!(fifo.pop().err(), Some(Closed));
     /// assert_eq!(fifo.source_error(), Some("pods is forbidden"));
@@ -384,7 +385,7 @@ impl<T: Object> Sink<T> for Fifo<T> {
         let _ = Self::replace(self, listing);
     }
 
-    fn ended(&self, error: &str) {
+    fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
         self.shared.source_ended(error);
     }
 }

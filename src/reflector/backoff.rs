@@ -1,49 +1,93 @@
-//! How long to wait: delays after failures, and the jitter of everything that is timed.
+//! How long to wait: delays after failures, the pace of relists, and the jitter of both.
 
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::time::Instant;
 
 /// client-go's reflector waits the same way (client-go `tools/cache/reflector.go`).
-const FIRST: Duration = Duration::from_millis(800);
-const LONGEST: Duration = Duration::from_secs(30);
+pub(super) const FIRST: Duration = Duration::from_millis(800);
+pub(super) const LONGEST: Duration = Duration::from_secs(30);
 
-/// Exponential back-off with jitter. It resets on progress only, so a list that fails again and
-/// again is asked less and less often.
+/// A watch that lasted this long made the list before it worth its price: the next need not wait.
+const SETTLED: Duration = Duration::from_secs(30);
+
+/// Spreads what is timed, so that many reflectors do not act in step.
 #[derive(Debug)]
-pub(super) struct Backoff {
-    next: Duration,
-    random: StdRng,
-}
+pub(super) struct Jitter(StdRng);
 
-impl Backoff {
-    /// The same seed gives the same delays.
+impl Jitter {
+    /// The same seed gives the same durations.
     pub(super) fn new(seed: Option<u64>) -> Self {
-        let seed = seed.unwrap_or_else(|| rand::rng().random());
-        Self { next: FIRST, random: StdRng::seed_from_u64(seed) }
-    }
-
-    pub(super) fn reset(&mut self) {
-        self.next = FIRST;
-    }
-
-    /// The next delay: doubled each time up to 30 s, then spread over one to two times that, so
-    /// that many reflectors do not return in step.
-    pub(super) fn next_delay(&mut self) -> Duration {
-        let base = self.next;
-        self.next = (base * 2).min(LONGEST);
-        self.spread(base)
+        Self(StdRng::seed_from_u64(seed.unwrap_or_else(|| rand::rng().random())))
     }
 
     /// A duration between one and two times `base`.
     pub(super) fn spread(&mut self, base: Duration) -> Duration {
-        base.mul_f64(self.random.random_range(1.0..2.0))
+        base.mul_f64(self.0.random_range(1.0..2.0))
     }
 
     /// A duration within the range.
     pub(super) fn within(&mut self, range: std::ops::Range<Duration>) -> Duration {
-        self.random.random_range(range)
+        self.0.random_range(range)
+    }
+}
+
+/// A delay that doubles from `first` to `longest` until something resets it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Backoff {
+    first: Duration,
+    longest: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    pub(super) fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest: longest.max(first), next: first }
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.next = self.first;
+    }
+
+    /// The next delay, spread over one to two times its length.
+    pub(super) fn next_delay(&mut self, jitter: &mut Jitter) -> Duration {
+        let base = self.next;
+        self.next = (base * 2).min(self.longest);
+        jitter.spread(base)
+    }
+}
+
+/// When the next relist may begin. A source that declares its history gone after each list would
+/// otherwise be asked for lists as fast as it answers.
+#[derive(Debug)]
+pub(super) struct Pace {
+    backoff: Backoff,
+    next: Option<Instant>,
+}
+
+impl Pace {
+    pub(super) fn new(first: Duration, longest: Duration) -> Self {
+        Self { backoff: Backoff::new(first.max(FIRST), longest), next: None }
+    }
+
+    /// A list is complete.
+    pub(super) fn listed(&mut self, now: Instant, jitter: &mut Jitter) {
+        self.next = Some(now + self.backoff.next_delay(jitter));
+    }
+
+    /// A watch ended.
+    pub(super) fn watched(&mut self, lasted: Duration) {
+        if lasted >= SETTLED {
+            self.backoff.reset();
+            self.next = None;
+        }
+    }
+
+    /// When the next list may begin, if that is not now.
+    pub(super) fn not_before(&self, now: Instant) -> Option<Instant> {
+        self.next.filter(|next| *next > now)
     }
 }
 
@@ -53,22 +97,44 @@ mod tests {
 
     #[test]
     fn grows_to_the_cap_and_starts_over_after_progress() {
-        let mut backoff = Backoff::new(None);
-        let first = backoff.next_delay();
+        let mut jitter = Jitter::new(None);
+        let mut backoff = Backoff::new(FIRST, LONGEST);
+        let first = backoff.next_delay(&mut jitter);
         assert!((FIRST..FIRST * 2).contains(&first), "{first:?}");
-        let late = (0..10).map(|_| backoff.next_delay()).last();
+        let late = (0..10).map(|_| backoff.next_delay(&mut jitter)).last();
         assert!(late.is_some_and(|late| (LONGEST..LONGEST * 2).contains(&late)), "{late:?}");
         backoff.reset();
-        assert!(backoff.next_delay() < FIRST * 2);
+        assert!(backoff.next_delay(&mut jitter) < FIRST * 2);
     }
 
     #[test]
     fn a_seed_repeats_the_delays() {
         let delays = |seed| {
-            let mut backoff = Backoff::new(Some(seed));
-            [(); 5].map(|()| backoff.next_delay())
+            let mut jitter = Jitter::new(Some(seed));
+            let mut backoff = Backoff::new(FIRST, LONGEST);
+            [(); 5].map(|()| backoff.next_delay(&mut jitter))
         };
         assert_eq!(delays(7), delays(7));
         assert_ne!(delays(7), delays(8));
+    }
+
+    #[test]
+    fn lists_in_quick_succession_are_spaced_and_a_late_one_is_not() {
+        let (mut jitter, mut pace) = (Jitter::new(Some(1)), Pace::new(FIRST, LONGEST));
+        let mut now = Instant::now();
+        assert_eq!(pace.not_before(now), None, "nothing was listed yet");
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            pace.listed(now, &mut jitter);
+            let next = pace.not_before(now).expect("too early");
+            waits.push(next - now);
+            now = next;
+        }
+        assert!(waits[0] >= FIRST && waits[5] >= FIRST * 32, "{waits:?}");
+        pace.watched(SETTLED);
+        assert_eq!(pace.not_before(now), None);
+        pace.listed(now, &mut jitter);
+        let next = pace.not_before(now).expect("too early");
+        assert!(next - now < FIRST * 2, "it starts over");
     }
 }

@@ -1,77 +1,29 @@
-//! What a reflector is made of.
+//! How a reflector is made.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::monitor::Shared;
-use super::{Interest, Reflector, Report, Share, Source};
-use crate::{Batch, Change, Object, Sink, Store};
-
-/// How patient a reflector is; the defaults suit a Kubernetes API server.
-#[derive(Clone, Debug)]
-pub(super) struct Limits {
-    /// A watch asks to be ended after a time in this range, so that watches which were opened
-    /// together do not all end together. `kube`'s client allows less than 295 s.
-    pub(super) watch_timeout: std::ops::Range<Duration>,
-    /// A watch from which nothing came for this long is opened anew.
-    pub(super) silence: Duration,
-    /// A request that is not answered within this time has failed.
-    pub(super) answer: Duration,
-}
-
-/// An object before and after a transform.
-pub(super) type Transform<T> = Box<dyn Fn(Arc<T>) -> Arc<T> + Send + Sync>;
-
-/// How to send everything to the sinks again.
-pub(super) struct Resync<T> {
-    pub(super) every: Duration,
-    pub(super) content: Box<dyn Fn() -> Batch<T> + Send + Sync>,
-}
-
-/// Everything that shapes a reflector, beside its source.
-pub(super) struct Config<T> {
-    pub(super) sinks: Vec<Box<dyn Sink<T>>>,
-    pub(super) page_size: Option<u32>,
-    pub(super) batch_limit: usize,
-    pub(super) streaming_list: bool,
-    pub(super) limits: Limits,
-    /// What its spans call it.
-    pub(super) name: String,
-    pub(super) share: Option<Share>,
-    pub(super) transform: Option<Transform<T>>,
-    pub(super) resync: Option<Resync<T>>,
-    pub(super) jitter_seed: Option<u64>,
-}
-
-impl<T> Default for Config<T> {
-    fn default() -> Self {
-        Self {
-            sinks: Vec::new(),
-            page_size: Some(500),
-            batch_limit: 1024,
-            streaming_list: false,
-            limits: Limits {
-                watch_timeout: Duration::from_secs(200)..Duration::from_secs(290),
-                silence: Duration::from_secs(120),
-                answer: Duration::from_secs(60),
-            },
-            name: std::any::type_name::<T>().to_owned(),
-            share: None,
-            transform: None,
-            resync: None,
-            jitter_seed: None,
-        }
-    }
-}
+use super::config::{Config, Resync, bounded, bounded_range};
+use super::failure::Failure;
+use super::shared::Shared;
+use super::{Interest, Reflector, Report, Shard, Source};
+use crate::{Batch, Change, Object, Sink};
 
 /// Builds a [`Reflector`].
-pub struct Builder<S: Source> {
-    pub(super) source: S,
-    pub(super) config: Config<S::Object>,
+///
+/// Wherever a duration is asked for, [`Duration::MAX`] means "never".
+pub struct ReflectorBuilder<S: Source> {
+    source: S,
+    config: Config<S::Object>,
 }
 
-impl<S: Source> Builder<S> {
+impl<S: Source> ReflectorBuilder<S> {
+    pub(super) fn new(source: S) -> Self {
+        Self { source, config: Config::default() }
+    }
+
     /// Adds a sink. Sinks are fed in the order in which they were added.
     #[must_use]
     pub fn sink(mut self, sink: impl Sink<S::Object> + 'static) -> Self {
@@ -86,7 +38,8 @@ impl<S: Source> Builder<S> {
         self
     }
 
-    /// Most events in one batch; 0 counts as 1. Default: 1024.
+    /// About how many events make one batch at most; 0 counts as 1. Changes of one version that
+    /// come together stay together, so a batch may be larger. Default: 1024.
     #[must_use]
     pub fn batch_limit(mut self, events: usize) -> Self {
         self.config.batch_limit = events.max(1);
@@ -94,20 +47,20 @@ impl<S: Source> Builder<S> {
     }
 
     /// Gets the initial state by a watch that begins with all objects
-    /// ([KEP-3157](https://kep.k8s.io/3157)), which spares the server much memory. A server that
-    /// refuses is asked for pages instead, and is not asked for a stream again. Default: pages.
+    /// ([KEP-3157](https://kep.k8s.io/3157)), which spares the server much memory. Where that fails
+    /// the list comes in pages; if it does, the source is not asked for a stream again.
+    /// Default: pages.
     #[must_use]
     pub fn streaming_list(mut self, streaming: bool) -> Self {
         self.config.streaming_list = streaming;
         self
     }
 
-    /// The range from which each watch's length is drawn; an empty one counts as its start.
-    /// Default: 200 s to 290 s.
+    /// The range from which each watch's length is drawn, so that watches which were opened together
+    /// do not all end together; an empty one counts as its start. Default: 200 s to 290 s.
     #[must_use]
-    pub fn watch_timeout(mut self, range: std::ops::Range<Duration>) -> Self {
-        let end = range.end.max(range.start + Duration::from_millis(1));
-        self.config.limits.watch_timeout = range.start..end;
+    pub fn watch_timeout(mut self, range: Range<Duration>) -> Self {
+        self.config.limits.watch_timeout = bounded_range(range);
         self
     }
 
@@ -116,19 +69,77 @@ impl<S: Source> Builder<S> {
     /// Default: 120 s.
     #[must_use]
     pub fn silence_limit(mut self, limit: Duration) -> Self {
-        self.config.limits.silence = limit;
+        self.config.limits.silence = bounded(limit);
         self
     }
 
-    /// How long a list page, or the opening of a watch, may take. Default: 60 s.
+    /// How long a list page, or the opening of a watch, may take; a list that comes without pages
+    /// may take ten times that. Default: 60 s.
     #[must_use]
     pub fn answer_limit(mut self, limit: Duration) -> Self {
-        self.config.limits.answer = limit;
+        self.config.limits.answer = bounded(limit);
+        self
+    }
+
+    /// The longest that a source can ask to be left alone, as by `Retry-After`. Default: 5 minutes.
+    #[must_use]
+    pub fn retry_after_limit(mut self, limit: Duration) -> Self {
+        self.config.limits.retry_after = bounded(limit);
+        self
+    }
+
+    /// How many bytes one list may bring, all pages together, before it counts as failed: counted
+    /// as the source counts what it receives, else by [`Object::size`]. Default: 8 GiB, the most
+    /// that etcd is recommended to hold in all.
+    #[must_use]
+    pub fn list_limit(mut self, bytes: u64) -> Self {
+        self.config.limits.list_bytes = bytes;
+        self
+    }
+
+    /// The first delay after a failure, and the longest: it doubles in between, and each is spread
+    /// over one to two times its length. The first is at least a millisecond. Relists that follow
+    /// each other are spaced the same way, beginning with at least 0.8 s. Default: 0.8 s to 30 s, as
+    /// client-go.
+    #[must_use]
+    pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
+        let first = bounded(first).max(Duration::from_millis(1));
+        self.config.backoff = (first, bounded(longest).max(first));
+        self
+    }
+
+    /// Whether to mirror a source whose history was set back (etcd restored from a backup): one
+    /// whose lists stay older than what it had sent before, three times in a row and for at least
+    /// five seconds. Its content then replaces what is held, although that is newer. Otherwise the
+    /// mirror stays as it is, with [`Progress::behind`](super::Progress::behind) and a growing lag to
+    /// be seen. Default: yes.
+    #[must_use]
+    pub fn start_over(mut self, start_over: bool) -> Self {
+        self.config.start_over = start_over;
+        self
+    }
+
+    /// Whether to go on asking where the first list is refused in a way that asking again cannot
+    /// mend: for a program that starts before its custom resource exists, or before it is allowed to
+    /// read it. [`on_failure`](Self::on_failure) and the monitor's progress tell of the refusal
+    /// meanwhile. Default: no, [`Reflector::run`] returns it.
+    #[must_use]
+    pub fn retry_refused(mut self, retry: bool) -> Self {
+        self.config.retry_refused = retry;
+        self
+    }
+
+    /// Called for each failed list or watch, as it happens, by whoever runs the reflector, and under
+    /// no lock. The reflector waits for it; a panic in it is logged and changes nothing.
+    #[must_use]
+    pub fn on_failure(mut self, call: impl Fn(&Failure<'_>) + Send + Sync + 'static) -> Self {
+        self.config.on_failure = Some(Box::new(call));
         self
     }
 
     /// Changes each object before any sink sees it, exactly once per object received: to drop
-    /// what is not needed, say. The key must stay the same.
+    /// what is not needed, say. Key, uid and version must stay the same. An object for which it
+    /// panics is quarantined.
     ///
     /// An object fresh from the source has one holder, so `Arc::get_mut` succeeds on it.
     #[must_use]
@@ -140,14 +151,34 @@ impl<S: Source> Builder<S> {
         self
     }
 
-    /// Sends the store's whole content to every sink again, once per period, as puts: for workers
-    /// that must look at everything from time to time. A store changes nothing by it.
+    /// Sends what `content` returns to every sink again, once per period: for workers that must look
+    /// at everything from time to time. `content` gives what is mirrored already, a store's list as
+    /// a rule; a store changes nothing by it.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use std::time::Duration;
+    /// # use watchcache::{Fifo, Store};
+    /// # use watchcache::reflector::{ReflectorBuilder, Source};
+    /// # fn configure<S: Source>(builder: ReflectorBuilder<S>) -> ReflectorBuilder<S> {
+    /// let (store, fifo) = (Arc::new(Store::new()), Fifo::new());
+    /// let mirrored = Arc::clone(&store);
+    /// builder.sink(store).sink(fifo).resync(Duration::from_secs(600), move || mirrored.list())
+    /// # }
+    /// ```
     ///
     /// Costs O(objects) per period; a period of zero counts as one millisecond.
     #[must_use]
-    pub fn resync(mut self, every: Duration, store: Arc<Store<S::Object>>) -> Self {
-        let content = Box::new(move || puts(store.snapshot().iter().map(|(_, object)| object)));
-        let every = every.max(Duration::from_millis(1));
+    pub fn resync<I>(
+        mut self,
+        every: Duration,
+        content: impl Fn() -> I + Send + Sync + 'static,
+    ) -> Self
+    where
+        I: IntoIterator<Item = Arc<S::Object>>,
+    {
+        let content = Box::new(move || puts(content()));
+        let every = bounded(every).max(Duration::from_millis(1));
         self.config.resync = Some(Resync { every, content });
         self
     }
@@ -160,11 +191,11 @@ impl<S: Source> Builder<S> {
         self
     }
 
-    /// Mirrors only a share of the keys, so that several processes split one resource. Each still
+    /// Mirrors only a shard of the keys, so that several processes split one resource. Each still
     /// receives the whole stream, but decodes, quarantines and holds only its own.
     #[must_use]
-    pub fn share(mut self, share: Share) -> Self {
-        self.config.share = Some(share);
+    pub fn shard(mut self, shard: Shard) -> Self {
+        self.config.shard = Some(shard);
         self
     }
 
@@ -178,39 +209,31 @@ impl<S: Source> Builder<S> {
     /// The reflector. Nothing happens until it [runs](Reflector::run).
     #[must_use]
     pub fn build(mut self) -> Reflector<S> {
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::new(Shared::default());
         let config = Arc::new(self.config);
         let interest = Interest::new(Arc::clone(&config), Arc::clone(&shared));
-        self.source.attach(Report::new(Arc::clone(&shared)), interest);
-        Reflector { source: self.source, config, shared }
+        // Weak: the sinks hold objects, which may hold the report.
+        let sinks = Arc::downgrade(&config);
+        let report = Report::new(Arc::clone(&shared), move |bad| {
+            sinks.upgrade()?.is_current(bad.key.as_ref()?, bad.resource_version.as_ref()?)
+        });
+        self.source.attach(report, interest);
+        Reflector::new(self.source, config, shared)
     }
 }
 
-fn puts<'a, T: Object>(objects: impl IntoIterator<Item = &'a Arc<T>>) -> Batch<T> {
+fn puts<T: Object>(objects: impl IntoIterator<Item = Arc<T>>) -> Batch<T> {
     let mut batch = Batch::new();
     for object in objects {
         if let Ok(key) = object.key() {
-            batch.push(key, Change::Put(Arc::clone(object)));
+            batch.push(key, Change::Put(object));
         }
     }
     batch
 }
 
-impl<T> fmt::Debug for Config<T> {
+impl<S: Source> fmt::Debug for ReflectorBuilder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("name", &self.name)
-            .field("sinks", &self.sinks.len())
-            .field("page_size", &self.page_size)
-            .field("batch_limit", &self.batch_limit)
-            .field("streaming_list", &self.streaming_list)
-            .field("limits", &self.limits)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<S: Source> fmt::Debug for Builder<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("ReflectorBuilder").field("config", &self.config).finish_non_exhaustive()
     }
 }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::builder::Config;
-use super::monitor::Shared;
+use super::config::Config;
+use super::shared::Shared;
 use crate::{KeyRef, Object};
 
-/// What a reflector needs of its source: an object that is in another process's share, or that a
+/// What a reflector needs of its source: an object that is in another process's shard, or that a
 /// sink holds unchanged, need not be decoded.
 ///
 /// It is only there to spare work: a reflector takes no harm from what it does not need.
@@ -21,10 +21,10 @@ impl<T> Interest<T> {
         Self { config, shared }
     }
 
-    /// Whether there is nothing to spare: no [`Share`](super::Share), and nothing held yet.
+    /// Whether there is nothing to spare: no [`Shard`](super::Shard), and nothing held yet.
     #[must_use]
     pub fn is_everything(&self) -> bool {
-        self.config.share.is_none() && !self.shared.is_synced()
+        self.config.shard.is_none() && !self.shared.is_synced()
     }
 
     /// Whether objects of this key are wanted at all.
@@ -35,8 +35,8 @@ impl<T> Interest<T> {
 
     /// Whether some objects are not wanted at all.
     #[must_use]
-    pub fn is_share(&self) -> bool {
-        self.config.share.is_some()
+    pub fn is_sharded(&self) -> bool {
+        self.config.shard.is_some()
     }
 }
 
@@ -53,23 +53,6 @@ impl<T: Object> Interest<T> {
     }
 }
 
-impl<T> Config<T> {
-    pub(super) fn wants(&self, key: KeyRef<'_>) -> bool {
-        self.share.is_none_or(|share| share.owns_ref(key))
-    }
-}
-
-impl<T: Object> Config<T> {
-    pub(super) fn held(
-        &self,
-        key: KeyRef<'_>,
-        uid: Option<&str>,
-        resource_version: &str,
-    ) -> Option<Arc<T>> {
-        self.sinks.iter().find_map(|sink| sink.held(key, uid, resource_version))
-    }
-}
-
 // Not derived: what is cloned are `Arc`s, so `T` need not be `Clone`.
 impl<T> Clone for Interest<T> {
     fn clone(&self) -> Self {
@@ -79,6 +62,6 @@ impl<T> Clone for Interest<T> {
 
 impl<T> fmt::Debug for Interest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Interest").field("share", &self.config.share).finish_non_exhaustive()
+        f.debug_struct("Interest").field("shard", &self.config.shard).finish_non_exhaustive()
     }
 }

@@ -3,17 +3,23 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use futures_util::future::join;
 use futures_util::{StreamExt, future};
+use tokio::time::Instant;
 
-use super::run::{Opened, Run, in_time};
+use super::draft::{Content, Draft, Taken};
+use super::facts::{Facts, version_of};
+use super::failure::RequestKind;
+use super::run::{Behind, Opened, Run, in_time};
 use super::{
     Item, Items, ListPage, ListRequest, Source, SourceError, Undecodable, WatchEvent, WatchStart,
 };
+use crate::panic::catch;
 use crate::{Key, Listing, Object, ResourceVersion};
 
-/// How many objects are decoded between two looks at the page that is under way.
+/// How many objects are taken between two looks at what else there is to do.
 const STEP: usize = 64;
 
 /// Most objects for which there is room before they come, on the source's word.
@@ -22,108 +28,180 @@ const RESERVED: usize = 1 << 20;
 /// A whole list takes longer than a page: this many times the limit of one answer.
 const WHOLE: u32 = 10;
 
-/// What a list has brought so far.
-struct Draft<T> {
-    objects: Vec<(Key, Arc<T>)>,
-    bad: Vec<Undecodable>,
-    /// The first page's version: every change after it is still to come.
-    version: Option<ResourceVersion>,
-    /// Whether later pages are newer than the first.
-    mixed: bool,
-}
+/// Most pages in a row that bring nothing but the promise of another.
+const EMPTY_PAGES: u32 = 1000;
+
+/// How many lists older than what is known, over how long, show that the source's history was set
+/// back. One server that lags behind another catches up sooner.
+const BEHIND_LISTS: u32 = 3;
+const BEHIND_FOR: Duration = Duration::from_secs(5);
+
+/// Streaming lists in a row that a source may ask to be tried later.
+const POSTPONED: u32 = 2;
 
 /// A streaming list and the watch that goes on after it.
-type Streamed<S> = Result<(Draft<<S as Source>::Object>, Opened<S>), SourceError>;
-
-impl<T> Draft<T> {
-    fn new() -> Self {
-        Self { objects: Vec::new(), bad: Vec::new(), version: None, mixed: false }
-    }
-
-    fn remove(&mut self, gone: &Key) {
-        self.objects.retain(|(key, _)| key != gone);
-        self.bad.retain(|bad| bad.key.as_ref() != Some(gone));
-    }
-}
+type Streamed<S> = (Draft<<S as Source>::Object>, Opened<S>);
 
 impl<S: Source> Run<'_, S> {
     /// Lists, and replaces the sinks' content. A streaming list leaves its watch open.
     pub(super) async fn list(&mut self) -> Result<Option<Opened<S>>, SourceError> {
         self.shared.start_listing();
-        let (draft, opened) = match self.stream().await {
-            Some(streamed) => {
-                let (draft, opened) = streamed?;
-                (draft, Some(opened))
+        let mut confirming = false;
+        if self.lists.streaming {
+            match self.stream().await {
+                // A server that knows the option by name only sends the end alone.
+                Ok((draft, _)) if draft.is_empty() => confirming = true,
+                Ok((draft, opened)) => {
+                    self.lists.postponed = 0;
+                    self.replace(draft)?;
+                    return Ok(Some(opened));
+                }
+                Err(error) => self.without_stream(error)?,
             }
-            None => (self.pages().await?, None),
-        };
+            self.shared.start_listing();
+        }
+        let draft = self.pages().await?;
+        // The source lists in pages; it does not stream lists, or not all of them.
+        if self.lists.streaming && !(confirming && draft.is_empty()) {
+            tracing::info!("asking for pages from now on");
+            self.lists.streaming = false;
+        }
         self.replace(draft)?;
-        Ok(opened)
+        Ok(None)
+    }
+
+    /// After a streaming list failed: an error where pages are not to be tried now either.
+    fn without_stream(&mut self, error: SourceError) -> Result<(), SourceError> {
+        self.lists.postponed += 1;
+        if error.retry_after().is_some() && self.lists.postponed < POSTPONED {
+            return Err(error);
+        }
+        tracing::info!(%error, "the streaming list failed, asking for pages");
+        self.failed(RequestKind::List, &error, Duration::ZERO);
+        Ok(())
     }
 
     fn replace(&mut self, draft: Draft<S::Object>) -> Result<(), SourceError> {
-        let Some(version) = draft.version else {
-            let message = "the list carries no resource version to watch from";
-            return Err(SourceError::Protocol(message.to_owned()));
-        };
-        if let Some(position) = &self.position
-            && version.compare(position) == Some(Ordering::Less)
-        {
-            // From a server that lags: it would take the content back in time.
-            let message = format!("the list is of version {version}, {position} is already known");
-            return Err(SourceError::Protocol(message));
-        }
-        self.order.restart(&version);
-        if draft.mixed {
-            for (key, object) in &draft.objects {
-                self.order.know(key, object.resource_version());
+        let Content { objects, bad, version, mixed, ordered } = draft.finish();
+        let restarted = self.is_restart(version.as_ref())?;
+        let was_unordered = self.shared.is_synced() && !self.order.is_ordered();
+        self.order.restart(version.as_ref(), ordered);
+        if mixed {
+            for (key, object) in &objects {
+                self.order.know(key, version_of(&**object));
             }
         }
         // Should the older version be gone already, the next list must not be mixed again.
-        self.whole = draft.mixed;
-        let listing = Listing::from_keyed(draft.objects, Some(version.clone()));
-        tracing::info!(objects = listing.len(), undecodable = draft.bad.len(), %version, "listed");
-        for sink in &self.config.sinks {
-            sink.replace(&listing);
+        self.lists.whole = mixed;
+        let mut listing = Listing::from_keyed(objects, version.clone());
+        if restarted || was_unordered || !self.order.is_ordered() {
+            listing = listing.unordered();
         }
-        self.shared.synced(&version, draft.bad);
-        self.position = Some(version);
+        tracing::info!(objects = listing.len(), undecodable = bad.len(), ?version, "listed");
+        self.shared.feed(
+            || self.config.sinks.iter().for_each(|sink| sink.replace(&listing)),
+            |key, version| self.config.is_current(key, version) != Some(false),
+            std::iter::empty(),
+        );
+        let listed = listing.objects().iter();
+        let listed = listed.map(|(key, object)| (key, version_of(&**object)));
+        self.shared.quarantine().relist(bad, listed);
+        self.shared.synced(version.as_ref(), restarted);
+        self.position = version;
+        self.behind = Behind::default();
+        self.pace.listed(Instant::now(), &mut self.jitter);
         Ok(())
+    }
+
+    /// Whether a list's version shows that the source's history was set back. A list that is older
+    /// than what is known, from a server that lags, would take the content back in time.
+    fn is_restart(&mut self, listed: Option<&ResourceVersion>) -> Result<bool, SourceError> {
+        let (Some(version), Some(known)) = (listed, &self.position) else { return Ok(false) };
+        if !self.order.is_ordered() || version.compare(known) != Some(Ordering::Less) {
+            return Ok(false);
+        }
+        if self.behind.lists == 0 {
+            // What comes next is to show which of the two it is.
+            self.backoff.reset();
+        }
+        self.behind.lists = self.behind.lists.saturating_add(1);
+        let since = self.behind.since.get_or_insert_with(Instant::now);
+        if self.config.start_over
+            && self.behind.lists >= BEHIND_LISTS
+            && since.elapsed() >= BEHIND_FOR
+        {
+            tracing::warn!(%version, %known, "the source's history was set back, starting over");
+            return Ok(true);
+        }
+        Err(SourceError::Behind { version: version.clone(), known: known.clone() })
+    }
+
+    /// Whether lists are being watched for a history that was set back.
+    pub(super) fn may_start_over(&self) -> bool {
+        self.config.start_over && self.behind.lists > 0
     }
 
     /// All pages. One that has expired makes the list start over, once, without pages.
     async fn pages(&mut self) -> Result<Draft<S::Object>, SourceError> {
-        let limit = if self.whole { None } else { self.config.page_size };
+        let limit = if self.lists.whole { None } else { self.config.page_size };
         match self.pages_of(limit).await {
             Err(error) if error.is_expired() && limit.is_some() => {
                 tracing::info!(%error, "the list expired between two pages, asking for all of it");
-                self.shared.failed(&error);
+                self.failed(RequestKind::List, &error, Duration::ZERO);
                 self.shared.start_listing();
                 self.pages_of(None).await
             }
-            result => result,
+            result => {
+                // Without pages there is no token to go wrong.
+                self.lists.whole |= matches!(result, Err(SourceError::Protocol(_)));
+                result
+            }
         }
     }
 
     async fn pages_of(&self, limit: Option<u32>) -> Result<Draft<S::Object>, SourceError> {
-        let mut draft = Draft::new();
+        let mut draft = self.draft();
+        let mut empty = 0;
         let mut page = self.page(ListRequest { limit, continue_token: None }).await?;
         loop {
-            match (&draft.version, page.resource_version.take()) {
-                (None, version) => draft.version = version,
-                (Some(first), Some(version)) => draft.mixed |= *first != version,
-                (Some(_), None) => {}
-            }
+            draft.page_of(page.resource_version.take());
+            let before = draft.len();
             let remaining = page.remaining;
             let Some(token) = page.continue_token.filter(|token| !token.is_empty()) else {
                 self.decode(page.items, &mut draft, remaining).await;
+                self.check_size(&draft)?;
                 return Ok(draft);
             };
+            if !draft.is_new_token(&token) {
+                let message = format!("the continue token {token:?} leads back to itself");
+                return Err(SourceError::Protocol(message));
+            }
             let next = self.page_after(limit, token);
             // The next page travels while this one decodes.
             let (next, ()) = join(next, self.decode(page.items, &mut draft, remaining)).await;
             page = next?;
+            self.check_size(&draft)?;
+            empty = if draft.len() == before { empty + 1 } else { 0 };
+            if empty >= EMPTY_PAGES {
+                let message = format!("{EMPTY_PAGES} pages in a row without an object");
+                return Err(SourceError::Protocol(message));
+            }
         }
+    }
+
+    fn draft(&self) -> Draft<S::Object> {
+        Draft::new(self.source.received_bytes(), self.shared.is_synced())
+    }
+
+    fn check_size(&self, draft: &Draft<S::Object>) -> Result<(), SourceError> {
+        let (limit, bytes) =
+            (self.config.limits.list_bytes, draft.bytes(self.source.received_bytes()));
+        if bytes <= limit {
+            return Ok(());
+        }
+        let message =
+            format!("the list has more than {limit} bytes, which is the limit set for it");
+        Err(SourceError::Protocol(message))
     }
 
     async fn page(&self, request: ListRequest) -> Result<ListPage<S::Object>, SourceError> {
@@ -163,16 +241,16 @@ impl<S: Source> Run<'_, S> {
         remaining: Option<u64>,
     ) {
         let announced = usize::try_from(remaining.unwrap_or(0)).unwrap_or(usize::MAX);
-        draft.objects.reserve(announced.min(RESERVED));
+        draft.reserve(announced.min(RESERVED));
         let mut stretches = items.ready_chunks(STEP);
         while let Some(stretch) = stretches.next().await {
             for item in stretch {
                 self.take(item, draft);
             }
-            self.shared.listed((draft.objects.len() + draft.bad.len()) as u64, None);
+            self.shared.listed(draft.len() as u64, None);
             yield_once().await;
         }
-        self.shared.listed((draft.objects.len() + draft.bad.len()) as u64, remaining);
+        self.shared.listed(draft.len() as u64, remaining);
     }
 
     fn take(&self, item: Item<S::Object>, draft: &mut Draft<S::Object>) {
@@ -181,102 +259,100 @@ impl<S: Source> Run<'_, S> {
             Item::Held(object) => (object, true),
             Item::Undecodable(bad) => return self.take_bad(bad, draft),
         };
-        let key = match object.key() {
+        let facts = Facts::of(&*object);
+        let key = match facts.key {
             Ok(key) => key,
             Err(error) => {
-                let bad = Undecodable { error: error.to_string(), ..Undecodable::default() };
-                return self.take_bad(bad, draft);
+                return self.take_bad(Undecodable { error, ..Undecodable::default() }, draft);
             }
         };
         if !self.config.wants(key.as_ref()) {
             return;
         }
-        let object = match held {
-            true => object,
-            false => self.held(&key, &object).unwrap_or_else(|| self.transformed(object)),
+        draft.saw(facts.version, || catch(|| object.size()).unwrap_or(0));
+        // Of a relist, only what changed is in memory twice.
+        let again = match (held, facts.version) {
+            (false, Some(version)) if draft.is_relist() => {
+                self.config.held(key.as_ref(), facts.uid, version)
+            }
+            _ => None,
         };
-        draft.objects.push((key, object));
-    }
-
-    fn take_bad(&self, bad: Undecodable, draft: &mut Draft<S::Object>) {
-        if !self.wants_bad(&bad) {
-            return;
+        if held || again.is_some() {
+            return draft.push(key, Taken::Object(again.unwrap_or(object)));
         }
-        self.shared.undecodable(&bad);
-        draft.bad.push(bad);
+        self.take_new(key, object, draft);
     }
 
-    /// What a sink holds of a listed object, if that is the same version: of a relist, only what
-    /// changed is in memory twice.
-    fn held(&self, key: &Key, listed: &Arc<S::Object>) -> Option<Arc<S::Object>> {
-        self.position.as_ref()?;
-        self.config.held(key.as_ref(), listed.uid(), listed.resource_version()?)
-    }
-
-    /// The initial events of a watch; `None` if the source is not to be asked for them.
-    async fn stream(&mut self) -> Option<Streamed<S>> {
-        if !self.streaming {
-            return None;
-        }
-        let mut opened = match self.open(WatchStart::InitialEvents).await {
-            Ok(opened) => opened,
-            Err(error) => return self.without_stream(error),
-        };
-        let mut draft = Draft::new();
-        let silence = self.config.limits.silence;
-        loop {
-            let Ok(event) = tokio::time::timeout(silence, opened.watch.next()).await else {
-                // A server that does not know the option sends no end; it is not asked again.
-                self.streaming = false;
-                let message = "the streaming list fell silent before its end".to_owned();
-                return Some(Err(SourceError::Transport { message, source: None }));
-            };
-            match event {
-                Some(Ok(WatchEvent::InitialEventsEnd(version))) => {
-                    draft.version = Some(version);
-                    return Some(Ok((draft, opened)));
-                }
-                Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
-                    if !draft.bad.is_empty() {
-                        draft.bad.retain(|bad| bad.key != object.key().ok());
-                    }
-                    self.take(Item::Object(object), &mut draft);
-                    self.shared.listed(draft.objects.len() as u64, None);
-                }
-                Some(Ok(WatchEvent::Deleted(object))) => {
-                    if let Ok(gone) = object.key() {
-                        draft.remove(&gone);
-                    }
-                }
-                Some(Ok(WatchEvent::Gone { key, .. })) => draft.remove(&key),
-                Some(Ok(WatchEvent::Undecodable(bad))) => {
-                    draft.objects.retain(|(key, _)| bad.key.as_ref() != Some(key));
-                    if !bad.deleted {
-                        self.take(Item::Undecodable(bad), &mut draft);
-                    }
-                }
-                Some(Ok(WatchEvent::Bookmark(_))) => {}
-                Some(Ok(WatchEvent::Unknown { event_type })) => {
-                    self.shared.unknown_event(&event_type);
-                }
-                Some(Err(error)) => return self.without_stream(error),
-                None => {
-                    let message = "the streaming list ended before it was complete".to_owned();
-                    return Some(Err(SourceError::Transport { message, source: None }));
-                }
+    fn take_new(&self, key: Key, object: Arc<S::Object>, draft: &mut Draft<S::Object>) {
+        let transform = self.config.transform.as_ref();
+        let version = transform.and_then(|_| version_of(&*object)).map(ResourceVersion::from);
+        match self.config.transformed(object) {
+            Ok(object) => draft.push(key, Taken::Object(object)),
+            Err(error) => {
+                let key = Some(key);
+                let bad =
+                    Undecodable { key, resource_version: version, error, ..Undecodable::default() };
+                self.take_bad(bad, draft);
             }
         }
     }
 
-    /// After a streaming list failed: pages, if the source does not take such lists at all.
-    fn without_stream(&mut self, error: SourceError) -> Option<Streamed<S>> {
-        if !error.is_unsupported() {
-            return Some(Err(error));
+    fn take_bad(&self, bad: Undecodable, draft: &mut Draft<S::Object>) {
+        if !self.config.wants_bad(&bad) {
+            return;
         }
-        tracing::info!(%error, "the source does not stream lists, asking for pages from now on");
-        self.streaming = false;
-        self.shared.start_listing();
-        None
+        self.shared.undecodable(&bad);
+        match &bad.key {
+            Some(key) => draft.push(key.clone(), Taken::Bad(Box::new(bad))),
+            None => draft.nameless(),
+        }
+    }
+
+    /// The initial events of a watch.
+    async fn stream(&mut self) -> Result<Streamed<S>, SourceError> {
+        let mut opened = self.open(WatchStart::InitialEvents).await?;
+        let mut draft = self.draft();
+        let silence = self.config.limits.silence;
+        let torn = |message: &str| SourceError::Transport {
+            message: format!("the streaming list {message}"),
+            source: None,
+        };
+        for events in 1_usize.. {
+            let event = tokio::time::timeout(silence, opened.watch.next()).await;
+            // A server that does not know the option sends no end.
+            let event = event.map_err(|_| torn("fell silent before its end"))?;
+            match event.ok_or_else(|| torn("ended before it was complete"))?? {
+                WatchEvent::InitialEventsEnd(version) => {
+                    if version.as_str().is_empty() {
+                        return Err(torn("ended without a version"));
+                    }
+                    draft.page_of(Some(version));
+                    self.shared.listed(draft.len() as u64, None);
+                    return Ok((draft, opened));
+                }
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                    self.take(Item::Object(object), &mut draft);
+                }
+                WatchEvent::Deleted(object) => {
+                    if let Ok(key) = Facts::of(&*object).key {
+                        draft.push(key, Taken::Gone);
+                    }
+                }
+                WatchEvent::Gone { key, .. } => draft.push(key, Taken::Gone),
+                WatchEvent::Undecodable(Undecodable { key: Some(key), deleted: true, .. }) => {
+                    draft.push(key, Taken::Gone);
+                }
+                WatchEvent::Undecodable(bad) => self.take_bad(bad, &mut draft),
+                WatchEvent::Bookmark(_) => {}
+                WatchEvent::Unknown { event_type } => self.shared.unknown_event(&event_type),
+            }
+            if events % STEP == 0 {
+                self.shared.listed(draft.len() as u64, None);
+                self.check_size(&draft)?;
+                tokio::task::yield_now().await;
+            }
+        }
+        unreachable!("more events than there are numbers")
     }
 }
 

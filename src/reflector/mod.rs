@@ -1,7 +1,7 @@
 //! The reflector: lists a source, watches it from there, and feeds what it learns into sinks.
 //!
 //! ```text
-//!          ┌────────────── expired (410) ──────────────┐
+//!          ┌────────── expired (410), or stuck ─────────┐
 //!          v                                           │
 //!   list pages ──> replace in every sink ──> watch ──> batches ──> apply in every sink
 //!                                              ^          │
@@ -10,18 +10,27 @@
 
 mod backoff;
 mod builder;
+mod config;
+mod draft;
 #[cfg(feature = "etcd")]
 mod etcd;
+mod facts;
+mod failure;
+mod filter;
 mod interest;
 #[cfg(feature = "kube")]
 mod kube;
 mod list;
 mod merge;
+mod mirror;
 mod monitor;
 mod order;
+mod progress;
 mod quarantine;
+mod recovery;
 mod run;
-mod share;
+mod shard;
+mod shared;
 mod source;
 mod watch;
 
@@ -32,21 +41,24 @@ use std::sync::Arc;
 
 use tracing::Instrument;
 
-pub use self::builder::Builder;
-use self::builder::Config;
+pub use self::builder::ReflectorBuilder;
+use self::config::Config;
 #[cfg(feature = "etcd")]
 pub use self::etcd::{EtcdObject, EtcdSource};
+pub use self::failure::{Failure, RequestKind};
+pub use self::filter::ChangeFilter;
 pub use self::interest::Interest;
 #[cfg(feature = "kube-runtime")]
 pub use self::kube::reflector;
 #[cfg(feature = "kube")]
 pub use self::kube::{Decode, KubeSource, Lazy, LazyError};
 pub use self::merge::{Merge, Part};
-use self::monitor::Shared;
-pub use self::monitor::{Monitor, Phase, Progress, RelistCauses, Report, WaitError};
+pub use self::monitor::{Monitor, Report, Stopped, WaitError};
+pub use self::progress::{Phase, Progress, RelistCauses};
 pub use self::quarantine::Quarantined;
 use self::run::Run;
-pub use self::share::{Share, ShareOf};
+pub use self::shard::{Shard, ShardOf};
+use self::shared::Shared;
 pub use self::source::{
     Item, Items, ListPage, ListRequest, Source, SourceError, Undecodable, WatchEvent, WatchRequest,
     WatchStart,
@@ -56,9 +68,9 @@ pub use self::source::{
 ///
 /// It lists, replaces the sinks' content, then watches from the list's version. Events are applied
 /// in batches of whatever is ready: an idle stream applies each event at once, a busy one in large
-/// batches. A stream that ends or breaks is resumed where it stopped; only an expired version
-/// costs a fresh list. Failures back off, exponentially and with jitter, and the back-off resets on
-/// progress only.
+/// batches. A stream that ends or breaks is resumed where it stopped; a fresh list is the way out
+/// where the version has expired, or where watches keep failing at one place. Failures back off,
+/// exponentially and with jitter, and the back-off resets on progress only.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -91,7 +103,7 @@ pub use self::source::{
 /// let store = Arc::new(Store::new());
 /// let reflector = Reflector::builder(Fixed).sink(store.clone()).build();
 /// let monitor = reflector.monitor();
-/// reflector.run(monitor.synced()).await?;
+/// reflector.run(async { assert!(monitor.synced().await.is_ok()) }).await?;
 /// assert!(store.contains("node-1"));
 /// # Ok::<(), SourceError>(())
 /// # })?;
@@ -99,58 +111,79 @@ pub use self::source::{
 /// ```
 pub struct Reflector<S: Source> {
     source: S,
-    config: Arc<Config<S::Object>>,
-    shared: Arc<Shared>,
+    ending: Ending<S::Object>,
 }
 
 impl<S: Source> Reflector<S> {
     /// Starts to build a reflector of `source`.
     #[must_use]
-    pub fn builder(source: S) -> Builder<S> {
-        Builder { source, config: Config::default() }
+    pub fn builder(source: S) -> ReflectorBuilder<S> {
+        ReflectorBuilder::new(source)
+    }
+
+    fn new(source: S, config: Arc<Config<S::Object>>, shared: Arc<Shared>) -> Self {
+        Self { source, ending: Ending { config, shared, ended: false } }
     }
 
     /// A handle that tells how the reflector is doing.
     #[must_use]
     pub fn monitor(&self) -> Monitor {
-        Monitor::new(Arc::clone(&self.shared))
+        Monitor::new(Arc::clone(&self.ending.shared))
     }
 
     /// Mirrors until `stop` completes.
     ///
     /// # Errors
     /// If the first list is refused in a way that asking again cannot mend (no such resource, not
-    /// allowed, a selector that the source does not take). Every other failure is retried.
+    /// allowed, a selector that the source does not take), unless
+    /// [`retry_refused`](ReflectorBuilder::retry_refused) is set. Every other failure is retried.
     ///
     /// # Cancel safety
     /// Dropping the future stops the reflector between two batches: sinks are only called between
-    /// awaits, so each holds whole batches.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), SourceError> {
-        // Also when the future is dropped: whoever waits for a version or the sync must learn it.
-        let _stopped = StopOnDrop(&self.shared);
+    /// awaits, so each holds whole batches. Whoever waits for the reflector learns of its end, also
+    /// if the future, or the reflector itself, is dropped before it ran; so do the
+    /// [sinks](crate::Sink::ended).
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), SourceError> {
         let stop = pin!(stop);
-        let run = Run::new(&self.source, &self.config, &self.shared);
-        let span = tracing::info_span!("reflector", name = self.config.name);
-        tokio::select! {
+        let Ending { config, shared, .. } = &self.ending;
+        let span = tracing::info_span!("reflector", name = config.name);
+        let run = Run::new(&self.source, config, shared);
+        let refused = tokio::select! {
             biased;
-            () = stop => Ok(()),
-            error = run.mirror().instrument(span) => Err(error),
+            () = stop => None,
+            error = run.mirror().instrument(span) => Some(error),
+        };
+        self.ending.end(refused.as_ref());
+        refused.map_or(Ok(()), Err)
+    }
+}
+
+/// Tells those who wait that the reflector has ended, however it does.
+struct Ending<T> {
+    config: Arc<Config<T>>,
+    shared: Arc<Shared>,
+    ended: bool,
+}
+
+impl<T> Ending<T> {
+    fn end(&mut self, error: Option<&SourceError>) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.shared.stop();
+            self.config.end(error.map(|error| error as _));
         }
     }
 }
 
-struct StopOnDrop<'a>(&'a Shared);
-
-impl Drop for StopOnDrop<'_> {
+impl<T> Drop for Ending<T> {
     fn drop(&mut self) {
-        self.0.set_phase(Phase::Stopped);
+        self.end(None);
     }
 }
 
 impl<S: Source> fmt::Debug for Reflector<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reflector")
-            .field("config", &self.config)
+            .field("config", &self.ending.config)
             .field("progress", &self.monitor().progress())
             .finish_non_exhaustive()
     }

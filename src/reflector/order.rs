@@ -2,13 +2,26 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::version::number_of;
 use crate::{Key, ResourceVersion};
 
-/// How many of the last changes are remembered.
+/// How many of the last changes are remembered, beside those of the newest version.
 ///
 /// A late event is told from a repeated one within this many changes; one that is later still is
 /// taken for a repeat.
 const REMEMBERED: usize = 4096;
+
+/// What an event is to its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// News, which is now remembered.
+    New,
+    /// Repeated, or older than what is known.
+    Old,
+    /// A deletion in a version that is not new. Some servers write the version of the object's last
+    /// change: it is news if just that version is held.
+    NewIfHeld,
+}
 
 /// Decides whether an event is new to its key, whatever order events arrive in.
 ///
@@ -17,67 +30,118 @@ const REMEMBERED: usize = 4096;
 /// are remembered here, deletes included.
 ///
 /// Invariant: everything at or below `floor` is known; above it, `newest` holds each changed key's
-/// newest version.
+/// newest version. The floor stays below the newest version, of which more may still come: one
+/// transaction of etcd changes any number of keys at one version.
 #[derive(Debug, Default)]
 pub(super) struct Order {
+    /// Whether versions are compared at all.
+    ordered: bool,
     floor: u64,
-    newest: HashMap<Key, u64, foldhash::fast::RandomState>,
+    newest: HashMap<Key, Known, foldhash::fast::RandomState>,
     changes: VecDeque<(u64, Key)>,
+    latest: Latest,
+}
+
+/// A key's newest version.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    version: u64,
+    deleted: bool,
+}
+
+/// The newest version of all.
+#[derive(Clone, Copy, Debug, Default)]
+struct Latest {
+    version: u64,
+    changes: usize,
 }
 
 impl Order {
-    /// Everything up to `version` is known.
-    pub(super) fn restart(&mut self, version: &ResourceVersion) {
-        self.newest.clear();
-        self.changes.clear();
-        self.floor = version.number().unwrap_or_default();
+    /// Everything up to `version` is known. Without one, or with one that is no number, no version
+    /// is compared with another until the next list.
+    pub(super) fn restart(&mut self, version: Option<&ResourceVersion>, ordered: bool) {
+        let floor = version.and_then(ResourceVersion::number).filter(|_| ordered);
+        *self = Self { ordered: floor.is_some(), floor: floor.unwrap_or(0), ..Self::default() };
+    }
+
+    pub(super) fn is_ordered(&self) -> bool {
+        self.ordered
     }
 
     /// The key is already known in a version newer than the floor.
     pub(super) fn know(&mut self, key: &Key, version: Option<&str>) {
-        let Some(version) = version.and_then(|version| version.parse::<u64>().ok()) else { return };
+        let Some(version) = version.and_then(number_of) else { return };
         if version > self.floor {
             // Outside the queue of changes, so that it stays until the next list.
-            self.newest.insert(key.clone(), version);
+            self.newest.insert(key.clone(), Known { version, deleted: false });
         }
     }
 
-    /// Whether the event is news, which is then remembered. Versions that are not numbers have no
-    /// order, so each is news.
-    pub(super) fn admit(&mut self, key: &Key, version: Option<&str>) -> bool {
-        let Some(version) = version.and_then(|version| version.parse::<u64>().ok()) else {
-            return true;
+    /// What the event is. Versions that are not numbers have no order, so each is news.
+    pub(super) fn admit(&mut self, key: &Key, version: Option<&str>, deleted: bool) -> Admission {
+        let Some(version) = version.and_then(number_of).filter(|_| self.ordered) else {
+            return Admission::New;
         };
-        if version <= self.floor {
-            return false;
-        }
-        if let Some(newest) = self.newest.get_mut(key) {
-            if version <= *newest {
-                return false;
+        if let Some(known) = self.newest.get_mut(key) {
+            // An object that changed and was then deleted may carry one version in both events.
+            let ends = deleted && !known.deleted && version == known.version;
+            if version <= known.version && !ends {
+                return Admission::Old;
             }
-            *newest = version;
+            *known = Known { version, deleted };
+        } else if version <= self.floor {
+            return if deleted { Admission::NewIfHeld } else { Admission::Old };
         } else {
-            self.newest.insert(key.clone(), version);
+            self.newest.insert(key.clone(), Known { version, deleted });
         }
         self.changes.push_back((version, key.clone()));
-        if self.changes.len() > REMEMBERED {
-            self.forget_one();
-        }
-        true
+        self.see(version);
+        while self.changes.len() > REMEMBERED && self.forget_one() {}
+        Admission::New
     }
 
-    fn forget_one(&mut self) {
-        let Some((version, key)) = self.changes.pop_front() else { return };
+    /// A change of a key that nobody wants.
+    pub(super) fn pass(&mut self, version: Option<&str>) {
+        if let Some(version) = version.and_then(number_of).filter(|_| self.ordered) {
+            self.see(version);
+        }
+    }
+
+    fn see(&mut self, version: u64) {
+        if version > self.latest.version {
+            self.latest = Latest { version, changes: 0 };
+        }
+        self.latest.changes += usize::from(version == self.latest.version);
+    }
+
+    /// A version of which several changes came and that nothing has closed: more of it may be
+    /// missing if the watch ended here.
+    pub(super) fn unfinished(&self) -> Option<u64> {
+        (self.latest.changes > 1).then_some(self.latest.version)
+    }
+
+    /// The source says that nothing up to the newest version is missing.
+    pub(super) fn close(&mut self) {
+        self.latest.changes = 0;
+    }
+
+    fn forget_one(&mut self) -> bool {
+        if self.changes.front().is_none_or(|(version, _)| *version >= self.latest.version) {
+            return false;
+        }
+        let Some((version, key)) = self.changes.pop_front() else { return false };
         // Not below an earlier floor: a late event leaves the queue after newer ones.
         self.floor = self.floor.max(version);
-        if self.newest.get(&key) == Some(&version) {
+        if self.newest.get(&key).is_some_and(|known| known.version == version) {
             self.newest.remove(&key);
         }
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Admission::{New, NewIfHeld, Old};
     use super::*;
 
     fn key(n: u64) -> Key {
@@ -86,29 +150,67 @@ mod tests {
 
     fn order(floor: u64) -> Order {
         let mut order = Order::default();
-        order.restart(&floor.to_string().into());
+        order.restart(Some(&floor.to_string().into()), true);
         order
     }
 
     #[test]
     fn a_late_event_is_news_and_a_repeated_one_is_not() {
         let mut order = order(10);
-        assert!(order.admit(&key(1), Some("12")));
-        assert!(order.admit(&key(2), Some("11")), "late, but its key knows nothing newer");
-        assert!(!order.admit(&key(1), Some("12")), "repeated");
-        assert!(!order.admit(&key(1), Some("11")), "backward");
-        assert!(!order.admit(&key(3), Some("10")), "part of the list");
-        assert!(order.admit(&key(1), Some("x1")) && order.admit(&key(1), None), "no order known");
+        assert_eq!(order.admit(&key(1), Some("12"), false), New);
+        assert_eq!(order.admit(&key(2), Some("11"), false), New, "its key knows nothing newer");
+        assert_eq!(order.admit(&key(1), Some("12"), false), Old, "repeated");
+        assert_eq!(order.admit(&key(1), Some("11"), false), Old, "backward");
+        assert_eq!(order.admit(&key(3), Some("10"), false), Old, "part of the list");
+        assert_eq!(order.admit(&key(1), Some("x1"), false), New, "no order known");
+        assert_eq!(order.admit(&key(1), None, false), New, "no order known");
+    }
+
+    #[test]
+    fn a_deletion_may_carry_the_version_that_it_deletes() {
+        let mut order = order(10);
+        assert_eq!(order.admit(&key(1), Some("5"), true), NewIfHeld);
+        assert_eq!(order.admit(&key(2), Some("11"), false), New);
+        assert_eq!(order.admit(&key(2), Some("5"), true), Old, "it changed since");
+        assert_eq!(order.admit(&key(2), Some("11"), true), New);
+        assert_eq!(order.admit(&key(2), Some("11"), true), Old, "repeated");
+        assert_eq!(order.admit(&key(2), Some("11"), false), Old, "late");
     }
 
     #[test]
     fn memory_is_bounded_and_what_is_forgotten_counts_as_known() {
         let mut order = order(0);
-        for version in 1..=3 * REMEMBERED as u64 {
-            assert!(order.admit(&key(version), Some(&version.to_string())));
+        for version in 1..=12_288 {
+            assert_eq!(order.admit(&key(version), Some(&version.to_string()), false), New);
         }
-        assert_eq!(order.changes.len(), REMEMBERED);
-        assert_eq!(order.newest.len(), REMEMBERED);
-        assert!(!order.admit(&key(1), Some("1")));
+        assert_eq!((order.changes.len(), order.newest.len()), (4096, 4096));
+        assert_eq!(order.admit(&key(1), Some("1"), false), Old);
+        // Among the last 4,096 a repeated event is told from a late one.
+        assert_eq!(order.admit(&key(9_000), Some("9000"), false), Old);
+        assert_eq!(order.admit(&key(0), Some("9000"), false), New);
+    }
+
+    #[test]
+    fn any_number_of_changes_may_carry_one_version() {
+        let mut order = order(10);
+        for n in 0..20_000 {
+            assert_eq!(order.admit(&key(n), Some("11"), n % 2 == 0), New, "change {n}");
+        }
+        assert_eq!(order.admit(&key(0), Some("11"), true), Old, "repeated");
+        assert_eq!(order.unfinished(), Some(11));
+        assert_eq!(order.admit(&key(0), Some("12"), false), New);
+        assert_eq!((order.unfinished(), order.changes.len()), (None, 4096), "11 is complete");
+        assert_eq!(order.admit(&key(20_001), Some("11"), false), Old);
+    }
+
+    #[test]
+    fn without_an_order_everything_is_news() {
+        let mut order = Order::default();
+        for version in [None, Some("eyJtMSI6IjEifQ".into())] {
+            order.restart(version.as_ref(), true);
+            for _ in 0..5_000 {
+                assert_eq!(order.admit(&key(1), Some("7"), false), New);
+            }
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! Objects that the source has but that could not be decoded.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry as Place;
 
 use super::Undecodable;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::{Key, ResourceVersion};
 
 /// How much raw text is kept in all, in bytes; entries past it are listed without theirs.
@@ -23,38 +27,215 @@ pub struct Quarantined {
     pub raw: Option<Arc<str>>,
 }
 
+/// By key, and readable from any thread without waiting for the reflector.
 #[derive(Debug, Default)]
 pub(super) struct Quarantine {
-    entries: BTreeMap<Key, Quarantined>,
-    raw_bytes: usize,
+    entries: DashMap<Key, Entry, foldhash::fast::RandomState>,
+    len: AtomicUsize,
+    raw_bytes: AtomicUsize,
+    /// Whether sinks are being fed: some of them may not hold yet what others have given to readers.
+    applying: AtomicBool,
+    /// What was reported meanwhile.
+    unverified: Mutex<Vec<(Key, Option<ResourceVersion>)>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    quarantined: Quarantined,
+    /// Whether it was delivered as a good object and reported afterwards.
+    reported: bool,
+}
+
+impl Entry {
+    fn raw_bytes(&self) -> usize {
+        self.quarantined.raw.as_ref().map_or(0, |raw| raw.len())
+    }
+
+    fn is_report_of(&self, version: Option<&str>) -> bool {
+        let reported = self.quarantined.resource_version.as_ref();
+        self.reported && reported.map(ResourceVersion::as_str) == version
+    }
 }
 
 impl Quarantine {
-    pub(super) fn insert(&mut self, bad: Undecodable) {
-        let Some(key) = bad.key else { return };
-        self.remove(&key);
-        let raw = bad.raw.filter(|raw| self.raw_bytes + raw.len() <= RAW_LIMIT);
-        self.raw_bytes += raw.as_ref().map_or(0, |raw| raw.len());
-        let entry = Quarantined { error: bad.error, resource_version: bad.resource_version, raw };
-        self.entries.insert(key, entry);
+    /// The newest version of a key came and could not be decoded.
+    pub(super) fn insert(&self, bad: Undecodable) {
+        self.put(bad, false);
     }
 
-    pub(super) fn remove(&mut self, key: &Key) {
-        if let Some(raw) = self.entries.remove(key).and_then(|entry| entry.raw) {
-            self.raw_bytes -= raw.len();
+    /// A version that was delivered turns out to be undecodable, while `is_current` says that it is
+    /// the newest.
+    pub(super) fn report(&self, bad: Undecodable, is_current: impl Fn() -> bool) {
+        let (key, version) = (bad.key.clone(), bad.resource_version.clone());
+        // ORDERING: Relaxed. Whoever was given an object by a sink that is being fed sees this flag, by
+        // the way that the object took; whoever sees it late is verified with the next batch.
+        if self.applying.load(Ordering::Relaxed) {
+            self.put(bad, true);
+            self.unverified().extend(key.map(|key| (key, version)));
+            return;
+        }
+        if !is_current() {
+            return;
+        }
+        self.put(bad, true);
+        // ORDERING: SeqCst pairs with the fence in `release_superseded`: of a report and the arrival
+        // of a newer version at the same time, at least one sees the other.
+        fence(Ordering::SeqCst);
+        if let Some(key) = key
+            && !is_current()
+        {
+            let version = version.as_ref().map(ResourceVersion::as_str);
+            self.take_if(&key, |entry| entry.is_report_of(version));
+        }
+    }
+
+    /// Sinks are about to be fed.
+    pub(super) fn begin_applying(&self) {
+        // ORDERING: Relaxed, see `report`.
+        self.applying.store(true, Ordering::Relaxed);
+    }
+
+    /// Sinks were fed: what was reported meanwhile and is no longer current is no longer listed.
+    /// Whether that is so of anything.
+    pub(super) fn end_applying(&self, is_current: impl Fn(&Key, &ResourceVersion) -> bool) -> bool {
+        // ORDERING: Relaxed, see `report`.
+        self.applying.store(false, Ordering::Relaxed);
+        if self.is_empty() {
+            return false;
+        }
+        let reported = std::mem::take(&mut *self.unverified());
+        let mut any = false;
+        for (key, version) in &reported {
+            if let Some(version) = version
+                && !is_current(key, version)
+            {
+                any |= self.take_if(key, |entry| entry.is_report_of(Some(version.as_str())));
+            }
+        }
+        any
+    }
+
+    fn unverified(&self) -> MutexGuard<'_, Vec<(Key, Option<ResourceVersion>)>> {
+        // A list of keys is whole after any panic.
+        self.unverified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, bad: Undecodable, reported: bool) {
+        let Some(key) = bad.key else { return };
+        let quarantined = Quarantined {
+            error: bad.error,
+            resource_version: bad.resource_version,
+            raw: bad.raw.filter(|raw| self.reserve(raw.len())),
+        };
+        let entry = Entry { quarantined, reported };
+        let replaced = match self.entries.entry(key) {
+            Place::Occupied(mut place) => Some(place.insert(entry)),
+            Place::Vacant(place) => {
+                place.insert(entry);
+                // ORDERING: Relaxed: a count, which the fences above order where it matters.
+                self.len.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        };
+        if let Some(replaced) = replaced {
+            self.give_back(replaced.raw_bytes());
+        }
+    }
+
+    /// Makes room for a text, if there is any left.
+    fn reserve(&self, bytes: usize) -> bool {
+        let more = |kept: usize| kept.checked_add(bytes).filter(|kept| *kept <= RAW_LIMIT);
+        // ORDERING: Relaxed, with `give_back`: a sum that guards no other memory.
+        self.raw_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        // ORDERING: Relaxed, with `reserve`.
+        self.raw_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn take_if(&self, key: &Key, condition: impl Fn(&Entry) -> bool) -> bool {
+        let taken = self.entries.remove_if(key, |_, entry| condition(entry));
+        let Some((_, entry)) = &taken else { return false };
+        self.give_back(entry.raw_bytes());
+        // ORDERING: Relaxed, as in `put`.
+        self.len.fetch_sub(1, Ordering::Relaxed);
+        true
+    }
+
+    /// A good version of the key came, or, without a version, the key is gone; whether it was
+    /// listed. What was reported of this very version stays.
+    pub(super) fn release(&self, key: &Key, version: Option<&str>) -> bool {
+        self.take_if(key, |entry| version.is_none() || !entry.is_report_of(version))
+    }
+
+    /// The keys are in the sinks in other versions now: what a reader reported of the ones before,
+    /// meanwhile, no longer counts. Whether anything was listed.
+    pub(super) fn release_superseded<'k>(
+        &self,
+        changed: impl Iterator<Item = (&'k Key, Option<&'k str>)>,
+    ) -> bool {
+        // ORDERING: SeqCst pairs with the fence in `report`.
+        fence(Ordering::SeqCst);
+        if self.is_empty() {
+            return false;
+        }
+        let mut any = false;
+        for (key, version) in changed {
+            any |= self.take_if(key, |entry| entry.reported && !entry.is_report_of(version));
+        }
+        any
+    }
+
+    /// A whole list came: what it names as bad is all there is, beside what readers reported of
+    /// versions that it holds, too.
+    pub(super) fn relist<'k>(
+        &self,
+        bad: Vec<Undecodable>,
+        listed: impl Iterator<Item = (&'k Key, Option<&'k str>)>,
+    ) {
+        let reported: HashMap<Key, Option<ResourceVersion>> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.reported)
+            .map(|entry| (entry.key().clone(), entry.quarantined.resource_version.clone()))
+            .collect();
+        let mut kept: HashSet<Key> = bad.iter().filter_map(|bad| bad.key.clone()).collect();
+        if !reported.is_empty() {
+            kept.extend(listed.filter_map(|(key, version)| {
+                let known = reported.get(key)?.as_ref().map(ResourceVersion::as_str);
+                (known == version).then(|| key.clone())
+            }));
+        }
+        let keys: Vec<Key> = self.entries.iter().map(|entry| entry.key().clone()).collect();
+        for bad in bad {
+            self.put(bad, false);
+        }
+        for key in keys.iter().filter(|key| !kept.contains(*key)) {
+            self.release(key, None);
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        // ORDERING: Relaxed, as in `put`.
+        self.len.load(Ordering::Relaxed)
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<&Quarantined> {
-        self.entries.get(key)
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
+    pub(super) fn get(&self, key: &Key) -> Option<Quarantined> {
+        self.entries.get(key).map(|entry| entry.quarantined.clone())
+    }
+
+    /// Ordered by key.
     pub(super) fn to_vec(&self) -> Vec<(Key, Quarantined)> {
-        self.entries.iter().map(|(key, entry)| (key.clone(), entry.clone())).collect()
+        let entries = self.entries.iter();
+        let mut listed: Vec<_> =
+            entries.map(|entry| (entry.key().clone(), entry.quarantined.clone())).collect();
+        listed.sort_by(|(one, _), (other, _)| one.cmp(other));
+        listed
     }
 }
 
@@ -62,24 +243,81 @@ impl Quarantine {
 mod tests {
     use super::*;
 
+    fn key(name: &str) -> Key {
+        Key::cluster_scoped(name).expect("a valid name")
+    }
+
+    fn bad(name: &str, version: &str, raw: Option<&Arc<str>>) -> Undecodable {
+        Undecodable {
+            key: Some(key(name)),
+            resource_version: Some(version.into()),
+            raw: raw.cloned(),
+            ..Undecodable::default()
+        }
+    }
+
+    fn names(quarantine: &Quarantine) -> Vec<String> {
+        assert_eq!(quarantine.len(), quarantine.to_vec().len());
+        quarantine.to_vec().iter().map(|(key, _)| key.to_string()).collect()
+    }
+
     #[test]
     fn the_raw_texts_are_bounded_and_the_entries_are_not() {
-        let mut quarantine = Quarantine::default();
+        let quarantine = Quarantine::default();
         let text: Arc<str> = "x".repeat(RAW_LIMIT / 2).into();
-        let bad = |name| Undecodable {
-            key: Key::cluster_scoped(name).ok(),
-            raw: Some(Arc::clone(&text)),
-            ..Undecodable::default()
-        };
         for name in ["a", "b", "c"] {
-            quarantine.insert(bad(name));
+            quarantine.insert(bad(name, "1", Some(&text)));
         }
         let kept = |q: &Quarantine| {
             q.to_vec().iter().map(|(_, entry)| entry.raw.is_some()).collect::<Vec<_>>()
         };
         assert_eq!(kept(&quarantine), [true, true, false]);
-        quarantine.remove(&Key::cluster_scoped("a").expect("valid"));
-        quarantine.insert(bad("c"));
+        assert!(quarantine.release(&key("a"), Some("1")), "it was not reported");
+        quarantine.insert(bad("c", "2", Some(&text)));
         assert_eq!(kept(&quarantine), [true, true]);
+    }
+
+    #[test]
+    fn a_report_counts_while_its_version_is_current() {
+        let quarantine = Quarantine::default();
+        quarantine.report(bad("old", "1", None), || false);
+        quarantine.report(bad("new", "1", None), || true);
+        assert_eq!(names(&quarantine), ["new"]);
+        assert!(!quarantine.release(&key("new"), Some("1")), "that very version");
+        assert!(!quarantine.release_superseded([(&key("new"), Some("1"))].into_iter()));
+        assert!(quarantine.release_superseded([(&key("new"), Some("2"))].into_iter()));
+        assert!(quarantine.is_empty());
+        // A newer version that comes between the question and the entry is seen afterwards.
+        let asked = std::cell::Cell::new(0);
+        quarantine.report(bad("late", "1", None), || {
+            asked.set(asked.get() + 1);
+            asked.get() == 1
+        });
+        assert!(quarantine.is_empty());
+    }
+
+    #[test]
+    fn what_is_reported_while_sinks_are_fed_is_verified_afterwards() {
+        let quarantine = Quarantine::default();
+        quarantine.begin_applying();
+        quarantine.report(bad("new", "2", None), || false);
+        quarantine.report(bad("old", "1", None), || false);
+        assert_eq!(names(&quarantine), ["new", "old"]);
+        assert!(quarantine.end_applying(|key, _| key.name() == "new"));
+        assert_eq!(names(&quarantine), ["new"]);
+        assert!(!quarantine.end_applying(|_, _| false), "it was verified");
+    }
+
+    #[test]
+    fn a_relist_keeps_what_it_holds_and_was_reported() {
+        let quarantine = Quarantine::default();
+        quarantine.report(bad("same", "1", None), || true);
+        quarantine.report(bad("changed", "1", None), || true);
+        quarantine.report(bad("gone", "1", None), || true);
+        quarantine.insert(bad("mended", "1", None));
+        let listed = [key("changed"), key("mended"), key("same")];
+        let versions = [Some("2"), Some("1"), Some("1")];
+        quarantine.relist(vec![bad("fresh", "3", None)], listed.iter().zip(versions));
+        assert_eq!(names(&quarantine), ["fresh", "same"]);
     }
 }

@@ -20,6 +20,9 @@ pub trait Source: Send + Sync + 'static {
     type Object: Object;
 
     /// A running watch.
+    ///
+    /// Changes of one version that are there at once become visible together; so where a version
+    /// stands for a transaction, the stream yields all of it without waiting in between.
     type Watch: Stream<Item = Result<WatchEvent<Self::Object>, SourceError>> + Send + 'static;
 
     /// Fetches one page of the list. The page's items may decode as they are taken, so that the
@@ -69,7 +72,8 @@ pub struct WatchRequest {
 /// Where a watch starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchStart {
-    /// Everything after this version.
+    /// Everything after this version. An empty one stands for none, where a list carried none: what
+    /// exists, as far as the source sends that, and then every change.
     After(ResourceVersion),
     /// First all objects there are, as [`WatchEvent::Added`], then
     /// [`WatchEvent::InitialEventsEnd`], then every change: a streaming list
@@ -81,7 +85,8 @@ pub enum WatchStart {
 pub struct ListPage<T> {
     /// The objects of this page, in the source's order.
     pub items: Items<T>,
-    /// The version at which the page holds.
+    /// The version at which the page holds; an empty one is none. Without one the list counts, but
+    /// each watch that ends is followed by another list.
     pub resource_version: Option<ResourceVersion>,
     /// Where the next page starts; `None` on the last.
     pub continue_token: Option<String>,
@@ -102,6 +107,25 @@ impl<T: Send + Sync + 'static> ListPage<T> {
             continue_token: None,
             remaining: None,
         }
+    }
+}
+
+impl<T> WatchEvent<T> {
+    /// The version that the event carries; an empty one is none.
+    pub(super) fn version(&self) -> Option<&str>
+    where
+        T: Object,
+    {
+        let version = match self {
+            Self::Added(object) | Self::Modified(object) | Self::Deleted(object) => {
+                object.resource_version()
+            }
+            Self::Gone { version, .. } | Self::Bookmark(version) => Some(version.as_str()),
+            Self::InitialEventsEnd(version) => Some(version.as_str()),
+            Self::Undecodable(bad) => bad.resource_version.as_ref().map(ResourceVersion::as_str),
+            Self::Unknown { .. } => None,
+        };
+        version.filter(|version| !version.is_empty())
     }
 }
 
@@ -157,9 +181,11 @@ pub enum WatchEvent<T> {
         /// The version of the deletion.
         version: ResourceVersion,
     },
-    /// Nothing up to this version is missing.
+    /// Nothing up to this version is missing, and it is the source's newest. An empty version, or
+    /// "0", says nothing: such a bookmark is counted, and is a sign of life at most.
     Bookmark(ResourceVersion),
-    /// The initial events of a streaming list are complete, at this version.
+    /// The initial events of a streaming list are complete, at this version. With an empty one the
+    /// streaming list has failed.
     InitialEventsEnd(ResourceVersion),
     /// An event of a type that this crate does not know.
     Unknown {
@@ -198,6 +224,15 @@ pub enum SourceError {
     /// The source answered with something that is not of its protocol.
     #[error("unexpected answer: {0}")]
     Protocol(String),
+    /// The source is at a version older than what it had sent before: one of its servers lags, or its
+    /// history was set back.
+    #[error("the source is at version {version} only, {known} was already mirrored")]
+    Behind {
+        /// What the source is at.
+        version: ResourceVersion,
+        /// What was mirrored before.
+        known: ResourceVersion,
+    },
 }
 
 impl SourceError {

@@ -8,58 +8,100 @@ use std::time::Duration;
 use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::time::Instant;
 
-use super::run::{Opened, Run};
+use super::facts::{Facts, version_of};
+use super::order::Admission;
+use super::recovery::End;
+use super::run::{Behind, Opened, Run};
+use super::shared::Applied;
 use super::{Source, SourceError, Undecodable, WatchEvent};
-use crate::{Batch, Change, Key, Object, ResourceVersion};
+use crate::panic::catch;
+use crate::{Batch, Change, Key, ResourceVersion};
 
 /// How long after its agreed end a watch is still waited for.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How a watch ended.
-pub(super) enum End {
-    /// The source ended it.
-    Closed,
-    /// Nothing came for too long: the connection is taken for dead.
-    Silent,
-    /// It broke, or the source ended it with a failure.
-    Failed(SourceError),
+/// Most events of one version that are kept together: a batch has to end some time.
+const ONE_VERSION: usize = 1 << 22;
+
+/// Bookmarks in a row, older than what is known, that no repeated line explains.
+const OLD_BOOKMARKS: u32 = 3;
+
+/// Events that were there at once.
+struct Gathered<T> {
+    batch: Batch<T>,
+    /// Events, those that were no news included.
+    events: usize,
+    stale: u64,
+    /// The position after them.
+    reached: Option<ResourceVersion>,
+    /// Whether that is a new one.
+    moved: bool,
+    /// Whether something in them shows that the content is complete.
+    complete: bool,
+    /// Whether the watch may still be sending what existed before it.
+    replays: bool,
 }
+
+impl<T> Gathered<T> {
+    /// Whether another event is to go into the same batch.
+    fn takes(&self, event: &WatchEvent<T>, limit: usize) -> bool
+    where
+        T: crate::Object,
+    {
+        let last = self.reached.as_ref().map(ResourceVersion::as_str);
+        self.events < limit
+            || (self.moved
+                && self.events < ONE_VERSION
+                && catch(|| event.version().is_some_and(|version| last == Some(version)))
+                    .unwrap_or(false))
+    }
+}
+
+/// What a stream yields.
+type Next<S> = Option<Result<WatchEvent<<S as Source>::Object>, SourceError>>;
 
 impl<S: Source> Run<'_, S> {
     /// Applies a watch's events until it ends.
     pub(super) async fn follow(&mut self, opened: Opened<S>) -> End {
-        let Opened { mut watch, timeout } = opened;
+        let Opened { mut watch, timeout, replays } = opened;
         let deadline = Instant::now() + timeout + GRACE;
         let mut heard = Instant::now();
-        let mut batch = Batch::new();
+        let mut gathered = Gathered {
+            batch: Batch::new(),
+            events: 0,
+            stale: 0,
+            reached: None,
+            moved: false,
+            complete: false,
+            replays,
+        };
+        let mut carried: Option<Next<S>> = None;
         loop {
-            let patience = deadline.min(heard + self.config.limits.silence);
-            let wake = self.resync_at.map_or(patience, |at| at.min(patience));
-            let Ok(mut next) = tokio::time::timeout_at(wake, watch.next()).await else {
-                if Instant::now() >= patience {
-                    return End::Silent;
+            let next = match carried.take() {
+                Some(next) => {
+                    // Without it, a stream that is always ready would leave others no turn.
+                    tokio::task::yield_now().await;
+                    next
                 }
-                self.resync();
-                continue;
+                None => {
+                    let patience = deadline.min(heard + self.config.limits.silence);
+                    let wake = self.resync_at.map_or(patience, |at| at.min(patience));
+                    let Ok(next) = tokio::time::timeout_at(wake, watch.next()).await else {
+                        if Instant::now() >= patience {
+                            return End::Silent;
+                        }
+                        self.resync();
+                        continue;
+                    };
+                    next
+                }
             };
             heard = Instant::now();
-            // Whatever else is ready goes into the same batch; the first thing that is not closes it.
-            let mut stale = 0;
-            let end = loop {
-                match next {
-                    Some(Ok(event)) => stale += u64::from(!self.collect(event, &mut batch)),
-                    Some(Err(error)) => break Some(End::Failed(error)),
-                    None => break Some(End::Closed),
-                }
-                if batch.len() >= self.config.batch_limit {
-                    break None;
-                }
-                match ready(&mut watch) {
-                    Some(ready) => next = ready,
-                    None => break None,
-                }
-            };
-            self.flush(&mut batch, stale);
+            let end = self.gather(next, &mut watch, &mut gathered, &mut carried);
+            if end.is_some() {
+                self.stop_short(&mut gathered);
+            }
+            self.flush(&mut gathered);
             self.resync();
             if let Some(end) = end {
                 return end;
@@ -67,138 +109,288 @@ impl<S: Source> Run<'_, S> {
         }
     }
 
-    /// Adds an event to the batch; whether it was news.
-    fn collect(&mut self, event: WatchEvent<S::Object>, batch: &mut Batch<S::Object>) -> bool {
-        let (object, deleted) = match event {
-            WatchEvent::Added(object) | WatchEvent::Modified(object) => (object, false),
-            WatchEvent::Deleted(object) => (object, true),
+    /// Gathers what is there without waiting. What no longer fits is carried over; the first thing
+    /// that is not there, or the end, closes the batch.
+    fn gather(
+        &mut self,
+        mut next: Next<S>,
+        watch: &mut Pin<Box<S::Watch>>,
+        gathered: &mut Gathered<S::Object>,
+        carried: &mut Option<Next<S>>,
+    ) -> Option<End> {
+        gathered.reached.clone_from(&self.position);
+        loop {
+            match next {
+                Some(Ok(event)) => {
+                    if !gathered.takes(&event, self.config.batch_limit) {
+                        *carried = Some(Some(Ok(event)));
+                        return None;
+                    }
+                    gathered.events += 1;
+                    self.collect(event, gathered);
+                    if self.behind.bookmarks >= OLD_BOOKMARKS
+                        && let Some(error) = self.fell_behind()
+                    {
+                        return Some(End::Failed(error));
+                    }
+                }
+                Some(Err(error)) => return Some(End::Failed(error)),
+                None => return Some(End::Closed),
+            }
+            next = ready(watch)?;
+        }
+    }
+
+    /// Adds an event to the batch.
+    fn collect(&mut self, event: WatchEvent<S::Object>, gathered: &mut Gathered<S::Object>) {
+        let (object, kind) = match event {
+            WatchEvent::Added(object) => (object, Kind::Added),
+            WatchEvent::Modified(object) => (object, Kind::Modified),
+            WatchEvent::Deleted(object) => (object, Kind::Deleted),
             WatchEvent::Bookmark(version) | WatchEvent::InitialEventsEnd(version) => {
-                self.advance(batch, version);
-                return true;
+                return self.bookmark(&version, gathered);
             }
-            WatchEvent::Unknown { event_type } => {
-                self.shared.unknown_event(&event_type);
-                return true;
-            }
-            WatchEvent::Undecodable(bad) => return self.collect_bad(bad, batch),
-            WatchEvent::Gone { key, version } => return self.collect_gone(key, version, batch),
+            WatchEvent::Unknown { event_type } => return self.shared.unknown_event(&event_type),
+            WatchEvent::Undecodable(bad) => return self.collect_bad(bad, gathered),
+            WatchEvent::Gone { key, version } => return self.collect_gone(key, &version, gathered),
         };
-        let version = object.resource_version();
-        let key = match object.key() {
+        let facts = Facts::of(&*object);
+        let key = match facts.key {
             Ok(key) => key,
             Err(error) => {
                 let bad = Undecodable {
-                    error: error.to_string(),
-                    resource_version: version.map(ResourceVersion::from),
+                    error,
+                    resource_version: facts.version.map(ResourceVersion::from),
                     ..Undecodable::default()
                 };
-                return self.collect_bad(bad, batch);
+                return self.collect_bad(bad, gathered);
             }
         };
         if !self.config.wants(key.as_ref()) {
-            if let Some(version) = version {
-                self.advance(batch, version.into());
+            self.order.pass(facts.version);
+            return self.advance(facts.version, kind, gathered);
+        }
+        let news = self.is_news(&key, facts.uid, facts.version, kind, gathered);
+        // What is no news still comes after all that was before it.
+        self.advance(facts.version, kind, gathered);
+        if !news {
+            gathered.stale += 1;
+            return;
+        }
+        self.collect_news(key, object, kind, gathered);
+    }
+
+    fn collect_news(
+        &mut self,
+        key: Key,
+        object: Arc<S::Object>,
+        kind: Kind,
+        gathered: &mut Gathered<S::Object>,
+    ) {
+        let transform = self.config.transform.as_ref();
+        let version = transform.and_then(|_| version_of(&*object)).map(ResourceVersion::from);
+        match self.config.transformed(object) {
+            Ok(object) => {
+                let change = match kind {
+                    Kind::Deleted => {
+                        self.shared.release(&key, None);
+                        Change::Delete(Some(object))
+                    }
+                    Kind::Added | Kind::Modified => {
+                        self.shared.release(&key, version_of(&*object));
+                        Change::Put(object)
+                    }
+                };
+                gathered.batch.push(key, change);
             }
-            return true;
+            Err(error) => self.set_aside(
+                Undecodable {
+                    key: Some(key),
+                    resource_version: version,
+                    error,
+                    deleted: kind == Kind::Deleted,
+                    raw: None,
+                },
+                gathered,
+            ),
         }
-        if !self.order.admit(&key, version) {
-            return false;
-        }
-        if let Some(version) = version {
-            self.advance(batch, version.into());
-        }
-        if self.shared.has_quarantine() {
-            self.shared.release(&key);
-        }
-        let object = self.transformed(object);
-        let change = if deleted { Change::Delete(Some(object)) } else { Change::Put(object) };
-        batch.push(key, change);
-        true
     }
 
     fn collect_gone(
         &mut self,
         key: Key,
-        version: ResourceVersion,
-        batch: &mut Batch<S::Object>,
-    ) -> bool {
+        version: &ResourceVersion,
+        gathered: &mut Gathered<S::Object>,
+    ) {
+        let version = Some(version.as_str()).filter(|version| !version.is_empty());
         if !self.config.wants(key.as_ref()) {
-            self.advance(batch, version);
-            return true;
+            self.order.pass(version);
+            return self.advance(version, Kind::Deleted, gathered);
         }
-        if !self.order.admit(&key, Some(version.as_str())) {
-            return false;
+        let news = self.order.admit(&key, version, true) == Admission::New;
+        self.advance(version, Kind::Deleted, gathered);
+        if !news {
+            gathered.stale += 1;
+            return;
         }
-        self.advance(batch, version);
-        self.shared.release(&key);
-        batch.delete(key);
-        true
+        self.shared.release(&key, None);
+        gathered.batch.delete(key);
     }
 
-    fn collect_bad(&mut self, bad: Undecodable, batch: &mut Batch<S::Object>) -> bool {
+    fn collect_bad(&mut self, bad: Undecodable, gathered: &mut Gathered<S::Object>) {
+        let kind = if bad.deleted { Kind::Deleted } else { Kind::Modified };
         let version = bad.resource_version.clone();
-        if !self.wants_bad(&bad) {
-            if let Some(version) = version {
-                self.advance(batch, version);
+        let version = version.as_ref().map(ResourceVersion::as_str);
+        let version = version.filter(|version| !version.is_empty());
+        let wanted = self.config.wants_bad(&bad);
+        let news = match &bad.key {
+            Some(key) if wanted => match self.order.admit(key, version, bad.deleted) {
+                Admission::New => true,
+                Admission::NewIfHeld => {
+                    let held = |version| self.config.is_current(key, version) == Some(true);
+                    bad.resource_version.as_ref().is_some_and(held)
+                        || self.is_set_aside(key, version)
+                }
+                Admission::Old => false,
+            },
+            _ => {
+                self.order.pass(version);
+                true
             }
-            return true;
+        };
+        self.advance(version, kind, gathered);
+        if !news {
+            gathered.stale += 1;
+        } else if wanted {
+            self.set_aside(bad, gathered);
         }
-        if let Some(key) = &bad.key
-            && !self.order.admit(key, version.as_ref().map(ResourceVersion::as_str))
-        {
-            return false;
-        }
-        if let Some(version) = version {
-            self.advance(batch, version);
-        }
+    }
+
+    /// Whether just this version of the key is quarantined.
+    fn is_set_aside(&self, key: &Key, version: Option<&str>) -> bool {
+        let quarantined = self.shared.quarantine().get(key).and_then(|bad| bad.resource_version);
+        quarantined.is_some_and(|quarantined| Some(quarantined.as_str()) == version)
+    }
+
+    /// Lists as quarantined what came and could not be used; a deletion counts all the same.
+    fn set_aside(&mut self, bad: Undecodable, gathered: &mut Gathered<S::Object>) {
         self.shared.undecodable(&bad);
         match &bad.key {
             Some(key) if bad.deleted => {
-                self.shared.release(key);
-                batch.delete(key.clone());
+                self.shared.release(key, None);
+                gathered.batch.delete(key.clone());
             }
-            _ => self.shared.quarantine(bad),
-        }
-        true
-    }
-
-    /// An object without a key may be anybody's.
-    pub(super) fn wants_bad(&self, bad: &Undecodable) -> bool {
-        bad.key.as_ref().is_none_or(|key| self.config.wants(key.as_ref()))
-    }
-
-    pub(super) fn transformed(&self, object: Arc<S::Object>) -> Arc<S::Object> {
-        match &self.config.transform {
-            Some(transform) => transform(object),
-            None => object,
+            _ => self.shared.quarantine_one(bad),
         }
     }
 
-    /// Moves the batch's version forward; never back.
-    fn advance(&self, batch: &mut Batch<S::Object>, to: ResourceVersion) {
-        let held = batch.resource_version().or(self.position.as_ref());
-        if !held
-            .is_some_and(|held| matches!(to.compare(held), Some(Ordering::Less | Ordering::Equal)))
-        {
-            batch.set_resource_version(to);
+    fn is_news(
+        &mut self,
+        key: &Key,
+        uid: Option<&str>,
+        version: Option<&str>,
+        kind: Kind,
+        gathered: &Gathered<S::Object>,
+    ) -> bool {
+        let held = |version| self.config.held(key.as_ref(), uid, version).is_some();
+        match self.order.admit(key, version, kind == Kind::Deleted) {
+            Admission::Old => false,
+            Admission::NewIfHeld => version.is_some_and(held) || self.is_set_aside(key, version),
+            // A watch without a version begins with what exists, most of which is known.
+            Admission::New if gathered.replays && kind == Kind::Added => !version.is_some_and(held),
+            Admission::New => true,
         }
     }
 
-    fn flush(&mut self, batch: &mut Batch<S::Object>, stale: u64) {
-        if let Some(reached) = batch.resource_version() {
-            self.position = Some(reached.clone());
+    fn bookmark(&mut self, version: &ResourceVersion, gathered: &mut Gathered<S::Object>) {
+        if matches!(version.as_str(), "" | "0") {
+            return self.shared.empty_bookmark();
         }
-        if !batch.is_empty() || batch.resource_version().is_some() {
-            for sink in &self.config.sinks {
-                sink.apply(batch);
+        let held = gathered.reached.as_ref();
+        let older = held.is_some_and(|held| version.compare(held) == Some(Ordering::Less));
+        if older && self.order.is_ordered() {
+            self.behind.bookmarks += 1;
+            self.behind.bookmark = Some(version.clone());
+            return;
+        }
+        self.advance(Some(version.as_str()), Kind::Modified, gathered);
+        self.behind = Behind::default();
+        self.order.close();
+        gathered.complete = true;
+    }
+
+    /// The failure of a watch whose bookmarks stay behind.
+    fn fell_behind(&mut self) -> Option<SourceError> {
+        self.behind.bookmarks = 0;
+        let (version, known) = (self.behind.bookmark.take()?, self.position.clone()?);
+        Some(SourceError::Behind { version, known })
+    }
+
+    /// Moves the position to an event's version: forward, never back, where versions have an order.
+    fn advance(&mut self, version: Option<&str>, kind: Kind, gathered: &mut Gathered<S::Object>) {
+        // A replayed object's version is no place in the watch's history.
+        gathered.replays &= kind == Kind::Added;
+        let Some(version) = version.filter(|_| !gathered.replays) else { return };
+        let to = ResourceVersion::from(version);
+        let moved = if self.order.is_ordered() {
+            to.advance(&mut gathered.reached)
+        } else {
+            let moved = gathered.reached.as_ref() != Some(&to);
+            gathered.reached = Some(to);
+            moved
+        };
+        if moved {
+            gathered.moved = true;
+            gathered.complete = true;
+            self.behind = Behind::default();
+        }
+    }
+
+    /// The watch ends. If that may be in the middle of a version, it is not told, and the next watch
+    /// begins before it.
+    fn stop_short(&self, gathered: &mut Gathered<S::Object>) {
+        let reached = gathered.reached.as_ref().and_then(ResourceVersion::number);
+        if gathered.moved && reached.is_some() && reached == self.order.unfinished() {
+            gathered.reached = reached.map(|version| (version - 1).to_string().into());
+            gathered.moved = gathered.reached != self.position;
+        }
+    }
+
+    fn flush(&mut self, gathered: &mut Gathered<S::Object>) {
+        let batch = &mut gathered.batch;
+        if gathered.moved {
+            self.position = gathered.reached.take();
+            if let Some(position) = &self.position {
+                batch.set_resource_version(position.clone());
             }
         }
-        if let Some(position) = &self.position {
-            let bytes = self.source.received_bytes();
-            tracing::trace!(events = batch.len(), stale, %position, "applied");
-            self.shared.applied(batch.len() as u64, stale, position, bytes);
+        if !self.order.is_ordered() {
+            batch.set_unordered();
         }
+        if !batch.is_empty() || gathered.moved {
+            self.steps += 1;
+            let changed = batch.changes().iter().map(|(key, change)| match change {
+                Change::Put(object) => (key, version_of(&**object)),
+                Change::Delete(_) => (key, None),
+            });
+            self.shared.feed(
+                || self.config.sinks.iter().for_each(|sink| sink.apply(batch)),
+                |key, version| self.config.is_current(key, version) != Some(false),
+                changed,
+            );
+        }
+        let version = self.position.as_ref();
+        tracing::trace!(events = batch.len(), stale = gathered.stale, ?version, "applied");
+        self.shared.applied(Applied {
+            events: batch.len() as u64,
+            stale: gathered.stale,
+            version,
+            complete: gathered.complete,
+            bytes: self.source.received_bytes(),
+        });
         batch.clear();
+        (gathered.events, gathered.stale) = (0, 0);
+        (gathered.moved, gathered.complete) = (false, false);
     }
 
     /// Sends everything to the sinks again, if it is time.
@@ -208,15 +400,28 @@ impl<S: Source> Run<'_, S> {
         if self.resync_at.is_none_or(|at| now < at) {
             return;
         }
-        let batch = (resync.content)();
-        for sink in &self.config.sinks {
-            sink.apply(&batch);
-        }
         self.resync_at = Some(now + resync.every);
+        match catch(|| (resync.content)()) {
+            Ok(batch) => {
+                for sink in &self.config.sinks {
+                    sink.resync(&batch);
+                }
+            }
+            Err(panic) => tracing::error!(panic, "nothing to resync from"),
+        }
     }
 }
 
-/// The stream's next item if it is there without waiting.
+/// What happened to an object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Added,
+    Modified,
+    Deleted,
+}
+
+/// The stream's next item if it is there without waiting. Exempt from tokio's budget, which would
+/// cut a transaction in two.
 fn ready<W: Stream>(watch: &mut Pin<Box<W>>) -> Option<Option<W::Item>> {
-    watch.next().now_or_never()
+    tokio::task::unconstrained(watch.next()).now_or_never()
 }

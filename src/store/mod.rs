@@ -408,4 +408,8 @@ impl<T: Object> Sink<T> for Store<T> {
             |held: &Arc<T>| held.resource_version() == Some(resource_version) && held.uid() == uid;
         self.get(key).filter(same)
     }
+
+    fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
+        Some(self.get(key).is_some_and(|held| held.resource_version() == Some(resource_version)))
+    }
 }

@@ -29,6 +29,17 @@ pub(super) struct Writing<'s, T: Object> {
 /// None where there are no named indexes.
 type Definitions<T> = Option<Arc<Vec<Definition<T>>>>;
 
+/// What counts where a key holds an object already.
+#[derive(Clone, Copy)]
+enum Precedence {
+    /// The newest version, whoever brings it.
+    Newest,
+    /// What a listing says: another uid is another object, whatever its version.
+    Listed,
+    /// What comes, since versions have no order.
+    Latest,
+}
+
 /// How an object that is put compares with the one that is held.
 enum Comparison {
     Same,
@@ -52,12 +63,17 @@ impl<'s, T: Object> Writing<'s, T> {
 
     pub(super) fn put(&mut self, key: &Key, object: Arc<T>) -> Result<Written, Rejected> {
         let key = self.guard.hash(key.as_ref());
-        let outcome = self.put_newer(key, object)?;
+        let outcome = self.put_newer(key, object, Precedence::Newest)?;
         Ok(self.written(outcome))
     }
 
     /// Puts an object unless it is the held one, or older.
-    fn put_newer(&mut self, key: Hashed<'_>, object: Arc<T>) -> Result<Outcome, Rejected> {
+    fn put_newer(
+        &mut self,
+        key: Hashed<'_>,
+        object: Arc<T>,
+        precedence: Precedence,
+    ) -> Result<Outcome, Rejected> {
         let slot = self.guard.slot(key);
         let number = match catch(|| version(&*object)) {
             Ok(number) => number.unwrap_or(0),
@@ -71,7 +87,7 @@ impl<'s, T: Object> Writing<'s, T> {
             Some((held, _)) if Arc::ptr_eq(held, &object) => Ok(Comparison::Same),
             // The usual case needs no look at the object that is held.
             Some((_, at)) if at != 0 && number > at => Ok(Comparison::Newer),
-            Some((held, at)) => compare(held, &object, at != 0 && number == at),
+            Some((held, at)) => compare(held, &object, at != 0 && number == at, precedence),
         };
         let unchanged = match comparison {
             Ok(Comparison::Newer) => return store(slot, &self.definitions, object, number),
@@ -131,19 +147,24 @@ impl<'s, T: Object> Writing<'s, T> {
 
     pub(super) fn apply(&mut self, batch: &Batch<T>) -> Applied {
         let mut applied = Applied::default();
+        let unordered = batch.is_unordered();
+        let precedence = if unordered { Precedence::Latest } else { Precedence::Newest };
         let mut hashed = Vec::with_capacity(batch.len().min(AT_ONCE));
         for changes in batch.changes().chunks(AT_ONCE) {
             self.find(changes, &mut hashed);
             for ((_, change), &key) in changes.iter().zip(&hashed) {
                 match change {
                     Change::Put(object) => {
-                        applied.count(self.put_newer(key, Arc::clone(object)));
+                        applied.count(self.put_newer(key, Arc::clone(object), precedence));
                     }
-                    Change::Delete(last) => self.deleted(key, last.as_deref(), &mut applied),
+                    Change::Delete(last) => {
+                        let last = last.as_deref().filter(|_| !unordered);
+                        self.deleted(key, last, &mut applied);
+                    }
                 }
             }
         }
-        self.advance(batch.resource_version());
+        self.advance(batch.resource_version(), unordered);
         applied.revision = self.revision();
         applied
     }
@@ -179,15 +200,17 @@ impl<'s, T: Object> Writing<'s, T> {
     /// Replaces the content by a listing, and returns the keys that are gone.
     pub(super) fn replace(&mut self, listing: &Listing<T>) -> (Applied, Vec<Key>) {
         let mut applied = Applied::default();
+        let unordered = listing.is_unordered();
+        let precedence = if unordered { Precedence::Latest } else { Precedence::Listed };
         let held = self.guard.len();
         // What an older listing has and the store has not was deleted since.
-        let adds = !self.is_older(listing);
+        let adds = unordered || !self.is_older(listing);
         let mut hashed = Vec::with_capacity(listing.len().min(AT_ONCE));
         for objects in listing.objects().chunks(AT_ONCE) {
             self.find(objects, &mut hashed);
             for ((_, object), &key) in objects.iter().zip(&hashed) {
                 if adds || self.guard.slot(key).held().is_some() {
-                    applied.count(self.put_newer(key, Arc::clone(object)));
+                    applied.count(self.put_newer(key, Arc::clone(object), precedence));
                 } else {
                     applied.stale += 1;
                 }
@@ -206,7 +229,7 @@ impl<'s, T: Object> Writing<'s, T> {
             }
         }
         applied.deleted = gone.len();
-        self.advance(listing.resource_version());
+        self.advance(listing.resource_version(), unordered);
         applied.revision = self.revision();
         (applied, gone)
     }
@@ -224,6 +247,7 @@ impl<'s, T: Object> Writing<'s, T> {
         let listed: HashSet<KeyRef<'_>, foldhash::fast::RandomState> =
             listing.objects().iter().map(|(key, _)| key.as_ref()).collect();
         let at = listing.resource_version().and_then(ResourceVersion::number);
+        let at = at.filter(|_| !listing.is_unordered());
         let pin = Pin::new();
         let view = self.guard.published(&pin);
         view.cursor(view.shards())
@@ -238,14 +262,11 @@ impl<'s, T: Object> Writing<'s, T> {
             .collect()
     }
 
-    /// Moves the source's version forward; never back.
-    fn advance(&mut self, to: Option<&ResourceVersion>) {
+    /// Moves the source's version forward; never back, unless versions have no order.
+    fn advance(&mut self, to: Option<&ResourceVersion>, unordered: bool) {
         let Some(to) = to else { return };
-        let forward = match self.guard.resource_version() {
-            None => true,
-            Some(held) => !matches!(to.compare(held), Some(Ordering::Less | Ordering::Equal)),
-        };
-        if forward {
+        let mut held = self.guard.resource_version().cloned().filter(|_| !unordered);
+        if to.clone().advance(&mut held) {
             self.guard.set_resource_version(to.clone());
         }
     }
@@ -283,14 +304,21 @@ fn compare<T: Object>(
     held: &Arc<T>,
     new: &Arc<T>,
     same_number: bool,
+    precedence: Precedence,
 ) -> Result<Comparison, String> {
     catch(|| {
         // A uid is a look at the object that is held; its version's text would be another.
         let same =
             if same_number { held.uid() == new.uid() } else { same_version(&**held, &**new) };
         if same {
-            Comparison::Same
-        } else if !same_number && is_older(&**new, &**held) {
+            return Comparison::Same;
+        }
+        let counts = match precedence {
+            Precedence::Newest => false,
+            Precedence::Listed => held.uid() != new.uid(),
+            Precedence::Latest => true,
+        };
+        if !counts && !same_number && is_older(&**new, &**held) {
             Comparison::Older
         } else {
             Comparison::Newer

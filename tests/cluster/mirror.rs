@@ -10,7 +10,7 @@ use kube::core::Resource;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
-use watchcache::reflector::{Builder, KubeSource, Monitor, Progress, Reflector};
+use watchcache::reflector::{KubeSource, Monitor, Progress, Reflector, ReflectorBuilder};
 use watchcache::{Fifo, Object, Store};
 
 /// How long a mirror may take to catch up with a server that does not change.
@@ -44,11 +44,11 @@ impl<K: Mirrored> Mirror<K> {
     /// Starts to mirror by a watch that begins with all objects, and waits until it has them.
     pub(crate) async fn streamed(source: KubeSource<K>) -> Self {
         let mirror = Self::run(Reflector::builder(source).streaming_list(true));
-        mirror.monitor.synced().await;
+        mirror.monitor.synced().await.unwrap();
         mirror
     }
 
-    fn run(builder: Builder<KubeSource<K>>) -> Self {
+    fn run(builder: ReflectorBuilder<KubeSource<K>>) -> Self {
         let (store, fifo) = (Arc::new(Store::new()), Fifo::new());
         let reflector = builder.sink(Arc::clone(&store)).sink(fifo.clone()).build();
         let monitor = reflector.monitor();
@@ -63,7 +63,7 @@ impl<K: Mirrored> Mirror<K> {
     /// Starts to mirror and waits for the first list.
     pub(crate) async fn synced(source: KubeSource<K>) -> Self {
         let mirror = Self::start(source);
-        mirror.monitor.synced().await;
+        mirror.monitor.synced().await.unwrap();
         mirror
     }
 

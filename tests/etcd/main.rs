@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use etcd_client::{Client, Compare, CompareOp, PutOptions, Txn, TxnOp};
 use serde::Deserialize;
-use watchcache::reflector::{EtcdObject, EtcdSource, Monitor, Share, SourceError};
+use watchcache::reflector::{EtcdObject, EtcdSource, Monitor, Shard, SourceError};
 use watchcache::{Key, Object, Reflector, Sink, Store};
 
 use proxy::Proxy;
@@ -42,7 +42,7 @@ impl Mirror {
         let reflector = Reflector::builder(source).sink(sink).page_size(Some(3)).build();
         let monitor = reflector.monitor();
         tokio::spawn(reflector.run(std::future::pending()));
-        in_time(monitor.synced()).await;
+        in_time(monitor.synced()).await.unwrap();
         monitor
     }
 
@@ -217,8 +217,8 @@ async fn shares_of_several_mirrors_are_disjoint_and_complete() {
     let mut mirrors = Vec::new();
     for index in 0..3 {
         let store = Arc::new(Store::new());
-        let share = Share::by_key(index, 3).unwrap().of(store.clone());
-        let monitor = Mirror::start(&etcd.address, share).await;
+        let shard = Shard::by_key(index, 3).unwrap().of(store.clone());
+        let monitor = Mirror::start(&etcd.address, shard).await;
         mirrors.push(Mirror { store, monitor });
     }
     for n in 0..20 {
@@ -246,7 +246,8 @@ async fn keys_may_be_read_in_another_way() {
     let store = Arc::new(Store::new());
     let reflector = Reflector::builder(source).sink(store.clone()).build();
     let monitor = reflector.monitor();
-    in_time(reflector.run(monitor.synced())).await.unwrap();
+    let synced = async { monitor.synced().await.unwrap() };
+    in_time(reflector.run(synced)).await.unwrap();
     assert_eq!(store.get("a.b.c").unwrap().value().port, 1);
 }
 

@@ -203,8 +203,8 @@ fn consumers_learn_that_the_source_has_ended() {
             move || std::iter::from_fn(|| fifo.lease().ok().map(Lease::done)).count()
         });
         assert_eq!(fifo.source_error(), None);
-        sink.ended("pods is forbidden");
-        sink.ended("and again");
+        sink.ended(Some(&std::io::Error::other("pods is forbidden")));
+        sink.ended(Some(&std::io::Error::other("and again")));
         assert_eq!(consumer.join().unwrap(), 1, "what was accepted is handed out");
         assert!(matches!(task.poll(), Poll::Ready(Err(Closed))));
         assert_eq!(fifo.source_error(), Some("pods is forbidden"));
@@ -215,7 +215,7 @@ fn consumers_learn_that_the_source_has_ended() {
 #[test]
 fn a_queue_may_outlive_its_source() {
     let fifo = Fifo::builder().outlives_source().build().unwrap();
-    Sink::<Item>::ended(&fifo, "gone");
+    Sink::<Item>::ended(&fifo, Some(&std::io::Error::other("gone")));
     assert_eq!((fifo.source_error(), fifo.is_closed()), (Some("gone"), false));
     fifo.add(item("a", 1)).unwrap();
     assert_eq!(fifo.pop().unwrap().value, 1);

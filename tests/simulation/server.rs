@@ -1,44 +1,36 @@
-//! A world, the faults with which it is served, and a count of what was asked and forced.
+//! A world, and the faults with which it is served.
 
 use std::sync::{Mutex, MutexGuard};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::plan::Plan;
 use crate::world::{Snapshot, World};
 
 pub(crate) struct Server {
+    pub(crate) plan: Plan,
     world: Mutex<World>,
     state: Mutex<State>,
 }
 
 pub(crate) struct State {
-    pub(crate) random: StdRng,
+    random: StdRng,
     faulty: bool,
-    pub(crate) counts: Counts,
     /// What the pages of running lists are taken from.
     pub(crate) lists: Vec<Snapshot>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    /// Lists' pages and watches asked for.
-    pub(crate) requests: u64,
-    pub(crate) pages: u64,
-    /// Watches that were told that their version is gone.
-    pub(crate) expired: u64,
-    /// Watches that were sent something unintelligible.
-    pub(crate) garbage: u64,
-    /// Lists whose later pages are newer than the first.
-    pub(crate) mixed_lists: u64,
+    /// Grows when the history is set back: nothing from before is served any more.
+    pub(crate) epoch: u32,
+    /// Watches from before this version fail for good; a list helps.
+    pub(crate) poisoned: u64,
 }
 
 impl Server {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, plan: Plan) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let world = World::new(StdRng::seed_from_u64(random.random()));
-        let state = State { random, faulty: true, counts: Counts::default(), lists: Vec::new() };
-        Self { world: Mutex::new(world), state: Mutex::new(state) }
+        let world = World::new(StdRng::seed_from_u64(random.random()), plan.size);
+        let state = State { random, faulty: true, lists: Vec::new(), epoch: 0, poisoned: 0 };
+        Self { plan, world: Mutex::new(world), state: Mutex::new(state) }
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
@@ -47,10 +39,6 @@ impl Server {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
-    }
-
-    pub(crate) fn counts(&self) -> Counts {
-        self.state().counts
     }
 
     pub(crate) fn end_faults(&self) {
@@ -65,5 +53,23 @@ impl Server {
 
     pub(crate) fn below(&self, end: u64) -> u64 {
         self.state().random.random_range(0..end)
+    }
+
+    /// From now on watches from before this moment fail.
+    pub(crate) fn poison(&self) {
+        let version = self.world().version();
+        self.state().poisoned = version;
+    }
+
+    /// Sets the history back by some of its versions.
+    pub(crate) fn restore(&self) {
+        let mut world = self.world();
+        let back = 1 + self.below(20);
+        let version = world.version().saturating_sub(back).max(1);
+        world.restore(version);
+        let mut state = self.state();
+        state.epoch += 1;
+        state.lists.iter_mut().for_each(|list| *list = Snapshot::default());
+        state.poisoned = state.poisoned.min(version);
     }
 }

@@ -1,11 +1,11 @@
-//! The world as a source, with every fault that a server, a proxy or a network can add.
+//! The world as a source: lists, and what any request may meet.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use tokio::time::Instant;
 use watchcache::Status;
 use watchcache::reflector::{
     Interest, Item, ListPage, ListRequest, Report, Source, SourceError, Undecodable, WatchEvent,
@@ -13,19 +13,52 @@ use watchcache::reflector::{
 };
 
 use crate::common::Pod;
+use crate::plan::{Bad, Restored};
 use crate::server::Server;
-use crate::world::{Change, Kind, Object, Snapshot};
+use crate::watch::Watch;
+use crate::world::{Object, Snapshot};
 
-pub(crate) struct Faulty {
-    server: Arc<Server>,
-    interest: Option<Interest<Pod>>,
+/// What was asked of a source, and what was done to whoever asked.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// When lists were begun and watches asked for.
+    pub(crate) requests: Vec<Instant>,
+    /// Watches that were told that their version is gone.
+    pub(crate) expired: u64,
+    /// Watches that were sent something unintelligible.
+    pub(crate) garbage: u64,
+    /// Watches that failed, or were not granted.
+    pub(crate) failed_watches: u64,
+    /// Lists whose later pages are newer than the first.
+    pub(crate) mixed_lists: u64,
+    /// Lists from before what was already listed.
+    pub(crate) old_lists: u64,
+    /// Streaming lists that broke off.
+    pub(crate) torn: u64,
 }
 
-type Event = Result<WatchEvent<Pod>, SourceError>;
+pub(crate) struct Faulty {
+    pub(crate) server: Arc<Server>,
+    /// Which of the reflectors it is for.
+    pub(crate) reflector: usize,
+    pub(crate) counts: Arc<Mutex<Counts>>,
+    pub(crate) report: Arc<Mutex<Option<Report>>>,
+    interest: Option<Interest<Pod>>,
+    last_was_old: Mutex<bool>,
+}
+
+pub(crate) type Event = Result<WatchEvent<Pod>, SourceError>;
 
 impl Faulty {
-    pub(crate) fn new(server: Arc<Server>) -> Self {
-        Self { server, interest: None }
+    pub(crate) fn new(server: Arc<Server>, reflector: usize) -> Self {
+        Self {
+            server,
+            reflector,
+            counts: Arc::default(),
+            report: Arc::default(),
+            interest: None,
+            last_was_old: Mutex::new(false),
+        }
     }
 }
 
@@ -33,29 +66,31 @@ impl Source for Faulty {
     type Object = Pod;
     type Watch = BoxStream<'static, Event>;
 
-    fn attach(&mut self, _: Report, interest: Interest<Pod>) {
+    fn attach(&mut self, report: Report, interest: Interest<Pod>) {
+        *self.report.lock().unwrap() = Some(report);
         // Half of the sources leave it to the reflector to find what has not changed.
         self.interest = (self.server.below(2) == 0).then_some(interest);
     }
 
     async fn list(&self, request: ListRequest) -> Result<ListPage<Pod>, SourceError> {
         let server = &self.server;
-        trouble(server, true).await?;
+        if request.continue_token.is_none() {
+            self.counts.lock().unwrap().requests.push(Instant::now());
+        }
+        trouble(server).await?;
         let limit = request.limit.map_or(usize::MAX, |limit| limit as usize);
         let (list, start) = match request.continue_token.as_deref() {
-            None => {
-                let snapshot = server.world().snapshot();
-                let mut state = server.state();
-                state.lists.push(snapshot);
-                (state.lists.len() - 1, 0)
-            }
+            None => (self.begin_list(), 0),
             Some(token) => {
                 let (newer, place) = match token.strip_prefix("newer ") {
                     Some(place) => (true, place),
                     None => (false, token),
                 };
                 let (list, start) = place.split_once(' ').unwrap();
-                let (list, start) = (list.parse().unwrap(), start.parse().unwrap());
+                let (list, start): (usize, usize) = (list.parse().unwrap(), start.parse().unwrap());
+                if server.state().lists[list].version == 0 {
+                    return Err(expired(None));
+                }
                 if !newer && server.fault(0.1) {
                     return Err(self.token_expired(list, start));
                 }
@@ -65,38 +100,46 @@ impl Source for Faulty {
         let state = server.state();
         let snapshot = &state.lists[list];
         let end = start.saturating_add(limit).min(snapshot.objects.len());
-        let interest = self.interest.as_ref().filter(|interest| !interest.is_everything());
-        let items = snapshot.objects[start..end].iter().map(|(key, object)| {
-            let version = object.version.to_string();
-            let held = |interest: &Interest<Pod>| {
-                interest.held(key.as_str().into(), Some("uid"), &version)
-            };
-            match interest.and_then(held) {
-                Some(pod) => Item::Held(pod),
-                None => decoded(key, *object).map_or_else(Item::Undecodable, Item::Object),
-            }
-        });
-        let mut page = ListPage::new(items.collect(), snapshot.version.to_string());
-        page.continue_token = (end < snapshot.objects.len()).then(|| format!("{list} {end}"));
+        let more = end < snapshot.objects.len();
+        let items = snapshot.objects[start..end].iter();
+        let items = items.filter_map(|(key, object)| self.item(key, *object)).collect();
+        let version = snapshot.version.to_string();
+        drop(state);
+        let mut page = ListPage::new(items, version);
+        page.continue_token = more.then(|| format!("{list} {end}"));
         Ok(page)
     }
 
     async fn watch(&self, request: WatchRequest) -> Result<Self::Watch, SourceError> {
         let server = Arc::clone(&self.server);
-        trouble(&server, false).await?;
-        let end = tokio::time::Instant::now() + request.timeout;
-        let mut watch = Watch { server, end, cursor: 0, queue: VecDeque::new(), over: false };
+        self.counts.lock().unwrap().requests.push(Instant::now());
+        let refused = |error| {
+            self.counts.lock().unwrap().failed_watches += 1;
+            error
+        };
+        trouble(&server).await.map_err(refused)?;
+        let epoch = server.state().epoch;
+        let mut watch = Watch::new(self, epoch, Instant::now() + request.timeout);
         match request.start {
-            WatchStart::After(version) => watch.cursor = version.number().unwrap(),
+            WatchStart::After(version) => watch.start_after(version.number().unwrap()),
             WatchStart::InitialEvents => {
-                if watch.server.fault(0.2) {
-                    return Err(Status::bad_request("sendInitialEvents is forbidden").into());
+                if server.fault(0.2) {
+                    return Err(refused(Status::bad_request("sendInitialEvents").into()));
                 }
                 watch.start_initial();
             }
         }
-        if watch.is_expired() && watch.server.below(2) == 0 {
-            watch.server.state().counts.expired += 1;
+        if watch.is_poisoned() && server.below(2) == 0 {
+            return Err(refused(Status::bad_request("invalid resource version").into()));
+        }
+        if watch.is_ahead() && server.plan.restore == Some(Restored::Refuses) {
+            let current = server.world().version();
+            let wait = Duration::from_secs(1);
+            let status = Status::resource_version_too_large(watch.cursor(), current, wait);
+            return Err(refused(status.into()));
+        }
+        if watch.is_expired() && server.below(2) == 0 {
+            self.counts.lock().unwrap().expired += 1;
             return Err(expired(None));
         }
         Ok(stream::unfold(watch, |mut watch| async move {
@@ -107,148 +150,59 @@ impl Source for Faulty {
 }
 
 impl Faulty {
+    fn begin_list(&self) -> usize {
+        let world = self.server.world();
+        let mut snapshot = world.snapshot();
+        let mut last_was_old = self.last_was_old.lock().unwrap();
+        // Never twice in a row: that is what a history that was set back looks like.
+        *last_was_old = !*last_was_old && self.server.fault(0.05);
+        if *last_was_old {
+            let back = self.server.below(10);
+            let version = world.version().saturating_sub(back).max(1);
+            let objects = world.at(version).into_iter();
+            let objects = objects.map(|(key, object)| (key.to_owned(), object)).collect();
+            snapshot = Snapshot { version, objects };
+            self.counts.lock().unwrap().old_lists += 1;
+        }
+        drop(world);
+        snapshot.objects.retain(|(key, _)| self.server.plan.selects(self.reflector, key));
+        let mut state = self.server.state();
+        state.lists.push(snapshot);
+        state.lists.len() - 1
+    }
+
+    fn item(&self, key: &str, object: Object) -> Option<Item<Pod>> {
+        let interest = self.interest.as_ref().filter(|interest| !interest.is_everything());
+        if interest.is_some_and(|interest| !interest.wants(key.into())) {
+            return None;
+        }
+        let (uid, version) = (uid(object), object.version.to_string());
+        let held = interest.and_then(|interest| interest.held(key.into(), Some(&uid), &version));
+        Some(match held {
+            Some(pod) => Item::Held(pod),
+            None => decoded(&self.server, key, object).map_or_else(Item::Undecodable, Item::Object),
+        })
+    }
+
     /// The list's version is gone; the rest may be offered at today's.
     fn token_expired(&self, list: usize, start: usize) -> SourceError {
-        if self.server.below(2) == 0 {
+        if !self.server.plan.disorder || self.server.below(2) == 0 {
             return expired(None);
         }
         let now = self.server.world().snapshot();
         let mut state = self.server.state();
         let last = state.lists[list].objects[start - 1].0.clone();
-        let rest = now.objects.into_iter().filter(|(key, _)| *key > last).collect();
+        let selects = |key: &str| self.server.plan.selects(self.reflector, key);
+        let rest = now.objects.into_iter().filter(|(key, _)| *key > last && selects(key)).collect();
         state.lists.push(Snapshot { version: now.version, objects: rest });
-        state.counts.mixed_lists += 1;
+        self.counts.lock().unwrap().mixed_lists += 1;
         expired(Some(format!("newer {} 0", state.lists.len() - 1)))
     }
 }
 
-struct Watch {
-    server: Arc<Server>,
-    end: tokio::time::Instant,
-    cursor: u64,
-    queue: VecDeque<Event>,
-    over: bool,
-}
-
-impl Watch {
-    fn start_initial(&mut self) {
-        let snapshot = self.server.world().snapshot();
-        self.cursor = snapshot.version;
-        let added = snapshot.objects.iter().map(|(key, object)| {
-            Ok(decoded(key, *object).map_or_else(WatchEvent::Undecodable, WatchEvent::Added))
-        });
-        self.queue.extend(added);
-        let end = WatchEvent::InitialEventsEnd(snapshot.version.to_string().into());
-        self.queue.push_back(Ok(end));
-    }
-
-    fn is_expired(&self) -> bool {
-        self.cursor < self.server.world().compacted()
-    }
-
-    async fn next(&mut self) -> Option<Event> {
-        loop {
-            if let Some(event) = self.queue.pop_front() {
-                return Some(event);
-            }
-            if self.over || tokio::time::Instant::now() >= self.end {
-                return None;
-            }
-            if self.is_expired() {
-                self.over = true;
-                self.server.state().counts.expired += 1;
-                return Some(Err(expired(None)));
-            }
-            if let Some(end) = self.fault().await {
-                return end;
-            }
-            self.fill();
-            if self.queue.is_empty() {
-                let pause = Duration::from_millis(100 + self.server.below(3_000));
-                tokio::time::sleep(pause).await;
-            }
-        }
-    }
-
-    /// What may go wrong between two events; `Some` is what the reader gets then.
-    async fn fault(&mut self) -> Option<Option<Event>> {
-        let server = Arc::clone(&self.server);
-        if server.fault(0.02) {
-            return Some(None);
-        }
-        if server.fault(0.02) {
-            self.over = true;
-            return Some(Some(Err(broken())));
-        }
-        if server.fault(0.01) {
-            self.over = true;
-            server.state().counts.garbage += 1;
-            return Some(Some(Err(SourceError::Protocol("this is not an event".to_owned()))));
-        }
-        if server.fault(0.01) {
-            self.over = true;
-            return Some(Some(Err(Status::internal("etcd leader changed").into())));
-        }
-        if server.fault(0.005) {
-            self.over = true;
-            server.state().counts.expired += 1;
-            return Some(Some(Err(expired(None))));
-        }
-        if server.fault(0.005) {
-            return std::future::pending().await;
-        }
-        if server.fault(0.02) {
-            let event_type = "FROBBED".to_owned();
-            self.queue.push_back(Ok(WatchEvent::Unknown { event_type }));
-        }
-        None
-    }
-
-    /// The next changes, with what a faulty server makes of them.
-    fn fill(&mut self) {
-        let most = 1 + self.server.below(8) as usize;
-        let mut changes = self.server.world().changes_after(self.cursor, most);
-        if let Some(last) = changes.last() {
-            self.cursor = last.object.version;
-        } else {
-            self.cursor = self.server.world().version();
-        }
-        if changes.len() > 1 && self.server.fault(0.1) {
-            let late = self.server.below(changes.len() as u64 - 1) as usize;
-            changes.swap(late, late + 1);
-        }
-        if !changes.is_empty() && self.server.fault(0.2) {
-            let repeated = self.server.below(changes.len() as u64) as usize;
-            changes.push(changes[repeated].clone());
-        }
-        if self.server.fault(0.05) {
-            // Something from long ago, which this watch has had before or never asked for.
-            let world = self.server.world();
-            let old = world.changes_up_to(self.cursor);
-            if !old.is_empty() {
-                changes.push(old[self.server.below(old.len() as u64) as usize].clone());
-            }
-        }
-        let bookmark = changes.is_empty() && self.server.below(10) == 0;
-        self.queue.extend(changes.iter().map(event));
-        if bookmark {
-            self.queue.push_back(Ok(WatchEvent::Bookmark(self.cursor.to_string().into())));
-        } else if self.server.fault(0.02) {
-            let back = self.cursor.saturating_sub(5).to_string();
-            self.queue.push_back(Ok(WatchEvent::Bookmark(back.into())));
-        }
-    }
-}
-
 /// Delay, and what a request may meet before it is served.
-async fn trouble(server: &Server, list: bool) -> Result<(), SourceError> {
-    {
-        let counts = &mut server.state().counts;
-        counts.requests += 1;
-        counts.pages += u64::from(list);
-    }
-    let delay = Duration::from_millis(server.below(500));
-    tokio::time::sleep(delay).await;
+async fn trouble(server: &Server) -> Result<(), SourceError> {
+    tokio::time::sleep(Duration::from_millis(server.below(500))).await;
     if server.fault(0.02) {
         std::future::pending::<()>().await;
     }
@@ -264,33 +218,33 @@ async fn trouble(server: &Server, list: bool) -> Result<(), SourceError> {
     Ok(())
 }
 
-fn event(change: &Change) -> Event {
-    Ok(match (decoded(&change.key, change.object), change.kind) {
-        (Ok(pod), Kind::Added) => WatchEvent::Added(pod),
-        (Ok(pod), Kind::Modified) => WatchEvent::Modified(pod),
-        (Ok(pod), Kind::Deleted) => WatchEvent::Deleted(pod),
-        (Err(bad), kind) => {
-            WatchEvent::Undecodable(Undecodable { deleted: kind == Kind::Deleted, ..bad })
-        }
-    })
+/// A bad object's uid gives it away to whoever looks.
+pub(crate) const BAD: &str = "bad-";
+
+pub(crate) fn uid(object: Object) -> String {
+    format!("{}{}", if object.bad { BAD } else { "" }, object.uid)
 }
 
-fn decoded(key: &str, object: Object) -> Result<Arc<Pod>, Undecodable> {
-    if object.bad {
-        return Err(Undecodable {
-            key: key.parse().ok(),
-            resource_version: Some(object.version.to_string().into()),
-            error: "it is bad".to_owned(),
-            ..Undecodable::default()
-        });
+pub(crate) fn decoded(server: &Server, key: &str, object: Object) -> Result<Arc<Pod>, Undecodable> {
+    if object.bad && server.plan.bad == Bad::Told {
+        return Err(undecodable(key, object.version));
     }
-    Ok(Arc::new(Pod::new(key, object.version)))
+    Ok(Arc::new(Pod::new(key, object.version).with_uid(&uid(object))))
 }
 
-fn expired(continue_token: Option<String>) -> SourceError {
+pub(crate) fn undecodable(key: &str, version: u64) -> Undecodable {
+    Undecodable {
+        key: key.parse().ok(),
+        resource_version: Some(version.to_string().into()),
+        error: "it is bad".to_owned(),
+        ..Undecodable::default()
+    }
+}
+
+pub(crate) fn expired(continue_token: Option<String>) -> SourceError {
     SourceError::Expired { message: "too old resource version".to_owned(), continue_token }
 }
 
-fn broken() -> SourceError {
+pub(crate) fn broken() -> SourceError {
     SourceError::Transport { message: "connection reset by peer".to_owned(), source: None }
 }

@@ -185,7 +185,11 @@ impl Mirror {
                     return Ok(());
                 }
                 ended = &mut self.reflector => return Err(explain_end(ended, cluster, found)),
-                () = &mut synced, if self.synced.is_none() => {
+                result = &mut synced, if self.synced.is_none() => {
+                    if result.is_err() {
+                        let ended = (&mut self.reflector).await;
+                        return Err(explain_end(ended, cluster, found));
+                    }
                     self.begin(args)?;
                     end.set(args.duration.map(tokio::time::sleep));
                 }

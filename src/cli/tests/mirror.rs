@@ -78,7 +78,7 @@ async fn the_store_and_the_fifos_consumer_end_equal_to_the_server() {
         }
     });
 
-    monitor.synced().await;
+    monitor.synced().await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
     server.disconnect_watches();
     tokio::time::sleep(Duration::from_millis(700)).await;
@@ -109,7 +109,7 @@ async fn a_server_that_goes_away_and_an_expired_version_lose_nothing() {
     let store = Arc::new(Store::<Pod>::new());
     let monitor =
         run(Reflector::builder(KubeSource::all(client(&server))).sink(store.clone()).build());
-    monitor.synced().await;
+    monitor.synced().await.unwrap();
     // Whether a cut lets the reflector resume before the compaction is a race that it may win, so
     // cut until it has lost once.
     for _ in 0..200 {
@@ -135,14 +135,14 @@ async fn selectors_and_namespaces_restrict_the_mirror() {
     let selector = format!("app.kubernetes.io/name={app}");
     let store = Arc::new(Store::<Pod>::new());
     let source = KubeSource::all(client(&server)).labels(&selector);
-    run(Reflector::builder(source).sink(store.clone()).build()).synced().await;
+    run(Reflector::builder(source).sink(store.clone()).build()).synced().await.unwrap();
     let expected = listed(&server, &ListParams::default().labels(&selector)).await;
     assert!(!expected.is_empty() && expected.len() < all.len());
     assert_eq!(held(&store), expected);
 
     let store = Arc::new(Store::<Pod>::new());
     let source = KubeSource::namespaced(client(&server), "kube-system");
-    run(Reflector::builder(source).sink(store.clone()).build()).synced().await;
+    run(Reflector::builder(source).sink(store.clone()).build()).synced().await.unwrap();
     assert!(!store.is_empty());
     assert!(store.list().iter().all(|pod| pod.namespace().as_deref() == Some("kube-system")));
 }
@@ -168,7 +168,7 @@ async fn objects_of_an_unexpected_kind_are_counted_and_left_out() {
     let source = KubeSource::<DynamicObject>::all_with(client(&server), &wrong);
     let store = Arc::new(Store::new());
     let monitor = run(Reflector::builder(source).sink(store.clone()).build());
-    monitor.synced().await;
+    monitor.synced().await.unwrap();
     assert!(store.is_empty());
     assert!(monitor.progress().undecodable > 0);
 }

@@ -11,7 +11,9 @@ use kube::Client;
 use kube::api::{Api, ListParams, PartialObjectMeta};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use watchcache::reflector::{Builder, Decode, KubeSource, Lazy, Monitor, Reflector, Share};
+use watchcache::reflector::{
+    Decode, KubeSource, Lazy, Monitor, Reflector, ReflectorBuilder, Shard,
+};
 use watchcache::{Object, Store};
 use watchcache_embedded_server::{Config, EmbeddedServer, Fault, Request};
 
@@ -34,7 +36,7 @@ struct Mirror<K: Object> {
 
 fn mirror<K: Decode>(
     source: KubeSource<K>,
-    configure: impl FnOnce(Builder<KubeSource<K>>) -> Builder<KubeSource<K>>,
+    configure: impl FnOnce(ReflectorBuilder<KubeSource<K>>) -> ReflectorBuilder<KubeSource<K>>,
 ) -> Mirror<K> {
     let store = Arc::new(Store::new());
     let builder = Reflector::builder(source)
@@ -138,7 +140,7 @@ async fn a_lazy_mirror_survives_every_fault_without_a_relist() {
 async fn gone_by_http_and_in_the_stream_both_relist_once() {
     let server = server().await;
     let mirror = mirror(KubeSource::<Pod>::all(client(&server)), |builder| builder);
-    mirror.monitor.synced().await;
+    mirror.monitor.synced().await.unwrap();
     server.inject(Request::Watch, Fault::Answer { code: 410, retry_after: None });
     server.disconnect_watches();
     for _ in 0..200 {
@@ -162,8 +164,8 @@ async fn a_streaming_list_and_a_metadata_mirror_equal_the_server() {
         KubeSource::<PartialObjectMeta<Pod>>::all(client(&server)).prune_managed_fields(),
         |builder| builder,
     );
-    streaming.monitor.synced().await;
-    metadata.monitor.synced().await;
+    streaming.monitor.synced().await.unwrap();
+    metadata.monitor.synced().await.unwrap();
     assert_equal(&server, &streaming).await;
     assert_equal(&server, &metadata).await;
     assert!(metadata.store.list().iter().all(|pod| pod.metadata.managed_fields.is_none()));
@@ -183,7 +185,7 @@ async fn a_compressed_list_is_a_list() {
     assert!(head.contains("content-encoding: gzip"), "{head}");
 
     let mirror = mirror(KubeSource::<Pod>::all(client(&server)), |builder| builder);
-    mirror.monitor.synced().await;
+    mirror.monitor.synced().await.unwrap();
     assert_equal(&server, &mirror).await;
     assert_eq!(mirror.monitor.progress().failures, 0);
 }
@@ -194,17 +196,17 @@ async fn shares_of_several_processes_are_disjoint_and_complete() {
     let stray = Fault::WrongKind { namespace: "default".to_owned(), name: "stray".to_owned() };
     let mut mirrors = Vec::new();
     for index in 0..3 {
-        let share = Share::by_key(index, 3).unwrap();
+        let shard = Shard::by_key(index, 3).unwrap();
         let source = KubeSource::<Lazy<Pod>>::all(client(&server));
-        let mirror = mirror(source, |builder| builder.share(share));
-        mirror.monitor.synced().await;
+        let mirror = mirror(source, |builder| builder.shard(shard));
+        mirror.monitor.synced().await.unwrap();
         mirrors.push(mirror);
     }
     // One of the watches that follow is of whoever owns the stray object, or it is nobody's.
     server.inject(Request::Watch, stray);
     server.disconnect_watches();
     let whole = mirror(KubeSource::<Pod>::all(client(&server)), |builder| builder);
-    whole.monitor.synced().await;
+    whole.monitor.synced().await.unwrap();
     assert_equal(&server, &whole).await;
     let reached = whole.store.resource_version().unwrap();
     let expected = versions(&whole);
@@ -241,7 +243,7 @@ async fn a_relist_keeps_what_has_not_changed() {
             pod
         })
     });
-    mirror.monitor.synced().await;
+    mirror.monitor.synced().await.unwrap();
     let before = mirror.store.list();
     assert_eq!(transformed.load(Ordering::Relaxed), before.len());
 
@@ -278,7 +280,7 @@ async fn a_lazy_object_is_the_typed_one() {
     let pruned =
         mirror(KubeSource::<Lazy<Pod>>::all(client(&server)).prune_managed_fields(), |b| b);
     for monitor in [&typed.monitor, &lazy.monitor, &pruned.monitor] {
-        monitor.synced().await;
+        monitor.synced().await.unwrap();
     }
     assert_eq!(lazy.store.len(), typed.store.len());
     for pod in typed.store.list().iter() {

@@ -58,9 +58,11 @@ impl<T: Object> Shared<T> {
         self.drainers.notify_all();
     }
 
-    /// The source has ended, and this is why.
-    pub(crate) fn source_ended(&self, error: &str) {
-        let _ = self.source_error.set(error.into());
+    /// The source has ended, and this is why, unless it was stopped.
+    pub(crate) fn source_ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
+        if let Some(error) = error {
+            let _ = self.source_error.set(error.to_string().into());
+        }
         if !self.settings.outlives_source {
             self.close();
         }

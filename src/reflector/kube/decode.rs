@@ -227,7 +227,7 @@ impl<K: Decode> Decoder<K> {
 
     /// What an event amounts to that is about a key which nobody here wants: its version.
     fn unwanted(&self, raw: &str) -> Option<WatchEvent<K>> {
-        let interest = self.interest.as_ref().filter(|interest| interest.is_share())?;
+        let interest = self.interest.as_ref().filter(|interest| interest.is_sharded())?;
         let meta = self.leading_metadata(raw)?;
         if interest.wants(meta.key()?) {
             return None;

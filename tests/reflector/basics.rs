@@ -1,163 +1,17 @@
-//! The reflector against a scripted source, in virtual time.
-#![allow(clippy::unwrap_used)]
+//! What a reflector does while nothing is wrong, and with the faults that every server has.
 
-mod common;
-
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::Pod;
-use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
 use watchcache::reflector::{
-    Builder, Item, ListPage, ListRequest, Monitor, Phase, Source, SourceError, Undecodable,
-    WaitError, WatchEvent, WatchRequest, WatchStart,
+    Item, ListPage, Phase, SourceError, Undecodable, WaitError, WatchEvent,
 };
 use watchcache::{Fifo, Key, Reflector, Status, Store};
 
-/// What the source answers, in order; when the script runs out it stays silent.
-enum Answer {
-    List(Result<ListPage<Pod>, SourceError>),
-    Watch(Result<Vec<Result<WatchEvent<Pod>, SourceError>>, SourceError>, End),
-}
-
-#[derive(Clone, Copy)]
-enum End {
-    Closes,
-    StaysOpen,
-}
-
-#[derive(Default)]
-struct Script {
-    answers: Mutex<VecDeque<Answer>>,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Script {
-    fn new(answers: impl IntoIterator<Item = Answer>) -> (Self, Arc<Mutex<Vec<String>>>) {
-        let script =
-            Self { answers: Mutex::new(answers.into_iter().collect()), asked: Arc::default() };
-        let asked = Arc::clone(&script.asked);
-        (script, asked)
-    }
-
-    fn next(&self, question: String) -> Option<Answer> {
-        self.asked.lock().unwrap().push(question);
-        self.answers.lock().unwrap().pop_front()
-    }
-}
-
-impl Source for Script {
-    type Object = Pod;
-    type Watch = BoxStream<'static, Result<WatchEvent<Pod>, SourceError>>;
-
-    async fn list(&self, request: ListRequest) -> Result<ListPage<Pod>, SourceError> {
-        match self.next(format!("list {}", request.continue_token.unwrap_or_default())) {
-            Some(Answer::List(answer)) => answer,
-            Some(Answer::Watch(..)) => panic!("the script expected a watch"),
-            None => std::future::pending().await,
-        }
-    }
-
-    async fn watch(&self, request: WatchRequest) -> Result<Self::Watch, SourceError> {
-        let question = match request.start {
-            WatchStart::After(version) => format!("watch {version}"),
-            WatchStart::InitialEvents => "stream".to_owned(),
-        };
-        match self.next(question) {
-            Some(Answer::Watch(answer, end)) => {
-                let events = stream::iter(answer?);
-                Ok(match end {
-                    End::Closes => events.boxed(),
-                    End::StaysOpen => events.chain(stream::pending()).boxed(),
-                })
-            }
-            Some(Answer::List(_)) => panic!("the script expected a list"),
-            None => Ok(stream::pending().boxed()),
-        }
-    }
-}
-
-fn pod(key: &str, version: u64) -> Arc<Pod> {
-    Arc::new(Pod::new(key, version))
-}
-
-fn page(version: u64, next: Option<&str>, pods: &[(&str, u64)]) -> Answer {
-    let items = pods.iter().map(|(key, version)| Item::Object(pod(key, *version))).collect();
-    let mut page = ListPage::new(items, version.to_string());
-    page.continue_token = next.map(str::to_owned);
-    Answer::List(Ok(page))
-}
-
-fn open(events: Vec<WatchEvent<Pod>>) -> Answer {
-    Answer::Watch(Ok(events.into_iter().map(Ok).collect()), End::StaysOpen)
-}
-
-fn closed(events: Vec<WatchEvent<Pod>>) -> Answer {
-    Answer::Watch(Ok(events.into_iter().map(Ok).collect()), End::Closes)
-}
-
-struct Mirror {
-    store: Arc<Store<Pod>>,
-    fifo: Fifo<Pod>,
-    monitor: Monitor,
-    asked: Arc<Mutex<Vec<String>>>,
-    result: Result<(), SourceError>,
-}
-
-impl Mirror {
-    fn content(&self) -> Vec<(String, u64)> {
-        let mut content: Vec<_> =
-            self.store.list().iter().map(|pod| (pod.key.clone(), pod.version())).collect();
-        content.sort();
-        content
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
-    }
-}
-
-/// Runs the script for five virtual minutes.
-async fn mirror(answers: impl IntoIterator<Item = Answer>) -> Mirror {
-    mirror_with(answers, |builder| builder).await
-}
-
-async fn mirror_with(
-    answers: impl IntoIterator<Item = Answer>,
-    configure: impl FnOnce(Builder<Script>) -> Builder<Script>,
-) -> Mirror {
-    let (source, asked) = Script::new(answers);
-    let store = Arc::new(Store::new());
-    let fifo = Fifo::new();
-    let hour = Duration::from_secs(3600);
-    let builder = Reflector::builder(source)
-        .sink(store.clone())
-        .sink(fifo.clone())
-        .batch_limit(100)
-        .watch_timeout(hour..2 * hour)
-        .silence_limit(hour);
-    let reflector = configure(builder).build();
-    let monitor = reflector.monitor();
-    let result = reflector.run(tokio::time::sleep(Duration::from_secs(300))).await;
-    Mirror { store, fifo, monitor, asked, result }
-}
-
-fn expired() -> SourceError {
-    expired_with(None)
-}
-
-fn expired_with(token: Option<&str>) -> SourceError {
-    SourceError::Expired {
-        message: "too old resource version: 1 (9)".to_owned(),
-        continue_token: token.map(str::to_owned),
-    }
-}
-
-fn unavailable() -> SourceError {
-    SourceError::Transport { message: "connection refused".to_owned(), source: None }
-}
+use crate::script::{
+    Answer, End, Script, closed, expired, expired_with, mirror, mirror_with, open, page, pod,
+    unavailable,
+};
 
 #[tokio::test(start_paused = true)]
 async fn lists_in_pages_then_watches_into_every_sink() {
@@ -242,7 +96,7 @@ async fn a_failing_list_is_asked_less_and_less_often_and_the_store_is_kept() {
     let lists = mirror.asked().len();
     // 0.8 s doubling to 30 s: five virtual minutes hold between 8 and 16 tries, not 200.
     assert!((8..=17).contains(&lists), "{lists} requests");
-    assert_eq!(mirror.monitor.progress().last_error.unwrap(), "connection refused");
+    assert_eq!(mirror.monitor.progress().last_error.as_deref(), Some("connection refused"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -296,7 +150,7 @@ async fn a_first_list_that_is_refused_for_good_ends_the_run() {
 
 #[tokio::test(start_paused = true)]
 async fn every_waiter_for_the_first_sync_is_woken() {
-    let (source, _) = Script::new([page(10, None, &[("a/1", 1)])]);
+    let source = Script::new([page(10, None, &[("a/1", 1)])]);
     let store = Arc::new(Store::new());
     let reflector = Reflector::builder(source).sink(store.clone()).build();
     let monitor = reflector.monitor();
@@ -485,7 +339,7 @@ async fn a_quarantined_object_is_listed_with_its_text_until_a_good_version_comes
 
 #[tokio::test(start_paused = true)]
 async fn waiting_for_a_version_ends_with_it_or_with_the_reflector() {
-    let (source, _) = Script::new([
+    let source = Script::new([
         page(10, None, &[("a/1", 1)]),
         open(vec![WatchEvent::Modified(pod("a/1", 20))]),
     ]);
@@ -529,12 +383,15 @@ async fn a_transform_is_applied_once_per_object() {
 
 #[tokio::test(start_paused = true)]
 async fn a_resync_sends_everything_to_the_workers_again() {
-    let (source, _) = Script::new([page(10, None, &[("a/1", 1), ("a/2", 2)])]);
+    let source = Script::new([page(10, None, &[("a/1", 1), ("a/2", 2)])]);
     let (store, fifo) = (Arc::new(Store::new()), Fifo::new());
     let reflector = Reflector::builder(source)
         .sink(store.clone())
         .sink(fifo.clone())
-        .resync(Duration::from_secs(60), store.clone())
+        .resync(Duration::from_secs(60), {
+            let store = store.clone();
+            move || store.list()
+        })
         .build();
     let seen = Arc::new(Mutex::new(0));
     let count = Arc::clone(&seen);

@@ -1,0 +1,138 @@
+//! A list while it arrives.
+
+use std::collections::HashSet;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use super::Undecodable;
+use crate::sink::{are_distinct, keep_last};
+use crate::version::number_of;
+use crate::{Key, ResourceVersion};
+
+/// What a list has brought so far.
+pub(super) struct Draft<T> {
+    taken: Vec<(Key, Taken<T>)>,
+    /// Objects that could not be decoded and whose key nobody knows.
+    nameless: usize,
+    /// The first page's version: every change after it is still to come.
+    version: Option<ResourceVersion>,
+    /// The newest page's version.
+    newest_page: Option<u64>,
+    newest_object: Option<u64>,
+    /// Whether later pages are newer than the first.
+    mixed: bool,
+    /// Hashes of the continue tokens that were followed.
+    tokens: HashSet<u64>,
+    hasher: foldhash::fast::FixedState,
+    /// Bytes of the objects, for sources that do not count what they receive.
+    size: u64,
+    received_before: u64,
+    relist: bool,
+}
+
+/// What a key is, as far as the list has come.
+pub(super) enum Taken<T> {
+    Object(Arc<T>),
+    Bad(Box<Undecodable>),
+    /// Deleted within a streaming list.
+    Gone,
+}
+
+/// A complete list.
+pub(super) struct Content<T> {
+    pub(super) objects: Vec<(Key, Arc<T>)>,
+    pub(super) bad: Vec<Undecodable>,
+    pub(super) version: Option<ResourceVersion>,
+    pub(super) mixed: bool,
+    /// Whether its versions can be compared with each other.
+    pub(super) ordered: bool,
+}
+
+impl<T> Draft<T> {
+    pub(super) fn new(received_before: u64, relist: bool) -> Self {
+        Self {
+            taken: Vec::new(),
+            nameless: 0,
+            version: None,
+            newest_page: None,
+            newest_object: None,
+            mixed: false,
+            tokens: HashSet::new(),
+            hasher: foldhash::fast::FixedState::default(),
+            size: 0,
+            received_before,
+            relist,
+        }
+    }
+
+    pub(super) fn is_relist(&self) -> bool {
+        self.relist
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.taken.len() + self.nameless
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.taken.reserve(more);
+    }
+
+    /// A page of this version follows; an empty one is none.
+    pub(super) fn page_of(&mut self, version: Option<ResourceVersion>) {
+        let Some(version) = version.filter(|version| !version.as_str().is_empty()) else { return };
+        self.newest_page = self.newest_page.max(version.number());
+        match &self.version {
+            None => self.version = Some(version),
+            Some(first) => self.mixed |= *first != version,
+        }
+    }
+
+    /// Whether this token was not followed yet; it is from now on.
+    pub(super) fn is_new_token(&mut self, token: &str) -> bool {
+        self.tokens.insert(self.hasher.hash_one(token))
+    }
+
+    /// An object of this version came.
+    pub(super) fn saw(&mut self, version: Option<&str>, size: impl FnOnce() -> usize) {
+        self.newest_object = self.newest_object.max(version.and_then(number_of));
+        self.size = self.size.saturating_add(size() as u64);
+    }
+
+    pub(super) fn push(&mut self, key: Key, taken: Taken<T>) {
+        self.taken.push((key, taken));
+    }
+
+    pub(super) fn nameless(&mut self) {
+        self.nameless += 1;
+    }
+
+    /// Bytes that the list brought, where the source has received this many by now.
+    pub(super) fn bytes(&self, received: u64) -> u64 {
+        if received > 0 { received.saturating_sub(self.received_before) } else { self.size }
+    }
+
+    /// What counts of each key is the last that came.
+    pub(super) fn finish(mut self) -> Content<T> {
+        if !are_distinct(&self.taken) {
+            keep_last(&mut self.taken);
+        }
+        let mut bad = Vec::new();
+        let objects = self.taken.into_iter().filter_map(|(key, taken)| match taken {
+            Taken::Object(object) => Some((key, object)),
+            Taken::Bad(undecodable) => {
+                bad.push(*undecodable);
+                None
+            }
+            Taken::Gone => None,
+        });
+        let objects = objects.collect();
+        // An object that is newer than the list it is in: a source that joins several others and
+        // leaves each one's own versions in its objects.
+        let ordered = self.newest_page.is_some() && self.newest_object <= self.newest_page;
+        Content { objects, bad, version: self.version, mixed: self.mixed, ordered }
+    }
+}

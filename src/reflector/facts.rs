@@ -1,0 +1,33 @@
+//! What an object says of itself.
+
+use crate::panic::catch;
+use crate::{Key, Object};
+
+/// What an object says of itself: a user's code, which may panic, and sources' texts, which may be
+/// empty.
+pub(super) struct Facts<'a> {
+    /// The key, or what is wrong with it.
+    pub(super) key: Result<Key, String>,
+    pub(super) version: Option<&'a str>,
+    pub(super) uid: Option<&'a str>,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn of<T: Object>(object: &'a T) -> Self {
+        let facts = catch(|| Self {
+            key: object.key().map_err(|error| error.to_string()),
+            version: some(object.resource_version()),
+            uid: object.uid(),
+        });
+        facts.unwrap_or_else(|panic| Self { key: Err(panic), version: None, uid: None })
+    }
+}
+
+/// An object's version alone.
+pub(super) fn version_of<T: Object>(object: &T) -> Option<&str> {
+    catch(|| some(object.resource_version())).ok().flatten()
+}
+
+fn some(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
+}

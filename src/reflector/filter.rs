@@ -1,0 +1,220 @@
+//! Only the changes that matter to whoever is behind.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use foldhash::fast::{FixedState, RandomState};
+
+use crate::panic::catch;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
+use crate::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
+
+/// A sink that passes an object on only if it is new, or if one of its chosen aspects changed: so
+/// that a worker behind a [`Fifo`](crate::Fifo) is not woken by its own writes to an object's status,
+/// nor by anything else that it does not look at.
+///
+/// Deletions always pass, and so does another object of the same key (one of another uid). The first
+/// list passes as a list; of a later one what changed since passes as a batch. Resyncs pass whole.
+/// Memory: a key and eight bytes for each object.
+///
+/// ```
+/// use std::sync::Arc;
+/// use watchcache::reflector::ChangeFilter;
+/// use watchcache::{Batch, Fifo, Key, KeyError, Object, Sink};
+///
+/// struct Pod { labels: Vec<(String, String)>, phase: &'static str }
+/// impl Object for Pod {
+///     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", "web-0") }
+/// }
+///
+/// let fifo = Fifo::new();
+/// let relabelled = ChangeFilter::new(fifo.clone()).on(|pod: &Pod| &pod.labels);
+/// let mut sent = |phase, labels: &[&str]| {
+///     let labels = labels.iter().map(|name| ((*name).to_owned(), String::new())).collect();
+///     let mut batch = Batch::new();
+///     batch.put(Pod { labels, phase }).unwrap();
+///     relabelled.apply(&batch);
+///     fifo.try_pop().ok().map(|pod| pod.phase)
+/// };
+/// assert_eq!(sent("Pending", &[]), Some("Pending"));
+/// assert_eq!(sent("Running", &[]), None);
+/// assert_eq!(sent("Succeeded", &["done"]), Some("Succeeded"));
+/// ```
+pub struct ChangeFilter<T, S> {
+    sink: S,
+    aspects: Vec<Aspect<T>>,
+    seen: Mutex<Seen>,
+}
+
+type Aspect<T> = Box<dyn Fn(&T, &mut dyn Hasher) + Send + Sync>;
+
+#[derive(Default)]
+struct Seen {
+    listed: bool,
+    /// A hash of uid and aspects of each object; 0 where there is none to compare with.
+    marks: HashMap<Key, u64, RandomState>,
+}
+
+impl<T: Object, S> ChangeFilter<T, S> {
+    /// In front of `sink`. Until an aspect is chosen, nothing passes but that objects come and go.
+    #[must_use]
+    pub fn new(sink: S) -> Self {
+        Self { sink, aspects: Vec::new(), seen: Mutex::default() }
+    }
+
+    /// An aspect whose changes matter. Called for each object that comes, under no lock; an object
+    /// for which it panics passes.
+    #[must_use]
+    pub fn on<A: Hash + ?Sized>(
+        mut self,
+        aspect: impl Fn(&T) -> &A + Send + Sync + 'static,
+    ) -> Self {
+        self.aspects.push(Box::new(move |object, mut hasher| aspect(object).hash(&mut hasher)));
+        self
+    }
+
+    fn mark(&self, object: &T) -> u64 {
+        let mark = catch(|| {
+            let mut hasher = FixedState::default().build_hasher();
+            object.uid().hash(&mut hasher);
+            self.aspects.iter().for_each(|aspect| aspect(object, &mut hasher));
+            hasher.finish().max(1)
+        });
+        mark.unwrap_or(0)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        // Nothing but the map's own code runs under the lock.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(feature = "kube")]
+impl<K: kube::Resource + Send + Sync + 'static, S> ChangeFilter<K, S> {
+    /// The object's generation, which the API server raises when its specification changes; of an
+    /// object without one, any change.
+    #[must_use]
+    pub fn on_generation(mut self) -> Self {
+        self.aspects.push(Box::new(|object, mut hasher| {
+            let meta = object.meta();
+            meta.generation.hash(&mut hasher);
+            if meta.generation.is_none() {
+                meta.resource_version.hash(&mut hasher);
+            }
+        }));
+        self
+    }
+
+    /// The object's labels.
+    #[must_use]
+    pub fn on_labels(self) -> Self {
+        self.on(|object: &K| &object.meta().labels)
+    }
+
+    /// The object's annotations.
+    #[must_use]
+    pub fn on_annotations(self) -> Self {
+        self.on(|object: &K| &object.meta().annotations)
+    }
+}
+
+impl Seen {
+    /// Whether the object in this state is news.
+    fn admit(&mut self, key: &Key, mark: u64) -> bool {
+        let before = self.marks.insert(key.clone(), mark);
+        mark == 0 || before != Some(mark)
+    }
+}
+
+impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
+    fn apply(&self, batch: &Batch<T>) {
+        let marks = batch.changes().iter().map(|(_, change)| match change {
+            Change::Put(object) => self.mark(object),
+            Change::Delete(_) => 0,
+        });
+        let marks: Vec<u64> = marks.collect();
+        let mut passed = Batch::new();
+        let mut seen = self.seen();
+        for ((key, change), mark) in batch.changes().iter().zip(marks) {
+            let passes = match change {
+                Change::Put(_) => seen.admit(key, mark),
+                Change::Delete(_) => {
+                    seen.marks.remove(key);
+                    true
+                }
+            };
+            if passes {
+                passed.push(key.clone(), change.clone());
+            }
+        }
+        drop(seen);
+        if let Some(version) = batch.resource_version() {
+            passed.set_resource_version(version.clone());
+        }
+        if batch.is_unordered() {
+            passed.set_unordered();
+        }
+        self.sink.apply(&passed);
+    }
+
+    fn replace(&self, listing: &Listing<T>) {
+        let marks: Vec<u64> =
+            listing.objects().iter().map(|(_, object)| self.mark(object)).collect();
+        let listed: HashSet<&Key, RandomState> =
+            listing.objects().iter().map(|(key, _)| key).collect();
+        let mut passed = Batch::new();
+        let mut seen = self.seen();
+        let first = !std::mem::replace(&mut seen.listed, true);
+        seen.marks.retain(|key, _| {
+            let stays = listed.contains(key);
+            if !stays {
+                passed.delete(key.clone());
+            }
+            stays
+        });
+        for ((key, object), mark) in listing.objects().iter().zip(marks) {
+            if seen.admit(key, mark) {
+                passed.push(key.clone(), Change::Put(Arc::clone(object)));
+            }
+        }
+        drop(seen);
+        if first {
+            return self.sink.replace(listing);
+        }
+        if let Some(version) = listing.resource_version() {
+            passed.set_resource_version(version.clone());
+        }
+        if listing.is_unordered() {
+            passed.set_unordered();
+        }
+        self.sink.apply(&passed);
+    }
+
+    fn resync(&self, batch: &Batch<T>) {
+        self.sink.resync(batch);
+    }
+
+    fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
+        self.sink.held(key, uid, resource_version)
+    }
+
+    fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
+        // What the sink holds may be older than what was left out.
+        self.sink.is_current(key, resource_version).filter(|current| *current)
+    }
+
+    fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
+        self.sink.ended(error);
+    }
+}
+
+impl<T, S: fmt::Debug> fmt::Debug for ChangeFilter<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChangeFilter")
+            .field("sink", &self.sink)
+            .field("aspects", &self.aspects.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,214 @@
+//! Several reflectors into one cache.
+
+mod merged;
+mod tombstones;
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use self::merged::Merged;
+use crate::panic::catch;
+use crate::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use crate::{Batch, KeyRef, Listing, Object, Sink};
+
+/// Merges what several reflectors bring, of several namespaces or selectors of one server, into one
+/// set of sinks.
+///
+/// A relist replaces the content of a sink, so two reflectors cannot feed one sink as they are:
+/// each would wipe what the other brought. Here each feeds a [`Part`], whose relist removes only
+/// what no other part holds. Parts may overlap: the newest version of a key counts, whichever part
+/// brings it and however late the others are, and a key goes when the last part lets go of it. An
+/// object that moves from one part's selection to another's may be gone in between.
+///
+/// The sinks see one list, of everything, once each part has listed; from then on batches only.
+/// Their version is the oldest of the parts'. A reflector's [`Monitor`](super::Monitor) speaks for
+/// its own part alone: the merged content is complete once each part's monitor has
+/// [synced](super::Monitor::synced), and as fresh as the one that lags most.
+///
+/// A part that is dropped lets go of its keys and of the version, except the last one, after which
+/// the content stays as it is; a part that ends before it has listed no longer counts. Keep an
+/// `Arc` of a part to keep its content beyond its reflector's end.
+///
+/// Memory: for each key some 50 bytes, and 24 more for each part that holds it. Before each part has
+/// listed, the newest object of each key as well; and up to 65,536 keys that were deleted while some
+/// part had not come that far.
+///
+/// A part that changes waits for the others, and the sinks are called meanwhile, so that they see one
+/// order of changes.
+///
+/// ```
+/// use std::sync::Arc;
+/// use watchcache::reflector::Merge;
+/// use watchcache::{Key, KeyError, Listing, Object, Sink, Store};
+/// # struct Pod(&'static str);
+/// # impl Object for Pod {
+/// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+/// # }
+///
+/// let store = Arc::new(Store::new());
+/// let [team_a, team_b] = Merge::new([store.clone()]).parts();
+/// // Each would be a reflector's sink.
+/// team_a.replace(&Listing::new([Pod("a/web-0"), Pod("a/web-1")], Some("7".into()))?);
+/// team_b.replace(&Listing::new([Pod("b/web-0")], Some("8".into()))?);
+/// team_a.replace(&Listing::new([Pod("a/web-0")], Some("9".into()))?);
+///
+/// assert!(store.contains("a/web-0") && store.contains("b/web-0"));
+/// assert!(!store.contains("a/web-1"));
+/// # Ok::<(), KeyError>(())
+/// ```
+pub struct Merge<T> {
+    sinks: Vec<Box<dyn Sink<T>>>,
+}
+
+impl<T: Object> Merge<T> {
+    /// Merges into these sinks.
+    #[must_use]
+    pub fn new<S: Sink<T> + 'static>(sinks: impl IntoIterator<Item = S>) -> Self {
+        let boxed = |sink| Box::new(sink) as Box<dyn Sink<T>>;
+        Self { sinks: sinks.into_iter().map(boxed).collect() }
+    }
+
+    /// Adds a sink, of whatever type.
+    #[must_use]
+    pub fn sink(mut self, sink: impl Sink<T> + 'static) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// The parts, one for each reflector; nothing is passed on before each has listed.
+    #[must_use]
+    pub fn parts<const N: usize>(self) -> [Part<T>; N] {
+        let inner = self.inner(N);
+        std::array::from_fn(|index| Part { inner: Arc::clone(&inner), index })
+    }
+
+    /// As [`parts`](Self::parts), for a number that is known at run time only.
+    #[must_use]
+    pub fn into_parts(self, count: usize) -> Vec<Part<T>> {
+        let inner = self.inner(count);
+        (0..count).map(|index| Part { inner: Arc::clone(&inner), index }).collect()
+    }
+
+    fn inner(self, count: usize) -> Arc<Inner<T>> {
+        let merged = Mutex::new(Merged::new(count));
+        Arc::new(Inner { sinks: self.sinks, merged, listed: OnceLock::new() })
+    }
+}
+
+struct Inner<T> {
+    sinks: Vec<Box<dyn Sink<T>>>,
+    merged: Mutex<Merged<T>>,
+    /// Set once the sinks have the first list.
+    listed: OnceLock<()>,
+}
+
+/// What the sinks are to be told.
+enum Told<T> {
+    Nothing,
+    Replace(Listing<T>),
+    Apply(Batch<T>),
+}
+
+/// One reflector's part of a [`Merge`].
+pub struct Part<T: Object> {
+    inner: Arc<Inner<T>>,
+    index: usize,
+}
+
+impl<T: Object> Part<T> {
+    fn lock(&self) -> MutexGuard<'_, Merged<T>> {
+        // A panic in a sink leaves what is known here as it was received.
+        self.inner.merged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is known, and tells the sinks, under the lock: they see one order of changes.
+    fn change(&self, change: impl FnOnce(&mut Merged<T>) -> Told<T>) {
+        let mut merged = self.lock();
+        match change(&mut merged) {
+            Told::Nothing => {}
+            Told::Replace(listing) => {
+                self.inner.sinks.iter().for_each(|sink| sink.replace(&listing));
+                self.inner.listed.get_or_init(|| ());
+            }
+            Told::Apply(batch) => self.inner.sinks.iter().for_each(|sink| sink.apply(&batch)),
+        }
+    }
+}
+
+impl<T: Object> Sink<T> for Part<T> {
+    fn apply(&self, batch: &Batch<T>) {
+        self.change(|merged| merged.apply(self.index, batch));
+    }
+
+    fn replace(&self, listing: &Listing<T>) {
+        self.change(|merged| merged.replace(self.index, listing));
+    }
+
+    /// Passes on what the part holds; the rest is other parts'.
+    fn resync(&self, batch: &Batch<T>) {
+        let merged = self.lock();
+        if let Some(own) = merged.own(self.index, batch) {
+            self.inner.sinks.iter().for_each(|sink| sink.resync(&own));
+        }
+    }
+
+    fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
+        if self.inner.listed.get().is_none() {
+            return self.lock().waiting(key, uid, resource_version);
+        }
+        self.inner.sinks.iter().find_map(|sink| sink.held(key, uid, resource_version))
+    }
+
+    fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
+        self.inner.listed.get()?;
+        // Not waited for: this may be asked by what a sink calls, an index function for one.
+        let holds = self.inner.merged.try_lock().ok()?.holds(self.index, key);
+        if !holds {
+            // What another part still holds is not this one's to tell of.
+            return Some(false);
+        }
+        self.inner.sinks.iter().find_map(|sink| sink.is_current(key, resource_version))
+    }
+
+    fn ended(&self, error: Option<&(dyn Error + 'static)>) {
+        let error = error.map(ToString::to_string);
+        self.change(|merged| merged.leave_unlisted(self.index));
+        let mut merged = self.lock();
+        if let Some(error) = merged.end(self.index, error) {
+            let error = error.map(PartEnded);
+            let error = error.as_ref().map(|error| error as _);
+            self.inner.sinks.iter().for_each(|sink| sink.ended(error));
+        }
+    }
+}
+
+/// Why the first of the parts that failed ended.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct PartEnded(String);
+
+impl<T: Object> Drop for Part<T> {
+    fn drop(&mut self) {
+        // Sinks are a user's, and this may run while something else unwinds.
+        let left = catch(|| {
+            Sink::ended(self, None);
+            self.change(|merged| merged.leave(self.index));
+        });
+        if let Err(panic) = left {
+            tracing::error!(panic, "a sink did not take that a part is gone");
+        }
+    }
+}
+
+impl<T> fmt::Debug for Merge<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Merge").field("sinks", &self.sinks.len()).finish()
+    }
+}
+
+impl<T: Object> fmt::Debug for Part<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part").field("index", &self.index).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+//! Keys that are gone, while a part may still bring an older state of them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use foldhash::fast::RandomState;
+
+use crate::Key;
+
+/// How many are kept. Past that the oldest go first; what a part then brings of them is gone again
+/// once that part has come as far.
+const MOST: usize = 65_536;
+
+/// For each key that is gone, the first version in which it can exist again.
+#[derive(Debug, Default)]
+pub(super) struct Tombstones {
+    back_from: HashMap<Key, u64, RandomState>,
+    by_version: BTreeMap<u64, Vec<Key>>,
+}
+
+impl Tombstones {
+    pub(super) fn insert(&mut self, key: Key, back_from: u64) {
+        self.by_version.entry(back_from).or_default().push(key.clone());
+        self.back_from.insert(key, back_from);
+        if self.back_from.len() > MOST
+            && let Some((_, keys)) = self.by_version.pop_first()
+        {
+            self.forget(&keys);
+        }
+    }
+
+    /// Whether this version of the key, 0 if it has none, is from before its deletion.
+    pub(super) fn covers(&self, key: &Key, version: u64) -> bool {
+        version > 0 && self.back_from.get(key).is_some_and(|back_from| version < *back_from)
+    }
+
+    /// The key is there again.
+    pub(super) fn remove(&mut self, key: &Key) {
+        let Some(back_from) = self.back_from.remove(key) else { return };
+        if let Some(keys) = self.by_version.get_mut(&back_from) {
+            keys.retain(|other| other != key);
+            if keys.is_empty() {
+                self.by_version.remove(&back_from);
+            }
+        }
+    }
+
+    /// Each part has come this far: what it brings from now on is newer.
+    pub(super) fn forget_up_to(&mut self, version: u64) {
+        while let Some(first) = self.by_version.first_entry()
+            && *first.key() <= version
+        {
+            let keys = first.remove();
+            self.forget(&keys);
+        }
+    }
+
+    fn forget(&mut self, keys: &[Key]) {
+        for key in keys {
+            self.back_from.remove(key);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: usize) -> Key {
+        Key::cluster_scoped(&format!("k{n}")).expect("a valid name")
+    }
+
+    #[test]
+    fn a_tombstone_covers_what_is_older_until_everybody_is_past_it() {
+        let mut tombstones = Tombstones::default();
+        tombstones.insert(key(1), 12);
+        assert!(tombstones.covers(&key(1), 11) && !tombstones.covers(&key(1), 12));
+        assert!(!tombstones.covers(&key(1), 0), "no version, no order");
+        tombstones.forget_up_to(11);
+        assert!(tombstones.covers(&key(1), 11));
+        tombstones.forget_up_to(12);
+        assert!(!tombstones.covers(&key(1), 11));
+    }
+
+    #[test]
+    fn their_number_is_bounded() {
+        let mut tombstones = Tombstones::default();
+        for n in 0..MOST + 10 {
+            tombstones.insert(key(n), n as u64 + 1);
+        }
+        assert_eq!(tombstones.back_from.len(), MOST);
+        assert_eq!(tombstones.by_version.len(), MOST);
+        tombstones.remove(&key(MOST));
+        assert_eq!((tombstones.back_from.len(), tombstones.by_version.len()), (MOST - 1, MOST - 1));
+    }
+}

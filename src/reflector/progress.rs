@@ -1,0 +1,152 @@
+//! A reflector's counters.
+
+use std::time::{Duration, Instant};
+
+use crate::ResourceVersion;
+
+/// What a reflector is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// It has not run yet.
+    #[default]
+    Idle,
+    /// It is fetching the list.
+    Listing,
+    /// It is watching, or opening a watch.
+    Watching,
+    /// It waits before it asks again: after a failure, or because lists follow each other too fast.
+    BackingOff,
+    /// It was stopped or dropped, or the source refused it for good.
+    Stopped,
+}
+
+/// A reflector's counters at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Whether the first list is in every sink.
+    pub synced: bool,
+    /// Objects received by the list that is running, or that ran last.
+    pub listed: u64,
+    /// How many objects that list has in all, if the source says so.
+    pub total: Option<u64>,
+    /// Lists after the first complete one.
+    pub relists: u64,
+    /// The relists by what made each necessary.
+    pub relist_causes: RelistCauses,
+    /// Times that the mirror started over, because the source's history was set back.
+    pub restarts: u64,
+    /// Times that a watch was asked for.
+    pub watches: u64,
+    /// Watches given up because nothing came from them for longer than the
+    /// [limit](super::ReflectorBuilder::silence_limit), or past their agreed end.
+    pub silences: u64,
+    /// Changes applied from watches.
+    pub events: u64,
+    /// Batches in which they were applied.
+    pub batches: u64,
+    /// Most changes in one batch.
+    pub largest_batch: u64,
+    /// Events of a type this crate does not know.
+    pub unknown_events: u64,
+    /// Bookmarks that name no version, which say nothing.
+    pub empty_bookmarks: u64,
+    /// Objects that could not be decoded, or are not of the expected kind, since the start.
+    pub undecodable: u64,
+    /// Keys whose newest version could not be decoded, now;
+    /// [`Monitor::quarantined`](super::Monitor::quarantined) names them.
+    pub quarantined: u64,
+    /// Events that were no news to their key: repeated ones, and ones older than what is known.
+    pub stale_events: u64,
+    /// Bytes received from the source, where it counts them.
+    pub bytes: u64,
+    /// When the source last said anything, be it only that it opened a watch.
+    pub last_contact: Option<Instant>,
+    /// When the content was last known to be complete.
+    pub last_complete: Option<Instant>,
+    /// Failed lists and watches.
+    pub failures: u64,
+    /// The source's version up to which the sinks are complete.
+    pub resource_version: Option<ResourceVersion>,
+    /// The source's own version while that is older than what it sent before: it lags behind
+    /// another of its servers, or its history was set back.
+    pub behind: Option<ResourceVersion>,
+    /// The last failure, in a sentence.
+    pub last_error: Option<String>,
+}
+
+impl Progress {
+    /// How long ago the content was last known to be complete: the most by which it may lag behind,
+    /// beside the source's own delay. `None` before the first list.
+    ///
+    /// A list, an event that is news, and a bookmark that is not older than what is known say so; an
+    /// opened watch, a repeated event or an old bookmark do not.
+    #[must_use]
+    pub fn lag(&self) -> Option<Duration> {
+        self.last_complete.map(|complete| now().saturating_duration_since(complete))
+    }
+
+    /// Whether the first list is in every sink, the reflector runs, and the content was known to be
+    /// complete within `max_lag`.
+    #[must_use]
+    pub fn is_ready(&self, max_lag: Duration) -> bool {
+        self.synced && self.phase != Phase::Stopped && self.lag().is_some_and(|lag| lag <= max_lag)
+    }
+}
+
+/// Relists by what made each necessary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RelistCauses {
+    /// The source no longer had the changes since the last version.
+    pub expired: u64,
+    /// The source did not know a version as new as the last one, again and again.
+    pub version_too_large: u64,
+    /// The watch could not be understood at the same place, again and again.
+    pub protocol: u64,
+    /// The watch failed at the same place, or ended there with nothing, again and again.
+    pub stalled: u64,
+    /// The source named versions older than what it had sent before, again and again.
+    pub behind: u64,
+    /// There was no version from which a watch could have gone on.
+    pub unversioned: u64,
+}
+
+/// What made a relist necessary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    Expired,
+    VersionTooLarge,
+    Protocol,
+    Stalled,
+    Behind,
+    Unversioned,
+}
+
+impl Cause {
+    /// Whether a watch cannot go on before a list succeeded.
+    pub(super) fn is_mandatory(self) -> bool {
+        matches!(self, Self::Expired | Self::Unversioned)
+    }
+}
+
+impl RelistCauses {
+    pub(super) fn count(&mut self, cause: Cause) {
+        *match cause {
+            Cause::Expired => &mut self.expired,
+            Cause::VersionTooLarge => &mut self.version_too_large,
+            Cause::Protocol => &mut self.protocol,
+            Cause::Stalled => &mut self.stalled,
+            Cause::Behind => &mut self.behind,
+            Cause::Unversioned => &mut self.unversioned,
+        } += 1;
+    }
+}
+
+/// The time on tokio's clock, so that paused time counts too.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

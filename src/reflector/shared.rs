@@ -1,0 +1,222 @@
+//! What the reflector writes and its monitors read.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use event_listener::Event;
+
+use super::progress::{Cause, Phase, Progress, now};
+use super::quarantine::Quarantine;
+use super::{SourceError, Undecodable};
+use crate::sync::{Mutex, PoisonError};
+use crate::{Key, ResourceVersion};
+
+/// Counters and quarantine. Neither a reader waits for the reflector nor the reflector for a reader.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// What readers see, replaced whole.
+    published: ArcSwap<Progress>,
+    /// What is written. The lock keeps two writers (the reflector, and whoever reports an object)
+    /// from publishing over each other; nothing else is called under it.
+    progress: Mutex<Progress>,
+    quarantine: Quarantine,
+    changed: Event,
+}
+
+impl Shared {
+    pub(super) fn progress(&self) -> arc_swap::Guard<Arc<Progress>> {
+        self.published.load()
+    }
+
+    pub(super) fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
+    }
+
+    /// The quarantine has changed.
+    fn publish(&self) {
+        self.update(|_| {});
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Progress)) {
+        // Counters are whole after any panic.
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut progress);
+        progress.quarantined = self.quarantine.len() as u64;
+        self.published.store(Arc::new(progress.clone()));
+    }
+
+    /// Waits for an answer, which only a change of content or the end can bring.
+    pub(super) async fn until<R>(&self, mut answer: impl FnMut(&Progress) -> Option<R>) -> R {
+        loop {
+            // Listening starts before the look, so a change between the two is not missed.
+            let changed = self.changed.listen();
+            if let Some(answer) = answer(&self.progress()) {
+                return answer;
+            }
+            changed.await;
+        }
+    }
+
+    fn wake(&self) {
+        self.changed.notify(usize::MAX);
+    }
+
+    pub(super) fn is_synced(&self) -> bool {
+        self.progress().synced
+    }
+
+    pub(super) fn set_phase(&self, phase: Phase) {
+        self.update(|progress| progress.phase = phase);
+    }
+
+    /// Nothing more will come.
+    pub(super) fn stop(&self) {
+        self.set_phase(Phase::Stopped);
+        self.wake();
+    }
+
+    pub(super) fn contact(&self, bytes: u64) {
+        self.update(|progress| {
+            progress.last_contact = Some(now());
+            progress.bytes = bytes;
+        });
+    }
+
+    pub(super) fn start_listing(&self) {
+        self.update(|progress| {
+            progress.phase = Phase::Listing;
+            progress.listed = 0;
+            progress.total = None;
+        });
+    }
+
+    pub(super) fn start_watching(&self) {
+        self.update(|progress| {
+            progress.phase = Phase::Watching;
+            progress.watches += 1;
+        });
+    }
+
+    pub(super) fn listed(&self, listed: u64, remaining: Option<u64>) {
+        self.update(|progress| {
+            progress.listed = listed;
+            progress.total =
+                remaining.map(|remaining| listed.saturating_add(remaining)).or(progress.total);
+        });
+    }
+
+    /// A whole list is in the sinks. `restarted`: it is older than what they held.
+    pub(super) fn synced(&self, version: Option<&ResourceVersion>, restarted: bool) {
+        self.update(|progress| {
+            progress.synced = true;
+            progress.total = Some(progress.listed);
+            progress.resource_version = version.cloned();
+            progress.behind = None;
+            progress.restarts += u64::from(restarted);
+            progress.last_contact = Some(now());
+            progress.last_complete = progress.last_contact;
+        });
+        self.wake();
+    }
+
+    /// A batch is in the sinks.
+    pub(super) fn applied(&self, applied: Applied<'_>) {
+        self.update(|progress| {
+            if let Some(version) = applied.version {
+                progress.resource_version = Some(version.clone());
+            }
+            progress.last_contact = Some(now());
+            if applied.complete {
+                progress.last_complete = progress.last_contact;
+                progress.behind = None;
+            }
+            progress.stale_events += applied.stale;
+            progress.bytes = applied.bytes;
+            if applied.events > 0 {
+                progress.events += applied.events;
+                progress.batches += 1;
+                progress.largest_batch = progress.largest_batch.max(applied.events);
+            }
+        });
+        self.wake();
+    }
+
+    pub(super) fn count_relist(&self, cause: Cause) {
+        self.update(|progress| {
+            progress.relists += 1;
+            progress.relist_causes.count(cause);
+        });
+    }
+
+    pub(super) fn count_silence(&self) {
+        self.update(|progress| progress.silences += 1);
+    }
+
+    pub(super) fn empty_bookmark(&self) {
+        self.update(|progress| progress.empty_bookmarks += 1);
+    }
+
+    pub(super) fn failed(&self, error: &SourceError) {
+        let text = error.to_string();
+        self.update(|progress| {
+            progress.failures += 1;
+            if let SourceError::Behind { version, .. } = error {
+                progress.behind = Some(version.clone());
+            }
+            progress.last_error = Some(text);
+        });
+    }
+
+    pub(super) fn unknown_event(&self, event_type: &str) {
+        tracing::warn!(event_type, "unknown event type, skipped");
+        self.update(|progress| progress.unknown_events += 1);
+    }
+
+    pub(super) fn undecodable(&self, bad: &Undecodable) {
+        tracing::warn!(key = bad.key.as_ref().map(Key::as_str), error = bad.error, "undecodable");
+        self.update(|progress| progress.undecodable += 1);
+    }
+
+    pub(super) fn quarantine_one(&self, bad: Undecodable) {
+        self.quarantine.insert(bad);
+        self.publish();
+    }
+
+    /// A good version of the key came, or, without a version, the key is gone.
+    pub(super) fn release(&self, key: &Key, version: Option<&str>) {
+        if !self.quarantine.is_empty() && self.quarantine.release(key, version) {
+            self.publish();
+        }
+    }
+
+    /// Feeds sinks, after which the keys have these versions, or none.
+    pub(super) fn feed<'k>(
+        &self,
+        feed: impl FnOnce(),
+        is_current: impl Fn(&Key, &ResourceVersion) -> bool,
+        changed: impl Iterator<Item = (&'k Key, Option<&'k str>)>,
+    ) {
+        self.quarantine.begin_applying();
+        feed();
+        let late = self.quarantine.end_applying(is_current);
+        if self.quarantine.release_superseded(changed) || late {
+            self.publish();
+        }
+    }
+
+    pub(super) fn reported(&self, bad: Undecodable, is_current: impl Fn(&Undecodable) -> bool) {
+        let asked = Undecodable { raw: None, ..bad.clone() };
+        self.quarantine.report(bad, || is_current(&asked));
+        self.undecodable(&asked);
+    }
+}
+
+/// What a batch brought.
+pub(super) struct Applied<'a> {
+    pub(super) events: u64,
+    pub(super) stale: u64,
+    pub(super) version: Option<&'a ResourceVersion>,
+    /// Whether it shows that the content is complete.
+    pub(super) complete: bool,
+    pub(super) bytes: u64,
+}

@@ -1,0 +1,81 @@
+//! Only what matters to a worker.
+
+use std::sync::Arc;
+
+use watchcache::reflector::ChangeFilter;
+use watchcache::{Batch, Change, Listing, Sink};
+
+use crate::common::Pod;
+use crate::recording::{Recording, Told};
+
+fn batch(version: u64, changes: Vec<(&str, Option<Pod>)>) -> Batch<Pod> {
+    let mut batch = Batch::new();
+    for (key, pod) in changes {
+        let change = pod.map_or(Change::Delete(None), |pod| Change::Put(Arc::new(pod)));
+        batch.push(key.parse().unwrap(), change);
+    }
+    batch.set_resource_version(version.to_string().into());
+    batch
+}
+
+/// The last digit of the version stands for what is not looked at.
+fn filter(recording: &Recording) -> ChangeFilter<Pod, Recording> {
+    ChangeFilter::new(recording.clone()).on(|pod: &Pod| {
+        assert_ne!(pod.key, "a/panics", "an aspect that cannot be had");
+        &pod.resource_version[..1]
+    })
+}
+
+fn told(key: &str, version: u64) -> (String, Option<String>) {
+    (key.to_owned(), Some(version.to_string()))
+}
+
+fn put(key: &str, version: u64) -> (&str, Option<Pod>) {
+    (key, Some(Pod::new(key, version)))
+}
+
+#[test]
+fn what_does_not_change_an_aspect_is_left_out_and_the_version_moves_on() {
+    let recording = Recording::default();
+    let filter = filter(&recording);
+    let first = Listing::new([Pod::new("a/1", 10), Pod::new("a/2", 20)], Some("20".into()));
+    filter.replace(&first.unwrap());
+    assert!(matches!(&recording.take()[..], [Told::Listing(objects, _)] if objects.len() == 2));
+    filter.apply(&batch(33, vec![put("a/1", 11), put("a/2", 31), put("a/3", 33)]));
+    let expected = vec![told("a/2", 31), told("a/3", 33)];
+    assert_eq!(recording.take(), [Told::Batch(expected, Some("33".into()))]);
+    // Gone and there again, or another object of the key.
+    let other = Pod::new("a/3", 35).with_uid("other");
+    filter.apply(&batch(35, vec![("a/1", None), put("a/1", 12), ("a/3", Some(other))]));
+    let expected = vec![("a/1".to_owned(), None), told("a/1", 12), told("a/3", 35)];
+    assert_eq!(recording.take(), [Told::Batch(expected, Some("35".into()))]);
+    // What cannot be compared passes.
+    for _ in 0..2 {
+        filter.apply(&batch(36, vec![put("a/panics", 36)]));
+        let expected = vec![told("a/panics", 36)];
+        assert_eq!(recording.take(), [Told::Batch(expected, Some("36".into()))]);
+    }
+}
+
+#[test]
+fn of_a_relist_only_what_changed_passes() {
+    let recording = Recording::default();
+    let filter = filter(&recording);
+    let list = |pods: Vec<Pod>, version: &str| Listing::new(pods, Some(version.into())).unwrap();
+    filter.replace(&list(vec![Pod::new("a/1", 10), Pod::new("a/2", 20)], "20"));
+    recording.take();
+    filter.replace(&list(vec![Pod::new("a/1", 15), Pod::new("a/3", 40)], "40"));
+    let expected = vec![("a/2".to_owned(), None), told("a/3", 40)];
+    assert_eq!(recording.take(), [Told::Batch(expected, Some("40".into()))]);
+}
+
+#[test]
+fn a_resync_passes_whole_and_so_does_the_end() {
+    let recording = Recording::default();
+    let filter = filter(&recording);
+    filter.apply(&batch(10, vec![put("a/1", 10)]));
+    recording.take();
+    filter.resync(&batch(10, vec![put("a/1", 10)]));
+    filter.ended(None);
+    assert_eq!(recording.take(), [Told::Resync(vec!["a/1".into()]), Told::Ended(None)]);
+}

@@ -1,0 +1,185 @@
+//! Lists: what they may cost, what breaks them, and lists as the beginning of a watch.
+
+use watchcache::reflector::{ListPage, Source, SourceError, WatchEvent};
+use watchcache::{Key, Status};
+
+use crate::common::Pod;
+use crate::script::{
+    Answer, End, Script, closed, expired, failed, mirror, mirror_with, open, page, pod, run,
+    served, unavailable,
+};
+
+fn error(mirror: &crate::script::Mirror) -> String {
+    mirror.monitor.progress().last_error.unwrap_or_default()
+}
+
+#[tokio::test(start_paused = true)]
+async fn continue_tokens_that_lead_in_a_circle_are_a_failure() {
+    for period in [1, 2, 7] {
+        let mirror = served(move |question, n| {
+            let next = format!("token {}", (n + 1) % period);
+            question.starts_with("list").then(|| page(10, Some(&next), &[("a/1", 1)]))
+        })
+        .await;
+        let bound = 20 * (period + 2);
+        assert!(mirror.asked().len() < bound, "{} requests", mirror.asked().len());
+        assert!(error(&mirror).contains("leads back to itself"), "{}", error(&mirror));
+        assert!(mirror.content().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_pages_may_be_right_at_once() {
+    let mirror = mirror([
+        page(10, Some("stuck"), &[("a/1", 1)]),
+        page(10, Some("stuck"), &[("a/1", 1)]),
+        page(10, None, &[("a/1", 1), ("a/2", 2)]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "list stuck", "list ", "watch 10"]);
+    assert_eq!(mirror.content().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_bring_nothing_come_to_an_end() {
+    let mirror = served(|question, n| {
+        question.starts_with("list").then(|| page(10, Some(&n.to_string()), &[]))
+    })
+    .await;
+    assert!(mirror.asked().len() < 20_000, "{} requests", mirror.asked().len());
+    assert!(error(&mirror).contains("without an object"), "{}", error(&mirror));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_has_a_limit() {
+    let endless = |question: &str, n: usize| {
+        let keys: Vec<String> = (0..100).map(|i| format!("a/{n}-{i}")).collect();
+        let pods: Vec<_> = keys.iter().map(|key| (key.as_str(), 1)).collect();
+        question.starts_with("list").then(|| page(10, Some(&n.to_string()), &pods))
+    };
+    let limit = 1000 * size_of::<Pod>() as u64;
+    let stop = tokio::time::sleep(std::time::Duration::from_secs(30));
+    let mirror = run(Script::of(endless), |builder| builder.list_limit(limit), stop).await;
+    assert!(mirror.asked().len() < 12 * 11, "{} requests", mirror.asked().len());
+    assert!(error(&mirror).contains("the limit set for it"), "{}", error(&mirror));
+    assert!(mirror.content().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_may_promise_anything() {
+    let mut huge = ListPage::new(vec![], "10");
+    huge.remaining = Some(u64::MAX);
+    huge.continue_token = Some("next".to_owned());
+    let mirror = mirror([Answer::List(Ok(huge)), page(10, None, &[("a/1", 1)])]).await;
+    assert_eq!(mirror.content(), [("a/1".into(), 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_names_a_key_twice_counts_the_last() {
+    let mirror =
+        mirror([page(10, Some("next"), &[("a/1", 1), ("a/2", 2)]), page(12, None, &[("a/1", 11)])])
+            .await;
+    assert_eq!(mirror.content(), [("a/1".into(), 11), ("a/2".into(), 2)]);
+}
+
+async fn streamed(answers: impl IntoIterator<Item = Answer>) -> crate::script::Mirror {
+    mirror_with(answers, |builder| builder.streaming_list(true)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streaming_list_that_fails_in_any_way_is_followed_by_pages() {
+    let broken: [fn() -> Answer; 7] = [
+        || Answer::Watch(Err(failed(Status::bad_request("no"))), End::Closes),
+        || Answer::Watch(Err(failed(Status::internal("no"))), End::Closes),
+        || Answer::Watch(Err(SourceError::Protocol("no".to_owned())), End::Closes),
+        || Answer::Watch(Ok(vec![Err(expired())]), End::Closes),
+        // It says that it is complete, and not at which version.
+        || open(vec![WatchEvent::Added(pod("a/9", 9)), WatchEvent::InitialEventsEnd("".into())]),
+        || closed(vec![WatchEvent::Added(pod("a/9", 9))]),
+        // The end alone.
+        || open(vec![WatchEvent::InitialEventsEnd("10".into())]),
+    ];
+    for broken in broken {
+        let mirror = streamed([
+            broken(),
+            page(10, None, &[("a/1", 1)]),
+            Answer::Watch(Err(expired()), End::Closes),
+            page(20, None, &[("a/1", 15)]),
+        ])
+        .await;
+        let asked = mirror.asked();
+        assert_eq!(asked[..5], ["stream", "list ", "watch 10", "list ", "watch 20"], "remembered");
+        assert_eq!(mirror.content(), [("a/1".into(), 15)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_was_away_is_asked_for_a_stream_again() {
+    let mirror = streamed([
+        Answer::Watch(Err(unavailable()), End::Closes),
+        Answer::List(Err(unavailable())),
+        open(vec![WatchEvent::Added(pod("a/1", 1)), WatchEvent::InitialEventsEnd("10".into())]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["stream", "list ", "stream"]);
+    // Asked to wait, it waits; then it asks for pages.
+    let busy = || failed(Status::too_many_requests(std::time::Duration::from_secs(5)));
+    let mirror = streamed([
+        Answer::Watch(Err(busy()), End::Closes),
+        Answer::Watch(Err(busy()), End::Closes),
+        page(10, None, &[("a/1", 1)]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["stream", "stream", "list ", "watch 10"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_stream_of_an_empty_source_stays_one() {
+    let empty = || open(vec![WatchEvent::InitialEventsEnd("10".into())]);
+    let mirror = streamed([
+        empty(),
+        page(11, None, &[]),
+        Answer::Watch(Err(expired()), End::Closes),
+        open(vec![WatchEvent::Added(pod("a/1", 20)), WatchEvent::InitialEventsEnd("20".into())]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["stream", "list ", "watch 11", "stream"]);
+    assert_eq!(mirror.content(), [("a/1".into(), 20)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_deleted_within_a_streaming_list_is_not_there() {
+    let gone = |name: &str| {
+        let key: Key = name.parse().unwrap();
+        WatchEvent::Gone { key, version: "9".into() }
+    };
+    let mirror = streamed([open(vec![
+        WatchEvent::Added(pod("a/1", 1)),
+        WatchEvent::Added(pod("a/2", 2)),
+        WatchEvent::Added(pod("a/3", 3)),
+        WatchEvent::Deleted(pod("a/1", 8)),
+        gone("a/2"),
+        WatchEvent::Modified(pod("a/3", 9)),
+        gone("a/4"),
+        WatchEvent::InitialEventsEnd("10".into()),
+    ])])
+    .await;
+    assert_eq!(mirror.content(), [("a/3".into(), 9)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_streaming_list_is_never_published() {
+    let torn = Answer::Watch(
+        Ok(vec![Ok(WatchEvent::Added(pod("a/1", 1))), Err(unavailable())]),
+        End::Closes,
+    );
+    let mirror = streamed([torn, Answer::List(Err(unavailable()))]).await;
+    assert!(mirror.content().is_empty());
+    assert!(!mirror.monitor.progress().synced);
+}
+
+/// The trait can be written for by hand: what is provided is of use.
+#[test]
+fn a_source_need_not_count_bytes() {
+    assert_eq!(Script::new([]).received_bytes(), 0);
+}

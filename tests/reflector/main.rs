@@ -1,0 +1,18 @@
+//! The reflector against scripted sources, in virtual time; merges, shards and filters.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod basics;
+mod ending;
+mod filter;
+mod lists;
+mod merge;
+mod merge_model;
+mod quarantine;
+mod recording;
+mod recovery;
+mod script;
+mod shard;
+mod versions;

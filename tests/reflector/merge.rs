@@ -1,0 +1,261 @@
+//! Several reflectors into one cache.
+
+use std::sync::Arc;
+
+use watchcache::reflector::{Merge, Part};
+use watchcache::{Batch, Change, Fifo, Listing, Sink, Store};
+
+use crate::common::Pod;
+use crate::recording::{Recording, Told};
+
+fn listing(version: u64, pods: &[(&str, u64)]) -> Listing<Pod> {
+    let pods = pods.iter().map(|(key, version)| Pod::new(key, *version));
+    Listing::new(pods, Some(version.to_string().into())).unwrap()
+}
+
+fn put(key: &str, version: u64) -> Batch<Pod> {
+    let mut batch = Batch::new();
+    batch.put(Pod::new(key, version)).unwrap();
+    batch.set_resource_version(version.to_string().into());
+    batch
+}
+
+fn delete(key: &str, version: u64) -> Batch<Pod> {
+    let mut batch = Batch::new();
+    batch.push(key.parse().unwrap(), Change::Delete(Some(Arc::new(Pod::new(key, version)))));
+    batch.set_resource_version(version.to_string().into());
+    batch
+}
+
+fn keys(store: &Store<Pod>) -> Vec<String> {
+    let mut keys: Vec<_> = store.list().iter().map(|pod| pod.key.clone()).collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn the_first_list_is_one_of_everything_and_the_version_is_the_oldest() {
+    let (store, fifo) = (Arc::new(Store::new()), Fifo::new());
+    let [a, b] = Merge::new([store.clone()]).sink(fifo.clone()).parts();
+    a.replace(&listing(7, &[("a/1", 1), ("a/2", 2)]));
+    a.apply(&delete("a/2", 8));
+    assert!(store.is_empty(), "half of it is nothing");
+    b.replace(&listing(5, &[("b/1", 3)]));
+    assert_eq!(keys(&store), ["a/1", "b/1"]);
+    assert_eq!(store.resource_version().unwrap().as_str(), "5");
+    a.apply(&put("a/3", 20));
+    assert_eq!(store.resource_version().unwrap().as_str(), "5");
+    b.apply(&put("b/2", 12));
+    assert_eq!(store.resource_version().unwrap().as_str(), "12");
+    let queued: Vec<_> = fifo.list().iter().map(|pod| pod.key.clone()).collect();
+    assert_eq!(queued, ["a/1", "b/1", "a/3", "b/2"]);
+}
+
+#[test]
+fn a_relist_of_one_part_tells_what_changed_in_it_and_leaves_the_others() {
+    let (store, fifo) = (Arc::new(Store::new()), Fifo::new());
+    let [a, b] = Merge::new([store.clone()]).sink(fifo.clone()).parts();
+    a.replace(&listing(7, &[("a/1", 1), ("a/2", 2), ("a/3", 3)]));
+    b.replace(&listing(7, &[("b/1", 4)]));
+    while fifo.pop_timeout(std::time::Duration::ZERO).is_ok() {}
+    a.replace(&listing(20, &[("a/1", 1), ("a/3", 15)]));
+    assert_eq!(keys(&store), ["a/1", "a/3", "b/1"]);
+    let queued: Vec<_> = fifo.list().iter().map(|pod| (pod.key.clone(), pod.version())).collect();
+    assert_eq!(queued, [("a/3".to_owned(), 15)], "nobody is told of what is unchanged");
+}
+
+#[test]
+fn a_key_goes_when_the_last_part_lets_go_of_it() {
+    let store = Arc::new(Store::new());
+    let [web, prod] = Merge::new([store.clone()]).parts();
+    web.replace(&listing(7, &[("a/both", 1)]));
+    prod.replace(&listing(7, &[("a/both", 1)]));
+    // It left the first selection, and is told as deleted there.
+    web.apply(&delete("a/both", 9));
+    assert_eq!(keys(&store), ["a/both"]);
+    prod.apply(&delete("a/both", 10));
+    assert!(store.is_empty());
+    prod.apply(&delete("a/unknown", 11));
+    assert!(store.is_empty());
+}
+
+fn told(key: &str, version: u64) -> (String, Option<String>) {
+    (key.to_owned(), Some(version.to_string()))
+}
+
+fn merged() -> (Recording, [Part<Pod>; 2]) {
+    let recording = Recording::default();
+    let parts = Merge::new([recording.clone()]).parts();
+    (recording, parts)
+}
+
+/// The changes that were told, without those of batches that only moved the version.
+fn changes(recording: &Recording) -> Vec<(String, Option<String>)> {
+    let told = recording.take().into_iter().filter_map(|told| match told {
+        Told::Batch(changes, _) => Some(changes),
+        _ => None,
+    });
+    told.flatten().collect()
+}
+
+#[test]
+fn the_newest_version_counts_whoever_brings_it_and_however_late() {
+    let (recording, [a, b]) = merged();
+    a.replace(&listing(5, &[("n/x", 5)]));
+    a.apply(&put("n/x", 9));
+    // A slow list, from before that.
+    b.replace(&listing(6, &[("n/x", 6)]));
+    let first = Told::Listing(vec![("n/x".into(), "9".into())], Some("6".into()));
+    assert_eq!(recording.take(), [first]);
+    b.apply(&put("n/x", 8));
+    b.apply(&put("n/x", 9));
+    assert_eq!(changes(&recording), []);
+    b.apply(&put("n/x", 12));
+    a.apply(&put("n/x", 12));
+    a.replace(&listing(12, &[("n/x", 12)]));
+    assert_eq!(changes(&recording), [told("n/x", 12)]);
+    // A relist heals what the sinks were given, whatever the part held before.
+    a.replace(&listing(20, &[("n/x", 19)]));
+    assert_eq!(changes(&recording), [told("n/x", 19)]);
+}
+
+#[test]
+fn what_is_gone_does_not_come_back_by_a_part_that_is_behind() {
+    let (recording, [a, b]) = merged();
+    a.replace(&listing(5, &[("n/x", 5)]));
+    b.replace(&listing(5, &[]));
+    recording.take();
+    a.apply(&delete("n/x", 12));
+    b.apply(&put("n/x", 8));
+    assert_eq!(changes(&recording), [("n/x".to_owned(), None)], "it is from before");
+    b.apply(&delete("n/x", 12));
+    assert_eq!(changes(&recording), [], "nobody held it");
+    b.apply(&put("n/x", 15));
+    assert_eq!(changes(&recording), [told("n/x", 15)], "a new one");
+}
+
+#[test]
+fn an_object_may_move_from_one_selection_to_another() {
+    for a_first in [true, false] {
+        let (recording, [a, b]) = merged();
+        a.replace(&listing(5, &[("n/x", 5)]));
+        b.replace(&listing(5, &[]));
+        recording.take();
+        // One change, told as a deletion here and as an addition there, at one version.
+        if a_first {
+            a.apply(&delete("n/x", 12));
+            b.apply(&put("n/x", 12));
+            assert_eq!(changes(&recording), [("n/x".to_owned(), None), told("n/x", 12)]);
+        } else {
+            b.apply(&put("n/x", 12));
+            a.apply(&delete("n/x", 12));
+            assert_eq!(changes(&recording), [told("n/x", 12)]);
+        }
+    }
+    // The same, found by a relist, which does not tell when it left.
+    let (recording, [a, b]) = merged();
+    a.replace(&listing(5, &[("n/x", 5)]));
+    b.replace(&listing(5, &[]));
+    recording.take();
+    a.replace(&listing(20, &[]));
+    b.apply(&put("n/x", 12));
+    assert_eq!(changes(&recording), [("n/x".to_owned(), None), told("n/x", 12)]);
+}
+
+#[test]
+fn changes_of_a_batch_keep_their_order() {
+    let (recording, [a, b]) = merged();
+    a.replace(&listing(5, &[]));
+    b.replace(&listing(5, &[]));
+    recording.take();
+    let mut batch = put("n/x", 6);
+    batch.put(Pod::new("n/y", 7)).unwrap();
+    batch.push("n/x".parse().unwrap(), Change::Delete(Some(Arc::new(Pod::new("n/x", 8)))));
+    batch.put(Pod::new("n/x", 9)).unwrap();
+    a.apply(&batch);
+    let expected = [told("n/x", 6), told("n/y", 7), ("n/x".to_owned(), None), told("n/x", 9)];
+    assert_eq!(changes(&recording), expected);
+}
+
+#[test]
+fn a_resync_of_the_merged_store_makes_no_ghosts() {
+    let store = Arc::new(Store::new());
+    let recording = Recording::default();
+    let [a, b] = Merge::new([store.clone()]).sink(recording.clone()).parts();
+    a.replace(&listing(5, &[("a/1", 1)]));
+    b.replace(&listing(5, &[("b/1", 2)]));
+    recording.take();
+    let mut all = Batch::new();
+    for pod in store.list() {
+        all.put(pod).unwrap();
+    }
+    a.resync(&all);
+    assert_eq!(recording.take(), [Told::Resync(vec!["a/1".into()])]);
+    b.apply(&delete("b/1", 6));
+    assert_eq!(keys(&store), ["a/1"], "a never held it");
+}
+
+#[test]
+fn of_what_waits_for_a_part_only_the_newest_is_kept() {
+    let (recording, [a, b]) = merged();
+    a.replace(&listing(5, &[]));
+    let freed = Arc::new(Pod::new("n/x", 6));
+    let mut batch = Batch::new();
+    batch.put(Arc::clone(&freed)).unwrap();
+    a.apply(&batch);
+    drop(batch);
+    assert_eq!(Arc::strong_count(&freed), 2);
+    a.apply(&put("n/x", 7));
+    assert_eq!(Arc::strong_count(&freed), 1, "it was superseded");
+    a.apply(&put("n/y", 8));
+    a.apply(&delete("n/y", 9));
+    b.replace(&listing(9, &[]));
+    let first = Told::Listing(vec![("n/x".into(), "7".into())], Some("9".into()));
+    assert_eq!(recording.take(), [first]);
+}
+
+#[test]
+fn a_part_that_is_dropped_lets_go_of_its_keys_and_of_the_version() {
+    let (recording, [a, b]) = merged();
+    a.replace(&listing(5, &[("a/1", 1), ("n/both", 2)]));
+    b.replace(&listing(9, &[("b/1", 3), ("n/both", 2)]));
+    recording.take();
+    drop(a);
+    let expected = Told::Batch(vec![("a/1".into(), None)], Some("9".into()));
+    assert_eq!(recording.take(), [expected]);
+    b.apply(&put("b/1", 11));
+    assert_eq!(recording.take(), [Told::Batch(vec![told("b/1", 11)], Some("11".into()))]);
+    // The last one leaves the content as it is.
+    drop(b);
+    assert_eq!(recording.take(), [Told::Ended(None)]);
+}
+
+#[test]
+fn nobody_waits_for_a_part_that_is_gone() {
+    let (recording, [a, b]) = merged();
+    a.replace(&listing(5, &[("a/1", 1)]));
+    assert!(recording.take().is_empty());
+    drop(b);
+    let first = Told::Listing(vec![("a/1".into(), "1".into())], Some("5".into()));
+    assert_eq!(recording.take(), [first]);
+}
+
+#[test]
+fn versions_without_an_order_are_taken_as_they_come() {
+    let (recording, [a, b]) = merged();
+    a.replace(&listing(5, &[("n/x", 500)]).unordered());
+    b.replace(&listing(5, &[]).unordered());
+    recording.take();
+    let mut batch = put("n/x", 42);
+    batch.set_unordered();
+    a.apply(&batch);
+    assert_eq!(changes(&recording), [told("n/x", 42)]);
+    a.apply(&delete("n/x", 41));
+    let mut batch = put("n/x", 3);
+    batch.set_unordered();
+    b.apply(&batch);
+    assert_eq!(changes(&recording), [("n/x".to_owned(), None), told("n/x", 3)]);
+    // A history that began anew.
+    b.replace(&listing(2, &[("n/x", 1)]).unordered());
+    assert_eq!(changes(&recording), [told("n/x", 1)]);
+}

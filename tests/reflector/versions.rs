@@ -1,0 +1,379 @@
+//! What versions mean: when they are told, and where they have no order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use watchcache::reflector::{Item, ListPage, WatchEvent};
+use watchcache::{Reflector, Status, Store};
+
+use crate::common::Pod;
+use crate::recording::{Recording, Told};
+use crate::script::{
+    Answer, End, Event, FIVE_MINUTES, Script, closed, expired, failed, mirror, mirror_with, open,
+    page, pod, run, served, unavailable,
+};
+
+/// A Pod as an aggregator writes it: any version, any uid.
+fn odd(key: &str, uid: &str, version: &str) -> Arc<Pod> {
+    let mut pod = Pod::new(key, 0).with_uid(uid);
+    pod.resource_version = version.to_owned();
+    Arc::new(pod)
+}
+
+fn odd_page(version: Option<&str>, pods: &[(&str, &str, &str)]) -> Answer {
+    let items = pods.iter().map(|(key, uid, version)| Item::Object(odd(key, uid, version)));
+    let mut page = ListPage::new(items.collect(), version.unwrap_or_default());
+    page.resource_version = version.map(Into::into);
+    Answer::List(Ok(page))
+}
+
+fn versions(store: &Store<Pod>) -> Vec<(String, String, String)> {
+    let pods = store.list();
+    let mut found: Vec<_> = pods
+        .iter()
+        .map(|pod| (pod.key.clone(), pod.uid.clone(), pod.resource_version.clone()))
+        .collect();
+    found.sort();
+    found
+}
+
+fn owned(pods: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
+    pods.iter().map(|(a, b, c)| ((*a).to_owned(), (*b).to_owned(), (*c).to_owned())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_number_of_changes_at_one_version_arrive_whole_and_at_once() {
+    const MANY: usize = 20_000;
+    let keys: Vec<String> = (0..MANY).map(|n| format!("a/{n}")).collect();
+    let listed: Vec<_> = keys.iter().map(|key| (key.as_str(), 5)).collect();
+    // One delete by prefix, after a change and before another.
+    let mut events = vec![WatchEvent::Added(pod("b/1", 11))];
+    events.extend(keys.iter().map(|key| WatchEvent::Deleted(pod(key, 12))));
+    events.push(WatchEvent::Added(pod("b/2", 13)));
+    let mirror = mirror([page(10, None, &listed), open(events)]).await;
+    assert_eq!(mirror.content(), [("b/1".into(), 11), ("b/2".into(), 13)]);
+    let progress = mirror.monitor.progress();
+    assert_eq!((progress.stale_events, progress.relists), (0, 0));
+    assert_eq!(progress.largest_batch, MANY as u64 + 1);
+    // Whoever sees the version sees all of it.
+    let recording = Recording::default();
+    let events = [12, 12, 12, 13].into_iter().enumerate();
+    let events = events.map(|(n, version)| WatchEvent::Added(pod(&format!("a/{n}"), version)));
+    let sink = recording.clone();
+    let answers = [page(10, None, &[]), open(events.collect())];
+    mirror_with(answers, |builder| builder.batch_limit(1).sink(sink)).await;
+    let told: Vec<_> = recording
+        .take()
+        .into_iter()
+        .filter_map(|told| match told {
+            Told::Batch(changes, version) => Some((changes.len(), version.unwrap())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [(3, "12".to_owned()), (1, "13".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_breaks_within_a_version_goes_on_before_it() {
+    let half = |from: usize| {
+        (from..from + 2_500).map(|n| Ok(WatchEvent::Added(pod(&format!("a/{n}"), 11)))).collect()
+    };
+    let mut first: Vec<Event> = half(0);
+    first.push(Err(unavailable()));
+    let mut whole: Vec<Event> = half(0);
+    whole.extend(half(2_500));
+    let mirror = mirror([
+        page(10, None, &[]),
+        Answer::Watch(Ok(first), End::Closes),
+        Answer::Watch(Ok(whole), End::StaysOpen),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "watch 10", "watch 10"]);
+    assert_eq!(mirror.content().len(), 5_000);
+    assert_eq!(mirror.monitor.progress().stale_events, 2_500);
+    // A bookmark says that nothing is missing.
+    let bookmark = WatchEvent::Bookmark("11".into());
+    let both = ["a/1", "a/2"].map(|key| WatchEvent::Added(pod(key, 11)));
+    let events = both.into_iter().chain([bookmark]).collect();
+    let mirror = self::mirror([page(10, None, &[]), closed(events)]).await;
+    assert_eq!(mirror.asked(), ["list ", "watch 10", "watch 11"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_event_is_known_among_four_thousand_others() {
+    let mut events: Vec<_> =
+        (0..4_000).map(|n| WatchEvent::Added(pod(&format!("a/{n}"), 100 + n))).collect();
+    events.push(WatchEvent::Added(pod("b/late", 50)));
+    events.push(WatchEvent::Added(pod("a/0", 60)));
+    events.push(WatchEvent::Modified(pod("a/1", 101)));
+    let mirror = mirror([page(10, None, &[]), open(events)]).await;
+    assert_eq!(mirror.store.get("b/late").unwrap().version(), 50);
+    assert_eq!(mirror.store.get("a/0").unwrap().version(), 100);
+    assert_eq!(mirror.monitor.progress().stale_events, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_may_carry_the_version_that_is_held() {
+    let mirror = mirror([
+        page(10, None, &[("a/1", 5), ("a/2", 6), ("a/3", 7)]),
+        open(vec![
+            // The object's last version, from the list.
+            WatchEvent::Deleted(pod("a/1", 5)),
+            // The same of one that has changed since.
+            WatchEvent::Modified(pod("a/2", 11)),
+            WatchEvent::Deleted(pod("a/2", 11)),
+            // Of an object that was there before this one, or of an older version: late.
+            WatchEvent::Deleted(Arc::new(Pod::new("a/3", 7).with_uid("other"))),
+            WatchEvent::Deleted(pod("a/3", 6)),
+        ]),
+    ])
+    .await;
+    assert_eq!(mirror.content(), [("a/3".into(), 7)]);
+    assert_eq!(mirror.monitor.progress().stale_events, 2);
+    let queued: Vec<_> = mirror.fifo.list().iter().map(|pod| pod.key.clone()).collect();
+    assert_eq!(queued, ["a/3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_uid_is_another_object() {
+    let relisted = |uid: &str, version: u64| {
+        let pod = Pod::new("a/1", version).with_uid(uid);
+        Answer::List(Ok(ListPage::new(vec![Item::Object(Arc::new(pod))], "20")))
+    };
+    for (uid, version) in [("new", 5), ("new", 4), ("uid", 15)] {
+        let gone = Answer::Watch(Err(expired()), End::Closes);
+        let mirror = mirror([page(10, None, &[("a/1", 5)]), gone, relisted(uid, version)]).await;
+        let held = mirror.store.get("a/1").unwrap();
+        assert_eq!((held.uid.as_str(), held.version()), (uid, version));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bookmarks_without_a_version_say_nothing() {
+    let mirror = mirror([
+        page(10, None, &[]),
+        closed(vec![
+            WatchEvent::Modified(pod("a/1", 11)),
+            WatchEvent::Bookmark("0".into()),
+            WatchEvent::Bookmark("".into()),
+        ]),
+        open(vec![]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "watch 10", "watch 11"]);
+    assert_eq!(mirror.monitor.progress().empty_bookmarks, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_version_of_an_object_is_none() {
+    let mirror = mirror([
+        odd_page(Some("10"), &[("a/1", "u", "")]),
+        closed(vec![WatchEvent::Modified(odd("a/1", "u", "")), WatchEvent::Added(pod("a/2", 11))]),
+        open(vec![]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "watch 10", "watch 11"]);
+    assert_eq!(mirror.monitor.progress().events, 2, "what has no version may have changed");
+    assert_eq!(mirror.store.revision().get(), 2);
+}
+
+/// Lists are opaque, items carry their own clusters' numbers, events something else again.
+#[tokio::test(start_paused = true)]
+async fn opaque_versions_are_taken_as_they_come() {
+    let mirror = mirror([
+        odd_page(Some("eyJ1"), &[("a", "u-a", "659432795"), ("b", "u-b", "70")]),
+        Answer::Watch(
+            Ok(vec![
+                Ok(WatchEvent::Modified(odd("a", "u-a", "eyJ2"))),
+                Ok(WatchEvent::Added(odd("c", "u-c", "eyJ3"))),
+                Ok(WatchEvent::Deleted(odd("b", "u-b", "eyJ4"))),
+                Ok(WatchEvent::Deleted(odd("a", "u-a", "eyJ5"))),
+                Ok(WatchEvent::Added(odd("a", "u-a2", "3"))),
+                Err(expired()),
+            ]),
+            End::Closes,
+        ),
+        odd_page(Some("eyJ9"), &[("a", "u-a2", "100"), ("c", "u-c", "3")]),
+        // A number that is far lower than what is held.
+        open(vec![WatchEvent::Modified(odd("a", "u-a2", "7"))]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "watch eyJ1", "list ", "watch eyJ9"]);
+    assert_eq!(versions(&mirror.store), owned(&[("a", "u-a2", "7"), ("c", "u-c", "3")]));
+}
+
+/// The list's version is a number, those of its items are others' numbers.
+#[tokio::test(start_paused = true)]
+async fn versions_that_exceed_their_lists_are_not_compared() {
+    let mirror = mirror([
+        odd_page(Some("100"), &[("a", "u-a", "900000"), ("b", "u-b", "800000")]),
+        closed(vec![
+            WatchEvent::Modified(odd("b", "u-b2", "42")),
+            WatchEvent::Added(odd("c", "u-c", "41")),
+        ]),
+        Answer::Watch(Err(expired()), End::Closes),
+        odd_page(Some("200"), &[("b", "u-b2", "42"), ("c", "u-c", "40")]),
+    ])
+    .await;
+    assert_eq!(mirror.asked()[..4], ["list ", "watch 100", "watch 41", "list "]);
+    assert_eq!(versions(&mirror.store), owned(&[("b", "u-b2", "42"), ("c", "u-c", "40")]));
+    assert_eq!(mirror.store.resource_version().unwrap().as_str(), "200");
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_of_any_length_have_an_order() {
+    let mirror = mirror([
+        odd_page(Some("18446744073709551615"), &[("a", "u", "18446744073709551614")]),
+        closed(vec![
+            WatchEvent::Modified(odd("a", "u", "18446744073709551618")),
+            WatchEvent::Bookmark("18446744073709551621".into()),
+        ]),
+        open(vec![]),
+    ])
+    .await;
+    assert_eq!(mirror.asked()[2], "watch 18446744073709551621");
+    assert_eq!(versions(&mirror.store), owned(&[("a", "u", "18446744073709551618")]));
+}
+
+/// A watch without a version begins with what exists, and tells of no deletion before it.
+#[tokio::test(start_paused = true)]
+async fn a_list_without_a_version_is_watched_from_now_and_followed_by_another_list() {
+    let half_a_minute = End::ClosesAfter(Duration::from_secs(30));
+    let lists = AtomicUsize::new(0);
+    let mirror = served(move |question, _| {
+        let list = lists.load(Ordering::Relaxed);
+        Some(match question {
+            "list " => {
+                lists.fetch_add(1, Ordering::Relaxed);
+                match list {
+                    0 => odd_page(None, &[("a", "u", "5"), ("b", "u", "6")]),
+                    _ => odd_page(Some(""), &[("a", "u", "5")]),
+                }
+            }
+            "watch " => {
+                let replay = vec![Ok(WatchEvent::Added(odd("a", "u", "5")))];
+                Answer::Watch(Ok(replay), half_a_minute)
+            }
+            other => panic!("{other}"),
+        })
+    })
+    .await;
+    assert_eq!(versions(&mirror.store), owned(&[("a", "u", "5")]));
+    let progress = mirror.monitor.progress();
+    assert_eq!((progress.events, progress.resource_version), (0, None), "replays are known");
+    assert_eq!(mirror.asked().len(), 20, "a list each half minute");
+    assert_eq!(progress.relist_causes.unversioned, progress.relists);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_watch_from_now_tells_of_is_a_place_to_resume_at() {
+    let mirror = mirror([
+        odd_page(None, &[("a", "u", "5")]),
+        closed(vec![
+            WatchEvent::Added(odd("b", "u", "50")),
+            WatchEvent::Added(odd("a", "u", "5")),
+            WatchEvent::Modified(odd("a", "u", "60")),
+            WatchEvent::Added(odd("c", "u", "61")),
+        ]),
+        open(vec![]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "watch ", "watch 61"]);
+}
+
+/// A server that was restored from a backup, and says so when it is asked for its future.
+#[tokio::test(start_paused = true)]
+async fn a_history_that_was_set_back_is_mirrored_again() {
+    let restored = |question: &str, n: usize| {
+        Some(match question {
+            "list " if n == 0 => page(1200, None, &[("a/1", 1100), ("b/1", 1150)]),
+            "list " => page(1001, None, &[("a/1", 900), ("c/1", 1001)]),
+            "watch 1001" => open(vec![WatchEvent::Modified(pod("a/1", 1002))]),
+            _ => {
+                let current = Duration::from_secs(1);
+                let status = Status::resource_version_too_large(1200, 1001, current);
+                Answer::Watch(Err(failed(status)), End::Closes)
+            }
+        })
+    };
+    let mirror = served(restored).await;
+    assert_eq!(mirror.content(), [("a/1".into(), 1002), ("c/1".into(), 1001)]);
+    let progress = mirror.monitor.progress();
+    assert_eq!((progress.restarts, progress.behind), (1, None));
+    assert_eq!(mirror.store.resource_version().unwrap().as_str(), "1002");
+    let asked = mirror.asked.lock().unwrap().clone();
+    let (at, _) = asked.iter().find(|(_, question)| question == "watch 1001").unwrap();
+    assert!(*at < Duration::from_secs(60), "{asked:?}");
+
+    let keep = |builder: watchcache::reflector::ReflectorBuilder<Script>| builder.start_over(false);
+    let mirror = run(Script::of(restored), keep, tokio::time::sleep(FIVE_MINUTES)).await;
+    assert_eq!(mirror.content(), [("a/1".into(), 1100), ("b/1".into(), 1150)]);
+    let progress = mirror.monitor.progress();
+    assert_eq!(progress.behind.map(|version| version.to_string()).as_deref(), Some("1001"));
+    assert!(mirror.asked().len() < 40, "{:?}", mirror.asked());
+}
+
+/// The same, by a server that takes the watch, and names its true version in bookmarks.
+#[tokio::test(start_paused = true)]
+async fn bookmarks_that_stay_behind_show_that_a_history_was_set_back() {
+    let mirror = served(|question, n| {
+        Some(match question {
+            "list " if n == 0 => page(1200, None, &[("a/1", 1100)]),
+            "list " => page(1001, None, &[("a/1", 900)]),
+            "watch 1001" => open(vec![]),
+            _ => open((0..20).map(|_| WatchEvent::Bookmark("1001".into())).collect()),
+        })
+    })
+    .await;
+    assert_eq!(mirror.content(), [("a/1".into(), 900)]);
+    let progress = mirror.monitor.progress();
+    assert_eq!((progress.restarts, progress.relist_causes.behind), (1, 1));
+    assert!(!mirror.monitor.is_ready(Duration::from_secs(3600)), "it has stopped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_old_bookmark_is_a_fault_and_no_more() {
+    let old = || WatchEvent::Bookmark("5".into());
+    let mirror = mirror([
+        page(10, None, &[]),
+        open(vec![old(), old(), WatchEvent::Bookmark("11".into()), old(), old()]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "watch 10"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_was_only_opened_shows_nothing_to_be_complete() {
+    // Each is opened, says nothing of use, and ends.
+    let useless: [fn() -> Vec<WatchEvent<Pod>>; 3] = [
+        Vec::new,
+        || vec![WatchEvent::Modified(pod("a/1", 5))],
+        || vec![WatchEvent::Bookmark("7".into())],
+    ];
+    for events in useless {
+        let source = Script::of(move |question, _| {
+            Some(match question {
+                "list " => page(10, None, &[("a/1", 5)]),
+                _ => {
+                    let events = events().into_iter().map(Ok).collect();
+                    Answer::Watch(Ok(events), End::ClosesAfter(Duration::from_secs(40)))
+                }
+            })
+        });
+        let reflector = Reflector::builder(source).sink(Arc::new(Store::new())).build();
+        let monitor = reflector.monitor();
+        let stop = async {
+            monitor.synced().await.unwrap();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let lag = monitor.progress().lag().unwrap();
+            assert!(lag >= Duration::from_secs(60), "{lag:?}");
+            assert!(!monitor.is_ready(Duration::from_secs(59)));
+        };
+        reflector.run(stop).await.unwrap();
+    }
+    let answers = [page(10, None, &[]), open(vec![WatchEvent::Bookmark("10".into())])];
+    let mirror = mirror(answers).await;
+    let progress = mirror.monitor.progress();
+    assert!(progress.last_complete.is_some() && progress.last_complete <= progress.last_contact);
+}

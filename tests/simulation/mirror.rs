@@ -1,0 +1,177 @@
+//! The reflectors of a seed, and what they feed.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use tokio::task::JoinHandle;
+use watchcache::reflector::{Merge, Monitor, Part, Report, Shard};
+use watchcache::{Fifo, Reflector, Store};
+
+use crate::check::Check;
+use crate::common::Pod;
+use crate::plan::{Bad, Topology};
+use crate::server::Server;
+use crate::source::{BAD, Counts, Faulty, undecodable};
+
+/// One store with what feeds it.
+pub(crate) struct Cache {
+    pub(crate) store: Arc<Store<Pod>>,
+    pub(crate) fifo: Fifo<Pod>,
+    pub(crate) check: Check,
+    /// What the consumer saw last of each key.
+    pub(crate) seen: Arc<Mutex<HashMap<String, u64>>>,
+    pub(crate) worker: JoinHandle<()>,
+}
+
+pub(crate) struct Mirror {
+    pub(crate) monitor: Monitor,
+    pub(crate) counts: Arc<Mutex<Counts>>,
+    pub(crate) report: Arc<Mutex<Option<Report>>>,
+    pub(crate) shard: Option<Shard>,
+    pub(crate) run: JoinHandle<()>,
+    pub(crate) stop: Arc<tokio::sync::Notify>,
+}
+
+/// All reflectors and caches of a seed.
+pub(crate) struct Mirrors {
+    pub(crate) server: Arc<Server>,
+    pub(crate) caches: Vec<Cache>,
+    pub(crate) mirrors: Vec<Mirror>,
+    /// Bad objects that were held at some time.
+    held: Vec<(String, u64)>,
+}
+
+impl Mirrors {
+    pub(crate) fn start(server: &Arc<Server>, random: &mut StdRng) -> Self {
+        let plan = &server.plan;
+        let shards = |index| Shard::by_key(index, 2).filter(|_| plan.topology == Topology::Sharded);
+        let caches: Vec<Cache> = match plan.topology {
+            Topology::Sharded => (0..2).map(|index| Cache::new(server, shards(index))).collect(),
+            _ => vec![Cache::new(server, None)],
+        };
+        let mut parts: Vec<Option<Part<Pod>>> = match plan.topology {
+            Topology::Merged => caches[0].merge().into_parts(2).into_iter().map(Some).collect(),
+            _ => vec![None, None],
+        };
+        let mirrors = (0..plan.reflectors()).map(|index| {
+            let cache = if caches.len() > 1 { index } else { 0 };
+            let part = parts[index].take();
+            Mirror::start(server, &caches[cache], index, part, shards(index as u32), random)
+        });
+        let mirrors = mirrors.collect();
+        Self { server: Arc::clone(server), caches, mirrors, held: Vec::new() }
+    }
+
+    /// Readers look at what is held, and report what is bad, late as well.
+    pub(crate) fn read(&mut self, random: &mut StdRng, all: bool) {
+        if self.server.plan.bad != Bad::Lazy {
+            return;
+        }
+        for cache in &self.caches {
+            for pod in cache.store.list().iter().filter(|pod| pod.uid.starts_with(BAD)) {
+                if all || random.random_bool(0.5) {
+                    self.report(&pod.key, pod.version());
+                    self.held.push((pod.key.clone(), pod.version()));
+                }
+            }
+        }
+        if !self.held.is_empty() {
+            let (key, version) = self.held[random.random_range(0..self.held.len())].clone();
+            self.report(&key, version);
+        }
+    }
+
+    fn report(&self, key: &str, version: u64) {
+        for (index, mirror) in self.mirrors.iter().enumerate() {
+            let own = mirror.shard.is_none_or(|shard| shard.owns(&key.parse().unwrap()));
+            if own && self.server.plan.selects(index, key) {
+                let report = mirror.report.lock().unwrap().clone().unwrap();
+                report.undecodable(undecodable(key, version));
+            }
+        }
+    }
+}
+
+impl Cache {
+    fn new(server: &Arc<Server>, shard: Option<Shard>) -> Self {
+        let (store, fifo) = (Arc::new(Store::new()), Fifo::<Pod>::new());
+        let check = Check {
+            server: Arc::clone(server),
+            store: Arc::clone(&store),
+            shard,
+            on: Arc::new(AtomicBool::new(true)),
+            calls: Arc::default(),
+            looks: Arc::default(),
+        };
+        let seen: Arc<Mutex<HashMap<String, u64>>> = Arc::default();
+        let worker = tokio::spawn({
+            let (fifo, seen) = (fifo.clone(), Arc::clone(&seen));
+            let may_go_back = server.plan.restore.is_some();
+            async move {
+                while let Ok(pod) = fifo.pop_async().await {
+                    let before = seen.lock().unwrap().insert(pod.key.clone(), pod.version());
+                    let forward = before <= Some(pod.version());
+                    assert!(may_go_back || forward, "{} went back from {before:?}", pod.key);
+                }
+            }
+        });
+        Self { store, fifo, check, seen, worker }
+    }
+
+    fn merge(&self) -> Merge<Pod> {
+        Merge::new([self.store.clone()]).sink(self.fifo.clone()).sink(self.check.clone())
+    }
+}
+
+impl Mirror {
+    fn start(
+        server: &Arc<Server>,
+        cache: &Cache,
+        index: usize,
+        part: Option<Part<Pod>>,
+        shard: Option<Shard>,
+        random: &mut StdRng,
+    ) -> Self {
+        let plan = server.plan;
+        let source = Faulty::new(Arc::clone(server), index);
+        let (counts, report) = (Arc::clone(&source.counts), Arc::clone(&source.report));
+        let mut builder = Reflector::builder(source)
+            .page_size(plan.page_size)
+            .batch_limit(plan.batch_limit)
+            .streaming_list(plan.streaming)
+            .jitter_seed(random.random());
+        builder = match part {
+            Some(part) => builder.sink(part),
+            None => {
+                builder.sink(cache.store.clone()).sink(cache.fifo.clone()).sink(cache.check.clone())
+            }
+        };
+        if let Some(shard) = shard {
+            builder = builder.shard(shard);
+        }
+        if let Some(every) = plan.resync {
+            let store = cache.store.clone();
+            builder = builder.resync(every, move || store.list());
+        }
+        if plan.bad == Bad::Transformed {
+            builder = builder.transform(|pod| {
+                if pod.uid.starts_with(BAD) {
+                    // Without the hook, which would print each of them.
+                    std::panic::resume_unwind(Box::new("it is bad"));
+                }
+                pod
+            });
+        }
+        let reflector = builder.build();
+        let monitor = reflector.monitor();
+        let stop = Arc::new(tokio::sync::Notify::new());
+        let stopped = Arc::clone(&stop);
+        let run = tokio::spawn(async move {
+            reflector.run(async move { stopped.notified().await }).await.unwrap();
+        });
+        Self { monitor, counts, report, shard, run, stop }
+    }
+}

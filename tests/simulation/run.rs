@@ -1,0 +1,192 @@
+//! One seed from beginning to end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::time::Instant;
+
+use crate::mirror::{Mirror, Mirrors};
+use crate::plan::{Bad, Plan};
+use crate::server::Server;
+use crate::source::Counts;
+use crate::tally::Tally;
+
+/// How long, in virtual time, the reflector may take to catch up once the faults are over: the
+/// longest back-off, a silence and a hanging request among them.
+const PATIENCE: Duration = Duration::from_secs(1_200);
+
+/// Lists and watches that a reflector may ask for within a minute.
+const PER_MINUTE: usize = 40;
+
+pub(crate) async fn simulate(seed: u64) -> Tally {
+    let mut random = StdRng::seed_from_u64(seed);
+    let plan = Plan::new(&mut random);
+    if std::env::var("SIMULATION_SEED").is_ok() {
+        println!("{plan:?}");
+    }
+    let server = Arc::new(Server::new(random.random(), plan));
+    let initial = if plan.size.names > 100 { 3_000 } else { 40 };
+    server.world().churn(random.random_range(0..initial));
+    let mut mirrors = Mirrors::start(&server, &mut random);
+    let rounds = random.random_range(1..60);
+    let special = (random.random_range(0..rounds), random.random_range(0..rounds));
+    for round in 0..rounds {
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..20_000))).await;
+        server.world().churn(random.random_range(0..12));
+        mirrors.read(&mut random, false);
+        if random.random_bool(0.1) {
+            server.world().compact();
+        }
+        if random.random_bool(0.02) {
+            server.poison();
+        }
+        if plan.transaction > 0 && (round == special.0 || round == special.1) {
+            server.world().transaction(plan.transaction);
+        }
+        if plan.restore.is_some() && round == special.1 {
+            restore(&server, &mirrors).await;
+        }
+    }
+    server.end_faults();
+    let last = server.world().touch();
+    for mirror in &mirrors.mirrors {
+        let caught_up = mirror.monitor.wait_for(&last.to_string().into());
+        let caught_up = tokio::time::timeout(PATIENCE, caught_up).await;
+        caught_up.expect("it never caught up").unwrap();
+    }
+    // The workers, too.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    mirrors.read(&mut random, true);
+    compare(&mirrors);
+    let tally = count(&mirrors);
+    finish(mirrors).await;
+    tally
+}
+
+/// Sets the history back, and waits until everybody has found out.
+async fn restore(server: &Server, mirrors: &Mirrors) {
+    let checks = || mirrors.caches.iter().map(|cache| &cache.check.on);
+    checks().for_each(|on| on.store(false, Ordering::Relaxed));
+    server.restore();
+    let newest = server.world().version();
+    let started = Instant::now();
+    let behind = |mirror: &Mirror| {
+        let version = mirror.monitor.progress().resource_version;
+        version.is_none_or(|version| version.number() > Some(newest))
+    };
+    while mirrors.mirrors.iter().any(behind) {
+        // Faults go on meanwhile, and a list of many pages seldom comes whole.
+        if started.elapsed() >= 20 * PATIENCE {
+            let progress: Vec<_> =
+                mirrors.mirrors.iter().map(|mirror| mirror.monitor.progress()).collect();
+            panic!("set back to {newest}, it never found out: {progress:#?}");
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    checks().for_each(|on| on.store(true, Ordering::Relaxed));
+}
+
+fn compare(mirrors: &Mirrors) {
+    let plan = &mirrors.server.plan;
+    let world = mirrors.server.world();
+    for (index, cache) in mirrors.caches.iter().enumerate() {
+        let shard = cache.check.shard;
+        let own = |key: &str| shard.is_none_or(|shard| shard.owns(&key.parse().unwrap()));
+        let seen = cache.seen.lock().unwrap();
+        for (key, object) in world.objects().iter().filter(|(key, _)| own(key)) {
+            if object.bad && plan.bad != Bad::Lazy {
+                continue;
+            }
+            let held = cache.store.get(key.as_str());
+            let held = held.unwrap_or_else(|| panic!("{key} is missing from cache {index}"));
+            assert_eq!(held.version(), object.version, "{key} in the store");
+            assert_eq!(seen.get(key), Some(&object.version), "{key} as the worker saw it");
+        }
+        for pod in cache.store.list().iter() {
+            assert!(world.objects().contains_key(&pod.key), "{} is gone", pod.key);
+            assert!(own(&pod.key), "{} is another's", pod.key);
+        }
+    }
+    for (index, mirror) in mirrors.mirrors.iter().enumerate() {
+        let own = |key: &str| mirror.shard.is_none_or(|shard| shard.owns(&key.parse().unwrap()));
+        let listed: Vec<(String, String)> = mirror
+            .monitor
+            .quarantined()
+            .into_iter()
+            .map(|(key, bad)| (key.to_string(), bad.resource_version.unwrap().to_string()))
+            .collect();
+        let mut expected: Vec<(String, String)> = world
+            .objects()
+            .iter()
+            .filter(|(key, object)| object.bad && own(key) && plan.selects(index, key))
+            .map(|(key, object)| (key.clone(), object.version.to_string()))
+            .collect();
+        expected.sort();
+        let mut listed = listed;
+        listed.sort();
+        assert_eq!(listed, expected, "quarantined by reflector {index}");
+    }
+}
+
+/// The most lists and watches that were asked for within a minute.
+fn most_per_minute(counts: &Counts) -> usize {
+    let requests = &counts.requests;
+    let minute = Duration::from_secs(60);
+    let within = |(first, from): (usize, &Instant)| {
+        requests[first..].iter().take_while(|at| **at - *from < minute).count()
+    };
+    requests.iter().enumerate().map(within).max().unwrap_or(0)
+}
+
+fn count(mirrors: &Mirrors) -> Tally {
+    let mut tally = Tally::default();
+    for mirror in &mirrors.mirrors {
+        let (progress, counts) = (mirror.monitor.progress(), mirror.counts.lock().unwrap());
+        let causes = progress.relist_causes;
+        let most = most_per_minute(&counts);
+        assert!(most <= PER_MINUTE, "{most} requests within a minute");
+        assert_eq!(causes.expired, counts.expired, "relists without need");
+        assert!(causes.protocol * 3 <= counts.failed_watches, "relists without need");
+        assert!(causes.stalled * 3 <= counts.failed_watches * 2 + 2, "relists without need");
+        tally.add(&Tally::of([
+            ("reflectors", 1),
+            ("events", progress.events),
+            ("stale events", progress.stale_events),
+            ("silences", progress.silences),
+            ("undecodable", progress.undecodable),
+            ("empty bookmarks", progress.empty_bookmarks),
+            ("failures", progress.failures),
+            ("relists", progress.relists),
+            ("relists: expired", causes.expired),
+            ("relists: stalled", causes.stalled),
+            ("relists: behind", causes.behind),
+            ("restarts", progress.restarts),
+            ("lists of mixed versions", counts.mixed_lists),
+            ("old lists", counts.old_lists),
+            ("torn streaming lists", counts.torn),
+            ("garbage", counts.garbage),
+            ("most in one batch", progress.largest_batch),
+            ("most requests in a minute", most as u64),
+        ]));
+    }
+    for cache in &mirrors.caches {
+        tally.count("snapshots compared", cache.check.looks.load(Ordering::Relaxed));
+    }
+    tally
+}
+
+async fn finish(mirrors: Mirrors) {
+    // A part that ends lets go of its keys.
+    mirrors.caches.iter().for_each(|cache| cache.check.on.store(false, Ordering::Relaxed));
+    for mirror in mirrors.mirrors {
+        mirror.stop.notify_one();
+        mirror.run.await.unwrap();
+    }
+    for cache in mirrors.caches {
+        cache.fifo.close();
+        cache.worker.await.unwrap();
+    }
+}
