@@ -297,6 +297,12 @@ impl Status {
         self
     }
 
+    /// The code of the answer that carried it, where the status itself has none.
+    #[cfg(feature = "kube")]
+    pub(crate) fn or_code(self, code: u16) -> Self {
+        if self.code == 0 { self.with_code(code) } else { self }
+    }
+
     /// Replaces the details.
     #[must_use]
     pub fn with_details(mut self, details: StatusDetails) -> Self {
