@@ -7,6 +7,8 @@ pub mod fifo;
 mod key;
 mod object;
 #[cfg(feature = "reflector")]
+mod panics;
+#[cfg(feature = "reflector")]
 pub mod reflector;
 pub mod selector;
 mod sink;

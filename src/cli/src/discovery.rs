@@ -1,11 +1,21 @@
 //! Finds a resource by any of the names that kubectl takes.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResource, APIResourceList};
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIResource, APIResourceList};
 use kube::Client;
 use kube::api::ApiResource;
 
-use crate::connect::explain;
-use crate::failure::Failure;
+use crate::connect::{chain, explain};
+use crate::failure::{self, Failure};
+
+/// How long one answer of the discovery may take. An aggregated API whose server is gone may keep
+/// the connection open for ever.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many groups are asked about at once.
+const AT_ONCE: usize = 16;
 
 /// A resource that can be mirrored.
 #[derive(Clone, Debug)]
@@ -21,7 +31,8 @@ struct Wanted<'a> {
 }
 
 /// Looks through the core group, then through the other groups in the server's order, as kubectl
-/// does.
+/// does; in each through the preferred version first, and then through the others, which may have
+/// resources of their own.
 pub(crate) async fn find(client: &Client, url: &str, text: &str) -> Result<Found, Failure> {
     let (name, group) = match text.split_once('.') {
         Some((name, group)) => (name, Some(group)),
@@ -29,38 +40,96 @@ pub(crate) async fn find(client: &Client, url: &str, text: &str) -> Result<Found
     };
     let wanted = Wanted { name, group };
     if group.is_none_or(|group| group == "v1") {
-        let core = client.list_core_api_resources("v1").await;
-        let core = core.map_err(|error| explain(url, &error))?;
-        if let Some(found) = wanted.find(&core, url)? {
+        let core = answer(client.list_core_api_resources("v1")).await;
+        if let Some(found) = wanted.find(&core.map_err(|error| error.of_server(url))?, url)? {
             return Ok(found);
         }
     }
-    let groups = client.list_api_groups().await.map_err(|error| explain(url, &error))?;
-    for group in groups.groups {
-        let preferred = group.preferred_version.as_ref().or(group.versions.first());
-        let versions = preferred.into_iter().chain(&group.versions);
-        // The version goes before the group in kubectl's longest form.
-        let version = versions.into_iter().find(|version| {
-            wanted.group.is_none_or(|wanted| {
-                wanted == group.name || wanted == format!("{}.{}", version.version, group.name)
-            })
-        });
-        let Some(version) = version else { continue };
-        match client.list_api_group_resources(&version.group_version).await {
-            Ok(resources) => {
-                if let Some(found) = wanted.find(&resources, url)? {
+    let groups = answer(client.list_api_groups()).await.map_err(|error| error.of_server(url))?;
+    let versions = groups.groups.iter().flat_map(|group| wanted.versions(group));
+    // As many as are asked for at once, and heard in order: the first that has the resource counts.
+    let mut lists = stream::iter(versions)
+        .map(|version| async {
+            let list = answer(client.list_api_group_resources(&version)).await;
+            (version, list)
+        })
+        .buffered(AT_ONCE);
+    let mut missing = Vec::new();
+    while let Some((version, list)) = lists.next().await {
+        match list {
+            Ok(list) => {
+                if let Some(found) = wanted.find(&list, url)? {
                     return Ok(found);
                 }
             }
             // An aggregated API whose server is down must not hide the others.
-            Err(error) => tracing::warn!(group = group.name, %error, "discovery failed"),
+            Err(error) => {
+                failure::note(&format!("left out {version}, which cannot be asked: {error}"));
+                missing.push(version);
+            }
         }
     }
-    Err(Failure::run(format!("the server at {url} has no resource \"{text}\""))
+    let unknown = match missing.is_empty() {
+        true => String::new(),
+        false => format!("; unknown is what these have: {}", missing.join(", ")),
+    };
+    Err(Failure::run(format!("the server at {url} has no resource \"{text}\"{unknown}"))
         .advise(format!("`kubectl --server {url} api-resources` lists what it has")))
 }
 
+/// Why there was no answer.
+enum NoAnswer {
+    Late,
+    Failed(kube::Error),
+}
+
+async fn answer<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, NoAnswer> {
+    match tokio::time::timeout(PATIENCE, request).await {
+        Ok(answer) => answer.map_err(NoAnswer::Failed),
+        Err(_) => Err(NoAnswer::Late),
+    }
+}
+
+impl NoAnswer {
+    /// Where it is the server itself that does not answer.
+    fn of_server(&self, url: &str) -> Failure {
+        match self {
+            Self::Failed(error) => explain(url, error),
+            Self::Late => Failure::run(format!(
+                "{url} did not say within {PATIENCE:?} which resources it has"
+            ))
+            .advise("once more in a moment"),
+        }
+    }
+}
+
+impl std::fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Late => write!(f, "no answer within {PATIENCE:?}"),
+            Self::Failed(error) => f.write_str(&chain(error)),
+        }
+    }
+}
+
 impl Wanted<'_> {
+    /// The versions of a group that may have it, in order.
+    fn versions(&self, group: &APIGroup) -> Vec<String> {
+        let preferred = group.preferred_version.iter();
+        let others = group.versions.iter().filter(|version| {
+            let preferred = group.preferred_version.as_ref();
+            preferred.is_none_or(|preferred| preferred.version != version.version)
+        });
+        // The version goes before the group in kubectl's longest form.
+        let is_wanted = |version: &str| {
+            self.group.is_none_or(|wanted| {
+                wanted == group.name || wanted == format!("{version}.{}", group.name)
+            })
+        };
+        let versions = preferred.chain(others).filter(|version| is_wanted(&version.version));
+        versions.map(|version| version.group_version.clone()).collect()
+    }
+
     fn find(&self, list: &APIResourceList, url: &str) -> Result<Option<Found>, Failure> {
         let Some(found) = list.resources.iter().find(|resource| self.is(resource)) else {
             return Ok(None);
@@ -97,6 +166,8 @@ impl Wanted<'_> {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::GroupVersionForDiscovery;
+
     use super::*;
 
     fn list() -> APIResourceList {
@@ -129,6 +200,26 @@ mod tests {
             );
         }
         assert!(Wanted { name: "dep", group: None }.find(&list(), "").ok().flatten().is_none());
+    }
+
+    #[test]
+    fn the_preferred_version_comes_first_and_the_others_are_not_left_out() {
+        let version = |version: &str| GroupVersionForDiscovery {
+            group_version: format!("x.io/{version}"),
+            version: version.to_owned(),
+        };
+        let group = APIGroup {
+            name: "x.io".to_owned(),
+            preferred_version: Some(version("v1")),
+            versions: vec![version("v2alpha1"), version("v1"), version("v1beta1")],
+            ..APIGroup::default()
+        };
+        let versions =
+            |group_of: Option<&str>| Wanted { name: "things", group: group_of }.versions(&group);
+        assert_eq!(versions(None), ["x.io/v1", "x.io/v2alpha1", "x.io/v1beta1"]);
+        assert_eq!(versions(Some("x.io")).len(), 3);
+        assert_eq!(versions(Some("v1beta1.x.io")), ["x.io/v1beta1"]);
+        assert!(versions(Some("apps")).is_empty());
     }
 
     #[test]

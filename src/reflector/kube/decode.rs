@@ -1,8 +1,6 @@
 //! Text into objects and events. What does not decode is told by key, and the stream goes on.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use kube::core::Resource;
@@ -12,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::header::{Envelope, Header, List, Metadata, non_empty, range_of};
 use super::mend::{Mended, NO_TEXT};
 use super::{typed, unexpected};
+use crate::panics::caught;
 use crate::reflector::{Interest, Item, Report, SourceError, Undecodable, WatchEvent};
 use crate::{Key, Object, ResourceVersion};
 
@@ -200,7 +199,9 @@ impl<K: Decode> Decoder<K> {
     ) -> Result<Arc<K>, Box<Undecodable>> {
         let decoded = match fault {
             Some(fault) => Err(fault),
-            None => caught(|| K::decode(raw, self.report.as_ref())),
+            // A type's own code may panic: a fault of this object, and of no other.
+            None => caught(|| K::decode(raw, self.report.as_ref()))
+                .and_then(|decoded| decoded.map_err(|error| error.to_string())),
         };
         match decoded {
             Ok(mut object) => {
@@ -323,22 +324,6 @@ impl Expected {
         }
         let [version, kind] = [version, kind].map(|found| found.unwrap_or("?"));
         Some(format!("expected {} {}, found {version} {kind}", self.api_version, self.kind))
-    }
-}
-
-/// What decoding gives, or what is wrong in words. A type's own code may panic; that is a fault of
-/// this object, and no reason for the others not to come.
-pub(super) fn caught<T, E: fmt::Display>(
-    decode: impl FnOnce() -> Result<T, E>,
-) -> Result<T, String> {
-    // Nothing that `decode` changes is seen afterwards: it makes a value, or does not.
-    match std::panic::catch_unwind(AssertUnwindSafe(decode)) {
-        Ok(decoded) => decoded.map_err(|error| error.to_string()),
-        Err(panic) => {
-            let message = panic.downcast_ref::<String>().map(String::as_str);
-            let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(format!("decoding it panicked: {}", message.unwrap_or("without a message")))
-        }
     }
 }
 

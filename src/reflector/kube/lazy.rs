@@ -9,9 +9,9 @@ use kube::core::Resource;
 use serde::de::{DeserializeOwned, Error as _};
 
 use super::Decode;
-use super::decode::caught;
 use super::header::{Header, Text, range_of};
 use super::typed;
+use crate::panics::caught;
 use crate::reflector::{Report, Undecodable};
 use crate::{Key, KeyError, Object, ResourceVersion};
 
@@ -68,6 +68,7 @@ impl<K: DeserializeOwned> Lazy<K> {
     pub fn get(&self) -> Result<&K, LazyError> {
         let typed = self.typed.get_or_init(|| {
             caught(|| typed::from_str(self.json()))
+                .and_then(|decoded| decoded.map_err(|error| error.to_string()))
                 .map(Box::new)
                 .map_err(|error| self.failed(error))
         });

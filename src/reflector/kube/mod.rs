@@ -4,6 +4,7 @@
 //! event that cannot be decoded must not end the stream, and a list must not fail for one object.
 
 mod answer;
+mod client;
 mod decode;
 mod header;
 mod lazy;
@@ -32,6 +33,7 @@ use kube::Client;
 use kube::api::{ListParams, Request, WatchParams};
 use kube::core::Resource;
 
+pub use self::client::renewing_client;
 pub use self::decode::Decode;
 use self::decode::Decoder;
 pub use self::lazy::{Lazy, LazyError};
@@ -85,6 +87,8 @@ impl<K: Resource + Send + Sync + 'static> Object for K {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # };
 /// ```
+///
+/// Let it get new credentials, too: see [`renewing_client`].
 ///
 /// `K` says how objects are kept. Any `kube` resource is decoded when it comes: a typed one from
 /// `k8s-openapi`, a derived custom resource, or `DynamicObject` for whatever discovery names. With
