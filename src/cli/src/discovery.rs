@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIResource, APIResourceList};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIResource};
 use kube::Client;
 use kube::api::ApiResource;
+use serde::Deserialize;
 
 use crate::connect::{chain, explain};
 use crate::failure::{self, Failure};
@@ -40,7 +41,7 @@ pub(crate) async fn find(client: &Client, url: &str, text: &str) -> Result<Found
     };
     let wanted = Wanted { name, group };
     if group.is_none_or(|group| group == "v1") {
-        let core = answer(client.list_core_api_resources("v1")).await;
+        let core = resources(client, "/api/v1").await;
         if let Some(found) = wanted.find(&core.map_err(|error| error.of_server(url))?, url)? {
             return Ok(found);
         }
@@ -50,7 +51,7 @@ pub(crate) async fn find(client: &Client, url: &str, text: &str) -> Result<Found
     // As many as are asked for at once, and heard in order: the first that has the resource counts.
     let mut lists = stream::iter(versions)
         .map(|version| async {
-            let list = answer(client.list_api_group_resources(&version)).await;
+            let list = resources(client, &format!("/apis/{version}")).await;
             (version, list)
         })
         .buffered(AT_ONCE);
@@ -83,6 +84,21 @@ enum NoAnswer {
     Failed(kube::Error),
 }
 
+/// The resources of a group's version. Only what is looked at has to be as it should: some servers
+/// (KubeVirt's) err in the list's own type, which is of no interest.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Resources {
+    group_version: String,
+    resources: Option<Vec<APIResource>>,
+}
+
+async fn resources(client: &Client, path: &str) -> Result<Resources, NoAnswer> {
+    let request = http::Request::get(path).body(Vec::new());
+    let request = request.map_err(|error| NoAnswer::Failed(kube::Error::HttpError(error)))?;
+    answer(client.request(request)).await
+}
+
 async fn answer<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, NoAnswer> {
     match tokio::time::timeout(PATIENCE, request).await {
         Ok(answer) => answer.map_err(NoAnswer::Failed),
@@ -107,6 +123,7 @@ impl std::fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Late => write!(f, "no answer within {PATIENCE:?}"),
+            Self::Failed(kube::Error::Api(status)) => f.write_str(&status.message),
             Self::Failed(error) => f.write_str(&chain(error)),
         }
     }
@@ -130,8 +147,9 @@ impl Wanted<'_> {
         versions.map(|version| version.group_version.clone()).collect()
     }
 
-    fn find(&self, list: &APIResourceList, url: &str) -> Result<Option<Found>, Failure> {
-        let Some(found) = list.resources.iter().find(|resource| self.is(resource)) else {
+    fn find(&self, list: &Resources, url: &str) -> Result<Option<Found>, Failure> {
+        let mut offered = list.resources.iter().flatten();
+        let Some(found) = offered.find(|resource| self.is(resource)) else {
             return Ok(None);
         };
         let offers = |verb: &str| found.verbs.iter().any(|offered| offered == verb);
@@ -170,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    fn list() -> APIResourceList {
+    fn list() -> Resources {
         let resource = |name: &str, verbs: &[&str]| APIResource {
             name: name.to_owned(),
             singular_name: "deployment".to_owned(),
@@ -180,12 +198,12 @@ mod tests {
             verbs: verbs.iter().map(|&verb| verb.to_owned()).collect(),
             ..APIResource::default()
         };
-        APIResourceList {
+        Resources {
             group_version: "apps/v1".to_owned(),
-            resources: vec![
+            resources: Some(vec![
                 resource("deployments/status", &["get"]),
                 resource("deployments", &["get", "list", "watch"]),
-            ],
+            ]),
         }
     }
 
@@ -225,7 +243,7 @@ mod tests {
     #[test]
     fn refuses_what_cannot_be_watched() {
         let mut list = list();
-        list.resources[1].verbs.pop();
+        list.resources.as_mut().expect("some")[1].verbs.pop();
         assert!(Wanted { name: "deploy", group: None }.find(&list, "").is_err());
     }
 }

@@ -78,6 +78,13 @@ impl Fresh {
             let listed = tokio::time::timeout(ANSWER, self.list()).await;
             let listed = listed.unwrap_or_else(|_| Err(format!("it took longer than {ANSWER:?}")));
             match listed {
+                // Of a server that lags: the store's state of that version is gone.
+                Ok((_, version)) if states.are_past(&version) => {
+                    let what =
+                        format!("the fresh list is of version {version}, and the store past it");
+                    verdict = Verdict::failed(what);
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
                 Ok((listed, version)) => {
                     verdict = wait_for(states, monitor, &listed, &version).await;
                 }
