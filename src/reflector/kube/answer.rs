@@ -182,6 +182,8 @@ mod tests {
             assert_eq!((status.code(), status.message()), (410, "too old"));
             assert!(failed(401, None, body).is_unauthorized(), "{body}");
         }
+        let bare = failed(403, None, r#"{"kind":"Status","status":"Failure","message":"no"}"#);
+        assert!(SourceError::from(bare).is_permanent(), "as with the reason that goes with it");
         let other = r#"{"kind":"Status","status":"Failure","reason":"Forbidden","code":403}"#;
         assert_eq!(failed(500, None, other).code(), 403, "its own counts");
     }
