@@ -76,10 +76,7 @@ where
 }
 
 /// As [`watch`], for a process that has one of two shares of the keys.
-pub fn watch_share<K: Decode>(
-    body: &[u8],
-    index: u32,
-) -> Vec<Result<WatchEvent<K>, SourceError>>
+pub fn watch_share<K: Decode>(body: &[u8], index: u32) -> Vec<Result<WatchEvent<K>, SourceError>>
 where
     <K::Resource as kube::Resource>::DynamicType: Default,
 {
@@ -91,9 +88,7 @@ where
     })
 }
 
-async fn watch_of<K: Decode>(
-    source: &KubeSource<K>,
-) -> Vec<Result<WatchEvent<K>, SourceError>> {
+async fn watch_of<K: Decode>(source: &KubeSource<K>) -> Vec<Result<WatchEvent<K>, SourceError>> {
     let start = WatchStart::After("1".into());
     let request = WatchRequest { start, timeout: std::time::Duration::from_secs(60) };
     source.watch(request).await.expect("it is granted").collect().await

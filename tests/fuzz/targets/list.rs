@@ -27,7 +27,8 @@ fuzz_target!(|body: &[u8]| {
     let Ok(value) = serde_json::from_slice::<Value>(&body) else { return };
     let items = value["items"].as_array().map_or(&[][..], Vec::as_slice);
     assert_eq!(typed.len(), items.len());
-    let non_empty = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let non_empty =
+        |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     assert_eq!(version, non_empty(&value["metadata"]["resourceVersion"]));
     assert_eq!(token, non_empty(&value["metadata"]["continue"]));
     for (item, found) in typed.iter().zip(items) {

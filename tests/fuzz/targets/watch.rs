@@ -79,7 +79,10 @@ fn decoded_by_several(body: &[u8]) {
         events.iter().map(|event| format!("{event:?}")).collect()
     };
     let once = shown(&once);
-    assert_eq!(shown(&many), once.iter().cycle().take(once.len() * copies).cloned().collect::<Vec<_>>());
+    assert_eq!(
+        shown(&many),
+        once.iter().cycle().take(once.len() * copies).cloned().collect::<Vec<_>>()
+    );
 }
 
 /// Of two shares each object is in one.
@@ -111,7 +114,9 @@ fn object<K>(event: &Result<WatchEvent<K>, SourceError>) -> Option<&K> {
 fn summary(events: &Events<Pod>) -> Vec<String> {
     let mut failed = false;
     let shown = events.iter().take_while(|event| !std::mem::replace(&mut failed, event.is_err()));
-    shown.map(|event| event.as_ref().map_or("failed".to_owned(), |event| format!("{event:?}"))).collect()
+    shown
+        .map(|event| event.as_ref().map_or("failed".to_owned(), |event| format!("{event:?}")))
+        .collect()
 }
 
 /// How many there are, and which of them are failures.
