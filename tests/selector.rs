@@ -61,6 +61,8 @@ fn meaning() {
         "none in (a,)",
         "none in (,a)",
         "none in (a,,b)",
+        "none in (a,,)",
+        "none in (,,,a)",
         "app\tin\r\n(web)",
         "none==",
     ] {
@@ -106,6 +108,9 @@ fn one_canonical_form() {
         ("a in ()", "a="),
         ("a=x,a=x", "a=x"),
         ("a in (b,,c)", "a in (,b,c)"),
+        ("a in (x,,)", "a in (,x)"),
+        ("a in (x,,,)", "a in (,x)"),
+        ("a in (,,)", "a="),
     ] {
         assert_eq!(parse(text).to_string(), shown, "{text}");
         assert_eq!(parse(shown), parse(text), "{text}");
@@ -133,12 +138,13 @@ fn what_the_api_server_refuses() {
         "a (",
         "a notin(",
         "a in (x y)",
+        "a in (x,",
+        "a in (x,,",
         "tier>x",
         "tier>",
         "x nott in (y)",
         "a in (x),",
         "a in (x)b notin ()",
-        "a in (x,,)",
         "app=(a)",
         "app=é",
         "/a=b",

@@ -1,4 +1,4 @@
-//! The grammar of apimachinery's `labels.Parse`, its corners included.
+//! The grammar of apimachinery's `labels.Parse` (as of its version 0.37), its corners included.
 
 use thiserror::Error;
 
@@ -128,8 +128,8 @@ impl<'a> Parser<'a> {
         if is_word(next.1) { Ok(next.1) } else { unexpected(next, "identifier") }
     }
 
-    /// Values in parentheses. Nothing between commas is the empty value, and so is nothing at all;
-    /// but two commas do not end a list.
+    /// Values in parentheses. Nothing between commas, or at either end, is the empty value, and so
+    /// is nothing at all.
     fn values(&mut self) -> Result<Vec<&'a str>, ParseSelectorError> {
         let open = self.next();
         if open.1 != "(" {
@@ -152,10 +152,7 @@ impl<'a> Parser<'a> {
                             values.push("");
                             break;
                         }
-                        "," => {
-                            self.next();
-                            values.push("");
-                        }
+                        "," => values.push(""),
                         _ => {}
                     }
                 }

@@ -297,6 +297,19 @@ impl Status {
         self
     }
 
+    /// As part of an answer with this code: it counts where the status has none, and so does what it
+    /// means where there is no reason either.
+    #[cfg(feature = "kube")]
+    pub(crate) fn or_code(mut self, code: u16) -> Self {
+        if self.code == 0 {
+            self.code = code;
+        }
+        if self.reason == StatusReason::Unknown {
+            self.reason = StatusReason::from_code(self.code);
+        }
+        self
+    }
+
     /// Replaces the details.
     #[must_use]
     pub fn with_details(mut self, details: StatusDetails) -> Self {

@@ -122,7 +122,7 @@ impl<K: Mirrored> Drop for Mirror<K> {
 }
 
 async fn consume<K: Mirrored>(fifo: Fifo<K>, seen: Arc<Mutex<BTreeMap<String, Option<String>>>>) {
-    while let Ok(lease) = fifo.take_async().await {
+    while let Ok(lease) = fifo.lease_async().await {
         let version = lease.object().meta().resource_version.clone();
         seen.lock().unwrap().insert(lease.key().to_string(), version);
         lease.done();

@@ -189,11 +189,114 @@ async fn what_does_not_decode_is_quarantined_by_key_until_it_does() {
     assert_eq!(mirror.monitor.quarantined(), []);
     assert_eq!(mirror.content(), truth(&mut client).await);
 
-    // Not a key of two parts: it is told, and the stream goes on.
+    // Not a key of two parts: it is listed, and the stream goes on.
     put(&mut client, "a/b/c", &port(3)).await;
     let last = put(&mut client, "web/more", &port(4)).await;
     mirror.reach(last).await;
     assert_eq!(mirror.monitor.progress().undecodable, 3);
+    let listed = |monitor: &Monitor| -> Vec<_> {
+        let quarantined = monitor.quarantined().into_iter();
+        quarantined.map(|(key, bad)| (key.to_string(), bad.error)).collect()
+    };
+    let [(key, error)] = &listed(&mirror.monitor)[..] else { panic!("not listed") };
+    assert_eq!(key, "\u{fffd}/a%2Fb%2Fc");
+    assert!(error.starts_with("/services/a/b/c: "), "{error}");
+    let fresh = Mirror::of(&etcd.address).await;
+    assert_eq!(listed(&fresh.monitor), listed(&mirror.monitor), "by a list as by a watch");
+
+    let last = delete(&mut client, "a/b/c").await;
+    mirror.reach(last).await;
+    assert_eq!(listed(&mirror.monitor), []);
+    assert_eq!(mirror.content(), truth(&mut client).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decoder_that_panics_costs_one_key_and_no_other() {
+    let etcd = Etcd::start().await;
+    let mut client = etcd.client().await;
+    put(&mut client, "listed", "boom").await;
+    put(&mut client, "a", "1").await;
+    let source = EtcdSource::new(&client, "/services/", |value: &[u8]| match value {
+        b"boom" => panic!("not this one"),
+        value => Ok::<_, String>(value.to_vec()),
+    });
+    let store = Arc::new(Store::new());
+    let reflector = Reflector::builder(source).sink(store.clone()).build();
+    let monitor = reflector.monitor();
+    tokio::spawn(reflector.run(std::future::pending()));
+    put(&mut client, "watched", "boom").await;
+    let last = put(&mut client, "b", "2").await;
+    in_time(monitor.wait_for(&last.to_string().as_str().into())).await.unwrap();
+    let bad: Vec<_> = monitor.quarantined().into_iter().map(|(key, _)| key.to_string()).collect();
+    assert_eq!(
+        (bad.as_slice(), store.len()),
+        (&["listed".to_owned(), "watched".to_owned()][..], 2)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_was_cut_off_from_its_peers_is_not_taken_for_news() {
+    let [member, other, third] = Etcd::cluster().await;
+    let mut client = member.client().await;
+    put(&mut client, "web/0", &port(1)).await;
+    let source = EtcdSource::<Endpoint>::json(&client, "/services/")
+        .sign_of_life(Duration::from_millis(200));
+    let store = Arc::new(Store::new());
+    let reflector = Reflector::builder(source).sink(store.clone()).build();
+    let monitor = reflector.monitor();
+    tokio::spawn(reflector.run(std::future::pending()));
+    in_time(monitor.synced()).await;
+    let short = Duration::from_secs(8);
+    assert!(monitor.is_ready(short));
+    // Nothing happens, and all is well.
+    tokio::time::sleep(short + Duration::from_secs(1)).await;
+    assert!(monitor.is_ready(short), "{:?}", monitor.progress());
+
+    // Alone it knows of no change any more, and goes on notifying of its progress.
+    drop((other, third));
+    in_time(async {
+        while monitor.is_ready(short) || monitor.progress().last_error.is_none() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    let error = monitor.progress().last_error.unwrap_or_default();
+    assert!(error.contains("does not reach its cluster"), "{error}");
+    assert_eq!(store.len(), 1, "what is known is kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn labels_and_sizes_come_from_the_value() {
+    #[derive(Deserialize)]
+    struct Labelled {
+        labels: BTreeMap<String, String>,
+    }
+    let etcd = Etcd::start().await;
+    let mut client = etcd.client().await;
+    for (name, app) in [("a", "web"), ("b", "db")] {
+        put(&mut client, name, &format!(r#"{{"labels":{{"app":"{app}"}}}}"#)).await;
+    }
+    let source = EtcdSource::<Labelled>::json(&client, "/services/")
+        .labels(|value, name| value.labels.get(name).map(String::as_str))
+        .sizes(|value| 1_000_000 * value.labels.len());
+    let store = Arc::new(Store::builder().label_index("app").build());
+    let reflector = Reflector::builder(source).sink(store.clone()).build();
+    let monitor = reflector.monitor();
+    in_time(reflector.run(monitor.synced())).await.unwrap();
+    let snapshot = store.snapshot();
+    for (selector, expected) in
+        [("app=web", 1), ("app in (web,db)", 2), ("app!=web", 1), ("!app", 0)]
+    {
+        assert_eq!(snapshot.select(&selector.parse().unwrap()).count(), expected, "{selector}");
+    }
+    assert!(store.get("a").unwrap().size() > 1_000_000);
+
+    let plain = Mirror::of(&etcd.address).await;
+    let object = plain.monitor.quarantined();
+    assert_eq!(object.len(), 2, "of another type");
+    let last = put(&mut client, "c", &port(1)).await;
+    plain.reach(last).await;
+    assert!(plain.store.get("c").unwrap().size() > size_of::<Found>() + port(1).len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-//! A real etcd with one member, in a folder of its own.
+//! A real etcd, each member in a folder of its own.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -15,23 +15,45 @@ pub(crate) struct Etcd {
 }
 
 impl Etcd {
-    /// Starts it and waits until it answers.
+    /// Starts one of its own and waits until it answers.
     ///
     /// # Panics
     /// If there is none: a test that did not run has not passed.
     pub(crate) async fn start() -> Self {
+        let [etcd] = Self::cluster().await;
+        etcd
+    }
+
+    /// Starts the members of a cluster and waits until each answers.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub(crate) async fn cluster<const N: usize>() -> [Self; N] {
+        let peers: [String; N] = std::array::from_fn(|_| format!("http://{}", free_address()));
+        let names = peers.iter().enumerate().map(|(number, peer)| format!("m{number}={peer}"));
+        let cluster = names.collect::<Vec<_>>().join(",");
+        let mut members: [Self; N] =
+            std::array::from_fn(|number| Self::member(number, &peers[number], &cluster));
+        for member in &mut members {
+            member.wait_until_it_answers().await;
+        }
+        members
+    }
+
+    fn member(number: usize, peer_url: &str, cluster: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("watchcache-etcd-{}-{number}", std::process::id());
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("watchcache-etcd-{}-{count}", std::process::id());
         let folder = std::env::temp_dir().join(name);
-        let [address, peers] = [free_address(), free_address()];
-        let [url, peer_url] = [&address, &peers].map(|address| format!("http://{address}"));
+        let address = free_address();
+        let url = format!("http://{address}");
         let program = std::env::var("ETCD").unwrap_or_else(|_| "etcd".to_owned());
         let process = Command::new(&program)
+            .args(["--name", &format!("m{number}")])
             .args(["--data-dir", folder.to_str().unwrap(), "--log-level", "error"])
             .args(["--listen-client-urls", &url, "--advertise-client-urls", &url])
-            .args(["--listen-peer-urls", &peer_url, "--initial-advertise-peer-urls", &peer_url])
-            .args(["--initial-cluster", &format!("default={peer_url}")])
+            .args(["--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url])
+            .args(["--initial-cluster", cluster])
             .arg("--unsafe-no-fsync")
             .arg("--experimental-watch-progress-notify-interval=1s")
             .stdout(Stdio::null())
@@ -43,9 +65,7 @@ impl Etcd {
                      `.ci/etcd` installs one; the variable ETCD names another. ***\n\n"
                 )
             });
-        let mut etcd = Self { process, folder, address };
-        etcd.wait_until_it_answers().await;
-        etcd
+        Self { process, folder, address }
     }
 
     async fn wait_until_it_answers(&mut self) {

@@ -20,6 +20,8 @@ Examples:
   watchcache embedded-server --port 8011
       Run the embedded server alone, for kubectl and other clients.
 
+Proxies: a kubeconfig's proxy-url, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY; of http, https or socks5.
+
 Exit codes: 0 the run ended and the store equals a fresh list of the server; 1 it does not, or the
 run failed; 2 the command line is wrong.";
 
@@ -95,7 +97,7 @@ pub(crate) struct MirrorArgs {
     #[command(flatten)]
     pub(crate) simulation: SimulationArgs,
 
-    /// Stop after this long, counted from the first complete list: 5s, 2m, 1h30m (default: Ctrl-C)
+    /// Stop this long after the start: 5s, 2m, 1h30m (default: Ctrl-C)
     #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = "Run")]
     pub(crate) duration: Option<Duration>,
 

@@ -1,11 +1,22 @@
 //! Finds a resource by any of the names that kubectl takes.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResource, APIResourceList};
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIResource};
 use kube::Client;
 use kube::api::ApiResource;
+use serde::Deserialize;
 
-use crate::connect::explain;
-use crate::failure::Failure;
+use crate::connect::{chain, explain};
+use crate::failure::{self, Failure};
+
+/// How long one answer of the discovery may take. An aggregated API whose server is gone may keep
+/// the connection open for ever.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many groups are asked about at once.
+const AT_ONCE: usize = 16;
 
 /// A resource that can be mirrored.
 #[derive(Clone, Debug)]
@@ -21,7 +32,8 @@ struct Wanted<'a> {
 }
 
 /// Looks through the core group, then through the other groups in the server's order, as kubectl
-/// does.
+/// does; in each through the preferred version first, and then through the others, which may have
+/// resources of their own.
 pub(crate) async fn find(client: &Client, url: &str, text: &str) -> Result<Found, Failure> {
     let (name, group) = match text.split_once('.') {
         Some((name, group)) => (name, Some(group)),
@@ -29,40 +41,115 @@ pub(crate) async fn find(client: &Client, url: &str, text: &str) -> Result<Found
     };
     let wanted = Wanted { name, group };
     if group.is_none_or(|group| group == "v1") {
-        let core = client.list_core_api_resources("v1").await;
-        let core = core.map_err(|error| explain(url, &error))?;
-        if let Some(found) = wanted.find(&core, url)? {
+        let core = resources(client, "/api/v1").await;
+        if let Some(found) = wanted.find(&core.map_err(|error| error.of_server(url))?, url)? {
             return Ok(found);
         }
     }
-    let groups = client.list_api_groups().await.map_err(|error| explain(url, &error))?;
-    for group in groups.groups {
-        let preferred = group.preferred_version.as_ref().or(group.versions.first());
-        let versions = preferred.into_iter().chain(&group.versions);
-        // The version goes before the group in kubectl's longest form.
-        let version = versions.into_iter().find(|version| {
-            wanted.group.is_none_or(|wanted| {
-                wanted == group.name || wanted == format!("{}.{}", version.version, group.name)
-            })
-        });
-        let Some(version) = version else { continue };
-        match client.list_api_group_resources(&version.group_version).await {
-            Ok(resources) => {
-                if let Some(found) = wanted.find(&resources, url)? {
+    let groups = answer(client.list_api_groups()).await.map_err(|error| error.of_server(url))?;
+    let versions = groups.groups.iter().flat_map(|group| wanted.versions(group));
+    // As many as are asked for at once, and heard in order: the first that has the resource counts.
+    let mut lists = stream::iter(versions)
+        .map(|version| async {
+            let list = resources(client, &format!("/apis/{version}")).await;
+            (version, list)
+        })
+        .buffered(AT_ONCE);
+    let mut missing = Vec::new();
+    while let Some((version, list)) = lists.next().await {
+        match list {
+            Ok(list) => {
+                if let Some(found) = wanted.find(&list, url)? {
                     return Ok(found);
                 }
             }
             // An aggregated API whose server is down must not hide the others.
-            Err(error) => tracing::warn!(group = group.name, %error, "discovery failed"),
+            Err(error) => {
+                failure::note(&format!("left out {version}, which cannot be asked: {error}"));
+                missing.push(version);
+            }
         }
     }
-    Err(Failure::run(format!("the server at {url} has no resource \"{text}\""))
+    let unknown = match missing.is_empty() {
+        true => String::new(),
+        false => format!("; unknown is what these have: {}", missing.join(", ")),
+    };
+    Err(Failure::run(format!("the server at {url} has no resource \"{text}\"{unknown}"))
         .advise(format!("`kubectl --server {url} api-resources` lists what it has")))
 }
 
+/// Why there was no answer.
+enum NoAnswer {
+    Late,
+    Failed(kube::Error),
+}
+
+/// The resources of a group's version. Only what is looked at has to be as it should: some servers
+/// (KubeVirt's) err in the list's own type, which is of no interest.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Resources {
+    group_version: String,
+    resources: Option<Vec<APIResource>>,
+}
+
+async fn resources(client: &Client, path: &str) -> Result<Resources, NoAnswer> {
+    let request = http::Request::get(path).body(Vec::new());
+    let request = request.map_err(|error| NoAnswer::Failed(kube::Error::HttpError(error)))?;
+    answer(client.request(request)).await
+}
+
+async fn answer<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, NoAnswer> {
+    match tokio::time::timeout(PATIENCE, request).await {
+        Ok(answer) => answer.map_err(NoAnswer::Failed),
+        Err(_) => Err(NoAnswer::Late),
+    }
+}
+
+impl NoAnswer {
+    /// Where it is the server itself that does not answer.
+    fn of_server(&self, url: &str) -> Failure {
+        match self {
+            Self::Failed(error) => explain(url, error),
+            Self::Late => Failure::run(format!(
+                "{url} did not say within {PATIENCE:?} which resources it has"
+            ))
+            .advise("once more in a moment"),
+        }
+    }
+}
+
+impl std::fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Late => write!(f, "no answer within {PATIENCE:?}"),
+            Self::Failed(kube::Error::Api(status)) => f.write_str(&status.message),
+            Self::Failed(error) => f.write_str(&chain(error)),
+        }
+    }
+}
+
 impl Wanted<'_> {
-    fn find(&self, list: &APIResourceList, url: &str) -> Result<Option<Found>, Failure> {
-        let Some(found) = list.resources.iter().find(|resource| self.is(resource)) else {
+    /// The versions of a group that may have it, in order.
+    fn versions(&self, group: &APIGroup) -> Vec<String> {
+        let preferred = group.preferred_version.iter();
+        let others = group.versions.iter().filter(|version| {
+            let preferred = group.preferred_version.as_ref();
+            preferred.is_none_or(|preferred| preferred.version != version.version)
+        });
+        // The version goes before the group in kubectl's longest form.
+        let is_wanted = |version: &str| {
+            self.group.is_none_or(|wanted| {
+                wanted == group.name || wanted == format!("{version}.{}", group.name)
+            })
+        };
+        let versions = preferred.chain(others).filter(|version| is_wanted(&version.version));
+        versions.map(|version| version.group_version.clone()).collect()
+    }
+
+    fn find(&self, list: &Resources, url: &str) -> Result<Option<Found>, Failure> {
+        let mut offered = list.resources.iter().flatten();
+        let Some(found) = offered.find(|resource| self.is(resource)) else {
             return Ok(None);
         };
         let offers = |verb: &str| found.verbs.iter().any(|offered| offered == verb);
@@ -97,9 +184,11 @@ impl Wanted<'_> {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::GroupVersionForDiscovery;
+
     use super::*;
 
-    fn list() -> APIResourceList {
+    fn list() -> Resources {
         let resource = |name: &str, verbs: &[&str]| APIResource {
             name: name.to_owned(),
             singular_name: "deployment".to_owned(),
@@ -109,12 +198,12 @@ mod tests {
             verbs: verbs.iter().map(|&verb| verb.to_owned()).collect(),
             ..APIResource::default()
         };
-        APIResourceList {
+        Resources {
             group_version: "apps/v1".to_owned(),
-            resources: vec![
+            resources: Some(vec![
                 resource("deployments/status", &["get"]),
                 resource("deployments", &["get", "list", "watch"]),
-            ],
+            ]),
         }
     }
 
@@ -132,9 +221,29 @@ mod tests {
     }
 
     #[test]
+    fn the_preferred_version_comes_first_and_the_others_are_not_left_out() {
+        let version = |version: &str| GroupVersionForDiscovery {
+            group_version: format!("x.io/{version}"),
+            version: version.to_owned(),
+        };
+        let group = APIGroup {
+            name: "x.io".to_owned(),
+            preferred_version: Some(version("v1")),
+            versions: vec![version("v2alpha1"), version("v1"), version("v1beta1")],
+            ..APIGroup::default()
+        };
+        let versions =
+            |group_of: Option<&str>| Wanted { name: "things", group: group_of }.versions(&group);
+        assert_eq!(versions(None), ["x.io/v1", "x.io/v2alpha1", "x.io/v1beta1"]);
+        assert_eq!(versions(Some("x.io")).len(), 3);
+        assert_eq!(versions(Some("v1beta1.x.io")), ["x.io/v1beta1"]);
+        assert!(versions(Some("apps")).is_empty());
+    }
+
+    #[test]
     fn refuses_what_cannot_be_watched() {
         let mut list = list();
-        list.resources[1].verbs.pop();
+        list.resources.as_mut().expect("some")[1].verbs.pop();
         assert!(Wanted { name: "deploy", group: None }.find(&list, "").is_err());
     }
 }

@@ -10,6 +10,11 @@ pub(crate) struct Failure {
     advice: Option<String>,
 }
 
+/// Tells something on the way, on stderr: stdout is for the report.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "note: {text}");
+}
+
 impl Failure {
     /// The command line is wrong, which shows before anything is started. Exit code 2, as clap's.
     pub(crate) fn usage(message: impl Into<String>) -> Self {

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kube::Client;
 use kube::api::DynamicObject;
-use kube::{Client, Config};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -14,10 +14,11 @@ use watchcache::{Fifo, Store};
 use watchcache_embedded_server::EmbeddedServer;
 
 use crate::args::MirrorArgs;
+use crate::connect::Route;
 use crate::discovery::{self, Found};
 use crate::failure::Failure;
 use crate::readers::{Readers, Reads};
-use crate::report::{BatchSize, Meter, Rates, Sample, Summary, tenths};
+use crate::report::{BatchSize, Meter, Rates, Sample, Summary, tenths, waiting_for};
 use crate::staleness::Staleness;
 use crate::states::States;
 use crate::target::{Scope, Target};
@@ -27,10 +28,21 @@ use crate::workers::Workers;
 use crate::{connect, embedded, signals};
 
 pub(crate) async fn run(args: MirrorArgs) -> Result<ExitCode, Failure> {
+    let end = args.duration.map(|duration| tokio::time::Instant::now() + duration);
     let target = Target::of(&args)?;
     let scope = Scope::of(&args)?;
-    let cluster = Cluster::open(target).await?;
-    let found = discovery::find(&cluster.client, &cluster.url, &args.resource).await?;
+    let opening = async {
+        let cluster = Cluster::open(target).await?;
+        let found = discovery::find(&cluster.client, &cluster.url, &args.resource).await?;
+        Ok((cluster, found))
+    };
+    let (cluster, found) = tokio::select! {
+        biased;
+        opened = opening => opened?,
+        () = elapsed(end) => {
+            return Err(too_short(&args, "the server has not said yet what it has"));
+        }
+    };
     if scope.namespace.is_some() && !found.namespaced {
         return Err(Failure::run(format!("{} are in no namespace", found.resource.plural))
             .advise("leave out --namespace"));
@@ -38,7 +50,7 @@ pub(crate) async fn run(args: MirrorArgs) -> Result<ExitCode, Failure> {
     let title = format!("{} of {}", qualified(&found), cluster.name());
     let mut view = View::new(args.output, &title);
     let mut mirror = Mirror::start(&cluster, &found, &scope);
-    let ran = mirror.watch(&args, &cluster, &found, &mut view).await;
+    let ran = mirror.watch(&args, end, &cluster, &found, &mut view).await;
     if let Err(failure) = ran {
         mirror.stop().await;
         return Err(failure);
@@ -51,7 +63,7 @@ pub(crate) async fn run(args: MirrorArgs) -> Result<ExitCode, Failure> {
         server.pause().await;
     }
     let fresh = Fresh::new(cluster.client.clone(), &found.resource, scope.clone());
-    let verdict = fresh.compare(&mirror.states).await;
+    let verdict = fresh.compare(&mirror.states, &mirror.monitor).await;
     mirror.stop().await;
     let summary = mirror.summary(&args, &cluster, &found, &last, verdict);
     view.finish(&summary);
@@ -71,17 +83,17 @@ struct Cluster {
 
 impl Cluster {
     async fn open(target: Target) -> Result<Self, Failure> {
-        let (config, server, seed) = match target {
+        let (route, server, seed) = match target {
             Target::Embedded(config) => {
                 let seed = config.seed;
                 let server = embedded::start(config).await?;
                 let config = connect::check_url(&server.url())?;
-                (config, Some(Arc::new(server)), Some(seed))
+                (Route::direct(config), Some(Arc::new(server)), Some(seed))
             }
             target => (connect::configure(&target).await?, None, None),
         };
-        let url = url(&config);
-        let client = connect::connect(config).await?;
+        let url = route.url();
+        let client = connect::connect(route).await?;
         Ok(Self { url, client, server, seed })
     }
 
@@ -97,10 +109,6 @@ impl Cluster {
             server.stop().await;
         }
     }
-}
-
-fn url(config: &Config) -> String {
-    config.cluster_url.to_string().trim_end_matches('/').to_owned()
 }
 
 fn qualified(found: &Found) -> String {
@@ -164,6 +172,7 @@ impl Mirror {
     async fn watch(
         &mut self,
         args: &MirrorArgs,
+        end: Option<tokio::time::Instant>,
         cluster: &Cluster,
         found: &Found,
         view: &mut View,
@@ -173,7 +182,7 @@ impl Mirror {
         ticks.tick().await;
         let mut interrupted = std::pin::pin!(signals::interrupted());
         let mut synced = std::pin::pin!(self.monitor.synced());
-        let mut end = std::pin::pin!(None::<tokio::time::Sleep>);
+        let mut end = std::pin::pin!(elapsed(end));
         loop {
             tokio::select! {
                 biased;
@@ -191,9 +200,14 @@ impl Mirror {
                         return Err(explain_end(ended, cluster, found));
                     }
                     self.begin(args)?;
-                    end.set(args.duration.map(tokio::time::sleep));
                 }
-                () = elapsed(end.as_mut()) => return Ok(()),
+                () = &mut end => {
+                    if self.synced.is_none() {
+                        let progress = self.monitor.progress();
+                        return Err(too_short(args, &waiting_for(&progress)));
+                    }
+                    return Ok(());
+                }
                 _ = ticks.tick() => view.show(&self.sample()),
             }
         }
@@ -281,6 +295,8 @@ impl Mirror {
             failures: progress.failures,
             undecodable: progress.undecodable,
             unknown_events: progress.unknown_events,
+            quarantined: progress.quarantined,
+            last_error: progress.last_error.clone(),
             staleness_us: self.staleness.quantiles(),
             readers: args.readers,
             reads: last.reads.count,
@@ -313,11 +329,17 @@ fn source(client: Client, found: &Found, scope: &Scope) -> KubeSource<DynamicObj
 }
 
 /// Waits for the end, if there is one.
-async fn elapsed(end: std::pin::Pin<&mut Option<tokio::time::Sleep>>) {
-    match end.as_pin_mut() {
-        Some(end) => end.await,
+async fn elapsed(end: Option<tokio::time::Instant>) {
+    match end {
+        Some(end) => tokio::time::sleep_until(end).await,
         None => std::future::pending().await,
     }
+}
+
+fn too_short(args: &MirrorArgs, why: &str) -> Failure {
+    let duration = args.duration.unwrap_or_default();
+    Failure::run(format!("no complete list came within {duration:?}: {why}"))
+        .advise("a longer --duration, if nothing is wrong with the server")
 }
 
 /// Why the reflector ended though nobody had stopped it.

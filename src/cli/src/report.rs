@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use watchcache::fifo::FifoStats;
-use watchcache::reflector::Progress;
+use watchcache::reflector::{Phase, Progress};
 
 use crate::latency::Quantiles;
 use crate::readers::Reads;
@@ -83,6 +83,10 @@ pub(crate) struct Summary {
     pub(crate) failures: u64,
     pub(crate) undecodable: u64,
     pub(crate) unknown_events: u64,
+    /// Objects that the server has and that could not be decoded, in the end.
+    pub(crate) quarantined: u64,
+    /// The last failure, if there was one.
+    pub(crate) last_error: Option<String>,
     pub(crate) staleness_us: Option<Quantiles>,
     pub(crate) readers: u16,
     pub(crate) reads: u64,
@@ -132,6 +136,15 @@ impl BatchSize {
             batches => tenths(progress.events as f64 / batches as f64),
         };
         Self { mean, max: progress.largest_batch }
+    }
+}
+
+/// What a list, or the next try of a watch, has to wait for.
+pub(crate) fn waiting_for(progress: &Progress) -> String {
+    match (progress.phase, progress.last_error.as_deref().map(str::trim)) {
+        (_, Some(error)) if !error.is_empty() => error.to_owned(),
+        (Phase::BackingOff, _) => "the server ended the watch without a word".to_owned(),
+        _ => format!("{} objects have come so far", progress.listed),
     }
 }
 

@@ -36,16 +36,18 @@ impl States {
     pub(crate) fn at(&self, version: &ResourceVersion) -> (Snapshot<DynamicObject>, bool) {
         let mut kept = self.lock();
         let states = kept.get_or_insert_with(Vec::new);
-        let past = |state: &Snapshot<DynamicObject>| {
-            let reached = state.resource_version().and_then(ResourceVersion::number);
-            matches!((reached, version.number()), (Some(reached), Some(wanted)) if reached > wanted)
-        };
-        let first_past = states.iter().position(past);
+        let first_past = states.iter().position(|state| is_past(state, version));
         let last = first_past.unwrap_or(states.len()).checked_sub(1);
         let state = last.and_then(|last| states.get(last).cloned());
         // What lies before it is of no use any more.
         states.drain(..last.unwrap_or(0));
         (state.unwrap_or_else(|| self.store.snapshot()), first_past.is_some())
+    }
+
+    /// Whether the first state that is kept is past the version already.
+    pub(crate) fn are_past(&self, version: &ResourceVersion) -> bool {
+        let kept = self.lock();
+        kept.iter().flatten().next().is_some_and(|first| is_past(first, version))
     }
 
     fn record(&self) {
@@ -57,6 +59,11 @@ impl States {
     fn lock(&self) -> MutexGuard<'_, Option<Vec<Snapshot<DynamicObject>>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_past(state: &Snapshot<DynamicObject>, version: &ResourceVersion) -> bool {
+    let reached = state.resource_version().and_then(ResourceVersion::number);
+    matches!((reached, version.number()), (Some(reached), Some(wanted)) if reached > wanted)
 }
 
 impl Sink<DynamicObject> for States {
@@ -91,6 +98,7 @@ mod tests {
         states.keep();
         advance("7");
         advance("9");
+        assert!(states.are_past(&"4".into()) && !states.are_past(&"5".into()));
         assert_eq!(at("5"), ("5".to_owned(), true));
         assert_eq!(at("8"), ("7".to_owned(), true));
         assert_eq!(at("9"), ("9".to_owned(), false));

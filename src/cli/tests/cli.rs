@@ -62,7 +62,7 @@ fn json_of_a_bounded_run() {
         "--rate",
         "200",
         "--duration",
-        "1s",
+        "10s",
         "--output",
         "json",
     ]);
@@ -98,7 +98,7 @@ fn json_of_a_bounded_run() {
 
 #[test]
 fn plain_without_a_terminal_and_without_a_subcommand() {
-    let output = watchcache(&["--objects", "50", "--rate", "50", "--duration", "1500ms"]);
+    let output = watchcache(&["--objects", "50", "--rate", "50", "--duration", "8s"]);
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
     for word in ["pods of the embedded server", "events/s", "staleness p50", "verified: "] {
@@ -118,7 +118,7 @@ fn no_workers_no_readers_no_changes() {
         "--readers",
         "0",
         "--duration",
-        "200ms",
+        "8s",
         "--output",
         "json",
     ]);
@@ -223,7 +223,7 @@ async fn against_a_server_that_is_already_there() {
             "--resource",
             resource,
             "--duration",
-            "300ms",
+            "8s",
             "--output",
             "json",
         ]);
@@ -241,7 +241,7 @@ async fn against_a_server_that_is_already_there() {
         "--field-selector",
         "status.phase!=Running",
         "--duration",
-        "300ms",
+        "8s",
         "--output",
         "json",
     ]);

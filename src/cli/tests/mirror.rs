@@ -159,16 +159,17 @@ async fn a_resource_that_does_not_exist_is_refused_with_the_servers_status() {
     assert_eq!(monitor.progress().phase, Phase::Stopped);
 }
 
-/// Asking for Nodes as Pods: each object is of another kind than expected.
+/// Asking for Nodes as Pods: the list is one of another kind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn objects_of_an_unexpected_kind_are_counted_and_left_out() {
+async fn a_list_of_an_unexpected_kind_is_a_failure() {
     let server = server(50, 0).await;
     let mut wrong = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
     wrong.plural = "nodes".to_owned();
     let source = KubeSource::<DynamicObject>::all_with(client(&server), &wrong);
     let store = Arc::new(Store::new());
     let monitor = run(Reflector::builder(source).sink(store.clone()).build());
-    monitor.synced().await.unwrap();
+    eventually("it fails", || monitor.progress().failures > 0).await;
+    let error = monitor.progress().last_error.unwrap();
+    assert!(error.contains("expected a PodList, found a NodeList of v1"), "{error}");
     assert!(store.is_empty());
-    assert!(monitor.progress().undecodable > 0);
 }

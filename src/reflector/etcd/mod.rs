@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use self::object::Decoder;
 pub use self::object::EtcdObject;
 use self::page::Place;
+use self::watch::Opening;
 use super::{
     Interest, ListPage, ListRequest, Report, Source, SourceError, WatchEvent, WatchRequest,
     WatchStart,
@@ -29,15 +30,20 @@ use crate::{Key, KeyError, Status};
 /// All keys of an etcd cluster that begin with a prefix, each value decoded to `V`.
 ///
 /// The part of a key after the prefix is its [`Key`]: `name` or `namespace/name`, unless
-/// [`keys`](Self::keys) says otherwise. A value that does not decode, and a key that is none, is
-/// quarantined like any other object.
+/// [`keys`](Self::keys) says otherwise. A value that does not decode is quarantined like any other
+/// object, and so is a key that is none: under the namespace `\u{fffd}`, which no object has, with
+/// what a name may not hold written as `%2F`.
+///
+/// With users and passwords let the client get new tokens by itself
+/// (`ConnectOptions::with_auto_token_refresh`): a token is good for a time only.
 ///
 /// etcd keeps the data, and any number of processes mirror it, each with reads of its own. A
 /// mirror that was away goes on where it was; after a compaction it lists anew, and keeps what has
 /// not changed. While nothing changes below the prefix the version moves on as often as the server
 /// notifies of progress: every ten minutes, unless `--watch-progress-notify-interval` says otherwise.
 ///
-/// Events of one transaction carry one revision; a batch may end between them.
+/// Events of one transaction carry one revision; a batch may end between them. What a member says that
+/// was cut off from its cluster is not taken for news: see [`sign_of_life`](Self::sign_of_life).
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -66,7 +72,14 @@ pub struct EtcdSource<V> {
     decoder: Arc<Decoder<V>>,
     received: Arc<AtomicU64>,
     interest: Option<Interest<EtcdObject<V>>>,
+    sign_of_life: Duration,
 }
+
+/// How often a watch in which nothing happens is looked after, unless the source says otherwise.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
+
+/// Longer than anything lasts, and no overflow of the clock.
+const NEVER: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 impl<V: Send + Sync + 'static> EtcdSource<V> {
     /// The keys below a prefix, which is taken as it is: to mirror a folder it must end in its `/`.
@@ -81,7 +94,15 @@ impl<V: Send + Sync + 'static> EtcdSource<V> {
         let watch = client.watch_client().max_decoding_message_size(usize::MAX);
         let prefix: Arc<[u8]> = prefix.into().into();
         let decoder = Arc::new(Decoder::new(Arc::clone(&prefix), decode));
-        Self { kv, watch, prefix, decoder, received: Arc::default(), interest: None }
+        Self {
+            kv,
+            watch,
+            prefix,
+            decoder,
+            received: Arc::default(),
+            interest: None,
+            sign_of_life: SIGN_OF_LIFE,
+        }
     }
 
     /// As [`new`](Self::new), for values in JSON.
@@ -106,6 +127,55 @@ impl<V: Send + Sync + 'static> EtcdSource<V> {
         if let Some(decoder) = Arc::get_mut(&mut self.decoder) {
             decoder.set_keys(key);
         }
+        self
+    }
+
+    /// Finds a label in a value, for [label selectors](crate::LabelSelector) and label indexes.
+    /// Default: no labels.
+    ///
+    /// ```no_run
+    /// # use std::collections::BTreeMap;
+    /// # use watchcache::reflector::EtcdSource;
+    /// # fn source(client: &etcd_client::Client) {
+    /// #[derive(serde::Deserialize)]
+    /// struct Endpoint { labels: BTreeMap<String, String> }
+    ///
+    /// let source = EtcdSource::<Endpoint>::json(client, "/services/")
+    ///     .labels(|endpoint, name| endpoint.labels.get(name).map(String::as_str));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn labels(
+        mut self,
+        label: impl for<'a> Fn(&'a V, &str) -> Option<&'a str> + Send + Sync + 'static,
+    ) -> Self {
+        if let Some(decoder) = Arc::get_mut(&mut self.decoder) {
+            decoder.set_label(label);
+        }
+        self
+    }
+
+    /// How many bytes a value keeps behind its pointers, for the store's accounting. Default: as many
+    /// as it takes in etcd.
+    #[must_use]
+    pub fn sizes(mut self, size: impl Fn(&V) -> usize + Send + Sync + 'static) -> Self {
+        if let Some(decoder) = Arc::get_mut(&mut self.decoder) {
+            decoder.set_sizes(size);
+        }
+        self
+    }
+
+    /// How often a watch makes sure that its member of etcd still belongs to its cluster, at the
+    /// price of one read. Default: 30 s.
+    ///
+    /// A member that was cut off from its peers goes on serving its watches, without news. So the
+    /// cluster is asked for its revision, by a read that takes a majority; the member has to reach
+    /// it within ten seconds, or the watch fails, and another one is opened. Until then nothing is
+    /// heard of the source: [`Progress::lag`](super::Progress::lag) grows, and after its limit the
+    /// reflector is not ready.
+    #[must_use]
+    pub fn sign_of_life(mut self, every: Duration) -> Self {
+        self.sign_of_life = every.clamp(Duration::from_millis(1), NEVER);
         self
     }
 
@@ -147,9 +217,9 @@ impl<V: Send + Sync + 'static> Source for EtcdSource<V> {
 
         let interest = self.interest.clone().filter(|interest| !interest.is_everything());
         let decoder = Arc::clone(&self.decoder);
-        let items = stream::iter(found).map(move |kv| decoder.item(&kv, interest.as_ref()));
+        let items = found.into_iter().filter_map(move |kv| decoder.item(&kv, interest.as_ref()));
         Ok(ListPage {
-            items: items.boxed(),
+            items: stream::iter(items).boxed(),
             resource_version: Some(revision.to_string().into()),
             continue_token: next.map(|place| place.to_string()),
             remaining,
@@ -167,10 +237,22 @@ impl<V: Send + Sync + 'static> Source for EtcdSource<V> {
             .with_range(end_of(&self.prefix))
             .with_start_revision(i64::saturating_add(after, 1))
             .with_progress_notify();
-        let watch = self.watch.clone().watch(start_of(&self.prefix), Some(options)).await;
-        let watch = watch.map_err(|error| failure(&error))?;
-        let (decoder, received) = (Arc::clone(&self.decoder), Arc::clone(&self.received));
-        Ok(watch::events(watch, decoder, received, after, request.timeout).boxed())
+        let key = start_of(&self.prefix);
+        let cluster = watch::cluster_revision(self.kv.clone(), key.clone()).await?;
+        let watch = self.watch.clone().watch(key.clone(), Some(options)).await;
+        Ok(watch::events(Opening {
+            watch: watch.map_err(|error| failure(&error))?,
+            decoder: Arc::clone(&self.decoder),
+            interest: self.interest.clone().filter(Interest::is_share),
+            received: Arc::clone(&self.received),
+            kv: self.kv.clone(),
+            key,
+            after,
+            cluster,
+            sign_of_life: self.sign_of_life,
+            timeout: request.timeout.min(NEVER),
+        })
+        .boxed())
     }
 
     fn received_bytes(&self) -> u64 {
@@ -210,21 +292,30 @@ mod code {
 const OVERLOADED: Duration = Duration::from_secs(1);
 
 fn failure(error: &etcd_client::Error) -> SourceError {
-    let transport = || SourceError::Transport { message: error.to_string(), source: None };
-    let etcd_client::Error::GRpcStatus(status) = error else { return transport() };
-    let message = status.message();
-    match i32::from(status.code()) {
+    let refused = match error {
+        etcd_client::Error::GRpcStatus(status) => refusal(status.code().into(), status.message()),
+        _ => None,
+    };
+    let message = || error.to_string();
+    refused.unwrap_or_else(|| SourceError::Transport { message: message(), source: None })
+}
+
+/// What a failure's code says, if it says more than that it failed.
+fn refusal(code: i32, message: &str) -> Option<SourceError> {
+    match code {
         // The code alone also stands for an answer that is too large.
         code::OUT_OF_RANGE if message.contains("compacted") => {
-            SourceError::Expired { message: message.to_owned(), continue_token: None }
+            Some(SourceError::Expired { message: message.to_owned(), continue_token: None })
         }
-        code::INVALID_ARGUMENT => Status::bad_request(message).into(),
-        code::PERMISSION_DENIED => Status::forbidden("", "etcd", "", message).into(),
-        code::UNAUTHENTICATED => Status::unauthorized(message).into(),
+        // What etcd's own client tries again with a new token; nothing is wrong with the request.
+        code::INVALID_ARGUMENT if message.contains("revision of auth store is old") => None,
+        code::INVALID_ARGUMENT => Some(Status::bad_request(message).into()),
+        code::PERMISSION_DENIED => Some(Status::forbidden("", "etcd", "", message).into()),
+        code::UNAUTHENTICATED => Some(Status::unauthorized(message).into()),
         code::RESOURCE_EXHAUSTED => {
-            Status::too_many_requests(OVERLOADED).with_message(message).into()
+            Some(Status::too_many_requests(OVERLOADED).with_message(message).into())
         }
-        _ => transport(),
+        _ => None,
     }
 }
 
@@ -239,6 +330,14 @@ impl<V> fmt::Debug for EtcdSource<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_revision_of_the_auth_store_is_nothing_permanent() {
+        let refused = |message| refusal(code::INVALID_ARGUMENT, message);
+        assert!(refused("etcdserver: revision of auth store is old").is_none());
+        let other = refused("etcdserver: key is not provided");
+        assert!(other.is_some_and(|error| error.is_permanent()));
+    }
 
     #[test]
     fn a_range_ends_after_every_key_of_the_prefix() {

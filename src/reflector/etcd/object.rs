@@ -5,18 +5,27 @@ use std::sync::Arc;
 
 use etcd_client::KeyValue;
 
-use crate::reflector::{Interest, Item, Undecodable};
+use super::watch::version;
+use crate::panics::caught;
+use crate::reflector::{Interest, Item, Undecodable, WatchEvent};
 use crate::{Key, KeyError, Object, ResourceVersion};
 
 /// A value of etcd, and the revisions in which its key was created and last changed.
-#[derive(Debug)]
+///
+/// It has the labels that [`EtcdSource::labels`](super::EtcdSource::labels) finds in the value, and
+/// the size that [`EtcdSource::sizes`](super::EtcdSource::sizes) tells of it.
 pub struct EtcdObject<V> {
     key: Key,
     value: V,
     /// The revisions as text, which is what versions and uids are.
     created: Box<str>,
     modified: Box<str>,
+    size: usize,
+    label: Arc<Label<V>>,
 }
+
+/// Looks up a value's label; the same for all values of a source.
+type Label<V> = dyn for<'a> Fn(&'a V, &str) -> Option<&'a str> + Send + Sync;
 
 impl<V> EtcdObject<V> {
     /// The value.
@@ -50,15 +59,41 @@ impl<V: Send + Sync + 'static> Object for EtcdObject<V> {
     fn resource_version(&self) -> Option<&str> {
         Some(&self.modified)
     }
+
+    fn label(&self, name: &str) -> Option<&str> {
+        (self.label)(&self.value, name)
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
 }
+
+impl<V: fmt::Debug> fmt::Debug for EtcdObject<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EtcdObject")
+            .field("key", &self.key)
+            .field("value", &self.value)
+            .field("created", &self.created)
+            .field("modified", &self.modified)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The namespace under which what is no [`Key`] is listed as quarantined. No object has it.
+const NO_KEY: &str = "\u{fffd}";
 
 type Decode<V> = Box<dyn Fn(&[u8]) -> Result<V, String> + Send + Sync>;
 type Keys = Box<dyn Fn(&str) -> Result<Key, KeyError> + Send + Sync>;
+type Sizes<V> = Box<dyn Fn(&V) -> usize + Send + Sync>;
 
 pub(super) struct Decoder<V> {
     prefix: Arc<[u8]>,
     decode: Decode<V>,
     keys: Keys,
+    label: Arc<Label<V>>,
+    /// What a value keeps behind pointers; where nobody says, as much as it takes in etcd.
+    sizes: Option<Sizes<V>>,
 }
 
 impl<V: Send + Sync + 'static> Decoder<V> {
@@ -70,6 +105,8 @@ impl<V: Send + Sync + 'static> Decoder<V> {
             prefix,
             decode: Box::new(move |value| decode(value).map_err(|error| error.to_string())),
             keys: Box::new(str::parse),
+            label: Arc::new(|_: &V, _: &str| None),
+            sizes: None,
         }
     }
 
@@ -80,46 +117,133 @@ impl<V: Send + Sync + 'static> Decoder<V> {
         self.keys = Box::new(keys);
     }
 
-    pub(super) fn key(&self, kv: &KeyValue) -> Result<Key, String> {
-        let rest = kv.key().strip_prefix(&*self.prefix).unwrap_or(kv.key());
-        let rest = std::str::from_utf8(rest).map_err(|error| format!("the key is {error}"))?;
-        (self.keys)(rest).map_err(|error| error.to_string())
+    pub(super) fn set_label(
+        &mut self,
+        label: impl for<'a> Fn(&'a V, &str) -> Option<&'a str> + Send + Sync + 'static,
+    ) {
+        self.label = Arc::new(label);
     }
 
+    pub(super) fn set_sizes(&mut self, sizes: impl Fn(&V) -> usize + Send + Sync + 'static) {
+        self.sizes = Some(Box::new(sizes));
+    }
+
+    /// The key; the error is one to list it by, and why it is none.
+    fn key(&self, kv: &KeyValue) -> Result<Key, (Option<Key>, String)> {
+        let rest = kv.key().strip_prefix(&*self.prefix).unwrap_or(kv.key());
+        let no_key = |error: String| (listed_as(rest), error);
+        let text =
+            std::str::from_utf8(rest).map_err(|error| no_key(format!("the key is {error}")))?;
+        let key = caught(|| (self.keys)(text))
+            .and_then(|key| key.map_err(|error| error.to_string()))
+            .map_err(no_key)?;
+        match key {
+            key if key.namespace() == Some(NO_KEY) => {
+                Err(no_key("it stands for no key".to_owned()))
+            }
+            key => Ok(key),
+        }
+    }
+
+    /// A key and value of a list; `None` if nobody here wants it.
     pub(super) fn item(
         &self,
         kv: &KeyValue,
         interest: Option<&Interest<EtcdObject<V>>>,
-    ) -> Item<EtcdObject<V>> {
-        if let (Some(interest), Ok(key)) = (interest, self.key(kv)) {
+    ) -> Option<Item<EtcdObject<V>>> {
+        let key = self.key(kv);
+        if let (Some(interest), Ok(key)) = (interest, &key) {
+            if !interest.wants(key.as_ref()) {
+                return None;
+            }
             let [created, modified] = revisions(kv);
             if let Some(object) = interest.held(key.as_ref(), Some(&created), &modified) {
-                return Item::Held(object);
+                return Some(Item::Held(object));
             }
         }
-        match self.object(kv) {
+        Some(match self.object(key, kv) {
             Ok(object) => Item::Object(object),
             Err(bad) => Item::Undecodable(*bad),
-        }
+        })
     }
 
-    pub(super) fn object(&self, kv: &KeyValue) -> Result<Arc<EtcdObject<V>>, Box<Undecodable>> {
-        let key = self.key(kv).map_err(|error| undecodable(None, error, kv))?;
-        match (self.decode)(kv.value()) {
-            Ok(value) => {
-                let [created, modified] = revisions(kv).map(Into::into);
-                Ok(Arc::new(EtcdObject { key, value, created, modified }))
-            }
-            Err(error) => Err(undecodable(Some(key), error, kv)),
+    /// A change of a key; `None` if nobody here wants it.
+    pub(super) fn event(
+        &self,
+        kv: &KeyValue,
+        deleted: bool,
+        interest: Option<&Interest<EtcdObject<V>>>,
+    ) -> Option<WatchEvent<EtcdObject<V>>> {
+        let key = self.key(kv);
+        if let (Some(interest), Ok(key)) = (interest, &key)
+            && !interest.wants(key.as_ref())
+        {
+            return None;
         }
+        Some(match (deleted, key) {
+            (true, Ok(key)) => WatchEvent::Gone { key, version: version(kv.mod_revision()) },
+            (true, Err((key, error))) => WatchEvent::Undecodable(Undecodable {
+                deleted: true,
+                ..*undecodable(key, error, kv)
+            }),
+            (false, key) => match self.object(key, kv) {
+                Ok(object) if kv.create_revision() == kv.mod_revision() => {
+                    WatchEvent::Added(object)
+                }
+                Ok(object) => WatchEvent::Modified(object),
+                Err(bad) => WatchEvent::Undecodable(*bad),
+            },
+        })
     }
+
+    fn object(
+        &self,
+        key: Result<Key, (Option<Key>, String)>,
+        kv: &KeyValue,
+    ) -> Result<Arc<EtcdObject<V>>, Box<Undecodable>> {
+        let key = key.map_err(|(key, error)| undecodable(key, error, kv))?;
+        let value = match caught(|| (self.decode)(kv.value())).flatten() {
+            Ok(value) => value,
+            Err(error) => return Err(undecodable(Some(key), error, kv)),
+        };
+        let [created, modified] = revisions(kv).map(Into::<Box<str>>::into);
+        let kept = match &self.sizes {
+            Some(sizes) => match caught(|| sizes(&value)) {
+                Ok(size) => size,
+                Err(error) => return Err(undecodable(Some(key), error, kv)),
+            },
+            None => kv.value().len(),
+        };
+        let size = size_of::<EtcdObject<V>>()
+            + [key.as_str(), &created, &modified].map(str::len).into_iter().sum::<usize>()
+            + kept;
+        let label = Arc::clone(&self.label);
+        Ok(Arc::new(EtcdObject { key, value, created, modified, size, label }))
+    }
+}
+
+/// What is no key as one that no object has: what it may not hold is written as `%` and two digits.
+fn listed_as(rest: &[u8]) -> Option<Key> {
+    let mut name = String::new();
+    for chunk in rest.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '/' | '%' => name.push_str(&format!("%{:02X}", u32::from(c))),
+                c => name.push(c),
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| name.push_str(&format!("%{byte:02X}")));
+    }
+    // The prefix itself may be a key, too.
+    let name = if name.is_empty() { "%" } else { &name };
+    Key::namespaced(NO_KEY, name).ok()
 }
 
 fn revisions(kv: &KeyValue) -> [String; 2] {
     [kv.create_revision(), kv.mod_revision()].map(|revision| revision.to_string())
 }
 
-pub(super) fn undecodable(key: Option<Key>, error: String, kv: &KeyValue) -> Box<Undecodable> {
+fn undecodable(key: Option<Key>, error: String, kv: &KeyValue) -> Box<Undecodable> {
     Box::new(Undecodable {
         key,
         resource_version: Some(ResourceVersion::from(kv.mod_revision().to_string())),
@@ -127,4 +251,18 @@ pub(super) fn undecodable(key: Option<Key>, error: String, kv: &KeyValue) -> Box
         raw: Some(String::from_utf8_lossy(kv.value()).into()),
         deleted: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_key_is_listed_by_one_that_tells_it_apart() {
+        let listed = |rest: &[u8]| listed_as(rest).map(|key| key.to_string());
+        assert_eq!(listed(b"a/b/c").as_deref(), Some("\u{fffd}/a%2Fb%2Fc"));
+        assert_eq!(listed(b"a%2Fb/c/").as_deref(), Some("\u{fffd}/a%252Fb%2Fc%2F"));
+        assert_eq!(listed(b"\xffx").as_deref(), Some("\u{fffd}/%FFx"));
+        assert_eq!(listed(b"").as_deref(), Some("\u{fffd}/%"));
+    }
 }

@@ -5,17 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use etcd_client::{EventType, WatchRequestSender, WatchResponse, WatchResponseStream, WatchStream};
+use etcd_client::{
+    EventType, GetOptions, KvClient, WatchRequestSender, WatchResponse, WatchResponseStream,
+    WatchStream,
+};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, Stream, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
 use super::failure;
-use super::object::{Decoder, EtcdObject, undecodable};
-use crate::reflector::{SourceError, WatchEvent};
+use super::object::{Decoder, EtcdObject};
+use crate::reflector::{Interest, SourceError, WatchEvent};
 use crate::{ResourceVersion, Status};
 
-/// How often a watch in which nothing happens is asked whether it is still there.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
+/// How long a member may be behind the cluster before it counts as cut off, and how long the cluster
+/// may take to say how far it is.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a member that is behind is asked how far it has come.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// How long to wait for a revision that etcd does not know.
 const TOO_LARGE: Duration = Duration::from_secs(1);
@@ -25,23 +34,57 @@ const NO_WATCH: i64 = -1;
 
 type Event<V> = Result<WatchEvent<EtcdObject<V>>, SourceError>;
 
+/// The revision of the whole cluster, by a read that a majority of it has to agree on.
+pub(super) async fn cluster_revision(mut kv: KvClient, key: Vec<u8>) -> Result<i64, SourceError> {
+    let options = GetOptions::new().with_keys_only().with_limit(1);
+    let cut_off = |why: String| SourceError::Transport {
+        message: format!("this member of etcd does not reach its cluster: {why}"),
+        source: None,
+    };
+    match tokio::time::timeout(PATIENCE, kv.get(key, Some(options))).await {
+        Ok(Ok(answer)) => Ok(answer.header().map_or(0, |header| header.revision())),
+        Ok(Err(error)) => Err(match failure(&error) {
+            SourceError::Transport { message, .. } => cut_off(message),
+            refused => refused,
+        }),
+        Err(_) => Err(cut_off(format!("no answer within {PATIENCE:?}"))),
+    }
+}
+
+/// What a watch is read with.
+pub(super) struct Opening<V> {
+    pub(super) watch: WatchStream,
+    pub(super) decoder: Arc<Decoder<V>>,
+    pub(super) interest: Option<Interest<EtcdObject<V>>>,
+    pub(super) received: Arc<AtomicU64>,
+    pub(super) kv: KvClient,
+    /// A key to ask for the cluster's revision by.
+    pub(super) key: Vec<u8>,
+    pub(super) after: i64,
+    /// What the cluster had reached before the watch was opened.
+    pub(super) cluster: i64,
+    pub(super) sign_of_life: Duration,
+    pub(super) timeout: Duration,
+}
+
 pub(super) fn events<V: Send + Sync + 'static>(
-    watch: WatchStream,
-    decoder: Arc<Decoder<V>>,
-    received: Arc<AtomicU64>,
-    after: i64,
-    timeout: Duration,
+    opening: Opening<V>,
 ) -> impl Stream<Item = Event<V>> + Send {
+    let Opening { watch, decoder, interest, received, kv, key, after, cluster, .. } = opening;
     let (requests, answers) = watch.split();
     let now = Instant::now();
     let reader = Reader {
         requests,
         answers,
         decoder,
+        interest,
         received,
+        read_cluster: Box::new(move || cluster_revision(kv.clone(), key.clone()).boxed()),
         reached: after,
-        next_sign: now + SIGN_OF_LIFE,
-        end: now + timeout,
+        member: 0,
+        sign: Sign::asked(cluster, now),
+        sign_of_life: opening.sign_of_life,
+        end: now + opening.timeout,
         queue: VecDeque::new(),
     };
     stream::unfold(reader, |mut reader| async move {
@@ -50,14 +93,39 @@ pub(super) fn events<V: Send + Sync + 'static>(
     })
 }
 
+type ClusterRevision = BoxFuture<'static, Result<i64, SourceError>>;
+
+/// Whether the member that serves the watch still belongs to its cluster. One that was cut off goes
+/// on answering, and even notifies of progress, but learns nothing: so the cluster is asked how far
+/// it is, by a read that takes a majority, and the member has to come that far.
+enum Sign {
+    /// It was seen to; it is looked at again then.
+    Good { until: Instant },
+    /// The cluster is asked.
+    Asking(ClusterRevision),
+    /// The cluster has reached a revision, and the member is asked whether it has.
+    Asked { revision: i64, next: Instant, deadline: Instant },
+}
+
+impl Sign {
+    fn asked(revision: i64, now: Instant) -> Self {
+        Self::Asked { revision, next: now + AGAIN, deadline: now + PATIENCE }
+    }
+}
+
 struct Reader<V> {
     requests: WatchRequestSender,
     answers: WatchResponseStream,
     decoder: Arc<Decoder<V>>,
+    interest: Option<Interest<EtcdObject<V>>>,
     received: Arc<AtomicU64>,
+    read_cluster: Box<dyn Fn() -> ClusterRevision + Send>,
     /// The last revision that was handed out.
     reached: i64,
-    next_sign: Instant,
+    /// The newest revision that the member has spoken of.
+    member: i64,
+    sign: Sign,
+    sign_of_life: Duration,
     end: Instant,
     queue: VecDeque<Event<V>>,
 }
@@ -73,25 +141,54 @@ impl<V: Send + Sync + 'static> Reader<V> {
                     Ok(answer) => self.read(&answer),
                     Err(error) => return Some(Err(failure(&error))),
                 },
-                () = sleep_until(self.next_sign) => {
-                    self.next_sign = Instant::now() + SIGN_OF_LIFE;
-                    // Should it fail, the answers end too, and say why.
-                    let _ = self.requests.request_progress().await;
+                asked = self.sign.turn() => {
+                    if let Err(error) = self.look(asked).await {
+                        return Some(Err(error));
+                    }
                 }
                 () = sleep_until(self.end) => return None,
             }
         }
     }
 
+    /// Takes the next step in finding out whether the member belongs to its cluster.
+    async fn look(&mut self, asked: Option<Result<i64, SourceError>>) -> Result<(), SourceError> {
+        let now = Instant::now();
+        match (&mut self.sign, asked) {
+            (Sign::Good { .. }, _) => {
+                self.sign = Sign::Asking((self.read_cluster)());
+                return Ok(());
+            }
+            (Sign::Asking(_), asked) => {
+                self.sign = Sign::asked(asked.unwrap_or(Ok(0))?, now);
+            }
+            (Sign::Asked { revision, deadline, .. }, _) if *deadline <= now => {
+                let message = format!(
+                    "this member of etcd is at revision {}, its cluster at {revision}: it was cut off",
+                    self.member
+                );
+                return Err(SourceError::Transport { message, source: None });
+            }
+            (Sign::Asked { next, .. }, _) => *next = now + AGAIN,
+        }
+        // Should it fail, the answers end too, and say why.
+        let _ = self.requests.request_progress().await;
+        Ok(())
+    }
+
     fn read(&mut self, answer: &WatchResponse) {
-        self.next_sign = Instant::now() + SIGN_OF_LIFE;
         let revision = answer.header().map_or(self.reached, |header| header.revision());
+        let before = self.reached;
+        self.member = self.member.max(revision);
         if answer.canceled() {
-            let message = answer.cancel_reason().to_owned();
+            let reason = match answer.cancel_reason() {
+                "" => "etcd ended the watch without a reason",
+                reason => reason,
+            };
             self.queue.push_back(Err(match answer.compact_revision() {
-                0 => SourceError::Transport { message, source: None },
+                0 => SourceError::Transport { message: reason.to_owned(), source: None },
                 compacted => SourceError::Expired {
-                    message: format!("compacted up to {compacted}: {message}"),
+                    message: format!("compacted up to {compacted}: {reason}"),
                     continue_token: None,
                 },
             }));
@@ -101,37 +198,44 @@ impl<V: Send + Sync + 'static> Reader<V> {
                 let status = Status::resource_version_too_large(self.reached, revision, TOO_LARGE);
                 self.queue.push_back(Err(status.into()));
             }
-        } else if answer.events().is_empty() {
+        } else if answer.events().is_empty() && answer.watch_id() != NO_WATCH {
             // An answer to a request for progress may overtake events, before etcd 3.4.25 and
-            // 3.5.8 (etcd-io/etcd#15220): it says that somebody is there, and no more. Progress
+            // 3.5.8 (etcd-io/etcd#15220): it says how far the member is, and no more. Progress
             // that the watch itself notifies of comes in its order.
-            if answer.watch_id() != NO_WATCH {
-                self.reached = self.reached.max(revision);
-            }
-            self.queue.push_back(Ok(WatchEvent::Bookmark(version(self.reached))));
+            self.reached = self.reached.max(revision);
         }
         for event in answer.events() {
             let Some(kv) = event.kv() else { continue };
             // ORDERING: Relaxed, with `received_bytes`: a counter that publishes nothing else.
             self.received.fetch_add((kv.key().len() + kv.value().len()) as u64, Ordering::Relaxed);
             self.reached = self.reached.max(kv.mod_revision());
-            self.queue.push_back(Ok(match event.event_type() {
-                EventType::Delete => match self.decoder.key(kv) {
-                    Ok(key) => WatchEvent::Gone { key, version: version(kv.mod_revision()) },
-                    Err(error) => WatchEvent::Undecodable(*undecodable(None, error, kv)),
-                },
-                EventType::Put => match self.decoder.object(kv) {
-                    Ok(object) if kv.create_revision() == kv.mod_revision() => {
-                        WatchEvent::Added(object)
-                    }
-                    Ok(object) => WatchEvent::Modified(object),
-                    Err(bad) => WatchEvent::Undecodable(*bad),
-                },
-            }));
+            let deleted = event.event_type() == EventType::Delete;
+            self.queue.extend(self.decoder.event(kv, deleted, self.interest.as_ref()).map(Ok));
+        }
+        let lives = matches!(self.sign, Sign::Asked { revision, .. } if revision <= self.member);
+        if lives {
+            self.sign = Sign::Good { until: Instant::now() + self.sign_of_life };
+        }
+        // Behind the events of a transaction, which carry one revision, it says that there are no
+        // more of them. Of a member that only repeats itself nothing is said.
+        if lives || self.reached > before {
+            self.queue.push_back(Ok(WatchEvent::Bookmark(version(self.reached))));
         }
     }
 }
 
-fn version(revision: i64) -> ResourceVersion {
+impl Sign {
+    /// Waits until there is something to do about it.
+    async fn turn(&mut self) -> Option<Result<i64, SourceError>> {
+        match self {
+            Self::Good { until } => sleep_until(*until).await,
+            Self::Asking(answer) => return Some(answer.await),
+            Self::Asked { next, deadline, .. } => sleep_until((*next).min(*deadline)).await,
+        }
+        None
+    }
+}
+
+pub(super) fn version(revision: i64) -> ResourceVersion {
     revision.to_string().into()
 }

@@ -1,11 +1,11 @@
 //! Requests, and what an answer that is a failure means.
 
 use std::error::Error as StdError;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt};
-use http::header::{HeaderMap, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use kube::Client;
@@ -15,17 +15,32 @@ use crate::Status;
 use crate::reflector::SourceError;
 use crate::status::StatusDetails;
 
-/// The whole answer as text.
-pub(super) async fn text(
+/// The most that is read of an answer that is a failure.
+const FAILURE_LIMIT: usize = 1 << 20;
+
+/// Room for an answer before it comes, on the server's word.
+const RESERVED: usize = 64 << 20;
+
+/// The whole answer, if it has at most `limit` bytes.
+pub(super) async fn bytes(
     client: &Client,
     request: Request<Vec<u8>>,
-) -> Result<String, SourceError> {
+    limit: usize,
+) -> Result<Vec<u8>, SourceError> {
     let response = send(client, request).await?;
-    let bytes = response.into_body().collect_bytes().await.map_err(from_kube)?;
-    // Validating once and decoding text is cheaper than decoding bytes, which validates string by
-    // string.
-    String::from_utf8(bytes.into())
-        .map_err(|error| SourceError::Protocol(format!("the list is not UTF-8: {error}")))
+    let announced = response.headers().get(CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(limit).min(RESERVED));
+    let mut body = response.into_body().into_data_stream();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(from_kube)?;
+        if piece.len() > limit - bytes.len() {
+            let message = format!("a page of the list is larger than the limit of {limit} bytes");
+            return Err(SourceError::Protocol(message));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }
 
 /// The answer piece by piece.
@@ -48,16 +63,23 @@ async fn send(client: &Client, request: Request<Vec<u8>>) -> Result<Response<Bod
         return Ok(response);
     }
     let (head, body) = response.into_parts();
-    // A failure whose body breaks off is still that failure.
-    let body = body.collect_bytes().await.unwrap_or_default();
-    Err(failure(head.status, &head.headers, &body).into())
+    // A failure whose body breaks off, or does not end, is still that failure.
+    let mut text = Vec::new();
+    let mut body = body.into_data_stream();
+    while let Some(Ok(piece)) = body.next().await
+        && text.len() + piece.len() <= FAILURE_LIMIT
+    {
+        text.extend_from_slice(&piece);
+    }
+    Err(failure(head.status, &head.headers, &text).into())
 }
 
 /// The Status in a failed answer, or the one that its code stands for; the delay of a
 /// `Retry-After` header counts where the Status names none.
 fn failure(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
     let status = match Status::from_json(body) {
-        Ok(status) if status.is_failure() => status,
+        // Some leave the code to HTTP.
+        Ok(status) if status.is_failure() => status.or_code(code.as_u16()),
         _ => {
             let text = String::from_utf8_lossy(body);
             Status::from_http_code(code.as_u16(), "GET", StatusDetails::default(), text.trim())
@@ -70,10 +92,17 @@ fn failure(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
     }
 }
 
-/// The header in its form of seconds, the only one that API servers write.
+/// The header in both its forms: as seconds, which API servers write, and as a date, which proxies
+/// may. A date counts from the time that the answer names as its own, since clocks differ.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let delay = text(RETRY_AFTER)?.trim();
+    if let Ok(seconds) = delay.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(delay).ok()?;
+    let now = text(DATE).and_then(|date| httpdate::parse_http_date(date.trim()).ok());
+    Some(at.duration_since(now.unwrap_or_else(SystemTime::now)).unwrap_or_default())
 }
 
 fn from_kube(error: kube::Error) -> SourceError {
@@ -122,6 +151,41 @@ mod tests {
         assert_eq!(seconds(failed(429, Some("2"), body)), Some(5));
         assert_eq!(seconds(failed(503, Some("7"), "busy")), Some(7));
         assert_eq!(seconds(failed(503, Some("soon"), "busy")), None);
+    }
+
+    #[test]
+    fn a_date_to_come_back_at_counts_from_the_answers_own_time() {
+        let delay = |date: Option<&'static str>, at: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(at));
+            headers.extend(date.map(|date| (DATE, HeaderValue::from_static(date))));
+            retry_after(&headers).map(|delay| delay.as_secs())
+        };
+        let now = Some("Thu, 26 Nov 2026 13:00:00 GMT");
+        assert_eq!(delay(now, "Thu, 26 Nov 2026 13:00:06 GMT"), Some(6));
+        assert_eq!(delay(now, "Thursday, 26-Nov-26 13:01:00 GMT"), Some(60));
+        assert_eq!(delay(now, "Thu, 26 Nov 2026 12:00:00 GMT"), Some(0), "long since");
+        assert_eq!(delay(None, "Sun, 06 Nov 1994 08:49:37 GMT"), Some(0), "by this clock");
+        assert!(delay(None, "Fri, 01 Jan 2500 00:00:00 GMT").is_some_and(|delay| delay > 86_400));
+        assert_eq!(delay(now, "tomorrow"), None);
+    }
+
+    #[test]
+    fn a_status_without_a_code_has_that_of_its_answer() {
+        for body in [
+            r#"{"kind":"Status","status":"Failure","message":"too old"}"#,
+            r#"{"kind":"Status","status":"Failure","message":"too old","code":0}"#,
+            r#"{"kind":"Status","status":"Failure","message":"too old","reason":"Compacted"}"#,
+        ] {
+            let status = failed(410, None, body);
+            assert!(status.is_expired(), "{body}");
+            assert_eq!((status.code(), status.message()), (410, "too old"));
+            assert!(failed(401, None, body).is_unauthorized(), "{body}");
+        }
+        let bare = failed(403, None, r#"{"kind":"Status","status":"Failure","message":"no"}"#);
+        assert!(SourceError::from(bare).is_permanent(), "as with the reason that goes with it");
+        let other = r#"{"kind":"Status","status":"Failure","reason":"Forbidden","code":403}"#;
+        assert_eq!(failed(500, None, other).code(), 403, "its own counts");
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! Text into objects and events. What does not decode is told by key, and the stream goes on.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use kube::core::Resource;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
-use super::typed;
+use super::header::{Envelope, Header, List, Metadata, non_empty, range_of};
+use super::mend::{Mended, NO_TEXT};
+use super::{typed, unexpected};
+use crate::panics::caught;
 use crate::reflector::{Interest, Item, Report, SourceError, Undecodable, WatchEvent};
-use crate::{Key, KeyRef, Object, ResourceVersion, Status};
+use crate::{Key, Object, ResourceVersion};
 
 /// A form in which a Kubernetes object is kept: implemented by every `kube` resource that can be
 /// deserialized, and by [`Lazy`](super::Lazy).
@@ -45,57 +45,12 @@ where
     }
 }
 
-/// A string, borrowed from the text if it has no escapes. (serde borrows a `Cow` only where a field
-/// is nothing else, so not within an `Option`.)
-#[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-/// The part of an object that is read even when the rest does not decode.
-#[derive(Debug, Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Header<'a> {
-    #[serde(borrow)]
-    api_version: Option<Text<'a>>,
-    #[serde(borrow)]
-    kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    metadata: HeaderMeta<'a>,
-}
-
-#[derive(Debug, Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct HeaderMeta<'a> {
-    #[serde(borrow)]
-    namespace: Option<Text<'a>>,
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-    #[serde(borrow)]
-    uid: Option<Text<'a>>,
-    #[serde(borrow)]
-    resource_version: Option<Text<'a>>,
-}
-
-impl HeaderMeta<'_> {
-    fn key(&self) -> Option<KeyRef<'_>> {
-        let namespace = self.namespace.as_deref().unwrap_or_default();
-        Some((namespace, &**self.name.as_ref()?).into())
-    }
-}
-
 impl Header<'_> {
     fn undecodable(self, error: String, raw: &str, deleted: bool) -> Undecodable {
-        let meta = self.metadata;
+        let meta = self.metadata.unwrap_or_default();
         Undecodable {
             key: meta.name.and_then(|name| Key::new(meta.namespace.as_deref(), &name).ok()),
-            resource_version: meta.resource_version.map(|version| ResourceVersion::from(&*version)),
+            resource_version: non_empty(meta.resource_version.as_ref()).map(ResourceVersion::from),
             error,
             raw: Some(raw.into()),
             deleted,
@@ -117,33 +72,20 @@ pub(super) struct Decoder<K> {
 struct Expected {
     api_version: String,
     kind: String,
+    /// The kind of a list of them.
+    list_kind: String,
     /// How a server begins an object that says its type.
     beginnings: [String; 2],
     metadata_only: bool,
 }
 
-/// What a list says of the type of those items that do not say it themselves.
-pub(super) enum Implied {
-    Expected,
-    Other(String),
-    Nothing,
-}
-
 /// How an object begins that leaves its type to the list it is an item of.
 const UNTYPED: &str = r#"{"metadata":{"#;
-
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(rename = "type", borrow)]
-    event_type: Cow<'a, str>,
-    #[serde(borrow)]
-    object: &'a RawValue,
-}
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Bookmark {
-    metadata: BookmarkMeta,
+    metadata: Option<BookmarkMeta>,
 }
 
 #[derive(Deserialize, Default)]
@@ -167,7 +109,8 @@ impl<K: Decode> Decoder<K> {
             format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","#),
             format!(r#"{{"apiVersion":"{api_version}","kind":"{kind}","#),
         ];
-        let expected = Expected { api_version, kind, beginnings, metadata_only };
+        let list_kind = format!("{kind}List");
+        let expected = Expected { api_version, kind, list_kind, beginnings, metadata_only };
         Self { expected, prune: false, report: None, interest: None }
     }
 
@@ -175,21 +118,35 @@ impl<K: Decode> Decoder<K> {
         self.expected.metadata_only
     }
 
-    /// What a list of this type says of its items'.
-    pub(super) fn implied(&self, api_version: Option<&str>, kind: Option<&str>) -> Implied {
-        let kind = kind.and_then(|kind| kind.strip_suffix("List")).filter(|kind| !kind.is_empty());
-        let (Some(api_version), Some(kind)) = (api_version, kind) else { return Implied::Nothing };
-        match (api_version, kind) == (&*self.expected.api_version, &*self.expected.kind) {
-            true => Implied::Expected,
-            false => Implied::Other(format!("{api_version} {kind}")),
-        }
+    pub(super) fn set_list_kind(&mut self, kind: String) {
+        self.expected.list_kind = kind;
     }
 
-    /// Reads an item of a list; `None` for one that nobody wants.
+    /// What is asked of a list.
+    pub(super) fn list_kind(&self) -> &str {
+        &self.expected.list_kind
+    }
+
+    /// Whether a list is one of objects of the expected type: by its own type or, where that says
+    /// something else, by an item that says it is of that type.
+    pub(super) fn is_own(&self, list: &List<'_>) -> bool {
+        let version = non_empty(list.api_version.as_ref());
+        let by_its_type = list.kind.as_deref() == Some(self.list_kind())
+            && version.is_none_or(|version| version == self.expected.api_version);
+        by_its_type
+            || list.items.iter().flatten().any(|item| {
+                let Header { api_version, kind, .. } = Header::of(item.get());
+                kind.as_deref() == Some(&*self.expected.kind)
+                    && api_version.as_deref() == Some(&*self.expected.api_version)
+            })
+    }
+
+    /// Reads an item of a list of the expected type; `None` for one that nobody wants. A `fault` is
+    /// what is known to be wrong with it.
     pub(super) fn item(
         &self,
         raw: &str,
-        implied: &Implied,
+        fault: Option<&str>,
         interest: Option<&Interest<K>>,
     ) -> Option<Item<K>> {
         if let Some(interest) = interest
@@ -199,18 +156,17 @@ impl<K: Decode> Decoder<K> {
             if !interest.wants(key) {
                 return None;
             }
-            if let Some(version) = &meta.resource_version
+            if let Some(version) = non_empty(meta.resource_version.as_ref())
                 && let Some(object) = interest.held(key, meta.uid.as_deref(), version)
             {
                 return Some(Item::Held(object));
             }
         }
-        let wrong_type = match implied {
-            Implied::Expected if raw.starts_with(UNTYPED) => None,
-            Implied::Expected | Implied::Nothing => self.expected.wrong_type(raw, None),
-            Implied::Other(found) => self.expected.wrong_type(raw, Some(found)),
-        };
-        Some(match self.decode(raw, wrong_type, false) {
+        let fault = fault.map(str::to_owned).or_else(|| match raw.starts_with(UNTYPED) {
+            true => None,
+            false => self.expected.wrong_type(raw),
+        });
+        Some(match self.decode(raw, fault, false) {
             Ok(object) => Item::Object(object),
             Err(bad) => Item::Undecodable(*bad),
         })
@@ -218,11 +174,11 @@ impl<K: Decode> Decoder<K> {
 
     /// The metadata, if it comes first but for the right type: that is what servers write, and makes
     /// it cheap to read before the rest, or instead of it.
-    fn leading_metadata<'a>(&self, raw: &'a str) -> Option<HeaderMeta<'a>> {
+    fn leading_metadata<'a>(&self, raw: &'a str) -> Option<Metadata<'a>> {
         let [first, second] = &self.expected.beginnings;
         let rest = raw.strip_prefix(first.as_str()).or_else(|| raw.strip_prefix(second.as_str()));
         let rest = rest.or_else(|| raw.strip_prefix('{'))?.strip_prefix(r#""metadata":"#)?;
-        HeaderMeta::deserialize(&mut serde_json::Deserializer::from_str(rest)).ok()
+        Metadata::deserialize(&mut serde_json::Deserializer::from_str(rest)).ok()
     }
 
     /// What an event amounts to that is about a key which nobody here wants: its version.
@@ -232,62 +188,97 @@ impl<K: Decode> Decoder<K> {
         if interest.wants(meta.key()?) {
             return None;
         }
-        Some(WatchEvent::Bookmark(ResourceVersion::from(&**meta.resource_version.as_ref()?)))
+        Some(WatchEvent::Bookmark(non_empty(meta.resource_version.as_ref())?.into()))
     }
 
     fn decode(
         &self,
         raw: &str,
-        wrong_type: Option<String>,
+        fault: Option<String>,
         deleted: bool,
     ) -> Result<Arc<K>, Box<Undecodable>> {
-        if let Some(error) = wrong_type {
-            return Err(Box::new(header(raw).undecodable(error, raw, deleted)));
-        }
-        match K::decode(raw, self.report.as_ref()) {
+        let decoded = match fault {
+            Some(fault) => Err(fault),
+            // A type's own code may panic: a fault of this object, and of no other.
+            None => caught(|| K::decode(raw, self.report.as_ref()))
+                .and_then(|decoded| decoded.map_err(|error| error.to_string())),
+        };
+        match decoded {
             Ok(mut object) => {
                 if self.prune {
                     object.prune_managed_fields();
                 }
                 Ok(Arc::new(object))
             }
-            Err(error) => Err(Box::new(header(raw).undecodable(error.to_string(), raw, deleted))),
+            Err(error) => Err(Box::new(Header::of(raw).undecodable(error, raw, deleted))),
         }
     }
 
-    /// Reads one line of a watch.
-    pub(super) fn event(&self, line: &[u8]) -> Result<WatchEvent<K>, SourceError> {
+    /// Reads a line of a watch: usually one event, but nothing forbids several. What comes after a
+    /// failure is left out: a failure is the end of a watch.
+    pub(super) fn line(&self, line: &[u8], events: &mut Vec<Result<WatchEvent<K>, SourceError>>) {
         // Validating the line once and decoding text is cheaper than decoding bytes, which
         // validates string by string.
-        let text = std::str::from_utf8(line)
-            .map_err(|error| SourceError::Protocol(format!("an event is not UTF-8: {error}")))?;
-        if let Some(event) = self.plain_event(text) {
-            return Ok(event);
+        let text = std::str::from_utf8(line);
+        if let Ok(text) = text
+            && let Some(event) = self.plain_event(text)
+        {
+            events.push(Ok(event));
+            return;
         }
-        let envelope: Envelope<'_> = match serde_json::from_str(text) {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                return match serde_json::from_str::<Status>(text) {
-                    Ok(status) if status.is_failure() => Err(status.into()),
-                    _ => Err(SourceError::Protocol(format!("this is not an event: {error}"))),
-                };
+        let first = events.len();
+        if let Ok(text) = text {
+            self.events(&Mended::unchanged(text), events);
+            if events[first..].iter().all(Result::is_ok) {
+                return;
             }
-        };
-        let raw = envelope.object.get();
-        let event = match &*envelope.event_type {
+        }
+        let mended = Mended::of(line);
+        if mended.replaced() > 0 {
+            events.truncate(first);
+            self.events(&mended, events);
+        }
+    }
+
+    fn events(&self, line: &Mended<'_>, events: &mut Vec<Result<WatchEvent<K>, SourceError>>) {
+        let text = &*line.text;
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Envelope<'_>>();
+        let mut start = 0;
+        while let Some(value) = values.next() {
+            let event = match value {
+                Ok(Envelope { event_type: Some(event_type), object: Some(object) }) => {
+                    self.event(&event_type, object.get(), line)
+                }
+                _ => Err(unexpected::failure(text.get(start..).unwrap_or_default(), "an event")),
+            };
+            start = values.byte_offset();
+            let failed = event.is_err();
+            events.push(event);
+            if failed {
+                return;
+            }
+        }
+    }
+
+    fn event(
+        &self,
+        event_type: &str,
+        raw: &str,
+        line: &Mended<'_>,
+    ) -> Result<WatchEvent<K>, SourceError> {
+        let event = match event_type {
             "ADDED" => WatchEvent::Added,
             "MODIFIED" => WatchEvent::Modified,
             "DELETED" => WatchEvent::Deleted,
             "BOOKMARK" => return bookmark(raw),
-            "ERROR" => {
-                let status: Status = serde_json::from_str(raw)
-                    .map_err(|error| SourceError::Protocol(format!("bad error event: {error}")))?;
-                return Err(status.into());
-            }
+            "ERROR" => return Err(unexpected::failure(raw, "a Status in an error event")),
             other => return Ok(WatchEvent::Unknown { event_type: other.to_owned() }),
         };
-        let wrong_type = self.expected.wrong_type(raw, None);
-        Ok(match self.decode(raw, wrong_type, &*envelope.event_type == "DELETED") {
+        let fault = match line.replaced_in(&range_of(raw, &line.text)) {
+            0 => self.expected.wrong_type(raw),
+            _ => Some(NO_TEXT.to_owned()),
+        };
+        Ok(match self.decode(raw, fault, event_type == "DELETED") {
             Ok(object) => event(object),
             Err(bad) => WatchEvent::Undecodable(*bad),
         })
@@ -319,48 +310,41 @@ impl Expected {
         self.beginnings.iter().any(|beginning| raw.starts_with(beginning.as_str()))
     }
 
-    /// What is wrong with the type that the object says it is of, or that its list says it is of, if
-    /// that is another one than expected.
-    fn wrong_type(&self, raw: &str, implied: Option<&str>) -> Option<String> {
+    /// What is wrong with the type that the object says it is of, if that is another one.
+    fn wrong_type(&self, raw: &str) -> Option<String> {
         if self.is_plain(raw) {
             return None;
         }
-        let header = header(raw);
-        let wrong = |found: &str| {
-            Some(format!("expected {} {}, found {found}", self.api_version, self.kind))
-        };
-        if let (Some(implied), None) = (implied, &header.kind) {
-            return wrong(implied);
-        }
-        let differs = |found: &Option<Text<'_>>, expected: &str| {
-            found.as_ref().is_some_and(|found| !found.is_empty() && **found != *expected)
-        };
-        if !differs(&header.kind, &self.kind) && !differs(&header.api_version, &self.api_version) {
+        let header = Header::of(raw);
+        let [version, kind] =
+            [&header.api_version, &header.kind].map(|found| non_empty(found.as_ref()));
+        let differs = |found: Option<&str>, expected: &str| found.is_some_and(|it| it != expected);
+        if !differs(kind, &self.kind) && !differs(version, &self.api_version) {
             return None;
         }
-        let [version, kind] =
-            [&header.api_version, &header.kind].map(|found| found.as_deref().unwrap_or("?"));
-        wrong(&format!("{version} {kind}"))
+        let [version, kind] = [version, kind].map(|found| found.unwrap_or("?"));
+        Some(format!("expected {} {}, found {version} {kind}", self.api_version, self.kind))
     }
-}
-
-/// The header as far as it can be read.
-fn header(raw: &str) -> Header<'_> {
-    serde_json::from_str(raw).unwrap_or_default()
 }
 
 fn bookmark<K>(raw: &str) -> Result<WatchEvent<K>, SourceError> {
     let bookmark: Bookmark = serde_json::from_str(raw)
         .map_err(|error| SourceError::Protocol(format!("bad bookmark: {error}")))?;
-    let metadata = bookmark.metadata;
-    let Some(version) = metadata.resource_version else {
-        return Err(SourceError::Protocol("bookmark without a version".to_owned()));
-    };
-    let end = metadata.annotations.is_some_and(|notes| {
+    let BookmarkMeta { resource_version, annotations } = bookmark.metadata.unwrap_or_default();
+    let ends_list = annotations.is_some_and(|notes| {
         notes.get("k8s.io/initial-events-end").is_some_and(|end| end == "true")
     });
-    Ok(match end {
-        true => WatchEvent::InitialEventsEnd(version.into()),
-        false => WatchEvent::Bookmark(version.into()),
-    })
+    let version = resource_version.filter(|version| !version.is_empty());
+    match (version, ends_list) {
+        (Some(version), true) => Ok(WatchEvent::InitialEventsEnd(version.into())),
+        (Some(version), false) => Ok(WatchEvent::Bookmark(version.into())),
+        (None, true) => {
+            let message = "the streaming list ends at no resource version";
+            Err(SourceError::Protocol(message.to_owned()))
+        }
+        // It says nothing about anything; it is counted, and that is all.
+        (None, false) => {
+            Ok(WatchEvent::Unknown { event_type: "BOOKMARK without a resource version".to_owned() })
+        }
+    }
 }

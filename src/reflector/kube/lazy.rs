@@ -6,13 +6,12 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use kube::core::Resource;
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _};
-use serde_json::value::RawValue;
 
 use super::Decode;
-use super::decode::Text;
+use super::header::{Header, Text, range_of};
 use super::typed;
+use crate::panics::caught;
 use crate::reflector::{Report, Undecodable};
 use crate::{Key, KeyError, Object, ResourceVersion};
 
@@ -42,7 +41,9 @@ use crate::{Key, KeyError, Object, ResourceVersion};
 /// # };
 /// ```
 pub struct Lazy<K> {
-    json: Box<str>,
+    /// The JSON, and behind it those strings of the metadata that are written with escapes there.
+    text: Box<str>,
+    json_len: usize,
     key: Key,
     uid: Option<Span>,
     resource_version: Option<Span>,
@@ -60,11 +61,16 @@ impl<K: DeserializeOwned> Lazy<K> {
     /// The object, decoded once, by whoever asks first; others that ask meanwhile wait for it.
     ///
     /// # Errors
-    /// If the text is not of such an object. It is then listed as quarantined by the reflector's
+    /// If the text is not of such an object, or is nested deeper than 127 levels in what the type
+    /// reads (as `serde_json` limits it, so that content cannot overflow the stack). While it is the
+    /// newest version of its key it is then listed as quarantined by the reflector's
     /// [`Monitor`](crate::reflector::Monitor), too.
     pub fn get(&self) -> Result<&K, LazyError> {
         let typed = self.typed.get_or_init(|| {
-            typed::from_str(&self.json).map(Box::new).map_err(|error| self.failed(&error))
+            caught(|| typed::from_str(self.json()))
+                .and_then(|decoded| decoded.map_err(|error| error.to_string()))
+                .map(Box::new)
+                .map_err(|error| self.failed(error))
         });
         match typed {
             Ok(object) => Ok(object),
@@ -77,7 +83,8 @@ impl<K> Lazy<K> {
     /// The object's JSON.
     #[must_use]
     pub fn json(&self) -> &str {
-        &self.json
+        // It was made as the beginning of this text.
+        self.text.get(..self.json_len).unwrap_or_default()
     }
 
     /// The value of a label.
@@ -88,7 +95,7 @@ impl<K> Lazy<K> {
 
     /// The labels, ordered by name.
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.labels.iter().map(|(name, value)| (name.of(&self.json), value.of(&self.json)))
+        self.labels.iter().map(|(name, value)| (name.of(&self.text), value.of(&self.text)))
     }
 
     /// Whether it was decoded, or tried to.
@@ -97,15 +104,14 @@ impl<K> Lazy<K> {
         self.typed.get().is_some()
     }
 
-    fn failed(&self, error: &serde_json::Error) -> LazyError {
-        let error = error.to_string();
+    fn failed(&self, error: String) -> LazyError {
         if let Some(report) = &self.report {
-            let version = self.resource_version.map(|span| span.of(&self.json));
+            let version = self.resource_version.map(|span| span.of(&self.text));
             report.undecodable(Undecodable {
                 key: Some(self.key.clone()),
                 resource_version: version.map(ResourceVersion::from),
                 error: error.clone(),
-                raw: Some((&*self.json).into()),
+                raw: Some(self.json().into()),
                 deleted: false,
             });
         }
@@ -113,29 +119,33 @@ impl<K> Lazy<K> {
     }
 
     fn parse(json: &str, report: Option<&Report>) -> Result<Self, serde_json::Error> {
-        let header: LazyHeader<'_> = serde_json::from_str(json)?;
-        let meta = header.metadata;
+        let meta = serde_json::from_str::<Header<'_>>(json)?.metadata.unwrap_or_default();
         let key = Key::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
             .map_err(serde_json::Error::custom)?;
-        let span = |text: &Text<'_>| Span::within(json, text);
-        let spans = || {
-            let uid = meta.uid.as_ref().map(span);
-            let version = meta.resource_version.as_ref().map(span);
-            let labels =
-                meta.labels.iter().flatten().map(|(name, value)| Some((span(name)?, span(value)?)));
-            Some((transpose(uid)?, transpose(version)?, labels.collect::<Option<Box<[_]>>>()?))
+        let labels: BTreeMap<Text<'_>, Text<'_>> = match meta.labels {
+            Some(labels) => serde_json::from_str(labels.get())?,
+            None => BTreeMap::new(),
         };
-        let Some((uid, resource_version, labels)) = spans() else {
-            // A string with escapes is no part of the text. Written anew it has none: what these
-            // fields may hold needs no escaping.
-            let plain = serde_json::from_str::<serde_json::Value>(json)?.to_string();
-            if plain == json {
-                return Err(serde_json::Error::custom("the metadata holds characters it may not"));
-            }
-            return Self::parse(&plain, report);
+        let mut text = String::from(json);
+        let mut span = |part: &str| {
+            // What is written with escapes is no part of the text as it stands.
+            Span::within(json, part).or_else(|| {
+                text.push_str(part);
+                Span::new(text.len() - part.len(), part.len())
+            })
         };
+        let mut spans = || {
+            let [uid, version] = [&meta.uid, &meta.resource_version].map(|part| {
+                part.as_deref().map(&mut span).map_or(Some(None), |span| Some(Some(span?)))
+            });
+            let labels = labels.iter().map(|(name, value)| Some((span(name)?, span(value)?)));
+            Some((uid?, version?, labels.collect::<Option<Box<[_]>>>()?))
+        };
+        let (uid, resource_version, labels) =
+            spans().ok_or_else(|| serde_json::Error::custom("it is larger than 4 GiB"))?;
         Ok(Self {
-            json: json.into(),
+            text: text.into(),
+            json_len: json.len(),
             key,
             uid,
             resource_version,
@@ -155,11 +165,21 @@ where
     }
 
     fn uid(&self) -> Option<&str> {
-        self.uid.map(|span| span.of(&self.json))
+        self.uid.map(|span| span.of(&self.text))
     }
 
     fn resource_version(&self) -> Option<&str> {
-        self.resource_version.map(|span| span.of(&self.json))
+        self.resource_version.map(|span| span.of(&self.text))
+    }
+
+    fn label(&self, name: &str) -> Option<&str> {
+        Self::label(self, name)
+    }
+
+    /// The text and what was read of it; not the typed form, so that the size of an object stays
+    /// the same whoever decodes it.
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.text.len() + size_of_val(&*self.labels) + self.key.as_str().len()
     }
 }
 
@@ -175,7 +195,7 @@ where
 
     fn prune_managed_fields(&mut self) {
         // Failing to find them leaves them where they are.
-        let Some(pruned) = without_managed_fields(&self.json) else { return };
+        let Some(pruned) = without_managed_fields(self.json()) else { return };
         if let Ok(lazy) = Self::parse(&pruned, self.report.as_ref()) {
             *self = lazy;
         }
@@ -186,7 +206,7 @@ impl<K> fmt::Debug for Lazy<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lazy")
             .field("key", &self.key)
-            .field("bytes", &self.json.len())
+            .field("bytes", &self.json_len)
             .field("decoded", &self.is_decoded())
             .finish_non_exhaustive()
     }
@@ -200,11 +220,15 @@ struct Span {
 }
 
 impl Span {
+    fn new(start: usize, len: usize) -> Option<Self> {
+        Some(Self { start: start.try_into().ok()?, len: len.try_into().ok()? })
+    }
+
     /// `None` if `part` does not lie in `whole`.
     fn within(whole: &str, part: &str) -> Option<Self> {
         let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
         whole.get(start..start.checked_add(part.len())?)?;
-        Some(Self { start: start.try_into().ok()?, len: part.len().try_into().ok()? })
+        Self::new(start, part.len())
     }
 
     fn of(self, whole: &str) -> &str {
@@ -214,53 +238,73 @@ impl Span {
     }
 }
 
-/// `Some(None)` for an absent part, `None` for one that is there but not in the text.
-fn transpose(span: Option<Option<Span>>) -> Option<Option<Span>> {
-    match span {
-        None => Some(None),
-        Some(span) => span.map(Some),
-    }
-}
-
-#[derive(Deserialize)]
-struct LazyHeader<'a> {
-    #[serde(borrow)]
-    metadata: LazyMeta<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LazyMeta<'a> {
-    #[serde(borrow)]
-    namespace: Option<Text<'a>>,
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-    #[serde(borrow)]
-    uid: Option<Text<'a>>,
-    #[serde(borrow)]
-    resource_version: Option<Text<'a>>,
-    #[serde(borrow)]
-    labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct Managed<'a> {
-    #[serde(borrow)]
-    metadata: ManagedMeta<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ManagedMeta<'a> {
-    #[serde(borrow)]
-    managed_fields: Option<&'a RawValue>,
-}
-
 /// The text with an empty list for `metadata.managedFields`; `None` if there is none.
 fn without_managed_fields(json: &str) -> Option<String> {
-    let managed: Managed<'_> = serde_json::from_str(json).ok()?;
-    let fields = managed.metadata.managed_fields?.get();
-    let start = fields.as_ptr() as usize - json.as_ptr() as usize;
-    let Range { start, end } = start..start + fields.len();
+    let header: Header<'_> = serde_json::from_str(json).ok()?;
+    let Range { start, end } = range_of(header.metadata?.managed_fields?.get(), json);
     Some([json.get(..start)?, "[]", json.get(end..)?].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn lazy(json: &str) -> Lazy<Value> {
+        Lazy::parse(json, None).expect("an object")
+    }
+
+    #[test]
+    fn escapes_in_the_metadata_leave_the_text_as_it_is() {
+        let deep = "[".repeat(500) + &"]".repeat(500);
+        let json = format!(
+            r#"{{"metadata":{{"name":"a","uid":"u\u0031","resourceVersion":"\u0037",
+                 "labels":{{"app\u002fname":"w\u0065b","tier":"x"}}}},
+                 "large":123456789012345678901234567890,"deep":{deep}}}"#
+        );
+        let object = lazy(&json);
+        assert_eq!(object.json(), json);
+        assert_eq!((object.uid(), object.resource_version()), (Some("u1"), Some("7")));
+        assert_eq!(object.labels().collect::<Vec<_>>(), [("app/name", "web"), ("tier", "x")]);
+        assert_eq!(Object::label(&object, "app/name"), Some("web"));
+        assert!(object.size() > json.len());
+    }
+
+    #[test]
+    fn a_label_without_a_value_is_as_bad_as_it_is_to_the_typed_form() {
+        assert!(
+            Lazy::<Value>::parse(r#"{"metadata":{"name":"a","labels":{"b":null}}}"#, None).is_err()
+        );
+        assert!(lazy(r#"{"metadata":{"name":"a","labels":null}}"#).labels().next().is_none());
+    }
+
+    #[test]
+    fn of_two_fields_the_last_counts() {
+        let json = r#"{"metadata":{"name":"a"},"metadata":{"name":"b","labels":{"x":"1"},"labels":{"x":"2","x":"3"}}}"#;
+        let object = lazy(json);
+        assert_eq!((object.key().ok(), object.label("x")), ("b".parse().ok(), Some("3")));
+    }
+
+    #[test]
+    fn what_is_too_deep_is_an_error_and_no_end_of_the_process() {
+        let deep = "[".repeat(9_000) + &"]".repeat(9_000);
+        let object = lazy(&format!(r#"{{"metadata":{{"name":"a"}},"spec":{deep}}}"#));
+        let error = object.get().expect_err("too deep");
+        assert!(error.to_string().contains("recursion limit"), "{error}");
+    }
+
+    #[test]
+    fn a_panic_of_the_types_own_code_is_an_error() {
+        struct Picky;
+        impl<'de> Deserialize<'de> for Picky {
+            fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+                panic!("not this one")
+            }
+        }
+        let object = Lazy::<Picky>::parse(r#"{"metadata":{"name":"a"}}"#, None).expect("an object");
+        let error = object.get().map(|_| ()).expect_err("a panic");
+        assert!(error.to_string().contains("not this one"), "{error}");
+    }
 }

@@ -4,18 +4,26 @@
 //! event that cannot be decoded must not end the stream, and a list must not fail for one object.
 
 mod answer;
+mod client;
 mod decode;
+mod header;
 mod lazy;
 mod lines;
+mod mend;
 mod meter;
 mod page;
 mod parallel;
+mod size;
+#[cfg(test)]
+mod tests;
 mod typed;
+mod unexpected;
 #[cfg(feature = "kube-runtime")]
 mod watcher;
 
 use std::num::NonZero;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt};
@@ -25,6 +33,7 @@ use kube::Client;
 use kube::api::{ListParams, Request, WatchParams};
 use kube::core::Resource;
 
+pub use self::client::renewing_client;
 pub use self::decode::Decode;
 use self::decode::Decoder;
 pub use self::lazy::{Lazy, LazyError};
@@ -55,6 +64,12 @@ impl<K: Resource + Send + Sync + 'static> Object for K {
     fn label(&self, name: &str) -> Option<&str> {
         self.meta().labels.as_ref()?.get(name).map(String::as_str)
     }
+
+    /// The object and its metadata; all of a `DynamicObject`, but not what a typed object's spec
+    /// and status keep behind pointers.
+    fn size(&self) -> usize {
+        size::of(self)
+    }
 }
 
 /// One resource of a Kubernetes API server, in all namespaces or one, with optional selectors.
@@ -72,6 +87,8 @@ impl<K: Resource + Send + Sync + 'static> Object for K {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # };
 /// ```
+///
+/// Let it get new credentials, too: see [`renewing_client`].
 ///
 /// `K` says how objects are kept. Any `kube` resource is decoded when it comes: a typed one from
 /// `k8s-openapi`, a derived custom resource, or `DynamicObject` for whatever discovery names. With
@@ -98,9 +115,17 @@ pub struct KubeSource<K> {
     decoder: Arc<Decoder<K>>,
     decoders: NonZero<usize>,
     meter: Arc<Meter>,
+    line_limit: usize,
+    page_limit: usize,
     label_selector: Option<String>,
     field_selector: Option<String>,
 }
+
+/// An object in etcd has at most some megabytes; past this the other side does not speak the protocol.
+const LINE_LIMIT: usize = 64 << 20;
+
+/// Room for some hundred thousand objects, where they are asked for at once.
+const PAGE_LIMIT: usize = 2 << 30;
 
 impl<K: Decode> KubeSource<K> {
     /// All namespaces, or a cluster-scoped resource.
@@ -140,6 +165,8 @@ impl<K: Decode> KubeSource<K> {
             decoder: Arc::new(Decoder::new(resource)),
             decoders: parallel::default_decoders(),
             meter: Arc::default(),
+            line_limit: LINE_LIMIT,
+            page_limit: PAGE_LIMIT,
             label_selector: None,
             field_selector: None,
         }
@@ -158,6 +185,32 @@ impl<K: Decode> KubeSource<K> {
     #[must_use]
     pub fn decoders(mut self, tasks: NonZero<usize>) -> Self {
         self.decoders = tasks;
+        self
+    }
+
+    /// The most bytes that a line of a watch, which is one event, may have; a longer one is a failure
+    /// of the watch. Default: 64 MiB.
+    #[must_use]
+    pub fn line_limit(mut self, bytes: usize) -> Self {
+        self.line_limit = bytes;
+        self
+    }
+
+    /// The most bytes that a page of a list may have, or the whole list where it is asked for at
+    /// once; a larger one is a failure of the list. Default: 2 GiB.
+    #[must_use]
+    pub fn page_limit(mut self, bytes: usize) -> Self {
+        self.page_limit = bytes;
+        self
+    }
+
+    /// The kind of a list of this resource, for a custom resource whose definition names its
+    /// `listKind` differently. An answer of another kind is taken for no list of the resource,
+    /// unless one of its items says that it is of the resource's own. Default: the kind with `List`
+    /// behind it.
+    #[must_use]
+    pub fn list_kind(mut self, kind: impl Into<String>) -> Self {
+        self.configure(|decoder| decoder.set_list_kind(kind.into()));
         self
     }
 
@@ -210,9 +263,10 @@ impl<K: Decode> Source for KubeSource<K> {
             true => self.request.list_metadata(&params),
             false => self.request.list(&params),
         };
-        let text = answer::text(&self.client, request.map_err(invalid_request)?).await?;
-        self.meter.add(text.len());
-        page::read(text, &self.decoder, self.decoders)
+        let request = request.map_err(invalid_request)?;
+        let body = answer::bytes(&self.client, request, self.page_limit).await?;
+        self.meter.add(body.len());
+        page::read(body, &self.decoder, self.decoders)
     }
 
     async fn watch(&self, request: WatchRequest) -> Result<Self::Watch, SourceError> {
@@ -220,7 +274,7 @@ impl<K: Decode> Source for KubeSource<K> {
         let params = WatchParams {
             label_selector: self.label_selector.clone(),
             field_selector: self.field_selector.clone(),
-            timeout: Some(request.timeout.as_secs().clamp(1, LONGEST_WATCH) as u32),
+            timeout: Some(CLIENTS_LONGEST),
             bookmarks: true,
             send_initial_events: initial,
         };
@@ -228,21 +282,26 @@ impl<K: Decode> Source for KubeSource<K> {
             WatchStart::After(version) => version.as_str(),
             WatchStart::InitialEvents => "",
         };
-        let request = match self.decoder.metadata_only() {
+        let built = match self.decoder.metadata_only() {
             true => self.request.watch_metadata(&params, version),
             false => self.request.watch(&params, version),
         };
-        let mut request = request.map_err(invalid_request)?;
+        let mut built = built.map_err(invalid_request)?;
+        set_timeout(&mut built, request.timeout);
         // Each event would be a gzip member of its own, and decoders stop after the first.
-        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let body = answer::stream(&self.client, request).await?;
+        built.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let body = answer::stream(&self.client, built).await?;
         let (decoder, meter) = (Arc::clone(&self.decoder), Arc::clone(&self.meter));
-        let work = lines::split(body).map(move |lines| {
+        let work = lines::split(body, self.line_limit).map(move |lines| {
             let bytes = lines.iter().flatten().map(Bytes::len).sum();
             meter.add(bytes);
             let decoder = Arc::clone(&decoder);
             let decode = move || match lines {
-                Ok(lines) => lines.iter().map(|line| decoder.event(line)).collect(),
+                Ok(lines) => {
+                    let mut events = Vec::with_capacity(lines.len());
+                    lines.iter().for_each(|line| decoder.line(line, &mut events));
+                    events
+                }
                 Err(error) => vec![Err(error)],
             };
             Work { bytes, decode }
@@ -255,8 +314,23 @@ impl<K: Decode> Source for KubeSource<K> {
     }
 }
 
-/// `kube` takes less than 295 s.
-const LONGEST_WATCH: u64 = 294;
+/// The longest watch that `kube`'s own client takes, in seconds. It reads no further, but API
+/// servers take any.
+const CLIENTS_LONGEST: u32 = 294;
+
+/// Puts the real timeout into a request that was built with [`CLIENTS_LONGEST`].
+fn set_timeout(request: &mut http::Request<Vec<u8>>, timeout: Duration) {
+    let seconds = timeout.as_secs().max(1);
+    // In a selector's value the '=' would be escaped.
+    let uri = request.uri().to_string().replacen(
+        &format!("timeoutSeconds={CLIENTS_LONGEST}&"),
+        &format!("timeoutSeconds={seconds}&"),
+        1,
+    );
+    if let Ok(uri) = uri.parse() {
+        *request.uri_mut() = uri;
+    }
+}
 
 fn invalid_request(error: kube::core::request::Error) -> SourceError {
     SourceError::Status(Box::new(Status::bad_request(error.to_string())))

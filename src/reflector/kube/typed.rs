@@ -3,10 +3,14 @@
 use std::cell::RefCell;
 
 use serde::de::DeserializeOwned;
-use simd_json::Buffers;
+use simd_json::{Buffers, Node};
 
 /// An object larger than this leaves no working memory behind.
 const KEPT: usize = 1 << 20;
+
+/// How deep an object may be nested to be decoded without another look. `serde_json` refuses what is
+/// nested deeper, unless it need not decode that part.
+const DEEPEST: usize = 127;
 
 #[derive(Default)]
 struct Scratch {
@@ -37,7 +41,9 @@ fn fast<K: DeserializeOwned>(json: &str) -> Option<K> {
         // It unescapes in place.
         text.clear();
         text.extend_from_slice(json.as_bytes());
-        let object = simd_json::serde::from_slice_with_buffers(text, buffers).ok();
+        let tape = simd_json::to_tape_with_buffers(text, buffers).ok();
+        // It decodes by recursion without a limit, and content must not overflow the stack.
+        let object = tape.filter(|tape| !is_deep(&tape.0)).and_then(|tape| tape.deserialize().ok());
         if text.capacity() > KEPT {
             *scratch = Scratch::default();
         }
@@ -45,9 +51,29 @@ fn fast<K: DeserializeOwned>(json: &str) -> Option<K> {
     })
 }
 
+/// Whether lists and objects are nested deeper than [`DEEPEST`]. Each tells how many of the nodes
+/// after it lie within it.
+fn is_deep(tape: &[Node<'_>]) -> bool {
+    let mut ends = [0; DEEPEST];
+    let mut depth = 0;
+    for (at, node) in tape.iter().enumerate() {
+        let (Node::Object { count, .. } | Node::Array { count, .. }) = node else { continue };
+        while depth > 0 && ends[depth - 1] <= at {
+            depth -= 1;
+        }
+        if depth == DEEPEST {
+            return true;
+        }
+        ends[depth] = at + 1 + count;
+        depth += 1;
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
+    use serde_json::Value;
     use serde_json::value::RawValue;
 
     use super::*;
@@ -79,5 +105,35 @@ mod tests {
         let long = "x".repeat(2 * KEPT);
         let list: Vec<String> = from_str(&format!(r#"["\u00e4\n","{long}"]"#)).expect("valid");
         assert_eq!(list, ["\u{e4}\n", &long]);
+    }
+
+    fn lists(levels: usize) -> String {
+        // What stands beside does not count.
+        format!("[[[]],{}{}]", "[".repeat(levels - 1), "]".repeat(levels - 1))
+    }
+
+    fn objects(levels: usize) -> String {
+        let (open, close) = (r#"{"b":{},"a":"#, "}");
+        format!("{}{{}}{}", open.repeat(levels - 1), close.repeat(levels - 1))
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_refused_as_serde_json_refuses_it() {
+        for levels in [3, 100, DEEPEST - 1, DEEPEST, DEEPEST + 1, 1_000, 100_000] {
+            for json in [lists(levels), objects(levels)] {
+                assert_eq!(fast::<Value>(&json).is_some(), levels <= DEEPEST, "{levels}");
+                assert_eq!(from_str::<Value>(&json).is_ok(), levels <= DEEPEST, "{levels}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_nobody_decodes_may_be_as_deep_as_it_likes() {
+        #[derive(Deserialize)]
+        struct Flat {
+            a: u8,
+        }
+        let json = format!(r#"{{"deep":{},"a":1}}"#, lists(100_000));
+        assert_eq!(from_str::<Flat>(&json).expect("taken").a, 1);
     }
 }

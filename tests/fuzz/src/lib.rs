@@ -1,18 +1,30 @@
-//! What the targets share: a server that answers with given bytes, in given pieces.
+//! What the targets share: a server that answers with given bytes, in given pieces, and a reflector
+//! that has mirrored its list.
 
 use std::convert::Infallible;
+use std::num::NonZero;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use kube::Client;
 use kube::client::Body;
 use tokio::runtime::Runtime;
-use watchcache::reflector::Decode;
-use watchcache::reflector::{KubeSource, WatchRequest, WatchStart};
-use watchcache::reflector::{ListPage, ListRequest, Source, SourceError, WatchEvent};
+use watchcache::reflector::{
+    Decode, Interest, Item, KubeSource, ListPage, ListRequest, Report, Share, Source, SourceError,
+    WatchEvent, WatchRequest, WatchStart,
+};
+use watchcache::{Reflector, Store};
+
+/// Less text than this is decoded where it is; more is decoded by several tasks.
+pub const PARALLEL: usize = 16 << 10;
+
+/// What stands for brackets, and how many of them: an input is too short to nest deep by itself.
+const DEEP: [(u8, u8); 2] = [(2, b'['), (3, b']')];
+const LEVELS: usize = 5_000;
 
 thread_local! {
     static RUNTIME: Runtime =
@@ -22,6 +34,15 @@ thread_local! {
 /// Runs something on a runtime that lives as long as the thread.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.block_on(future))
+}
+
+/// The input, with thousands of brackets for each of two control bytes.
+pub fn deepened(input: &[u8]) -> Vec<u8> {
+    let expand = |byte: &u8| match DEEP.iter().find(|(mark, _)| mark == byte) {
+        Some((_, bracket)) => vec![*bracket; LEVELS],
+        None => vec![*byte],
+    };
+    input.iter().flat_map(expand).collect()
 }
 
 /// A client of a server that answers every request with this body, cut into pieces of this length.
@@ -41,7 +62,8 @@ fn source<K: Decode>(body: &[u8], piece: usize) -> KubeSource<K>
 where
     <K::Resource as kube::Resource>::DynamicType: Default,
 {
-    KubeSource::all_with(client(body, piece), &Default::default())
+    let decoders = NonZero::new(4).expect("not zero");
+    KubeSource::all_with(client(body, piece), &Default::default()).decoders(decoders)
 }
 
 /// The events of a watch whose answer is this body.
@@ -49,13 +71,27 @@ pub fn watch<K: Decode>(body: &[u8], piece: usize) -> Vec<Result<WatchEvent<K>, 
 where
     <K::Resource as kube::Resource>::DynamicType: Default,
 {
-    use futures_util::StreamExt;
+    // A client needs the runtime around it.
+    block_on(async { watch_of(&source(body, piece)).await })
+}
+
+/// As [`watch`], for a process that has one of two shares of the keys.
+pub fn watch_share<K: Decode>(body: &[u8], index: u32) -> Vec<Result<WatchEvent<K>, SourceError>>
+where
+    <K::Resource as kube::Resource>::DynamicType: Default,
+{
     block_on(async {
-        let start = WatchStart::After("1".into());
-        let request = WatchRequest { start, timeout: std::time::Duration::from_secs(60) };
-        let watch = source::<K>(body, piece).watch(request).await.expect("it is granted");
-        watch.collect().await
+        let mut source = source(body, usize::MAX);
+        let (report, interest) = attachments::<K>(Share::by_key(index, 2));
+        source.attach(report, interest);
+        watch_of(&source).await
     })
+}
+
+async fn watch_of<K: Decode>(source: &KubeSource<K>) -> Vec<Result<WatchEvent<K>, SourceError>> {
+    let start = WatchStart::After("1".into());
+    let request = WatchRequest { start, timeout: std::time::Duration::from_secs(60) };
+    source.watch(request).await.expect("it is granted").collect().await
 }
 
 /// The page of a list whose answer is this body.
@@ -63,6 +99,73 @@ pub fn list<K: Decode>(body: &[u8]) -> Result<ListPage<K>, SourceError>
 where
     <K::Resource as kube::Resource>::DynamicType: Default,
 {
-    // A client needs the runtime around it.
     block_on(async { source::<K>(body, 4096).list(ListRequest::default()).await })
+}
+
+/// The items of that page as a relist finds them: their reflector holds what the page brought.
+pub fn relist<K: Decode>(body: &[u8]) -> Result<Vec<Item<K>>, SourceError>
+where
+    <K::Resource as kube::Resource>::DynamicType: Default,
+{
+    block_on(async {
+        let mut source = source::<K>(body, 4096);
+        let request = ListRequest::default;
+        let items: Vec<Item<K>> = source.list(request()).await?.items.collect().await;
+        let first = Fixed { items: Mutex::new(items), attached: Arc::default() };
+        let attached = Arc::clone(&first.attached);
+        let reflector = Reflector::builder(first).sink(Store::<K>::new()).build();
+        let monitor = reflector.monitor();
+        let (report, interest) = taken(&attached);
+        source.attach(report, interest);
+        // It goes on watching while the list is read once more.
+        let again = async {
+            monitor.synced().await;
+            Ok(source.list(request()).await?.items.collect().await)
+        };
+        tokio::select! {
+            ended = reflector.run(std::future::pending()) => Err(ended.expect_err("it has no end")),
+            again = again => again,
+        }
+    })
+}
+
+type Attached<K> = Arc<Mutex<Option<(Report, Interest<K>)>>>;
+
+/// A source of items that are there, and nothing after them. It keeps what a reflector attaches.
+struct Fixed<K> {
+    items: Mutex<Vec<Item<K>>>,
+    attached: Attached<K>,
+}
+
+impl<K: Decode> Source for Fixed<K> {
+    type Object = K;
+    type Watch = stream::Pending<Result<WatchEvent<K>, SourceError>>;
+
+    fn attach(&mut self, report: Report, interest: Interest<K>) {
+        *self.attached.lock().expect("no panic") = Some((report, interest));
+    }
+
+    async fn list(&self, _: ListRequest) -> Result<ListPage<K>, SourceError> {
+        let items = std::mem::take(&mut *self.items.lock().expect("no panic"));
+        Ok(ListPage::new(items, "1"))
+    }
+
+    async fn watch(&self, _: WatchRequest) -> Result<Self::Watch, SourceError> {
+        Ok(stream::pending())
+    }
+}
+
+fn attachments<K: Decode>(share: Option<Share>) -> (Report, Interest<K>) {
+    let source = Fixed { items: Mutex::default(), attached: Arc::default() };
+    let attached = Arc::clone(&source.attached);
+    let mut builder = Reflector::builder(source);
+    if let Some(share) = share {
+        builder = builder.share(share);
+    }
+    drop(builder.build());
+    taken(&attached)
+}
+
+fn taken<K>(attached: &Attached<K>) -> (Report, Interest<K>) {
+    attached.lock().expect("no panic").take().expect("a reflector attaches")
 }

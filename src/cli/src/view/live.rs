@@ -4,7 +4,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use watchcache::reflector::Phase;
 
 use super::text;
-use crate::report::Sample;
+use crate::report::{Sample, waiting_for};
 
 #[derive(Debug)]
 pub(crate) struct Live {
@@ -32,9 +32,9 @@ impl Live {
                 self.bar.set_position(progress.listed);
             }
             (true, None) => {
-                if let (Phase::BackingOff, Some(error)) = (progress.phase, &progress.last_error) {
+                if progress.phase == Phase::BackingOff {
                     self.bar.set_style(style("{prefix:.bold}\n{spinner} trying again: {wide_msg}"));
-                    self.bar.set_message(error.clone());
+                    self.bar.set_message(waiting_for(progress));
                 }
                 self.bar.tick();
             }

@@ -7,14 +7,34 @@ mod text;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
+use watchcache::reflector::Phase;
+
 use crate::args::Output;
-use crate::report::{Sample, Summary};
+use crate::failure;
+use crate::report::{Sample, Summary, waiting_for};
 
 #[derive(Debug)]
 pub(crate) enum View {
     Live(live::Live),
     Plain(plain::Plain),
-    Json,
+    Json(Waiting),
+}
+
+/// What was last said, on stderr, about why the first list does not come.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting(String);
+
+impl Waiting {
+    fn show(&mut self, sample: &Sample) {
+        if !sample.elapsed.is_zero() || sample.progress.phase != Phase::BackingOff {
+            return;
+        }
+        let reason = waiting_for(&sample.progress);
+        if reason != self.0 {
+            failure::note(&format!("waiting for the first list, trying again: {reason}"));
+            self.0 = reason;
+        }
+    }
 }
 
 impl View {
@@ -22,7 +42,7 @@ impl View {
     pub(crate) fn new(output: Option<Output>, title: &str) -> Self {
         let terminal = std::io::stdout().is_terminal();
         match output {
-            Some(Output::Json) => Self::Json,
+            Some(Output::Json) => Self::Json(Waiting::default()),
             Some(Output::Live) | None if terminal => Self::Live(live::Live::new(title)),
             _ => Self::Plain(plain::Plain::new(title)),
         }
@@ -32,7 +52,7 @@ impl View {
     pub(crate) fn period(&self) -> Duration {
         match self {
             Self::Live(_) => Duration::from_millis(200),
-            Self::Plain(_) | Self::Json => Duration::from_secs(1),
+            Self::Plain(_) | Self::Json(_) => Duration::from_secs(1),
         }
     }
 
@@ -40,7 +60,7 @@ impl View {
         match self {
             Self::Live(live) => live.show(sample),
             Self::Plain(plain) => plain.show(sample),
-            Self::Json => {}
+            Self::Json(waiting) => waiting.show(sample),
         }
     }
 
@@ -49,7 +69,7 @@ impl View {
         match self {
             Self::Live(live) => live.note(text),
             Self::Plain(_) => line(text),
-            Self::Json => {}
+            Self::Json(_) => {}
         }
     }
 
@@ -57,7 +77,7 @@ impl View {
         match self {
             Self::Live(live) => live.clear(),
             Self::Plain(_) => {}
-            Self::Json => {
+            Self::Json(_) => {
                 // Plain numbers and strings: nothing in it can fail to serialize.
                 return line(&serde_json::to_string(summary).unwrap_or_default());
             }
@@ -66,8 +86,13 @@ impl View {
     }
 }
 
-/// Prints a line. Where stdout is closed there is nobody to tell.
+/// Prints a line. Where stdout is closed nobody reads on, and the command ends as a process does that
+/// writes into a closed pipe: `watchcache | head` stops.
 pub(crate) fn line(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+        // The code of SIGPIPE, to a shell.
+        std::process::exit(141);
+    }
 }

@@ -4,7 +4,7 @@ use watchcache::reflector::Phase;
 
 use super::text::{per_second, quantity, staleness};
 use super::{line, text};
-use crate::report::{BatchSize, Sample};
+use crate::report::{BatchSize, Sample, waiting_for};
 
 #[derive(Debug)]
 pub(crate) struct Plain;
@@ -17,10 +17,9 @@ impl Plain {
 
     pub(crate) fn show(&self, sample: &Sample) {
         let progress = &sample.progress;
-        let error = progress.last_error.as_deref().unwrap_or_default();
         if sample.elapsed.is_zero() {
             return match progress.phase {
-                Phase::BackingOff => line(&format!("trying again: {error}")),
+                Phase::BackingOff => line(&format!("trying again: {}", waiting_for(progress))),
                 _ => line(&format!("listing: {} objects", quantity(progress.listed))),
             };
         }
@@ -51,7 +50,7 @@ impl Plain {
             per_second(sample.rates.items, "items"),
         ));
         if progress.phase == Phase::BackingOff {
-            text.push_str(&format!("  trying again: {error}"));
+            text.push_str(&format!("  trying again: {}", waiting_for(progress)));
         }
         line(&text);
     }

@@ -6,7 +6,7 @@ use indicatif::HumanCount;
 use watchcache::reflector::Phase;
 
 use crate::latency::Quantiles;
-use crate::report::{BatchSize, Sample, Summary};
+use crate::report::{BatchSize, Sample, Summary, waiting_for};
 
 /// The live block.
 pub(super) fn block(sample: &Sample) -> String {
@@ -47,9 +47,9 @@ pub(super) fn block(sample: &Sample) -> String {
             per_second(sample.rates.items, "items"),
         ),
     );
-    let state = match (progress.phase, &progress.last_error) {
-        (Phase::BackingOff, Some(error)) => format!("trying again: {error}"),
-        (Phase::Listing, _) => format!("listing anew: {}", quantity(progress.listed)),
+    let state = match progress.phase {
+        Phase::BackingOff => format!("trying again: {}", waiting_for(progress)),
+        Phase::Listing => format!("listing anew: {}", quantity(progress.listed)),
         _ => "watching".to_owned(),
     };
     row(
@@ -87,7 +87,13 @@ pub(super) fn summary(summary: &Summary) -> String {
     );
     let skipped = summary.undecodable + summary.unknown_events;
     if summary.failures + skipped > 0 {
-        let what = format!("{} failed requests, {skipped} events skipped", summary.failures);
+        let mut what = format!("{} failed requests, {skipped} events skipped", summary.failures);
+        if summary.quarantined > 0 {
+            let _ = write!(what, ", {} objects that do not decode", summary.quarantined);
+        }
+        if let Some(error) = &summary.last_error {
+            let _ = write!(what, "; the last failure: {error}");
+        }
         row(&mut text, "trouble", &what);
     }
     row(&mut text, "staleness", &staleness(summary.staleness_us));

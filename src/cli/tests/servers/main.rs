@@ -1,0 +1,398 @@
+//! The command against servers, proxies and plugins as people meet them.
+
+mod fake;
+mod proxy;
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use fake::{Answer, Fake, json};
+use proxy::Proxy;
+
+const PODS: &str = "/api/v1/pods";
+
+fn pod(name: &str, version: u64) -> String {
+    format!(
+        r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{name}","namespace":"default","uid":"u-{name}","resourceVersion":"{version}"}}}}"#
+    )
+}
+
+fn list(kind: &str, api_version: &str, version: u64, items: &str) -> String {
+    format!(
+        r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{{"resourceVersion":"{version}"}},"items":[{items}]}}"#
+    )
+}
+
+fn pods(version: u64, items: &[String]) -> String {
+    list("PodList", "v1", version, &items.join(","))
+}
+
+fn event(kind: &str, object: &str) -> Vec<u8> {
+    format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n").into_bytes()
+}
+
+/// A server with one Pod, and nothing else to tell.
+fn quiet() -> Fake {
+    Fake::start(|request| match () {
+        () if request.is_list(PODS) => json(pods(10, &[pod("a", 5)])),
+        () if request.is_watch(PODS) => Answer::Watch(Vec::new()),
+        () => Answer::Default,
+    })
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchcache"));
+    command.args(["mirror", "--readers", "0", "--workers", "0"]).args(args).stdin(Stdio::null());
+    for name in ["RUST_LOG", "KUBECONFIG", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
+    command
+}
+
+/// Runs it to its end; one that never ends fails the test instead of hanging it.
+fn run(command: &mut Command) -> Output {
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+    let limit = Instant::now() + Duration::from_secs(120);
+    while child.try_wait().expect("it is there").is_none() {
+        if Instant::now() > limit {
+            child.kill().expect("it is there");
+            let output = child.wait_with_output().expect("it ends");
+            panic!("it never ends: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().expect("it has ended")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The summary of a run that has verified what it mirrored.
+fn verified(command: &mut Command) -> (Value, String) {
+    let output = run(command.args(["--output", "json"]));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let summary: Value = serde_json::from_str(text.lines().last().unwrap_or_default())
+        .unwrap_or_else(|error| panic!("{error}: {text}{}", stderr(&output)));
+    assert_eq!(summary["verified"], true, "{summary}");
+    assert_eq!(output.status.code(), Some(0), "{summary}");
+    (summary, stderr(&output))
+}
+
+/// What a run that fails says of it.
+fn failed(command: &mut Command) -> String {
+    let output = run(command);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    stderr(&output)
+}
+
+/// A file of this content, in the directory that cargo gives to tests.
+fn file(name: &str, content: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).expect("the file is written");
+    path
+}
+
+fn kubeconfig(name: &str, server: &str, cluster: &str, user: &str) -> String {
+    let content = format!(
+        "apiVersion: v1
+kind: Config
+current-context: test
+contexts: [{{ name: test, context: {{ cluster: test, user: test }} }}]
+clusters: [{{ name: test, cluster: {{ server: \"{server}\"{cluster} }} }}]
+users: [{{ name: test, user: {{ {user} }} }}]
+"
+    );
+    file(name, &content).display().to_string()
+}
+
+#[test]
+fn the_duration_counts_from_the_start_and_the_reason_is_told() {
+    let server = Fake::start(|request| match request.path.as_str() {
+        PODS => Answer::Json(
+            503,
+            br#"{"kind":"Status","status":"Failure","message":"planned maintenance","code":503}"#
+                .to_vec(),
+        ),
+        _ => Answer::Default,
+    });
+    let url = server.url();
+    let text = failed(&mut command(&["--server", &url, "--duration", "3s", "--output", "json"]));
+    let note = "note: waiting for the first list, trying again: planned maintenance";
+    assert!(text.contains(note), "{text}");
+    assert_eq!(text.matches("note: ").count(), 1, "a reason is told once: {text}");
+    assert!(text.contains("no complete list came within 3s: planned maintenance"), "{text}");
+
+    let silent = Fake::start(|request| match request.path.as_str() {
+        "/apis" => Answer::Nothing,
+        _ => Answer::Default,
+    });
+    let url = silent.url();
+    let args = ["--server", &url, "--duration", "1s", "--resource", "things"];
+    assert!(failed(&mut command(&args)).contains("no complete list came within 1s"));
+}
+
+#[test]
+fn proxies_of_the_kubeconfig() {
+    let server = quiet();
+    for (name, proxy, scheme) in [
+        ("http", Proxy::http(&server.address), "http"),
+        ("socks5", Proxy::socks5(&server.address), "socks5"),
+        ("socks5h", Proxy::socks5(&server.address), "socks5h"),
+    ] {
+        let cluster = format!(", proxy-url: \"{scheme}://{}\"", proxy.address);
+        // A name that only the proxy knows.
+        let config =
+            kubeconfig(&format!("proxy-{name}"), "http://api.example.invalid", &cluster, "");
+        // The kubeconfig's own is for this very server, whatever the environment says.
+        let mut command = command(&["--kubeconfig", &config, "--duration", "5s"]);
+        verified(command.env("NO_PROXY", "*.invalid").env("HTTP_PROXY", "http://127.0.0.1:1"));
+        assert!(proxy.used() > 0, "{name}");
+    }
+    let cluster = ", proxy-url: \"http://me:secret@127.0.0.1:1\"";
+    let config = kubeconfig("proxy-dead", "http://api.example.invalid", cluster, "");
+    let text = failed(&mut command(&["--kubeconfig", &config]));
+    let words = "the proxy http://127.0.0.1:1 (proxy-url of the kubeconfig) does not answer";
+    assert!(text.contains(words) && text.contains("NO_PROXY"), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+    let config =
+        kubeconfig("proxy-ftp", "http://api.example.invalid", ", proxy-url: \"ftp://p\"", "");
+    let text = failed(&mut command(&["--kubeconfig", &config]));
+    assert!(text.contains("the proxy ftp://p") && text.contains("socks5"), "{text}");
+}
+
+#[test]
+fn proxies_of_the_environment() {
+    let server = quiet();
+    let proxy = Proxy::http(&server.address);
+    let args = ["--server", "http://api.example.invalid", "--duration", "5s"];
+    // Without a scheme, as curl and Go take it.
+    verified(command(&args).env("HTTP_PROXY", &proxy.address));
+    let used = proxy.used();
+    assert!(used > 0);
+    let mut direct = command(&args);
+    direct.env("HTTP_PROXY", &proxy.address).env("NO_PROXY", "other, .example.invalid,");
+    assert!(failed(&mut direct).contains("cannot be resolved"));
+    let text = failed(command(&args).env("http_proxy", "http://127.0.0.1:1"));
+    assert!(text.contains("the proxy http://127.0.0.1:1 (http_proxy)"), "{text}");
+    // This machine is reached without it.
+    let mut local = command(&["--duration", "5s"]);
+    verified(local.args(["--server", &server.url()]).env("HTTP_PROXY", "http://127.0.0.1:1"));
+    assert_eq!(proxy.used(), used);
+}
+
+#[test]
+fn a_credential_plugin_that_is_missing_or_fails_is_named() {
+    let plugin = |command: &str| {
+        format!(
+            "exec: {{ apiVersion: client.authentication.k8s.io/v1, command: \"{command}\", \
+             interactiveMode: Never, installHint: \"Install it by brew install no-such-plugin\" }}"
+        )
+    };
+    let server = quiet();
+    let config = kubeconfig("plugin", &server.url(), "", &plugin("no-such-plugin"));
+    let text = failed(&mut command(&["--kubeconfig", &config]));
+    for words in ["\"no-such-plugin\"", "not installed", "try: Install it by brew install"] {
+        assert!(text.contains(words), "{text}");
+    }
+    let config = kubeconfig("plugin-fails", &server.url(), "", &plugin("false"));
+    let text = failed(&mut command(&["--kubeconfig", &config]));
+    assert!(text.contains("\"false\" of the kubeconfig failed"), "{text}");
+}
+
+/// The server stops taking the first token; the plugin never said that it would expire.
+#[cfg(unix)]
+#[test]
+fn a_credential_plugin_is_run_again_once_its_token_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let token = file("plugin-token", "t1");
+    let (rotated, held) = (AtomicBool::new(false), token.clone());
+    let server = Fake::start(move |request| {
+        let wanted = if rotated.load(Ordering::Relaxed) { "bearer t2" } else { "bearer t1" };
+        match () {
+            () if request.path == PODS && request.authorization != wanted => Answer::Json(
+                401,
+                br#"{"kind":"Status","status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#.to_vec(),
+            ),
+            () if request.is_list(PODS) && wanted == "bearer t1" => json(pods(10, &[pod("a", 5)])),
+            () if request.is_list(PODS) => json(pods(11, &[pod("a", 5), pod("b", 11)])),
+            () if request.is_watch(PODS) && wanted == "bearer t1" => {
+                rotated.store(true, Ordering::Relaxed);
+                std::fs::write(&held, "t2").expect("the file is written");
+                Answer::Ended(vec![event("MODIFIED", &pod("a", 5))])
+            }
+            () if request.is_watch(PODS) => Answer::Watch(vec![event("ADDED", &pod("b", 11))]),
+            () => Answer::Default,
+        }
+    });
+    let script = format!(
+        "#!/bin/sh\necho '{{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",'\n\
+         echo '\"status\":{{\"token\":\"'$(cat \"{}\")'\"}}}}'\n",
+        token.display()
+    );
+    let plugin = file("plugin.sh", &script);
+    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let user = format!(
+        "exec: {{ apiVersion: client.authentication.k8s.io/v1, command: \"{}\", interactiveMode: Never }}",
+        plugin.display()
+    );
+    let config = kubeconfig("plugin-rotates", &server.url(), "", &user);
+    let (summary, _) = verified(&mut command(&["--kubeconfig", &config, "--duration", "10s"]));
+    assert_eq!(summary["objects"], 2, "{summary}");
+    assert!(summary["failures"].as_u64().is_some_and(|failures| failures > 0), "{summary}");
+}
+
+fn groups(versions: &[(&str, &[&str])]) -> String {
+    let group = |(name, versions): &(&str, &[&str])| {
+        let version = |v: &&str| format!(r#"{{"groupVersion":"{name}/{v}","version":"{v}"}}"#);
+        let all: Vec<_> = versions.iter().map(version).collect();
+        format!(
+            r#"{{"name":"{name}","versions":[{}],"preferredVersion":{}}}"#,
+            all.join(","),
+            all[0]
+        )
+    };
+    let groups: Vec<_> = versions.iter().map(group).collect();
+    format!(r#"{{"kind":"APIGroupList","apiVersion":"v1","groups":[{}]}}"#, groups.join(","))
+}
+
+fn resources(version: &str, names: &[&str]) -> String {
+    let resource = |name: &&str| {
+        format!(
+            r#"{{"name":"{name}s","singularName":"{name}","namespaced":true,"kind":"{name}","verbs":["list","watch"]}}"#
+        )
+    };
+    let resources: Vec<_> = names.iter().map(resource).collect();
+    format!(
+        r#"{{"kind":"APIResourceList","groupVersion":"{version}","resources":[{}]}}"#,
+        resources.join(",")
+    )
+}
+
+#[test]
+fn a_group_that_does_not_answer_is_told_and_left_out() {
+    let server = Fake::start(|request| {
+        match request.path.as_str() {
+        "/apis" => json(groups(&[("gone.io", &["v1"]), ("down.io", &["v1"]), ("x.io", &["v2", "v1"])])),
+        "/apis/gone.io/v1" => Answer::Nothing,
+        "/apis/down.io/v1" => Answer::Json(
+            503,
+            br#"{"kind":"Status","status":"Failure","message":"not now","reason":"ServiceUnavailable","code":503}"#.to_vec(),
+        ),
+        // Only a version that is not the preferred one has it.
+        "/apis/x.io/v2" => json(resources("x.io/v2", &["other"])),
+        "/apis/x.io/v1" => json(resources("x.io/v1", &["other", "thing"])),
+        "/apis/x.io/v1/things" if request.is_list("/apis/x.io/v1/things") => {
+            json(list("thingList", "x.io/v1", 7, r#"{"metadata":{"name":"a","resourceVersion":"5"}}"#))
+        }
+        "/apis/x.io/v1/things" => Answer::Watch(Vec::new()),
+        _ => Answer::Default,
+    }
+    });
+    let url = server.url();
+    let args = ["--server", &url, "--resource", "thing", "--duration", "15s"];
+    let (summary, text) = verified(&mut command(&args));
+    assert_eq!(summary["objects"], 1, "{summary}");
+    assert!(
+        text.contains("note: left out gone.io/v1") && text.contains("no answer within"),
+        "{text}"
+    );
+    assert!(text.contains("note: left out down.io/v1"), "{text}");
+    let text = failed(&mut command(&["--server", &url, "--resource", "gone"]));
+    assert!(
+        text.contains("no resource \"gone\"; unknown is what these have: gone.io/v1"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_reads_only_the_first_lines_ends_it() {
+    let server = quiet();
+    let mut child = command(&["--server", &server.url(), "--output", "plain"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    assert!(lines.next().is_some_and(|line| line.is_ok()));
+    drop(lines);
+    let limit = Instant::now() + Duration::from_secs(60);
+    let status = loop {
+        match child.try_wait().expect("it is there") {
+            Some(status) => break status,
+            None if Instant::now() > limit => {
+                child.kill().expect("it is there");
+                panic!("it goes on though nobody reads");
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    assert_eq!(status.code(), Some(141));
+}
+
+#[test]
+fn what_the_mirror_takes_is_verified() {
+    for body in [
+        r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"529"}}"#,
+        r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"529","remainingItemCount":-1},"items":null}"#,
+    ] {
+        let server = Fake::start(move |request| match () {
+            () if request.is_list(PODS) => json(body),
+            () if request.is_watch(PODS) => Answer::Watch(Vec::new()),
+            () => Answer::Default,
+        });
+        let (summary, _) = verified(&mut command(&["--server", &server.url(), "--duration", "4s"]));
+        assert_eq!(summary["objects"], 0, "{summary}");
+    }
+    // A last page without anything, and objects that nobody can decode.
+    let deep = pod("deep", 6)
+        .replace("}}", &format!("}},\"x\":{}{}}}", "[".repeat(9_000), "]".repeat(9_000)));
+    let bytes = pod("bytes", 7).replace("\"u-", "\"\u{fffd}u-").into_bytes();
+    let broken = "\u{fffd}".as_bytes();
+    let server = Fake::start(move |request| {
+        if request.is_watch(PODS) {
+            return Answer::Watch(Vec::new());
+        }
+        if !request.is_list(PODS) {
+            return Answer::Default;
+        }
+        if request.asks("continue") == "more" {
+            return json(
+                r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"10"},"items":null}"#,
+            );
+        }
+        let start = r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"10","continue":"more"},"items":["#;
+        let at = bytes.windows(3).position(|part| part == broken).expect("there");
+        let bytes = [&bytes[..at], b"\xff", &bytes[at + 3..]].concat();
+        let items = [pod("a", 5).into_bytes(), deep.clone().into_bytes(), bytes].join(&b","[..]);
+        json([start.as_bytes(), &items, b"]}"].concat())
+    });
+    let (summary, _) = verified(&mut command(&["--server", &server.url(), "--duration", "4s"]));
+    assert_eq!((&summary["objects"], &summary["quarantined"]), (&1.into(), &2.into()), "{summary}");
+}
+
+#[test]
+fn a_server_that_repeats_itself_is_no_end_of_the_verification() {
+    let lists = AtomicUsize::new(0);
+    let server = Fake::start(move |request| match () {
+        () if request.is_list(PODS) => match lists.fetch_add(1, Ordering::Relaxed) {
+            0 => json(pods(10, &[pod("a", 5)])),
+            _ => json(
+                r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"10","continue":"stuck"},"items":[]}"#,
+            ),
+        },
+        () if request.is_watch(PODS) => Answer::Watch(Vec::new()),
+        () => Answer::Default,
+    });
+    let args = ["--server", &server.url(), "--duration", "4s", "--output", "plain"];
+    let output = run(&mut command(&args));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("names the same next page again"), "{text}{}", stderr(&output));
+    assert!(server.asked("limit=1000") <= 20);
+}
