@@ -25,15 +25,26 @@
 //! ([`Config::history`]): each kept change holds one more version of one object.
 
 mod api;
+mod churn;
+mod config;
+mod connections;
 mod continue_token;
-mod entry;
+mod control;
 mod fault;
-mod history;
+mod object;
+mod patch;
 mod resource;
 mod selector;
 mod server;
 mod simulation;
 mod status;
+mod storage;
+mod time;
+mod validation;
+mod write;
 
+pub use config::{Config, StartError};
 pub use fault::{Fault, Request};
-pub use server::{Config, EmbeddedServer, StartError};
+pub use server::EmbeddedServer;
+pub use simulation::Scheduler;
+pub use storage::HistoryLimit;

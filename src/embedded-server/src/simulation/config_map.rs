@@ -6,7 +6,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::clock::rfc3339;
+use crate::time::rfc3339;
 use super::names;
 
 /// What is kept of a ConfigMap; its text is computed from the seed and the number of edits.

@@ -4,7 +4,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::clock::rfc3339;
+use crate::time::rfc3339;
 use super::names;
 
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::clock::rfc3339;
+use crate::time::rfc3339;
 use super::{managed_fields, names};
 
 const HOST_NETWORK: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 10);

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value, json};
 
-use super::clock::rfc3339;
+use crate::time::rfc3339;
 use super::node::Node;
 use super::pod::{Pod, Stage};
 use super::workload::Workload;

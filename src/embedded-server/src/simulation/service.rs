@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::clock::rfc3339;
+use crate::time::rfc3339;
 use super::node::Node;
 use super::pod::{Pod, Stage};
 use super::workload::Workload;
@@ -61,7 +61,7 @@ pub(super) fn endpoint_slice<'a>(
 ) -> Value {
     let endpoints: Vec<Value> = pods
         // Without an address, or with its containers gone, a pod is no endpoint.
-        .filter(|(_, pod, _)| pod.stage >= Stage::Started && pod.stage != Stage::Completed)
+        .filter(|(_, pod, _)| pod.stage >= Stage::Started && pod.stage != Stage::Completed && !pod.lost)
         .map(|(slot, pod, node)| {
             json!({
                 "addresses": [pod_status::pod_ip(slot)],
