@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kube::api::DynamicObject;
 use kube::{Client, Config};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -16,6 +15,7 @@ use watchcache_embedded_server::EmbeddedServer;
 use crate::args::MirrorArgs;
 use crate::discovery::{self, Found};
 use crate::failure::Failure;
+use crate::mirrored::Mirrored;
 use crate::readers::{Readers, Reads};
 use crate::report::{BatchSize, Meter, Rates, Sample, Summary, tenths};
 use crate::staleness::Staleness;
@@ -112,8 +112,8 @@ fn qualified(found: &Found) -> String {
 
 /// The cache under observation.
 struct Mirror {
-    store: Arc<Store<DynamicObject>>,
-    fifo: Fifo<DynamicObject>,
+    store: Arc<Store<Mirrored>>,
+    fifo: Fifo<Mirrored>,
     staleness: Arc<Staleness>,
     states: Arc<States>,
     monitor: Monitor,
@@ -294,7 +294,7 @@ impl Mirror {
     }
 }
 
-fn source(client: Client, found: &Found, scope: &Scope) -> KubeSource<DynamicObject> {
+fn source(client: Client, found: &Found, scope: &Scope) -> KubeSource<Mirrored> {
     let mut source = match &scope.namespace {
         Some(namespace) => KubeSource::namespaced_with(client, namespace, &found.resource),
         None => KubeSource::all_with(client, &found.resource),

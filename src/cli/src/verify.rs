@@ -1,6 +1,7 @@
 //! Compares the whole store with a fresh list of the server, object by object.
 
 use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use kube::Client;
@@ -9,6 +10,7 @@ use kube::core::{ListMeta, Resource};
 use serde::Deserialize;
 use watchcache::{Key, Object, ResourceVersion, Snapshot};
 
+use crate::mirrored::Mirrored;
 use crate::states::States;
 use crate::target::Scope;
 
@@ -36,7 +38,31 @@ pub(crate) struct Fresh {
     scope: Scope,
 }
 
-type Listed = BTreeMap<Key, DynamicObject>;
+type Listed = BTreeMap<Key, Content>;
+
+/// What an object is compared by. Whole objects of a large list would take more memory than all the
+/// rest of the program.
+#[derive(Debug, PartialEq, Eq)]
+struct Content {
+    uid: Option<String>,
+    resource_version: Option<String>,
+    digest: u64,
+}
+
+impl Content {
+    /// The items of a list may leave out the type, so that is not compared.
+    fn of(object: &DynamicObject) -> Self {
+        let mut hasher = DefaultHasher::new();
+        // Both are trees with sorted keys: equal ones read the same. What came as JSON goes as JSON.
+        let metadata = serde_json::to_string(&object.metadata).unwrap_or_default();
+        (metadata, object.data.to_string()).hash(&mut hasher);
+        Self {
+            uid: object.metadata.uid.clone(),
+            resource_version: object.metadata.resource_version.clone(),
+            digest: hasher.finish(),
+        }
+    }
+}
 
 #[derive(Deserialize)]
 struct Page {
@@ -86,7 +112,7 @@ impl Fresh {
                 // The mirror skips, and counts, what does not decode; so does this.
                 let Ok(object) = DynamicObject::deserialize(item) else { continue };
                 if let Ok(key) = object.key() {
-                    objects.insert(key, object);
+                    objects.insert(key, Content::of(&object));
                 }
             }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -118,7 +144,7 @@ impl Verdict {
         Self { verified: false, differences: vec![why], differing: 0 }
     }
 
-    fn of(listed: &Listed, mirrored: &Snapshot<DynamicObject>) -> Self {
+    fn of(listed: &Listed, mirrored: &Snapshot<Mirrored>) -> Self {
         let mut found = BTreeMap::new();
         for (key, fresh) in listed {
             let difference = match mirrored.get(key) {
@@ -145,8 +171,12 @@ impl Verdict {
     }
 }
 
-fn difference(mirrored: &DynamicObject, fresh: &DynamicObject) -> Option<String> {
-    let (ours, theirs) = (&mirrored.metadata, &fresh.metadata);
+fn difference(mirrored: &Mirrored, theirs: &Content) -> Option<String> {
+    // Decoded for this only: asked for its object, it would keep it.
+    let ours = match serde_json::from_str::<DynamicObject>(mirrored.json()) {
+        Ok(object) => Content::of(&object),
+        Err(error) => return Some(format!("what the store holds cannot be decoded: {error}")),
+    };
     if ours.uid != theirs.uid {
         return Some(format!("uid {:?}, on the server {:?}", ours.uid, theirs.uid));
     }
@@ -158,14 +188,13 @@ fn difference(mirrored: &DynamicObject, fresh: &DynamicObject) -> Option<String>
             show(&theirs.resource_version)
         ));
     }
-    // The items of a list may leave out the type, so that is not compared.
-    (ours != theirs || mirrored.data != fresh.data)
-        .then(|| "the same version with other content".to_owned())
+    (ours != *theirs).then(|| "the same version with other content".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use watchcache::reflector::Decode;
     use watchcache::{Batch, Store};
 
     use super::*;
@@ -179,12 +208,15 @@ mod tests {
     }
 
     fn verdict(listed: &[DynamicObject], mirrored: &[DynamicObject]) -> Verdict {
-        let listed =
-            listed.iter().map(|object| (object.key().expect("a key"), object.clone())).collect();
+        let listed = listed
+            .iter()
+            .map(|object| (object.key().expect("a key"), Content::of(object)))
+            .collect();
         let store = Store::new();
         let mut batch = Batch::new();
         for object in mirrored {
-            batch.put(object.clone()).expect("a key");
+            let json = serde_json::to_string(object).expect("JSON");
+            batch.put(Mirrored::decode(&json, None).expect("an object")).expect("a key");
         }
         store.apply(&batch);
         Verdict::of(&listed, &store.snapshot())

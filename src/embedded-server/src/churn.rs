@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::time::MissedTickBehavior;
 
-use crate::object::{fields, finalizers, metadata, section};
-use crate::resource::{Definition, Registry};
+use crate::object::{fields, finalizers, is_deleting, metadata, section};
+use crate::resource::{Definition, NAMESPACES, Registry};
 use crate::simulation::{self, Mutation, Simulation};
 use crate::storage::{self, Content, Entry, Origin, Storage};
 
@@ -91,11 +91,25 @@ impl Churn {
     fn commit(&self, mutations: impl Iterator<Item = Mutation>) {
         let items = mutations.map(|mutation| {
             let key = storage::key(mutation.namespace.as_deref(), &mutation.name);
-            (mutation.resource, key, (mutation.resource, mutation.change))
+            (mutation.resource, key, (mutation.resource, mutation.namespace, mutation.change))
         });
-        self.storage.commit(items, |(resource, change), newest| {
+        self.storage.commit(items, |(resource, namespace, change), newest| {
+            if let (simulation::Change::Create(_), Some(namespace)) = (&change, &namespace)
+                && !self.takes_objects(namespace)
+            {
+                return None;
+            }
             decide(&self.definitions[resource.0], change, newest.map(|entry| &**entry))
         });
+    }
+
+    /// Whether a namespace is there to stay: clients may delete those of the simulation.
+    fn takes_objects(&self, namespace: &str) -> bool {
+        match self.storage.get(NAMESPACES, namespace) {
+            None => false,
+            Some(entry) if entry.origin() == Origin::Simulation => true,
+            Some(entry) => !is_deleting(&entry.value(&self.definitions[NAMESPACES.0])),
+        }
     }
 
     fn simulation(&self) -> MutexGuard<'_, Simulation> {
@@ -127,7 +141,9 @@ fn decide(
             }
             // A client holds it back. It goes when the last finalizer does.
             let metadata = metadata(&mut object);
-            metadata.entry("deletionTimestamp").or_insert_with(|| crate::time::rfc3339(crate::time::now()).into());
+            metadata
+                .entry("deletionTimestamp")
+                .or_insert_with(|| crate::time::rfc3339(crate::time::now()).into());
             metadata.insert("deletionGracePeriodSeconds".to_owned(), 0.into());
             put(&object, Origin::Touched)
         }

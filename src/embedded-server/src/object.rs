@@ -73,7 +73,8 @@ pub(crate) fn remove_finalizer(object: &mut Value, finalizer: &str) -> bool {
 
 /// Adds a finalizer that is not there yet.
 pub(crate) fn add_finalizer(object: &mut Value, finalizer: &str) {
-    let finalizers = metadata(object).entry("finalizers").or_insert_with(|| Value::Array(Vec::new()));
+    let finalizers =
+        metadata(object).entry("finalizers").or_insert_with(|| Value::Array(Vec::new()));
     if let Value::Array(finalizers) = finalizers
         && !finalizers.iter().any(|one| one == finalizer)
     {

@@ -59,7 +59,9 @@ impl EmbeddedServer {
         let api = Api {
             storage: Arc::clone(&storage),
             writer: Arc::new(writer),
-            cut: cut.subscribe(), faults: faults.clone() };
+            cut: cut.subscribe(),
+            faults: faults.clone(),
+        };
         let controllers = control::run(Arc::clone(&api.writer), scheduler);
         let tasks = [
             tokio::spawn(connections::accept(listener, api::router(api))),

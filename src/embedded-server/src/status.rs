@@ -40,7 +40,11 @@ impl Failure {
         Status::invalid("meta.k8s.io", "ListOptions", "", [cause]).into()
     }
 
-    pub(crate) fn invalid(definition: &Definition, name: &str, causes: Vec<StatusCause>) -> Failure {
+    pub(crate) fn invalid(
+        definition: &Definition,
+        name: &str,
+        causes: Vec<StatusCause>,
+    ) -> Failure {
         Status::invalid(&*definition.group, &*definition.kind, name, causes).into()
     }
 

@@ -76,7 +76,8 @@ async fn streaming_list() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_watch_starts_over() {
-    let config = Config { pods: 60, rate: 400, history: HistoryLimit::changes(50), ..Config::default() };
+    let config =
+        Config { pods: 60, rate: 400, history: HistoryLimit::changes(50), ..Config::default() };
     let server = EmbeddedServer::start(config).await.unwrap();
     let client = Client::try_from(kube::Config::new(server.url().parse().unwrap())).unwrap();
     let events = watcher(Api::<Pod>::all(client), watcher::Config::default()).boxed();

@@ -45,7 +45,9 @@ impl MediaType {
             "application/merge-patch+json" => MediaType::MergePatch,
             "application/strategic-merge-patch+json" => MediaType::StrategicMergePatch,
             // JSON is YAML, too, and clients write no other.
-            "application/apply-patch+yaml" | "application/apply-patch+json" => MediaType::ApplyPatch,
+            "application/apply-patch+yaml" | "application/apply-patch+json" => {
+                MediaType::ApplyPatch
+            }
             _ => return None,
         })
     }

@@ -30,7 +30,8 @@ pub(crate) fn answer(path: &[&str], registry: &Registry) -> Option<Response> {
             "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [],
         }),
         ["apis"] => {
-            let groups: Vec<_> = groups(&all).iter().map(|(name, versions)| group(name, versions)).collect();
+            let groups: Vec<_> =
+                groups(&all).iter().map(|(name, versions)| group(name, versions)).collect();
             json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         }
         ["apis", name] => {

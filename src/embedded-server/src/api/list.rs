@@ -50,9 +50,7 @@ pub(crate) fn list(
     }
     let page =
         api.storage.list(&query, |entry| selector.matches(entry)).map_err(|_| match &token {
-            Some(token) => {
-                Failure::continue_expired(&token.at_newest().encode())
-            }
+            Some(token) => Failure::continue_expired(&token.at_newest().encode()),
             None => Failure::list_expired(),
         })?;
     let metadata = list_metadata(&page, &selector);

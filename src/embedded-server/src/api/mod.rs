@@ -67,7 +67,7 @@ async fn answer(
     let registry = &api.writer.registry;
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let Some(target) = Target::of(&path, registry) else {
-        let found = openapi::answer(&path, headers, registry)
+        let found = openapi::answer(&path, registry)
             .or_else(|| discovery::answer(&path, registry))
             .ok_or_else(Failure::path_not_found)?;
         return if reads { Ok(found) } else { Err(Failure::method_not_allowed()) };
@@ -81,12 +81,7 @@ async fn answer(
     write::write(api, method, &target, query, headers, &body, format)
 }
 
-fn read(
-    api: &Api,
-    target: &Target,
-    params: &Params,
-    format: Format,
-) -> Result<Response, Failure> {
+fn read(api: &Api, target: &Target, params: &Params, format: Format) -> Result<Response, Failure> {
     match (&target.name, target.subresource) {
         (Some(name), None | Some(Subresource::Status)) => {
             get::get(api, target, name, params, format)

@@ -282,9 +282,12 @@ impl Writer {
                 self.table_start(&metadata, out);
                 table::write_end(out);
             }
-            Format::Object => {
-                write_bookmark(&self.definition.kind, &self.definition.api_version(), &metadata, out)
-            }
+            Format::Object => write_bookmark(
+                &self.definition.kind,
+                &self.definition.api_version(),
+                &metadata,
+                out,
+            ),
             Format::Metadata => {
                 write_bookmark("PartialObjectMetadata", "meta.k8s.io/v1", &metadata, out)
             }

@@ -164,10 +164,8 @@ fn delete_collection(
         .map_err(|_| Failure::list_expired())?;
     let mut items: Vec<Value> = Vec::new();
     for entry in &page.entries {
-        let request = Request {
-            namespace: entry.namespace().map(ToOwned::to_owned),
-            ..request.clone()
-        };
+        let request =
+            Request { namespace: entry.namespace().map(ToOwned::to_owned), ..request.clone() };
         match api.writer.delete(&request, entry.name(), options) {
             Ok(Deleted::Gone(written) | Deleted::Pending(written)) => items.push(written.value()),
             // Somebody else was faster.

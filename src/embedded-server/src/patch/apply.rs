@@ -61,7 +61,9 @@ pub(crate) fn apply(
         managers.push(Managed::new(manager, true, definition));
         managers.len() - 1
     });
-    if managers[place].fields != set || current.is_some_and(|current| ownable(current) != ownable(&object)) {
+    if managers[place].fields != set
+        || current.is_some_and(|current| ownable(current) != ownable(&object))
+    {
         managers[place].fields = set;
         managers[place].touch();
     }
@@ -82,13 +84,15 @@ fn conflict(owner: &Managed, path: &[String]) -> StatusCause {
 
 fn refused(definition: &Definition, name: &str, conflicts: Vec<StatusCause>) -> Failure {
     let count = conflicts.len();
-    let fields: Vec<_> = conflicts.iter().map(|one| format!("{}: {}", one.message(), one.field())).collect();
+    let fields: Vec<_> =
+        conflicts.iter().map(|one| format!("{}: {}", one.message(), one.field())).collect();
     let message = format!(
         "Apply failed with {count} conflict{}: {}",
         if count == 1 { "" } else { "s" },
         fields.join(", ")
     );
-    let details = StatusDetails::new(&*definition.group, &*definition.plural, name).with_causes(conflicts);
+    let details =
+        StatusDetails::new(&*definition.group, &*definition.plural, name).with_causes(conflicts);
     Status::failure(StatusReason::Conflict, message).with_details(details).into()
 }
 
@@ -110,7 +114,8 @@ mod tests {
 
     #[test]
     fn what_is_not_applied_any_more_goes() {
-        let first = json!({"metadata": {"name": "a", "labels": {"x": "1"}}, "data": {"a": "1", "b": "2"}});
+        let first =
+            json!({"metadata": {"name": "a", "labels": {"x": "1"}}, "data": {"a": "1", "b": "2"}});
         let mut object = applied(CONFIG_MAPS, None, &first, "me", false).expect("new");
         // Somebody else's.
         object["data"]["c"] = "3".into();
@@ -127,13 +132,12 @@ mod tests {
     #[test]
     fn elements_go_with_their_owner() {
         let container = |name: &str| json!({"name": name, "image": "i"});
-        let config = |containers: &[Value]| {
-            json!({"metadata": {"name": "a"}, "spec": {"template": {"spec": {"containers": containers}}}})
-        };
+        let config = |containers: &[Value]| json!({"metadata": {"name": "a"}, "spec": {"template": {"spec": {"containers": containers}}}});
         let object =
-            applied(DEPLOYMENTS, None, &config(&[container("a"), container("b")]), "me", false).expect("new");
-        let object =
-            applied(DEPLOYMENTS, Some(&object), &config(&[container("b")]), "me", false).expect("one owner");
+            applied(DEPLOYMENTS, None, &config(&[container("a"), container("b")]), "me", false)
+                .expect("new");
+        let object = applied(DEPLOYMENTS, Some(&object), &config(&[container("b")]), "me", false)
+            .expect("one owner");
         assert_eq!(object["spec"]["template"]["spec"]["containers"], json!([container("b")]));
     }
 
@@ -144,13 +148,13 @@ mod tests {
         // The same value is shared.
         let shared = applied(CONFIG_MAPS, Some(&object), &one, "you", false).expect("no conflict");
         let other = json!({"metadata": {"name": "a"}, "data": {"a": "2"}});
-        let refused = applied(CONFIG_MAPS, Some(&shared), &other, "you", false).expect_err("it is mine, too");
+        let refused =
+            applied(CONFIG_MAPS, Some(&shared), &other, "you", false).expect_err("it is mine, too");
         assert!(refused.status().is_conflict());
         assert_eq!(refused.status().causes()[0].field(), ".data.a");
         let forced = applied(CONFIG_MAPS, Some(&shared), &other, "you", true).expect("forced");
         assert_eq!(forced["data"]["a"], "2");
-        let owners: Vec<_> =
-            managed::read(&forced).into_iter().map(|one| one.manager).collect();
+        let owners: Vec<_> = managed::read(&forced).into_iter().map(|one| one.manager).collect();
         assert_eq!(owners, ["you"]);
     }
 }

@@ -38,7 +38,8 @@ impl FieldSet {
                     ListType::Atomic => set.itself = true,
                     ListType::Set => {
                         let member = FieldSet { itself: true, ..FieldSet::default() };
-                        let members = elements.iter().map(|one| (format!("v:{one}"), member.clone()));
+                        let members =
+                            elements.iter().map(|one| (format!("v:{one}"), member.clone()));
                         set.below.extend(members);
                     }
                     ListType::Map(keys) => {
@@ -58,7 +59,9 @@ impl FieldSet {
     /// The paths at which `new` differs from `old`, as far as they are in `new`.
     pub(super) fn changed(old: &Value, new: &Value, shape: Shape<'_>) -> FieldSet {
         let mut set = FieldSet::of(new, shape);
-        set.retain(new, shape, "", &mut |path_new, path| lookup(old, shape, path) != Some(path_new));
+        set.retain(new, shape, "", &mut |path_new, path| {
+            lookup(old, shape, path) != Some(path_new)
+        });
         set
     }
 
@@ -79,7 +82,8 @@ impl FieldSet {
             keep: &mut impl FnMut(&Value, &[String]) -> bool,
         ) {
             set.below.retain(|step, below| {
-                let Some((child, child_shape, child_name)) = descend(value, shape, name, step) else {
+                let Some((child, child_shape, child_name)) = descend(value, shape, name, step)
+                else {
                     return false;
                 };
                 path.push(step.clone());

@@ -28,7 +28,9 @@ impl Patch {
         match self {
             Patch::Json(patch) => {
                 json_patch::patch(&mut object, patch).map_err(|error| {
-                    let message = format!("the server rejected our request due to an error in our request: {error}");
+                    let message = format!(
+                        "the server rejected our request due to an error in our request: {error}"
+                    );
                     Failure::from(watchcache::Status::failure(
                         watchcache::status::StatusReason::Invalid,
                         message,

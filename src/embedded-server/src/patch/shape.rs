@@ -57,8 +57,14 @@ impl<'a> Shape<'a> {
         match self {
             Shape::Builtin => matches!(
                 name,
-                "selector" | "fieldRef" | "resourceFieldRef" | "configMapKeyRef" | "secretKeyRef"
-                    | "involvedObject" | "targetRef" | "nodeSelector"
+                "selector"
+                    | "fieldRef"
+                    | "resourceFieldRef"
+                    | "configMapKeyRef"
+                    | "secretKeyRef"
+                    | "involvedObject"
+                    | "targetRef"
+                    | "nodeSelector"
             ),
             Shape::Root(part) | Shape::Custom(Some(part)) => part.is_atomic(),
             Shape::Custom(None) => false,
@@ -68,8 +74,13 @@ impl<'a> Shape<'a> {
 
 fn builtin_list(name: &str, elements: &[Value]) -> ListType {
     let keys: &[&str] = match name {
-        "containers" | "initContainers" | "ephemeralContainers" | "env" | "volumes"
-        | "imagePullSecrets" | "secrets" => &["name"],
+        "containers"
+        | "initContainers"
+        | "ephemeralContainers"
+        | "env"
+        | "volumes"
+        | "imagePullSecrets"
+        | "secrets" => &["name"],
         "volumeMounts" => &["mountPath"],
         "volumeDevices" => &["devicePath"],
         "hostAliases" | "podIPs" | "hostIPs" => &["ip"],

@@ -75,16 +75,17 @@ fn merge_list(
     let either: Vec<Value> = held.iter().chain(changes).cloned().collect();
     let list_type = shape.list_type(name, &either);
     // A list that is replaced as a whole says so in an element of its own.
-    let (directives, changes): (Vec<_>, Vec<_>) = changes
-        .iter()
-        .partition(|change| change.as_object().is_some_and(|one| one.len() == 1 && one.contains_key("$patch")));
+    let (directives, changes): (Vec<_>, Vec<_>) = changes.iter().partition(|change| {
+        change.as_object().is_some_and(|one| one.len() == 1 && one.contains_key("$patch"))
+    });
     if directives.iter().any(|one| one["$patch"] == "replace") {
         held.clear();
     }
     match &list_type {
         ListType::Atomic => *held = changes.into_iter().cloned().collect(),
         ListType::Set => {
-            let new: Vec<_> = changes.into_iter().filter(|value| !held.contains(value)).cloned().collect();
+            let new: Vec<_> =
+                changes.into_iter().filter(|value| !held.contains(value)).cloned().collect();
             held.extend(new);
         }
         ListType::Map(keys) => {
@@ -111,7 +112,11 @@ fn merge_list(
                     (_, Some(place)) => merge(&mut held[place], change, shape.items())?,
                     (_, None) => {
                         let mut element = Value::Null;
-                        merge(&mut element, &Value::Object(without_directives(&fields)), shape.items())?;
+                        merge(
+                            &mut element,
+                            &Value::Object(without_directives(&fields)),
+                            shape.items(),
+                        )?;
                         held.push(element);
                     }
                 }

@@ -1,13 +1,15 @@
 //! The resources that are served from the start.
 
 use k8s_openapi::api::{
-    apps::v1 as apps, coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery,
+    apps::v1 as apps, coordination::v1 as coordination, core::v1 as core,
+    discovery::v1 as discovery,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::learn::learn;
 use super::{
     CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, Definition, ENDPOINT_SLICES, EVENTS,
     LEASES, NAMESPACES, NODES, PODS, REPLICA_SETS, ResourceId, SERVICES, Scale, Types,
@@ -136,7 +138,7 @@ fn of<T: Serialize + DeserializeOwned>(
         selectable: &[],
         has_status: false,
         scale: None,
-        types: Types::Builtin(through::<T>),
+        types: Types::Builtin { through: through::<T>, learn: learn::<T> },
     }
 }
 

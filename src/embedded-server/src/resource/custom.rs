@@ -17,7 +17,11 @@ pub(crate) fn definitions(crd: &Value, id: ResourceId) -> Vec<Definition> {
 fn definition(crd: &Value, version: &Value, id: ResourceId) -> Definition {
     let named = |pointer: &str| text(crd, pointer).to_owned();
     let all = |pointer: &str| {
-        array(crd, pointer).iter().filter_map(Value::as_str).map(|one| one.to_owned().into()).collect()
+        array(crd, pointer)
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|one| one.to_owned().into())
+            .collect()
     };
     let kind = named("/spec/names/kind");
     let or = |text: String, default: String| if text.is_empty() { default } else { text };

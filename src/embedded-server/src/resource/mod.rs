@@ -2,15 +2,18 @@
 
 mod builtin;
 mod custom;
+mod learn;
 mod registry;
 mod schema;
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use serde_json::Value;
 
 pub(crate) use builtin::all as builtins;
 pub(crate) use custom::definitions as of_custom_resource;
+pub(crate) use learn::Learnt;
 pub(crate) use registry::Registry;
 pub(crate) use schema::{ListType, Schema, ValueType};
 
@@ -68,7 +71,11 @@ pub(crate) struct Scale {
 pub(crate) enum Types {
     /// By a type of the API: reading an object by it and writing it again drops what the type does
     /// not know.
-    Builtin(fn(Value) -> Result<Value, serde_json::Error>),
+    Builtin {
+        through: fn(Value) -> Result<Value, serde_json::Error>,
+        /// Learns the type's schema, and gives the name of it.
+        learn: fn(&RefCell<Learnt>) -> String,
+    },
     /// By the schema and the printed columns of a CustomResourceDefinition.
     Custom { schema: Schema, columns: Vec<PrinterColumn> },
 }
@@ -90,14 +97,6 @@ impl Definition {
         group_version(&self.group, &self.version)
     }
 
-    /// The name error messages use: `pods`, or `endpointslices.discovery.k8s.io`.
-    pub(crate) fn qualified(&self) -> String {
-        match &*self.group {
-            "" => self.plural.to_string(),
-            group => format!("{}.{group}", self.plural),
-        }
-    }
-
     pub(crate) fn is_custom(&self) -> bool {
         matches!(self.types, Types::Custom { .. })
     }
@@ -105,7 +104,7 @@ impl Definition {
     /// What a custom resource's objects look like.
     pub(crate) fn schema(&self) -> Option<&Schema> {
         match &self.types {
-            Types::Builtin(_) => None,
+            Types::Builtin { .. } => None,
             Types::Custom { schema, .. } => Some(schema),
         }
     }

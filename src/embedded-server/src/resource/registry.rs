@@ -32,9 +32,9 @@ impl Registry {
     /// The resource that a path names.
     pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Definition>> {
         let served = self.served.load();
-        let found = served.iter().find(|one| {
-            one.plural == plural && one.group == group && one.version == version
-        })?;
+        let found = served
+            .iter()
+            .find(|one| one.plural == plural && one.group == group && one.version == version)?;
         Some(Arc::clone(found))
     }
 
@@ -50,7 +50,11 @@ impl Registry {
     }
 
     /// Serves these versions of one resource in place of those served so far.
-    pub(crate) fn serve(&self, definitions: impl FnOnce(ResourceId) -> Vec<Definition>, of: (&str, &str)) -> ResourceId {
+    pub(crate) fn serve(
+        &self,
+        definitions: impl FnOnce(ResourceId) -> Vec<Definition>,
+        of: (&str, &str),
+    ) -> ResourceId {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         let next = ResourceId(ids.len());
         let id = *ids.entry((of.0.to_owned(), of.1.to_owned())).or_insert(next);

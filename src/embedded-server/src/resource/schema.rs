@@ -24,9 +24,11 @@ pub(crate) struct ValueType<'a>(&'a Value);
 impl Schema {
     /// Without a schema everything is taken as it is.
     pub(crate) fn new(schema: Option<Value>) -> Schema {
-        Schema(schema.unwrap_or_else(|| serde_json::json!({
-            "type": "object", "x-kubernetes-preserve-unknown-fields": true,
-        })))
+        Schema(schema.unwrap_or_else(|| {
+            serde_json::json!({
+                "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+            })
+        }))
     }
 
     pub(crate) fn root(&self) -> ValueType<'_> {
@@ -41,8 +43,9 @@ impl Schema {
 impl<'a> ValueType<'a> {
     /// The type of a field, or of a map's value; `None` where the schema knows nothing of it.
     pub(crate) fn field(self, name: &str) -> Option<ValueType<'a>> {
-        self.property(name)
-            .or_else(|| self.0.get("additionalProperties").filter(|all| all.is_object()).map(ValueType))
+        self.property(name).or_else(|| {
+            self.0.get("additionalProperties").filter(|all| all.is_object()).map(ValueType)
+        })
     }
 
     /// The type of a field that the schema names.

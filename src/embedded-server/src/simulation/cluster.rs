@@ -52,12 +52,7 @@ pub(super) struct PodId {
 
 impl Cluster {
     /// A settled cluster of exactly `pods` pods, all of them running.
-    pub(super) fn new(
-        rng: &mut ChaCha8Rng,
-        pods: usize,
-        now: i64,
-        scheduler: Scheduler,
-    ) -> Self {
+    pub(super) fn new(rng: &mut ChaCha8Rng, pods: usize, now: i64, scheduler: Scheduler) -> Self {
         let mut cluster = Cluster { scheduler, ..Cluster::default() };
         cluster.add_namespaces(rng, (pods / 200).max(3), now);
         for index in 0..pods.div_ceil(30).max(3) {
@@ -287,8 +282,8 @@ impl Cluster {
         let (workloads, namespaces) = (&self.workloads, &self.namespaces);
         let (slot, pod) = self.pods.iter_mut().enumerate().find_map(|(slot, pod)| {
             let pod = pod.as_mut()?;
-            let is_it = pod.name == name
-                && namespaces[workloads[pod.workload].namespace].name == namespace;
+            let is_it =
+                pod.name == name && namespaces[workloads[pod.workload].namespace].name == namespace;
             is_it.then_some((slot, pod))
         })?;
         pod.lost = true;

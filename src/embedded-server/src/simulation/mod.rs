@@ -26,9 +26,9 @@ use serde_json::Value;
 
 use crate::resource::ResourceId;
 use clock::Clock;
-pub(crate) use names::uid;
 use cluster::{Cluster, PodId};
 use happening::Happening;
+pub(crate) use names::uid;
 
 /// One change to one object.
 #[derive(Clone, PartialEq, Debug)]

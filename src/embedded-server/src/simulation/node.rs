@@ -6,8 +6,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::time::rfc3339;
 use super::{managed_fields, names};
+use crate::time::rfc3339;
 
 const HOST_NETWORK: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 10);
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::time::rfc3339;
 use super::node::Node;
 use super::workload::{Kind, Revision, Style, Workload};
 use super::{managed_fields, names, pod_spec, pod_status};
+use crate::time::rfc3339;
 
 /// How far a pod has come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::*;
 use crate::resource::{
@@ -155,34 +155,35 @@ fn objects_decode_as_their_types() {
 #[test]
 fn without_a_scheduler_pods_wait_for_their_binding() {
     let mut simulation = Simulation::new(9, 300, Scheduler::External);
-    let mut unbound = std::collections::HashMap::new();
+    let mut nodes = HashMap::new();
     let mut bound = 0;
-    for step in 0..20_000 {
+    for step in 0..8_000 {
+        let unbound = nodes.iter_mut().find(|(_, node): &(_, &mut Option<String>)| node.is_none());
+        if let (0, Some(((namespace, name), chosen))) = (step % 5, unbound) {
+            let all = &simulation.cluster.nodes;
+            let node = all[step % all.len()].name.clone();
+            assert!(simulation.bound(namespace, name, &node));
+            assert!(!simulation.bound(namespace, name, &node), "once is enough");
+            *chosen = Some(node);
+            bound += 1;
+        }
         let mutation = simulation.step();
-        let (Change::Create(object) | Change::Update(object)) = &mutation.change else { continue };
         if mutation.resource != PODS {
             continue;
         }
-        let namespace = mutation.namespace.clone().expect("pods are in one");
-        let key = (namespace, mutation.name.clone());
-        let node = object.pointer("/spec/nodeName").and_then(Value::as_str);
-        match unbound.get(&key) {
-            None if node.is_none() => {
-                unbound.insert(key, None);
+        let key = (mutation.namespace.expect("pods are in one"), mutation.name);
+        match mutation.change {
+            Change::Create(pod) => {
+                assert!(pod.pointer("/spec/nodeName").is_none());
+                nodes.insert(key, None);
             }
-            None => {}
-            // Gone before anybody bound it.
-            Some(None) => assert!(object.pointer("/metadata/deletionTimestamp").is_some()),
-            Some(chosen) => assert_eq!(node, chosen.as_deref(), "{key:?}"),
-        }
-        if step % 10 == 0 {
-            let node = simulation.cluster.nodes[step % simulation.cluster.nodes.len()].name.clone();
-            if let Some((key, chosen)) = unbound.iter_mut().find(|(_, chosen)| chosen.is_none()) {
-                assert!(simulation.bound(&key.0, &key.1, &node));
-                assert!(!simulation.bound(&key.0, &key.1, &node), "once is enough");
-                *chosen = Some(node);
-                bound += 1;
+            Change::Update(pod) => {
+                // Those of the beginning are bound.
+                if let Some(chosen) = nodes.get(&key) {
+                    assert_eq!(pod["spec"]["nodeName"].as_str(), chosen.as_deref(), "{key:?}");
+                }
             }
+            Change::Delete => drop(nodes.remove(&key)),
         }
     }
     assert!(bound > 100, "{bound} were bound");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::object::{array, text};
+use crate::object::text;
 use crate::resource::Definition;
 
 /// Who has written an object.
@@ -219,11 +219,6 @@ fn write_field(out: &mut Vec<u8>, name: &str, value: &Value) {
     let _ = serde_json::to_writer(&mut *out, name);
     out.push(b':');
     let _ = serde_json::to_writer(out, value);
-}
-
-/// Uids of the owners of an object.
-pub(crate) fn owners(object: &Value) -> impl Iterator<Item = &str> {
-    array(object, "/metadata/ownerReferences").iter().map(|owner| text(owner, "/uid"))
 }
 
 #[cfg(test)]

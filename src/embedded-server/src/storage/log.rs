@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Content, Entry, Page, Query};
+use super::{Content, Entry, Origin, Page, Query};
 
 /// One committed change.
 #[derive(Debug)]
@@ -19,6 +19,16 @@ pub(crate) struct Event {
 }
 
 impl Event {
+    /// The state after it, or the last one.
+    pub(crate) fn newest(&self) -> Option<&Arc<Entry>> {
+        self.current.as_ref().or(self.previous.as_ref())
+    }
+
+    /// Whether the object is not the simulation's alone.
+    pub(crate) fn is_of_client(&self) -> bool {
+        self.newest().is_some_and(|entry| entry.origin() != Origin::Simulation)
+    }
+
     /// What this event alone keeps in memory, about: the state that it replaced.
     pub(super) fn bytes(&self) -> usize {
         const OVERHEAD: usize = size_of::<Event>() + 64;
@@ -70,7 +80,7 @@ impl Log {
     pub(super) fn forget(&mut self) -> Option<Arc<Event>> {
         let event = self.events.pop_front()?;
         self.dropped = event.version;
-        let entry = event.current.as_ref().or(event.previous.as_ref())?;
+        let entry = event.newest()?;
         if let Some(versions) = self.objects.get_mut(&**entry.key()) {
             versions.retain(|(version, entry)| {
                 *version > event.version || (*version == event.version && entry.is_some())

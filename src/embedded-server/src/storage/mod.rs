@@ -22,7 +22,7 @@ use crate::resource::ResourceId;
 use commit_times::CommitTimes;
 use log::Log;
 
-pub(crate) use entry::{Content, Entry, Origin, owners};
+pub(crate) use entry::{Content, Entry, Origin};
 pub use limit::HistoryLimit;
 pub(crate) use log::{Event, Remaining};
 
@@ -96,6 +96,8 @@ pub(crate) struct Storage {
     /// Held while a write is decided on: that needs the newest state, not the state's lock.
     writer: Mutex<()>,
     version: AtomicU64,
+    /// Changes when an object changes that is not the simulation's alone.
+    clients: watch::Sender<u64>,
     limit: HistoryLimit,
 }
 
@@ -106,6 +108,7 @@ impl Storage {
             times: Mutex::new(CommitTimes::new()),
             writer: Mutex::default(),
             version: AtomicU64::new(0),
+            clients: watch::Sender::new(0),
             limit,
         }
     }
@@ -165,6 +168,9 @@ impl Storage {
         lock(&self.times).push();
         // ORDERING: Release pairs with the Acquire in `version`.
         self.version.store(next, Ordering::Release);
+        if event.is_of_client() {
+            self.clients.send_replace(next);
+        }
         let forgotten = self.keep_within_limit(&mut state);
         drop(state);
         // Freed under no lock but the writer's.
@@ -223,6 +229,11 @@ impl Storage {
         self.write().log(resource).wake.subscribe()
     }
 
+    /// A receiver that changes when an object changes that is not the simulation's alone.
+    pub(crate) fn subscribe_to_clients(&self) -> watch::Receiver<u64> {
+        self.clients.subscribe()
+    }
+
     /// The newest state of one object.
     pub(crate) fn get(&self, resource: ResourceId, key: &str) -> Option<Arc<Entry>> {
         self.read().newest(resource, key).cloned()
@@ -245,10 +256,17 @@ impl Storage {
         })
     }
 
-    /// Everything of a resource, in a namespace or in all, at the newest version.
-    pub(crate) fn all(&self, resource: ResourceId, namespace: Option<&str>) -> Vec<Arc<Entry>> {
+    /// Everything of a resource at the newest version, and which that is.
+    pub(crate) fn all(&self, resource: ResourceId) -> (u64, Vec<Arc<Entry>>) {
+        let page = self.list(&Query::all(resource, None), |_| true);
         // The newest version is never compacted.
-        self.list(&Query::all(resource, namespace), |_| true).map_or_else(|_| Vec::new(), |page| page.entries)
+        page.map_or_else(|_| (self.version(), Vec::new()), |page| (page.version, page.entries))
+    }
+
+    /// Everything of a resource in a namespace.
+    pub(crate) fn in_namespace(&self, resource: ResourceId, namespace: &str) -> Vec<Arc<Entry>> {
+        let page = self.list(&Query::all(resource, Some(namespace)), |_| true);
+        page.map_or_else(|_| Vec::new(), |page| page.entries)
     }
 
     /// The next changes of `resource` after `cursor`, at most `max`, and the new cursor.

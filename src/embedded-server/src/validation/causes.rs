@@ -43,7 +43,12 @@ impl Causes {
         self.add(CauseType::FieldValueNotFound, field, format!("Not found: {value}"));
     }
 
-    pub(super) fn wrong_type(&mut self, field: impl Into<String>, value: &Value, why: impl Display) {
+    pub(super) fn wrong_type(
+        &mut self,
+        field: impl Into<String>,
+        value: &Value,
+        why: impl Display,
+    ) {
         self.add(CauseType::FieldValueTypeInvalid, field, format!("Invalid value: {value}: {why}"));
     }
 
@@ -57,7 +62,8 @@ impl Causes {
         let is_supported = value.as_str().is_some_and(|value| supported.contains(&value));
         if !is_supported {
             let supported: Vec<_> = supported.iter().map(|one| format!("{one:?}")).collect();
-            let message = format!("Unsupported value: {value}: supported values: {}", supported.join(", "));
+            let message =
+                format!("Unsupported value: {value}: supported values: {}", supported.join(", "));
             self.add(CauseType::FieldValueNotSupported, field, message);
         }
     }

@@ -35,7 +35,8 @@ fn prune_value(
                 let path = join(path, name);
                 match schema.field(name) {
                     Some(field) => prune_value(Some(field), value, &path, false, dropped),
-                    None if is_kept || schema.keyword("additionalProperties") == Some(&Value::Bool(true)) => {}
+                    None if is_kept
+                        || schema.keyword("additionalProperties") == Some(&Value::Bool(true)) => {}
                     None => {
                         dropped.push(path);
                         return false;
@@ -134,17 +135,30 @@ fn check(schema: ValueType<'_>, value: &Value, path: &str, causes: &mut Causes) 
             let number = number.as_f64().unwrap_or(f64::NAN);
             let bound = |name: &str| schema.keyword(name).and_then(Value::as_f64);
             if let Some(least) = bound("minimum").filter(|least| number < *least) {
-                causes.invalid(path, value, format!("{path} in body should be greater than or equal to {least}"));
+                causes.invalid(
+                    path,
+                    value,
+                    format!("{path} in body should be greater than or equal to {least}"),
+                );
             }
             if let Some(most) = bound("maximum").filter(|most| number > *most) {
-                causes.invalid(path, value, format!("{path} in body should be less than or equal to {most}"));
+                causes.invalid(
+                    path,
+                    value,
+                    format!("{path} in body should be less than or equal to {most}"),
+                );
             }
         }
         Value::Bool(_) | Value::Null => {}
     }
 }
 
-fn check_fields(schema: ValueType<'_>, fields: &Map<String, Value>, path: &str, causes: &mut Causes) {
+fn check_fields(
+    schema: ValueType<'_>,
+    fields: &Map<String, Value>,
+    path: &str,
+    causes: &mut Causes,
+) {
     let required = schema.keyword("required").and_then(Value::as_array);
     for name in required.into_iter().flatten().filter_map(Value::as_str) {
         if !fields.contains_key(name) {
@@ -163,15 +177,33 @@ fn check_fields(schema: ValueType<'_>, fields: &Map<String, Value>, path: &str, 
 }
 
 /// `minItems`, `maxLength` and their like.
-fn within(schema: ValueType<'_>, what: &str, count: usize, value: &Value, path: &str, causes: &mut Causes) {
+fn within(
+    schema: ValueType<'_>,
+    what: &str,
+    count: usize,
+    value: &Value,
+    path: &str,
+    causes: &mut Causes,
+) {
     let bound = |least: &str| {
-        schema.keyword(&format!("{least}{what}")).and_then(Value::as_u64).and_then(|bound| usize::try_from(bound).ok())
+        schema
+            .keyword(&format!("{least}{what}"))
+            .and_then(Value::as_u64)
+            .and_then(|bound| usize::try_from(bound).ok())
     };
     if let Some(least) = bound("min").filter(|least| count < *least) {
-        causes.invalid(path, value, format!("{path} in body should have at least {least} {}", what.to_lowercase()));
+        causes.invalid(
+            path,
+            value,
+            format!("{path} in body should have at least {least} {}", what.to_lowercase()),
+        );
     }
     if let Some(most) = bound("max").filter(|most| count > *most) {
-        causes.invalid(path, value, format!("{path} in body should have at most {most} {}", what.to_lowercase()));
+        causes.invalid(
+            path,
+            value,
+            format!("{path} in body should have at most {most} {}", what.to_lowercase()),
+        );
     }
 }
 
@@ -182,7 +214,9 @@ fn is_of(expected: &str, value: &Value) -> bool {
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
         "number" => value.is_number(),
-        "integer" => value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|n| n.fract() == 0.0),
+        "integer" => {
+            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|n| n.fract() == 0.0)
+        }
         _ => true,
     }
 }
@@ -259,7 +293,10 @@ mod tests {
         assert_eq!(causes(json!({"size": 3, "mode": "fast", "name": "ab"})), [""; 0]);
         assert_eq!(causes(json!({})), ["spec.size: Required value"]);
         for (spec, part) in [
-            (json!({"size": "x"}), "spec.size: Invalid value: \"string\": spec.size in body must be of type integer: \"string\""),
+            (
+                json!({"size": "x"}),
+                "spec.size: Invalid value: \"string\": spec.size in body must be of type integer: \"string\"",
+            ),
             (json!({"size": 12}), "less than or equal to 9"),
             (json!({"size": 1, "mode": "x"}), "supported values: \"fast\", \"safe\""),
             (json!({"size": 1, "name": "A"}), "should match '^[a-z]+$'"),

@@ -7,9 +7,11 @@ use super::names;
 use crate::object::{array, name, text};
 
 pub(super) fn new(crd: &Value, causes: &mut Causes) {
-    for (pointer, field) in
-        [("/spec/group", "spec.group"), ("/spec/names/plural", "spec.names.plural"), ("/spec/names/kind", "spec.names.kind")]
-    {
+    for (pointer, field) in [
+        ("/spec/group", "spec.group"),
+        ("/spec/names/plural", "spec.names.plural"),
+        ("/spec/names/kind", "spec.names.kind"),
+    ] {
         if text(crd, pointer).is_empty() {
             causes.required(field, "");
         }
@@ -51,7 +53,9 @@ fn versions(versions: &[Value], causes: &mut Causes) {
         }
         seen.push(name);
         match version.pointer("/schema/openAPIV3Schema") {
-            None => causes.required(format!("{path}.schema.openAPIV3Schema"), "schemas are required"),
+            None => {
+                causes.required(format!("{path}.schema.openAPIV3Schema"), "schemas are required")
+            }
             Some(schema) if schema["type"] != "object" => {
                 causes.invalid(
                     format!("{path}.schema.openAPIV3Schema.type"),

@@ -66,12 +66,16 @@ fn common(object: &Value, causes: &mut Causes) {
     for (place, owner) in array(object, "/metadata/ownerReferences").iter().enumerate() {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if text(owner, &format!("/{field}")).is_empty() {
-                causes.required(format!("metadata.ownerReferences[{place}].{field}"), "must not be empty");
+                causes.required(
+                    format!("metadata.ownerReferences[{place}].{field}"),
+                    "must not be empty",
+                );
             }
         }
     }
-    let controllers =
-        array(object, "/metadata/ownerReferences").iter().filter(|owner| owner["controller"] == true);
+    let controllers = array(object, "/metadata/ownerReferences")
+        .iter()
+        .filter(|owner| owner["controller"] == true);
     if controllers.count() > 1 {
         let why = "Only one reference can have Controller set to true";
         causes.invalid("metadata.ownerReferences", &object["metadata"]["ownerReferences"], why);

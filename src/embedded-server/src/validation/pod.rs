@@ -83,7 +83,8 @@ fn container(container: &Value, path: &str, volumes: &[&str], causes: &mut Cause
         }
     }
     for list in ["requests", "limits"] {
-        for (resource, quantity) in crate::object::fields(container, &format!("/resources/{list}")) {
+        for (resource, quantity) in crate::object::fields(container, &format!("/resources/{list}"))
+        {
             if !is_quantity(quantity.as_str().unwrap_or_default()) {
                 let why = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
                 causes.invalid(format!("{path}.resources.{list}[{resource}]"), quantity, why);
@@ -121,9 +122,8 @@ fn is_quantity(text: &str) -> bool {
     let exponent = unit.strip_prefix(['e', 'E']).is_some_and(|digits| {
         digits.strip_prefix(['+', '-']).unwrap_or(digits).parse::<u32>().is_ok()
     });
-    let units = [
-        "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei",
-    ];
+    let units =
+        ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
     number.parse::<f64>().is_ok() && (exponent || units.contains(&unit))
 }
 
@@ -132,9 +132,8 @@ pub(super) fn update(new: &Value, old: &Value, causes: &mut Causes) {
     let mut allowed = new["spec"].clone();
     let before = &old["spec"];
     for list in ["containers", "initContainers"] {
-        let (Some(new), Some(old)) = (allowed[list].as_array_mut(), before[list].as_array()) else {
-            continue;
-        };
+        let new = allowed.get_mut(list).and_then(Value::as_array_mut);
+        let (Some(new), Some(old)) = (new, before[list].as_array()) else { continue };
         for (new, old) in new.iter_mut().zip(old) {
             new["image"] = old["image"].clone();
         }

@@ -21,7 +21,11 @@ pub(super) fn config_map(config_map: &Value, causes: &mut Causes) {
     }
     for (key, _) in fields(config_map, "/data") {
         if config_map.pointer("/binaryData").is_some_and(|binary| binary.get(key).is_some()) {
-            causes.invalid(format!("data[{key}]"), &key.as_str().into(), "duplicate of key present in binaryData");
+            causes.invalid(
+                format!("data[{key}]"),
+                &key.as_str().into(),
+                "duplicate of key present in binaryData",
+            );
         }
     }
     if bytes > LARGEST {

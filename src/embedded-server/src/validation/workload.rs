@@ -18,7 +18,8 @@ pub(super) fn new(workload: &Value, causes: &mut Causes) {
         causes.invalid("spec.selector", selector, "empty selector is invalid for deployment");
     }
     let labels = workload.pointer("/spec/template/metadata/labels").unwrap_or(&Value::Null);
-    let selects = fields(selector, "/matchLabels").all(|(name, value)| labels.get(name) == Some(value));
+    let selects =
+        fields(selector, "/matchLabels").all(|(name, value)| labels.get(name) == Some(value));
     if !is_empty && !selects {
         let why = "`selector` does not match template `labels`";
         causes.invalid("spec.template.metadata.labels", labels, why);

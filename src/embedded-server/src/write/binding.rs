@@ -11,7 +11,12 @@ use crate::time;
 
 impl Writer {
     /// Binds a Pod to the Node that `binding` names.
-    pub(crate) fn bind(&self, request: &Request, name: &str, binding: &Value) -> Result<Written, Failure> {
+    pub(crate) fn bind(
+        &self,
+        request: &Request,
+        name: &str,
+        binding: &Value,
+    ) -> Result<Written, Failure> {
         let node = text(binding, "/target/name");
         let kind = text(binding, "/target/kind");
         if !matches!(kind, "" | "Node") || node.is_empty() {
@@ -19,10 +24,8 @@ impl Writer {
         }
         let annotates = fields(binding, "/metadata/annotations").next().is_some();
         // The simulation goes on with its Pod on any of its own Nodes.
-        let is_simulated = self
-            .storage
-            .get(NODES, node)
-            .is_some_and(|node| node.origin() != Origin::Client);
+        let is_simulated =
+            self.storage.get(NODES, node).is_some_and(|node| node.origin() != Origin::Client);
         let written = self.change_as(
             request,
             name,
@@ -41,7 +44,13 @@ impl Writer {
     }
 }
 
-fn bound(request: &Request, name: &str, pod: &Value, binding: &Value, node: &str) -> Result<Value, Failure> {
+fn bound(
+    request: &Request,
+    name: &str,
+    pod: &Value,
+    binding: &Value,
+    node: &str,
+) -> Result<Value, Failure> {
     let conflict = |why: String| Err(Failure::conflict(&request.definition, name, &why));
     let (wanted, uid) = (text(binding, "/metadata/uid"), text(pod, "/metadata/uid"));
     if !wanted.is_empty() && wanted != uid {

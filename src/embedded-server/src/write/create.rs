@@ -72,6 +72,7 @@ impl Writer {
 
 /// The prefix is cut so that a name of 63 characters comes out.
 fn generated(prefix: &str) -> String {
-    let cut = prefix.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= 58).last();
+    let cut =
+        prefix.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= 58).last();
     format!("{}{}", &prefix[..cut.unwrap_or(0)], suffix(5))
 }

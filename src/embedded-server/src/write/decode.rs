@@ -9,11 +9,14 @@ use crate::status::Failure;
 use crate::validation;
 
 /// The object as its type knows it, and warnings about what the type does not know.
-pub(super) fn decode(request: &Request, mut object: Value) -> Result<(Value, Vec<String>), Failure> {
+pub(super) fn decode(
+    request: &Request,
+    mut object: Value,
+) -> Result<(Value, Vec<String>), Failure> {
     let definition = &request.definition;
     check_type(definition, &mut object)?;
     let unknown = match &definition.types {
-        Types::Builtin(through) => {
+        Types::Builtin { through, .. } => {
             quantities_as_text(&mut object);
             let typed = through(object.clone()).map_err(|error| undecodable(definition, &error))?;
             let unknown = unknown_fields(&object, &typed);
@@ -28,15 +31,13 @@ pub(super) fn decode(request: &Request, mut object: Value) -> Result<(Value, Vec
     };
     let unknown: Vec<_> = unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
     match request.unknown_fields {
-        UnknownFields::Refused if !unknown.is_empty() => {
-            Err(Failure::bad_request(format!(
-                "{} in version {:?} cannot be handled as a {}: strict decoding error: {}",
-                definition.kind,
-                &*definition.version,
-                definition.kind,
-                unknown.join(", ")
-            )))
-        }
+        UnknownFields::Refused if !unknown.is_empty() => Err(Failure::bad_request(format!(
+            "{} in version {:?} cannot be handled as a {}: strict decoding error: {}",
+            definition.kind,
+            &*definition.version,
+            definition.kind,
+            unknown.join(", ")
+        ))),
         UnknownFields::Warned => Ok((object, unknown)),
         _ => Ok((object, Vec::new())),
     }
@@ -102,7 +103,8 @@ fn unknown_fields(object: &Value, typed: &Value) -> Vec<String> {
         match (object, typed) {
             (Value::Object(fields), Value::Object(typed)) => {
                 for (name, value) in fields {
-                    let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    let path =
+                        if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                     match typed.get(name) {
                         Some(typed) => walk(value, typed, &path, unknown),
                         None if value.is_null() => {}
@@ -142,5 +144,19 @@ pub(super) fn check_namespace(request: &Request, object: &Value) -> Result<(), F
         Err(Failure::bad_request(
             "the namespace of the provided object does not match the namespace sent on the request",
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn quantities_may_be_numbers() {
+        let mut object = json!({"resources": [{"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": 0.5}}], "limits": 3});
+        quantities_as_text(&mut object);
+        let text = json!({"resources": [{"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "0.5"}}], "limits": 3});
+        assert_eq!(object, text);
     }
 }

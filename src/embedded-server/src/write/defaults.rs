@@ -83,7 +83,10 @@ fn or_insert(fields: &mut Map<String, Value>, name: &str, value: impl Into<Value
     }
 }
 
-fn elements<'a>(fields: &'a mut Map<String, Value>, list: &str) -> impl Iterator<Item = &'a mut Map<String, Value>> {
+fn elements<'a>(
+    fields: &'a mut Map<String, Value>,
+    list: &str,
+) -> impl Iterator<Item = &'a mut Map<String, Value>> {
     let list = fields.get_mut(list).and_then(Value::as_array_mut);
     list.into_iter().flatten().filter_map(Value::as_object_mut)
 }
@@ -112,8 +115,13 @@ fn pod_spec(spec: &mut Map<String, Value>) {
     for list in ["initContainers", "containers"] {
         for container in elements(spec, list) {
             let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
-            let is_newest = image.ends_with(":latest") || !image.rsplit('/').next().unwrap_or(image).contains(':');
-            or_insert(container, "imagePullPolicy", if is_newest { "Always" } else { "IfNotPresent" });
+            let is_newest = image.ends_with(":latest")
+                || !image.rsplit('/').next().unwrap_or(image).contains(':');
+            or_insert(
+                container,
+                "imagePullPolicy",
+                if is_newest { "Always" } else { "IfNotPresent" },
+            );
             or_insert(container, "terminationMessagePath", "/dev/termination-log");
             or_insert(container, "terminationMessagePolicy", "File");
             or_insert(container, "resources", json!({}));

@@ -87,6 +87,19 @@ impl Writer {
         Err(Failure::modified(&request.definition, name))
     }
 
+    /// Nothing of the object runs any more: it stays only as long as its finalizers.
+    pub(crate) fn end_grace(&self, request: &Request, name: &str) -> Result<(), Failure> {
+        for _ in 0..TRIES {
+            let entry = self.get(request, name)?;
+            let mut object = entry.value(&request.definition);
+            metadata(&mut object).insert("deletionGracePeriodSeconds".to_owned(), json!(0));
+            if self.commit(request, name, Some(&entry), &object, origin_after(&entry)).is_ok() {
+                return Ok(());
+            }
+        }
+        Err(Failure::modified(&request.definition, name))
+    }
+
     /// Removes an object that was only waiting for this.
     pub(crate) fn finish(&self, request: &Request, entry: &Arc<Entry>) {
         // If it has changed since, whoever changed it is followed by another look at it.
@@ -166,4 +179,3 @@ fn mark(grace: i64, object: &mut Value) {
         metadata.insert("generation".to_owned(), json!(generation + 1));
     }
 }
-

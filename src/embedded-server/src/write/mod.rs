@@ -17,9 +17,7 @@ use serde_json::Value;
 use crate::churn::Churn;
 use crate::object::{is_deleting, text};
 use crate::patch::managed::Manager;
-use crate::resource::{
-    self, CUSTOM_RESOURCE_DEFINITIONS, Definition, NAMESPACES, PODS, Registry,
-};
+use crate::resource::{self, CUSTOM_RESOURCE_DEFINITIONS, Definition, NAMESPACES, PODS, Registry};
 use crate::status::Failure;
 use crate::storage::{self, Change, Content, Entry, Event, Origin, Stale, Storage};
 
@@ -72,7 +70,11 @@ pub(crate) struct Written {
 
 impl Request {
     /// A write of the server's own, on its usual terms.
-    pub(crate) fn new(definition: &Arc<Definition>, namespace: Option<&str>, manager: &str) -> Request {
+    pub(crate) fn new(
+        definition: &Arc<Definition>,
+        namespace: Option<&str>,
+        manager: &str,
+    ) -> Request {
         Request {
             definition: Arc::clone(definition),
             namespace: namespace.map(ToOwned::to_owned),
@@ -138,24 +140,26 @@ impl Writer {
             return Ok(());
         }
         let id = request.definition.id;
-        let event =
-            self.storage.compare_and_commit(id, entry.key(), Some(entry.version), Change::Delete)?;
+        let event = self.storage.compare_and_commit(
+            id,
+            entry.key(),
+            Some(entry.version),
+            Change::Delete,
+        )?;
         self.committed(&request.definition, &event);
         Ok(())
     }
 
     /// What follows from a change at once.
     fn committed(&self, definition: &Definition, event: &Event) {
-        if definition.id == CUSTOM_RESOURCE_DEFINITIONS {
-            if let Some(entry) = event.current.as_ref().or(event.previous.as_ref()) {
-                let crd = entry.value(definition);
-                let names = (text(&crd, "/spec/group"), text(&crd, "/spec/names/plural"));
-                match event.current {
-                    Some(_) => {
-                        self.registry.serve(|id| resource::of_custom_resource(&crd, id), names);
-                    }
-                    None => self.registry.withdraw(names.0, names.1),
+        if let (CUSTOM_RESOURCE_DEFINITIONS, Some(entry)) = (definition.id, event.newest()) {
+            let crd = entry.value(definition);
+            let names = (text(&crd, "/spec/group"), text(&crd, "/spec/names/plural"));
+            match event.current {
+                Some(_) => {
+                    self.registry.serve(|id| resource::of_custom_resource(&crd, id), names);
                 }
+                None => self.registry.withdraw(names.0, names.1),
             }
         }
         if let (PODS, None, Some(gone)) = (definition.id, &event.current, &event.previous)

@@ -67,8 +67,10 @@ fn established(crd: &Value) -> Value {
         })
     };
     let versions = crate::object::array(crd, "/spec/versions").iter();
-    let stored: Vec<_> =
-        versions.filter(|version| version["storage"] == true).map(|version| &version["name"]).collect();
+    let stored: Vec<_> = versions
+        .filter(|version| version["storage"] == true)
+        .map(|version| &version["name"])
+        .collect();
     json!({
         "acceptedNames": crd["spec"]["names"],
         "conditions": [
@@ -88,7 +90,7 @@ pub(super) fn for_update(definition: &Definition, part: Part, new: &mut Value, o
         return;
     }
     let from = metadata(new);
-    for field in OF_SERVER {
+    for field in OF_SERVER.into_iter().chain(["name", "namespace"]) {
         match old["metadata"].get(field) {
             Some(value) => from.insert(field.to_owned(), value.clone()),
             None => from.remove(field),
@@ -114,7 +116,8 @@ pub(super) fn for_update(definition: &Definition, part: Part, new: &mut Value, o
         }
     }
     let counts = definition.has_generation() || definition.id == CUSTOM_RESOURCE_DEFINITIONS;
-    if counts && wanted(new) != wanted(old) {
+    // A binding, and what else the server does itself, is no other wish of a client's.
+    if counts && part == Part::Main && wanted(new) != wanted(old) {
         let generation = old.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(1);
         metadata(new).insert("generation".to_owned(), (generation + 1).into());
     }
@@ -142,7 +145,8 @@ pub(super) fn uid() -> String {
 
 /// How a Pod is treated when its node runs short.
 fn qos_class(pod: &Value) -> &'static str {
-    let resources = crate::object::array(pod, "/spec/containers").iter().map(|one| &one["resources"]);
+    let resources =
+        crate::object::array(pod, "/spec/containers").iter().map(|one| &one["resources"]);
     let is_set = |list: &Value| list.as_object().is_some_and(|list| !list.is_empty());
     let complete = |resources: &Value| {
         ["cpu", "memory"].iter().all(|resource| {

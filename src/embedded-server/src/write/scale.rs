@@ -94,7 +94,8 @@ fn selector_text(selector: &Value) -> String {
         .collect();
     for requirement in array(selector, "/matchExpressions") {
         let key = text(requirement, "/key");
-        let values: Vec<_> = array(requirement, "/values").iter().filter_map(Value::as_str).collect();
+        let values: Vec<_> =
+            array(requirement, "/values").iter().filter_map(Value::as_str).collect();
         parts.push(match text(requirement, "/operator") {
             "In" => format!("{key} in ({})", values.join(",")),
             "NotIn" => format!("{key} notin ({})", values.join(",")),

@@ -100,9 +100,8 @@ impl Writer {
         let (applied, warnings) = check_applied(request, name, applied)?;
         let manager = Manager { name: &request.manager, subresource: part.subresource() };
         for _ in 0..TRIES {
-            let change = |current: &Value| {
-                apply::apply(definition, Some(current), &applied, manager, force)
-            };
+            let change =
+                |current: &Value| apply::apply(definition, Some(current), &applied, manager, force);
             let exists = self.storage.get(definition.id, &request.key(name)).is_some();
             let written = if exists {
                 self.change_owned(request, name, part, Ownership::Written, change)

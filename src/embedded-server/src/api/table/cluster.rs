@@ -92,8 +92,7 @@ pub(super) fn lease_cells(lease: &Value) -> Vec<Value> {
     vec![name(lease), text(lease, "/spec/holderIdentity").into(), age(lease)]
 }
 
-pub(super) const DEFINITION_COLUMNS: &[Column] =
-    &[("Name", "name", 0), ("Created At", "date", 0)];
+pub(super) const DEFINITION_COLUMNS: &[Column] = &[("Name", "name", 0), ("Created At", "date", 0)];
 
 pub(super) fn definition_cells(definition: &Value) -> Vec<Value> {
     vec![name(definition), text(definition, "/metadata/creationTimestamp").into()]

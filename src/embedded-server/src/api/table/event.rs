@@ -19,7 +19,8 @@ pub(super) const COLUMNS: &[Column] = &[
 
 pub(super) fn cells(event: &Value) -> Vec<Value> {
     let first_of = |pointers: &[&str]| {
-        let found = pointers.iter().map(|pointer| text(event, pointer)).find(|text| !text.is_empty());
+        let found =
+            pointers.iter().map(|pointer| text(event, pointer)).find(|text| !text.is_empty());
         found.unwrap_or_default().to_owned()
     };
     let seen = |pointers| match first_of(pointers).as_str() {
@@ -33,7 +34,8 @@ pub(super) fn cells(event: &Value) -> Vec<Value> {
     );
     let count = event.pointer("/series/count").or(event.get("count")).and_then(Value::as_i64);
     vec![
-        seen(&["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/firstTimestamp"]).into(),
+        seen(&["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/firstTimestamp"])
+            .into(),
         text(event, "/type").into(),
         text(event, "/reason").into(),
         object.into(),

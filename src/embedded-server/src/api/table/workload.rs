@@ -16,8 +16,11 @@ pub(super) const DEPLOYMENT_COLUMNS: &[Column] = &[
 ];
 
 pub(super) fn deployment_cells(deployment: &Value) -> Vec<Value> {
-    let ready =
-        format!("{}/{}", number(deployment, "/status/readyReplicas"), number(deployment, "/spec/replicas"));
+    let ready = format!(
+        "{}/{}",
+        number(deployment, "/status/readyReplicas"),
+        number(deployment, "/spec/replicas")
+    );
     let mut cells = vec![
         name(deployment),
         ready.into(),
@@ -55,8 +58,13 @@ pub(super) fn replica_set_cells(replica_set: &Value) -> Vec<Value> {
 /// The containers and images of the Pods, and what selects these.
 fn template(workload: &Value) -> [Value; 3] {
     let containers = array(workload, "/spec/template/spec/containers");
-    let all = |field: &str| containers.iter().map(|one| text(one, field)).collect::<Vec<_>>().join(",");
-    [all("/name").into(), all("/image").into(), or_none(equalities(workload, "/spec/selector/matchLabels"))]
+    let all =
+        |field: &str| containers.iter().map(|one| text(one, field)).collect::<Vec<_>>().join(",");
+    [
+        all("/name").into(),
+        all("/image").into(),
+        or_none(equalities(workload, "/spec/selector/matchLabels")),
+    ]
 }
 
 fn number(object: &Value, pointer: &str) -> i64 {
