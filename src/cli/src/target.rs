@@ -63,7 +63,6 @@ impl Target {
 impl SimulationArgs {
     /// The embedded server's configuration, with its defaults for what was not given.
     pub(crate) fn config(&self, port: u16) -> Config {
-        let defaults = Config::default();
         Config {
             pods: self.objects.map_or(10_000, |objects| objects as _),
             rate: self.rate.map_or(2_000, |rate| rate as _),
@@ -74,7 +73,6 @@ impl SimulationArgs {
                 Some(args::Scheduler::External) => Scheduler::External,
             },
             port,
-            ..defaults
         }
     }
 }

@@ -130,7 +130,7 @@ impl Cluster {
             uid: rng.random(),
             workload,
             revision: Arc::clone(&owner.revision),
-            node: rng.random_range(0..self.nodes.len()),
+            node: self.any_node(rng),
             stage: Stage::Planned,
             created: 0,
             scheduled: 0,
@@ -153,6 +153,13 @@ impl Cluster {
         };
         self.workloads[workload].pods.push(slot);
         slot
+    }
+
+    /// A node that takes ordinary pods.
+    fn any_node(&self, rng: &mut ChaCha8Rng) -> usize {
+        let node = rng.random_range(0..self.nodes.len());
+        // Those that do not stand alone, each behind nine that do.
+        if self.nodes[node].is_dedicated() { node - 1 } else { node }
     }
 
     /// Brings a planned pod straight to readiness, as if it had been born at `born`.
@@ -187,14 +194,15 @@ impl Cluster {
             let name = each.name.clone();
             mutation(NAMESPACES, None, name, Change::Create(each.object()))
         });
-        let nodes = (0..self.nodes.len()).map(|index| self.put_node(index).as_new());
-        let root_cas = self.root_cas.iter().map(|each| self.put_config_map(each).as_new());
-        let config_maps = self.config_maps.iter().map(|each| self.put_config_map(each).as_new());
-        let in_front = (0..services).map(|index| self.put_service(index).as_new());
+        let nodes = (0..self.nodes.len()).map(|index| self.put_node(index).into_creation());
+        let root_cas = self.root_cas.iter().map(|each| self.put_config_map(each).into_creation());
+        let config_maps =
+            self.config_maps.iter().map(|each| self.put_config_map(each).into_creation());
+        let in_front = (0..services).map(|index| self.put_service(index).into_creation());
         let pods = (0..self.pods.len())
             .filter(|&slot| self.pods[slot].as_ref().is_some_and(|pod| pod.stage != Stage::Planned))
-            .map(|slot| self.put_pod(slot).as_new());
-        let slices = (0..services).map(|index| self.put_slice(index, None).as_new());
+            .map(|slot| self.put_pod(slot).into_creation());
+        let slices = (0..services).map(|index| self.put_slice(index, None).into_creation());
         namespaces
             .chain(nodes)
             .chain(root_cas)
@@ -331,7 +339,7 @@ fn mutation(
 
 impl Mutation {
     /// As the object's creation.
-    fn as_new(mut self) -> Mutation {
+    fn into_creation(mut self) -> Mutation {
         if let Change::Update(object) = self.change {
             self.change = Change::Create(object);
         }

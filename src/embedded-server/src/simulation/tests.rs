@@ -155,10 +155,10 @@ fn objects_decode_as_their_types() {
 #[test]
 fn without_a_scheduler_pods_wait_for_their_binding() {
     let mut simulation = Simulation::new(9, 300, Scheduler::External);
-    let mut nodes = HashMap::new();
+    let mut nodes: HashMap<(String, String), Option<String>> = HashMap::new();
     let mut bound = 0;
     for step in 0..8_000 {
-        let unbound = nodes.iter_mut().find(|(_, node): &(_, &mut Option<String>)| node.is_none());
+        let unbound = nodes.iter_mut().find(|(_, node)| node.is_none());
         if let (0, Some(((namespace, name), chosen))) = (step % 5, unbound) {
             let all = &simulation.cluster.nodes;
             let node = all[step % all.len()].name.clone();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Request, TRIES, Writer, Written, origin_after};
-use crate::object::{add_finalizer, finalizers, is_deleting, metadata, remove_finalizer, text};
+use super::{Request, TRIES, Writer, Written, is_held, origin_after};
+use crate::object::{add_finalizer, is_deleting, metadata, remove_finalizer, text};
 use crate::resource::{NAMESPACES, PODS};
 use crate::status::Failure;
 use crate::storage::Entry;
@@ -63,11 +63,7 @@ impl Writer {
             if request.definition.id == NAMESPACES {
                 object["status"]["phase"] = "Terminating".into();
             }
-            let is_held = grace > 0
-                || finalizers(&object).next().is_some()
-                || !crate::object::array(&object, "/spec/finalizers").is_empty()
-                    && request.definition.id == NAMESPACES;
-            if !is_held {
+            if grace == 0 && !is_held(&request.definition, &object) {
                 let last = Written::of(&entry, &request.definition);
                 match self.remove(request, &entry) {
                     Ok(()) => return Ok(Deleted::Gone(last)),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::churn::Churn;
-use crate::object::{is_deleting, text};
+use crate::object::{array, finalizers, is_deleting, text};
 use crate::patch::managed::Manager;
 use crate::resource::{self, CUSTOM_RESOURCE_DEFINITIONS, Definition, NAMESPACES, PODS, Registry};
 use crate::status::Failure;
@@ -202,6 +202,12 @@ impl Written {
         // It was serialised here: it always parses.
         serde_json::from_slice(&self.json).unwrap_or_default()
     }
+}
+
+/// Whether finalizers keep an object from being removed.
+fn is_held(definition: &Definition, object: &Value) -> bool {
+    finalizers(object).next().is_some()
+        || (definition.id == NAMESPACES && !array(object, "/spec/finalizers").is_empty())
 }
 
 /// Who has written an object once a client has changed it.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Request, TRIES, Writer, Written, decode, defaults, origin_after, prepare};
-use crate::object::{finalizers, is_deleting, text};
+use super::{Request, TRIES, Writer, Written, decode, defaults, is_held, origin_after, prepare};
+use crate::object::{is_deleting, text};
 use crate::patch::managed::{self, Manager};
 use crate::patch::{Patch, apply};
-use crate::resource::{LEASES, NAMESPACES};
+use crate::resource::{Definition, LEASES};
 use crate::status::Failure;
 use crate::storage::{Entry, Origin, Stale};
 use crate::validation;
@@ -210,7 +210,7 @@ impl Writer {
                 metadata.insert("managedFields".to_owned(), managers.unwrap_or_default());
             }
         }
-        if is_finished(definition.id == NAMESPACES, &object) {
+        if is_finished(definition, &object) {
             let written = Written::of(entry, definition);
             self.remove(request, entry)?;
             return Ok(written);
@@ -221,12 +221,9 @@ impl Writer {
 }
 
 /// Whether the object was only kept by what has just been taken away.
-fn is_finished(is_namespace: bool, object: &Value) -> bool {
+fn is_finished(definition: &Definition, object: &Value) -> bool {
     let grace = object.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64);
-    is_deleting(object)
-        && finalizers(object).next().is_none()
-        && grace.unwrap_or(0) == 0
-        && !(is_namespace && !crate::object::array(object, "/spec/finalizers").is_empty())
+    is_deleting(object) && grace.unwrap_or(0) == 0 && !is_held(definition, object)
 }
 
 /// A version or a uid in the new object must be the current one's.

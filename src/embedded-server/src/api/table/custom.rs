@@ -1,5 +1,7 @@
 //! The columns of custom resources, as their definitions choose them.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::{age::since, name};
@@ -54,10 +56,8 @@ fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
                 Some(test) => {
                     let (field, wanted) = test.split_once("==")?;
                     let wanted = wanted.trim().trim_matches(['"', '\'']);
-                    let is_wanted = |element: &&Value| match element.get(field.trim()) {
-                        Some(Value::String(text)) => text == wanted,
-                        Some(other) => other.to_string() == wanted,
-                        None => false,
+                    let is_wanted = |element: &&Value| {
+                        element.get(field.trim()).is_some_and(|value| shown(value) == wanted)
                     };
                     value.as_array()?.iter().find(is_wanted)?
                 }
@@ -92,6 +92,13 @@ fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
         }
     }
     Some(value)
+}
+
+fn shown(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => text.into(),
+        other => other.to_string().into(),
+    }
 }
 
 #[cfg(test)]
