@@ -150,7 +150,7 @@ pub(crate) struct SimulationArgs {
     #[arg(long, value_name = "N", help_heading = "Embedded server")]
     pub(crate) seed: Option<u64>,
 
-    /// How much history it keeps for watches and pages, in changes and bytes [default: 100000,64MiB]
+    /// How much history it keeps for watches and pages, in changes and bytes [default: 100000,32MiB]
     #[arg(long, value_name = "CHANGES,SIZE", help_heading = "Embedded server")]
     pub(crate) history: Option<HistoryLimit>,
 

@@ -102,7 +102,7 @@ impl Fresh {
         let mut params = ListParams {
             label_selector: self.scope.labels.clone(),
             field_selector: self.scope.fields.clone(),
-            limit: Some(1000),
+            limit: Some(200),
             ..ListParams::default()
         };
         loop {

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::learn::learn;
+use crate::storage::Dictionary;
 use super::{
     CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, Definition, ENDPOINT_SLICES, EVENTS,
     LEASES, NAMESPACES, NODES, PODS, REPLICA_SETS, ResourceId, SERVICES, Scale, Types,
@@ -139,6 +140,7 @@ fn of<T: Serialize + DeserializeOwned>(
         has_status: false,
         scale: None,
         types: Types::Builtin { through: through::<T>, learn: learn::<T> },
+        dictionary: Dictionary::default(),
     }
 }
 

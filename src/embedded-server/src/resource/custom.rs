@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Definition, PrinterColumn, ResourceId, Scale, Schema, Types};
 use crate::object::{array, text};
+use crate::storage::Dictionary;
 
 /// What `crd` defines. It has been validated: what is missing all the same is left empty.
 pub(crate) fn definitions(crd: &Value, id: ResourceId) -> Vec<Definition> {
@@ -43,6 +44,7 @@ fn definition(crd: &Value, version: &Value, id: ResourceId) -> Definition {
             schema: Schema::new(version.pointer("/schema/openAPIV3Schema").cloned()),
             columns: array(version, "/additionalPrinterColumns").iter().map(column).collect(),
         },
+        dictionary: Dictionary::default(),
     }
 }
 

@@ -11,6 +11,8 @@ use std::cell::RefCell;
 
 use serde_json::Value;
 
+use crate::storage::Dictionary;
+
 pub(crate) use builtin::all as builtins;
 pub(crate) use custom::definitions as of_custom_resource;
 pub(crate) use learn::Learnt;
@@ -55,6 +57,8 @@ pub(crate) struct Definition {
     pub(crate) has_status: bool,
     pub(crate) scale: Option<Scale>,
     pub(crate) types: Types,
+    /// What the stored objects are packed against.
+    pub(crate) dictionary: Dictionary,
 }
 
 /// Where the numbers of a `scale` subresource lie in the object, as JSON pointers.

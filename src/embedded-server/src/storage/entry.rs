@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::packed::Packed;
 use crate::object::text;
 use crate::resource::Definition;
 
@@ -30,7 +31,7 @@ pub(crate) struct Content {
     /// The values of the resource's selectable fields, in its order.
     fields: Box<[Box<str>]>,
     /// For example `,"name":"web","namespace":"default"},"spec":{},"status":{}}`.
-    rest: Box<[u8]>,
+    rest: Packed,
 }
 
 /// One version of an object.
@@ -50,7 +51,7 @@ impl Content {
             origin,
             labels: Labels::of(object),
             fields: fields.collect(),
-            rest: serialise(object),
+            rest: definition.dictionary.pack(&serialise(object)),
         }
     }
 
@@ -60,7 +61,7 @@ impl Content {
 
     /// Whether it is the same but for the version.
     pub(crate) fn is_of(&self, entry: &Entry) -> bool {
-        self.rest == entry.content.rest
+        self.rest.is(&entry.content.rest)
     }
 }
 
@@ -93,7 +94,7 @@ impl Entry {
     /// How much memory it takes, about.
     pub(crate) fn bytes(&self) -> usize {
         const OVERHEAD: usize = size_of::<Entry>() + 64;
-        OVERHEAD + self.content.rest.len() + self.content.labels.0.len()
+        OVERHEAD + self.content.rest.bytes() + self.content.labels.0.len()
     }
 
     /// How long its JSON is, about.
@@ -129,7 +130,7 @@ impl Entry {
         out.extend_from_slice(b"\"metadata\":{\"resourceVersion\":\"");
         out.extend_from_slice(version.to_string().as_bytes());
         out.push(b'"');
-        out.extend_from_slice(&self.content.rest);
+        self.content.rest.write(out);
     }
 
     /// The whole object as JSON.
@@ -195,7 +196,7 @@ fn selectable(object: &Value, field: &str) -> Box<str> {
 }
 
 /// The JSON from behind `{.."metadata":{"resourceVersion":"1"` on.
-fn serialise(object: &Value) -> Box<[u8]> {
+fn serialise(object: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(8192);
     let empty = Map::new();
     let fields = object.as_object().unwrap_or(&empty);
@@ -209,8 +210,7 @@ fn serialise(object: &Value) -> Box<[u8]> {
         write_field(&mut out, name, value);
     }
     out.push(b'}');
-    // Copied to its exact size: this is kept for long, and the buffer is reused by the allocator.
-    out.as_slice().into()
+    out
 }
 
 fn write_field(out: &mut Vec<u8>, name: &str, value: &Value) {

@@ -19,7 +19,8 @@ use std::str::FromStr;
 pub struct HistoryLimit {
     /// The most changes.
     pub changes: usize,
-    /// The most bytes that are kept for these changes alone: the replaced states of objects.
+    /// The most bytes that are kept for these changes alone: the replaced states of objects, packed
+    /// as all are.
     pub bytes: usize,
 }
 
@@ -31,9 +32,9 @@ impl HistoryLimit {
 }
 
 impl Default for HistoryLimit {
-    /// 100,000 changes and 64 MiB.
+    /// 100,000 changes and 32 MiB: some 20,000 changes of Pods.
     fn default() -> HistoryLimit {
-        HistoryLimit { changes: 100_000, bytes: 64 << 20 }
+        HistoryLimit { changes: 100_000, bytes: 32 << 20 }
     }
 }
 

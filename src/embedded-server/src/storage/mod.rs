@@ -8,6 +8,7 @@ mod commit_times;
 mod entry;
 mod limit;
 mod log;
+mod packed;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use log::Log;
 pub(crate) use entry::{Content, Entry, Origin};
 pub use limit::HistoryLimit;
 pub(crate) use log::{Event, Remaining};
+pub(crate) use packed::Dictionary;
 
 /// The version asked for lies before the last compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
