@@ -14,7 +14,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use watchcache_embedded_server::{Config, EmbeddedServer};
+use watchcache_embedded_server::{Config, EmbeddedServer, HistoryLimit};
 
 const CONTESTANTS: [&str; 3] = ["watchcache-typed", "watchcache-lazy", "kube-runtime"];
 
@@ -55,7 +55,7 @@ fn main() -> Result<(), Failure> {
 fn measure(name: &str, pods: usize, changes: u64) -> Result<Map<String, Value>, Failure> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let history = 2 * changes as usize + 1_000;
+    let history = HistoryLimit::changes(2 * changes as usize + 1_000);
     let config = Config { pods, rate: 0, seed: 1, history, ..Config::default() };
     let server = runtime.block_on(EmbeddedServer::start(config))?;
     let mut child = Contestant::start(name, &server.url())?;

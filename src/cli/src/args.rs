@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use watchcache_embedded_server::HistoryLimit;
 
 use crate::duration;
 
@@ -150,6 +151,22 @@ pub(crate) struct SimulationArgs {
     /// Seed of the embedded cluster: the same seed makes the same changes [default: 1]
     #[arg(long, value_name = "N", help_heading = "Embedded server")]
     pub(crate) seed: Option<u64>,
+
+    /// How much history it keeps for watches and pages, in changes and bytes [default: 100000,32MiB]
+    #[arg(long, value_name = "CHANGES,SIZE", help_heading = "Embedded server")]
+    pub(crate) history: Option<HistoryLimit>,
+
+    /// Who binds Pods to Nodes [default: simulated]
+    #[arg(long, value_name = "WHO", help_heading = "Embedded server")]
+    pub(crate) scheduler: Option<Scheduler>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scheduler {
+    /// The embedded cluster itself
+    Simulated,
+    /// A scheduler of yours: Pods stay unbound until it posts their Binding
+    External,
 }
 
 #[derive(Debug, Args)]

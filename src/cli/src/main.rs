@@ -8,6 +8,7 @@ mod embedded;
 mod failure;
 mod latency;
 mod mirror;
+mod mirrored;
 mod proxy;
 mod readers;
 mod report;

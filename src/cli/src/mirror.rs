@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::Client;
-use kube::api::DynamicObject;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -17,6 +16,7 @@ use crate::args::MirrorArgs;
 use crate::connect::Route;
 use crate::discovery::{self, Found};
 use crate::failure::Failure;
+use crate::mirrored::Mirrored;
 use crate::readers::{Readers, Reads};
 use crate::report::{BatchSize, Meter, Rates, Sample, Summary, tenths, waiting_for};
 use crate::staleness::Staleness;
@@ -120,8 +120,8 @@ fn qualified(found: &Found) -> String {
 
 /// The cache under observation.
 struct Mirror {
-    store: Arc<Store<DynamicObject>>,
-    fifo: Fifo<DynamicObject>,
+    store: Arc<Store<Mirrored>>,
+    fifo: Fifo<Mirrored>,
     staleness: Arc<Staleness>,
     states: Arc<States>,
     monitor: Monitor,
@@ -314,7 +314,7 @@ impl Mirror {
     }
 }
 
-fn source(client: Client, found: &Found, scope: &Scope) -> KubeSource<DynamicObject> {
+fn source(client: Client, found: &Found, scope: &Scope) -> KubeSource<Mirrored> {
     let mut source = match &scope.namespace {
         Some(namespace) => KubeSource::namespaced_with(client, namespace, &found.resource),
         None => KubeSource::all_with(client, &found.resource),

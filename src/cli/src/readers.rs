@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use kube::api::DynamicObject;
 use rand::Rng;
 use watchcache::{Key, Store};
 
 use crate::latency::{Latency, Quantiles};
+use crate::mirrored::Mirrored;
 
 /// Gets between two looks at anything else.
 const BLOCK: usize = 4096;
@@ -51,7 +51,7 @@ pub(crate) struct Reads {
 }
 
 impl Readers {
-    pub(crate) fn start(count: usize, store: &Arc<Store<DynamicObject>>) -> io::Result<Self> {
+    pub(crate) fn start(count: usize, store: &Arc<Store<Mirrored>>) -> io::Result<Self> {
         let mut readers = Self { stop: Arc::default(), lanes: Vec::new(), threads: Vec::new() };
         for number in 0..count {
             let lane = Arc::new(Lane::new());
@@ -98,7 +98,7 @@ impl Lane {
         Self { reads: AtomicU64::new(0), measured: Mutex::new(measured) }
     }
 
-    fn run(&self, store: &Store<DynamicObject>, stop: &AtomicBool) {
+    fn run(&self, store: &Store<Mirrored>, stop: &AtomicBool) {
         let mut keys = Vec::new();
         let mut took = Vec::with_capacity(BLOCK / TIMED);
         let mut block: u64 = 0;
@@ -128,7 +128,7 @@ impl Lane {
     }
 }
 
-fn get_block(store: &Store<DynamicObject>, keys: &[Key], took: &mut Vec<Duration>) {
+fn get_block(store: &Store<Mirrored>, keys: &[Key], took: &mut Vec<Duration>) {
     let mut random = rand::rng();
     for i in 0..BLOCK {
         let key = &keys[random.random_range(0..keys.len())];

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use kube::api::DynamicObject;
 use watchcache::{Batch, Change, Listing, Object, Sink};
 use watchcache_embedded_server::EmbeddedServer;
 
 use crate::latency::{Latency, Quantiles};
+use crate::mirrored::Mirrored;
 
 /// A sink that stands after the store: what it is given, readers of the store can see already.
 #[derive(Debug)]
@@ -35,8 +35,8 @@ impl Staleness {
     }
 }
 
-impl Sink<DynamicObject> for Staleness {
-    fn apply(&self, batch: &Batch<DynamicObject>) {
+impl Sink<Mirrored> for Staleness {
+    fn apply(&self, batch: &Batch<Mirrored>) {
         let (Some(server), Some(first_list)) = (&self.server, self.first_list.get()) else {
             return;
         };
@@ -53,7 +53,7 @@ impl Sink<DynamicObject> for Staleness {
         }
     }
 
-    fn replace(&self, _: &Listing<DynamicObject>) {
+    fn replace(&self, _: &Listing<Mirrored>) {
         // Only the first call counts. What a list brings may have been committed long ago.
         let _ = self.first_list.set(Instant::now());
     }

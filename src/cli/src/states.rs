@@ -5,19 +5,20 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kube::api::DynamicObject;
 use watchcache::{Batch, Listing, ResourceVersion, Sink, Snapshot, Store};
+
+use crate::mirrored::Mirrored;
 
 /// A sink that stands after the store and, when asked to, keeps each state that it publishes.
 #[derive(Debug)]
 pub(crate) struct States {
-    store: Arc<Store<DynamicObject>>,
+    store: Arc<Store<Mirrored>>,
     /// Oldest first; `None` while nothing is to be kept.
-    kept: Mutex<Option<Vec<Snapshot<DynamicObject>>>>,
+    kept: Mutex<Option<Vec<Snapshot<Mirrored>>>>,
 }
 
 impl States {
-    pub(crate) fn new(store: Arc<Store<DynamicObject>>) -> Self {
+    pub(crate) fn new(store: Arc<Store<Mirrored>>) -> Self {
         Self { store, kept: Mutex::new(None) }
     }
 
@@ -33,7 +34,7 @@ impl States {
     /// The last state that is not past the version, and whether the store has gone past it, so that
     /// this is all that will come of it. A version that is no number cannot be compared: then it is
     /// the present state.
-    pub(crate) fn at(&self, version: &ResourceVersion) -> (Snapshot<DynamicObject>, bool) {
+    pub(crate) fn at(&self, version: &ResourceVersion) -> (Snapshot<Mirrored>, bool) {
         let mut kept = self.lock();
         let states = kept.get_or_insert_with(Vec::new);
         let first_past = states.iter().position(|state| is_past(state, version));
@@ -56,22 +57,22 @@ impl States {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<Snapshot<DynamicObject>>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Snapshot<Mirrored>>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn is_past(state: &Snapshot<DynamicObject>, version: &ResourceVersion) -> bool {
+fn is_past(state: &Snapshot<Mirrored>, version: &ResourceVersion) -> bool {
     let reached = state.resource_version().and_then(ResourceVersion::number);
     matches!((reached, version.number()), (Some(reached), Some(wanted)) if reached > wanted)
 }
 
-impl Sink<DynamicObject> for States {
-    fn apply(&self, _: &Batch<DynamicObject>) {
+impl Sink<Mirrored> for States {
+    fn apply(&self, _: &Batch<Mirrored>) {
         self.record();
     }
 
-    fn replace(&self, _: &Listing<DynamicObject>) {
+    fn replace(&self, _: &Listing<Mirrored>) {
         self.record();
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use watchcache_embedded_server::Config;
+use watchcache_embedded_server::{Config, Scheduler};
 
-use crate::args::{MirrorArgs, SimulationArgs};
+use crate::args::{self, MirrorArgs, SimulationArgs};
 use crate::failure::Failure;
 use crate::selector;
 
@@ -47,12 +47,14 @@ impl Target {
             ("--objects", simulation.objects.is_some()),
             ("--rate", simulation.rate.is_some()),
             ("--seed", simulation.seed.is_some()),
+            ("--history", simulation.history.is_some()),
+            ("--scheduler", simulation.scheduler.is_some()),
         ];
         match simulated.into_iter().find(|(_, is_given)| *is_given) {
             None => Ok(target),
             Some((option, _)) => Err(Failure::usage(format!(
-                "{option} cannot be used with {given}: --objects, --rate and --seed apply to the \
-                 embedded server only"
+                "{option} cannot be used with {given}: --objects, --rate, --seed, --history and \
+                 --scheduler apply to the embedded server only"
             ))),
         }
     }
@@ -61,13 +63,16 @@ impl Target {
 impl SimulationArgs {
     /// The embedded server's configuration, with its defaults for what was not given.
     pub(crate) fn config(&self, port: u16) -> Config {
-        let defaults = Config::default();
         Config {
             pods: self.objects.map_or(10_000, |objects| objects as _),
             rate: self.rate.map_or(2_000, |rate| rate as _),
             seed: self.seed.unwrap_or(1),
+            history: self.history.unwrap_or_default(),
+            scheduler: match self.scheduler {
+                None | Some(args::Scheduler::Simulated) => Scheduler::Simulated,
+                Some(args::Scheduler::External) => Scheduler::External,
+            },
             port,
-            ..defaults
         }
     }
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use kube::api::DynamicObject;
-use watchcache::{Fifo, Store};
+use watchcache::{Fifo, Object, Store};
+
+use crate::mirrored::Mirrored;
 
 #[derive(Debug)]
 pub(crate) struct Workers {
-    fifo: Fifo<DynamicObject>,
+    fifo: Fifo<Mirrored>,
     items: Arc<AtomicU64>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -20,8 +21,8 @@ pub(crate) struct Workers {
 impl Workers {
     pub(crate) fn start(
         count: usize,
-        fifo: &Fifo<DynamicObject>,
-        store: &Arc<Store<DynamicObject>>,
+        fifo: &Fifo<Mirrored>,
+        store: &Arc<Store<Mirrored>>,
     ) -> io::Result<Self> {
         let mut workers = Self { fifo: fifo.clone(), items: Arc::default(), threads: Vec::new() };
         for number in 0..count {
@@ -57,7 +58,7 @@ impl Drop for Workers {
     }
 }
 
-fn work(fifo: &Fifo<DynamicObject>, store: &Store<DynamicObject>, items: &AtomicU64) {
+fn work(fifo: &Fifo<Mirrored>, store: &Store<Mirrored>, items: &AtomicU64) {
     while let Ok(lease) = fifo.lease() {
         // The newest state counts, not the one that was queued; it may be gone by now.
         if let Some(object) = store.get(lease.key()) {
@@ -69,9 +70,9 @@ fn work(fifo: &Fifo<DynamicObject>, store: &Store<DynamicObject>, items: &Atomic
 }
 
 /// A piece of work that reads the object.
-fn digest(object: &DynamicObject) -> u64 {
+fn digest(object: &Mirrored) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let meta = &object.metadata;
-    (&meta.uid, &meta.resource_version, &meta.labels, &meta.annotations).hash(&mut hasher);
+    (object.uid(), object.resource_version()).hash(&mut hasher);
+    object.labels().for_each(|label| label.hash(&mut hasher));
     hasher.finish()
 }

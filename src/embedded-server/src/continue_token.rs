@@ -14,13 +14,25 @@ pub(crate) struct ContinueToken {
     v: String,
     rv: i64,
     start: String,
+    /// How many objects were left when it was made. The real server counts anew for each page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    left: Option<usize>,
 }
 
 impl ContinueToken {
     /// Goes on at `start`; without a version the rest of the list is read at the newest one.
-    pub(crate) fn new(version: Option<u64>, start: impl Into<String>) -> ContinueToken {
+    pub(crate) fn new(
+        version: Option<u64>,
+        start: impl Into<String>,
+        left: Option<usize>,
+    ) -> ContinueToken {
         let rv = version.and_then(|version| i64::try_from(version).ok()).unwrap_or(-1);
-        ContinueToken { v: VERSION.to_owned(), rv, start: start.into() }
+        ContinueToken { v: VERSION.to_owned(), rv, start: start.into(), left }
+    }
+
+    /// The same place in the newest version.
+    pub(crate) fn at_newest(&self) -> ContinueToken {
+        ContinueToken::new(None, self.start(), None)
     }
 
     pub(crate) fn parse(text: &str) -> Result<ContinueToken, Failure> {
@@ -37,13 +49,17 @@ impl ContinueToken {
     }
 
     pub(crate) fn encode(&self) -> String {
-        let json = serde_json::json!({"v": self.v, "rv": self.rv, "start": self.start});
-        URL_SAFE_NO_PAD.encode(json.to_string())
+        // Text and numbers: that is always JSON.
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// The version of the first page; `None` for the newest.
     pub(crate) fn version(&self) -> Option<u64> {
         u64::try_from(self.rv).ok()
+    }
+
+    pub(crate) fn remaining(&self) -> Option<usize> {
+        self.left
     }
 
     pub(crate) fn start(&self) -> &str {
@@ -58,7 +74,7 @@ mod tests {
     #[test]
     fn round_trip() {
         for version in [Some(7), None] {
-            let token = ContinueToken::new(version, "ns/name");
+            let token = ContinueToken::new(version, "ns/name", Some(3));
             let parsed = ContinueToken::parse(&token.encode()).expect("own token");
             assert_eq!(parsed.version(), version);
             assert_eq!(parsed, token);

@@ -16,24 +16,46 @@
 //! # }
 //! ```
 //!
-//! It serves Pods, Nodes, Services, ConfigMaps, Namespaces and EndpointSlices, read-only: lists
-//! with pages, selectors and every resourceVersion semantic, watches with bookmarks, initial
-//! events and expiry, tables for `kubectl get`. The content comes from the seed alone: the
-//! same seed gives the same changes in the same order, however fast they are made.
+//! It serves Pods, Nodes, Services, ConfigMaps, Namespaces, EndpointSlices, Events, Leases,
+//! Deployments, ReplicaSets and CustomResourceDefinitions, whose resources are served at once.
 //!
-//! Memory is about the serialised size of the content plus that of the kept history
-//! ([`Config::history`]): each kept change holds one more version of one object.
+//! - **Reads**: lists with pages, selectors and every resourceVersion semantic; watches with
+//!   bookmarks, initial events and expiry; tables for `kubectl get`; OpenAPI for `kubectl explain`.
+//! - **Writes**: create, replace, patch (JSON, merge, strategic merge, server-side apply), delete
+//!   with finalizers, preconditions and propagation, the subresources `status`, `scale` and
+//!   `binding`, dry runs, validation that names fields, optimistic concurrency. Bodies are JSON.
+//! - **Controllers**: the Pods of clients are scheduled (unless [`Scheduler::External`]) and run,
+//!   Deployments roll out through ReplicaSets, what is owned goes with its owner, Namespaces and
+//!   CustomResourceDefinitions with their content.
+//!
+//! The simulated content comes from the seed alone: as long as clients only read, the same seed
+//! gives the same changes in the same order, however fast they are made. What clients change of it
+//! stays changed; the simulation then writes only what a kubelet or a controller would report.
+//!
+//! Memory is about the serialised size of the content, each object once, plus the replaced states
+//! within the kept history, whose size is bounded in changes and in bytes ([`HistoryLimit`]).
 
 mod api;
+mod churn;
+mod config;
+mod connections;
 mod continue_token;
-mod entry;
+mod control;
 mod fault;
-mod history;
+mod object;
+mod patch;
 mod resource;
 mod selector;
 mod server;
 mod simulation;
 mod status;
+mod storage;
+mod time;
+mod validation;
+mod write;
 
+pub use config::{Config, StartError};
 pub use fault::{Fault, Request};
-pub use server::{Config, EmbeddedServer, StartError};
+pub use server::EmbeddedServer;
+pub use simulation::Scheduler;
+pub use storage::HistoryLimit;

@@ -2,9 +2,9 @@
 
 use watchcache::LabelSelector;
 
-use crate::entry::Entry;
-use crate::simulation::Resource;
+use crate::resource::Definition;
 use crate::status::Failure;
+use crate::storage::Entry;
 
 /// Which objects a request is about.
 #[derive(Debug, Clone, Default)]
@@ -24,21 +24,21 @@ struct FieldRequirement {
 enum Field {
     Name,
     Namespace,
-    NodeName,
-    Phase,
+    /// The one in this place among the resource's selectable fields.
+    Selectable(usize),
 }
 
 impl Selector {
     /// Reads both selectors as they stand in a query.
     pub(crate) fn parse(
-        resource: Resource,
+        definition: &Definition,
         labels: &str,
         fields: &str,
     ) -> Result<Selector, Failure> {
         let labels = labels
             .parse::<LabelSelector>()
             .map_err(|why| Failure::bad_request(format!("unable to parse requirement: {why}")))?;
-        let fields = parse_fields(resource, fields).map_err(Failure::bad_request)?;
+        let fields = parse_fields(definition, fields).map_err(Failure::bad_request)?;
         Ok(Selector { labels, fields })
     }
 
@@ -48,10 +48,7 @@ impl Selector {
     }
 
     pub(crate) fn matches(&self, entry: &Entry) -> bool {
-        let label = |name: &str| {
-            entry.labels.iter().find(|(key, _)| **key == *name).map(|(_, value)| &**value)
-        };
-        self.labels.matches(label)
+        self.labels.matches(|name: &str| entry.label(name))
             && self.fields.iter().all(|requirement| requirement.met_by(entry))
     }
 }
@@ -59,16 +56,15 @@ impl Selector {
 impl FieldRequirement {
     fn met_by(&self, entry: &Entry) -> bool {
         let value = match self.field {
-            Field::Name => &*entry.name,
-            Field::Namespace => entry.namespace.as_deref().unwrap_or_default(),
-            Field::NodeName => &*entry.node_name,
-            Field::Phase => &*entry.phase,
+            Field::Name => entry.name(),
+            Field::Namespace => entry.namespace().unwrap_or_default(),
+            Field::Selectable(place) => entry.field(place),
         };
         (value == self.value) == self.equal
     }
 }
 
-fn parse_fields(resource: Resource, text: &str) -> Result<Vec<FieldRequirement>, String> {
+fn parse_fields(definition: &Definition, text: &str) -> Result<Vec<FieldRequirement>, String> {
     let mut requirements = Vec::new();
     for part in text.split(',').filter(|part| !part.is_empty()) {
         let (label, value, equal) = if let Some((label, value)) = part.split_once("!=") {
@@ -79,12 +75,14 @@ fn parse_fields(resource: Resource, text: &str) -> Result<Vec<FieldRequirement>,
         } else {
             return Err(format!("invalid selector: '{text}'; can't understand '{part}'"));
         };
-        let field = match (label, resource) {
-            ("metadata.name", _) => Field::Name,
-            ("metadata.namespace", _) => Field::Namespace,
-            ("spec.nodeName", Resource::Pods) => Field::NodeName,
-            ("status.phase", Resource::Pods | Resource::Namespaces) => Field::Phase,
-            _ => return Err(format!("field label not supported: {label}")),
+        let place = |label| definition.selectable.iter().position(|field| *field == label);
+        let field = match label {
+            "metadata.name" => Field::Name,
+            "metadata.namespace" => Field::Namespace,
+            label => match place(label) {
+                Some(place) => Field::Selectable(place),
+                None => return Err(format!("field label not supported: {label}")),
+            },
         };
         requirements.push(FieldRequirement { field, value: value.to_owned(), equal });
     }
@@ -94,15 +92,22 @@ fn parse_fields(resource: Resource, text: &str) -> Result<Vec<FieldRequirement>,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resource::{self, NODES, PODS, ResourceId};
+    use crate::storage::{Content, Origin};
     use serde_json::json;
+
+    fn parse(id: ResourceId, labels: &str, fields: &str) -> Result<Selector, Failure> {
+        Selector::parse(&resource::builtins()[id.0], labels, fields)
+    }
 
     fn matches(labels: &str, fields: &str) -> bool {
         let pod = json!({
             "metadata": {"labels": {"app": "web", "tier": "1", "example.com/team": "a"}},
             "spec": {"nodeName": "n1"}, "status": {"phase": "Running"},
         });
-        let entry = Entry::new(Some("ns".into()), "pod".into(), &pod, 1);
-        Selector::parse(Resource::Pods, labels, fields).expect("valid").matches(&entry)
+        let definition = &resource::builtins()[PODS.0];
+        let entry = Content::new(definition, &pod, Origin::Client).at("ns/pod".into(), 1);
+        parse(PODS, labels, fields).expect("valid").matches(&entry)
     }
 
     #[test]
@@ -124,10 +129,10 @@ mod tests {
 
     #[test]
     fn refusals() {
-        assert!(Selector::parse(Resource::Pods, "app=a=b", "").is_err());
+        assert!(parse(PODS, "app=a=b", "").is_err());
         for fields in ["spec.x=1", "metadata.name"] {
-            assert!(Selector::parse(Resource::Pods, "", fields).is_err(), "{fields}");
+            assert!(parse(PODS, "", fields).is_err(), "{fields}");
         }
-        assert!(Selector::parse(Resource::Nodes, "", "spec.nodeName=x").is_err());
+        assert!(parse(NODES, "", "spec.nodeName=x").is_err());
     }
 }

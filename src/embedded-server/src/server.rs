@@ -1,82 +1,33 @@
-//! Starting and stopping, and the task that changes the content.
+//! Starting and stopping.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::MissedTickBehavior;
+use tokio::task::JoinHandle;
 
 use crate::api::{self, Api};
+use crate::churn::{self, BATCH, Churn};
+use crate::config::{Config, StartError};
+use crate::connections;
+use crate::control;
 use crate::fault::{Fault, Faults, Request};
-use crate::history::History;
+use crate::resource::Registry;
 use crate::simulation::Simulation;
-
-/// How often the content is changed; each tick makes the changes that are due.
-const TICK: Duration = Duration::from_millis(2);
-
-/// The most changes of one tick, so that a tick never holds its thread for long.
-const BATCH: u64 = 64;
-
-/// What the server holds and how fast it changes.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// How many Pods the cluster has; everything else is in proportion.
-    pub pods: usize,
-    /// Changes per second; 0 for none.
-    pub rate: u32,
-    /// What the content and its changes are made from.
-    pub seed: u64,
-    /// How many changes are kept before they are compacted.
-    pub history: usize,
-    /// The port on 127.0.0.1; 0 lets the system choose.
-    pub port: u16,
-}
-
-impl Default for Config {
-    /// 10,000 Pods, 2,000 changes per second, seed 1, 100,000 changes kept, any port.
-    fn default() -> Config {
-        Config { pods: 10_000, rate: 2_000, seed: 1, history: 100_000, port: 0 }
-    }
-}
-
-/// Why the server did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// Another program listens on the port.
-    #[error("port {port} on 127.0.0.1 is already in use; choose another, or 0 for any free one")]
-    PortInUse {
-        /// The port asked for.
-        port: u16,
-    },
-    /// The system refused to let the server listen.
-    #[error("cannot listen on 127.0.0.1:{port}: {source}")]
-    Listen {
-        /// The port asked for.
-        port: u16,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The initial content could not be made.
-    #[error("the initial content could not be made: {0}")]
-    Content(#[source] tokio::task::JoinError),
-}
+use crate::storage::Storage;
+use crate::write::Writer;
 
 /// A running server; it stops when this is dropped.
 #[derive(Debug)]
 pub struct EmbeddedServer {
     address: SocketAddr,
-    history: Arc<History>,
+    storage: Arc<Storage>,
     churn: Arc<Churn>,
     cut: watch::Sender<u64>,
     faults: Faults,
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<()>; 3],
 }
 
 impl EmbeddedServer {
@@ -95,27 +46,30 @@ impl EmbeddedServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
 
-        let rate = config.rate;
-        let (history, simulation) = tokio::task::spawn_blocking(move || fill(&config))
+        let (rate, scheduler) = (config.rate, config.scheduler);
+        let registry = Arc::new(Registry::new());
+        let of_content = Arc::clone(&registry);
+        let churn = tokio::task::spawn_blocking(move || fill(&config, &of_content))
             .await
             .map_err(StartError::Content)?;
-        let history = Arc::new(history);
-        let churn = Arc::new(Churn {
-            simulation: Mutex::new(simulation),
-            history: Arc::clone(&history),
-            paused: AtomicBool::new(false),
-            commits: AtomicU64::new(0),
-        });
+        let storage = Arc::clone(churn.storage());
         let cut = watch::Sender::new(0);
         let faults = Faults::default();
-        let api =
-            Api { history: Arc::clone(&history), cut: cut.subscribe(), faults: faults.clone() };
+        let writer = Writer::new(Arc::clone(&storage), registry, Arc::clone(&churn));
+        let api = Api {
+            storage: Arc::clone(&storage),
+            writer: Arc::new(writer),
+            cut: cut.subscribe(),
+            faults: faults.clone(),
+        };
+        let controllers = control::run(Arc::clone(&api.writer), scheduler);
         let tasks = [
-            tokio::spawn(accept(listener, api::router(api))),
-            tokio::spawn(run_churn(Arc::clone(&churn), rate)),
+            tokio::spawn(connections::accept(listener, api::router(api))),
+            tokio::spawn(churn::run(Arc::clone(&churn), rate)),
+            tokio::spawn(controllers),
         ];
-        tracing::info!(%address, version = history.version(), "serving");
-        Ok(EmbeddedServer { address, history, churn, cut, faults, tasks })
+        tracing::info!(%address, version = storage.version(), "serving");
+        Ok(EmbeddedServer { address, storage, churn, cut, faults, tasks })
     }
 
     /// Where it listens.
@@ -130,32 +84,31 @@ impl EmbeddedServer {
 
     /// The resourceVersion of the last change.
     pub fn resource_version(&self) -> u64 {
-        self.history.version()
+        self.storage.version()
     }
 
     /// When the change `rv` was committed, as long as it is within the kept history.
     ///
     /// Cheap enough to be called for each event.
     pub fn committed_at(&self, rv: u64) -> Option<Instant> {
-        self.history.committed_at(rv)
+        self.storage.committed_at(rv)
     }
 
-    /// Stops the changes; the resourceVersion of the last one. Requests are still answered.
+    /// Stops the changes of the simulation; the resourceVersion of the last change. Requests are
+    /// still answered, and clients' writes done.
     pub async fn pause(&self) -> u64 {
-        self.churn.paused.store(true, Ordering::SeqCst);
-        // A tick checks the flag with the simulation locked: after this, no change can follow.
-        drop(self.churn.simulation.lock().unwrap_or_else(PoisonError::into_inner));
-        self.history.version()
+        self.churn.pause();
+        self.storage.version()
     }
 
     /// Goes on changing after [`pause`](Self::pause), without making up for the time between.
     pub fn resume(&self) {
-        self.churn.paused.store(false, Ordering::SeqCst);
+        self.churn.resume();
     }
 
     /// Forgets the history before `rv`: older lists and watches are answered "410 Expired".
     pub fn compact(&self, rv: u64) {
-        self.history.compact(rv);
+        self.storage.compact(rv);
     }
 
     /// Cuts the connection of every running watch, as a failing network would.
@@ -182,9 +135,9 @@ impl EmbeddedServer {
         self.faults.left()
     }
 
-    /// How many changes were made since the start.
+    /// How many changes the simulation has made since the start.
     pub fn commits(&self) -> u64 {
-        self.churn.commits.load(Ordering::SeqCst)
+        self.churn.commits()
     }
 
     /// Stops the server: when this returns, every connection is closed and the port is free.
@@ -205,90 +158,11 @@ impl Drop for EmbeddedServer {
     }
 }
 
-/// The history that holds the initial content, and the simulation that goes on from it.
-fn fill(config: &Config) -> (History, Simulation) {
-    let simulation = Simulation::new(config.seed, config.pods);
-    let history = History::new(config.history);
-    history.commit(simulation.contents());
-    // The cluster begins here: nobody can have seen it being filled.
-    history.compact(history.version());
-    (history, simulation)
-}
-
-/// Serves connections until it is aborted, which closes them: they live in its set.
-async fn accept(listener: TcpListener, router: axum::Router) {
-    let mut connections = JoinSet::new();
-    loop {
-        let stream = tokio::select! {
-            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    // Out of file descriptors, mostly: it passes when connections close.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            },
-        };
-        // Events are small and awaited: without this each would wait for the last one's ACK.
-        let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
-        connections.spawn(async move {
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
-            }
-        });
-    }
-}
-
-#[derive(Debug)]
-struct Churn {
-    simulation: Mutex<Simulation>,
-    history: Arc<History>,
-    paused: AtomicBool,
-    commits: AtomicU64,
-}
-
-impl Churn {
-    /// Makes `count` changes unless paused; whether it did.
-    fn advance(&self, count: u64) -> bool {
-        let mut simulation = self.simulation.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.paused.load(Ordering::SeqCst) {
-            return false;
-        }
-        let mutations: Vec<_> = (0..count).map(|_| simulation.step()).collect();
-        self.history.commit(mutations);
-        self.commits.fetch_add(count, Ordering::SeqCst);
-        true
-    }
-}
-
-async fn run_churn(churn: Arc<Churn>, rate: u32) {
-    if rate == 0 {
-        return;
-    }
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut since = Instant::now();
-    let mut done = 0;
-    loop {
-        ticks.tick().await;
-        let due = (since.elapsed().as_secs_f64() * f64::from(rate)) as u64;
-        let count = due.saturating_sub(done).min(BATCH);
-        if count > 0 && churn.advance(count) {
-            done += count;
-        } else if count > 0 {
-            // Paused: the time of the pause is not made up for.
-            since = Instant::now();
-            done = 0;
-        }
-        if due.saturating_sub(done) > u64::from(rate) {
-            // A machine too slow for the rate: go on at what it can do, without a growing debt.
-            since = Instant::now();
-            done = 0;
-        }
-    }
+/// The storage with the initial content, and the simulation that goes on from it.
+fn fill(config: &Config, registry: &Registry) -> Arc<Churn> {
+    let storage = Arc::new(Storage::new(config.history));
+    let simulation = Simulation::new(config.seed, config.pods, config.scheduler);
+    let churn = Churn::new(simulation, storage, registry);
+    churn.fill();
+    Arc::new(churn)
 }

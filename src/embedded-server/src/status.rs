@@ -1,117 +1,118 @@
-//! Errors in the form the API gives them: a `Status` object with an HTTP code.
+//! Errors in the form the API gives them: the library's `Status`, as an HTTP answer.
+
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
+use watchcache::Status;
+use watchcache::status::{CauseType, StatusCause, StatusDetails, StatusReason};
 
-use crate::resource::Description;
+use crate::resource::Definition;
 
-/// A failed request, as the `Status` object that tells the client why.
+/// A failed request, as the `Status` that tells the client why.
 #[derive(Debug, Clone)]
-pub(crate) struct Failure {
-    code: StatusCode,
-    body: Value,
+pub(crate) struct Failure(Box<Status>);
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Failure {
+        Failure(Box::new(status))
+    }
 }
 
 impl Failure {
-    fn new(code: StatusCode, reason: &str, message: impl Into<String>) -> Failure {
-        let body = json!({
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": message.into(), "reason": reason, "code": code.as_u16(),
-        });
-        Failure { code, body }
-    }
-
-    fn with(mut self, field: &str, value: Value) -> Failure {
-        self.body[field] = value;
-        self
-    }
-
     /// A failure that somebody asked for.
     pub(crate) fn injected(code: StatusCode) -> Failure {
-        let reason = match code.as_u16() {
-            410 => "Expired",
-            429 => "TooManyRequests",
-            500 => "InternalError",
-            503 => "ServiceUnavailable",
-            504 => "Timeout",
-            _ => "",
-        };
-        Failure::new(code, reason, "this fault was asked for")
+        let code = code.as_u16();
+        Status::failure(StatusReason::from_code(code), "this fault was asked for")
+            .with_code(code)
+            .into()
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Failure {
-        Failure::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+        Status::bad_request(message).into()
     }
 
     /// The list options contradict each other: what the real server's validation says.
-    pub(crate) fn invalid_options(field: &str, reason: &str, message: &str) -> Failure {
-        Failure::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "Invalid",
-            format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: {message}"),
-        )
-        .with(
-            "details",
-            json!({
-                "group": "meta.k8s.io", "kind": "ListOptions",
-                "causes": [{"reason": reason, "message": message, "field": field}],
-            }),
-        )
+    pub(crate) fn invalid_options(field: &str, cause: CauseType, message: &str) -> Failure {
+        let cause = StatusCause::new(cause, message).with_field(field);
+        Status::invalid("meta.k8s.io", "ListOptions", "", [cause]).into()
     }
 
-    pub(crate) fn object_not_found(resource: &Description, name: &str) -> Failure {
-        let mut details = json!({"name": name, "kind": resource.plural});
-        if !resource.group.is_empty() {
-            details["group"] = resource.group.into();
-        }
-        let message = format!("{} \"{name}\" not found", resource.qualified());
-        Failure::new(StatusCode::NOT_FOUND, "NotFound", message).with("details", details)
+    pub(crate) fn invalid(
+        definition: &Definition,
+        name: &str,
+        causes: Vec<StatusCause>,
+    ) -> Failure {
+        Status::invalid(&*definition.group, &*definition.kind, name, causes).into()
+    }
+
+    pub(crate) fn object_not_found(definition: &Definition, name: &str) -> Failure {
+        Status::not_found(&*definition.group, &*definition.plural, name).into()
+    }
+
+    pub(crate) fn already_exists(definition: &Definition, name: &str) -> Failure {
+        Status::already_exists(&*definition.group, &*definition.plural, name).into()
+    }
+
+    pub(crate) fn conflict(definition: &Definition, name: &str, why: &str) -> Failure {
+        Status::conflict(&*definition.group, &*definition.plural, name, why).into()
+    }
+
+    /// The object is not the one that the request was made for.
+    pub(crate) fn modified(definition: &Definition, name: &str) -> Failure {
+        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        Failure::conflict(definition, name, why)
+    }
+
+    pub(crate) fn forbidden(definition: &Definition, name: &str, why: &str) -> Failure {
+        Status::forbidden(&*definition.group, &*definition.plural, name, why).into()
     }
 
     pub(crate) fn path_not_found() -> Failure {
         let message = "the server could not find the requested resource";
-        Failure::new(StatusCode::NOT_FOUND, "NotFound", message).with("details", json!({}))
+        Status::failure(StatusReason::NotFound, message)
+            .with_details(StatusDetails::default())
+            .into()
     }
 
     pub(crate) fn method_not_allowed() -> Failure {
         let message = "the server does not allow this method on the requested resource";
-        Failure::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
-            .with("details", json!({}))
+        Status::failure(StatusReason::MethodNotAllowed, message)
+            .with_details(StatusDetails::default())
+            .into()
     }
 
     pub(crate) fn not_acceptable() -> Failure {
         let message = "only the following media types are accepted: application/json";
-        Failure::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message)
+        Status::failure(StatusReason::NotAcceptable, message).into()
+    }
+
+    pub(crate) fn unsupported_media_type(accepted: &str) -> Failure {
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: {accepted}"
+        );
+        Status::failure(StatusReason::UnsupportedMediaType, message).into()
+    }
+
+    pub(crate) fn too_large(limit: usize) -> Failure {
+        let message = format!("Request entity too large: limit is {limit}");
+        Status::failure(StatusReason::RequestEntityTooLarge, message).into()
     }
 
     /// The client knows a version this server has not reached.
     pub(crate) fn version_too_large(asked: u64, current: u64) -> Failure {
-        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
-        Failure::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message).with(
-            "details",
-            json!({
-                "causes": [{
-                    "reason": "ResourceVersionTooLarge",
-                    "message": "Too large resource version",
-                }],
-                "retryAfterSeconds": 1,
-            }),
-        )
-    }
-
-    fn expired(message: impl Into<String>) -> Failure {
-        Failure::new(StatusCode::GONE, "Expired", message)
+        Status::resource_version_too_large(asked, current, Duration::from_secs(1)).into()
     }
 
     pub(crate) fn list_expired() -> Failure {
-        Failure::expired("The resourceVersion for the provided list is too old.")
+        Status::expired("The resourceVersion for the provided list is too old.").into()
     }
 
     /// `token` continues the list at the newest version instead of the expired one.
     pub(crate) fn continue_expired(token: &str) -> Failure {
-        Failure::expired(
+        Status::expired(
             "The provided continue parameter is too old to display a consistent list result. \
              You can start a new list without the continue parameter, or use the continue token \
              in this response to retrieve the remainder of the results. Continuing with the \
@@ -119,28 +120,36 @@ impl Failure {
              modified, or deleted between the time the first chunk was returned and now may \
              show up in the list.",
         )
-        .with("metadata", json!({"continue": token}))
+        .with_continue_token(token)
+        .into()
     }
 
     pub(crate) fn watch_expired(asked: u64, oldest: u64) -> Failure {
-        Failure::expired(format!("too old resource version: {asked} ({oldest})"))
+        Status::expired(format!("too old resource version: {asked} ({oldest})")).into()
     }
 
-    /// The Status object, for an ERROR event within a watch.
-    pub(crate) fn body(&self) -> &Value {
-        &self.body
+    /// The Status, for an ERROR event within a watch.
+    pub(crate) fn status(&self) -> &Status {
+        &self.0
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let retry = self.body.pointer("/details/retryAfterSeconds").and_then(Value::as_u64);
-        let mut response = json_response(self.code, self.body.to_string());
-        if let Some(seconds) = retry {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        let code = StatusCode::from_u16(self.0.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status_response(code, &self.0);
+        if let Some(delay) = self.0.retry_after() {
+            response.headers_mut().insert(header::RETRY_AFTER, delay.as_secs().into());
         }
         response
     }
+}
+
+/// A Status as the answer.
+pub(crate) fn status_response(code: StatusCode, status: &Status) -> Response {
+    // Its fields are text and numbers: that is always JSON.
+    let body = serde_json::to_value(status).unwrap_or(Value::Null).to_string();
+    json_response(code, body)
 }
 
 /// A response whose body is JSON.

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt};
-use watchcache_embedded_server::{Config, EmbeddedServer};
+use watchcache_embedded_server::{Config, EmbeddedServer, HistoryLimit};
 
 fn place(pod: &Pod) -> (String, Option<String>) {
     let key = format!("{}/{}", pod.namespace().unwrap(), pod.name_any());
@@ -76,7 +76,8 @@ async fn streaming_list() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_watch_starts_over() {
-    let config = Config { pods: 60, rate: 400, history: 50, ..Config::default() };
+    let config =
+        Config { pods: 60, rate: 400, history: HistoryLimit::changes(50), ..Config::default() };
     let server = EmbeddedServer::start(config).await.unwrap();
     let client = Client::try_from(kube::Config::new(server.url().parse().unwrap())).unwrap();
     let events = watcher(Api::<Pod>::all(client), watcher::Config::default()).boxed();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::{Reply, get, get_as, watch};
 use serde_json::Value;
-use watchcache_embedded_server::{Config, EmbeddedServer, StartError};
+use watchcache_embedded_server::{Config, EmbeddedServer, HistoryLimit, StartError};
 
 /// The label that names the application of a simulated Pod.
 const LABEL: &str = "app.kubernetes.io/name";
@@ -139,7 +139,7 @@ async fn compaction_expires_pages_and_watches() {
 
 #[tokio::test]
 async fn history_is_bounded_by_itself() {
-    let server = server(Config { history: 100, ..busy() }).await;
+    let server = server(Config { history: HistoryLimit::changes(100), ..busy() }).await;
     let begin = server.resource_version();
     let last = churn(&server, 500).await;
     let mut expired =
@@ -329,7 +329,7 @@ async fn errors_are_status_objects() {
     assert_eq!(status["details"]["retryAfterSeconds"], 1);
     let (code, status) = get_as(&server, "/api/v1/pods", "application/yaml").await;
     reason(code, &status, (406, "NotAcceptable"));
-    let reply = Reply::request(&server, "DELETE", "/api/v1/namespaces/x/pods/none", "*/*").await;
+    let reply = Reply::request(&server, "POST", "/api/v1/namespaces/x/pods/none", "*/*").await;
     let code = reply.code;
     let status: Value = serde_json::from_slice(&reply.body().await).unwrap();
     reason(code, &status, (405, "MethodNotAllowed"));

@@ -406,7 +406,12 @@ async fn found_by_label<K: Decode>(source: KubeSource<K>) {
     let store = Arc::new(Store::<K>::builder().label_index("app").build());
     let reflector = Reflector::builder(source).sink(store.clone()).build();
     let monitor = reflector.monitor();
-    reflector.run(async { drop(monitor.synced().await) }).await.expect("it stops");
+    reflector
+        .run(async {
+            let _ = monitor.synced().await;
+        })
+        .await
+        .expect("it stops");
     let snapshot = store.snapshot();
     for selector in ["app=web", "app in (web),!tier", "app"] {
         let selector: LabelSelector = selector.parse().expect("valid");

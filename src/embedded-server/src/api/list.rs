@@ -11,12 +11,10 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use crate::continue_token::ContinueToken;
-use crate::entry::Entry;
-use crate::history::{Page, Query};
-use crate::resource;
+use crate::resource::Definition;
 use crate::selector::Selector;
-use crate::simulation::Resource;
 use crate::status::{Failure, json_response};
+use crate::storage::{Entry, Page, Query, Remaining};
 
 use super::format::{Format, write_metadata};
 use super::params::{IncludeObject, Params, VersionMatch};
@@ -32,10 +30,10 @@ pub(crate) fn list(
     format: Format,
 ) -> Result<Response, Failure> {
     let selector =
-        Selector::parse(target.resource, &params.label_selector, &params.field_selector)?;
+        Selector::parse(&target.definition, &params.label_selector, &params.field_selector)?;
     let token = params.continue_token.as_deref().map(ContinueToken::parse).transpose()?;
     let query = Query {
-        resource: target.resource,
+        resource: target.definition.id,
         namespace: target.namespace.as_deref(),
         version: match &token {
             Some(token) => token.version(),
@@ -43,25 +41,35 @@ pub(crate) fn list(
         },
         start: token.as_ref().map(ContinueToken::start),
         limit: params.limit,
+        remaining: remaining(params, &selector, token.as_ref()),
     };
-    let current = api.history.version();
+    let current = api.storage.version();
     let asked = query.version.or(params.version).unwrap_or(0);
     if asked > current {
         return Err(Failure::version_too_large(asked, current));
     }
     let page =
-        api.history.list(&query, |entry| selector.matches(entry)).map_err(|_| match &token {
-            Some(token) => {
-                Failure::continue_expired(&ContinueToken::new(None, token.start()).encode())
-            }
+        api.storage.list(&query, |entry| selector.matches(entry)).map_err(|_| match &token {
+            Some(token) => Failure::continue_expired(&token.at_newest().encode()),
             None => Failure::list_expired(),
         })?;
     let metadata = list_metadata(&page, &selector);
-    let bytes = page.entries.iter().map(|entry| entry.json().len()).sum();
-    let body = body(target.resource, format, params.include_object, &metadata, page.entries);
+    let bytes = page.entries.iter().map(|entry| entry.json_len()).sum();
+    let definition = Arc::clone(&target.definition);
+    let body = body(definition, format, params.include_object, &metadata, page.entries);
     let mut response = json_response(StatusCode::OK, body);
     compress::mark(&mut response, bytes);
     Ok(response)
+}
+
+/// The real server cannot count what a selector leaves without reading it, and does not say. Only
+/// the first page is worth counting for: the token carries the number on.
+fn remaining(params: &Params, selector: &Selector, token: Option<&ContinueToken>) -> Remaining {
+    match token {
+        _ if params.limit.is_none() || !selector.is_empty() => Remaining::Unasked,
+        None => Remaining::Counted,
+        Some(token) => token.remaining().map_or(Remaining::Counted, Remaining::Known),
+    }
 }
 
 /// The version to read at; `None` for the newest, which also meets "not older than".
@@ -77,17 +85,18 @@ fn exact_version(params: &Params) -> Option<u64> {
 fn list_metadata(page: &Page, selector: &Selector) -> Value {
     let mut metadata = json!({"resourceVersion": page.version.to_string()});
     if let Some(next) = &page.next {
-        metadata["continue"] = ContinueToken::new(Some(page.version), next).encode().into();
-        // The real server cannot count what a selector leaves without reading it.
-        if selector.is_empty() {
-            metadata["remainingItemCount"] = page.remaining.into();
+        let remaining = selector.is_empty().then_some(page.remaining);
+        let token = ContinueToken::new(Some(page.version), next, remaining);
+        metadata["continue"] = token.encode().into();
+        if let Some(remaining) = remaining {
+            metadata["remainingItemCount"] = remaining.into();
         }
     }
     metadata
 }
 
 fn body(
-    resource: Resource,
+    definition: Arc<Definition>,
     format: Format,
     include: IncludeObject,
     metadata: &Value,
@@ -95,13 +104,12 @@ fn body(
 ) -> Body {
     let mut out = Vec::new();
     match format {
-        Format::Table => table::write_start(resource, metadata, true, &mut out),
+        Format::Table => table::write_start(&definition, metadata, true, &mut out),
         Format::Metadata => {
-            write_start("PartialObjectMetadata", "meta.k8s.io/v1", metadata, &mut out)
+            write_start("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, &mut out)
         }
         Format::Object => {
-            let description = resource::describe(resource);
-            write_start(description.kind, &description.api_version(), metadata, &mut out);
+            write_start(&definition.list_kind, &definition.api_version(), metadata, &mut out);
         }
     }
     let mut entries = entries.into_iter();
@@ -121,9 +129,11 @@ fn body(
                 out.push(b',');
             }
             match format {
-                Format::Object => entry.write_item(&mut out),
-                Format::Metadata => write_metadata(entry.json(), &mut out),
-                Format::Table => table::write_row(resource, entry.json(), include, &mut out),
+                Format::Object => entry.write_item(&definition, &mut out),
+                Format::Metadata => write_metadata(&entry.json(&definition), &mut out),
+                Format::Table => {
+                    table::write_row(&definition, &entry.json(&definition), include, &mut out);
+                }
             }
         }
         let chunk = std::mem::replace(&mut out, Vec::with_capacity(CHUNK + CHUNK / 8));
@@ -134,7 +144,7 @@ fn body(
 
 fn write_start(kind: &str, api_version: &str, metadata: &Value, out: &mut Vec<u8>) {
     let start = format!(
-        "{{\"kind\":\"{kind}List\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":["
+        "{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":["
     );
     out.extend_from_slice(start.as_bytes());
 }

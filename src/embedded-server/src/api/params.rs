@@ -3,6 +3,8 @@
 use axum::extract::Query;
 use axum::http::Uri;
 
+use watchcache::status::CauseType;
+
 use crate::status::Failure;
 
 /// Which versions satisfy the resourceVersion of a request.
@@ -84,7 +86,7 @@ impl Params {
         let forbidden = |field, why: &str| {
             Err(Failure::invalid_options(
                 field,
-                "FieldValueForbidden",
+                CauseType::FieldValueForbidden,
                 &format!("Forbidden: {why}"),
             ))
         };
@@ -145,7 +147,7 @@ impl Params {
     }
 }
 
-fn pairs(query: &str) -> Result<Vec<(String, String)>, Failure> {
+pub(super) fn pairs(query: &str) -> Result<Vec<(String, String)>, Failure> {
     let malformed = || Failure::bad_request("the query string is malformed");
     let uri: Uri = format!("/?{query}").parse().map_err(|_| malformed())?;
     let Query(pairs) = Query::try_from_uri(&uri).map_err(|_| malformed())?;
@@ -179,7 +181,7 @@ fn version_match(value: &str) -> Result<VersionMatch, Failure> {
         "NotOlderThan" => Ok(VersionMatch::NotOlderThan),
         other => Err(Failure::invalid_options(
             "resourceVersionMatch",
-            "FieldValueNotSupported",
+            CauseType::FieldValueNotSupported,
             &format!(
                 "Unsupported value: \"{other}\": supported values: \"Exact\", \"NotOlderThan\", \"\""
             ),

@@ -2,26 +2,37 @@
 
 use serde_json::{Value, json};
 
-use crate::resource::describe;
-use crate::simulation::Resource;
+use crate::object::{array, text};
+use crate::resource::{
+    CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, Definition, ENDPOINT_SLICES, EVENTS,
+    LEASES, NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICES, Types,
+};
 
 use super::format::write_metadata;
 use super::params::IncludeObject;
 
 mod age;
 mod cluster;
+mod custom;
+mod event;
 mod pod;
 mod service;
+mod workload;
 
 /// A column: its name, its type's format, and 1 when only `-o wide` shows it.
 type Column = (&'static str, &'static str, u8);
 
 /// Opens a table; its rows follow, then [`write_end`].
-pub(crate) fn write_start(resource: Resource, metadata: &Value, columns: bool, out: &mut Vec<u8>) {
+pub(crate) fn write_start(
+    definition: &Definition,
+    metadata: &Value,
+    columns: bool,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(b"{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":");
     out.extend_from_slice(metadata.to_string().as_bytes());
     out.extend_from_slice(b",\"columnDefinitions\":");
-    let definitions = if columns { definitions(resource) } else { Value::Null };
+    let definitions = if columns { definitions(definition) } else { Value::Null };
     out.extend_from_slice(definitions.to_string().as_bytes());
     out.extend_from_slice(b",\"rows\":[");
 }
@@ -33,7 +44,7 @@ pub(crate) fn write_end(out: &mut Vec<u8>) {
 
 /// Writes the row of an object.
 pub(crate) fn write_row(
-    resource: Resource,
+    definition: &Definition,
     json: &[u8],
     include: IncludeObject,
     out: &mut Vec<u8>,
@@ -41,7 +52,7 @@ pub(crate) fn write_row(
     // The bytes are the server's own serialisation: they always parse.
     let object: Value = serde_json::from_slice(json).unwrap_or_default();
     out.extend_from_slice(b"{\"cells\":");
-    out.extend_from_slice(Value::Array(cells(resource, &object)).to_string().as_bytes());
+    out.extend_from_slice(Value::Array(cells(definition, &object)).to_string().as_bytes());
     out.extend_from_slice(b",\"object\":");
     match include {
         IncludeObject::Nothing => out.extend_from_slice(b"null"),
@@ -51,46 +62,58 @@ pub(crate) fn write_row(
     out.push(b'}');
 }
 
-fn columns(resource: Resource) -> &'static [Column] {
-    match resource {
-        Resource::Pods => pod::COLUMNS,
-        Resource::Nodes => cluster::NODE_COLUMNS,
-        Resource::Services => service::COLUMNS,
-        Resource::EndpointSlices => service::SLICE_COLUMNS,
-        Resource::ConfigMaps => cluster::CONFIG_MAP_COLUMNS,
-        Resource::Namespaces => cluster::NAMESPACE_COLUMNS,
+fn columns(definition: &Definition) -> &'static [Column] {
+    match definition.id {
+        PODS => pod::COLUMNS,
+        NODES => cluster::NODE_COLUMNS,
+        SERVICES => service::COLUMNS,
+        ENDPOINT_SLICES => service::SLICE_COLUMNS,
+        CONFIG_MAPS => cluster::CONFIG_MAP_COLUMNS,
+        NAMESPACES => cluster::NAMESPACE_COLUMNS,
+        EVENTS => event::COLUMNS,
+        LEASES => cluster::LEASE_COLUMNS,
+        DEPLOYMENTS => workload::DEPLOYMENT_COLUMNS,
+        REPLICA_SETS => workload::REPLICA_SET_COLUMNS,
+        CUSTOM_RESOURCE_DEFINITIONS => cluster::DEFINITION_COLUMNS,
+        _ => &[],
     }
 }
 
-fn cells(resource: Resource, object: &Value) -> Vec<Value> {
-    match resource {
-        Resource::Pods => pod::cells(object),
-        Resource::Nodes => cluster::node_cells(object),
-        Resource::Services => service::cells(object),
-        Resource::EndpointSlices => service::slice_cells(object),
-        Resource::ConfigMaps => cluster::config_map_cells(object),
-        Resource::Namespaces => cluster::namespace_cells(object),
+fn cells(definition: &Definition, object: &Value) -> Vec<Value> {
+    if let Types::Custom { columns, .. } = &definition.types {
+        return custom::cells(columns, object);
+    }
+    match definition.id {
+        PODS => pod::cells(object),
+        NODES => cluster::node_cells(object),
+        SERVICES => service::cells(object),
+        ENDPOINT_SLICES => service::slice_cells(object),
+        CONFIG_MAPS => cluster::config_map_cells(object),
+        NAMESPACES => cluster::namespace_cells(object),
+        EVENTS => event::cells(object),
+        LEASES => cluster::lease_cells(object),
+        DEPLOYMENTS => workload::deployment_cells(object),
+        REPLICA_SETS => workload::replica_set_cells(object),
+        CUSTOM_RESOURCE_DEFINITIONS => cluster::definition_cells(object),
+        _ => Vec::new(),
     }
 }
 
-fn definitions(resource: Resource) -> Value {
-    let description = describe(resource);
-    columns(resource)
+fn definitions(definition: &Definition) -> Value {
+    if let Types::Custom { columns, .. } = &definition.types {
+        return custom::definitions(columns);
+    }
+    columns(definition)
         .iter()
         .map(|(name, kind, priority)| {
             // "name" is a format of strings: it marks the column that names the row.
             let (kind, format) = if *kind == "name" { ("string", "name") } else { (*kind, "") };
             json!({
                 "name": name, "type": kind, "format": format, "priority": priority,
-                "description": format!("{name} of the {}", description.kind),
+                "description": format!("{name} of the {}", definition.kind),
             })
         })
         .collect()
-}
-
-/// The text at `pointer`, or empty.
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The text at `pointer`, or what kubectl shows when there is none.
@@ -99,11 +122,6 @@ fn text_or_none<'a>(object: &'a Value, pointer: &str) -> &'a str {
         "" => "<none>",
         text => text,
     }
-}
-
-/// The elements at `pointer`; none when there is no array.
-fn array<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
-    object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// `text`, or `<none>` in place of nothing.
@@ -117,4 +135,11 @@ fn name(object: &Value) -> Value {
 
 fn age(object: &Value) -> Value {
     age::since(text(object, "/metadata/creationTimestamp")).into()
+}
+
+/// Labels or a selector by equality: `app=web,tier=front`.
+fn equalities(object: &Value, pointer: &str) -> String {
+    let shown = crate::object::fields(object, pointer)
+        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
+    shown.collect::<Vec<_>>().join(",")
 }

@@ -14,12 +14,10 @@ use serde_json::{Value, json};
 use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
-use crate::entry::Entry;
-use crate::history::{Event, History, Query};
-use crate::resource;
+use crate::resource::Definition;
 use crate::selector::Selector;
-use crate::simulation::Resource;
 use crate::status::{Failure, json_response};
+use crate::storage::{Entry, Event, Query, Storage};
 
 use super::format::{Format, write_metadata};
 use super::params::{IncludeObject, Params};
@@ -42,11 +40,11 @@ pub(crate) fn watch(
     format: Format,
 ) -> Result<Response, Failure> {
     let selector =
-        Selector::parse(target.resource, &params.label_selector, &params.field_selector)?;
-    let history = &api.history;
+        Selector::parse(&target.definition, &params.label_selector, &params.field_selector)?;
+    let storage = &api.storage;
     // Subscribed before anything is read: a change after that wakes the watch.
-    let wake = history.subscribe(target.resource);
-    let current = history.version();
+    let wake = storage.subscribe(target.definition.id);
+    let current = storage.version();
     let asked = params.version.unwrap_or(0);
     if asked > current {
         // From a version of another history, say: waiting for it would silently skip changes.
@@ -55,21 +53,15 @@ pub(crate) fn watch(
 
     let initial_events = params.send_initial_events.unwrap_or(asked == 0);
     let (initial, cursor) = if initial_events {
-        let query = Query {
-            resource: target.resource,
-            namespace: target.namespace.as_deref(),
-            version: None,
-            start: None,
-            limit: None,
-        };
-        match history.list(&query, |entry| selector.matches(entry)) {
+        let query = Query::all(target.definition.id, target.namespace.as_deref());
+        match storage.list(&query, |entry| selector.matches(entry)) {
             Ok(page) => (page.entries, page.version),
             Err(compacted) => return Ok(expired(asked, compacted.oldest)),
         }
     } else if asked == 0 {
         (Vec::new(), current)
     } else {
-        let oldest = history.compacted();
+        let oldest = storage.compacted();
         if asked < oldest {
             return Ok(expired(asked, oldest));
         }
@@ -80,12 +72,12 @@ pub(crate) fn watch(
         params.timeout_seconds.unwrap_or_else(|| rand::rng().random_range(DEFAULT_TIMEOUT));
     let now = Instant::now();
     let stream = WatchStream {
-        history: Arc::clone(history),
+        storage: Arc::clone(storage),
         wake,
         cut: api.cut.clone(),
         scope: Scope { namespace: target.namespace.clone(), selector },
         writer: Writer {
-            resource: target.resource,
+            definition: Arc::clone(&target.definition),
             format,
             include: params.include_object,
             columns_sent: false,
@@ -104,7 +96,7 @@ pub(crate) fn watch(
 /// What the real server answers to a version that is gone: a watch with one ERROR event.
 fn expired(asked: u64, oldest: u64) -> Response {
     let failure = Failure::watch_expired(asked, oldest);
-    let line = json!({"type": "ERROR", "object": failure.body()});
+    let line = json!({"type": "ERROR", "object": failure.status()});
     json_response(StatusCode::OK, format!("{line}\n"))
 }
 
@@ -116,28 +108,26 @@ struct Scope {
 
 impl Scope {
     fn contains(&self, entry: &Entry) -> bool {
-        (self.namespace.is_none() || self.namespace.as_deref() == entry.namespace.as_deref())
+        (self.namespace.is_none() || self.namespace.as_deref() == entry.namespace())
             && self.selector.matches(entry)
     }
 
     /// The event as this watch sees it: an object that leaves the selection is DELETED to it,
     /// in the last state it saw, and one that enters it is ADDED.
-    fn translate(&self, event: &Event) -> Option<(&'static str, Bytes)> {
+    fn translate<'a>(&self, event: &'a Event) -> Option<(&'static str, &'a Entry)> {
         let current = event.current.as_ref().filter(|entry| self.contains(entry));
         let previous = event.previous.as_ref().filter(|entry| self.contains(entry));
         match (current, previous) {
-            (Some(current), Some(_)) => Some(("MODIFIED", current.json().clone())),
-            (Some(current), None) => Some(("ADDED", current.json().clone())),
-            (None, Some(previous)) => {
-                Some(("DELETED", previous.restamped(event.version).json().clone()))
-            }
+            (Some(current), Some(_)) => Some(("MODIFIED", current)),
+            (Some(current), None) => Some(("ADDED", current)),
+            (None, Some(previous)) => Some(("DELETED", previous)),
             (None, None) => None,
         }
     }
 }
 
 struct WatchStream {
-    history: Arc<History>,
+    storage: Arc<Storage>,
     wake: Receiver<u64>,
     cut: Receiver<u64>,
     scope: Scope,
@@ -208,7 +198,7 @@ impl WatchStream {
                 }
                 return;
             };
-            self.writer.event("ADDED", entry.json(), entry.version, out);
+            self.writer.event("ADDED", &entry, entry.version, out);
         }
     }
 
@@ -216,14 +206,14 @@ impl WatchStream {
     fn write_events(&mut self, out: &mut Vec<u8>) -> bool {
         while out.len() < CHUNK {
             let Ok((events, cursor)) =
-                self.history.events_since(self.writer.resource, self.cursor, BATCH)
+                self.storage.events_since(self.writer.definition.id, self.cursor, BATCH)
             else {
                 return false;
             };
             self.cursor = cursor;
             for event in &events {
-                if let Some((kind, json)) = self.scope.translate(event) {
-                    self.writer.event(kind, &json, event.version, out);
+                if let Some((kind, entry)) = self.scope.translate(event) {
+                    self.writer.event(kind, entry, event.version, out);
                 }
             }
             if events.len() < BATCH {
@@ -246,7 +236,7 @@ impl WatchStream {
 
 /// Writes lines in the form the client asked for.
 struct Writer {
-    resource: Resource,
+    definition: Arc<Definition>,
     format: Format,
     include: IncludeObject,
     /// A table names its columns in the first event only.
@@ -254,19 +244,30 @@ struct Writer {
 }
 
 impl Writer {
-    fn event(&mut self, kind: &str, json: &[u8], version: u64, out: &mut Vec<u8>) {
+    /// An object's state as of `version`: a deletion shows the last one at its own.
+    fn event(&mut self, kind: &str, entry: &Entry, version: u64, out: &mut Vec<u8>) {
         start_line(kind, out);
+        if self.format == Format::Object {
+            entry.write_at(version, &self.definition, out);
+        } else {
+            let mut json = Vec::with_capacity(entry.json_len());
+            entry.write_at(version, &self.definition, &mut json);
+            self.converted(&json, version, out);
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn converted(&mut self, json: &[u8], version: u64, out: &mut Vec<u8>) {
         match self.format {
             Format::Object => out.extend_from_slice(json),
             Format::Metadata => write_metadata(json, out),
             Format::Table => {
                 let metadata = json!({"resourceVersion": version.to_string()});
                 self.table_start(&metadata, out);
-                table::write_row(self.resource, json, self.include, out);
+                table::write_row(&self.definition, json, self.include, out);
                 table::write_end(out);
             }
         }
-        out.extend_from_slice(b"}\n");
     }
 
     fn bookmark(&mut self, version: u64, initial_end: bool, out: &mut Vec<u8>) {
@@ -276,15 +277,17 @@ impl Writer {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
         start_line("BOOKMARK", out);
-        let description = resource::describe(self.resource);
         match self.format {
             Format::Table => {
                 self.table_start(&metadata, out);
                 table::write_end(out);
             }
-            Format::Object => {
-                write_bookmark(description.kind, &description.api_version(), &metadata, out)
-            }
+            Format::Object => write_bookmark(
+                &self.definition.kind,
+                &self.definition.api_version(),
+                &metadata,
+                out,
+            ),
             Format::Metadata => {
                 write_bookmark("PartialObjectMetadata", "meta.k8s.io/v1", &metadata, out)
             }
@@ -294,7 +297,7 @@ impl Writer {
 
     fn table_start(&mut self, metadata: &Value, out: &mut Vec<u8>) {
         let columns = !std::mem::replace(&mut self.columns_sent, true);
-        table::write_start(self.resource, metadata, columns, out);
+        table::write_start(&self.definition, metadata, columns, out);
     }
 }
 

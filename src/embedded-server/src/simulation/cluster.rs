@@ -1,18 +1,20 @@
 //! The state of the whole cluster, and the objects it stands for.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use serde_json::Value;
 
 use super::config_map::ConfigMap;
 use super::namespace::Namespace;
 use super::node::Node;
 use super::pod::{self, Pod, Stage};
 use super::workload::{Kind, Workload};
-use super::{Mutation, Resource, names, service};
+use super::{Change, Mutation, Scheduler, names, service};
+use crate::resource::{
+    CONFIG_MAPS, ENDPOINT_SLICES, NAMESPACES, NODES, PODS, ResourceId, SERVICES,
+};
 
 /// Replicas of new workloads: most are small, a few are not; the mean is about eight.
 const REPLICAS: &[&usize] = &[&1, &2, &2, &3, &3, &3, &5, &6, &8, &10, &12, &20, &32];
@@ -36,12 +38,22 @@ pub(super) struct Cluster {
     pub(super) live: usize,
     /// How many pods the Deployments want in all.
     pub(super) desired: usize,
+    scheduler: Scheduler,
+    /// The slots of pods that wait for a client to bind them, by namespace and name.
+    unbound: HashMap<(String, String), usize>,
+}
+
+/// A pod for as long as it lives: slots are used again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct PodId {
+    pub(super) slot: usize,
+    uid: u128,
 }
 
 impl Cluster {
     /// A settled cluster of exactly `pods` pods, all of them running.
-    pub(super) fn new(rng: &mut ChaCha8Rng, pods: usize, now: i64) -> Self {
-        let mut cluster = Cluster::default();
+    pub(super) fn new(rng: &mut ChaCha8Rng, pods: usize, now: i64, scheduler: Scheduler) -> Self {
+        let mut cluster = Cluster { scheduler, ..Cluster::default() };
         cluster.add_namespaces(rng, (pods / 200).max(3), now);
         for index in 0..pods.div_ceil(30).max(3) {
             cluster.nodes.push(Node::new(rng, index, now));
@@ -118,7 +130,7 @@ impl Cluster {
             uid: rng.random(),
             workload,
             revision: Arc::clone(&owner.revision),
-            node: rng.random_range(0..self.nodes.len()),
+            node: self.any_node(rng),
             stage: Stage::Planned,
             created: 0,
             scheduled: 0,
@@ -127,6 +139,7 @@ impl Cluster {
             changed: 0,
             restarts: 0,
             deletion: None,
+            lost: false,
         };
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -140,6 +153,13 @@ impl Cluster {
         };
         self.workloads[workload].pods.push(slot);
         slot
+    }
+
+    /// A node that takes ordinary pods.
+    fn any_node(&self, rng: &mut ChaCha8Rng) -> usize {
+        let node = rng.random_range(0..self.nodes.len());
+        // Those that do not stand alone, each behind nine that do.
+        if self.nodes[node].is_dedicated() { node - 1 } else { node }
     }
 
     /// Brings a planned pod straight to readiness, as if it had been born at `born`.
@@ -172,16 +192,17 @@ impl Cluster {
         let services = self.workloads.iter().filter(|each| each.kind == Kind::Deployment).count();
         let namespaces = self.namespaces.iter().map(|each| {
             let name = each.name.clone();
-            put(Resource::Namespaces, None, name, each.object())
+            mutation(NAMESPACES, None, name, Change::Create(each.object()))
         });
-        let nodes = (0..self.nodes.len()).map(|index| self.put_node(index));
-        let root_cas = self.root_cas.iter().map(|each| self.put_config_map(each));
-        let config_maps = self.config_maps.iter().map(|each| self.put_config_map(each));
-        let in_front = (0..services).map(|index| self.put_service(index));
+        let nodes = (0..self.nodes.len()).map(|index| self.put_node(index).into_creation());
+        let root_cas = self.root_cas.iter().map(|each| self.put_config_map(each).into_creation());
+        let config_maps =
+            self.config_maps.iter().map(|each| self.put_config_map(each).into_creation());
+        let in_front = (0..services).map(|index| self.put_service(index).into_creation());
         let pods = (0..self.pods.len())
             .filter(|&slot| self.pods[slot].as_ref().is_some_and(|pod| pod.stage != Stage::Planned))
-            .map(|slot| self.put_pod(slot));
-        let slices = (0..services).map(|index| self.put_slice(index, None));
+            .map(|slot| self.put_pod(slot).into_creation());
+        let slices = (0..services).map(|index| self.put_slice(index, None).into_creation());
         namespaces
             .chain(nodes)
             .chain(root_cas)
@@ -193,20 +214,20 @@ impl Cluster {
 
     pub(super) fn put_node(&self, index: usize) -> Mutation {
         let node = &self.nodes[index];
-        put(Resource::Nodes, None, node.name.clone(), node.object())
+        mutation(NODES, None, node.name.clone(), Change::Update(node.object()))
     }
 
     pub(super) fn put_config_map(&self, config_map: &ConfigMap) -> Mutation {
         let namespace = &self.namespaces[config_map.namespace].name;
         let object = config_map.object(namespace);
-        put(Resource::ConfigMaps, Some(namespace), config_map.name.clone(), object)
+        mutation(CONFIG_MAPS, Some(namespace), config_map.name.clone(), Change::Update(object))
     }
 
     fn put_service(&self, index: usize) -> Mutation {
         let workload = &self.workloads[index];
         let namespace = &self.namespaces[workload.namespace].name;
         let object = service::service(workload, index, namespace);
-        put(Resource::Services, Some(namespace), workload.name.clone(), object)
+        mutation(SERVICES, Some(namespace), workload.name.clone(), Change::Update(object))
     }
 
     /// The EndpointSlice of a Deployment, last changed at `changed` if not when it was made.
@@ -220,7 +241,7 @@ impl Cluster {
         let changed = changed.unwrap_or(workload.created);
         let object = service::endpoint_slice(workload, namespace, changed, pods);
         let name = service::slice_name(workload);
-        put(Resource::EndpointSlices, Some(namespace), name, object)
+        mutation(ENDPOINT_SLICES, Some(namespace), name, Change::Update(object))
     }
 
     pub(super) fn put_pod(&self, slot: usize) -> Mutation {
@@ -229,7 +250,63 @@ impl Cluster {
         let namespace = &self.namespaces[workload.namespace].name;
         let node = &self.nodes[pod.node];
         let object = pod::object(pod, slot, workload, namespace, node);
-        put(Resource::Pods, Some(namespace), pod.name.clone(), object)
+        let change =
+            if pod.stage == Stage::Pending { Change::Create } else { Change::Update }(object);
+        mutation(PODS, Some(namespace), pod.name.clone(), change)
+    }
+
+    /// A pod has been created; where clients bind them, it waits for that.
+    pub(super) fn created(&mut self, slot: usize) {
+        self.live += 1;
+        if self.scheduler == Scheduler::External {
+            let key = self.key(self.pod(slot));
+            self.unbound.insert(key, slot);
+        }
+    }
+
+    /// Whether the pod cannot go on before a client has bound it.
+    pub(super) fn waits_for_binding(&self, slot: usize) -> bool {
+        let pod = self.pod(slot);
+        self.scheduler == Scheduler::External && pod.stage == Stage::Pending && !pod.lost
+    }
+
+    /// A client has bound a pod to a node; whether both are this cluster's.
+    pub(super) fn bind(&mut self, namespace: &str, name: &str, node: &str, now: i64) -> bool {
+        let Some(slot) = self.unbound.remove(&(namespace.to_owned(), name.to_owned())) else {
+            return false;
+        };
+        let node = self.nodes.iter().position(|each| each.name == node);
+        let pod = self.pod_mut(slot);
+        if let Some(node) = node {
+            pod.node = node;
+        }
+        pod.enter(Stage::Scheduled, now);
+        node.is_some()
+    }
+
+    /// A client has removed a pod. What is under way with it goes on, and changes nothing.
+    pub(super) fn lose(&mut self, namespace: &str, name: &str) -> Option<PodId> {
+        self.unbound.remove(&(namespace.to_owned(), name.to_owned()));
+        let (workloads, namespaces) = (&self.workloads, &self.namespaces);
+        let (slot, pod) = self.pods.iter_mut().enumerate().find_map(|(slot, pod)| {
+            let pod = pod.as_mut()?;
+            let is_it =
+                pod.name == name && namespaces[workloads[pod.workload].namespace].name == namespace;
+            is_it.then_some((slot, pod))
+        })?;
+        pod.lost = true;
+        Some(PodId { slot, uid: pod.uid })
+    }
+
+    /// The workload of a pod that is still there.
+    pub(super) fn workload_of(&self, id: PodId) -> Option<usize> {
+        let pod = self.pods.get(id.slot)?.as_ref()?;
+        (pod.uid == id.uid).then_some(pod.workload)
+    }
+
+    fn key(&self, pod: &Pod) -> (String, String) {
+        let namespace = &self.namespaces[self.workloads[pod.workload].namespace].name;
+        (namespace.clone(), pod.name.clone())
     }
 
     /// Deletes the pod and frees its slot.
@@ -237,19 +314,35 @@ impl Cluster {
         let pod = self.pods[slot].take().expect("the slot is in use");
         self.free.push(slot);
         self.live -= 1;
+        if self.scheduler == Scheduler::External {
+            let key = self.key(&pod);
+            self.unbound.remove(&key);
+        }
         let workload = &mut self.workloads[pod.workload];
         // A workload has a few dozen pods at the most.
         if let Some(position) = workload.pods.iter().position(|&each| each == slot) {
             workload.pods.swap_remove(position);
         }
-        Mutation::Delete {
-            resource: Resource::Pods,
-            namespace: Some(self.namespaces[workload.namespace].name.clone()),
-            name: pod.name,
-        }
+        let namespace = &self.namespaces[workload.namespace].name;
+        mutation(PODS, Some(namespace), pod.name, Change::Delete)
     }
 }
 
-fn put(resource: Resource, namespace: Option<&String>, name: String, object: Value) -> Mutation {
-    Mutation::Put { resource, namespace: namespace.cloned(), name, object }
+fn mutation(
+    resource: ResourceId,
+    namespace: Option<&String>,
+    name: String,
+    change: Change,
+) -> Mutation {
+    Mutation { resource, namespace: namespace.cloned(), name, change }
+}
+
+impl Mutation {
+    /// As the object's creation.
+    fn into_creation(mut self) -> Mutation {
+        if let Change::Update(object) = self.change {
+            self.change = Change::Create(object);
+        }
+        self
+    }
 }

@@ -6,8 +6,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::clock::rfc3339;
 use super::names;
+use crate::time::rfc3339;
 
 /// What is kept of a ConfigMap; its text is computed from the seed and the number of edits.
 #[derive(Debug)]

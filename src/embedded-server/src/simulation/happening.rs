@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::Mutation;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, PodId};
 use super::pod::Stage;
 use super::workload::{Kind, Revision};
 
@@ -67,16 +67,16 @@ impl Happening {
 
     /// Makes the next change; at the last, frees the workload.
     pub(super) fn advance(&mut self, cluster: &mut Cluster, now: i64) -> Option<Mutation> {
-        let action = self.actions.pop_front()?;
+        let action = self.next(cluster)?;
         if self.actions.is_empty() {
             cluster.workloads[self.workload].busy = false;
         }
         Some(match action {
             Action::Enter(slot, stage) => {
-                if stage == Stage::Pending {
-                    cluster.live += 1;
-                }
                 cluster.pod_mut(slot).enter(stage, now);
+                if stage == Stage::Pending {
+                    cluster.created(slot);
+                }
                 cluster.put_pod(slot)
             }
             Action::Terminate(slot) => {
@@ -86,6 +86,38 @@ impl Happening {
             Action::Delete(slot) => cluster.delete_pod(slot),
             Action::Endpoints => cluster.put_slice(self.workload, Some(now)),
         })
+    }
+
+    /// What is to be done next; nothing while that waits for a client. A binding by a client is
+    /// what would have been done.
+    fn next(&mut self, cluster: &Cluster) -> Option<Action> {
+        while let Some(&Action::Enter(slot, Stage::Scheduled)) = self.actions.front() {
+            if cluster.waits_for_binding(slot) {
+                return None;
+            }
+            if cluster.pod(slot).stage < Stage::Scheduled {
+                break;
+            }
+            self.actions.pop_front();
+        }
+        self.actions.pop_front()
+    }
+
+    /// Replaces a pod that is gone already, in an idle workload.
+    pub(super) fn replace(
+        rng: &mut ChaCha8Rng,
+        cluster: &mut Cluster,
+        workload: usize,
+        pod: PodId,
+    ) -> Self {
+        let mut happening = Happening { workload, actions: VecDeque::new() };
+        happening.actions.push_back(Action::Delete(pod.slot));
+        if cluster.workloads[workload].kind == Kind::Deployment {
+            happening.actions.push_back(Action::Endpoints);
+            happening.create(rng, cluster, 1);
+        }
+        cluster.workloads[workload].busy = true;
+        happening
     }
 
     /// Whether nothing is left of it.

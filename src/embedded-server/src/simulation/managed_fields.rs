@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::clock::rfc3339;
+use crate::time::rfc3339;
 
 /// One entry of `managedFields`: `manager` owns everything in `owned`, a partial object.
 pub(super) fn entry(manager: &str, subresource: Option<&str>, at: i64, owned: &Value) -> Value {

@@ -24,37 +24,39 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
+use crate::resource::ResourceId;
 use clock::Clock;
-use cluster::Cluster;
+use cluster::{Cluster, PodId};
 use happening::Happening;
-
-/// The resources that are simulated.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Resource {
-    Pods,
-    Nodes,
-    Services,
-    EndpointSlices,
-    ConfigMaps,
-    Namespaces,
-}
+pub(crate) use names::uid;
 
 /// One change to one object.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Mutation {
-    /// Creates or replaces it. `object` is complete but for `metadata.resourceVersion`, which
-    /// is the server's to set.
-    Put {
-        resource: Resource,
-        namespace: Option<String>,
-        name: String,
-        object: Value,
-    },
-    Delete {
-        resource: Resource,
-        namespace: Option<String>,
-        name: String,
-    },
+pub(crate) struct Mutation {
+    pub(crate) resource: ResourceId,
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: String,
+    pub(crate) change: Change,
+}
+
+/// What becomes of an object. Objects are complete but for `metadata.resourceVersion`, which is the
+/// server's to set.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Change {
+    Create(Value),
+    Update(Value),
+    Delete,
+}
+
+/// Who binds the simulated Pods to Nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Scheduler {
+    /// The simulation, and for the Pods of clients the server.
+    #[default]
+    Simulated,
+    /// Nobody here: Pods stay unbound until a client posts a Binding.
+    External,
 }
 
 /// A cluster in motion.
@@ -70,14 +72,16 @@ pub(crate) struct Simulation {
     surge: usize,
     /// How many pods there are to be, give or take a few percent.
     pods: usize,
+    /// Pods that a client has deleted, to be replaced once their workload is idle.
+    lost: Vec<PodId>,
 }
 
 impl Simulation {
     /// A cluster of exactly `pods` pods, all of them settled.
-    pub(crate) fn new(seed: u64, pods: usize) -> Simulation {
+    pub(crate) fn new(seed: u64, pods: usize, scheduler: Scheduler) -> Simulation {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let clock = Clock::new();
-        let cluster = Cluster::new(&mut rng, pods, clock.now());
+        let cluster = Cluster::new(&mut rng, pods, clock.now(), scheduler);
         // Together these bound the pods in excess: `concurrency * surge` is at most about 2 %.
         let concurrency = (pods / 100).clamp(2, 48);
         Simulation {
@@ -88,6 +92,7 @@ impl Simulation {
             concurrency,
             surge: (pods / 50 / concurrency).clamp(1, 4),
             pods,
+            lost: Vec::new(),
         }
     }
 
@@ -109,6 +114,7 @@ impl Simulation {
             }
             _ => {}
         }
+        self.replace_lost();
         if self.happenings.len() < self.concurrency {
             self.start_happening();
         }
@@ -135,17 +141,51 @@ impl Simulation {
         }
     }
 
+    /// The next change of some happening. One that waits for a binding has none, so a few are
+    /// tried, and then it is as if there were nothing to do.
     fn advance_happening(&mut self) -> Option<Mutation> {
-        if self.happenings.is_empty() {
-            return None;
+        for _ in 0..8 {
+            if self.happenings.is_empty() {
+                return None;
+            }
+            let index = self.rng.random_range(0..self.happenings.len());
+            let happening = &mut self.happenings[index];
+            let mutation = happening.advance(&mut self.cluster, self.clock.now());
+            if happening.is_over() {
+                self.happenings.swap_remove(index);
+            }
+            if mutation.is_some() {
+                return mutation;
+            }
         }
-        let index = self.rng.random_range(0..self.happenings.len());
-        let happening = &mut self.happenings[index];
-        let mutation = happening.advance(&mut self.cluster, self.clock.now());
-        if happening.is_over() {
-            self.happenings.swap_remove(index);
+        None
+    }
+
+    /// A client has bound a pod; whether that is one of this cluster's, to one of its nodes.
+    pub(crate) fn bound(&mut self, namespace: &str, name: &str, node: &str) -> bool {
+        self.cluster.bind(namespace, name, node, self.clock.now())
+    }
+
+    /// A client has removed a pod: its workload makes another.
+    pub(crate) fn removed(&mut self, namespace: &str, name: &str) {
+        if let Some(pod) = self.cluster.lose(namespace, name) {
+            self.lost.push(pod);
         }
-        mutation
+    }
+
+    /// Starts the replacement of pods that clients have removed, where nothing else is under way:
+    /// that may be about the very same pod.
+    fn replace_lost(&mut self) {
+        let (rng, cluster, happenings) = (&mut self.rng, &mut self.cluster, &mut self.happenings);
+        self.lost.retain(|&pod| match cluster.workload_of(pod) {
+            Some(workload) if cluster.workloads[workload].busy => true,
+            Some(workload) => {
+                happenings.push(Happening::replace(rng, cluster, workload, pod));
+                false
+            }
+            // Whatever was under way has removed it.
+            None => false,
+        });
     }
 
     fn heartbeat(&mut self) -> Mutation {

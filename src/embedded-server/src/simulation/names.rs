@@ -80,7 +80,7 @@ pub(super) fn unique(
 }
 
 /// Writes 128 bits as a version 4 UUID.
-pub(super) fn uid(bits: u128) -> String {
+pub(crate) fn uid(bits: u128) -> String {
     let version_4 = (bits & !(0xf << 76)) | (0x4 << 76);
     let value = (version_4 & !(0x3 << 62)) | (0x2 << 62);
     let hex = format!("{value:032x}");

@@ -4,8 +4,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::clock::rfc3339;
 use super::names;
+use crate::time::rfc3339;
 
 #[derive(Debug)]
 pub(super) struct Namespace {

@@ -6,8 +6,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::clock::rfc3339;
 use super::{managed_fields, names};
+use crate::time::rfc3339;
 
 const HOST_NETWORK: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 10);
 
@@ -54,7 +54,7 @@ impl Node {
             "kubernetes.io/arch": "amd64",
             "kubernetes.io/hostname": self.name,
             "kubernetes.io/os": "linux",
-            "node.kubernetes.io/instance-type": "m6i.2xlarge",
+            "node.kubernetes.io/instance-type": "m6i.8xlarge",
             "topology.kubernetes.io/region": "eu-west-1",
             "topology.kubernetes.io/zone": self.zone(),
         });
@@ -78,16 +78,14 @@ impl Node {
                     managed_fields::entry("kubelet", Some("status"), self.heartbeat, &reported),
                 ],
             },
-            "spec": {"providerID": format!(
-                "aws:///{}/i-{:016x}", self.zone(), names::mix(self.seed, 0)
-            )},
+            "spec": self.spec(),
             "status": {
                 "addresses": [
                     {"type": "InternalIP", "address": self.address()},
                     {"type": "Hostname", "address": self.name},
                 ],
-                "capacity": resources("8", "32386544Ki"),
-                "allocatable": resources("7910m", "31359472Ki"),
+                "capacity": resources("32", "129546176Ki"),
+                "allocatable": resources("31850m", "126451540Ki"),
                 "conditions": conditions,
                 "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
                 "nodeInfo": {
@@ -105,6 +103,22 @@ impl Node {
                 "images": self.images(),
             },
         })
+    }
+
+    /// Whether ordinary pods are kept off it: every tenth node is for others.
+    pub(super) fn is_dedicated(&self) -> bool {
+        self.index % 10 == 9
+    }
+
+    fn spec(&self) -> Value {
+        let id = names::mix(self.seed, 0);
+        let mut spec = json!({"providerID": format!("aws:///{}/i-{id:016x}", self.zone())});
+        if self.is_dedicated() {
+            spec["taints"] = json!([
+                {"key": "dedicated", "value": "infrastructure", "effect": "NoSchedule"},
+            ]);
+        }
+        spec
     }
 
     fn conditions(&self) -> Value {

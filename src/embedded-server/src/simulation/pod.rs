@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::clock::rfc3339;
 use super::node::Node;
 use super::workload::{Kind, Revision, Style, Workload};
 use super::{managed_fields, names, pod_spec, pod_status};
+use crate::time::rfc3339;
 
 /// How far a pod has come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
@@ -56,6 +56,8 @@ pub(super) struct Pod {
     pub(super) restarts: u32,
     /// When it must be gone, once it is being deleted.
     pub(super) deletion: Option<i64>,
+    /// Whether a client has removed it.
+    pub(super) lost: bool,
 }
 
 impl Pod {
@@ -80,7 +82,7 @@ impl Pod {
 
     /// Whether a Service may send it requests.
     pub(super) fn is_ready(&self) -> bool {
-        self.stage == Stage::Ready && self.deletion.is_none()
+        self.stage == Stage::Ready && self.deletion.is_none() && !self.lost
     }
 }
 

@@ -4,11 +4,11 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value, json};
 
-use super::clock::rfc3339;
 use super::node::Node;
 use super::pod::{Pod, Stage};
 use super::workload::Workload;
 use super::{names, pod_spec};
+use crate::time::rfc3339;
 
 /// The block that the cluster's network gives pods their addresses from.
 const POD_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 64, 0, 1);

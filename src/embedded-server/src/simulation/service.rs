@@ -4,11 +4,11 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::clock::rfc3339;
 use super::node::Node;
 use super::pod::{Pod, Stage};
 use super::workload::Workload;
 use super::{names, pod_status};
+use crate::time::rfc3339;
 
 const SERVICE_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 32, 0, 10);
 
@@ -61,7 +61,9 @@ pub(super) fn endpoint_slice<'a>(
 ) -> Value {
     let endpoints: Vec<Value> = pods
         // Without an address, or with its containers gone, a pod is no endpoint.
-        .filter(|(_, pod, _)| pod.stage >= Stage::Started && pod.stage != Stage::Completed)
+        .filter(|(_, pod, _)| {
+            pod.stage >= Stage::Started && pod.stage != Stage::Completed && !pod.lost
+        })
         .map(|(slot, pod, node)| {
             json!({
                 "addresses": [pod_status::pod_ip(slot)],

@@ -1,27 +1,25 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::*;
+use crate::resource::{
+    CONFIG_MAPS, ENDPOINT_SLICES, NAMESPACES, NODES, PODS, ResourceId, SERVICES,
+};
 
 /// A cluster, and Puts of everything in it.
 fn start(seed: u64, pods: usize) -> (Simulation, Vec<Mutation>) {
-    let simulation = Simulation::new(seed, pods);
+    let simulation = Simulation::new(seed, pods, Scheduler::Simulated);
     let contents = simulation.contents().collect();
     (simulation, contents)
 }
 
-fn key(mutation: &Mutation) -> (Resource, Option<String>, String) {
-    match mutation {
-        Mutation::Put { resource, namespace, name, .. }
-        | Mutation::Delete { resource, namespace, name } => {
-            (*resource, namespace.clone(), name.clone())
-        }
-    }
+fn key(mutation: &Mutation) -> (ResourceId, Option<String>, String) {
+    (mutation.resource, mutation.namespace.clone(), mutation.name.clone())
 }
 
 /// What a server would hold, checked at every change.
 #[derive(Default)]
 struct Model {
-    present: HashSet<(Resource, Option<String>, String)>,
+    present: HashSet<(ResourceId, Option<String>, String)>,
     uids: HashSet<String>,
     pods: usize,
 }
@@ -29,20 +27,22 @@ struct Model {
 impl Model {
     fn apply(&mut self, mutation: &Mutation) {
         let key = key(mutation);
-        let is_pod = usize::from(key.0 == Resource::Pods);
-        match mutation {
-            Mutation::Put { object, .. } => {
+        let is_pod = usize::from(key.0 == PODS);
+        let is_new = matches!(mutation.change, Change::Create(_));
+        match &mutation.change {
+            Change::Create(object) | Change::Update(object) => {
                 let metadata = &object["metadata"];
                 assert!(metadata.get("resourceVersion").is_none());
                 assert_eq!(metadata["name"], key.2.as_str());
                 assert_eq!(metadata["namespace"].as_str(), key.1.as_deref());
-                if self.present.insert(key) {
+                assert_eq!(self.present.insert(key), is_new, "created once, and then updated");
+                if is_new {
                     let uid = metadata["uid"].as_str().expect("a uid").to_owned();
                     assert!(self.uids.insert(uid), "a new object has a new uid");
                     self.pods += is_pod;
                 }
             }
-            Mutation::Delete { .. } => {
+            Change::Delete => {
                 assert!(self.present.remove(&key), "{key:?} does not exist");
                 self.pods -= is_pod;
             }
@@ -68,13 +68,13 @@ fn initial_content_is_complete_and_new() {
         let (_, contents) = start(3, pods);
         let mut model = Model::default();
         for mutation in &contents {
-            assert!(matches!(mutation, Mutation::Put { .. }));
+            assert!(matches!(mutation.change, Change::Create(_)));
             model.apply(mutation);
         }
         assert_eq!(model.pods, pods);
         assert_eq!(model.present.len(), contents.len(), "no key appears twice");
         for namespace in ["default", "kube-system"] {
-            assert!(model.present.contains(&(Resource::Namespaces, None, namespace.to_owned())));
+            assert!(model.present.contains(&(NAMESPACES, None, namespace.to_owned())));
         }
     }
 }
@@ -87,7 +87,9 @@ fn pods_stay_near_their_number_and_within_their_size() {
     let mut of_pods = 0;
     let mut check = |model: &mut Model, mutation: &Mutation| {
         model.apply(mutation);
-        if let Mutation::Put { resource: Resource::Pods, object, .. } = mutation {
+        if let (PODS, Change::Create(object) | Change::Update(object)) =
+            (mutation.resource, &mutation.change)
+        {
             sizes.push(object.to_string().len());
         }
     };
@@ -96,7 +98,7 @@ fn pods_stay_near_their_number_and_within_their_size() {
     }
     for _ in 0..50_000 {
         let mutation = simulation.step();
-        of_pods += usize::from(key(&mutation).0 == Resource::Pods);
+        of_pods += usize::from(key(&mutation).0 == PODS);
         check(&mut model, &mutation);
         assert!((475..=525).contains(&model.pods), "{} pods", model.pods);
     }
@@ -136,15 +138,71 @@ fn objects_decode_as_their_types() {
     let (mut simulation, mut mutations) = start(5, 60);
     mutations.extend((0..5_000).map(|_| simulation.step()));
     for mutation in mutations {
-        if let Mutation::Put { resource, object, .. } = mutation {
-            match resource {
-                Resource::Pods => decode::<v1::Pod>(object),
-                Resource::Nodes => decode::<v1::Node>(object),
-                Resource::Services => decode::<v1::Service>(object),
-                Resource::EndpointSlices => decode::<EndpointSlice>(object),
-                Resource::ConfigMaps => decode::<v1::ConfigMap>(object),
-                Resource::Namespaces => decode::<v1::Namespace>(object),
+        if let Change::Create(object) | Change::Update(object) = mutation.change {
+            match mutation.resource {
+                PODS => decode::<v1::Pod>(object),
+                NODES => decode::<v1::Node>(object),
+                SERVICES => decode::<v1::Service>(object),
+                ENDPOINT_SLICES => decode::<EndpointSlice>(object),
+                CONFIG_MAPS => decode::<v1::ConfigMap>(object),
+                NAMESPACES => decode::<v1::Namespace>(object),
+                other => panic!("{other:?} is not simulated"),
             }
         }
     }
+}
+
+#[test]
+fn without_a_scheduler_pods_wait_for_their_binding() {
+    let mut simulation = Simulation::new(9, 300, Scheduler::External);
+    let mut nodes: HashMap<(String, String), Option<String>> = HashMap::new();
+    let mut bound = 0;
+    for step in 0..8_000 {
+        let unbound = nodes.iter_mut().find(|(_, node)| node.is_none());
+        if let (0, Some(((namespace, name), chosen))) = (step % 5, unbound) {
+            let all = &simulation.cluster.nodes;
+            let node = all[step % all.len()].name.clone();
+            assert!(simulation.bound(namespace, name, &node));
+            assert!(!simulation.bound(namespace, name, &node), "once is enough");
+            *chosen = Some(node);
+            bound += 1;
+        }
+        let mutation = simulation.step();
+        if mutation.resource != PODS {
+            continue;
+        }
+        let key = (mutation.namespace.expect("pods are in one"), mutation.name);
+        match mutation.change {
+            Change::Create(pod) => {
+                assert!(pod.pointer("/spec/nodeName").is_none());
+                nodes.insert(key, None);
+            }
+            Change::Update(pod) => {
+                // Those of the beginning are bound.
+                if let Some(chosen) = nodes.get(&key) {
+                    assert_eq!(pod["spec"]["nodeName"].as_str(), chosen.as_deref(), "{key:?}");
+                }
+            }
+            Change::Delete => drop(nodes.remove(&key)),
+        }
+    }
+    assert!(bound > 100, "{bound} were bound");
+}
+
+#[test]
+fn what_clients_remove_is_replaced() {
+    let (mut simulation, contents) = start(13, 200);
+    let mut model = Model::default();
+    contents.iter().for_each(|mutation| model.apply(mutation));
+    for round in 0..300 {
+        let victim = model.present.iter().find(|(resource, ..)| *resource == PODS).cloned();
+        if let (true, Some((_, Some(namespace), name))) = (round % 3 == 0, victim) {
+            simulation.removed(&namespace, &name);
+        }
+        for _ in 0..50 {
+            model.apply(&simulation.step());
+        }
+        assert!(model.pods >= 180, "only {} are left", model.pods);
+    }
+    assert!(simulation.lost.len() < 5, "{} wait to be replaced", simulation.lost.len());
 }

@@ -20,10 +20,23 @@ impl Reply {
         path: &str,
         accept: &str,
     ) -> Reply {
+        Reply::with_body(server, method, path, accept, "application/json", "").await
+    }
+
+    pub(crate) async fn with_body(
+        server: &EmbeddedServer,
+        method: &str,
+        path: &str,
+        accept: &str,
+        content_type: &str,
+        body: &str,
+    ) -> Reply {
         let mut stream = TcpStream::connect(server.address()).await.expect("connect");
         let path = path.replace(' ', "%20");
+        let length = body.len();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: test\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: test\r\nAccept: {accept}\r\nUser-Agent: tests/1\r\n\
+             Content-Type: {content_type}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
         );
         stream.write_all(request.as_bytes()).await.expect("write");
         let mut reader = BufReader::new(stream);

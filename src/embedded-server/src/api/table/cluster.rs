@@ -84,3 +84,16 @@ pub(super) fn config_map_cells(config_map: &Value) -> Vec<Value> {
     let count = |field: &str| config_map[field].as_object().map_or(0, serde_json::Map::len);
     vec![name(config_map), (count("data") + count("binaryData")).into(), age(config_map)]
 }
+
+pub(super) const LEASE_COLUMNS: &[Column] =
+    &[("Name", "name", 0), ("Holder", "string", 0), ("Age", "string", 0)];
+
+pub(super) fn lease_cells(lease: &Value) -> Vec<Value> {
+    vec![name(lease), text(lease, "/spec/holderIdentity").into(), age(lease)]
+}
+
+pub(super) const DEFINITION_COLUMNS: &[Column] = &[("Name", "name", 0), ("Created At", "date", 0)];
+
+pub(super) fn definition_cells(definition: &Value) -> Vec<Value> {
+    vec![name(definition), text(definition, "/metadata/creationTimestamp").into()]
+}

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Column, age, array, name, or_none, text, text_or_none};
+use super::{Column, age, array, equalities, name, or_none, text, text_or_none};
 
 pub(super) const COLUMNS: &[Column] = &[
     ("Name", "name", 0),
@@ -61,14 +61,7 @@ fn ports(ports: &[Value]) -> String {
 }
 
 fn selector(service: &Value) -> String {
-    let Some(selector) = service.pointer("/spec/selector").and_then(Value::as_object) else {
-        return String::new();
-    };
-    let shown: Vec<String> = selector
-        .iter()
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
-        .collect();
-    shown.join(",")
+    equalities(service, "/spec/selector")
 }
 
 pub(super) const SLICE_COLUMNS: &[Column] = &[

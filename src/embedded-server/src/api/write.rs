@@ -1,0 +1,257 @@
+//! Requests that change something.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use serde_json::Value;
+use watchcache::Status;
+use watchcache::status::StatusDetails;
+
+use super::body::{Change, Content};
+use super::format::Format;
+use super::params::{IncludeObject, pairs};
+use super::path::{Subresource, Target};
+use super::{Api, get};
+use crate::object::{text, uid};
+use crate::patch::Patch;
+use crate::selector::Selector;
+use crate::status::{Failure, json_response, status_response};
+use crate::storage::Query;
+use crate::write::{DeleteOptions, Deleted, Part, Propagation, Request, UnknownFields, Written};
+
+/// The query of a write.
+#[derive(Debug, Default)]
+struct Params {
+    dry_run: bool,
+    field_manager: Option<String>,
+    force: bool,
+    unknown_fields: UnknownFields,
+    options: DeleteOptions,
+    label_selector: String,
+    field_selector: String,
+}
+
+pub(super) fn write(
+    api: &Api,
+    method: &Method,
+    target: &Target,
+    query: &str,
+    headers: &HeaderMap,
+    body: &Content,
+    format: Format,
+) -> Result<Response, Failure> {
+    let params = Params::parse(query)?;
+    let request = Request {
+        definition: Arc::clone(&target.definition),
+        namespace: target.namespace.clone(),
+        dry_run: params.dry_run,
+        manager: params.field_manager.clone().unwrap_or_else(|| user_agent(headers)),
+        unknown_fields: params.unknown_fields,
+    };
+    let writer = &api.writer;
+    let definition = &target.definition;
+    let answer = |written| Ok(object(target, written, format));
+    let part = match target.subresource {
+        Some(Subresource::Status) => Part::Status,
+        Some(Subresource::Finalize) => Part::All,
+        _ => Part::Main,
+    };
+    match (method, target.name.as_deref(), target.subresource) {
+        (&Method::POST, None, None) => {
+            if definition.namespaced && target.namespace.is_none() {
+                return Err(Failure::method_not_allowed());
+            }
+            answer(writer.create(&request, body.object()?)?)
+        }
+        (&Method::POST, Some(name), Some(Subresource::Binding)) => {
+            writer.bind(&request, name, &body.object()?)?;
+            Ok(status_response(StatusCode::CREATED, &Status::success().with_code(201)))
+        }
+        (&Method::PUT, Some(name), Some(Subresource::Scale)) => {
+            let scale = body.object()?;
+            let scaled = writer.rescale(&request, name, |_| Ok(scale.clone()))?;
+            Ok(json_response(StatusCode::OK, scaled.json))
+        }
+        (&Method::PATCH, Some(name), Some(Subresource::Scale)) => {
+            let patch = match body.change(true)? {
+                Change::Patch(patch) => patch,
+                // A Scale has one field, and whoever sets it owns it.
+                Change::Apply(applied) => Patch::Merge(applied),
+            };
+            let scaled = writer.rescale(&request, name, |scale| patch.apply(definition, scale))?;
+            Ok(json_response(StatusCode::OK, scaled.json))
+        }
+        (&Method::PUT, Some(name), None | Some(Subresource::Status | Subresource::Finalize)) => {
+            answer(writer.replace(&request, name, part, body.object()?)?)
+        }
+        (&Method::PATCH, Some(name), None | Some(Subresource::Status)) => {
+            match body.change(definition.is_custom())? {
+                Change::Patch(patch) => answer(writer.patch(&request, name, part, &patch)?),
+                Change::Apply(_) if params.field_manager.is_none() => {
+                    Err(Failure::bad_request("fieldManager is required for apply patch"))
+                }
+                Change::Apply(applied) => {
+                    answer(writer.apply(&request, name, part, &applied, params.force)?)
+                }
+            }
+        }
+        (&Method::DELETE, Some(name), None) => {
+            let options = params.options.or_in(body)?;
+            let request = Request { dry_run: params.dry_run || options.1, ..request };
+            Ok(deleted(target, writer.delete(&request, name, &options.0)?))
+        }
+        (&Method::DELETE, None, None) => {
+            let options = params.options.clone().or_in(body)?;
+            let request = Request { dry_run: params.dry_run || options.1, ..request };
+            delete_collection(api, target, &request, &params, &options.0)
+        }
+        _ => Err(Failure::method_not_allowed()),
+    }
+}
+
+/// Who a client says it is, up to the first slash: the name that owns the fields it writes.
+fn user_agent(headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let name = agent.unwrap_or_default().split('/').next().unwrap_or_default();
+    if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
+}
+
+fn object(target: &Target, written: Written, format: Format) -> Response {
+    let code = if written.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let Written { json, version, warnings, .. } = written;
+    let include = IncludeObject::Metadata;
+    let body = get::in_format(&target.definition, json, version, format, include);
+    let mut response = json_response(code, body);
+    for warning in warnings {
+        // Characters that a header cannot carry make it none.
+        let text = format!("299 - \"{}\"", warning.replace('"', "\\\""));
+        if let Ok(warning) = HeaderValue::from_str(&text) {
+            response.headers_mut().append(header::WARNING, warning);
+        }
+    }
+    response
+}
+
+/// The object while something holds it back, and a success once it is gone.
+fn deleted(target: &Target, deleted: Deleted) -> Response {
+    match deleted {
+        Deleted::Pending(written) => json_response(StatusCode::OK, written.json),
+        Deleted::Gone(written) => {
+            let object = written.value();
+            let definition = &target.definition;
+            let name = crate::object::name(&object);
+            let details = StatusDetails::new(&*definition.group, &*definition.plural, name);
+            let status = Status::success().with_details(details.with_uid(uid(&object)));
+            status_response(StatusCode::OK, &status)
+        }
+    }
+}
+
+fn delete_collection(
+    api: &Api,
+    target: &Target,
+    request: &Request,
+    params: &Params,
+    options: &DeleteOptions,
+) -> Result<Response, Failure> {
+    let definition = &target.definition;
+    let selector = Selector::parse(definition, &params.label_selector, &params.field_selector)?;
+    let query = Query::all(definition.id, target.namespace.as_deref());
+    let page = api
+        .storage
+        .list(&query, |entry| selector.matches(entry))
+        .map_err(|_| Failure::list_expired())?;
+    let mut items: Vec<Value> = Vec::new();
+    for entry in &page.entries {
+        let request =
+            Request { namespace: entry.namespace().map(ToOwned::to_owned), ..request.clone() };
+        match api.writer.delete(&request, entry.name(), options) {
+            Ok(Deleted::Gone(written) | Deleted::Pending(written)) => items.push(written.value()),
+            // Somebody else was faster.
+            Err(failure) if failure.status().is_not_found() => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    let list = serde_json::json!({
+        "kind": definition.list_kind, "apiVersion": definition.api_version(),
+        "metadata": {"resourceVersion": api.storage.version().to_string()}, "items": items,
+    });
+    Ok(json_response(StatusCode::OK, list.to_string()))
+}
+
+impl Params {
+    fn parse(query: &str) -> Result<Params, Failure> {
+        let mut params = Params::default();
+        for (name, value) in pairs(query)?.into_iter().filter(|(_, value)| !value.is_empty()) {
+            match name.as_str() {
+                "dryRun" if value == "All" => params.dry_run = true,
+                "dryRun" => {
+                    return Err(Failure::bad_request(format!(
+                        "Unsupported value: {value:?}: supported values: \"All\""
+                    )));
+                }
+                "fieldManager" => params.field_manager = Some(value),
+                "force" => params.force = value == "true",
+                "fieldValidation" => {
+                    params.unknown_fields = match value.as_str() {
+                        "Strict" => UnknownFields::Refused,
+                        "Warn" => UnknownFields::Warned,
+                        "Ignore" => UnknownFields::Dropped,
+                        other => {
+                            return Err(Failure::bad_request(format!(
+                                "Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
+                            )));
+                        }
+                    }
+                }
+                "gracePeriodSeconds" => params.options.grace_seconds = value.parse().ok(),
+                "propagationPolicy" => params.options.propagation = Some(propagation(&value)?),
+                "orphanDependents" if value == "true" => {
+                    params.options.propagation = Some(Propagation::Orphan);
+                }
+                "labelSelector" => params.label_selector = value,
+                "fieldSelector" => params.field_selector = value,
+                _ => {}
+            }
+        }
+        Ok(params)
+    }
+}
+
+fn propagation(text: &str) -> Result<Propagation, Failure> {
+    match text {
+        "Background" => Ok(Propagation::Background),
+        "Foreground" => Ok(Propagation::Foreground),
+        "Orphan" => Ok(Propagation::Orphan),
+        other => Err(Failure::bad_request(format!(
+            "invalid propagationPolicy {other:?}: supported values: \"Background\", \"Foreground\", \"Orphan\""
+        ))),
+    }
+}
+
+impl DeleteOptions {
+    /// The options of the query, or those in the body, and whether it asks for a dry run.
+    fn or_in(mut self, body: &Content) -> Result<(DeleteOptions, bool), Failure> {
+        if body.is_empty() {
+            return Ok((self, false));
+        }
+        let body = body.object()?;
+        if let Some(seconds) = body["gracePeriodSeconds"].as_i64() {
+            self.grace_seconds = Some(seconds);
+        }
+        match text(&body, "/propagationPolicy") {
+            "" if body["orphanDependents"] == true => self.propagation = Some(Propagation::Orphan),
+            "" => {}
+            policy => self.propagation = Some(propagation(policy)?),
+        }
+        let precondition = |field: &str| {
+            let text = text(&body, &format!("/preconditions/{field}"));
+            (!text.is_empty()).then(|| text.to_owned())
+        };
+        self.uid = precondition("uid");
+        self.resource_version = precondition("resourceVersion");
+        let dry_run = crate::object::array(&body, "/dryRun").iter().any(|one| one == "All");
+        Ok((self, dry_run))
+    }
+}

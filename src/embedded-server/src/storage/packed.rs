@@ -1,0 +1,77 @@
+//! Text, packed: the objects of a resource resemble each other, and most of each has been said before
+//! by the first of them.
+
+use std::sync::{Arc, OnceLock};
+
+use lz4_flex::block::{compress_with_dict, decompress_into_with_dict};
+
+/// What the objects of one resource are packed against: the first one's text.
+#[derive(Debug, Default)]
+pub(crate) struct Dictionary(OnceLock<Arc<[u8]>>);
+
+/// A text in a fraction of its size.
+#[derive(Debug)]
+pub(super) struct Packed {
+    dictionary: Arc<[u8]>,
+    len: u32,
+    bytes: Box<[u8]>,
+}
+
+impl Dictionary {
+    pub(super) fn pack(&self, text: &[u8]) -> Packed {
+        let dictionary = Arc::clone(self.0.get_or_init(|| text.into()));
+        let bytes = compress_with_dict(text, &dictionary).into_boxed_slice();
+        // Requests are bounded far below what does not fit.
+        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        Packed { dictionary, len, bytes }
+    }
+}
+
+impl Packed {
+    /// The length of the text.
+    pub(super) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// How much memory it takes beside the dictionary, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it is the same text: packing depends on nothing but that and the dictionary.
+    pub(super) fn is(&self, other: &Packed) -> bool {
+        Arc::ptr_eq(&self.dictionary, &other.dictionary) && self.bytes == other.bytes
+    }
+
+    /// Writes the text.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + self.len(), 0);
+        let unpacked = decompress_into_with_dict(&self.bytes, &mut out[start..], &self.dictionary);
+        debug_assert_eq!(unpacked.ok(), Some(self.len()), "it was packed here");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_come_back() {
+        let dictionary = Dictionary::default();
+        let first = "a text that says \"resourceVersion\" and much more. ".repeat(40);
+        for (text, most) in [
+            (first.clone(), 100),
+            (first.replace("much", "little"), 1_000),
+            (String::new(), 10),
+            ("unlike".to_owned(), 20),
+        ] {
+            let packed = dictionary.pack(text.as_bytes());
+            let mut out = b"before".to_vec();
+            packed.write(&mut out);
+            assert_eq!(out, ["before", &text].concat().into_bytes());
+            assert!(packed.bytes() <= most, "{} bytes of {}", packed.bytes(), text.len());
+            assert!(packed.is(&dictionary.pack(text.as_bytes())));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `pods/binding`: a Pod gets its Node.
+
+use serde_json::{Value, json};
+
+use super::{Request, Writer, Written};
+use crate::object::{array, fields, is_deleting, section, text};
+use crate::resource::NODES;
+use crate::status::Failure;
+use crate::storage::Origin;
+use crate::time;
+
+impl Writer {
+    /// Binds a Pod to the Node that `binding` names.
+    pub(crate) fn bind(
+        &self,
+        request: &Request,
+        name: &str,
+        binding: &Value,
+    ) -> Result<Written, Failure> {
+        let node = text(binding, "/target/name");
+        let kind = text(binding, "/target/kind");
+        if !matches!(kind, "" | "Node") || node.is_empty() {
+            return Err(Failure::bad_request("a binding's target is the name of a Node"));
+        }
+        let annotates = fields(binding, "/metadata/annotations").next().is_some();
+        // The simulation goes on with its Pod on any of its own Nodes.
+        let is_simulated =
+            self.storage.get(NODES, node).is_some_and(|node| node.origin() != Origin::Client);
+        let written = self.change_as(
+            request,
+            name,
+            |pod| bound(request, name, pod, binding, node),
+            |pod| match pod.origin() {
+                Origin::Simulation if is_simulated && !annotates => Origin::Simulation,
+                Origin::Client => Origin::Client,
+                _ => Origin::Touched,
+            },
+        )?;
+        if !request.dry_run {
+            let namespace = request.namespace.as_deref().unwrap_or_default();
+            self.churn.bound(namespace, name, node);
+        }
+        Ok(written)
+    }
+}
+
+fn bound(
+    request: &Request,
+    name: &str,
+    pod: &Value,
+    binding: &Value,
+    node: &str,
+) -> Result<Value, Failure> {
+    let conflict = |why: String| Err(Failure::conflict(&request.definition, name, &why));
+    let (wanted, uid) = (text(binding, "/metadata/uid"), text(pod, "/metadata/uid"));
+    if !wanted.is_empty() && wanted != uid {
+        return conflict(format!(
+            "Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}"
+        ));
+    }
+    if is_deleting(pod) {
+        return conflict(format!("pod {name} is being deleted, cannot be assigned to a host"));
+    }
+    let holder = text(pod, "/spec/nodeName");
+    if !holder.is_empty() {
+        return conflict(format!("pod {name} is already assigned to node \"{holder}\""));
+    }
+    let mut pod = pod.clone();
+    section(&mut pod, "spec").insert("nodeName".to_owned(), node.into());
+    for (name, value) in fields(binding, "/metadata/annotations") {
+        section(&mut pod["metadata"], "annotations").insert(name.clone(), value.clone());
+    }
+    let scheduled = json!({
+        "type": "PodScheduled", "status": "True", "lastTransitionTime": time::rfc3339(time::now()),
+    });
+    let mut conditions: Vec<Value> = array(&pod, "/status/conditions").to_vec();
+    conditions.retain(|one| one["type"] != "PodScheduled");
+    conditions.push(scheduled);
+    section(&mut pod, "status").insert("conditions".to_owned(), conditions.into());
+    Ok(pod)
+}

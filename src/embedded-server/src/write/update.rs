@@ -1,0 +1,268 @@
+//! Changes to objects: by replacing them, by patches, by apply.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Request, TRIES, Writer, Written, decode, defaults, is_held, origin_after, prepare};
+use crate::object::{is_deleting, text};
+use crate::patch::managed::{self, Manager};
+use crate::patch::{Patch, apply};
+use crate::resource::{Definition, LEASES};
+use crate::status::Failure;
+use crate::storage::{Entry, Origin, Stale};
+use crate::validation;
+
+/// The part of an object that a path addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All but the status, where that is a part of its own.
+    Main,
+    Status,
+    /// All of it, for the server itself.
+    All,
+}
+
+impl Part {
+    fn subresource(self) -> Option<&'static str> {
+        (self == Part::Status).then_some("status")
+    }
+}
+
+/// How a changed object says who owns its fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ownership {
+    /// Whoever has changed a field.
+    ByChange,
+    /// As written in it.
+    Written,
+}
+
+/// Why a change was not made.
+enum Refusal {
+    Stale,
+    Failed(Failure),
+}
+
+impl From<Stale> for Refusal {
+    fn from(_: Stale) -> Refusal {
+        Refusal::Stale
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Refusal {
+        Refusal::Failed(failure)
+    }
+}
+
+impl Writer {
+    /// Replaces an object.
+    pub(crate) fn replace(
+        &self,
+        request: &Request,
+        name: &str,
+        part: Part,
+        object: Value,
+    ) -> Result<Written, Failure> {
+        let (object, warnings) = decode::decode(request, object)?;
+        decode::check_place(request, name, &object)?;
+        let exists = self.storage.get(request.definition.id, &request.key(name)).is_some();
+        // The one kind that clients may create by replacing it.
+        if !exists && request.definition.id == LEASES && part == Part::Main {
+            return self.create(request, object);
+        }
+        let written = self.change(request, name, part, |_| Ok(object.clone()))?;
+        Ok(Written { warnings, ..written })
+    }
+
+    /// Patches an object.
+    pub(crate) fn patch(
+        &self,
+        request: &Request,
+        name: &str,
+        part: Part,
+        patch: &Patch,
+    ) -> Result<Written, Failure> {
+        self.change(request, name, part, |current| patch.apply(&request.definition, current))
+    }
+
+    /// Applies a configuration, server-side; creates what is not there.
+    pub(crate) fn apply(
+        &self,
+        request: &Request,
+        name: &str,
+        part: Part,
+        applied: &Value,
+        force: bool,
+    ) -> Result<Written, Failure> {
+        let definition = &request.definition;
+        let (applied, warnings) = check_applied(request, name, applied)?;
+        let manager = Manager { name: &request.manager, subresource: part.subresource() };
+        for _ in 0..TRIES {
+            let change =
+                |current: &Value| apply::apply(definition, Some(current), &applied, manager, force);
+            let exists = self.storage.get(definition.id, &request.key(name)).is_some();
+            let written = if exists {
+                self.change_owned(request, name, part, Ownership::Written, change)
+            } else if part == Part::Main && text(&applied, "/metadata/uid").is_empty() {
+                let new = apply::apply(definition, None, &applied, manager, force)?;
+                self.create_owned(request, new, false)
+            } else {
+                return Err(Failure::object_not_found(definition, name));
+            };
+            match written {
+                // It came or went in between.
+                Err(failure) if failure.status().is_already_exists() && !exists => {}
+                Err(failure) if failure.status().is_not_found() && exists => {}
+                Ok(written) => return Ok(Written { warnings, ..written }),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(Failure::modified(definition, name))
+    }
+
+    /// Changes an object by a function of its newest state, as often as it takes.
+    pub(crate) fn change(
+        &self,
+        request: &Request,
+        name: &str,
+        part: Part,
+        change: impl Fn(&Value) -> Result<Value, Failure>,
+    ) -> Result<Written, Failure> {
+        self.change_owned(request, name, part, Ownership::ByChange, change)
+    }
+
+    fn change_owned(
+        &self,
+        request: &Request,
+        name: &str,
+        part: Part,
+        ownership: Ownership,
+        change: impl Fn(&Value) -> Result<Value, Failure>,
+    ) -> Result<Written, Failure> {
+        for _ in 0..TRIES {
+            let entry = self.get(request, name)?;
+            let current = entry.value(&request.definition);
+            let new = change(&current)?;
+            match self.put(request, &entry, &current, part, ownership, new, origin_after(&entry)) {
+                Ok(written) => return Ok(written),
+                Err(Refusal::Failed(failure)) => return Err(failure),
+                Err(Refusal::Stale) => {}
+            }
+        }
+        Err(Failure::modified(&request.definition, name))
+    }
+
+    /// As [`change`](Self::change) of everything, by the server itself: what comes of it is the
+    /// simulation's if the object was, and `origin` says so.
+    pub(super) fn change_as(
+        &self,
+        request: &Request,
+        name: &str,
+        change: impl Fn(&Value) -> Result<Value, Failure>,
+        origin: impl Fn(&Entry) -> Origin,
+    ) -> Result<Written, Failure> {
+        for _ in 0..TRIES {
+            let entry = self.get(request, name)?;
+            let current = entry.value(&request.definition);
+            let new = change(&current)?;
+            let origin = origin(&entry);
+            match self.put(request, &entry, &current, Part::All, Ownership::ByChange, new, origin) {
+                Ok(written) => return Ok(written),
+                Err(Refusal::Failed(failure)) => return Err(failure),
+                Err(Refusal::Stale) => {}
+            }
+        }
+        Err(Failure::modified(&request.definition, name))
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "each is another thing, and all are the caller's")]
+    fn put(
+        &self,
+        request: &Request,
+        entry: &Arc<Entry>,
+        current: &Value,
+        part: Part,
+        ownership: Ownership,
+        new: Value,
+        origin: Origin,
+    ) -> Result<Written, Refusal> {
+        let definition = &request.definition;
+        let name = entry.name();
+        check_preconditions(request, name, &new, current)?;
+        let (mut object, warnings) = decode::decode(request, new)?;
+        decode::check_place(request, name, &object)?;
+        let managers = object.pointer("/metadata/managedFields").cloned();
+        prepare::for_update(definition, part, &mut object, current);
+        defaults::fill(definition, &mut object, &self.defaults);
+        let causes = validation::update(definition, &object, current);
+        if !causes.is_empty() {
+            return Err(Failure::invalid(definition, name, causes).into());
+        }
+        match ownership {
+            Ownership::ByChange => {
+                let manager = request.manager(part.subresource());
+                managed::updated(definition, Some(current), &mut object, manager);
+            }
+            Ownership::Written => {
+                let metadata = crate::object::metadata(&mut object);
+                metadata.insert("managedFields".to_owned(), managers.unwrap_or_default());
+            }
+        }
+        if is_finished(definition, &object) {
+            let written = Written::of(entry, definition);
+            self.remove(request, entry)?;
+            return Ok(written);
+        }
+        let written = self.commit(request, name, Some(entry), &object, origin)?;
+        Ok(Written { warnings, ..written })
+    }
+}
+
+/// Whether the object was only kept by what has just been taken away.
+fn is_finished(definition: &Definition, object: &Value) -> bool {
+    let grace = object.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64);
+    is_deleting(object) && grace.unwrap_or(0) == 0 && !is_held(definition, object)
+}
+
+/// A version or a uid in the new object must be the current one's.
+fn check_preconditions(
+    request: &Request,
+    name: &str,
+    new: &Value,
+    current: &Value,
+) -> Result<(), Failure> {
+    let version = text(new, "/metadata/resourceVersion");
+    if !version.is_empty() && version != text(current, "/metadata/resourceVersion") {
+        return Err(Failure::modified(&request.definition, name));
+    }
+    let (wanted, uid) = (text(new, "/metadata/uid"), text(current, "/metadata/uid"));
+    if !wanted.is_empty() && wanted != uid {
+        let why = format!(
+            "Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}"
+        );
+        return Err(Failure::conflict(&request.definition, name, &why));
+    }
+    Ok(())
+}
+
+/// What is applied names its type and itself. It is decoded for what it does not know alone: what
+/// it leaves out stays left out, since that means something here.
+fn check_applied(
+    request: &Request,
+    name: &str,
+    applied: &Value,
+) -> Result<(Value, Vec<String>), Failure> {
+    for field in ["apiVersion", "kind"] {
+        if text(applied, &format!("/{field}")).is_empty() {
+            return Err(Failure::bad_request(format!("{field} must be set in an applied object")));
+        }
+    }
+    decode::check_place(request, name, applied)?;
+    let mut applied = applied.clone();
+    crate::object::metadata(&mut applied).insert("name".to_owned(), name.into());
+    let (decoded, warnings) = decode::decode(request, applied.clone())?;
+    let applied = if request.definition.is_custom() { applied } else { decoded };
+    Ok((applied, warnings))
+}
