@@ -226,13 +226,13 @@ fn list_a_namespace(bench: &Bench) {
     bench.per_operation("list a namespace", || {
         let snapshot = store.snapshot();
         let name = names.next().expect("a cycle");
-        black_box(snapshot.namespace(&name).list());
+        black_box(snapshot.namespace(name.as_str()).list());
         1
     });
     bench.per_operation("list a namespace, in place", || {
         let snapshot = store.snapshot();
         let name = names.next().expect("a cycle");
-        for item in snapshot.namespace(&name).objects() {
+        for item in snapshot.namespace(name.as_str()).objects() {
             black_box(item);
         }
         1
