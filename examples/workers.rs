@@ -29,7 +29,7 @@ fn main() -> Result<(), KeyError> {
             let (store, fifo) = (Arc::clone(&store), fifo.clone());
             thread::spawn(move || {
                 // Sleeps while there is nothing to do; ends once the queue is closed and drained.
-                while let Ok(lease) = fifo.take() {
+                while let Ok(lease) = fifo.lease() {
                     // The queue says that something changed, the store says what is true now.
                     if let Some(deployment) = store.get(lease.key()) {
                         println!("worker {worker}: {} wants {}", lease.key(), deployment.replicas);

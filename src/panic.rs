@@ -1,30 +1,58 @@
-//! Panics of the user's code: catching them, and telling what they said.
+//! Panics of the user's code: where they end, and what they said.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use crate::sync::Arc;
 
 /// Runs code of the user's; its panic's text is the error.
 ///
 /// What the code can reach must be whole whenever it may panic.
-pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
-    catch_unwind(AssertUnwindSafe(f)).map_err(|panic| {
-        let text = text(&*panic);
-        discard(panic);
+pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
+        let text = text(&*payload);
+        discard(payload);
         text
     })
 }
 
-/// Drops what a panic was raised with. That may panic in turn, without an end; then it is leaked.
-pub(crate) fn discard(panic: Box<dyn Any + Send>) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        std::mem::forget(panic);
+/// Runs code of somebody who is not our caller: a waker, an observer, a limiter. A panic has been
+/// reported by the panic hook and goes no further; `None` stands for it.
+pub(crate) fn contain<R>(code: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(discard).ok()
+}
+
+/// Drops all values, also if a destructor panics. The first panic goes on to our caller.
+#[cold]
+pub(crate) fn drop_all<T>(values: Vec<Arc<T>>) {
+    let mut first = None;
+    for value in values {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+            match first {
+                None => first = Some(payload),
+                Some(_) => discard(payload),
+            }
+        }
+    }
+    match first {
+        // A second panic while the thread unwinds would end the process.
+        Some(payload) if std::thread::panicking() => discard(payload),
+        Some(payload) => resume_unwind(payload),
+        None => {}
+    }
+}
+
+/// Drops what a panic was raised with. Its destructor may panic in turn; that payload is leaked.
+pub(crate) fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(payload);
     }
 }
 
 /// The text that a panic was raised with.
-fn text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+fn text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a panic without a text")
         .to_owned()
 }

@@ -262,6 +262,12 @@ pub trait Sink<T>: Send + Sync {
         let _ = (key, uid, resource_version);
         None
     }
+
+    /// The source has ended for good, for this reason: nothing more will come. Called at most once, after
+    /// all else. Default: does nothing.
+    fn ended(&self, error: &str) {
+        let _ = error;
+    }
 }
 
 impl<T, S: Sink<T> + ?Sized> Sink<T> for Arc<S> {
@@ -275,5 +281,9 @@ impl<T, S: Sink<T> + ?Sized> Sink<T> for Arc<S> {
 
     fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
         (**self).held(key, uid, resource_version)
+    }
+
+    fn ended(&self, error: &str) {
+        (**self).ended(error);
     }
 }

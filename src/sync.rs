@@ -1,10 +1,10 @@
-//! The only place that names std's atomics, locks and cells, the lock-free queue, and parking.
+//! The only place that names std's atomics, locks and cells, the lock-free queue, the sharded map, and parking.
 //!
 //! The models in `loom-tests` compile the same sources against a `sync` of their own, made of
 //! loom's types. What std has no need for ([`UnsafeCell`]'s closures, [`Lifetime`]) costs nothing here.
 
 pub(crate) use crossbeam_queue::SegQueue;
-pub(crate) use event_listener::{Event, EventListener, IntoNotification, Listener};
+pub(crate) use dashmap::{DashMap, RwLockWriteGuard, SharedValue};
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 pub(crate) mod atomic {
@@ -81,6 +81,59 @@ impl ThreadName {
         let thread = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let thread = thread.as_ref()?;
         Some(thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_owned))
+    }
+}
+
+/// A number that whoever holds a certain lock may touch, and nobody else; the models check that. Here
+/// it is a word of which no access is a locked instruction.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(atomic::AtomicU64);
+
+impl Counter {
+    #[inline]
+    pub(crate) fn get(&self) -> u64 {
+        // ORDERING: Relaxed, as the lock orders it.
+        self.0.load(atomic::Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, value: u64) {
+        // ORDERING: Relaxed, as the lock orders it.
+        self.0.store(value, atomic::Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, n: u64) {
+        self.set(self.get().wrapping_add(n));
+    }
+
+    #[inline]
+    pub(crate) fn sub(&self, n: u64) {
+        self.set(self.get().wrapping_sub(n));
+    }
+}
+
+/// A thread that parks, until somebody who has a clone unparks it. That may also happen for no reason.
+#[derive(Clone, Debug)]
+pub(crate) struct Parker(std::thread::Thread);
+
+impl Parker {
+    pub(crate) fn current() -> Self {
+        Self(std::thread::current())
+    }
+
+    /// Parks the thread that this is.
+    pub(crate) fn park(&self) {
+        std::thread::park();
+    }
+
+    /// As [`Parker::park`], for at most so long.
+    pub(crate) fn park_timeout(&self, timeout: std::time::Duration) {
+        std::thread::park_timeout(timeout);
+    }
+
+    pub(crate) fn unpark(&self) {
+        self.0.unpark();
     }
 }
 

@@ -86,7 +86,7 @@ impl Queue for Fifo<Item> {
     }
 
     fn take(&self) -> Option<Lease<Item>> {
-        self.try_take().ok()
+        self.try_lease().ok()
     }
 
     fn done(&self, lease: Lease<Item>) {

@@ -36,7 +36,7 @@ fn rounds(bench: &Bench) {
             add(&fifo, object);
         }
         for _ in &items {
-            fifo.take().expect("the queue is open").done();
+            fifo.lease().expect("the queue is open").done();
         }
         items.len()
     });
@@ -49,7 +49,7 @@ fn hand_over(bench: &Bench) {
     let count = thread::scope(|scope| {
         let consumer = scope.spawn(|| {
             let mut count = 0;
-            while let Ok(lease) = fifo.take() {
+            while let Ok(lease) = fifo.lease() {
                 count += 1;
                 lease.done();
             }

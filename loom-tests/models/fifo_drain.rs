@@ -23,7 +23,7 @@ pub fn model() {
             let fifo = fifo.clone();
             move || {
                 let mut taken = 0;
-                while let Ok(lease) = fifo.take() {
+                while let Ok(lease) = fifo.lease() {
                     taken += 1;
                     lease.done();
                 }

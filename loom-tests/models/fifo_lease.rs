@@ -24,7 +24,7 @@ pub fn model() {
         let newest = Arc::new(AtomicU32::new(0));
         fifo.add(Item("a", 1)).expect("the queue is open");
         let work = |fifo: Fifo<Item>, held: Arc<AtomicBool>, newest: Arc<AtomicU32>| {
-            while let Ok(lease) = fifo.try_take() {
+            while let Ok(lease) = fifo.try_lease() {
                 assert!(!held.swap(true, Ordering::SeqCst), "a key in two hands");
                 loom::thread::yield_now();
                 let before = newest.swap(lease.1, Ordering::SeqCst);

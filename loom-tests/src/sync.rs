@@ -4,10 +4,12 @@ pub(crate) use loom::sync::{Mutex, MutexGuard};
 // Plain shared ownership; its count is not what the models are about.
 pub(crate) use std::sync::{Arc, OnceLock, PoisonError, TryLockError};
 
-mod event;
+mod map;
+mod park;
 mod queue;
 
-pub(crate) use event::{Event, EventListener, IntoNotification, Listener};
+pub(crate) use map::{DashMap, RwLockWriteGuard, SharedValue};
+pub(crate) use park::Parker;
 pub(crate) use queue::SegQueue;
 
 pub(crate) mod atomic {
@@ -33,6 +35,39 @@ impl<T> UnsafeCell<T> {
 
     pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         self.0.with_mut(f)
+    }
+}
+
+/// A number that whoever holds a certain lock may touch: an access that no lock orders is a race.
+#[derive(Debug)]
+pub(crate) struct Counter(loom::cell::UnsafeCell<u64>);
+
+// SAFETY: loom fails the model at an access that is not ordered with the others.
+unsafe impl Sync for Counter {}
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self(loom::cell::UnsafeCell::new(0))
+    }
+}
+
+impl Counter {
+    pub(crate) fn get(&self) -> u64 {
+        // SAFETY: as for `Sync`.
+        self.0.with(|value| unsafe { *value })
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        // SAFETY: as for `Sync`.
+        self.0.with_mut(|place| unsafe { *place = value });
+    }
+
+    pub(crate) fn add(&self, n: u64) {
+        self.set(self.get() + n);
+    }
+
+    pub(crate) fn sub(&self, n: u64) {
+        self.set(self.get() - n);
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::backoff::{Backoff, Rate};
-use super::clock::{Clock, ManualClock};
-use super::core::{Core, Settings};
+use super::limiter::{Backoff, Limiter, TokenBucket};
+use super::shared::{Settings, Shared};
+use super::state::clock::{Clock, ManualClock};
 use super::{BuildError, Fifo, Observer};
 use crate::Object;
 
@@ -28,10 +28,10 @@ use crate::Object;
 /// fifo.add(Pod("a"))?;
 /// assert!(matches!(fifo.add(Pod("b")), Err(AddError::Full(_))));
 ///
-/// fifo.take()?.retry();
-/// assert!(fifo.try_take().is_err(), "it stays away for a second");
+/// fifo.lease()?.retry();
+/// assert!(fifo.try_lease().is_err(), "it stays away for a second");
 /// clock.advance(Duration::from_secs(1));
-/// fifo.take()?.done();
+/// fifo.lease()?.done();
 ///
 /// assert_eq!(Fifo::<Pod>::builder().capacity(0).build().err(), Some(BuildError::ZeroCapacity));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -49,11 +49,11 @@ impl<T: Object> FifoBuilder<T> {
         Self {
             settings: Settings {
                 clock: Clock::system(),
-                backoff: None,
-                rate: None,
-                levels: false,
+                limiters: Vec::new(),
+                prioritized: false,
                 timed: false,
                 capacity: None,
+                outlives_source: false,
                 observer: None,
             },
             rate: None,
@@ -62,14 +62,19 @@ impl<T: Object> FifoBuilder<T> {
     }
 
     /// How long a key stays away after [`Lease::retry`](super::Lease::retry), or after its lease was
-    /// dropped. Without, it is back in line at once.
-    pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.settings.backoff = Some(backoff);
+    /// dropped. Without a limiter it is requeued immediately; with several, the longest delay counts.
+    pub fn limiter(mut self, limiter: impl Limiter + 'static) -> Self {
+        self.settings.limiters.push(Box::new(limiter));
         self
     }
 
-    /// Lets at most so many retries of all keys together come back per second, after a burst of this
-    /// many. A key waits for the longer of its back-off and this (client-go's `BucketRateLimiter`).
+    /// A [limiter](FifoBuilder::limiter): exponential, each key for itself.
+    pub fn backoff(self, backoff: Backoff) -> Self {
+        self.limiter(backoff)
+    }
+
+    /// A [limiter](FifoBuilder::limiter): lets at most so many retries of all keys together come back per
+    /// second, after a burst of this many. (A [`TokenBucket`].)
     pub fn retry_rate(mut self, per_second: f64, burst: u32) -> Self {
         self.rate = Some((per_second, burst));
         self
@@ -85,14 +90,23 @@ impl<T: Object> FifoBuilder<T> {
 
     /// Hands out changes before what a replace listed, so that a relist of everything does not delay
     /// what happens now; controller-runtime does so too. A listed key that changes moves up to the
-    /// back of the changes. One key in 16 is a listed one even so, so that those do not starve.
-    pub fn list_below_changes(mut self, below: bool) -> Self {
-        self.settings.levels = below;
+    /// back of the changes, and a change that waits when a list arrives stays where it is and takes the
+    /// listed value. One key in 16 is a listed one even so, so that those do not starve.
+    pub fn lower_priority_for_lists(mut self, lower: bool) -> Self {
+        self.settings.prioritized = lower;
+        self
+    }
+
+    /// Leaves the queue open when its source has ended for good, as one must that has other sources,
+    /// too, or will get a new one. By default it is [closed](Fifo::close) then. Either way
+    /// [`Fifo::source_error`] has the reason.
+    pub fn outlives_source(mut self) -> Self {
+        self.settings.outlives_source = true;
         self
     }
 
     /// Keeps times for [`Fifo::oldest_age`] and the durations in [`Fifo::stats`]. It costs one look at
-    /// the clock, some 20 ns, for each add and each take.
+    /// the clock, some 20 ns, for each add and each hand-out.
     pub fn timed(mut self) -> Self {
         self.settings.timed = true;
         self
@@ -119,24 +133,25 @@ impl<T: Object> FifoBuilder<T> {
             return Err(BuildError::ZeroCapacity);
         }
         if let Some((per_second, burst)) = self.rate {
-            self.settings.rate = Some(Rate::new(per_second, burst).ok_or(BuildError::ZeroRate)?);
+            self = self.limiter(TokenBucket::new(per_second, burst)?);
         }
         Ok(self.make())
     }
 
     pub(super) fn make(self) -> Fifo<T> {
-        Fifo { core: Core::new(self.settings) }
+        Fifo { shared: Shared::new(self.settings) }
     }
 }
 
 impl<T> fmt::Debug for FifoBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FifoBuilder")
-            .field("backoff", &self.settings.backoff)
+            .field("limiters", &self.settings.limiters.len())
             .field("retry_rate", &self.rate)
             .field("capacity", &self.settings.capacity)
-            .field("list_below_changes", &self.settings.levels)
+            .field("lower_priority_for_lists", &self.settings.prioritized)
             .field("timed", &self.settings.timed)
+            .field("outlives_source", &self.settings.outlives_source)
             .finish_non_exhaustive()
     }
 }

@@ -5,56 +5,61 @@
 //!
 //! * A key that is added again while it waits keeps its place and gets the new value. Deleted and
 //!   added again, it goes to the back.
-//! * [`Fifo::pop`] hands an object out for good. [`Fifo::take`] leases it: until the [`Lease`] ends,
+//! * [`Fifo::pop`] hands an object out for good. [`Fifo::lease`] leases it: until the [`Lease`] ends,
 //!   nobody else gets its key, and a change of the key meanwhile leads to exactly one more run.
 //! * What fails comes back after a back-off of its own ([`Lease::retry`]), what is not due yet at its
-//!   time ([`Fifo::add_after`], [`Lease::after`]); see [`FifoBuilder`] for back-off, limits, priorities
-//!   and figures.
+//!   time ([`Fifo::add_after`], [`Lease::after`]); see [`FifoBuilder`] for limiters, capacity, priorities
+//!   and metrics.
 //! * [`Fifo::close`] refuses what comes later and lets consumers drain what was accepted;
-//!   [`Fifo::drain`] does so up to a deadline and hands the rest back.
+//!   [`Fifo::drain`] does so up to a deadline and hands the rest back. A queue is also closed when the
+//!   reflector that feeds it has ended for good; [`Fifo::source_error`] says why.
 //!
 //! A value *waits* from being accepted until it is handed out, deleted or replaced. The value of a
 //! key that is leased at the moment waits too, and keeps its place in line, but it is passed over until
 //! the lease ends. The value of a key that is delayed waits too, but is not in line.
 //!
 //! # Progress
-//! The order of the keys is a lock-free queue. A key's state is behind a lock that it shares with a
-//! sixteenth of the keys, held for the change of one entry; a batch holds the locks it needs together,
-//! and a replace all of them. No lock is held while user code runs, a consumer waits, or a sleeper is
-//! woken. `docs/fifo.md` has the argument and the figures.
+//! The order of the keys is a lock-free queue. The state of a key is behind the lock of its shard (one
+//! of sixteen), held for the change of one entry; a batch holds the locks it needs together, and a replace
+//! all of them. No lock is held while a consumer waits or a sleeper is woken.
+//!
+//! # User code
+//! [`Object::key`], wakers, [`Observer`]s, [`Limiter`]s and destructors run with no lock held and with
+//! the queue in a state that is whole: they may block, panic, or call back into the queue. While one
+//! blocks, the call that runs it does not return, and nobody else waits for it. A panic of a waker, an
+//! observer or a limiter is reported by the panic hook and goes no further. A panic of `key` or of a
+//! destructor goes to the caller whose call ran it: after `key`, nothing was changed; a destructor runs
+//! when everything has been done.
+//!
+//! `docs/fifo.md` has the argument and the measurements.
 
-mod backoff;
 mod builder;
-mod clock;
-mod close;
-mod consume;
-mod core;
-mod delays;
+mod consumer;
 mod error;
 mod lease;
-mod line;
-mod observe;
+mod limiter;
+mod observer;
+mod shared;
+mod shutdown;
+mod state;
 mod stats;
 mod stream;
-mod stripe;
-mod timer;
-mod wait;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use backoff::Backoff;
 pub use builder::FifoBuilder;
-pub use clock::ManualClock;
-pub use close::Drained;
 pub use error::{AddError, BuildError, Closed, PopError, TryPopError};
 pub use lease::Lease;
-pub use observe::Observer;
+pub use limiter::{Backoff, Failure, Limiter, TokenBucket, fast_slow, max_of};
+pub use observer::Observer;
+pub use shutdown::Drained;
+pub use state::clock::ManualClock;
 pub use stats::FifoStats;
 pub use stream::{Leases, Pops};
 
-use self::core::Core;
+use self::shared::Shared;
 use crate::{Batch, Key, KeyRef, Listing, Object, Sink};
 
 /// What became of an added value.
@@ -67,13 +72,6 @@ pub enum Added {
     Coalesced,
     /// It waits for its time.
     Delayed,
-}
-
-/// What is handed out first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Change,
-    List,
 }
 
 /// A keyed, deduplicating FIFO queue; see the [module](self) for its rules.
@@ -102,10 +100,10 @@ enum Level {
 /// # Ok::<(), watchcache::fifo::AddError<Pod>>(())
 /// ```
 pub struct Fifo<T> {
-    core: Arc<Core<T>>,
+    shared: Arc<Shared<T>>,
 }
 
-/// Feeding. None of these calls waits for a consumer.
+/// Producers. None of these calls waits for a consumer.
 impl<T: Object> Fifo<T> {
     /// An empty, open queue.
     #[must_use]
@@ -113,7 +111,7 @@ impl<T: Object> Fifo<T> {
         FifoBuilder::new().make()
     }
 
-    /// A queue with back-off, limits, priorities or an observer.
+    /// A queue with limiters, a capacity, priorities or an observer.
     pub fn builder() -> FifoBuilder<T> {
         FifoBuilder::new()
     }
@@ -143,7 +141,9 @@ impl<T: Object> Fifo<T> {
     /// # Ok::<(), AddError<Pod>>(())
     /// ```
     pub fn add(&self, object: impl Into<Arc<T>>) -> Result<Added, AddError<T>> {
-        self.core.add(object.into())
+        let added = self.shared.add(object.into(), Duration::ZERO, false)?;
+        // Only an add of what must be absent comes back with nothing.
+        Ok(added.unwrap_or(Added::Queued))
     }
 
     /// As [`Fifo::add`], but a key that does not wait yet is not handed out before this time has
@@ -151,13 +151,11 @@ impl<T: Object> Fifo<T> {
     /// times. O(log n) for n delayed keys.
     ///
     /// The first delay of a queue starts a thread, which sleeps until something is due and ends with
-    /// the queue.
+    /// the queue. Where the system refuses one, the next delay tries again; until then a delayed key is
+    /// handed out late, when a consumer comes by after its time.
     ///
     /// # Errors
     /// As [`Fifo::add`].
-    ///
-    /// # Panics
-    /// If the system cannot start that thread.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -179,24 +177,15 @@ impl<T: Object> Fifo<T> {
         object: impl Into<Arc<T>>,
         delay: Duration,
     ) -> Result<Added, AddError<T>> {
-        let added = self.core.add_if(object.into(), delay, false)?;
-        // Only an add of what must be absent can come back with nothing.
+        let added = self.shared.add(object.into(), delay, false)?;
         Ok(added.unwrap_or(Added::Delayed))
-    }
-
-    /// The same as [`Fifo::add`]: a queue does not tell a new object from a changed one.
-    ///
-    /// # Errors
-    /// As [`Fifo::add`].
-    pub fn update(&self, object: impl Into<Arc<T>>) -> Result<Added, AddError<T>> {
-        self.add(object)
     }
 
     /// Queues an object unless its key waits, is delayed or is leased; says whether it did.
     ///
     /// This is how a consumer that [`pop`](Fifo::pop)s puts a failed object back without overwriting
     /// a newer one. What has arrived *and* been handed out for good meanwhile it cannot know: for that,
-    /// [`take`](Fifo::take) and [`Lease::retry`].
+    /// [`lease`](Fifo::lease) and [`Lease::retry`].
     ///
     /// # Errors
     /// As [`Fifo::add`].
@@ -216,13 +205,13 @@ impl<T: Object> Fifo<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn add_if_absent(&self, object: impl Into<Arc<T>>) -> Result<bool, AddError<T>> {
-        Ok(self.core.add_if(object.into(), Duration::ZERO, true)?.is_some())
+        Ok(self.shared.add(object.into(), Duration::ZERO, true)?.is_some())
     }
 
     /// Drops the waiting value of a key and returns it. A lease of the key runs on, but will not put
     /// it back. Deleting works on a closed queue too.
     pub fn delete<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
-        self.core.delete(key.into())
+        self.shared.delete(key.into())
     }
 
     /// Applies a batch of changes as one: no other call sees half of it, and the consumers it has
@@ -247,7 +236,7 @@ impl<T: Object> Fifo<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn apply(&self, batch: &Batch<T>) -> Result<(), Closed> {
-        self.core.apply(batch)
+        self.shared.apply(batch)
     }
 
     /// Makes the listed objects, in the order of the list, all that waits. Leases run on: a listed key
@@ -269,40 +258,40 @@ impl<T: Object> Fifo<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn replace(&self, listing: &Listing<T>) -> Result<(), Closed> {
-        self.core.replace(listing)
+        self.shared.replace(listing)
     }
 }
 
-/// Looking.
+/// Queries.
 impl<T: Object> Fifo<T> {
     /// The waiting value of a key, in line or delayed.
     #[must_use]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
-        self.core.get(key.into())
+        self.shared.get(key.into())
     }
 
     /// Whether a value of the key is waiting.
     #[must_use]
     pub fn contains<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
-        self.core.get(key.into()).is_some()
+        self.shared.get(key.into()).is_some()
     }
 
-    /// The values in line, in queue order. O(n log n); nothing else moves meanwhile.
+    /// The values in line, in queue order. O(n log n), of which O(n) with all shards locked.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<T>> {
-        self.core.list(|_, value| Arc::clone(value))
+        self.shared.list(|_, value| value)
     }
 
     /// The keys of the values in line, in queue order. As [`Fifo::list`].
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
-        self.core.list(|key, _| key.clone())
+        self.shared.list(|key, _| key)
     }
 
     /// Number of values in line.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.core.len()
+        self.shared.len()
     }
 
     /// Whether no value is in line.
@@ -315,10 +304,10 @@ impl<T: Object> Fifo<T> {
     /// `None` if there is none, or if the queue does not [keep times](FifoBuilder::timed). O(n).
     #[must_use]
     pub fn oldest_age(&self) -> Option<Duration> {
-        self.core.oldest_age()
+        self.shared.oldest_age()
     }
 
-    /// Whether each key of the first replace has been dealt with: popped, taken and
+    /// Whether each key of the first replace has been dealt with: popped, leased and
     /// [`done`](Lease::done), deleted, or left out by a later replace. A retried or abandoned lease
     /// does not count. Once true, it stays true.
     ///
@@ -334,7 +323,7 @@ impl<T: Object> Fifo<T> {
     /// let fifo = Fifo::new();
     /// fifo.replace(&Listing::new([Pod("a")], None)?)?;
     /// fifo.add(Pod("b"))?;
-    /// let lease = fifo.take()?;
+    /// let lease = fifo.lease()?;
     /// assert!(!fifo.has_synced());
     /// lease.done();
     /// assert!(fifo.has_synced());
@@ -342,19 +331,45 @@ impl<T: Object> Fifo<T> {
     /// ```
     #[must_use]
     pub fn has_synced(&self) -> bool {
-        self.core.has_synced()
+        self.shared.has_synced()
     }
 
     /// Whether the queue is closed. It may still hold what it accepted before.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.core.is_closed()
+        self.shared.is_closed()
+    }
+
+    /// Why the source that feeds the queue has ended for good, if it has. Of several, the first counts.
+    ///
+    /// A queue that is a reflector's sink learns of it, and unless it
+    /// [outlives its source](FifoBuilder::outlives_source) it is closed then: consumers get what was
+    /// accepted, and then [`Closed`].
+    ///
+    /// ```
+    /// # use watchcache::{Fifo, Key, KeyError, Object, Sink};
+    /// # use watchcache::fifo::Closed;
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// # }
+    /// let fifo = Fifo::new();
+    /// fifo.add(Pod("a"))?;
+    /// Sink::ended(&fifo, "pods is forbidden");
+    /// assert_eq!(fifo.pop()?.0, "a");
+    /// assert_eq!(fifo.pop().err(), Some(Closed));
+    /// assert_eq!(fifo.source_error(), Some("pods is forbidden"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn source_error(&self) -> Option<&str> {
+        self.shared.source_error()
     }
 
     /// The queue's counters.
     #[must_use]
     pub fn stats(&self) -> FifoStats {
-        self.core.stats()
+        self.shared.stats()
     }
 }
 
@@ -368,12 +383,16 @@ impl<T: Object> Sink<T> for Fifo<T> {
     fn replace(&self, listing: &Listing<T>) {
         let _ = Self::replace(self, listing);
     }
+
+    fn ended(&self, error: &str) {
+        self.shared.source_ended(error);
+    }
 }
 
 // Not derived: a handle is cloned, so `T` need not be `Clone`.
 impl<T> Clone for Fifo<T> {
     fn clone(&self) -> Self {
-        Self { core: Arc::clone(&self.core) }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 

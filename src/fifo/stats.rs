@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::stripe::Tally;
+use super::state::tally::Tally;
 
-/// Counters of a [`Fifo`](crate::Fifo), all read at one moment.
+/// Counters of a [`Fifo`](crate::Fifo), all read at one moment but for the last three.
 ///
 /// `depth`, `delayed` and `processing` are levels; the counters only grow. What came in is what went
 /// out and what is there: `adds + requeued = popped + coalesced + deleted + depth + delayed`.
@@ -21,7 +21,7 @@ pub struct FifoStats {
     pub adds: u64,
     /// Waiting values that a newer one of the same key replaced.
     pub coalesced: u64,
-    /// Values handed out, by pop or by take.
+    /// Values handed out, for good or on a lease.
     pub popped: u64,
     /// Waiting values dropped by a delete or by a replace that no longer lists their key, or handed
     /// back by [`Fifo::close_now`](crate::Fifo::close_now) or [`Fifo::drain`](crate::Fifo::drain).
@@ -43,16 +43,16 @@ pub struct FifoStats {
 
 impl FifoStats {
     pub(super) fn add(&mut self, tally: &Tally) {
-        self.depth += tally.depth;
-        self.delayed += tally.delayed;
-        self.processing += tally.processing;
-        self.adds += tally.adds;
-        self.coalesced += tally.coalesced;
-        self.popped += tally.popped;
-        self.deleted += tally.deleted;
-        self.retries += tally.retries;
-        self.requeued += tally.requeued;
-        self.abandoned += tally.abandoned;
+        self.depth += tally.depth();
+        self.delayed += tally.delayed.get();
+        self.processing += tally.processing.get();
+        self.adds += tally.adds.get();
+        self.coalesced += tally.coalesced.get();
+        self.popped += tally.popped.get();
+        self.deleted += tally.deleted.get();
+        self.retries += tally.retries.get();
+        self.requeued += tally.requeued.get();
+        self.abandoned += tally.abandoned.get();
     }
 
     pub(super) fn add_unfinished(&mut self, work: Duration) {

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
 
-use super::core::Core;
-use super::wait::Wait;
+use super::shared::Shared;
+use super::state::waiters::Wait;
 use super::{Closed, Fifo, Lease};
 use crate::Object;
 
@@ -22,26 +22,26 @@ pub struct Pops<T>(Consumer<T>);
 pub struct Leases<T>(Consumer<T>);
 
 struct Consumer<T> {
-    core: Arc<Core<T>>,
+    shared: Arc<Shared<T>>,
     wait: Wait,
     ended: bool,
 }
 
 impl<T: Object> Consumer<T> {
     fn new(fifo: &Fifo<T>) -> Self {
-        Self { core: Arc::clone(&fifo.core), wait: Wait::new(), ended: false }
+        Self { shared: Arc::clone(&fifo.shared), wait: Wait::new(), ended: false }
     }
 
     fn poll<R>(
         &mut self,
         context: &mut Context<'_>,
-        attempt: impl Fn(&Core<T>) -> Option<Result<R, Closed>>,
+        attempt: impl Fn(&Arc<Shared<T>>) -> Option<Result<R, Closed>>,
     ) -> Poll<Option<R>> {
         if self.ended {
             return Poll::Ready(None);
         }
-        let core = &self.core;
-        let polled = self.wait.poll(context, &core.waiters, || attempt(core));
+        let shared = &self.shared;
+        let polled = self.wait.poll(context, &shared.waiters, || attempt(shared));
         polled.map(|attempted| {
             self.ended = attempted.is_err();
             attempted.ok()
@@ -49,7 +49,7 @@ impl<T: Object> Consumer<T> {
     }
 }
 
-/// Streams, for whoever prefers them to [`Fifo::pop_async`] and [`Fifo::take_async`]. Dropping one
+/// Streams, for whoever prefers them to [`Fifo::pop_async`] and [`Fifo::lease_async`]. Dropping one
 /// loses no object, and passes a wakeup it was given on to another consumer.
 impl<T: Object> Fifo<T> {
     /// What [`Fifo::pop_async`] gives, again and again until it is [`Closed`].
@@ -77,7 +77,7 @@ impl<T: Object> Fifo<T> {
         Pops(Consumer::new(self))
     }
 
-    /// What [`Fifo::take_async`] gives, again and again until it is [`Closed`].
+    /// What [`Fifo::lease_async`] gives, again and again until it is [`Closed`].
     #[must_use = "a stream does nothing unless polled"]
     pub fn leases(&self) -> Leases<T> {
         Leases(Consumer::new(self))
@@ -88,7 +88,7 @@ impl<T: Object> Stream for Pops<T> {
     type Item = Arc<T>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll(context, Core::pop)
+        self.0.poll(context, |shared| shared.pop())
     }
 }
 
@@ -96,8 +96,7 @@ impl<T: Object> Stream for Leases<T> {
     type Item = Lease<T>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = self.0.poll(context, Core::take);
-        polled.map(|handed| handed.map(|handed| Lease::new(&self.0.core, handed)))
+        self.0.poll(context, |shared| shared.lease())
     }
 }
 

@@ -11,6 +11,19 @@ use crate::sync::Arc;
 ///
 /// The keys cost a look at each object's place. Who needs the objects alone has them for less by
 /// [`objects`](Self::objects), or [`list`](Self::list).
+///
+/// It borrows the snapshot, and so does all that it gives:
+///
+/// ```compile_fail,E0716
+/// # use watchcache::{Key, KeyError, Object, Store};
+/// # struct Node(u32);
+/// # impl Object for Node {
+/// #     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped("node-1") }
+/// # }
+/// let store = Store::<Node>::new();
+/// let mut entries = store.snapshot().iter();
+/// assert!(entries.next().is_none());
+/// ```
 pub struct Entries<'a, T> {
     source: Source<'a, T>,
     left: usize,

@@ -57,7 +57,11 @@ use crate::{Batch, Key, KeyRef, Listing, Object, ResourceVersion, Revision, Sink
 /// Reads take no lock, wait for nobody and free nothing. Writes of several threads combine: whoever
 /// gets to write writes for those that wait, and publishes once.
 ///
-/// Objects are dropped by a writer, under its lock: a `Drop` of `T` must not write to the same store.
+/// # User code
+///
+/// [`Object`]'s methods and index functions run while a write holds the writer's lock. They may read the
+/// store; a write from within one deadlocks. If one panics, the object is rejected with the panic's text.
+/// An object's destructor runs after the lock, and may use the store in any way; its panic ends there.
 ///
 /// ```
 /// use watchcache::{Key, KeyError, Object, Store};
@@ -88,6 +92,9 @@ pub struct Store<T: Object> {
 
 impl<T: Object> Store<T> {
     /// An empty store at revision 0, with the index by namespace that every store has.
+    ///
+    /// On Linux the first store of a process registers it for `membarrier`. If it has several threads by
+    /// then, that takes the kernel some milliseconds.
     #[must_use]
     pub fn new() -> Self {
         Self::builder().build()
@@ -125,9 +132,6 @@ impl<T: Object> Store<T> {
     /// # Errors
     /// If the object has no usable key, an index function fails on it, or one of its methods
     /// panics; the store is unchanged.
-    ///
-    /// # Panics
-    /// If the destructor of an object panics that is freed on this occasion, after the write is done.
     pub fn add(&self, object: impl Into<Arc<T>>) -> Result<Written, WriteError> {
         let object = object.into();
         let key = object.key()?;
@@ -206,7 +210,8 @@ impl<T: Object> Store<T> {
     /// Replaces the whole content; readers see the old one or the new one, nothing between.
     ///
     /// An object whose uid and resource version are unchanged keeps its `Arc`. A listing that is
-    /// older than the store does not undo what the store learnt since.
+    /// older than the store, by resource version, does not undo what the store learnt since: newer
+    /// objects stay, and keys that were deleted stay away.
     pub fn replace(&self, listing: &Listing<T>) -> Replaced {
         let began = self.begin();
         let mut writing = self.writing();
@@ -271,7 +276,7 @@ impl<T: Object> Store<T> {
         Ok(Revision::new(writing.guard.publish()))
     }
 
-    /// The object under a key. Allocates nothing.
+    /// The object under a key. Allocates nothing but, at times, for a thread's first read.
     #[inline]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
         PinnedRevision::new(&self.engine).get(key.into()).cloned()
@@ -293,8 +298,10 @@ impl<T: Object> Store<T> {
     }
 
     /// A short look at everything as it is now, which borrows instead of cloning and writes to no
-    /// shared memory. Nothing that any store supersedes is freed while it lives: hold it over a few
-    /// reads, and use a [`snapshot`](Self::snapshot) for what takes longer.
+    /// shared memory. Nothing that any store of the process supersedes is freed while it lives: hold it
+    /// over a few reads, and use a [`snapshot`](Self::snapshot) for what takes longer. One that is
+    /// forgotten (`std::mem::forget`) stops freeing for good, also when its thread has ended; see
+    /// [`StoreStats::oldest_pin`].
     #[inline]
     #[must_use]
     pub fn pin(&self) -> Pinned<'_, T> {

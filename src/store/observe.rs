@@ -9,7 +9,8 @@ use crate::{Object, Revision};
 
 /// Is told of each batch and each relist. A store without one measures nothing.
 ///
-/// Calls come from the writing thread, after the write is visible.
+/// Calls come from the thread whose write it is, after the write is visible, under no lock; several threads
+/// may call at once. An observer may write to the store. Its panic reaches the caller of that write.
 pub trait Observer: Send + Sync {
     /// A batch or a relist was applied, in this time (waiting for other writers included).
     fn applied(&self, applied: &Applied, took: Duration);

@@ -25,6 +25,34 @@ use crate::{KeyRef, ResourceVersion, Revision};
 /// assert!(node.is_some_and(|node| node.0 == 1), "one revision, for as long as it lives");
 /// # Ok::<(), watchcache::store::WriteError>(())
 /// ```
+///
+/// What it lends ends with it, and it stays on its thread:
+///
+/// ```compile_fail,E0505
+/// # use watchcache::{Key, KeyError, Object, Store};
+/// # struct Node(u32);
+/// # impl Object for Node {
+/// #     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped("node-1") }
+/// # }
+/// let store = Store::<Node>::new();
+/// let pinned = store.pin();
+/// let node = pinned.get("node-1");
+/// drop(pinned);
+/// assert!(node.is_none());
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use watchcache::{Key, KeyError, Object, Store};
+/// # struct Node(u32);
+/// # impl Object for Node {
+/// #     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped("node-1") }
+/// # }
+/// let store = Store::<Node>::new();
+/// let pinned = store.pin();
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || pinned.len());
+/// });
+/// ```
 pub struct Pinned<'s, T>(PinnedRevision<'s, T>);
 
 impl<'s, T> Pinned<'s, T> {

@@ -10,7 +10,7 @@ fn a_drain_waits_for_the_workers() {
             let fifo: Fifo<Item> = fifo.clone();
             move || {
                 let mut failed = false;
-                while let Ok(lease) = fifo.take() {
+                while let Ok(lease) = fifo.lease() {
                     if lease.value == 7 && !std::mem::replace(&mut failed, true) {
                         lease.retry();
                     } else {
@@ -36,7 +36,7 @@ fn a_drain_hands_back_what_is_left_at_its_deadline() {
     for key in ["a", "b", "c"] {
         fifo.add(item(key, 1)).unwrap();
     }
-    let lease = fifo.take().unwrap();
+    let lease = fifo.lease().unwrap();
     fifo.add_after(item("d", 1), Duration::from_secs(3600)).unwrap();
     let drained = fifo.drain(Duration::ZERO);
     let back: Vec<_> = drained.unprocessed.iter().map(|item| item.key.as_str()).collect();
@@ -47,4 +47,26 @@ fn a_drain_hands_back_what_is_left_at_its_deadline() {
     assert!(all.poll().is_ready());
     let stats = fifo.stats();
     assert_eq!((stats.adds, stats.popped, stats.deleted), (4, 1, 3));
+}
+
+#[test]
+fn closing_at_once_ends_a_drain() {
+    watchdog(|| {
+        let fifo = Fifo::new();
+        fifo.add(item("a", 1)).unwrap();
+        fifo.add(item("b", 1)).unwrap();
+        let lease = fifo.lease().unwrap();
+        thread::scope(|scope| {
+            let drain = scope.spawn(|| fifo.drain(Duration::MAX));
+            while !fifo.is_closed() {
+                thread::yield_now();
+            }
+            let unprocessed = fifo.close_now().len();
+            let drained = drain.join().unwrap();
+            assert!(!drained.is_complete());
+            assert_eq!((unprocessed + drained.unprocessed.len(), drained.leased), (1, 1));
+            lease.retry();
+        });
+        assert_eq!(popped(&fifo), [("a".into(), 1)], "the lease runs on");
+    });
 }

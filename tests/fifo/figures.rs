@@ -42,7 +42,7 @@ fn an_observer_and_the_counters_tell_the_same_story() {
     fifo.add(item("a", 2)).unwrap();
     seconds(2);
     assert_eq!(fifo.oldest_age(), Some(Duration::from_secs(3)), "since the key came");
-    let lease = fifo.take().unwrap();
+    let lease = fifo.lease().unwrap();
     assert_eq!(fifo.oldest_age(), None);
     seconds(4);
     let stats = fifo.stats();
@@ -50,7 +50,7 @@ fn an_observer_and_the_counters_tell_the_same_story() {
     assert_eq!(stats.longest_running, Duration::from_secs(4));
     lease.retry();
     seconds(5);
-    drop(fifo.take().unwrap());
+    drop(fifo.lease().unwrap());
     assert_eq!(
         *seen.0.lock().unwrap(),
         [

@@ -7,12 +7,12 @@ fn a_leased_key_is_in_nobody_elses_hands() {
     let fifo = Fifo::new();
     fifo.add(item("a", 1)).unwrap();
     fifo.add(item("b", 1)).unwrap();
-    let lease = fifo.take().unwrap();
+    let lease = fifo.lease().unwrap();
     assert_eq!((lease.key().as_str(), lease.object().value, lease.value), ("a", 1, 1));
     fifo.add(item("a", 2)).unwrap();
     assert_eq!(fifo.try_pop().unwrap().key, "b");
     assert_eq!(fifo.try_pop().unwrap_err(), TryPopError::Empty);
-    assert_eq!(fifo.try_take().unwrap_err(), TryPopError::Empty);
+    assert_eq!(fifo.try_lease().unwrap_err(), TryPopError::Empty);
     assert_eq!((fifo.stats().processing, fifo.len()), (1, 1));
     assert_eq!(fifo.get("a").unwrap().value, 2);
 }
@@ -21,14 +21,14 @@ fn a_leased_key_is_in_nobody_elses_hands() {
 fn changes_during_processing_lead_to_one_more_run_with_the_newest() {
     let fifo = Fifo::new();
     fifo.add(item("a", 1)).unwrap();
-    let lease = fifo.take().unwrap();
+    let lease = fifo.lease().unwrap();
     assert_eq!(fifo.add(item("a", 2)).unwrap(), Added::Queued);
     assert_eq!(fifo.add(item("a", 3)).unwrap(), Added::Coalesced);
     lease.done();
-    let lease = fifo.take().unwrap();
+    let lease = fifo.lease().unwrap();
     assert_eq!(lease.value, 3);
     lease.done();
-    assert!(fifo.is_empty() && fifo.try_take().is_err());
+    assert!(fifo.is_empty() && fifo.try_lease().is_err());
     assert_eq!(fifo.stats().processing, 0);
 }
 
@@ -36,7 +36,7 @@ fn changes_during_processing_lead_to_one_more_run_with_the_newest() {
 fn a_change_during_processing_keeps_the_place_it_arrived_at() {
     let fifo = Fifo::new();
     fifo.add(item("a", 1)).unwrap();
-    let lease = fifo.take().unwrap();
+    let lease = fifo.lease().unwrap();
     fifo.add(item("a", 2)).unwrap();
     fifo.add(item("b", 3)).unwrap();
     assert_eq!(keys(&fifo), ["a", "b"]);
@@ -49,7 +49,7 @@ fn a_retry_goes_to_the_tail() {
     let fifo = Fifo::new();
     fifo.add(item("a", 1)).unwrap();
     fifo.add(item("b", 2)).unwrap();
-    fifo.take().unwrap().retry();
+    fifo.lease().unwrap().retry();
     assert_eq!(fifo.stats().retries, 1);
     assert_eq!(popped(&fifo), [("b".into(), 2), ("a".into(), 1)]);
 }
@@ -58,7 +58,7 @@ fn a_retry_goes_to_the_tail() {
 fn a_retry_never_overwrites_a_newer_value() {
     let fifo = Fifo::new();
     fifo.add(item("a", 1)).unwrap();
-    let lease = fifo.take().unwrap();
+    let lease = fifo.lease().unwrap();
     fifo.add(item("a", 2)).unwrap();
     fifo.add(item("b", 3)).unwrap();
     lease.retry();
@@ -71,16 +71,16 @@ fn a_delete_during_processing_drops_what_was_pending_and_bars_a_retry() {
     for end in end {
         let fifo = Fifo::new();
         fifo.add(item("a", 1)).unwrap();
-        let lease = fifo.take().unwrap();
+        let lease = fifo.lease().unwrap();
         fifo.add(item("a", 2)).unwrap();
         assert_eq!(fifo.delete("a").unwrap().value, 2);
         assert_eq!(fifo.delete("a"), None);
         assert_eq!(lease.value, 1);
         end(lease);
-        assert!(fifo.is_empty() && fifo.try_take().is_err());
+        assert!(fifo.is_empty() && fifo.try_lease().is_err());
 
         fifo.add(item("a", 3)).unwrap();
-        let lease = fifo.take().unwrap();
+        let lease = fifo.lease().unwrap();
         fifo.delete("a");
         fifo.add(item("a", 4)).unwrap();
         end(lease);
@@ -93,7 +93,7 @@ fn a_replace_during_processing_is_a_change_or_a_delete() {
     let fifo = Fifo::new();
     fifo.add(item("a", 1)).unwrap();
     fifo.add(item("b", 1)).unwrap();
-    let (a, b) = (fifo.take().unwrap(), fifo.take().unwrap());
+    let (a, b) = (fifo.lease().unwrap(), fifo.lease().unwrap());
     fifo.replace(&listing(&["b", "c"])).unwrap();
     assert_eq!(keys(&fifo), ["b", "c"]);
     a.retry();
@@ -109,13 +109,13 @@ fn a_panicking_worker_puts_its_key_back() {
         let worker = thread::spawn({
             let fifo = fifo.clone();
             move || {
-                let _lease = fifo.take().unwrap();
+                let _lease = fifo.lease().unwrap();
                 std::panic::resume_unwind(Box::new("the work failed"));
             }
         });
         assert!(worker.join().is_err());
         assert_eq!((fifo.stats().abandoned, fifo.stats().processing), (1, 0));
-        let lease = fifo.take().unwrap();
+        let lease = fifo.lease().unwrap();
         assert_eq!(lease.value, 1);
         lease.done();
         assert!(fifo.is_empty());
@@ -152,7 +152,7 @@ fn a_destructor_may_use_the_queue() {
         fifo.apply(&batch).unwrap();
         drop(batch);
         assert!(!fifo.add_if_absent(Nosy).unwrap());
-        let lease = fifo.take().unwrap();
+        let lease = fifo.lease().unwrap();
         fifo.add(Nosy).unwrap();
         lease.retry();
         drop(fifo.pop());

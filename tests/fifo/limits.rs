@@ -19,7 +19,7 @@ fn a_full_queue_refuses_new_keys_and_returns_them() {
     assert_eq!(fifo.stats().refused, 3);
     assert_eq!(fifo.add(item("a", 4)).unwrap(), Added::Coalesced, "a key it has is no new key");
 
-    let lease = fifo.take().unwrap();
+    let lease = fifo.lease().unwrap();
     assert!(fifo.add(item("c", 5)).is_err(), "a leased key counts");
     lease.done();
     fifo.add(item("c", 5)).unwrap();
@@ -54,7 +54,7 @@ fn retries_of_all_keys_share_one_rate() {
     for key in ["a", "b", "c", "d"] {
         fifo.add(item(key, 1)).unwrap();
     }
-    (0..4).for_each(|_| fifo.take().unwrap().retry());
+    (0..4).for_each(|_| fifo.lease().unwrap().retry());
     assert_eq!(keys(&fifo), ["a", "b"], "the burst");
     assert_eq!(fifo.stats().delayed, 2);
     clock.advance(Duration::from_secs(1));
@@ -65,7 +65,7 @@ fn retries_of_all_keys_share_one_rate() {
 
 #[test]
 fn a_list_does_not_delay_changes_and_does_not_starve() {
-    let fifo = Fifo::builder().list_below_changes(true).build().unwrap();
+    let fifo = Fifo::builder().lower_priority_for_lists(true).build().unwrap();
     let listed: Vec<_> = (0..3).map(|i| format!("listed-{i}")).collect();
     fifo.replace(&listing(&listed.iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
     for value in 0..40 {
@@ -77,4 +77,47 @@ fn a_list_does_not_delay_changes_and_does_not_starve() {
     let place = |key: &str| order.iter().position(|other| other == key).unwrap();
     assert_eq!((place("listed-0"), place("listed-1")), (15, 31), "one in sixteen");
     assert_eq!(place("listed-2"), 42, "it changed, and is at the back of the changes");
+}
+
+#[test]
+fn a_list_leaves_a_change_that_waits_where_it_is() {
+    let fifo = Fifo::builder().lower_priority_for_lists(true).build().unwrap();
+    fifo.add(item("gone", 1)).unwrap();
+    fifo.add(item("first", 1)).unwrap();
+    fifo.add(item("second", 1)).unwrap();
+    let lease = fifo.lease().unwrap();
+    fifo.add(item("gone", 2)).unwrap();
+    fifo.replace(&listing(&["low", "second", "first"])).unwrap();
+    assert_eq!(keys(&fifo), ["first", "second", "low"]);
+    assert_eq!(fifo.stats().deleted, 1);
+    lease.done();
+    let order = popped(&fifo);
+    assert_eq!(order, [("first".into(), 0), ("second".into(), 0), ("low".into(), 0)]);
+    assert!(fifo.is_empty());
+}
+
+#[test]
+fn several_limiters_and_the_longest_delay_counts() {
+    let second = Duration::from_secs(1);
+    let clock = ManualClock::new();
+    let fifo = Fifo::builder()
+        .limiter(fast_slow(second, 1, second * 5))
+        .backoff(Backoff::new(second * 3, second * 4))
+        .clock(&clock)
+        .build()
+        .unwrap();
+    fifo.add(item("a", 1)).unwrap();
+    for (failures, wait) in [(0, 3), (1, 5), (2, 5)] {
+        let lease = fifo.try_lease().unwrap();
+        assert_eq!(lease.failures(), failures);
+        lease.retry();
+        clock.advance(second * wait - Duration::from_nanos(1));
+        assert!(fifo.try_lease().is_err());
+        clock.advance(Duration::from_nanos(1));
+    }
+    let lease = fifo.try_lease().unwrap();
+    assert_eq!(lease.failures(), 3);
+    lease.done();
+    fifo.add(item("a", 2)).unwrap();
+    assert_eq!(fifo.lease().unwrap().failures(), 0, "a success starts over");
 }

@@ -11,11 +11,11 @@ mod stream;
 mod stress;
 mod sync_and_close;
 mod time;
+mod user_code;
 mod wakeups;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use watchcache::fifo::{
-    AddError, Added, Backoff, BuildError, Closed, Lease, ManualClock, Observer, PopError,
-    TryPopError,
+    AddError, Added, Backoff, BuildError, Closed, Failure, Lease, ManualClock, Observer, PopError,
+    TryPopError, fast_slow,
 };
 use watchcache::{Batch, Fifo, Key, KeyError, Listing, Object, Sink};
 

@@ -19,7 +19,7 @@ fn a_queued_key_keeps_its_place_and_takes_the_new_value() {
     let fifo = Fifo::new();
     fifo.add(item("a", 1)).unwrap();
     fifo.add(item("b", 2)).unwrap();
-    assert_eq!(fifo.update(item("a", 3)).unwrap(), Added::Coalesced);
+    assert_eq!(fifo.add(item("a", 3)).unwrap(), Added::Coalesced);
     assert_eq!(fifo.get("a").unwrap().value, 3);
     assert_eq!((fifo.stats().adds, fifo.stats().coalesced, fifo.len()), (3, 1, 2));
     assert_eq!(popped(&fifo), [("a".into(), 3), ("b".into(), 2)]);
@@ -94,7 +94,7 @@ fn add_if_absent_never_overwrites() {
     let fifo = Fifo::new();
     assert!(fifo.add_if_absent(item("a", 1)).unwrap());
     assert!(!fifo.add_if_absent(item("a", 0)).unwrap());
-    let lease = fifo.take().unwrap();
+    let lease = fifo.lease().unwrap();
     assert!(
         !fifo.add_if_absent(item("a", 0)).unwrap(),
         "whoever holds the key may have a newer one"

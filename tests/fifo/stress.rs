@@ -6,6 +6,7 @@ use super::*;
 fn no_key_is_ever_in_two_hands() {
     watchdog(|| {
         const KEYS: usize = 8;
+        const ADDS: u64 = if cfg!(miri) { 100 } else { 20_000 };
         let fifo = Fifo::<Item>::new();
         let held: Arc<[AtomicBool; KEYS]> = Arc::default();
         let newest: Arc<Mutex<HashMap<String, u64>>> = Arc::default();
@@ -14,7 +15,7 @@ fn no_key_is_ever_in_two_hands() {
                 let (fifo, held, newest) = (fifo.clone(), Arc::clone(&held), Arc::clone(&newest));
                 thread::spawn(move || {
                     let mut runs = worker;
-                    while let Ok(lease) = fifo.take() {
+                    while let Ok(lease) = fifo.lease() {
                         let slot: usize = lease.key.parse().unwrap();
                         assert!(!held[slot].swap(true, Ordering::SeqCst));
                         {
@@ -35,7 +36,7 @@ fn no_key_is_ever_in_two_hands() {
                 })
             })
             .collect();
-        for value in 1..=20_000u64 {
+        for value in 1..=ADDS {
             fifo.add(item(&(value as usize % KEYS).to_string(), value)).unwrap();
         }
         fifo.close();
@@ -44,7 +45,7 @@ fn no_key_is_ever_in_two_hands() {
         assert_eq!((stats.depth, stats.processing), (0, 0));
         let newest = newest.lock().unwrap();
         for slot in 0..KEYS as u64 {
-            let last = (20_000 - 7..=20_000).find(|value| value % KEYS as u64 == slot).unwrap();
+            let last = (ADDS - 7..=ADDS).find(|value| value % KEYS as u64 == slot).unwrap();
             assert_eq!(newest[&slot.to_string()], last, "the newest value was run");
         }
     });
@@ -54,7 +55,7 @@ fn no_key_is_ever_in_two_hands() {
 fn threads_and_tasks_share_one_queue() {
     watchdog(|| {
         const PRODUCERS: u64 = 3;
-        const EACH: u64 = 5_000;
+        const EACH: u64 = if cfg!(miri) { 50 } else { 5_000 };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_time()
@@ -73,7 +74,7 @@ fn threads_and_tasks_share_one_queue() {
                             Err(PopError::Timeout) => continue,
                             got => got.map(|got| got.value).map_err(|_| Closed),
                         },
-                        _ => fifo.take().map(|lease| {
+                        _ => fifo.lease().map(|lease| {
                             let value = lease.value;
                             lease.done();
                             value
@@ -101,7 +102,7 @@ fn threads_and_tasks_share_one_queue() {
             }));
             let (task_fifo, task_sum) = (fifo.clone(), Arc::clone(&sum));
             tasks.push(runtime.spawn(async move {
-                while let Ok(lease) = task_fifo.take_async().await {
+                while let Ok(lease) = task_fifo.lease_async().await {
                     tokio::task::yield_now().await;
                     task_sum.fetch_add(lease.value, Ordering::Relaxed);
                     lease.done();
@@ -150,7 +151,7 @@ fn ping_pong_never_stalls() {
                 }
             }
         });
-        for value in 0..5_000 {
+        for value in 0..if cfg!(miri) { 50 } else { 5_000 } {
             ping.add(item("ball", value)).unwrap();
             assert_eq!(pong.pop().unwrap().value, value);
         }
@@ -168,7 +169,7 @@ fn futures_and_handles_are_send() {
     let fifo = Fifo::<Item>::new();
     drop(send(fifo.clone()));
     drop(send(fifo.pop_async()));
-    drop(send(fifo.take_async()));
+    drop(send(fifo.lease_async()));
     sync::<Fifo<Item>>();
     sync::<Lease<Item>>();
     send::<Option<Lease<Item>>>(None);

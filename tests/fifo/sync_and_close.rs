@@ -70,15 +70,15 @@ fn synced_when_a_shorter_replace_drops_the_rest() {
 fn a_later_key_does_not_stand_in_for_an_initial_one() {
     let fifo = Fifo::new();
     fifo.replace(&listing(&["a"])).unwrap();
-    let lease = fifo.take().unwrap();
+    let lease = fifo.lease().unwrap();
     fifo.add(item("b", 1)).unwrap();
     fifo.pop().unwrap();
     assert!(!fifo.has_synced());
     lease.retry();
     assert!(!fifo.has_synced());
-    drop(fifo.take().unwrap());
+    drop(fifo.lease().unwrap());
     assert!(!fifo.has_synced());
-    fifo.take().unwrap().done();
+    fifo.lease().unwrap().done();
     assert!(fifo.has_synced());
 }
 
@@ -86,7 +86,7 @@ fn a_later_key_does_not_stand_in_for_an_initial_one() {
 fn an_initial_key_that_changes_while_leased_is_synced_by_its_first_done() {
     let fifo = Fifo::new();
     fifo.replace(&listing(&["a"])).unwrap();
-    let lease = fifo.take().unwrap();
+    let lease = fifo.lease().unwrap();
     fifo.add(item("a", 1)).unwrap();
     lease.done();
     assert!(fifo.has_synced() && fifo.contains("a"));
@@ -95,23 +95,22 @@ fn an_initial_key_that_changes_while_leased_is_synced_by_its_first_done() {
 #[test]
 fn a_batch_comes_out_in_order_and_never_empty() {
     let fifo = Fifo::new();
-    let two = NonZeroUsize::new(2).unwrap();
-    assert_eq!(fifo.try_pop_batch(two).unwrap_err(), TryPopError::Empty);
+    assert_eq!(fifo.try_pop_batch(2).unwrap_err(), TryPopError::Empty);
     for (value, key) in ["a", "b", "c"].into_iter().enumerate() {
         fifo.add(item(key, value as u64)).unwrap();
     }
     let values = |batch: Vec<Arc<Item>>| batch.iter().map(|item| item.value).collect::<Vec<_>>();
-    assert_eq!(values(fifo.pop_batch(two).unwrap()), [0, 1]);
-    assert_eq!(values(fifo.pop_batch(two).unwrap()), [2]);
+    assert_eq!(values(fifo.pop_batch(2).unwrap()), [0, 1]);
+    assert_eq!(values(fifo.pop_batch(2).unwrap()), [2]);
     assert_eq!(fifo.stats().popped, 3);
 
-    let mut parked = Parked::new(fifo.pop_batch_async(two));
+    let mut parked = Parked::new(fifo.pop_batch_async(2));
     fifo.add(item("d", 3)).unwrap();
     assert_eq!(parked.wakes.0.load(Ordering::SeqCst), 1);
     assert!(matches!(parked.poll(), Poll::Ready(Ok(batch)) if values(batch.clone()) == [3]));
     drop(parked);
     fifo.close();
-    assert_eq!(fifo.pop_batch(two).unwrap_err(), Closed);
+    assert_eq!(fifo.pop_batch(2).unwrap_err(), Closed);
 }
 
 #[test]
@@ -120,7 +119,7 @@ fn closing_at_once_hands_back_what_waits() {
     for key in ["dirty", "leased", "waiting"] {
         fifo.add(item(key, 1)).unwrap();
     }
-    let (dirty, leased) = (fifo.take().unwrap(), fifo.take().unwrap());
+    let (dirty, leased) = (fifo.lease().unwrap(), fifo.lease().unwrap());
     fifo.add(item("dirty", 2)).unwrap();
 
     let back: Vec<_> = fifo.close_now().iter().map(|item| (item.key.clone(), item.value)).collect();
@@ -154,7 +153,7 @@ fn a_closed_queue_refuses_and_drains() {
     Sink::replace(&fifo, &listing(&["e"]));
     assert_eq!(fifo.stats().refused, 6);
     assert_eq!(fifo.pop().unwrap().value, 1);
-    assert_eq!(fifo.take_timeout(Duration::ZERO).unwrap().value, 2);
+    assert_eq!(fifo.lease_timeout(Duration::ZERO).unwrap().value, 2);
 }
 
 #[test]
@@ -162,10 +161,10 @@ fn what_was_accepted_survives_a_close() {
     let fifo = Fifo::new();
     fifo.add(item("a", 1)).unwrap();
     fifo.add(item("b", 1)).unwrap();
-    let (a, b) = (fifo.take().unwrap(), fifo.take().unwrap());
+    let (a, b) = (fifo.lease().unwrap(), fifo.lease().unwrap());
     fifo.add(item("b", 2)).unwrap();
     fifo.close();
-    assert_eq!(fifo.take().unwrap_err(), Closed);
+    assert_eq!(fifo.lease().unwrap_err(), Closed);
     a.retry();
     b.done();
     assert_eq!(popped(&fifo), [("b".into(), 2), ("a".into(), 1)]);
@@ -178,7 +177,7 @@ fn a_line_with_many_deleted_keys_keeps_its_order() {
     for value in 0..2_000 {
         fifo.add(item(&value.to_string(), value)).unwrap();
     }
-    let leased: Vec<_> = (0..3).map(|_| fifo.take().unwrap()).collect();
+    let leased: Vec<_> = (0..3).map(|_| fifo.lease().unwrap()).collect();
     for value in 0..3 {
         fifo.add(item(&value.to_string(), 10_000 + value)).unwrap();
         assert!(fifo.contains(&value.to_string()));
@@ -190,4 +189,34 @@ fn a_line_with_many_deleted_keys_keeps_its_order() {
     leased.into_iter().rev().for_each(Lease::done);
     let expected: Vec<_> = (1..20).map(|i| i * 100).chain(10_000..10_003).collect();
     assert_eq!(popped(&fifo).iter().map(|(_, value)| *value).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn consumers_learn_that_the_source_has_ended() {
+    watchdog(|| {
+        let fifo = Fifo::new();
+        let sink: &dyn Sink<Item> = &fifo;
+        let mut task = Parked::new(fifo.pop_async());
+        sink.replace(&listing(&["a"]));
+        let consumer = thread::spawn({
+            let fifo = fifo.clone();
+            move || std::iter::from_fn(|| fifo.lease().ok().map(Lease::done)).count()
+        });
+        assert_eq!(fifo.source_error(), None);
+        sink.ended("pods is forbidden");
+        sink.ended("and again");
+        assert_eq!(consumer.join().unwrap(), 1, "what was accepted is handed out");
+        assert!(matches!(task.poll(), Poll::Ready(Err(Closed))));
+        assert_eq!(fifo.source_error(), Some("pods is forbidden"));
+        assert!(fifo.add(item("b", 1)).is_err());
+    });
+}
+
+#[test]
+fn a_queue_may_outlive_its_source() {
+    let fifo = Fifo::builder().outlives_source().build().unwrap();
+    Sink::<Item>::ended(&fifo, "gone");
+    assert_eq!((fifo.source_error(), fifo.is_closed()), (Some("gone"), false));
+    fifo.add(item("a", 1)).unwrap();
+    assert_eq!(fifo.pop().unwrap().value, 1);
 }

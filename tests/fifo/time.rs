@@ -10,19 +10,19 @@ fn a_key_that_fails_stays_away_longer_each_time_until_it_succeeds() {
     let fifo = Fifo::builder().backoff(backoff).clock(&clock).build().unwrap();
     fifo.add(item("a", 1)).unwrap();
     let mut fails_for = |wait: u64| {
-        fifo.take().unwrap().retry();
+        fifo.lease().unwrap().retry();
         clock.advance(seconds(wait) - Duration::from_nanos(1));
-        assert!(fifo.try_take().is_err());
+        assert!(fifo.try_lease().is_err());
         clock.advance(Duration::from_nanos(1));
     };
     [1, 2, 4, 4].into_iter().for_each(&mut fails_for);
-    fifo.take().unwrap().after(seconds(1));
+    fifo.lease().unwrap().after(seconds(1));
     clock.advance(seconds(1));
     fails_for(1);
-    drop(fifo.take().unwrap());
-    assert!(fifo.try_take().is_err(), "what a panic leaves behind does not come back at once");
+    drop(fifo.lease().unwrap());
+    assert!(fifo.try_lease().is_err(), "what a panic leaves behind does not come back at once");
     fifo.add(item("a", 2)).unwrap();
-    assert_eq!(fifo.take().unwrap().value, 2, "a change does not wait");
+    assert_eq!(fifo.lease().unwrap().value, 2, "a change does not wait");
 }
 
 #[test]
@@ -66,15 +66,40 @@ fn a_close_does_not_wait_for_delays_and_loses_none() {
     let fifo = Fifo::builder().backoff(backoff).clock(&clock).build().unwrap();
     fifo.add_after(item("a", 1), Duration::from_secs(3600)).unwrap();
     fifo.close();
-    fifo.take().unwrap().retry();
-    assert_eq!(fifo.try_take().unwrap_err(), TryPopError::Empty, "it comes back in a second");
-    let mut parked = Parked::new(fifo.take_async());
+    fifo.lease().unwrap().retry();
+    assert_eq!(fifo.try_lease().unwrap_err(), TryPopError::Empty, "it comes back in a second");
+    let mut parked = Parked::new(fifo.lease_async());
     clock.advance(Duration::from_secs(1));
     assert_eq!(parked.wakes(), 1);
     assert!(matches!(parked.poll(), Poll::Ready(Ok(lease)) if lease.value == 1));
     drop(parked);
     // That lease was dropped: it is delayed once more, and then deleted under a sleeper's eyes.
-    let mut parked = Parked::new(fifo.take_async());
+    let mut parked = Parked::new(fifo.lease_async());
     fifo.delete("a").unwrap();
     assert!(matches!(parked.poll(), Poll::Ready(Err(Closed))));
+}
+
+#[test]
+fn the_longest_times_overflow_nothing() {
+    let clock = ManualClock::new();
+    let backoff = Backoff::new(Duration::MAX, Duration::MAX).jitter(0.5);
+    let fifo = Fifo::builder().backoff(backoff).clock(&clock).timed().build().unwrap();
+    for key in ["retried", "abandoned", "put off", "added"] {
+        fifo.add(item(key, 1)).unwrap();
+    }
+    fifo.lease().unwrap().retry();
+    drop(fifo.lease().unwrap());
+    fifo.lease().unwrap().after(Duration::MAX);
+    fifo.pop().unwrap();
+    fifo.add_after(item("added", 1), Duration::MAX).unwrap();
+    assert_eq!((fifo.stats().delayed, fifo.stats().processing), (4, 0));
+    clock.advance(Duration::from_secs(1 << 32));
+    assert_eq!(fifo.stats().delayed, 4);
+    clock.advance(Duration::MAX);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(fifo.len(), 4, "time stands still at its end, and all is due");
+    fifo.add_after(item("late", 1), Duration::from_secs(1)).unwrap();
+    assert_eq!(popped(&fifo).len(), 5);
+    fifo.close();
+    assert!(fifo.drain(Duration::ZERO).is_complete());
 }

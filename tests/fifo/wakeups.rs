@@ -21,7 +21,7 @@ fn one_add_wakes_one_consumer_and_the_next_add_the_next() {
 #[test]
 fn a_batch_wakes_as_many_as_it_has_work_for() {
     let fifo = Fifo::new();
-    let parked: Vec<_> = (0..4).map(|_| Parked::new(fifo.take_async())).collect();
+    let parked: Vec<_> = (0..4).map(|_| Parked::new(fifo.lease_async())).collect();
     let mut batch = Batch::new();
     for key in ["a", "b", "a", "c"] {
         batch.put(item(key, 0)).unwrap();
@@ -29,15 +29,16 @@ fn a_batch_wakes_as_many_as_it_has_work_for() {
     batch.delete("c".parse().unwrap());
     fifo.apply(&batch).unwrap();
     assert_eq!(parked.iter().map(Parked::wakes).collect::<Vec<_>>(), [1, 1, 0, 0]);
+    // A replace makes the queue anew: what it lists may have been out of sight for a moment, even "b".
     fifo.replace(&listing(&["b", "d"])).unwrap();
-    assert_eq!(parked.iter().map(Parked::wakes).sum::<usize>(), 3);
+    assert_eq!(parked.iter().map(Parked::wakes).collect::<Vec<_>>(), [1, 1, 1, 1]);
 }
 
 #[test]
 fn a_dropped_consumer_passes_its_wakeup_on() {
     let fifo = Fifo::new();
     let first = Parked::new(fifo.pop_async());
-    let mut second = Parked::new(fifo.take_async());
+    let mut second = Parked::new(fifo.lease_async());
     fifo.add(item("a", 1)).unwrap();
     assert_eq!((first.wakes(), second.wakes()), (1, 0));
     drop(first);
@@ -61,8 +62,8 @@ fn a_woken_consumer_that_finds_nothing_sleeps_on() {
 fn the_end_of_a_lease_wakes_a_consumer_if_the_key_goes_back() {
     let fifo = Fifo::new();
     fifo.add(item("a", 1)).unwrap();
-    let lease = fifo.take().unwrap();
-    let mut parked = Parked::new(fifo.take_async());
+    let lease = fifo.lease().unwrap();
+    let mut parked = Parked::new(fifo.lease_async());
     fifo.add(item("a", 2)).unwrap();
     assert_eq!(parked.wakes(), 0, "the key is in our hands");
     lease.done();
@@ -87,7 +88,7 @@ fn a_blocked_thread_is_woken_by_an_add_and_by_a_close() {
         let fifo = Fifo::<Item>::new();
         let consumer = thread::spawn({
             let fifo = fifo.clone();
-            move || (fifo.pop().map(|got| got.value), fifo.take().map(|lease| lease.value))
+            move || (fifo.pop().map(|got| got.value), fifo.lease().map(|lease| lease.value))
         });
         fifo.add(item("a", 1)).unwrap();
         while !fifo.is_empty() {
@@ -103,11 +104,11 @@ fn a_timeout_is_told_from_a_close() {
     let fifo = Fifo::<Item>::new();
     for timeout in [Duration::ZERO, Duration::from_millis(2)] {
         assert_eq!(fifo.pop_timeout(timeout).unwrap_err(), PopError::Timeout);
-        assert_eq!(fifo.take_timeout(timeout).unwrap_err(), PopError::Timeout);
+        assert_eq!(fifo.lease_timeout(timeout).unwrap_err(), PopError::Timeout);
     }
     fifo.add(item("a", 1)).unwrap();
     assert_eq!(fifo.pop_timeout(Duration::MAX).unwrap().value, 1);
-    assert_eq!(fifo.try_take().unwrap_err(), TryPopError::Empty);
+    assert_eq!(fifo.try_lease().unwrap_err(), TryPopError::Empty);
     fifo.close();
     assert_eq!(fifo.pop_timeout(Duration::MAX).unwrap_err(), PopError::Closed);
     assert_eq!(fifo.try_pop().unwrap_err(), TryPopError::Closed);

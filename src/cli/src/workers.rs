@@ -58,7 +58,7 @@ impl Drop for Workers {
 }
 
 fn work(fifo: &Fifo<DynamicObject>, store: &Store<DynamicObject>, items: &AtomicU64) {
-    while let Ok(lease) = fifo.take() {
+    while let Ok(lease) = fifo.lease() {
         // The newest state counts, not the one that was queued; it may be gone by now.
         if let Some(object) = store.get(lease.key()) {
             black_box(digest(&object));

@@ -69,7 +69,7 @@ async fn the_store_and_the_fifos_consumer_end_equal_to_the_server() {
     let consumer = std::thread::spawn({
         let (fifo, seen) = (fifo.clone(), Arc::clone(&seen));
         move || {
-            while let Ok(lease) = fifo.take() {
+            while let Ok(lease) = fifo.lease() {
                 let version = lease.metadata.resource_version.clone().unwrap();
                 let key = lease.key().to_string();
                 seen.lock().unwrap().insert(key, version);

@@ -17,14 +17,14 @@ impl<T> Garbage<T> {
 
     #[inline]
     pub(super) fn push(&mut self, object: Arc<T>) {
+        if self.0.capacity() == 0 {
+            // As many as are usually freed together.
+            self.0.reserve(64);
+        }
         self.0.push(object);
     }
 
-    #[inline]
-    pub(super) fn extend(&mut self, object: Option<Arc<T>>) {
-        self.0.extend(object);
-    }
-
+    /// All of it, leaving none.
     pub(super) fn take(&mut self) -> Self {
         Self(std::mem::take(&mut self.0))
     }

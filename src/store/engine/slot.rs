@@ -142,7 +142,9 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         match unsafe { head.as_ref() } {
             Some(head) if head.born == next => {
                 // SAFETY: its revision is not published yet; this is the writer, and a head.
-                writer.garbage.extend(unsafe { head.replace(value, source_version) });
+                if let Some(replaced) = unsafe { head.replace(value, source_version) } {
+                    writer.garbage.push(replaced);
+                }
                 table.set_object(slot, object);
                 // SAFETY: alive, and this is the writer.
                 unsafe { record.set_object(object) };

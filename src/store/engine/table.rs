@@ -407,7 +407,9 @@ impl<T> Shard<T> {
                 let mut next = Some(head);
                 while let Some(version) = next {
                     next = NonNull::new(version.as_ref().prev.load(Ordering::Relaxed));
-                    owner.garbage().extend(Version::free(version));
+                    if let Some(object) = Version::free(version) {
+                        owner.garbage().push(object);
+                    }
                 }
                 owner.slabs().give_back(record);
             }

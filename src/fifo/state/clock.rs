@@ -7,21 +7,22 @@ use std::time::{Duration, Instant};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, PoisonError};
 
-/// Nanoseconds since the clock's beginning; 584 years fit.
+/// Nanoseconds since the clock's beginning; 584 years fit, and arithmetic stays within them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment(pub(super) u64);
+pub(crate) struct Moment(pub(crate) u64);
 
 impl Moment {
-    pub(super) const NEVER: Self = Self(u64::MAX);
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+    /// One short of never: what is due some day is not forgotten.
+    const LAST: u64 = u64::MAX - 1;
 
-    pub(super) fn after(self, delay: Duration) -> Self {
+    pub(crate) fn after(self, delay: Duration) -> Self {
         let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
-        // One short of never: what is due some day is not forgotten.
-        Self(self.0.saturating_add(nanos).min(u64::MAX - 1))
+        Self(self.0.saturating_add(nanos).min(Self::LAST))
     }
 
     /// Zero if `earlier` is in fact later.
-    pub(super) fn since(self, earlier: Self) -> Duration {
+    pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
@@ -50,12 +51,13 @@ pub struct ManualClock(Arc<Manual>);
 
 struct Manual {
     now: AtomicU64,
-    queues: Mutex<Vec<Weak<dyn Ticked>>>,
+    queues: Mutex<Vec<Weak<dyn Tick>>>,
 }
 
-/// Is told when a manual clock was moved.
-pub(super) trait Ticked: Send + Sync {
-    fn tick(&self);
+/// Whoever has something to do when time has passed.
+pub(crate) trait Tick: Send + Sync {
+    /// Does what is due; for how long there is nothing more to do, if that is known.
+    fn tick(&self) -> Option<Duration>;
 }
 
 impl ManualClock {
@@ -66,16 +68,17 @@ impl ManualClock {
     }
 
     /// Moves the clock. Whatever becomes due by that is queued, and consumers are woken for it,
-    /// before this returns.
+    /// before this returns. The clock ends after 584 years and then stands still.
     pub fn advance(&self, by: Duration) {
-        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-        // ORDERING: relaxed, no partner: a time guards no data.
-        self.0.now.fetch_add(nanos, Ordering::Relaxed);
+        // ORDERING: Relaxed, as a time guards no data.
+        let (load, store) = (Ordering::Relaxed, Ordering::Relaxed);
+        let later = |now| Some(Moment(now).after(by).0);
+        let _ = self.0.now.fetch_update(store, load, later);
         let mut queues = self.0.queues.lock().unwrap_or_else(PoisonError::into_inner);
         queues.retain(|queue| queue.strong_count() > 0);
         let told: Vec<_> = queues.iter().filter_map(Weak::upgrade).collect();
         drop(queues);
-        told.iter().for_each(|queue| queue.tick());
+        told.iter().for_each(|queue| _ = queue.tick());
     }
 }
 
@@ -91,34 +94,39 @@ impl fmt::Debug for ManualClock {
     }
 }
 
-pub(super) enum Clock {
+pub(crate) enum Clock {
     System(Instant),
     Manual(ManualClock),
 }
 
 impl Clock {
-    pub(super) fn system() -> Self {
+    pub(crate) fn system() -> Self {
         Self::System(Instant::now())
     }
 
-    pub(super) fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         match self {
             Self::System(beginning) => Moment::default().after(beginning.elapsed()),
-            // ORDERING: relaxed, no partner: a time guards no data.
+            // ORDERING: Relaxed, as a time guards no data.
             Self::Manual(clock) => Moment(clock.0.now.load(Ordering::Relaxed)),
         }
     }
 
-    /// When the system's clock will show this moment; `None` if only a test knows.
-    pub(super) fn until(&self, moment: Moment) -> Option<Duration> {
+    /// How long the system's clock takes to that moment; `None` if only a test knows, or if it never
+    /// comes.
+    pub(crate) fn until(&self, moment: Moment) -> Option<Duration> {
         match self {
-            Self::System(_) => Some(moment.since(self.now())),
-            Self::Manual(_) => None,
+            Self::System(_) if moment != Moment::NEVER => Some(moment.since(self.now())),
+            Self::System(_) | Self::Manual(_) => None,
         }
     }
 
+    pub(crate) fn is_system(&self) -> bool {
+        matches!(self, Self::System(_))
+    }
+
     /// Has a queue told when the clock is moved by hand.
-    pub(super) fn attach(&self, queue: Weak<dyn Ticked>) {
+    pub(crate) fn attach(&self, queue: Weak<dyn Tick>) {
         if let Self::Manual(clock) = self {
             clock.0.queues.lock().unwrap_or_else(PoisonError::into_inner).push(queue);
         }

@@ -1,4 +1,4 @@
-//! Figures as they arise.
+//! Metric callbacks.
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use crate::Key;
 /// Is told what happens in a queue: what client-go's `workqueue` metrics are made of. Its levels
 /// (depth, unfinished work, longest running) are in [`FifoStats`](super::FifoStats).
 ///
-/// Calls come from the thread that did it, with no lock held, and in any order. A queue without an
-/// observer does not look at the clock for it.
+/// Calls come from the thread that did it, with no lock held, and in any order; they may call back into
+/// the queue. A panic in one is contained: the panic hook reports it, and whoever used the queue does
+/// not notice. A queue without an observer does not look at the clock for it.
 pub trait Observer: Send + Sync {
     /// A value was accepted for a key of which none was waiting (*adds*, together with `coalesced`).
     fn added(&self) {}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Fifo;
 use crate::Object;
 
-/// What [`Fifo::drain`] came to.
+/// What [`Fifo::drain`] came to: what was not processed.
 #[must_use = "unprocessed values are processed by nobody else"]
 pub struct Drained<T> {
     /// What was accepted and not handed out, in queue order.
@@ -29,7 +29,7 @@ impl<T: Object> Fifo<T> {
     /// Should one of those put its key back, the key is there for whoever asks next, and so for the
     /// worker that held the lease if it takes until it gets `Closed` itself.
     pub fn close(&self) {
-        self.core.close();
+        self.shared.close();
     }
 
     /// Closes the queue at once: what waits is handed back, in queue order, instead of to consumers.
@@ -37,6 +37,9 @@ impl<T: Object> Fifo<T> {
     ///
     /// Leases run on. A key that is handed back here is not put back by its lease, since the lease has
     /// an older value; any other lease may still [`retry`](super::Lease::retry), as after [`Fifo::close`].
+    /// A [`Fifo::drain`] that waits ends at once, whatever leases are out: call this from another thread
+    /// where draining is to be cut short, as at a second SIGTERM.
+    ///
     /// O(n log n) for n waiting values; nothing else moves meanwhile.
     ///
     /// ```
@@ -56,13 +59,16 @@ impl<T: Object> Fifo<T> {
     /// ```
     #[must_use = "these values were accepted and are processed by nobody else"]
     pub fn close_now(&self) -> Vec<Arc<T>> {
-        self.core.close();
-        self.core.take_all()
+        self.shared.close();
+        let unprocessed = self.shared.take_waiting();
+        self.shared.abandon_drain();
+        unprocessed
     }
 
     /// Closes the queue and waits, for at most `timeout`, until all that was accepted is processed:
     /// nothing waits and no lease is out. What waits after that is handed back, in queue order, as by
-    /// [`Fifo::close_now`]. Blocks the thread; the consumers are other threads or tasks.
+    /// [`Fifo::close_now`], which ends the wait early when somebody else calls it. Blocks the thread; the
+    /// consumers are other threads or tasks.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -76,8 +82,8 @@ impl<T: Object> Fifo<T> {
     /// for name in ["a", "b", "c"] {
     ///     fifo.add(Pod(name))?;
     /// }
-    /// fifo.take()?.done();
-    /// let stuck = fifo.take()?;
+    /// fifo.lease()?.done();
+    /// let stuck = fifo.lease()?;
     /// let drained = fifo.drain(Duration::from_millis(1));
     /// assert!(!drained.is_complete());
     /// assert_eq!(drained.unprocessed[0].0, "c");
@@ -87,12 +93,12 @@ impl<T: Object> Fifo<T> {
     /// ```
     #[must_use = "unprocessed values are processed by nobody else"]
     pub fn drain(&self, timeout: Duration) -> Drained<T> {
-        self.core.close();
-        if self.core.wait_drained(Instant::now().checked_add(timeout)) {
+        self.shared.close();
+        if self.shared.wait_drained(Instant::now().checked_add(timeout)) {
             return Drained { unprocessed: Vec::new(), leased: 0 };
         }
-        let unprocessed = self.core.take_all();
-        Drained { unprocessed, leased: self.core.stats().processing }
+        let unprocessed = self.shared.take_waiting();
+        Drained { unprocessed, leased: self.shared.stats().processing }
     }
 
     /// Waits until the queue is closed and all that was accepted is processed. It does not close the
@@ -101,7 +107,7 @@ impl<T: Object> Fifo<T> {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn drained(&self) {
-        self.core.wait_drained_async().await;
+        self.shared.wait_drained_async().await;
     }
 }
 

@@ -1,22 +1,21 @@
-//! Consuming: for good or on a lease, blocking, with a time limit, at once, or as a future.
+//! Consumers: for good or on a lease, blocking, with a time limit, at once, or as a future.
 
 use std::future::poll_fn;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::wait::Wait;
+use super::state::waiters::Wait;
 use super::{Closed, Fifo, Lease, PopError, TryPopError};
 use crate::Object;
 
-/// Consuming.
+/// Consumers.
 impl<T: Object> Fifo<T> {
     /// Removes and returns the object at the head; blocks the thread while there is none.
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
     pub fn pop(&self) -> Result<Arc<T>, Closed> {
-        self.wait(None, || self.core.pop()).unwrap_or(Err(Closed))
+        self.wait(None, || self.shared.pop()).unwrap_or(Err(Closed))
     }
 
     /// As [`Fifo::pop`], but blocks for at most `timeout`.
@@ -36,7 +35,7 @@ impl<T: Object> Fifo<T> {
     /// assert_eq!(fifo.pop_timeout(Duration::from_millis(1)).err(), Some(PopError::Timeout));
     /// ```
     pub fn pop_timeout(&self, timeout: Duration) -> Result<Arc<T>, PopError> {
-        let popped = self.wait(Instant::now().checked_add(timeout), || self.core.pop());
+        let popped = self.wait(Instant::now().checked_add(timeout), || self.shared.pop());
         Ok(popped.ok_or(PopError::Timeout)??)
     }
 
@@ -45,7 +44,7 @@ impl<T: Object> Fifo<T> {
     /// # Errors
     /// If nothing can be handed out.
     pub fn try_pop(&self) -> Result<Arc<T>, TryPopError> {
-        Ok(self.core.pop().ok_or(TryPopError::Empty)??)
+        Ok(self.shared.pop().ok_or(TryPopError::Empty)??)
     }
 
     /// As [`Fifo::pop`], for async tasks on any runtime.
@@ -56,17 +55,17 @@ impl<T: Object> Fifo<T> {
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
     pub async fn pop_async(&self) -> Result<Arc<T>, Closed> {
-        self.wait_async(|| self.core.pop()).await
+        self.wait_async(|| self.shared.pop()).await
     }
 
     /// Removes and returns up to `max` objects from the head, in order; blocks the thread while there
-    /// is none. It does not wait for the batch to fill: what is there is what comes, at least one.
+    /// is none. It does not wait for the batch to fill: what is there is what comes, at least one. (With
+    /// a `max` of zero it returns nothing, at once, and the same holds for its variants.)
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
     ///
     /// ```
-    /// # use std::num::NonZeroUsize;
     /// # use watchcache::{Fifo, Key, KeyError, Object};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
@@ -76,21 +75,27 @@ impl<T: Object> Fifo<T> {
     /// for name in ["a", "b", "c"] {
     ///     fifo.add(Pod(name))?;
     /// }
-    /// let two = NonZeroUsize::new(2).ok_or("zero")?;
-    /// assert_eq!(fifo.pop_batch(two)?.len(), 2);
-    /// assert_eq!(fifo.pop_batch(two)?.len(), 1);
+    /// assert_eq!(fifo.pop_batch(2)?.len(), 2);
+    /// assert_eq!(fifo.pop_batch(2)?.len(), 1);
+    /// assert_eq!(fifo.pop_batch(0)?.len(), 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn pop_batch(&self, max: NonZeroUsize) -> Result<Vec<Arc<T>>, Closed> {
-        self.wait(None, || self.core.pop_batch(max.get())).unwrap_or(Err(Closed))
+    pub fn pop_batch(&self, max: usize) -> Result<Vec<Arc<T>>, Closed> {
+        if max == 0 {
+            return Ok(Vec::new());
+        }
+        self.wait(None, || self.shared.pop_batch(max)).unwrap_or(Err(Closed))
     }
 
     /// As [`Fifo::pop_batch`], but never waits for an object.
     ///
     /// # Errors
     /// If nothing can be handed out.
-    pub fn try_pop_batch(&self, max: NonZeroUsize) -> Result<Vec<Arc<T>>, TryPopError> {
-        Ok(self.core.pop_batch(max.get()).ok_or(TryPopError::Empty)??)
+    pub fn try_pop_batch(&self, max: usize) -> Result<Vec<Arc<T>>, TryPopError> {
+        if max == 0 {
+            return Ok(Vec::new());
+        }
+        Ok(self.shared.pop_batch(max).ok_or(TryPopError::Empty)??)
     }
 
     /// As [`Fifo::pop_batch`], for async tasks on any runtime.
@@ -100,36 +105,39 @@ impl<T: Object> Fifo<T> {
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
-    pub async fn pop_batch_async(&self, max: NonZeroUsize) -> Result<Vec<Arc<T>>, Closed> {
-        self.wait_async(|| self.core.pop_batch(max.get())).await
+    pub async fn pop_batch_async(&self, max: usize) -> Result<Vec<Arc<T>>, Closed> {
+        if max == 0 {
+            return Ok(Vec::new());
+        }
+        self.wait_async(|| self.shared.pop_batch(max)).await
     }
 
     /// Leases the key at the head; blocks the thread while there is none.
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
-    pub fn take(&self) -> Result<Lease<T>, Closed> {
-        self.wait(None, || self.take_now()).unwrap_or(Err(Closed))
+    pub fn lease(&self) -> Result<Lease<T>, Closed> {
+        self.wait(None, || self.shared.lease()).unwrap_or(Err(Closed))
     }
 
-    /// As [`Fifo::take`], but blocks for at most `timeout`.
+    /// As [`Fifo::lease`], but blocks for at most `timeout`.
     ///
     /// # Errors
     /// If the time runs out, or the queue is closed and nothing can be handed out.
-    pub fn take_timeout(&self, timeout: Duration) -> Result<Lease<T>, PopError> {
-        let taken = self.wait(Instant::now().checked_add(timeout), || self.take_now());
-        Ok(taken.ok_or(PopError::Timeout)??)
+    pub fn lease_timeout(&self, timeout: Duration) -> Result<Lease<T>, PopError> {
+        let leased = self.wait(Instant::now().checked_add(timeout), || self.shared.lease());
+        Ok(leased.ok_or(PopError::Timeout)??)
     }
 
-    /// As [`Fifo::take`], but never waits for an object.
+    /// As [`Fifo::lease`], but never waits for an object.
     ///
     /// # Errors
     /// If nothing can be handed out.
-    pub fn try_take(&self) -> Result<Lease<T>, TryPopError> {
-        Ok(self.take_now().ok_or(TryPopError::Empty)??)
+    pub fn try_lease(&self) -> Result<Lease<T>, TryPopError> {
+        Ok(self.shared.lease().ok_or(TryPopError::Empty)??)
     }
 
-    /// As [`Fifo::take`], for async tasks on any runtime.
+    /// As [`Fifo::lease`], for async tasks on any runtime.
     ///
     /// # Cancel safety
     /// Dropping the future leaves every key where it is, and passes a wakeup it was given on to
@@ -137,20 +145,16 @@ impl<T: Object> Fifo<T> {
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
-    pub async fn take_async(&self) -> Result<Lease<T>, Closed> {
-        self.wait_async(|| self.take_now()).await
-    }
-
-    fn take_now(&self) -> Option<Result<Lease<T>, Closed>> {
-        Some(self.core.take()?.map(|handed| Lease::new(&self.core, handed)))
+    pub async fn lease_async(&self) -> Result<Lease<T>, Closed> {
+        self.wait_async(|| self.shared.lease()).await
     }
 
     fn wait<R>(&self, deadline: Option<Instant>, attempt: impl FnMut() -> Option<R>) -> Option<R> {
-        self.core.waiters.wait(deadline, || self.core.backlog(), attempt)
+        self.shared.waiters.wait(deadline, || self.shared.backlog(), attempt)
     }
 
     async fn wait_async<R>(&self, mut attempt: impl FnMut() -> Option<R>) -> R {
         let mut wait = Wait::new();
-        poll_fn(|context| wait.poll(context, &self.core.waiters, &mut attempt)).await
+        poll_fn(|context| wait.poll(context, &self.shared.waiters, &mut attempt)).await
     }
 }

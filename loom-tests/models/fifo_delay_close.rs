@@ -1,0 +1,35 @@
+//! A close while a key comes due: a consumer does not leave before it is queued.
+
+use std::time::Duration;
+
+use super::{Fifo, ManualClock};
+use crate::run::{Bound, run};
+use crate::{Key, KeyError, Object};
+
+struct Item(&'static str, u32);
+
+impl Object for Item {
+    fn key(&self) -> Result<Key, KeyError> {
+        self.0.parse()
+    }
+}
+
+pub fn model() {
+    run(Bound { preemptions: 2 }, || {
+        let clock = ManualClock::new();
+        let fifo = Fifo::<Item>::builder().clock(&clock).build().expect("nothing is zero");
+        let second = Duration::from_secs(1);
+        fifo.add_after(Item("a", 1), second).expect("the queue is open");
+        let closer = loom::thread::spawn({
+            let fifo = fifo.clone();
+            move || fifo.close()
+        });
+        let consumer = loom::thread::spawn({
+            let fifo = fifo.clone();
+            move || fifo.pop().map(|item| item.1)
+        });
+        clock.advance(second);
+        closer.join().expect("no thread panics");
+        assert_eq!(consumer.join().expect("no thread panics"), Ok(1), "accepted and lost");
+    });
+}

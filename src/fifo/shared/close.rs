@@ -1,0 +1,94 @@
+//! Closing, and draining what is left.
+
+use std::time::Instant;
+
+use super::Shared;
+use crate::Object;
+use crate::fifo::state::clock::Moment;
+use crate::fifo::state::queue::Priority;
+use crate::fifo::state::waiters::Wait;
+use crate::sync::Arc;
+
+impl<T: Object> Shared<T> {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.phase.is_closed()
+    }
+
+    /// Whether nothing more will come, but for what leases bring back. Ask before looking at the queue.
+    #[inline]
+    pub(super) fn is_over(&self) -> bool {
+        self.phase.is_complete() && self.delays.is_empty()
+    }
+
+    pub(crate) fn close(&self) {
+        if !self.phase.begin_close() {
+            return;
+        }
+        // Every add that was let in holds its shard until its ticket is queued; every later one sees
+        // that we are closing.
+        drop(self.keys.lock_all());
+        self.phase.end_close();
+        // What waits for its time gets it now.
+        self.promote(Moment::NEVER);
+        self.waiters.notify_all();
+        if self.is_drained() {
+            self.drainers.notify_all();
+        }
+    }
+
+    /// Takes out all that waits, in order.
+    pub(crate) fn take_waiting(&self) -> Vec<Arc<T>> {
+        let mut taken = Vec::new();
+        self.with_all(|shards, effects| {
+            self.queue.clear(Priority::Change);
+            self.queue.clear(Priority::List);
+            for shard in shards {
+                shard.take_waiting(self.lines(), &mut taken, effects);
+            }
+        });
+        // A consumer may have been waiting for what was delayed.
+        self.waiters.notify_all();
+        taken.sort_unstable_by_key(|(rank, _)| *rank);
+        taken.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// Lets no call of `wait_drained` wait any longer.
+    pub(crate) fn abandon_drain(&self) {
+        self.phase.abandon();
+        self.drainers.notify_all();
+    }
+
+    /// The source has ended, and this is why.
+    pub(crate) fn source_ended(&self, error: &str) {
+        let _ = self.source_error.set(error.into());
+        if !self.settings.outlives_source {
+            self.close();
+        }
+    }
+
+    pub(crate) fn source_error(&self) -> Option<&str> {
+        self.source_error.get().map(AsRef::as_ref)
+    }
+
+    /// Whether the queue is closed, nothing waits, and no lease is out.
+    pub(super) fn is_drained(&self) -> bool {
+        // Shard by shard is enough: a closed queue gets no new entry.
+        self.is_over() && self.keys.is_empty()
+    }
+
+    /// Waits until the queue is drained; `false` if the deadline passed before, or the drain was
+    /// abandoned.
+    pub(crate) fn wait_drained(&self, deadline: Option<Instant>) -> bool {
+        let over = || {
+            let drained = self.is_drained();
+            (drained || self.phase.is_abandoned()).then_some(drained)
+        };
+        self.drainers.wait(deadline, || 0, over).unwrap_or(false)
+    }
+
+    pub(crate) async fn wait_drained_async(&self) {
+        let mut wait = Wait::new();
+        let drained = || self.is_drained().then_some(());
+        std::future::poll_fn(|context| wait.poll(context, &self.drainers, drained)).await;
+    }
+}

@@ -1,0 +1,122 @@
+//! What goes out, for good or on a lease, and how leases end.
+
+use std::time::Duration;
+
+use super::Shared;
+use crate::fifo::limiter::{Backoff, Failure, Limiter};
+use crate::fifo::state::clock::Moment;
+use crate::fifo::state::effects::Effects;
+use crate::fifo::state::queue::Ticket;
+use crate::fifo::state::shard::{LeaseEnd, Leasing, Shard};
+use crate::fifo::{Closed, Lease};
+use crate::panic::contain;
+use crate::sync::Arc;
+use crate::{Key, Object};
+
+impl<T: Object> Shared<T> {
+    /// One try to get an object for good: `None` if nothing can be handed out *yet*.
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<Result<Arc<T>, Closed>> {
+        self.attempt(|| self.dequeue_for_good())
+    }
+
+    /// As [`Shared::pop`], for up to `max` objects.
+    pub(crate) fn pop_batch(&self, max: usize) -> Option<Result<Vec<Arc<T>>, Closed>> {
+        self.attempt(|| {
+            let first = self.dequeue_for_good()?;
+            let mut batch = Vec::with_capacity(max.min(self.queue.len().saturating_add(1)));
+            batch.push(first);
+            while batch.len() < max
+                && let Some(object) = self.dequeue_for_good()
+            {
+                batch.push(object);
+            }
+            Some(batch)
+        })
+    }
+
+    /// As [`Shared::pop`], until [`Shared::end`].
+    #[inline]
+    pub(crate) fn lease(self: &Arc<Self>) -> Option<Result<Lease<T>, Closed>> {
+        let leased = self.attempt(|| {
+            self.dequeue(|shard, ticket, now, effects| shard.lease(ticket, now, effects))
+        })?;
+        Some(leased.map(|leasing| Lease::new(self, leasing)))
+    }
+
+    #[inline]
+    fn attempt<R>(&self, hand_out: impl FnOnce() -> Option<R>) -> Option<Result<R, Closed>> {
+        // Asked before looking at the queue: if it is over, all that was accepted is queued by now.
+        let over = self.is_over();
+        match hand_out() {
+            Some(handed_out) => Some(Ok(handed_out)),
+            None => over.then_some(Err(Closed)),
+        }
+    }
+
+    #[inline]
+    fn dequeue_for_good(&self) -> Option<Arc<T>> {
+        self.dequeue(|shard, ticket, now, effects| shard.pop(ticket, now, effects))
+    }
+
+    #[inline(always)]
+    fn dequeue<R>(
+        &self,
+        serve: impl Fn(&mut Shard<'_, T>, Ticket, Moment, &mut Effects<T>) -> Option<R>,
+    ) -> Option<R> {
+        self.promote_due();
+        loop {
+            let ticket = self.queue.pop()?;
+            let now = self.now_if_timed();
+            let mut section = self.section(ticket.hash);
+            let (shard, effects) = section.parts();
+            if let Some(served) = serve(shard, ticket, now, effects) {
+                return Some(served);
+            }
+        }
+    }
+
+    /// Ends a lease.
+    pub(crate) fn end(&self, leasing: &Leasing<T>, end: LeaseEnd) {
+        let Leasing { key, hash, object, failures } = leasing;
+        let hash = *hash;
+        let delay = match end {
+            LeaseEnd::Done => None,
+            LeaseEnd::After(delay) => Some(delay),
+            LeaseEnd::Retry | LeaseEnd::Abandoned => {
+                Some(self.back_off(key, hash, failures.saturating_add(1)))
+            }
+        };
+        let needs_time = self.settings.timed || delay.is_some_and(|delay| !delay.is_zero());
+        let now = if needs_time { self.settings.clock.now() } else { Moment::default() };
+        let again = delay.map(|delay| now.after(delay));
+        let mut section = self.section(hash);
+        let (shard, effects) = section.parts();
+        let ended = shard.end(self.lines(), (hash, key, object), end, (now, again), effects);
+        drop(section);
+        self.observe(|observer| {
+            observer.finished(now.since(ended.began));
+            match end {
+                LeaseEnd::Retry => {
+                    observer.retried(delay.filter(|_| ended.comes_back).unwrap_or_default());
+                }
+                LeaseEnd::Abandoned => observer.abandoned(key),
+                LeaseEnd::Done | LeaseEnd::After(_) => {}
+            }
+        });
+    }
+
+    /// How long a key stays away that has failed so often in a row. Limiters are user code, and are
+    /// asked with the key still leased: nobody else ends it meanwhile.
+    fn back_off(&self, key: &Key, hash: u64, failures: u32) -> Duration {
+        let limiters = &self.settings.limiters;
+        if limiters.is_empty() {
+            return Duration::ZERO;
+        }
+        let chance = self.keys.chance(hash, failures);
+        let failure = Failure::new(key, failures, self.settings.clock.now(), chance);
+        let longest = || limiters.iter().map(|limiter| limiter.delay(&failure)).max();
+        let fallback = || Backoff::default().delay(&failure);
+        contain(longest).flatten().unwrap_or_else(fallback)
+    }
+}

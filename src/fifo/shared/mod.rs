@@ -1,0 +1,139 @@
+//! What all handles and leases of one queue share.
+//!
+//! A call locks the shards it needs, decides, unlocks, and has `finish` carry out what follows: whatever
+//! here locks to change something (`section`, `with_shards`, `with_all`) ends in it, so that none forgets.
+//!
+//! Locks are taken in this order, and each is left out where it is not needed: shards in the order of
+//! their numbers, then the schedule of delays. The lock of a lane's front (see `queue`) is taken with no
+//! shard held, and shards are taken under it. The list of waiters is taken with nothing held.
+
+mod capacity;
+mod close;
+mod dequeue;
+mod due;
+mod enqueue;
+mod finish;
+mod initial_sync;
+mod phase;
+mod query;
+mod section;
+
+use std::sync::Weak;
+
+use super::Observer;
+use super::limiter::Limiter;
+use super::state::clock::{Clock, Moment};
+use super::state::delays::Delays;
+use super::state::effects::Effects;
+use super::state::entry::Lines;
+use super::state::keys::{Keys, SHARDS};
+use super::state::queue::Queue;
+use super::state::shard::Shard;
+use super::state::timer::Timer;
+use super::state::waiters::Waiters;
+use crate::Object;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::{Arc, OnceLock};
+
+use capacity::Capacity;
+use initial_sync::InitialSync;
+use phase::Phase;
+use section::Section;
+
+pub(super) struct Settings {
+    pub(super) clock: Clock,
+    /// A failed key stays away for the longest that any of them says.
+    pub(super) limiters: Vec<Box<dyn Limiter>>,
+    /// Whether what a replace lists comes below changes.
+    pub(super) prioritized: bool,
+    /// Whether to look at the clock for each add and each hand-out.
+    pub(super) timed: bool,
+    pub(super) capacity: Option<usize>,
+    /// Whether the queue stays open when its source has ended.
+    pub(super) outlives_source: bool,
+    pub(super) observer: Option<Box<dyn Observer>>,
+}
+
+pub(super) struct Shared<T> {
+    keys: Keys<T>,
+    queue: Queue,
+    delays: Delays,
+    pub(super) waiters: Arc<Waiters>,
+    /// Whoever waits for the queue to be drained.
+    drainers: Arc<Waiters>,
+    phase: Phase,
+    initial_sync: InitialSync,
+    capacity: Capacity,
+    refused: AtomicU64,
+    source_error: OnceLock<Box<str>>,
+    settings: Settings,
+    timer: Timer,
+}
+
+impl<T: Object> Shared<T> {
+    pub(super) fn new(settings: Settings) -> Arc<Self> {
+        let shared = Arc::new_cyclic(|weak: &Weak<Self>| Self {
+            keys: Keys::new(),
+            queue: Queue::new(settings.prioritized),
+            delays: Delays::new(),
+            waiters: Arc::new(Waiters::new()),
+            drainers: Arc::new(Waiters::new()),
+            phase: Phase::new(),
+            initial_sync: InitialSync::new(),
+            capacity: Capacity::new(settings.capacity),
+            refused: AtomicU64::new(0),
+            source_error: OnceLock::new(),
+            settings,
+            timer: Timer::new(Weak::<Self>::clone(weak)),
+        });
+        let weak: Weak<Self> = Arc::downgrade(&shared);
+        shared.settings.clock.attach(weak);
+        shared
+    }
+
+    #[inline]
+    fn lines(&self) -> Lines<'_> {
+        Lines { queue: &self.queue, delays: &self.delays }
+    }
+
+    #[inline]
+    fn now_if_timed(&self) -> Moment {
+        if self.settings.timed { self.settings.clock.now() } else { Moment::default() }
+    }
+
+    /// Begins a section under the lock of a hash's shard.
+    #[inline(always)]
+    fn section(&self, hash: u64) -> Section<'_, T> {
+        Section::new(self, self.keys.lock(self.keys.shard_of(hash)))
+    }
+
+    /// Runs a section under the locks of those shards that are `needed`, and then what follows from it: no
+    /// other call sees half of the section.
+    fn with_shards<R>(
+        &self,
+        needed: [bool; SHARDS],
+        section: impl FnOnce(&mut [Option<Shard<'_, T>>; SHARDS], &mut Effects<T>) -> R,
+    ) -> R {
+        let mut effects = Effects::none();
+        let mut shards: [Option<Shard<'_, T>>; SHARDS] =
+            std::array::from_fn(|shard| needed[shard].then(|| self.keys.lock(shard)));
+        let result = section(&mut shards, &mut effects);
+        let depths = shards.iter().flatten().map(|shard| shard.tally().depth());
+        let depth = if effects.stale > 0 { depths.min().unwrap_or(0) } else { 0 };
+        drop(shards);
+        self.finish(&mut effects, depth);
+        result
+    }
+
+    /// As `with_shards`, for all of them.
+    fn with_all<R>(&self, section: impl FnOnce(&mut Vec<Shard<'_, T>>, &mut Effects<T>) -> R) -> R {
+        let mut effects = Effects::none();
+        let mut shards = self.keys.lock_all();
+        let result = section(&mut shards, &mut effects);
+        let depths = shards.iter().map(|shard| shard.tally().depth());
+        let depth = if effects.stale > 0 { depths.min().unwrap_or(0) } else { 0 };
+        drop(shards);
+        self.finish(&mut effects, depth);
+        result
+    }
+}

@@ -1,0 +1,57 @@
+//! A section of code that has the shard of one key locked.
+
+use std::ops::{Deref, DerefMut};
+
+use super::Shared;
+use crate::Object;
+use crate::fifo::state::effects::Effects;
+use crate::fifo::state::shard::Shard;
+
+/// Its end unlocks the shard and then carries out what the section decided: no path can forget that.
+pub(super) struct Section<'a, T: Object> {
+    shared: &'a Shared<T>,
+    /// `None` once unlocked.
+    shard: Option<Shard<'a, T>>,
+    effects: Effects<T>,
+}
+
+impl<'a, T: Object> Section<'a, T> {
+    #[inline(always)]
+    pub(super) fn new(shared: &'a Shared<T>, shard: Shard<'a, T>) -> Self {
+        Self { shared, shard: Some(shard), effects: Effects::none() }
+    }
+
+    #[inline(always)]
+    pub(super) fn parts(&mut self) -> (&mut Shard<'a, T>, &mut Effects<T>) {
+        match &mut self.shard {
+            Some(shard) => (shard, &mut self.effects),
+            None => unreachable!("only the section's end unlocks it"),
+        }
+    }
+}
+
+impl<T: Object> Deref for Section<'_, T> {
+    type Target = Effects<T>;
+
+    fn deref(&self) -> &Effects<T> {
+        &self.effects
+    }
+}
+
+impl<T: Object> DerefMut for Section<'_, T> {
+    fn deref_mut(&mut self) -> &mut Effects<T> {
+        &mut self.effects
+    }
+}
+
+impl<T: Object> Drop for Section<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let depth = match &self.shard {
+            Some(shard) if self.effects.stale > 0 => shard.tally().depth(),
+            _ => 0,
+        };
+        self.shard = None;
+        self.shared.finish(&mut self.effects, depth);
+    }
+}

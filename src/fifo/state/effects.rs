@@ -1,0 +1,67 @@
+//! What a locked section decided, and what is therefore left to do once it is unlocked.
+
+use std::time::Duration;
+
+use super::queue::{Priority, Ticket};
+use crate::sync::Arc;
+
+/// Filled in under the locks of shards; carried out by `Shared::finish` after they are released, and
+/// nowhere else. Wakers, observers and destructors are user code: they run there, under no lock.
+pub(crate) struct Effects<T> {
+    /// Keys that a consumer can have now and could not before.
+    pub(crate) available: usize,
+    /// A ticket that was skipped goes back to the front.
+    pub(crate) requeue: Option<(Priority, Ticket)>,
+    /// Tickets in the queue that stand for nothing any more.
+    pub(crate) stale: usize,
+    /// A ticket that stood for nothing was dequeued.
+    pub(crate) stale_dequeued: bool,
+    /// A key of this priority was handed out.
+    pub(crate) dispatched: Option<Priority>,
+    /// Keys of the first replace that are dealt with.
+    pub(crate) initial: usize,
+    /// Entries made less entries removed.
+    pub(crate) entries: isize,
+    /// The earliest delay has come nearer.
+    pub(crate) sooner: bool,
+    /// The call was refused.
+    pub(crate) refused: bool,
+    /// Values accepted for keys of which none was waiting, and for others.
+    pub(crate) added: usize,
+    pub(crate) coalesced: usize,
+    /// How long a key that was handed out had been queued.
+    pub(crate) queue_latency: Option<Duration>,
+    /// The value that was displaced, dropped or deleted; `values` has the rest if there are more.
+    pub(crate) value: Option<Arc<T>>,
+    pub(crate) values: Vec<Arc<T>>,
+}
+
+impl<T> Effects<T> {
+    #[inline(always)]
+    pub(crate) fn none() -> Self {
+        Self {
+            available: 0,
+            requeue: None,
+            stale: 0,
+            stale_dequeued: false,
+            dispatched: None,
+            initial: 0,
+            entries: 0,
+            sooner: false,
+            refused: false,
+            added: 0,
+            coalesced: 0,
+            queue_latency: None,
+            value: None,
+            values: Vec::new(),
+        }
+    }
+
+    /// Keeps a value that is not needed any more until it can be dropped.
+    #[inline(always)]
+    pub(crate) fn discard(&mut self, value: Arc<T>) {
+        if let Some(earlier) = self.value.replace(value) {
+            self.values.push(earlier);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The states of all keys: a `DashMap`, whose shards are locked one by one, or several together.
+
+use std::hash::{BuildHasher, Hasher};
+
+use crossbeam_utils::CachePadded;
+
+use super::entry::Entry;
+use super::shard::Shard;
+use super::tally::Tally;
+use crate::sync::DashMap;
+use crate::{Key, KeyRef};
+
+/// Enough that two threads seldom meet, few enough that taking all of them is cheap.
+pub(crate) const SHARDS: usize = 16;
+
+pub(crate) struct Keys<T> {
+    map: DashMap<Key, Entry<T>, foldhash::fast::FixedState>,
+    tallies: Box<[CachePadded<Tally>]>,
+}
+
+impl<T> Keys<T> {
+    pub(crate) fn new() -> Self {
+        let seed = foldhash::fast::RandomState::default().hash_one(0_u8);
+        let hasher = foldhash::fast::FixedState::with_seed(seed);
+        Self {
+            map: DashMap::with_hasher_and_shard_amount(hasher, SHARDS),
+            tallies: (0..SHARDS).map(|_| CachePadded::new(Tally::default())).collect(),
+        }
+    }
+
+    /// Two keys that differ only in where the namespace ends hash alike, which is harmless.
+    #[inline]
+    pub(crate) fn hash(&self, key: KeyRef<'_>) -> u64 {
+        let (namespace, name) = key.parts();
+        let mut hasher = self.map.hasher().build_hasher();
+        hasher.write(namespace.as_bytes());
+        hasher.write(name.as_bytes());
+        hasher.finish()
+    }
+
+    /// A number from 0 to 1 that differs from key to key, from time to time and from queue to queue.
+    pub(crate) fn chance(&self, hash: u64, time: u32) -> f64 {
+        (self.map.hasher().hash_one((hash, time)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    #[inline]
+    pub(crate) fn shard_of(&self, hash: u64) -> usize {
+        self.map.determine_shard(hash as usize)
+    }
+
+    /// Locks a shard. Whoever locks several does so in the order of their numbers.
+    #[inline]
+    pub(crate) fn lock(&self, shard: usize) -> Shard<'_, T> {
+        Shard::new(self.map.shards()[shard].write(), &self.tallies[shard])
+    }
+
+    /// Locks all shards.
+    pub(crate) fn lock_all(&self) -> Vec<Shard<'_, T>> {
+        (0..SHARDS).map(|shard| self.lock(shard)).collect()
+    }
+
+    /// Whether there was no entry in any shard, looked at one after the other.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// Visits each entry, shard by shard: not as of one moment.
+    pub(crate) fn visit(&self, mut visit: impl FnMut(&Entry<T>)) {
+        self.map.iter().for_each(|entry| visit(entry.value()));
+    }
+}

@@ -1,0 +1,12 @@
+//! The parts of a queue: plain data and the rules of one part each. None of them runs user code.
+
+pub(super) mod clock;
+pub(super) mod delays;
+pub(super) mod effects;
+pub(super) mod entry;
+pub(super) mod keys;
+pub(super) mod queue;
+pub(super) mod shard;
+pub(super) mod tally;
+pub(super) mod timer;
+pub(super) mod waiters;

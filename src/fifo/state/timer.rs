@@ -1,0 +1,62 @@
+//! The thread that queues keys when their time has come.
+//!
+//! A queue starts it with its first delay and ends it when the queue is gone; a queue that never
+//! delays a key has none. It sleeps until the earliest moment, or without end if there is none.
+
+use std::io;
+use std::sync::Weak;
+use std::thread::{self, Thread};
+
+use super::clock::Tick;
+use crate::sync::{Mutex, PoisonError};
+
+pub(crate) struct Timer {
+    queue: Weak<dyn Tick>,
+    thread: Mutex<Option<Thread>>,
+}
+
+impl Timer {
+    pub(crate) fn new(queue: Weak<dyn Tick>) -> Self {
+        Self { queue, thread: Mutex::new(None) }
+    }
+
+    /// Call when the earliest moment has come nearer. An unpark is kept for a thread that is just about
+    /// to park, so none is lost.
+    ///
+    /// Where the system has no thread to give, the next call tries again. Until then a key is queued by
+    /// the first consumer that looks for one once its time has come.
+    pub(crate) fn wake(&self) {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_none() {
+            *thread = start(Weak::clone(&self.queue)).ok();
+        }
+        if let Some(thread) = &*thread {
+            thread.unpark();
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = &*thread {
+            thread.unpark();
+        }
+    }
+}
+
+fn start(queue: Weak<dyn Tick>) -> io::Result<Thread> {
+    let serve = move || {
+        while let Some(queue) = queue.upgrade() {
+            let wait = queue.tick();
+            // While we hold the queue it cannot be dropped, and its end would not be noticed.
+            drop(queue);
+            match wait {
+                Some(wait) => thread::park_timeout(wait),
+                None => thread::park(),
+            }
+        }
+    };
+    let handle = thread::Builder::new().name("watchcache-delays".into()).spawn(serve)?;
+    Ok(handle.thread().clone())
+}

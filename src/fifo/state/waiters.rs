@@ -1,0 +1,286 @@
+//! Parking for idle consumers, threads and tasks alike: an event count.
+//!
+//! A consumer *listens, then looks again, then sleeps*; a producer *publishes, then asks whether
+//! anybody sleeps*. Between the two steps of each stands a sequentially consistent fence, and of two
+//! such fences one comes first:
+//!
+//! 1. The producer's first: the consumer's second look sees the item, and it does not sleep.
+//! 2. The consumer's first: the producer sees that somebody sleeps, and finds it in the list.
+//!
+//! So a push with nobody asleep costs the fence and one load.
+//!
+//! A listener is in the list until it is notified, and each notification takes a listener out: so each
+//! wakes one that no earlier one woke. Were two to go to the same consumer, and it then worked on
+//! its first item for long, the second would lie there beside a sleeper.
+//!
+//! A thread spins for some microseconds before it parks. While it spins, producers leave waking to it:
+//! when it has found something, it wakes as many sleepers as there is more to do. That is what
+//! makes a busy hand-over run without a system call per item.
+//!
+//! A consumer that leaves the list without having been notified (it found an item when it looked again,
+//! ran out of time, or its future was dropped) takes itself off; one that was notified and leaves passes
+//! the notification on.
+//!
+//! Wakers are user code. They are cloned, woken and dropped with no lock held, and a panic in one
+//! stops nobody else from being woken.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use crossbeam_utils::CachePadded;
+
+use crate::panic::contain;
+use crate::sync::atomic::{AtomicU64, Ordering, fence};
+use crate::sync::{Arc, Mutex, MutexGuard, Parker, PoisonError, SPINS, relax};
+
+/// One consumer that spins, in the upper half of `state`. The lower half counts the listeners.
+const SPINNER: u64 = 1 << 32;
+
+pub(crate) struct Waiters {
+    /// Consumers that spin, and the length of the list. Read by each producer and seldom written.
+    state: CachePadded<AtomicU64>,
+    list: Mutex<List>,
+}
+
+struct List {
+    /// Those not yet notified, oldest first, and so in the order of their ids.
+    listeners: VecDeque<(u64, Sleeper)>,
+    next_id: u64,
+}
+
+/// Who is to be woken, and how.
+enum Sleeper {
+    Thread(Parker),
+    Task(Waker),
+}
+
+/// One consumer's registration.
+struct Listener {
+    waiters: Arc<Waiters>,
+    id: u64,
+    /// Whether it is known to be out of the list.
+    notified: bool,
+}
+
+impl Waiters {
+    pub(crate) fn new() -> Self {
+        let list = List { listeners: VecDeque::new(), next_id: 0 };
+        Self { state: CachePadded::new(AtomicU64::new(0)), list: Mutex::new(list) }
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes sleepers for `n` items. Call after the items are published.
+    #[inline]
+    pub(crate) fn notify(&self, n: usize) {
+        if n == 0 {
+            return;
+        }
+        // ORDERING: SeqCst pairs with the fence in `listen`, and with the one in `spin`: see the two
+        // cases above.
+        fence(Ordering::SeqCst);
+        // ORDERING: Relaxed, as the fence orders it.
+        let state = self.state.load(Ordering::Relaxed);
+        if state & (SPINNER - 1) > 0 {
+            self.wake(n.saturating_sub((state / SPINNER) as usize));
+        }
+    }
+
+    /// Wakes all sleepers. Call after the end is published.
+    pub(crate) fn notify_all(&self) {
+        if self.any_asleep() {
+            self.wake(usize::MAX);
+        }
+    }
+
+    /// Whether anybody sleeps who may not have seen what was published before this.
+    pub(crate) fn any_asleep(&self) -> bool {
+        // ORDERING: SeqCst pairs with the fence in `listen`, as in `notify`.
+        fence(Ordering::SeqCst);
+        // ORDERING: Relaxed, as the fence orders it.
+        self.state.load(Ordering::Relaxed) & (SPINNER - 1) > 0
+    }
+
+    /// Takes up to `n` listeners out of the list and wakes them, each with the list unlocked.
+    #[cold]
+    fn wake(&self, n: usize) {
+        let asleep = self.list().listeners.len();
+        for _ in 0..n.min(asleep) {
+            let mut list = self.list();
+            let Some((_, sleeper)) = list.listeners.pop_front() else { return };
+            // ORDERING: Relaxed, as a producer that misses this only looks into the list in vain.
+            self.state.fetch_sub(1, Ordering::Relaxed);
+            drop(list);
+            match sleeper {
+                Sleeper::Thread(thread) => thread.unpark(),
+                Sleeper::Task(waker) => _ = contain(|| waker.wake()),
+            }
+        }
+    }
+
+    /// Call before looking again.
+    fn listen(self: &Arc<Self>, sleeper: Sleeper) -> Listener {
+        let mut list = self.list();
+        let id = list.next_id;
+        list.next_id += 1;
+        list.listeners.push_back((id, sleeper));
+        // ORDERING: Relaxed, as the fence orders it.
+        self.state.fetch_add(1, Ordering::Relaxed);
+        drop(list);
+        // ORDERING: SeqCst pairs with the fence in `notify`: if our second look misses an item, its
+        // producer comes after this fence and sees our count, and so our listener.
+        fence(Ordering::SeqCst);
+        Listener { waiters: Arc::clone(self), id, notified: false }
+    }
+
+    /// Looks for a while; whether there is something to be had.
+    fn spin(&self, ready: &impl Fn() -> bool) -> bool {
+        // ORDERING: Relaxed, as a producer that sees it acts on it only by leaving the waking to us, and
+        // that is ordered by the fence below.
+        self.state.fetch_add(SPINNER, Ordering::Relaxed);
+        let found = (0..SPINS).any(|step| {
+            relax(step);
+            ready()
+        });
+        // ORDERING: Relaxed, as the fence orders it.
+        self.state.fetch_sub(SPINNER, Ordering::Relaxed);
+        // ORDERING: SeqCst pairs with the fence in `notify`: a producer that still counts on us has
+        // published before this, so our next look sees its item.
+        fence(Ordering::SeqCst);
+        found
+    }
+
+    /// Blocks until `attempt` gives something; `None` once the deadline has passed. `backlog` is about
+    /// how much there is to be had, at least 1 if anything.
+    pub(crate) fn wait<R>(
+        self: &Arc<Self>,
+        deadline: Option<Instant>,
+        backlog: impl Fn() -> usize,
+        mut attempt: impl FnMut() -> Option<R>,
+    ) -> Option<R> {
+        loop {
+            if let Some(found) = attempt() {
+                return Some(found);
+            }
+            if self.spin(&|| backlog() > 0)
+                && let Some(found) = attempt()
+            {
+                // What was added while we spun woke nobody.
+                self.notify(backlog());
+                return Some(found);
+            }
+            let parker = Parker::current();
+            let mut listener = self.listen(Sleeper::Thread(parker.clone()));
+            if let Some(found) = attempt() {
+                drop(listener);
+                // As above: we have spun before.
+                self.notify(backlog());
+                return Some(found);
+            }
+            while !listener.is_notified() {
+                match deadline {
+                    None => parker.park(),
+                    Some(deadline) => {
+                        let left = deadline.saturating_duration_since(Instant::now());
+                        if left.is_zero() {
+                            // Whatever notified us until now is passed on, or is ours with this look.
+                            drop(listener);
+                            return attempt();
+                        }
+                        parker.park_timeout(left);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl List {
+    fn position(&self, id: u64) -> Option<usize> {
+        self.listeners.binary_search_by_key(&id, |(other, _)| *other).ok()
+    }
+}
+
+impl Listener {
+    fn is_notified(&mut self) -> bool {
+        self.notified = self.waiters.list().position(self.id).is_none();
+        self.notified
+    }
+
+    /// Whether it was notified; if not, it is this waker that will be woken.
+    fn poll(&mut self, waker: &Waker) -> bool {
+        let fresh = waker.clone();
+        let mut list = self.waiters.list();
+        let replaced = match list.position(self.id) {
+            Some(position) => {
+                std::mem::replace(&mut list.listeners[position].1, Sleeper::Task(fresh))
+            }
+            None => {
+                self.notified = true;
+                Sleeper::Task(fresh)
+            }
+        };
+        drop(list);
+        drop(replaced);
+        self.notified
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if self.notified {
+            return;
+        }
+        let mut list = self.waiters.list();
+        let removed = list.position(self.id).and_then(|position| list.listeners.remove(position));
+        if removed.is_some() {
+            // ORDERING: Relaxed, as in `wake`.
+            self.waiters.state.fetch_sub(1, Ordering::Relaxed);
+        }
+        drop(list);
+        match removed {
+            Some(sleeper) => _ = contain(|| drop(sleeper)),
+            None => self.waiters.wake(1),
+        }
+    }
+}
+
+/// One task's wait, from poll to poll. Dropping it passes a notification on.
+pub(crate) struct Wait {
+    listener: Option<Listener>,
+}
+
+impl Wait {
+    pub(crate) const fn new() -> Self {
+        Self { listener: None }
+    }
+
+    /// Ready when `attempt` gives something. What it gives leaves in the very poll that got it, so a
+    /// dropped future holds at most a notification.
+    pub(crate) fn poll<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        waiters: &Arc<Waiters>,
+        mut attempt: impl FnMut() -> Option<R>,
+    ) -> Poll<R> {
+        if let Some(listener) = &mut self.listener {
+            if !listener.poll(context.waker()) {
+                return Poll::Pending;
+            }
+            self.listener = None;
+        }
+        if let Some(found) = attempt() {
+            return Poll::Ready(found);
+        }
+        let sleeper = Sleeper::Task(context.waker().clone());
+        self.listener = Some(waiters.listen(sleeper));
+        if let Some(found) = attempt() {
+            self.listener = None;
+            return Poll::Ready(found);
+        }
+        Poll::Pending
+    }
+}

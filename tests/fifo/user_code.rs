@@ -1,0 +1,323 @@
+//! Wakers, observers, limiters, keys and destructors that panic, block, or call back into the queue.
+
+use super::*;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// A panic that the panic hook does not report.
+fn fail() -> ! {
+    resume_unwind(Box::new("user code failed"))
+}
+
+/// Whether it panics.
+fn panics<R>(call: impl FnOnce() -> R) -> bool {
+    catch_unwind(AssertUnwindSafe(call)).is_err()
+}
+
+/// A waker that does this.
+struct Does<F>(F);
+
+impl<F: Fn() + Send + Sync + 'static> Wake for Does<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+/// Parks a task that has such a waker on a queue.
+fn park<'a, R>(
+    future: impl Future<Output = R> + 'a,
+    wake: impl Fn() + Send + Sync + 'static,
+) -> Pin<Box<dyn Future<Output = R> + 'a>> {
+    let mut future: Pin<Box<dyn Future<Output = R> + 'a>> = Box::pin(future);
+    let waker = Waker::from(Arc::new(Does(wake)));
+    assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    future
+}
+
+#[test]
+fn a_waker_may_use_the_queue() {
+    watchdog(|| {
+        let fifo = Fifo::<Item>::new();
+        let woken = fifo.clone();
+        let first = park(fifo.pop_async(), move || {
+            woken.add(item("from the waker", 2)).unwrap();
+            assert!(woken.try_pop().is_ok());
+            woken.close();
+        });
+        let mut second = Parked::new(fifo.lease_async());
+        fifo.add(item("a", 1)).unwrap();
+        assert!(fifo.is_closed());
+        assert!(second.wakes() > 0, "the waker's own add and close wake the other");
+        drop(first);
+        assert!(matches!(second.poll(), Poll::Ready(Ok(lease)) if lease.value == 2));
+    });
+}
+
+#[test]
+fn a_waker_that_blocks_holds_up_nobody_but_its_caller() {
+    watchdog(|| {
+        let fifo = Fifo::<Item>::new();
+        let (go, gone) = mpsc::channel();
+        let gone = Mutex::new(gone);
+        let blocked = park(fifo.pop_async(), move || gone.lock().unwrap().recv().unwrap());
+        thread::scope(|scope| {
+            let add = scope.spawn(|| fifo.add(item("a", 1)).unwrap());
+            // All of this goes on beside it.
+            while fifo.is_empty() {
+                thread::yield_now();
+            }
+            assert_eq!(fifo.try_pop().unwrap().value, 1);
+            let mut other = Parked::new(fifo.lease_async());
+            fifo.add(item("b", 2)).unwrap();
+            assert!(matches!(other.poll(), Poll::Ready(Ok(lease)) if lease.value == 2));
+            fifo.replace(&listing(&["c"])).unwrap();
+            assert_eq!(fifo.stats().depth, 1);
+            go.send(()).unwrap();
+            add.join().unwrap();
+        });
+        drop(blocked);
+    });
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_asleep() {
+    let fifo = Fifo::<Item>::new();
+    let parked: Vec<_> = (0..3).map(|_| park(fifo.pop_async(), || fail())).collect();
+    let mut last = Parked::new(fifo.pop_async());
+    let mut batch = Batch::new();
+    for key in ["a", "b", "c", "d"] {
+        batch.put(item(key, 1)).unwrap();
+    }
+    fifo.apply(&batch).unwrap();
+    assert_eq!(last.wakes(), 1);
+    assert!(last.poll().is_ready());
+    drop(parked);
+
+    // Also while the thread that wakes is unwinding.
+    popped(&fifo);
+    fifo.add(item("a", 1)).unwrap();
+    let lease = fifo.lease().unwrap();
+    let parked = park(fifo.lease_async(), || fail());
+    assert!(panics(move || {
+        let _lease = lease;
+        fail()
+    }));
+    drop(parked);
+    assert_eq!((fifo.stats().abandoned, fifo.len()), (1, 1));
+}
+
+#[test]
+fn a_waker_that_panics_does_not_end_the_timer() {
+    watchdog(|| {
+        let fifo = Fifo::<Item>::new();
+        let woken = Arc::new(AtomicBool::new(false));
+        let wakes = Arc::clone(&woken);
+        let parked = park(fifo.pop_async(), move || {
+            wakes.store(true, Ordering::SeqCst);
+            fail()
+        });
+        fifo.add_after(item("a", 1), Duration::from_millis(1)).unwrap();
+        while !woken.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        drop(parked);
+        fifo.pop().unwrap();
+        let mut sleeper = Parked::new(fifo.pop_async());
+        fifo.add_after(item("b", 2), Duration::from_millis(1)).unwrap();
+        while sleeper.wakes() == 0 {
+            thread::yield_now();
+        }
+        assert!(sleeper.poll().is_ready());
+    });
+}
+
+#[test]
+fn an_observer_that_panics_loses_nothing() {
+    struct Fails;
+    impl Observer for Fails {
+        fn added(&self) {
+            fail()
+        }
+        fn coalesced(&self) {
+            fail()
+        }
+        fn handed_out(&self, _: Duration) {
+            fail()
+        }
+        fn finished(&self, _: Duration) {
+            fail()
+        }
+        fn abandoned(&self, _: &Key) {
+            fail()
+        }
+    }
+    let fifo = Fifo::builder().observer(Fails).capacity(1).build().unwrap();
+    for round in 0..3 {
+        fifo.add(item("a", round)).unwrap();
+        assert_eq!(fifo.add(item("a", round)).unwrap(), Added::Coalesced);
+        assert_eq!(fifo.try_pop().unwrap().value, round);
+        fifo.add(item("b", round)).unwrap();
+        let lease = fifo.lease().unwrap();
+        assert_eq!(lease.value, round);
+        drop(lease);
+        fifo.lease().unwrap().done();
+        assert!(fifo.is_empty());
+    }
+    let stats = fifo.stats();
+    assert_eq!((stats.processing, stats.popped, stats.abandoned), (0, 9, 3));
+}
+
+#[test]
+fn an_observer_may_use_the_queue() {
+    static FIFO: OnceLock<Fifo<Item>> = OnceLock::new();
+    struct Counts(AtomicUsize);
+    impl Observer for Counts {
+        fn handed_out(&self, _: Duration) {
+            let fifo = FIFO.get().unwrap();
+            assert_eq!(fifo.stats().popped, 1);
+            assert!(fifo.is_empty());
+            if self.0.fetch_add(1, Ordering::SeqCst) == 0 {
+                fifo.add(item("b", 2)).unwrap();
+            }
+        }
+    }
+    watchdog(|| {
+        let build = || Fifo::builder().observer(Counts(AtomicUsize::new(0))).build().unwrap();
+        let fifo = FIFO.get_or_init(build);
+        fifo.add(item("a", 1)).unwrap();
+        assert_eq!(fifo.pop().unwrap().value, 1);
+        assert_eq!(fifo.len(), 1);
+    });
+}
+
+#[test]
+fn a_limiter_that_panics_leaves_no_key_behind() {
+    let clock = ManualClock::new();
+    let limiter = |_: &Failure<'_>| -> Duration { fail() };
+    let fifo = Fifo::builder().limiter(limiter).clock(&clock).build().unwrap();
+    fifo.add(item("a", 1)).unwrap();
+    fifo.lease().unwrap().retry();
+    assert_eq!((fifo.stats().processing, fifo.stats().delayed), (0, 1), "it stays away");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(fifo.lease().unwrap().failures(), 1);
+}
+
+/// An object that panics as it is told: by its key, or when it is dropped.
+struct Fragile {
+    key: &'static str,
+    breaks: bool,
+}
+
+impl Object for Fragile {
+    fn key(&self) -> Result<Key, KeyError> {
+        if self.key.is_empty() { fail() } else { self.key.parse() }
+    }
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        if self.breaks && !thread::panicking() {
+            fail()
+        }
+    }
+}
+
+fn fragile(key: &'static str) -> Arc<Fragile> {
+    Arc::new(Fragile { key, breaks: true })
+}
+
+fn sound(key: &'static str) -> Arc<Fragile> {
+    Arc::new(Fragile { key, breaks: false })
+}
+
+#[test]
+fn a_key_that_panics_changes_nothing() {
+    let fifo = Fifo::<Fragile>::new();
+    assert!(panics(|| fifo.add(sound(""))));
+    assert!(panics(|| fifo.add_if_absent(sound(""))));
+    assert!(!fifo.has_synced() && fifo.stats().adds == 0);
+    fifo.add(sound("a")).unwrap();
+    assert_eq!(fifo.pop().unwrap().key, "a");
+}
+
+#[test]
+fn a_destructor_that_panics_comes_after_everything_is_done() {
+    let fifo = Fifo::<Fragile>::builder().capacity(3).build().unwrap();
+    let whole = |keys: &[&str]| {
+        let stats = fifo.stats();
+        let there: Vec<_> = fifo.list().iter().map(|object| object.key).collect();
+        assert_eq!(there, keys);
+        assert_eq!(
+            stats.adds + stats.requeued,
+            stats.popped + stats.coalesced + stats.deleted + stats.depth + stats.delayed
+        );
+    };
+    fifo.add(fragile("a")).unwrap();
+    assert!(panics(|| fifo.add(sound("a"))), "the panic goes to whose call it was");
+    whole(&["a"]);
+
+    fifo.delete("a").unwrap();
+    for key in ["a", "b", "c"] {
+        fifo.add(fragile(key)).unwrap();
+    }
+    let mut batch = Batch::new();
+    batch.delete("a".parse().unwrap());
+    for key in ["b", "c", "d"] {
+        batch.put(sound(key)).unwrap();
+    }
+    let mut parked = Parked::new(async { fifo.drained().await });
+    // Three destructors panic, and the first panic comes through.
+    assert!(panics(|| fifo.apply(&batch)));
+    whole(&["b", "c", "d"]);
+    assert!(parked.poll().is_pending());
+
+    fifo.delete("b").unwrap();
+    assert_eq!(fifo.try_pop_batch(9).unwrap().len(), 2);
+    for key in ["x", "y"] {
+        fifo.add(fragile(key)).unwrap();
+    }
+    let listing = Listing::new([sound("y"), sound("z")], None).unwrap();
+    assert!(panics(|| fifo.replace(&listing)));
+    whole(&["y", "z"]);
+    fifo.add(sound("last")).unwrap();
+    assert!(matches!(fifo.add(sound("more")), Err(AddError::Full(_))), "the count is right");
+
+    fifo.add_if_absent(sound("y")).unwrap();
+    assert!(panics(|| fifo.add_if_absent(fragile("y"))));
+    whole(&["y", "z", "last"]);
+    drop(fifo.close_now());
+    assert!(parked.poll().is_ready());
+}
+
+#[test]
+fn a_destructor_that_blocks_holds_up_nobody_but_its_caller() {
+    struct Slow(Mutex<Option<mpsc::Receiver<()>>>);
+    impl Object for Slow {
+        fn key(&self) -> Result<Key, KeyError> {
+            "slow".parse()
+        }
+    }
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            if let Some(go) = self.0.get_mut().unwrap() {
+                go.recv().unwrap();
+            }
+        }
+    }
+    watchdog(|| {
+        let fifo = Fifo::new();
+        let (go, gone) = mpsc::channel();
+        fifo.add(Slow(Mutex::new(Some(gone)))).unwrap();
+        thread::scope(|scope| {
+            let add = scope.spawn(|| fifo.add(Slow(Mutex::new(None))).unwrap());
+            while fifo.stats().coalesced == 0 {
+                thread::yield_now();
+            }
+            fifo.pop().unwrap();
+            fifo.add(Slow(Mutex::new(None))).unwrap();
+            fifo.replace(&Listing::new(Vec::<Slow>::new(), None).unwrap()).unwrap();
+            go.send(()).unwrap();
+            add.join().unwrap();
+        });
+    });
+}
