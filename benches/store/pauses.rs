@@ -64,23 +64,34 @@ pub fn print(test: bool) {
     println!("|---|---|---|---|---|---|---|---|---|");
     let store = watchcache::filled(OBJECTS);
     let ours = measure(watchcache::NAME, Writes::new(&store.clone(), store), round, Some(BAR));
+    let mut report = json(&ours);
+    report.insert("objects".to_owned(), OBJECTS.into());
+    report.insert("rounds".to_owned(), round.count.into());
+    // Before the peers too, so that a reader of the file need not wait for them.
+    write(&report, test);
     let map = dashmap::filled(OBJECTS);
     let sharded = measure(dashmap::NAME, Writes::new(&map.clone(), map), of_peers, None);
     let map = rwlock_hashmap::filled(OBJECTS);
     let locked = measure(rwlock_hashmap::NAME, Writes::new(&map.clone(), map), of_peers, None);
-    if test {
-        return;
-    }
-    let mut report = json(&ours);
     for (name, table) in [(dashmap::NAME, &sharded), (rwlock_hashmap::NAME, &locked)] {
         report.insert(name.to_owned(), json(table).into());
     }
-    report.insert("objects".to_owned(), OBJECTS.into());
-    report.insert("rounds".to_owned(), round.count.into());
+    if let Some(path) = write(&report, test) {
+        println!("\nwritten: {path}");
+    }
+}
+
+/// Writes the report down, unless it is only to be seen that this runs; where to.
+fn write(report: &Map<String, Value>, test: bool) -> Option<String> {
     let path = target().join("store_report.json");
-    match fs::write(&path, format!("{:#}\n", Value::from(report))) {
-        Ok(()) => println!("\nwritten: {}", path.display()),
-        Err(error) => println!("\n{}: {error}", path.display()),
+    let written =
+        (!test).then(|| fs::write(&path, format!("{:#}\n", Value::from(report.clone()))))?;
+    match written {
+        Ok(()) => Some(path.display().to_string()),
+        Err(error) => {
+            println!("\n{}: {error}", path.display());
+            None
+        }
     }
 }
 

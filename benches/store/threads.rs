@@ -125,13 +125,11 @@ impl Usage {
     #[cfg(target_os = "linux")]
     pub fn of_this_thread() -> Self {
         use nix::sys::resource::{UsageWho, getrusage};
-        use nix::sys::time::TimeValLike;
+        use nix::time::{ClockId, clock_gettime};
         let usage = getrusage(UsageWho::RUSAGE_THREAD).expect("a thread may ask about itself");
-        let ran = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-        Self {
-            preempted: usage.involuntary_context_switches(),
-            ran: Duration::from_micros(ran as u64),
-        }
+        // The times in `usage` are of the scheduler's last tick, milliseconds ago.
+        let ran = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux has this clock");
+        Self { preempted: usage.involuntary_context_switches(), ran: ran.into() }
     }
 
     /// Elsewhere nothing is known, and every time is the clock's.
