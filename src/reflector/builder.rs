@@ -156,15 +156,22 @@ impl<S: Source> ReflectorBuilder<S> {
     /// a rule; a store changes nothing by it.
     ///
     /// ```
-    /// # use std::sync::Arc;
-    /// # use std::time::Duration;
-    /// # use watchcache::{Fifo, Store};
-    /// # use watchcache::reflector::{ReflectorBuilder, Source};
-    /// # fn configure<S: Source>(builder: ReflectorBuilder<S>) -> ReflectorBuilder<S> {
+    /// # #![allow(dead_code)]
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use watchcache::{Fifo, Reflector, Store};
+    /// # use watchcache::reflector::Source;
+    /// # pub fn mirror(source: impl Source) {
     /// let (store, fifo) = (Arc::new(Store::new()), Fifo::new());
     /// let mirrored = Arc::clone(&store);
-    /// builder.sink(store).sink(fifo).resync(Duration::from_secs(600), move || mirrored.list())
+    /// let reflector = Reflector::builder(source)
+    ///     .sink(store)
+    ///     .sink(fifo)
+    ///     .resync(Duration::from_secs(600), move || mirrored.list())
+    ///     .build();
+    /// # drop(reflector);
     /// # }
+    /// # fn main() {}
     /// ```
     ///
     /// Costs O(objects) per period; a period of zero counts as one millisecond.

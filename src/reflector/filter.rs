@@ -20,7 +20,6 @@ use crate::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
 /// Memory: a key and eight bytes for each object.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use watchcache::reflector::ChangeFilter;
 /// use watchcache::{Batch, Fifo, Key, KeyError, Object, Sink};
 ///
@@ -31,7 +30,7 @@ use crate::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
 ///
 /// let fifo = Fifo::new();
 /// let relabelled = ChangeFilter::new(fifo.clone()).on(|pod: &Pod| &pod.labels);
-/// let mut sent = |phase, labels: &[&str]| {
+/// let sent = |phase, labels: &[&str]| {
 ///     let labels = labels.iter().map(|name| ((*name).to_owned(), String::new())).collect();
 ///     let mut batch = Batch::new();
 ///     batch.put(Pod { labels, phase }).unwrap();

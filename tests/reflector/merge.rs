@@ -259,3 +259,13 @@ fn versions_without_an_order_are_taken_as_they_come() {
     b.replace(&listing(2, &[("n/x", 1)]).unordered());
     assert_eq!(changes(&recording), [told("n/x", 1)]);
 }
+
+#[test]
+fn what_waits_for_the_first_list_is_held_already() {
+    let (_, [a, b]) = merged();
+    a.replace(&listing(5, &[("n/x", 5)]));
+    let held = |uid: &str, version: &str| a.held("n/x".into(), Some(uid), version).is_some();
+    assert!(held("uid", "5"), "a deletion may carry that version");
+    assert!(!held("other", "5") && !held("uid", "6"));
+    assert_eq!(b.is_current("n/x".into(), "5"), None, "nobody knows yet");
+}
