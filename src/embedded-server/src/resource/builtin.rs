@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::learn::learn;
-use crate::storage::Dictionary;
 use super::{
     CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, Definition, ENDPOINT_SLICES, EVENTS,
     LEASES, NAMESPACES, NODES, PODS, REPLICA_SETS, ResourceId, SERVICES, Scale, Types,
 };
+use crate::storage::Dictionary;
 
 /// Every resource, in the order of their ids.
 pub(crate) fn all() -> Vec<Definition> {
