@@ -228,7 +228,7 @@ async fn requests_that_make_no_sense_are_refused() {
     let cut =
         Reply::with_body(&server, "POST", CONFIG_MAPS, "*/*", "application/json", "{\"a").await;
     assert_eq!(cut.code, 400);
-    let large = json!({"metadata": {"name": "b"}, "data": {"a": "x".repeat(4 << 20)}});
+    let large = json!({"metadata": {"name": "b"}, "data": {"a": "x".repeat(3 << 20)}});
     assert_status(&send(&server, "POST", CONFIG_MAPS, &large).await, 413, "RequestEntityTooLarge");
     server.stop().await;
 }
