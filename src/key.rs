@@ -170,8 +170,11 @@ impl<'a> KeyRef<'a> {
 impl<'a> From<&'a str> for KeyRef<'a> {
     #[inline]
     fn from(text: &'a str) -> Self {
-        let (namespace, name) = text.split_once('/').unwrap_or(("", text));
-        Self { namespace, name }
+        match text.split_once('/') {
+            // Without a namespace before it, the '/' is part of a name, and no key has such a name.
+            Some(("", _)) | None => Self { namespace: "", name: text },
+            Some((namespace, name)) => Self { namespace, name },
+        }
     }
 }
 

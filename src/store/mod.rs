@@ -131,7 +131,10 @@ impl<T: Object> Store<T> {
     ///
     /// # Errors
     /// If the object has no usable key, an index function fails on it, or one of its methods
-    /// panics; the store is unchanged.
+    /// panics while it is compared; the store is unchanged.
+    ///
+    /// # Panics
+    /// If [`Object::key`] does.
     pub fn add(&self, object: impl Into<Arc<T>>) -> Result<Written, WriteError> {
         let object = object.into();
         let key = object.key()?;
@@ -301,7 +304,8 @@ impl<T: Object> Store<T> {
     /// shared memory. Nothing that any store of the process supersedes is freed while it lives: hold it
     /// over a few reads, and use a [`snapshot`](Self::snapshot) for what takes longer. One that is
     /// forgotten (`std::mem::forget`) stops freeing for good, also when its thread has ended; see
-    /// [`StoreStats::oldest_pin`].
+    /// [`StoreStats::oldest_pin`]. Pins of one thread that overlap count as one, from the first one's
+    /// beginning: drop one before the next is taken, or nothing is freed in between.
     #[inline]
     #[must_use]
     pub fn pin(&self) -> Pinned<'_, T> {
@@ -351,7 +355,7 @@ impl<T: Object> Store<T> {
         PinnedRevision::new(&self.engine).view().resource_version().cloned()
     }
 
-    /// Figures for observation. Waits for nobody.
+    /// Figures for observation. Waits for no writer.
     ///
     /// If no writer is writing, this frees some of what can be freed (a bounded part), so its figures are
     /// of now; objects that are freed are dropped by this thread. Beside a writer they are of the end

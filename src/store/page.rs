@@ -113,6 +113,7 @@ pub(super) fn ordered<'a, 'p, T: Object>(
 ) -> impl Iterator<Item = Entry<'a, T>> + use<'a, 'p, T> {
     // A prefix with a '/' lies within one namespace; one without is of cluster-scoped names and of
     // namespaces.
+    // A prefix without a namespace before its '/' begins no key.
     let (within, names) = match prefix.split_once('/') {
         Some((namespace, names)) => (Some(namespace), names),
         None => (None, prefix),
@@ -120,9 +121,12 @@ pub(super) fn ordered<'a, 'p, T: Object>(
     let from = within.unwrap_or("").max(after.map_or("", |after| after.parts().0));
     namespaces
         .values(Bound::Included(from))
-        .filter(move |(namespace, _)| match within {
-            Some(within) => *namespace == within,
-            None => namespace.is_empty() || namespace.starts_with(prefix),
+        .take_while(move |(namespace, _)| match within {
+            Some(within) => !within.is_empty() && *namespace == within,
+            None => namespace.is_empty() || *namespace < prefix || namespace.starts_with(prefix),
+        })
+        .filter(move |(namespace, _)| {
+            within.is_some() || namespace.is_empty() || namespace.starts_with(prefix)
         })
         .flat_map(move |(namespace, _)| {
             // The names to look for in this namespace, and where to begin.

@@ -184,16 +184,19 @@ impl<'s, T: Object> Writing<'s, T> {
     fn deleted(&mut self, key: Hashed<'_>, last: Option<&T>, applied: &mut Applied) {
         let slot = self.guard.slot(key);
         let older = match (slot.held(), last) {
-            (Some((held, _)), Some(last)) => catch(|| is_older(last, &**held)).unwrap_or(false),
-            _ => false,
+            (Some((held, _)), Some(last)) => catch(|| is_older(last, &**held)),
+            _ => Ok(false),
         };
-        if older {
-            applied.stale += 1;
-        } else if let Some(held) = slot.delete() {
-            applied.deleted += 1;
-            self.guard.discard(held);
-        } else {
-            applied.unchanged += 1;
+        match older {
+            Ok(true) => applied.stale += 1,
+            Ok(false) => match slot.delete() {
+                Some(held) => {
+                    applied.deleted += 1;
+                    self.guard.discard(held);
+                }
+                None => applied.unchanged += 1,
+            },
+            Err(message) => applied.rejected.push(panicked(key.key(), message)),
         }
     }
 

@@ -12,13 +12,13 @@
 use crate::sync::atomic::{AtomicUsize, Ordering, compiler_fence, fence};
 use crate::sync::{MEMBARRIER, global};
 
-/// Readers fence, and always have. Where every store begins.
+/// Nobody has asked for `membarrier` yet, or nobody may: readers fence.
 const SYMMETRIC: usize = 0;
 /// `membarrier` is registered: readers do not fence.
 const ASYMMETRIC: usize = 1;
 /// `membarrier` was refused: readers fence, but some may not know yet.
 const REFUSED: usize = 2;
-/// Every reader is known to fence.
+/// Every reader is known to fence, or always has.
 const SETTLED: usize = 3;
 
 global! {
@@ -83,14 +83,16 @@ pub(super) fn heavy(all_fence: impl FnOnce() -> bool) -> bool {
     // ORDERING: SeqCst pairs with the fence in `light`. Needed beside the call too: a reader may have
     // taken that side.
     fence(Ordering::SeqCst);
-    // ORDERING: Relaxed, here and below: the mode orders nothing by itself.
-    let mode = MODE.load(Ordering::Relaxed);
+    // ORDERING: Acquire pairs with the Release below: who sees `SETTLED` sees the announcements of
+    // the reads that did not fence, as the thread did that settled it.
+    let mode = MODE.load(Ordering::Acquire);
     if mode == SYMMETRIC || mode == SETTLED {
         return true;
     }
     let ordered = membarrier(Command::PrivateExpedited);
     if mode == ASYMMETRIC {
         if !ordered {
+            // ORDERING: Relaxed: it takes no reader's word for anything yet.
             let _ =
                 MODE.compare_exchange(ASYMMETRIC, REFUSED, Ordering::Relaxed, Ordering::Relaxed);
         }
@@ -100,7 +102,8 @@ pub(super) fn heavy(all_fence: impl FnOnce() -> bool) -> bool {
     // announced visibly, or will see the mode and fence.
     let settled = ordered || all_fence();
     if settled {
-        MODE.store(SETTLED, Ordering::Relaxed);
+        // ORDERING: Release pairs with the Acquire above.
+        MODE.store(SETTLED, Ordering::Release);
     }
     settled
 }

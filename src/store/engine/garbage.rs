@@ -1,9 +1,10 @@
 //! Objects that nobody needs any more, until they are dropped.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::panic::discard;
-use crate::sync::Arc;
+use crate::sync::{Arc, local};
 
 /// Objects to be dropped once the store is whole and no lock is held: their destructors are the
 /// user's code. A panic of one ends there. It is no fault of the write that happens to free the
@@ -36,5 +37,37 @@ impl<T> Drop for Garbage<T> {
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| objects.by_ref().for_each(drop))) {
             discard(panic);
         }
+    }
+}
+
+local! {
+    /// Whether this thread is dropping objects, and whether a destructor has left more.
+    static DISPOSING: Cell<(bool, bool)> = Cell::new((false, false));
+}
+
+/// A thread's right to drop objects; not for who is called by a destructor that has been called so.
+pub(super) struct Disposal(());
+
+impl Disposal {
+    pub(super) fn begin() -> Option<Self> {
+        // A thread that has no such mark any more drops what it frees at once.
+        let nested = DISPOSING.try_with(|disposing| {
+            let (nested, _) = disposing.get();
+            disposing.set((true, nested));
+            nested
+        });
+        (!nested.unwrap_or(false)).then_some(Self(()))
+    }
+
+    /// Whether a destructor has left objects since this was last asked.
+    pub(super) fn take_left(&mut self) -> bool {
+        let left = DISPOSING.try_with(|disposing| disposing.replace((true, false)).1);
+        left.unwrap_or(false)
+    }
+}
+
+impl Drop for Disposal {
+    fn drop(&mut self) {
+        let _ = DISPOSING.try_with(|disposing| disposing.set((false, false)));
     }
 }

@@ -27,7 +27,7 @@
 //! | `view`, `entries`, `walk` | read at one revision: by key, by index, and everything |
 //! | `hold` | keeps a revision: for a short look, or a snapshot |
 //! | `pin`, `barrier` | keeps memory from being freed under a reader |
-//! | `reclaim`, `garbage` | frees what nobody can see; drops its objects |
+//! | `reclaim`, `queue`, `garbage` | frees what nobody can see; drops its objects |
 //! | `gauges` | figures for observers |
 //!
 //! This folder is the only one of the crate with unsafe code. What it offers to the rest of the crate
@@ -45,6 +45,7 @@ mod index;
 mod pin;
 mod postings;
 mod prefetch;
+mod queue;
 mod reclaim;
 mod revision;
 mod slab;

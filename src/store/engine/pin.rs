@@ -221,7 +221,7 @@ pub(super) struct Scan {
     /// What was superseded or unlinked by the caller at an epoch before this one is out of every
     /// pinned thread's reach, and of every thread's that pins from now on.
     pub(super) horizon: u64,
-    /// The oldest epoch that a thread is pinned at.
+    /// The oldest epoch that a thread is pinned at, if it keeps anything from being freed.
     pub(super) oldest_pinned: Option<u64>,
 }
 
@@ -237,7 +237,10 @@ pub(super) fn scan() -> Option<Scan> {
         .map(|announcement| announcement.epoch.load(Ordering::Acquire))
         .filter(|&epoch| epoch != IDLE)
         .min();
-    Some(Scan { horizon: oldest_pinned.map_or(now, |oldest| oldest.min(now)), oldest_pinned })
+    Some(Scan {
+        horizon: oldest_pinned.map_or(now, |oldest| oldest.min(now)),
+        oldest_pinned: oldest_pinned.filter(|oldest| *oldest < now),
+    })
 }
 
 /// Whether every thread that may be reading has told that it fences, or will see that it has to.

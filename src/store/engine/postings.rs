@@ -100,10 +100,11 @@ impl<T> Postings<T> {
             Self::Many(pages) => {
                 let first = pages.first_page(before);
                 let page = pages.pages.get(first).map_or(&[][..], |page| page.as_slice());
+                let rest = (first + 1).min(pages.pages.len());
                 let start = page.partition_point(|record| before(*record));
                 Records {
                     page: page[start..].iter(),
-                    pages: Some(pages.pages.iter().skip(first + 1)),
+                    pages: Some(pages.pages.focus().narrow(rest..).into_iter()),
                 }
             }
         }
@@ -190,9 +191,7 @@ impl<T> Pages<T> {
 /// Records of one value, in key order.
 pub(super) struct Records<'a, T> {
     page: std::slice::Iter<'a, RecordRef<T>>,
-    pages: Option<
-        std::iter::Skip<imbl::vector::Iter<'a, Page<T>, imbl::shared_ptr::DefaultSharedPtr>>,
-    >,
+    pages: Option<imbl::vector::Iter<'a, Page<T>, imbl::shared_ptr::DefaultSharedPtr>>,
 }
 
 impl<T> Records<'_, T> {

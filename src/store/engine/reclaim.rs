@@ -18,7 +18,7 @@
 //! that no write pays for all that a long pin, or many snapshots, have let gather. Nothing here runs
 //! code of the user's but [`Measure`]; objects go to [`Garbage`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::ptr::NonNull;
 use std::time::Instant;
@@ -27,9 +27,11 @@ use super::chain::Version;
 use super::garbage::Garbage;
 use super::pin;
 use super::prefetch::prefetch;
+use super::queue::Queue;
 use super::revision::Revision;
 use super::slab::{RecordRef, Slabs};
 use super::table::Table;
+use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 
 /// Steps that a change of one key earns. In the steady state it causes three at most: its superseded
@@ -48,21 +50,23 @@ pub(super) type Measure<T> = fn(&T) -> usize;
 
 pub(super) struct Reclaim<T> {
     /// Revisions that a pinned reader may still be taking hold of, oldest first.
-    superseded: VecDeque<Superseded<T>>,
+    superseded: Queue<Superseded<T>>,
     /// The versions that were superseded with them, in the same order.
-    versions: VecDeque<NonNull<Version<T>>>,
+    versions: Queue<NonNull<Version<T>>>,
     /// Revisions that snapshots hold, by age.
     held: BTreeMap<Age, Held<T>>,
     /// What hung on revisions that were let go.
     released: Vec<Released<T>>,
     /// What no reader can find any more, with the epoch of its unlinking, oldest first.
-    limbo: VecDeque<(u64, Unlinked<T>)>,
+    limbo: Queue<(u64, Unlinked<T>)>,
     /// Unlinked since the epoch was last advanced.
     unlinked: Vec<Unlinked<T>>,
     /// What ended at an epoch before this one is out of every pinned reader's reach.
     horizon: u64,
-    /// How much came since the last look at the readers.
+    /// How much came since the last look at the readers, and how many revisions among it since the
+    /// last steps.
     arrived: usize,
+    published: usize,
     /// Whether a table is among it, which is worth a look of its own.
     table: bool,
     /// Held revisions that were not yet asked for their snapshots since the last look, and which one
@@ -97,13 +101,13 @@ struct Held<T> {
     /// When it was found to be held although superseded.
     since: Instant,
     /// Superseded versions that this is the newest held revision to need.
-    versions: Vec<NonNull<Version<T>>>,
+    versions: Queue<NonNull<Version<T>>>,
 }
 
 struct Released<T> {
     /// Revisions before this one may need them.
     before: Age,
-    versions: Vec<NonNull<Version<T>>>,
+    versions: Queue<NonNull<Version<T>>>,
 }
 
 enum Unlinked<T> {
@@ -143,14 +147,15 @@ pub(super) trait Owner<T> {
 impl<T> Reclaim<T> {
     pub(super) fn new(measure: Measure<T>) -> Self {
         Self {
-            superseded: VecDeque::new(),
-            versions: VecDeque::new(),
+            superseded: Queue::new(),
+            versions: Queue::new(),
             held: BTreeMap::new(),
             released: Vec::new(),
-            limbo: VecDeque::new(),
+            limbo: Queue::new(),
             unlinked: Vec::new(),
             horizon: 0,
             arrived: 0,
+            published: 0,
             table: false,
             unasked: 0,
             asked: (0, 0),
@@ -163,17 +168,18 @@ impl<T> Reclaim<T> {
         }
     }
 
-    /// A version was superseded in the batch that is being built.
-    ///
-    /// # Safety
-    /// The version is alive, and the caller is the writer.
+    /// A version, whose object has so many bytes, was superseded in the batch that is being built.
     #[inline]
-    pub(super) unsafe fn supersede(&mut self, version: NonNull<Version<T>>) {
+    pub(super) fn supersede(&mut self, version: NonNull<Version<T>>, bytes: usize) {
         self.retained.versions += 1;
-        // SAFETY: alive, and this is the writer.
-        let object = unsafe { version.as_ref().value() };
-        self.retained.bytes += object.map_or(0, |object| (self.measure)(object));
+        self.retained.bytes = self.retained.bytes.saturating_add(bytes);
         self.versions.push_back(version);
+    }
+
+    /// The bytes of an object, as the user tells them.
+    #[inline]
+    pub(super) fn measure(&self, object: Option<&Arc<T>>) -> usize {
+        object.map_or(0, |object| (self.measure)(object))
     }
 
     /// Frees a version that was superseded.
@@ -185,7 +191,7 @@ impl<T> Reclaim<T> {
         // SAFETY: nobody can reach it.
         if let Some(object) = unsafe { Version::free(version) } {
             // A size may have changed meanwhile; it is for reports.
-            let bytes = (self.measure)(&object);
+            let bytes = self.measure(Some(&object));
             self.retained.bytes = self.retained.bytes.saturating_sub(bytes);
             owner.garbage().push(object);
         }
@@ -207,6 +213,7 @@ impl<T> Reclaim<T> {
             versions,
         });
         self.arrived += versions + 1;
+        self.published += 1;
         self.bury(epoch);
     }
 
@@ -224,7 +231,9 @@ impl<T> Reclaim<T> {
     /// Moves what was unlinked to the limbo, by the end of an epoch.
     fn bury(&mut self, epoch: u64) {
         self.arrived += self.unlinked.len();
-        self.limbo.extend(self.unlinked.drain(..).map(|unlinked| (epoch, unlinked)));
+        for unlinked in self.unlinked.drain(..) {
+            self.limbo.push_back((epoch, unlinked));
+        }
     }
 
     /// Frees some of what can be freed, after a publication of so many changes. Looks at the readers
@@ -237,7 +246,9 @@ impl<T> Reclaim<T> {
             self.look();
         }
         let lump = LUMP.min(threshold);
-        let earned = changes * STEPS_A_CHANGE;
+        // A revision without a change, as of a bookmark, is to be freed too.
+        let published = std::mem::take(&mut self.published);
+        let earned = changes.max(published) * STEPS_A_CHANGE;
         self.credit = (self.credit + earned).min(lump + earned);
         if self.credit >= lump {
             self.credit = self.work(self.credit, owner);
@@ -256,7 +267,10 @@ impl<T> Reclaim<T> {
     /// Learns how far the readers have come. Costs every running thread of the process a fence, which
     /// is what its slowest reads wait for, so it is done seldom.
     fn look(&mut self) {
-        (self.table, self.arrived, self.unasked) = (false, 0, self.held.len());
+        (self.table, self.arrived) = (false, 0);
+        if self.unasked == 0 {
+            self.unasked = self.held.len();
+        }
         let Some(scan) = pin::scan() else {
             self.refused = true;
             return;
@@ -270,15 +284,23 @@ impl<T> Reclaim<T> {
     }
 
     /// Takes steps until there is nothing to do; returns how many are left of those allowed.
-    fn work(&mut self, mut steps: usize, owner: &mut impl Owner<T>) -> usize {
-        steps = self.free_limbo(steps, owner);
-        steps = self.ask_held(steps);
-        steps = self.place_released(steps, owner);
-        steps = self.place_superseded(steps, owner);
+    ///
+    /// Half of them are for what each write brings anew, which never needs more. So neither many
+    /// snapshots to ask nor many that were let go can keep it waiting for ever.
+    fn work(&mut self, steps: usize, owner: &mut impl Owner<T>) -> usize {
+        let share = steps / 4;
+        let mut left = steps - 2 * share;
+        left = self.free_limbo(left, owner);
+        left = self.place_superseded(left, owner);
+        left = self.ask_held(left + share);
+        left = self.place_released(left + share, owner);
+        // What the others did not need.
+        left = self.free_limbo(left, owner);
+        left = self.place_superseded(left, owner);
         if !self.unlinked.is_empty() {
             self.bury(pin::advance());
         }
-        steps
+        left
     }
 
     fn free_limbo(&mut self, mut steps: usize, owner: &mut impl Owner<T>) -> usize {
@@ -323,7 +345,7 @@ impl<T> Reclaim<T> {
             && let Some(released) = self.released.last_mut()
         {
             let before = released.before;
-            if let Some(version) = released.versions.pop() {
+            if let Some(version) = released.versions.pop_front() {
                 steps -= 1;
                 self.place(version, before, owner);
             } else {
@@ -353,7 +375,7 @@ impl<T> Reclaim<T> {
                 // SAFETY: superseded revisions are freed by this module alone.
                 if unsafe { Revision::held_by(revision) } > 0 {
                     let since = Instant::now();
-                    let held = Held { revision, since, versions: Vec::new() };
+                    let held = Held { revision, since, versions: Queue::new() };
                     self.held.insert(age, held);
                 } else {
                     // SAFETY: nobody holds it; whoever was pinned while it was published has
@@ -362,7 +384,7 @@ impl<T> Reclaim<T> {
                 }
             }
             if let Some(version) = version {
-                if let Some(ahead) = self.versions.get(AHEAD) {
+                if let Some(ahead) = self.versions.near_front(AHEAD) {
                     prefetch(ahead.as_ptr());
                 }
                 self.place(version, (age.0 + 1, 0), owner);
@@ -381,7 +403,7 @@ impl<T> Reclaim<T> {
             false => self.held.range_mut((this.born, 0)..before).next_back(),
         };
         let Some((_, held)) = home else { return self.unlink(version, owner) };
-        held.versions.push(version);
+        held.versions.push_back(version);
         self.held_versions += 1;
     }
 
@@ -472,7 +494,8 @@ impl<T> Reclaim<T> {
             unsafe { self.free_unlinked(unlinked, owner) };
         }
         let held = std::mem::take(&mut self.held).into_values().map(|held| held.revision);
-        let superseded = self.superseded.drain(..).filter_map(|superseded| superseded.revision);
+        let superseded = std::iter::from_fn(|| self.superseded.pop_front());
+        let superseded = superseded.filter_map(|superseded| superseded.revision);
         for revision in held.chain(superseded) {
             // SAFETY: there is no reader and no snapshot left.
             unsafe { Revision::free(revision) };

@@ -30,7 +30,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
 
     fn find(&mut self) {
         (self.found, self.free) = (None, None);
-        let Hashed { key, hash } = self.hashed;
+        let Hashed { key, hash, .. } = self.hashed;
         // SAFETY: this is the writer, as the guard shows.
         match self.table().map(|table| unsafe { table.place(key, hash.0) }) {
             Some(Place::Found(slot)) => self.found = Some(slot),
@@ -72,10 +72,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         let lived = self.held().is_some();
         let record = match self.head() {
             Some(head) => RecordRef::of(head),
-            None => {
-                let Some(record) = self.take_place() else { return };
-                record
-            }
+            None => self.take_place(),
         };
         // SAFETY: the record is alive, and in this slot or new.
         unsafe { self.link(record, Some(object), source_version) };
@@ -90,14 +87,14 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
     }
 
     /// Finds room for a key that has no slot.
-    fn take_place(&mut self) -> Option<RecordRef<T>> {
+    fn take_place(&mut self) -> RecordRef<T> {
         if self.guard.make_room(self.hashed.hash) {
             self.find();
         }
-        let (slot, reused) = self.free?;
+        let (slot, reused) = self.free.expect("a table with room has a free slot");
         self.guard.use_slot(self.hashed.hash, reused);
         self.found = Some(slot);
-        Some(self.guard.writer.slabs.take())
+        self.guard.writer.slabs.take()
     }
 
     /// Deletes the key's object and returns it.
@@ -106,6 +103,8 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         let record = RecordRef::of(head);
         // SAFETY: this is the writer.
         let held = unsafe { head.value() }.map(Arc::clone)?;
+        // SAFETY: alive, and in this slot.
+        unsafe { self.link(record, None, 0) };
         let writer = &mut *self.guard.writer;
         writer.len -= 1;
         // SAFETY: alive, and this is the writer.
@@ -113,13 +112,12 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
             writer.index(record, Values::new());
             Arc::make_mut(&mut writer.indexes).disappear(record);
         }
-        // SAFETY: alive, and in this slot.
-        unsafe { self.link(record, None, 0) };
         // ORDERING: Relaxed: only the writer stores links.
         let is_last = self.head().is_some_and(|head| head.prev.load(Ordering::Relaxed).is_null());
         if is_last && let (Some(table), Some(slot)) = (self.table(), self.found) {
             // The key came and went within this batch: nobody ever saw it.
             table.delete(slot);
+            self.guard.writer.live[self.hashed.hash.shard()] -= 1;
             self.guard.writer.reclaim.record(record);
         }
         Some(held)
@@ -131,12 +129,14 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
     /// The record is alive; the slot that was found is its own, or a free one that becomes its own.
     unsafe fn link(&mut self, record: RecordRef<T>, value: Option<Arc<T>>, source_version: u64) {
         let (Some(table), Some(slot)) = (self.table(), self.found) else { return };
-        let Hashed { key, hash } = self.hashed;
+        let Hashed { key, hash, .. } = self.hashed;
         let shard = self.guard.engine.shard(hash);
         let writer = &mut *self.guard.writer;
         let next = writer.published + 1;
         let object = value.as_ref().map_or(ptr::null(), Arc::as_ptr);
         let head = table.head(slot);
+        // SAFETY: a head is alive, and this is the writer. User code runs before anything is changed.
+        let bytes = unsafe { head.as_ref().map(|head| writer.reclaim.measure(head.value())) };
         writer.changes += 1;
         // SAFETY: a head is alive.
         match unsafe { head.as_ref() } {
@@ -160,10 +160,8 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
                 shard.changed.store(next, Ordering::Relaxed);
                 if let Some(head) = NonNull::new(head) {
                     // SAFETY: alive, and this is the writer.
-                    unsafe {
-                        head.as_ref().set_newer(version.as_ptr());
-                        writer.reclaim.supersede(head);
-                    }
+                    unsafe { head.as_ref().set_newer(version.as_ptr()) };
+                    writer.reclaim.supersede(head, bytes.unwrap_or(0));
                     writer.superseded += 1;
                 }
             }

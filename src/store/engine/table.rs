@@ -386,7 +386,7 @@ impl<T> Shard<T> {
     /// The caller is pinned for `'a`, or is the writer and does not replace the table for `'a`.
     #[inline]
     pub(super) unsafe fn table<'a>(&self) -> Option<&'a Table<T>> {
-        // ORDERING: Acquire pairs with the Release in `WriteGuard::grow`: the table's slots are filled.
+        // ORDERING: Acquire pairs with the Release in `WriteGuard::rebuild`: the table's slots are filled.
         // SAFETY: a replaced table is freed only after those that were pinned then have unpinned.
         let table = unsafe { self.table.load(Ordering::Acquire).as_ref() }?;
         table.life.visit();

@@ -162,7 +162,7 @@ impl<'a, T> Objects<'a, T> {
             Source::Records(records) => {
                 // SAFETY: alive, as the index of a protected revision holds them; pinned.
                 let objects = records.by_ref().map(|record| unsafe { record.object(revision) });
-                self.buffer.extend(objects.take(AT_ONCE));
+                self.buffer.extend(objects.filter(|object| !object.is_null()).take(AT_ONCE));
                 !self.buffer.is_empty()
             }
         }

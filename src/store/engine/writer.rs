@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use super::chain::Version;
-use super::garbage::Garbage;
+use super::garbage::{Disposal, Garbage};
 use super::index::{Index, Indexes, Values};
 use super::pin;
 use super::reclaim::{self, Measure, Reclaim};
@@ -23,10 +23,15 @@ use crate::{KeyRef, ResourceVersion};
 /// may be rather full.
 const FULL: usize = 14;
 
+/// A table has at most so many slots for each record before it is replaced by a smaller one.
+const SPARSE: usize = 16;
+
 /// What only the writer touches.
 pub(super) struct Writer<T> {
     /// For each shard, the slots in use, those marked deleted among them.
     used: Box<[usize]>,
+    /// For each shard, the records in its table.
+    pub(super) live: Box<[usize]>,
     /// Bytes of all tables.
     table_bytes: usize,
     /// The revision that is published.
@@ -60,6 +65,7 @@ impl<T> Writer<T> {
     pub(super) fn new(measure: Measure<T>) -> Self {
         Self {
             used: (0..SHARDS).map(|_| 0).collect(),
+            live: (0..SHARDS).map(|_| 0).collect(),
             table_bytes: 0,
             published: 0,
             len: 0,
@@ -100,6 +106,8 @@ impl<T> Writer<T> {
 pub(crate) struct Hashed<'k> {
     pub(super) key: KeyRef<'k>,
     pub(super) hash: Hash,
+    /// Whose hash it is. Not followed.
+    engine: *const (),
 }
 
 impl<'k> Hashed<'k> {
@@ -124,12 +132,16 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
     }
 
     pub(crate) fn hash<'k>(&self, key: KeyRef<'k>) -> Hashed<'k> {
-        Hashed { key, hash: self.engine.hash(key) }
+        let engine = ptr::from_ref(self.engine).cast();
+        Hashed { key, hash: self.engine.hash(key), engine }
     }
 
     /// The place of a key that [`hash`](Self::hash) of this engine's guard was given.
+    ///
+    /// # Panics
+    /// If it was another engine's.
     pub(crate) fn slot<'g, 'k>(&'g mut self, key: Hashed<'k>) -> Slot<'g, 'e, 'k, T> {
-        debug_assert_eq!(key.hash.0, self.engine.hash(key.key).0, "hashed for another engine");
+        assert!(ptr::eq(key.engine, ptr::from_ref(self.engine).cast()), "hashed by another engine");
         Slot::new(self, key)
     }
 
@@ -264,29 +276,35 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         reclaim.collect(left, &mut owner);
     }
 
-    /// Sees to it that a shard has a table with a free slot. Whether it has a new one now.
+    /// Sees to it that a shard has a table with a free slot, and no table far too large. Whether it has
+    /// a new one now.
     pub(super) fn make_room(&mut self, hash: Hash) -> bool {
-        let used = self.writer.used[hash.shard()];
+        let (used, live) = (self.writer.used[hash.shard()], self.writer.live[hash.shard()]);
         // SAFETY: this is the writer.
-        match unsafe { self.engine.shard(hash).table() } {
-            Some(table) if (used + 1) * 16 <= table.capacity() * FULL => false,
-            table => {
-                self.grow(hash, table);
-                true
-            }
+        let fits = unsafe { self.engine.shard(hash).table() }.is_some_and(|table| {
+            let capacity = table.capacity();
+            (used + 1) * 16 <= capacity * FULL && (live + 1) * SPARSE >= capacity
+        });
+        if !fits {
+            self.rebuild(hash);
         }
+        !fits
     }
 
     /// A slot of a shard is taken, which another key may have had before.
     pub(super) fn use_slot(&mut self, hash: Hash, reused: bool) {
         self.writer.used[hash.shard()] += usize::from(!reused);
+        self.writer.live[hash.shard()] += 1;
     }
 
     /// Gives a shard a new table, twice as large as its records need.
-    fn grow(&mut self, hash: Hash, old: Option<&Table<T>>) {
+    fn rebuild(&mut self, hash: Hash) {
         let shard = self.engine.shard(hash);
-        let heads: Vec<_> =
-            old.into_iter().flat_map(Table::heads).filter_map(NonNull::new).collect();
+        // ORDERING: Relaxed: only the writer stores tables.
+        let old = NonNull::new(shard.table.load(Ordering::Relaxed));
+        // SAFETY: this is the writer, and a table is freed after it was replaced.
+        let heads = old.into_iter().flat_map(|old| unsafe { old.as_ref() }.heads());
+        let heads: Vec<_> = heads.filter_map(NonNull::new).collect();
         let new = Table::with_capacity((heads.len() + 1) * 16 / FULL * 5 / 4);
         for head in &heads {
             // SAFETY: heads in slots are alive.
@@ -302,12 +320,12 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         let writer = &mut **self.writer;
         writer.used[hash.shard()] = heads.len();
         writer.table_bytes += new.bytes();
-        let new = Box::leak(Box::new(new));
         // ORDERING: Release pairs with the Acquire in `Shard::table`.
-        shard.table.store(new, Ordering::Release);
+        shard.table.store(Box::into_raw(Box::new(new)), Ordering::Release);
         if let Some(old) = old {
-            writer.table_bytes -= old.bytes();
-            writer.reclaim.table(NonNull::from(old));
+            // SAFETY: not freed yet.
+            writer.table_bytes -= unsafe { old.as_ref() }.bytes();
+            writer.reclaim.table(old);
         }
     }
 }
@@ -315,13 +333,25 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
 impl<T: Send + Sync> Drop for WriteGuard<'_, T> {
     fn drop(&mut self) {
         self.publish();
-        let garbage = self.writer.garbage.take();
         let structure_bytes = self.writer.table_bytes
             + self.writer.len * (size_of::<Version<T>>() + size_of::<super::chain::Record<T>>());
         self.engine.gauges.set(&self.writer.reclaim, structure_bytes);
+        // A destructor that writes leaves what it frees to whoever runs it, so that a long backlog is no
+        // deep recursion.
+        let mut disposal = Disposal::begin();
+        let garbage = disposal.as_ref().map(|_| self.writer.garbage.take());
         // SAFETY: dropped here alone, and not used after this.
         unsafe { ManuallyDrop::drop(&mut self.writer) };
         drop(garbage);
+        while let Some(disposal) = &mut disposal
+            && disposal.take_left()
+            // Whoever holds the lock has it dropped otherwise.
+            && let Ok(mut writer) = self.engine.writer.try_lock()
+        {
+            let garbage = writer.garbage.take();
+            drop(writer);
+            drop(garbage);
+        }
     }
 }
 
@@ -330,12 +360,13 @@ pub(super) fn split<'w, T>(
     engine: &'w Engine<T>,
     writer: &'w mut Writer<T>,
 ) -> (&'w mut Reclaim<T>, impl reclaim::Owner<T>) {
-    let Writer { reclaim, slabs, garbage, .. } = writer;
-    (reclaim, Memory { engine, slabs, garbage })
+    let Writer { reclaim, slabs, garbage, live, .. } = writer;
+    (reclaim, Memory { engine, live, slabs, garbage })
 }
 
 struct Memory<'w, T> {
     engine: &'w Engine<T>,
+    live: &'w mut [usize],
     slabs: &'w mut Slabs<T>,
     garbage: &'w mut Garbage<T>,
 }
@@ -349,6 +380,7 @@ impl<T> reclaim::Owner<T> for Memory<'_, T> {
             let Some(table) = self.engine.shard(hash).table() else { return };
             if let Some(slot) = table.slot_of(record, hash.0) {
                 table.delete(slot);
+                self.live[hash.shard()] -= 1;
             }
         }
     }
