@@ -261,6 +261,17 @@ fn versions_without_an_order_are_taken_as_they_come() {
 }
 
 #[test]
+fn what_a_new_history_lacks_may_come_back_in_it() {
+    let (recording, [a, b]) = merged();
+    a.replace(&listing(50, &[("n/x", 50)]));
+    b.replace(&listing(20, &[]));
+    recording.take();
+    a.replace(&listing(30, &[]).unordered());
+    a.apply(&put("n/x", 31));
+    assert_eq!(changes(&recording), [("n/x".to_owned(), None), told("n/x", 31)]);
+}
+
+#[test]
 fn what_waits_for_the_first_list_is_held_already() {
     let (_, [a, b]) = merged();
     a.replace(&listing(5, &[("n/x", 5)]));

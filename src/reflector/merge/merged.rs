@@ -72,10 +72,6 @@ impl<T: Object> Merged<T> {
 
     pub(super) fn replace(&mut self, index: usize, listing: &Listing<T>) -> Told<T> {
         let unordered = listing.is_unordered();
-        if unordered {
-            // Their versions have no place in what comes.
-            self.tombstones.clear();
-        }
         let mut batch = Batch::new();
         let listed: HashSet<&Key, RandomState> =
             listing.objects().iter().map(|(key, _)| key).collect();
@@ -86,6 +82,10 @@ impl<T: Object> Merged<T> {
         }
         for (key, object) in listing.objects() {
             self.put(index, key, object, unordered, &mut batch);
+        }
+        if unordered {
+            // Versions from before, those just let go of among them, have no place in what comes.
+            self.tombstones.clear();
         }
         self.parts[index].listed = true;
         self.tell(index, batch, listing.resource_version(), unordered)
