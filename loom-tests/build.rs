@@ -75,7 +75,14 @@ fn main() {
 
     let twins = fs::read_to_string(here.join("twins.toml")).expect("twins.toml is there");
     let twins: Twins = toml::from_str(&twins).expect("twins.toml is well-formed");
-    let models = models(&here.join("models"));
+    let mut models = models(&here.join("models"));
+    println!("cargo::rerun-if-env-changed=WATCHCACHE_LOOM_ONLY");
+    let mut twins = twins;
+    if let Ok(only) = std::env::var("WATCHCACHE_LOOM_ONLY") {
+        let wanted = |name: &str| !name.contains('_') || name.contains(&only);
+        models.retain(|(name, _)| wanted(name));
+        twins.twin.retain(|twin| wanted(&twin.model));
+    }
 
     let mut root = copy(&source, &out, "real", &models, &[]);
     for twin in &twins.twin {

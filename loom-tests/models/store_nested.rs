@@ -8,7 +8,7 @@ use crate::KeyRef;
 use crate::run::{Bound, run};
 
 pub fn model() {
-    run(Bound { preemptions: 2 }, || {
+    run(Bound { preemptions: 4 }, || {
         let engine = engine();
         write(&engine, A, 1);
         let reader = loom::thread::spawn({

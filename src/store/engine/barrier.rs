@@ -45,13 +45,12 @@ fn membarrier(_: Command) -> bool {
 
 /// Call before an engine is shared.
 pub(super) fn prepare() {
-    // ORDERING: Relaxed, here and below. A thread that still sees `SYMMETRIC` only fences more than
-    // it must.
-    if MEMBARRIER
-        && MODE.load(Ordering::Relaxed) == SYMMETRIC
-        && membarrier(Command::RegisterPrivateExpedited)
-    {
-        let _ = MODE.compare_exchange(SYMMETRIC, ASYMMETRIC, Ordering::Relaxed, Ordering::Relaxed);
+    // ORDERING: Relaxed, here and below. It is decided once, before the process's first engine is
+    // shared, and that sharing orders the decision before each thread that reads or writes.
+    if MEMBARRIER && MODE.load(Ordering::Relaxed) == SYMMETRIC {
+        let registered = membarrier(Command::RegisterPrivateExpedited);
+        let decided = if registered { ASYMMETRIC } else { SETTLED };
+        let _ = MODE.compare_exchange(SYMMETRIC, decided, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 

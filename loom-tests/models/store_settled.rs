@@ -1,0 +1,36 @@
+//! The system refuses `membarrier`; the writer of one store learns that every reader fences, and the
+//! writer of another relies on it.
+
+use std::sync::Arc;
+
+use super::engine::{Engine, PinnedRevision};
+use super::model::{A, collect, write};
+use crate::KeyRef;
+use crate::run::{Bound, run};
+
+pub fn model() {
+    run(Bound { preemptions: 2 }, || {
+        let never = (usize::MAX, usize::MAX);
+        let engine = || Arc::new(Engine::<u32>::with_patience(7, |_| 0, never));
+        let (engine, other) = (engine(), engine());
+        write(&engine, A, 1);
+        let reader = loom::thread::spawn({
+            let engine = Arc::clone(&engine);
+            move || {
+                for _ in 0..2 {
+                    let look = PinnedRevision::new(&engine);
+                    let value = look.get(KeyRef::from(A)).map(|value| u64::from(**value));
+                    assert_eq!(value, Some(look.view().number()));
+                }
+            }
+        });
+        let writer = loom::thread::spawn(move || {
+            collect(&other);
+            collect(&other);
+        });
+        write(&engine, A, 2);
+        collect(&engine);
+        reader.join().expect("the reader's assertions hold");
+        writer.join().expect("another store's writer");
+    });
+}
