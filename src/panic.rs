@@ -5,16 +5,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::sync::Arc;
 
-/// Runs code of the user's; its panic becomes a sentence.
+/// Runs code of the user's; its panic's text is the error.
 ///
 /// What the code can reach must be whole whenever it may panic.
 pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
-        let text = text(&*payload)
-            .map_or_else(|| "it panicked".to_owned(), |text| format!("it panicked: {text}"));
+        let text = text(&*payload).unwrap_or("a panic without a text").to_owned();
         discard(payload);
         text
     })
+}
+
+/// As [`catch`], with a sentence that says that it was a panic.
+#[cfg(feature = "reflector")]
+pub(crate) fn catch_as_sentence<R>(code: impl FnOnce() -> R) -> Result<R, String> {
+    catch(code).map_err(|text| format!("it panicked: {text}"))
 }
 
 /// Runs code of somebody who is not our caller: a waker, an observer, a limiter. A panic has been
@@ -69,10 +74,10 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_thrown_becomes_a_sentence() {
+    fn whatever_is_thrown_becomes_a_text() {
         assert_eq!(catch(|| 7), Ok(7));
-        assert_eq!(catch(|| panic!("no {}", 1)), Err::<(), _>("it panicked: no 1".to_owned()));
+        assert_eq!(catch(|| panic!("no {}", 1)), Err::<(), _>("no 1".to_owned()));
         let thrown = catch(|| std::panic::panic_any(Bomb));
-        assert_eq!(thrown, Err::<(), _>("it panicked".to_owned()));
+        assert_eq!(thrown, Err::<(), _>("a panic without a text".to_owned()));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::backoff::{FIRST, LONGEST};
 use super::failure::Failure;
 use super::{Shard, Undecodable};
-use crate::panic::catch;
+use crate::panic::catch_as_sentence;
 use crate::{Batch, Key, KeyRef, Object, ResourceVersion, Sink};
 
 /// What stands for "never": longer than any process lives, and far from where sums overflow.
@@ -106,7 +106,7 @@ impl<T> Config<T> {
     /// Tells each sink, whatever the others do.
     pub(super) fn end(&self, error: Option<&(dyn std::error::Error + 'static)>) {
         for sink in &self.sinks {
-            if let Err(panic) = catch(|| sink.ended(error)) {
+            if let Err(panic) = catch_as_sentence(|| sink.ended(error)) {
                 tracing::error!(panic, "a sink did not take the reflector's end");
             }
         }
@@ -114,7 +114,7 @@ impl<T> Config<T> {
 
     pub(super) fn tell(&self, failure: &Failure<'_>) {
         let Some(on_failure) = &self.on_failure else { return };
-        if let Err(panic) = catch(|| on_failure(failure)) {
+        if let Err(panic) = catch_as_sentence(|| on_failure(failure)) {
             tracing::error!(panic, "on_failure failed");
         }
     }
@@ -129,7 +129,8 @@ impl<T: Object> Config<T> {
     ) -> Option<Arc<T>> {
         // An empty version is none.
         let asked = self.sinks.iter().filter(|_| !resource_version.is_empty());
-        let mut held = asked.map(|sink| catch(|| sink.held(key, uid, resource_version)));
+        let mut held =
+            asked.map(|sink| catch_as_sentence(|| sink.held(key, uid, resource_version)));
         held.find_map(|held| held.ok().flatten())
     }
 
@@ -137,16 +138,15 @@ impl<T: Object> Config<T> {
     /// them knows.
     pub(super) fn is_current(&self, key: &Key, version: &ResourceVersion) -> Option<bool> {
         self.sinks.iter().find_map(|sink| {
-            catch(|| sink.is_current(key.as_ref(), version.as_str())).ok().flatten()
+            catch_as_sentence(|| sink.is_current(key.as_ref(), version.as_str())).ok().flatten()
         })
     }
 
     /// The object as the sinks get it.
     pub(super) fn transformed(&self, object: Arc<T>) -> Result<Arc<T>, String> {
         match &self.transform {
-            Some(transform) => {
-                catch(|| transform(object)).map_err(|panic| format!("transforming: {panic}"))
-            }
+            Some(transform) => catch_as_sentence(|| transform(object))
+                .map_err(|panic| format!("transforming: {panic}")),
             None => Ok(object),
         }
     }

@@ -1,6 +1,6 @@
 //! What an object says of itself.
 
-use crate::panic::catch;
+use crate::panic::catch_as_sentence;
 use crate::{Key, Object};
 
 /// What an object says of itself: a user's code, which may panic, and sources' texts, which may be
@@ -14,7 +14,7 @@ pub(super) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     pub(super) fn of<T: Object>(object: &'a T) -> Self {
-        let facts = catch(|| Self {
+        let facts = catch_as_sentence(|| Self {
             key: object.key().map_err(|error| error.to_string()),
             version: some(object.resource_version()),
             uid: object.uid(),
@@ -25,7 +25,7 @@ impl<'a> Facts<'a> {
 
 /// An object's version alone.
 pub(super) fn version_of<T: Object>(object: &T) -> Option<&str> {
-    catch(|| some(object.resource_version())).ok().flatten()
+    catch_as_sentence(|| some(object.resource_version())).ok().flatten()
 }
 
 fn some(text: Option<&str>) -> Option<&str> {

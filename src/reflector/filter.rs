@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use foldhash::fast::{FixedState, RandomState};
 
-use crate::panic::catch;
+use crate::panic::catch_as_sentence;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
 
@@ -75,7 +75,7 @@ impl<T: Object, S> ChangeFilter<T, S> {
     }
 
     fn mark(&self, object: &T) -> u64 {
-        let mark = catch(|| {
+        let mark = catch_as_sentence(|| {
             let mut hasher = FixedState::default().build_hasher();
             object.uid().hash(&mut hasher);
             self.aspects.iter().for_each(|aspect| aspect(object, &mut hasher));

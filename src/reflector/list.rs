@@ -16,7 +16,7 @@ use super::run::{Behind, Opened, Run, in_time};
 use super::{
     Item, Items, ListPage, ListRequest, Source, SourceError, Undecodable, WatchEvent, WatchStart,
 };
-use crate::panic::catch;
+use crate::panic::catch_as_sentence;
 use crate::{Key, Listing, Object, ResourceVersion};
 
 /// How many objects are taken between two looks at what else there is to do.
@@ -269,7 +269,7 @@ impl<S: Source> Run<'_, S> {
         if !self.config.wants(key.as_ref()) {
             return;
         }
-        draft.saw(facts.version, || catch(|| object.size()).unwrap_or(0));
+        draft.saw(facts.version, || catch_as_sentence(|| object.size()).unwrap_or(0));
         // Of a relist, only what changed is in memory twice.
         let again = match (held, facts.version) {
             (false, Some(version)) if draft.is_relist() => {

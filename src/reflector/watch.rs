@@ -14,7 +14,7 @@ use super::recovery::End;
 use super::run::{Behind, Opened, Run};
 use super::shared::Applied;
 use super::{Source, SourceError, Undecodable, WatchEvent};
-use crate::panic::catch;
+use crate::panic::catch_as_sentence;
 use crate::{Batch, Change, Key, ResourceVersion};
 
 /// How long after its agreed end a watch is still waited for.
@@ -52,8 +52,10 @@ impl<T> Gathered<T> {
         self.events < limit
             || (self.moved
                 && self.events < ONE_VERSION
-                && catch(|| event.version().is_some_and(|version| last == Some(version)))
-                    .unwrap_or(false))
+                && catch_as_sentence(|| {
+                    event.version().is_some_and(|version| last == Some(version))
+                })
+                .unwrap_or(false))
     }
 }
 
@@ -401,7 +403,7 @@ impl<S: Source> Run<'_, S> {
             return;
         }
         self.resync_at = Some(now + resync.every);
-        match catch(|| (resync.content)()) {
+        match catch_as_sentence(|| (resync.content)()) {
             Ok(batch) => {
                 for sink in &self.config.sinks {
                     sink.resync(&batch);

@@ -27,7 +27,7 @@ pub enum Reason {
         /// The error's or the panic's text.
         message: String,
     },
-    /// One of the object's own methods panicked, as this sentence says.
+    /// One of the object's own methods panicked, with this text.
     Panicked(String),
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Index { index, message } => write!(f, "index {index:?} failed: {message}"),
-            Self::Panicked(message) => write!(f, "a method of the object failed: {message}"),
+            Self::Panicked(message) => write!(f, "the object's methods panicked: {message}"),
         }
     }
 }

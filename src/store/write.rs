@@ -204,15 +204,19 @@ impl<'s, T: Object> Writing<'s, T> {
     pub(super) fn replace(&mut self, listing: &Listing<T>) -> (Applied, Vec<Key>) {
         let mut applied = Applied::default();
         let unordered = listing.is_unordered();
-        let precedence = if unordered { Precedence::Latest } else { Precedence::Listed };
         let held = self.guard.len();
         // What an older listing has and the store has not was deleted since.
-        let adds = unordered || !self.is_older(listing);
+        let older = !unordered && self.is_older(listing);
+        let precedence = match (unordered, older) {
+            (true, _) => Precedence::Latest,
+            (_, true) => Precedence::Newest,
+            _ => Precedence::Listed,
+        };
         let mut hashed = Vec::with_capacity(listing.len().min(AT_ONCE));
         for objects in listing.objects().chunks(AT_ONCE) {
             self.find(objects, &mut hashed);
             for ((_, object), &key) in objects.iter().zip(&hashed) {
-                if adds || self.guard.slot(key).held().is_some() {
+                if !older || self.guard.slot(key).held().is_some() {
                     applied.count(self.put_newer(key, Arc::clone(object), precedence));
                 } else {
                     applied.stale += 1;
@@ -221,7 +225,7 @@ impl<'s, T: Object> Writing<'s, T> {
         }
         // The keys of a listing are distinct, so where none was rejected, this many were held.
         let listed = listing.len() - applied.added;
-        let gone = if adds && listed == held && applied.rejected.is_empty() {
+        let gone = if !older && listed == held && applied.rejected.is_empty() {
             Vec::new()
         } else {
             self.unlisted(listing)

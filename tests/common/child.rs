@@ -57,7 +57,7 @@ pub fn in_a_process_of_its_own<F: FnOnce()>(body: F) {
     };
     if status.is_none_or(|status| !status.success()) {
         let words = words.join().unwrap_or_default();
-        let from = words.floor_char_boundary(words.len().saturating_sub(4_000));
+        let from = words.char_indices().rev().nth(4_000).map_or(0, |(at, _)| at);
         let ended = status.map_or("did not end".to_owned(), |status| status.to_string());
         panic!("in a process of its own: {ended}; its last words:\n{}", &words[from..]);
     }

@@ -16,6 +16,7 @@ mod membarrier;
 mod ordered;
 mod outcomes;
 mod panics;
+mod reclamation;
 mod reentrant;
 mod relist;
 mod stats;

@@ -213,7 +213,11 @@ impl Verdict {
             }
         }
         let known: HashSet<_> = listed.keys().chain(left_out).map(Key::as_ref).collect();
-        for key in mirrored.keys().filter(|key| !known.contains(key)) {
+        // What does not decode, the mirror keeps as text; the fresh list leaves it out.
+        let decodes = |object: &Mirrored| object.get().is_ok();
+        for (key, _) in
+            mirrored.iter().filter(|(key, object)| !known.contains(key) && decodes(object))
+        {
             found.insert(key, "the server no longer has it".to_owned());
         }
         Self {

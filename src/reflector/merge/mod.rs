@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use self::merged::Merged;
-use crate::panic::catch;
+use crate::panic::catch_as_sentence;
 use crate::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::{Batch, KeyRef, Listing, Object, Sink};
 
@@ -191,7 +191,7 @@ struct PartEnded(String);
 impl<T: Object> Drop for Part<T> {
     fn drop(&mut self) {
         // Sinks are a user's, and this may run while something else unwinds.
-        let left = catch(|| {
+        let left = catch_as_sentence(|| {
             Sink::ended(self, None);
             self.change(|merged| merged.leave(self.index));
         });

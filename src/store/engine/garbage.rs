@@ -56,7 +56,7 @@ impl Disposal {
             disposing.set((true, nested));
             nested
         });
-        (!nested.unwrap_or(false)).then_some(Self(()))
+        (!nested.unwrap_or(false)).then(|| Self(()))
     }
 
     /// Whether a destructor has left objects since this was last asked.

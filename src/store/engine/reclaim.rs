@@ -261,6 +261,7 @@ impl<T> Reclaim<T> {
             self.bury(pin::advance());
         }
         self.look();
+        self.unasked = self.held.len();
         self.work(steps, owner)
     }
 
