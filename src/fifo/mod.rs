@@ -19,9 +19,9 @@
 //! the lease ends. The value of a key that is delayed waits too, but is not in line.
 //!
 //! # Progress
-//! The order of the keys is a lock-free queue. The state of a key is behind the lock of its shard (one
+//! The order of the keys is a queue without a lock. The state of a key is behind the lock of its shard (one
 //! of sixteen), held for the change of one entry; a batch holds the locks it needs together, and a replace
-//! all of them. No lock is held while a consumer waits or a sleeper is woken.
+//! all of them, and so do the questions about the whole queue. No lock is held while a consumer waits or a sleeper is woken.
 //!
 //! # User code
 //! [`Object::key`], wakers, [`Observer`]s, [`Limiter`]s and destructors run with no lock held and with

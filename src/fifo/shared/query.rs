@@ -11,6 +11,14 @@ use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::{Key, KeyRef, Object};
 
+/// What waited. A value may be the last of its object by the time it is dropped, so all that nobody gets
+/// have to go through [`drop_all`].
+struct Copied<T> {
+    /// In order.
+    lined: Vec<(Key, Arc<T>)>,
+    others: Vec<Arc<T>>,
+}
+
 impl<T: Object> Shared<T> {
     /// About how many keys are in line: not zero if one can be handed out.
     pub(crate) fn backlog(&self) -> usize {
@@ -30,7 +38,7 @@ impl<T: Object> Shared<T> {
 
     /// The values in line, in order.
     pub(crate) fn list(&self) -> Vec<Arc<T>> {
-        let (lined, others) = self.copy();
+        let Copied { lined, others } = self.copy();
         let values = lined.into_iter().map(|(_, value)| value).collect();
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop_all(others))) {
             contain(|| drop_all(values));
@@ -41,17 +49,15 @@ impl<T: Object> Shared<T> {
 
     /// The keys of the values in line, in order.
     pub(crate) fn list_keys(&self) -> Vec<Key> {
-        let (lined, mut others) = self.copy();
+        let Copied { lined, mut others } = self.copy();
         let (keys, values): (Vec<_>, Vec<_>) = lined.into_iter().unzip();
         others.extend(values);
         drop_all(others);
         keys
     }
 
-    /// What is in line, in order, and what else waits. As of one moment: all shards are locked while their
-    /// tables are copied. A value of a copy may be the last of its object by the time it is dropped, so
-    /// all have to go through [`drop_all`].
-    fn copy(&self) -> (Vec<(Key, Arc<T>)>, Vec<Arc<T>>) {
+    /// As of one moment: all shards are locked while their tables are copied.
+    fn copy(&self) -> Copied<T> {
         let shards = self.keys.lock_all();
         let copies: Vec<_> = shards.iter().map(|shard| shard.copy()).collect();
         drop(shards);
@@ -65,7 +71,7 @@ impl<T: Object> Shared<T> {
             }
         }
         ranked.sort_unstable_by_key(|(rank, _)| *rank);
-        (ranked.into_iter().map(|(_, lined)| lined).collect(), others)
+        Copied { lined: ranked.into_iter().map(|(_, lined)| lined).collect(), others }
     }
 
     pub(crate) fn len(&self) -> usize {

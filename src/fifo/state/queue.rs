@@ -1,4 +1,5 @@
-//! The order of the keys: a lock-free queue of tickets.
+//! The order of the keys: a queue of tickets without a lock. (A pop may spin for a push that has taken its
+//! slot and is about to fill it.)
 //!
 //! A ticket has a sequence number, and each number is given out once. The key's entry says which number
 //! it has; a ticket with any other is stale and is dropped by whoever dequeues it, which is how a

@@ -122,11 +122,7 @@ impl Waiters {
             // ORDERING: Relaxed, as a producer that misses this only looks into the list in vain.
             self.state.fetch_sub(1, Ordering::Relaxed);
             drop(list);
-            let woken = match sleeper {
-                Sleeper::Thread(thread) => Some(thread.unpark()),
-                Sleeper::Task(waker) => contain(|| waker.wake()),
-            };
-            missing -= usize::from(woken.is_some());
+            missing -= usize::from(sleeper.wake());
         }
     }
 
@@ -216,6 +212,17 @@ impl Waiters {
 }
 
 impl Sleeper {
+    /// Whether it was woken, as far as we know.
+    fn wake(self) -> bool {
+        match self {
+            Self::Thread(thread) => {
+                thread.unpark();
+                true
+            }
+            Self::Task(waker) => contain(|| waker.wake()).is_some(),
+        }
+    }
+
     fn will_wake(&self, waker: &Waker) -> bool {
         matches!(self, Self::Task(known) if known.will_wake(waker))
     }
