@@ -359,7 +359,7 @@ fn the_end_of_a_queue_survives_its_users_destructors() {
 #[test]
 fn a_copy_may_be_the_last_to_hold_its_objects() {
     watchdog(|| {
-        for round in 0..200 {
+        for round in 0..50 {
             let fifo = Fifo::<Fragile>::new();
             for key in ["a", "b", "c", "d", "e", "f", "g", "h"] {
                 fifo.add(fragile(key)).unwrap();
