@@ -253,7 +253,8 @@ impl Model {
         let delay = if success {
             self.settle(key);
             self.failures.remove(&key);
-            again
+            // A closed queue has to end.
+            again.filter(|_| !self.closed)
         } else {
             let failures = self.failures.entry(key).or_default();
             *failures += 1;
@@ -266,6 +267,7 @@ impl Model {
             if self.line.iter().any(|entry| entry.2 == key) {
             } else if let Some(entry) = self.delayed.iter_mut().find(|entry| entry.2 == key) {
                 entry.0 = entry.0.min(due);
+                self.come_due(self.now);
             } else if delay == 0 {
                 self.enqueue(key, version);
             } else {

@@ -30,7 +30,11 @@ pub fn model() {
                     Ok::<_, super::Closed>(value)
                 }
             });
-            if changed { lease.done() } else { lease.retry() }
+            if changed {
+                lease.done()
+            } else {
+                lease.retry()
+            }
             let value = consumer.join().expect("no thread panics").expect("the queue is open");
             assert_eq!(value, if changed { 2 } else { 1 });
         }

@@ -150,11 +150,14 @@ impl<T: Object> Fifo<T> {
     }
 
     fn wait<R>(&self, deadline: Option<Instant>, attempt: impl FnMut() -> Option<R>) -> Option<R> {
-        self.shared.waiters.wait(deadline, || self.shared.backlog(), attempt)
+        let shared = &self.shared;
+        shared.waiters.wait(deadline, || shared.backlog(), || shared.is_ready(), attempt)
     }
 
     async fn wait_async<R>(&self, mut attempt: impl FnMut() -> Option<R>) -> R {
         let mut wait = Wait::new();
-        poll_fn(|context| wait.poll(context, &self.shared.waiters, &mut attempt)).await
+        let shared = &self.shared;
+        let ready = || shared.is_ready();
+        poll_fn(|context| wait.poll(context, &shared.waiters, ready, &mut attempt)).await
     }
 }

@@ -95,6 +95,8 @@ impl<T: Object> Lease<T> {
     /// same object. Whatever arrives for the key in between comes first; of two times the earlier one
     /// counts. If the key was deleted meanwhile, it stays deleted.
     ///
+    /// On a closed queue it is as `done`: a queue to which keys come back by themselves would not end.
+    ///
     /// ```
     /// # use std::time::Duration;
     /// # use watchcache::fifo::ManualClock;

@@ -19,17 +19,20 @@
 //! the lease ends. The value of a key that is delayed waits too, but is not in line.
 //!
 //! # Progress
-//! The order of the keys is a lock-free queue. The state of a key is behind the lock of its shard (one
+//! The order of the keys is a queue without a lock. The state of a key is behind the lock of its shard (one
 //! of sixteen), held for the change of one entry; a batch holds the locks it needs together, and a replace
-//! all of them. No lock is held while a consumer waits or a sleeper is woken.
+//! all of them, and so do the questions about the whole queue. No lock is held while a consumer waits or a sleeper is woken.
 //!
 //! # User code
 //! [`Object::key`], wakers, [`Observer`]s, [`Limiter`]s and destructors run with no lock held and with
 //! the queue in a state that is whole: they may block, panic, or call back into the queue. While one
-//! blocks, the call that runs it does not return, and nobody else waits for it. A panic of a waker, an
-//! observer or a limiter is reported by the panic hook and goes no further. A panic of `key` or of a
+//! blocks, the call that runs it does not return, and what that call has yet to run waits with it: the
+//! wakers of consumers that it was to wake as well, observers, destructors. All other calls go on. A
+//! panic of a waker, an observer or a limiter is reported by the panic hook and goes no further, and in
+//! the place of a task whose waker panics the next consumer is woken. A panic of `key` or of a
 //! destructor goes to the caller whose call ran it: after `key`, nothing was changed; a destructor runs
-//! when everything has been done.
+//! when everything has been done. Only what is left when the last handle goes is dropped with its panics
+//! contained.
 //!
 //! `docs/fifo.md` has the argument and the measurements.
 
@@ -120,7 +123,8 @@ impl<T: Object> Fifo<T> {
     /// if the key has become available.
     ///
     /// # Errors
-    /// If the queue is closed or the object has no usable key; the error returns the object.
+    /// If the queue is closed, the object has no usable key, or the queue has a
+    /// [capacity](FifoBuilder::capacity), is full and this key is not in it; the error returns the object.
     ///
     /// ```
     /// # use watchcache::{Fifo, Key, KeyError, Object};
@@ -151,8 +155,8 @@ impl<T: Object> Fifo<T> {
     /// times. O(log n) for n delayed keys.
     ///
     /// The first delay of a queue starts a thread, which sleeps until something is due and ends with
-    /// the queue. Where the system refuses one, the next delay tries again; until then a delayed key is
-    /// handed out late, when a consumer comes by after its time.
+    /// the queue. Where the system refuses one, the next delay that is sooner than all others tries again;
+    /// until then a delayed key is handed out late, when a consumer comes by after its time.
     ///
     /// # Errors
     /// As [`Fifo::add`].
@@ -279,22 +283,22 @@ impl<T: Object> Fifo<T> {
     /// The values in line, in queue order. O(n log n), of which O(n) with all shards locked.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<T>> {
-        self.shared.list(|_, value| value)
+        self.shared.list()
     }
 
     /// The keys of the values in line, in queue order. As [`Fifo::list`].
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
-        self.shared.list(|key, _| key)
+        self.shared.list_keys()
     }
 
-    /// Number of values in line.
+    /// Number of values in line. Locks all shards for a moment.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.len()
     }
 
-    /// Whether no value is in line.
+    /// Whether no value is in line. As [`Fifo::len`].
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -367,7 +371,8 @@ impl<T: Object> Fifo<T> {
         self.shared.source_error()
     }
 
-    /// The queue's counters.
+    /// The queue's counters. Locks all shards for a moment; if the queue [keeps times](FifoBuilder::timed)
+    /// it goes through all keys after that, shard by shard: O(n).
     #[must_use]
     pub fn stats(&self) -> FifoStats {
         self.shared.stats()

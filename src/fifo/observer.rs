@@ -8,8 +8,8 @@ use crate::Key;
 /// (depth, unfinished work, longest running) are in [`FifoStats`](super::FifoStats).
 ///
 /// Calls come from the thread that did it, with no lock held, and in any order; they may call back into
-/// the queue. A panic in one is contained: the panic hook reports it, and whoever used the queue does
-/// not notice. A queue without an observer does not look at the clock for it.
+/// the queue. A panic in one is contained: the panic hook reports it, all other calls are made, and
+/// whoever used the queue does not notice. A queue without an observer does not look at the clock for it.
 pub trait Observer: Send + Sync {
     /// A value was accepted for a key of which none was waiting (*adds*, together with `coalesced`).
     fn added(&self) {}

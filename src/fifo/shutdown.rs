@@ -22,7 +22,7 @@ impl<T: Object> Fifo<T> {
     /// queued and then [`Closed`](super::Closed). Closing again changes nothing.
     ///
     /// What is delayed comes due at once; a retry after this waits for its back-off all the same, and
-    /// consumers with it.
+    /// consumers with it. A lease that ends by [`after`](super::Lease::after) is done for good.
     ///
     /// A consumer gets `Closed` as soon as nothing can be handed out any more, even if leases are still
     /// out.
@@ -37,8 +37,8 @@ impl<T: Object> Fifo<T> {
     ///
     /// Leases run on. A key that is handed back here is not put back by its lease, since the lease has
     /// an older value; any other lease may still [`retry`](super::Lease::retry), as after [`Fifo::close`].
-    /// A [`Fifo::drain`] that waits ends at once, whatever leases are out: call this from another thread
-    /// where draining is to be cut short, as at a second SIGTERM.
+    /// A [`Fifo::drain`] that waits ends at once, whatever leases are out, and so does each later one: call
+    /// this from another thread where draining is to be cut short, as at a second SIGTERM.
     ///
     /// O(n log n) for n waiting values; nothing else moves meanwhile.
     ///
@@ -67,8 +67,8 @@ impl<T: Object> Fifo<T> {
 
     /// Closes the queue and waits, for at most `timeout`, until all that was accepted is processed:
     /// nothing waits and no lease is out. What waits after that is handed back, in queue order, as by
-    /// [`Fifo::close_now`], which ends the wait early when somebody else calls it. Blocks the thread; the
-    /// consumers are other threads or tasks.
+    /// [`Fifo::close_now`], which ends the wait early when somebody else calls it; after it there is no
+    /// wait. Blocks the thread; the consumers are other threads or tasks.
     ///
     /// ```
     /// # use std::time::Duration;

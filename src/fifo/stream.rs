@@ -41,7 +41,8 @@ impl<T: Object> Consumer<T> {
             return Poll::Ready(None);
         }
         let shared = &self.shared;
-        let polled = self.wait.poll(context, &shared.waiters, || attempt(shared));
+        let polled =
+            self.wait.poll(context, &shared.waiters, || shared.is_ready(), || attempt(shared));
         polled.map(|attempted| {
             self.ended = attempted.is_err();
             attempted.ok()

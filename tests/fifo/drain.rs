@@ -70,3 +70,28 @@ fn closing_at_once_ends_a_drain() {
         assert_eq!(popped(&fifo), [("a".into(), 1)], "the lease runs on");
     });
 }
+
+#[test]
+fn what_would_come_again_by_itself_does_not_keep_a_closed_queue_from_its_end() {
+    watchdog(|| {
+        let fifo = Fifo::<Item>::new();
+        for key in ["a", "b"] {
+            fifo.add(item(key, 1)).unwrap();
+        }
+        fifo.lease().unwrap().after(Duration::from_secs(600));
+        let runs = thread::spawn({
+            let fifo = fifo.clone();
+            move || {
+                std::iter::from_fn(|| fifo.lease().ok())
+                    .map(|lease| lease.after(Duration::from_secs(600)))
+                    .count()
+            }
+        });
+        while fifo.stats().delayed < 2 {
+            thread::yield_now();
+        }
+        assert!(fifo.drain(Duration::MAX).is_complete());
+        // Each came back once: for the close.
+        assert_eq!(runs.join().unwrap(), 3);
+    });
+}

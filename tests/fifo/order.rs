@@ -115,3 +115,14 @@ fn an_object_without_a_key_comes_back() {
     }
     assert!(!fifo.has_synced(), "a refused object is no first call");
 }
+
+#[test]
+fn a_batch_of_everything_is_everything() {
+    let fifo = Fifo::new();
+    for i in 0..3_000 {
+        fifo.add(item(&i.to_string(), i)).unwrap();
+    }
+    let all = fifo.try_pop_batch(usize::MAX).unwrap();
+    assert!(all.iter().map(|item| item.value).eq(0..3_000));
+    assert_eq!(fifo.try_pop_batch(usize::MAX).unwrap_err(), TryPopError::Empty);
+}

@@ -321,3 +321,173 @@ fn a_destructor_that_blocks_holds_up_nobody_but_its_caller() {
         });
     });
 }
+
+#[test]
+fn the_end_of_a_queue_survives_the_destructors_of_what_is_left() {
+    let clock = ManualClock::new();
+    let fifo = Fifo::<Fragile>::builder().clock(&clock).build().unwrap();
+    for (key, delayed) in [("a", "x"), ("b", "y"), ("c", "z")] {
+        fifo.add(fragile(key)).unwrap();
+        fifo.add_after(fragile(delayed), Duration::from_secs(1)).unwrap();
+    }
+    let lease = fifo.lease().unwrap();
+    drop(fifo);
+    // The lease is the last handle: with it goes the queue, and then the object that was leased.
+    assert!(panics(move || lease.done()), "the leased object's destructor");
+}
+
+#[test]
+fn the_end_of_a_queue_survives_its_users_destructors() {
+    struct Fails;
+    impl Drop for Fails {
+        fn drop(&mut self) {
+            fail()
+        }
+    }
+    impl Observer for Fails {}
+    impl watchcache::fifo::Limiter for Fails {
+        fn delay(&self, _: &Failure<'_>) -> Duration {
+            Duration::ZERO
+        }
+    }
+    let builder = Fifo::<Fragile>::builder().limiter(Fails).limiter(Fails).observer(Fails);
+    let fifo = builder.build().unwrap();
+    fifo.add(fragile("a")).unwrap();
+    drop(fifo);
+}
+
+#[test]
+fn a_copy_may_be_the_last_to_hold_its_objects() {
+    watchdog(|| {
+        for round in 0..50 {
+            let fifo = Fifo::<Fragile>::new();
+            for key in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+                fifo.add(fragile(key)).unwrap();
+            }
+            // Of two that let go of an object, the last one sees its destructor panic, or several.
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    for _ in 0..8 {
+                        _ = panics(|| drop(fifo.try_pop()));
+                    }
+                });
+                while !fifo.is_empty() {
+                    _ = panics(|| fifo.keys());
+                }
+            });
+            assert_eq!(fifo.stats().popped, 8, "round {round}");
+        }
+    });
+}
+
+#[test]
+fn a_waker_that_panics_leaves_its_wakeup_to_the_next() {
+    let fifo = Fifo::<Item>::new();
+    let first = park(fifo.pop_async(), || fail());
+    let mut second = Parked::new(fifo.pop_async());
+    let third = Parked::new(fifo.pop_async());
+    fifo.add(item("a", 1)).unwrap();
+    assert_eq!((second.wakes(), third.wakes()), (1, 0));
+    assert!(second.poll().is_ready());
+    drop(first);
+}
+
+#[test]
+fn a_waker_whose_destructor_panics_disturbs_nobody() {
+    struct Bomb;
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            fail()
+        }
+    }
+    let fifo = Fifo::<Item>::new();
+    let wakes = Arc::<Wakes>::default();
+    let mut future = Box::pin(fifo.pop_async());
+    let bomb = Waker::from(Arc::new(Bomb));
+    assert!(future.as_mut().poll(&mut Context::from_waker(&bomb)).is_pending());
+    drop(bomb);
+    // The queue's was the last, and this one takes its place.
+    let waker = Waker::from(Arc::clone(&wakes));
+    assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    fifo.add(item("a", 1)).unwrap();
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_waker_finds_all_that_is_due_in_line() {
+    for closes in [false, true] {
+        let clock = ManualClock::new();
+        let fifo = Fifo::<Item>::builder().clock(&clock).build().unwrap();
+        for key in ["a", "b", "c"] {
+            fifo.add_after(item(key, 1), Duration::from_secs(1)).unwrap();
+        }
+        let found = Arc::new(Mutex::new(None));
+        let parked = park(fifo.pop_async(), {
+            let (fifo, found) = (fifo.clone(), Arc::clone(&found));
+            move || *found.lock().unwrap() = Some((popped(&fifo).len(), fifo.stats().delayed))
+        });
+        if closes {
+            fifo.close();
+        } else {
+            clock.advance(Duration::from_secs(1));
+        }
+        assert_eq!(*found.lock().unwrap(), Some((3, 0)), "closes: {closes}");
+        drop(parked);
+    }
+}
+
+#[test]
+fn a_waker_that_blocks_holds_up_no_due_key() {
+    watchdog(|| {
+        let clock = ManualClock::new();
+        let fifo = Fifo::<Item>::builder().clock(&clock).build().unwrap();
+        for key in ["a", "b"] {
+            fifo.add_after(item(key, 1), Duration::from_secs(1)).unwrap();
+        }
+        let (go, gone) = mpsc::channel::<()>();
+        let gone = Mutex::new(gone);
+        let parked = park(fifo.pop_async(), move || gone.lock().unwrap().recv().unwrap());
+        thread::scope(|scope| {
+            scope.spawn(|| clock.advance(Duration::from_secs(1)));
+            assert_eq!(fifo.pop().unwrap().value, 1);
+            assert_eq!(fifo.pop().unwrap().value, 1);
+            go.send(()).unwrap();
+        });
+        drop(parked);
+    });
+}
+
+#[test]
+fn an_observer_that_panics_is_told_the_rest() {
+    struct Fails(Arc<AtomicUsize>);
+    impl Observer for Fails {
+        fn added(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            fail()
+        }
+        fn coalesced(&self) {
+            self.0.fetch_add(10, Ordering::SeqCst);
+            fail()
+        }
+        fn finished(&self, _: Duration) {
+            self.0.fetch_add(100, Ordering::SeqCst);
+            fail()
+        }
+        fn retried(&self, _: Duration) {
+            self.0.fetch_add(1000, Ordering::SeqCst);
+            fail()
+        }
+    }
+    let told = Arc::<AtomicUsize>::default();
+    let fifo = Fifo::builder().observer(Fails(Arc::clone(&told))).build().unwrap();
+    let mut batch = Batch::new();
+    for key in ["a", "b", "a"] {
+        batch.put(item(key, 0)).unwrap();
+    }
+    fifo.apply(&batch).unwrap();
+    fifo.lease().unwrap().retry();
+    assert_eq!(told.load(Ordering::SeqCst), 1112);
+}

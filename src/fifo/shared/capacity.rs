@@ -26,11 +26,11 @@ impl Capacity {
         self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
-    /// Counts more keys, or fewer.
+    /// Counts more keys, before they can be removed, or fewer, after they were.
     #[inline]
     pub(super) fn adjust(&self, keys: isize) {
         if self.limit.is_some() && keys != 0 {
-            // ORDERING: Relaxed, as a count guards no data. Wraps, and so does the sum.
+            // ORDERING: Relaxed, as a count guards no data. A negative number wraps, and so does the sum.
             self.held.fetch_add(keys as usize, Ordering::Relaxed);
         }
     }

@@ -28,20 +28,16 @@ impl<T: Object> Shared<T> {
         // that we are closing.
         drop(self.keys.lock_all());
         self.phase.end_close();
-        // What waits for its time gets it now.
+        // What waits for its time gets it now. What follows from that is that all who sleep are told.
         self.promote(Moment::NEVER);
-        self.waiters.notify_all();
-        if self.is_drained() {
-            self.drainers.notify_all();
-        }
     }
 
     /// Takes out all that waits, in order.
     pub(crate) fn take_waiting(&self) -> Vec<Arc<T>> {
         let mut taken = Vec::new();
         self.with_all(|shards, effects| {
-            self.queue.clear(Priority::Change);
-            self.queue.clear(Priority::List);
+            effects.stale += self.queue.clear(Priority::Change);
+            effects.stale += self.queue.clear(Priority::List);
             for shard in shards {
                 shard.take_waiting(self.lines(), &mut taken, effects);
             }
@@ -85,12 +81,13 @@ impl<T: Object> Shared<T> {
             let drained = self.is_drained();
             (drained || self.phase.is_abandoned()).then_some(drained)
         };
-        self.drainers.wait(deadline, || 0, over).unwrap_or(false)
+        self.drainers.wait(deadline, || 0, || over().is_some(), over).unwrap_or(false)
     }
 
     pub(crate) async fn wait_drained_async(&self) {
         let mut wait = Wait::new();
+        let ready = || self.is_drained();
         let drained = || self.is_drained().then_some(());
-        std::future::poll_fn(|context| wait.poll(context, &self.drainers, drained)).await;
+        std::future::poll_fn(|context| wait.poll(context, &self.drainers, ready, drained)).await;
     }
 }

@@ -13,6 +13,9 @@ use crate::panic::contain;
 use crate::sync::Arc;
 use crate::{Key, Object};
 
+/// A larger batch grows as it fills: the queue's length is an estimate, and `max` is the caller's.
+const USUAL_BATCH: usize = 1024;
+
 impl<T: Object> Shared<T> {
     /// One try to get an object for good: `None` if nothing can be handed out *yet*.
     #[inline]
@@ -23,15 +26,14 @@ impl<T: Object> Shared<T> {
     /// As [`Shared::pop`], for up to `max` objects.
     pub(crate) fn pop_batch(&self, max: usize) -> Option<Result<Vec<Arc<T>>, Closed>> {
         self.attempt(|| {
-            let first = self.dequeue_for_good()?;
-            let mut batch = Vec::with_capacity(max.min(self.queue.len().saturating_add(1)));
-            batch.push(first);
+            // Room is made before anything is taken, and no more than for a batch of common size.
+            let mut batch = Vec::with_capacity(max.min(self.backlog()).min(USUAL_BATCH));
             while batch.len() < max
                 && let Some(object) = self.dequeue_for_good()
             {
                 batch.push(object);
             }
-            Some(batch)
+            (!batch.is_empty()).then_some(batch)
         })
     }
 
@@ -91,19 +93,21 @@ impl<T: Object> Shared<T> {
         let now = if needs_time { self.settings.clock.now() } else { Moment::default() };
         let again = delay.map(|delay| now.after(delay));
         let mut section = self.section(hash);
+        // Asked under the lock, as for an add: what comes again by itself would never let a queue end.
+        let is_last = matches!(end, LeaseEnd::After(_)) && !self.phase.is_open();
+        let again = again.filter(|_| !is_last);
         let (shard, effects) = section.parts();
         let ended = shard.end(self.lines(), (hash, key, object), end, (now, again), effects);
         drop(section);
-        self.observe(|observer| {
-            observer.finished(now.since(ended.began));
-            match end {
-                LeaseEnd::Retry => {
-                    observer.retried(delay.filter(|_| ended.comes_back).unwrap_or_default());
-                }
-                LeaseEnd::Abandoned => observer.abandoned(key),
-                LeaseEnd::Done | LeaseEnd::After(_) => {}
+        self.observe(|observer| observer.finished(now.since(ended.began)));
+        match end {
+            LeaseEnd::Retry => {
+                let delay = delay.filter(|_| ended.comes_back).unwrap_or_default();
+                self.observe(|observer| observer.retried(delay));
             }
-        });
+            LeaseEnd::Abandoned => self.observe(|observer| observer.abandoned(key)),
+            LeaseEnd::Done | LeaseEnd::After(_) => {}
+        }
     }
 
     /// How long a key stays away that has failed so often in a row. Limiters are user code, and are

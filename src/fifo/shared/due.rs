@@ -6,28 +6,43 @@ use super::Shared;
 use crate::Object;
 use crate::fifo::state::clock::{Moment, Tick};
 use crate::fifo::state::delays::Due;
+use crate::fifo::state::effects::Effects;
 
 impl<T: Object> Shared<T> {
     /// Queues what is due.
     #[inline]
     pub(super) fn promote_due(&self) {
-        let next = self.delays.next();
-        if next != Moment::NEVER {
-            let now = self.settings.clock.now();
-            if next <= now {
-                self.promote(now);
-            }
+        if let Some(now) = self.due() {
+            self.promote(now);
         }
+    }
+
+    /// What time it is, if something is due.
+    #[inline]
+    pub(in crate::fifo) fn due(&self) -> Option<Moment> {
+        let next = self.delays.next();
+        if next == Moment::NEVER {
+            return None;
+        }
+        let now = self.settings.clock.now();
+        (next <= now).then_some(now)
     }
 
     #[cold]
     pub(super) fn promote(&self, until: Moment) {
+        let mut effects = Effects::none();
+        self.queue_due(until, &mut effects);
+        self.finish(&mut effects, 0);
+    }
+
+    /// Queues what is due, all of it before anybody is told: who is told may block, and what has been
+    /// taken out of the schedule is nobody else's to queue.
+    pub(super) fn queue_due(&self, until: Moment, effects: &mut Effects<T>) {
         let since = self.now_if_timed();
         for Due { hash, id } in self.delays.take_due(until) {
-            let mut section = self.section(hash);
-            let (shard, effects) = section.parts();
+            let mut shard = self.keys.lock(self.keys.shard_of(hash));
             shard.come_due(self.lines(), hash, id, since, effects);
-            // Queued now, or gone. In the section, so that what follows from it knows.
+            // Queued now, or gone. Before unlocking: see `notify_if_over`.
             self.delays.queued(1);
         }
     }

@@ -124,7 +124,7 @@ impl<T: Object> Shared<T> {
             let first = self.queue.sequence(objects.len());
             // Every key that waits in this lane is about to get a new place, or to go. A consumer that
             // looks in between finds the lane empty, so all of them count as newly available.
-            self.queue.clear(priority);
+            effects.stale += self.queue.clear(priority);
             let share = objects.len() / SHARDS;
             let mut before: Vec<_> = shards.iter_mut().map(|s| s.take_table(share)).collect();
             for (seq, (key, object)) in (first..).zip(objects) {

@@ -6,7 +6,7 @@ use crate::fifo::Observer;
 use crate::fifo::state::effects::Effects;
 use crate::fifo::state::queue::Ticket;
 use crate::panic::{contain, drop_all};
-use crate::sync::atomic::Ordering;
+use crate::sync::atomic::{Ordering, fence};
 
 impl<T: Object> Shared<T> {
     /// Carries out what a section decided, now that it is unlocked; `depth` is that of one of its
@@ -32,15 +32,15 @@ impl<T: Object> Shared<T> {
             // ORDERING: Relaxed, as it is a counter.
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
-        if effects.sooner && self.settings.clock.is_system() {
-            self.timer.wake();
+        if effects.sooner {
+            self.watch_delays(effects);
         }
         self.waiters.notify(effects.available);
         if self.phase.is_closed() {
             self.notify_if_over();
         }
-        if let Some(observer) = &self.settings.observer {
-            contain(|| tell(&**observer, effects));
+        if self.settings.observer.is_some() {
+            self.report(effects);
         }
         if !effects.values.is_empty() {
             effects.values.extend(effects.value.take());
@@ -56,9 +56,37 @@ impl<T: Object> Shared<T> {
         }
     }
 
-    /// Tells whoever sleeps that nothing more is to come, if that is so.
+    /// Sees to it that what is due next is not forgotten, now that it is due earlier.
+    #[cold]
+    fn watch_delays(&self, effects: &mut Effects<T>) {
+        if self.settings.clock.is_system() {
+            self.timer.wake();
+            return;
+        }
+        // Whoever moves a clock by hand queues what is due by then. Had that been done before the key was
+        // in the schedule, nobody would do it.
+        // ORDERING: SeqCst pairs with the fence in `ManualClock::advance`: whichever is second sees the
+        // other's store, and so that the key is due.
+        fence(Ordering::SeqCst);
+        if let Some(now) = self.due() {
+            self.queue_due(now, effects);
+        }
+    }
+
+    /// Tells whoever sleeps that nothing more is to come, if that is so. Call after each section that
+    /// finds the queue closed or about to be, and after the close.
+    ///
+    /// A section of a closing queue may be the last thing that the end waits for (a delayed key is
+    /// queued, a lease ends), and so may the close. If the section came before the close took its
+    /// shard's lock, the close sees what it did. If after, the section knows that the queue is closing and
+    /// comes here, and of the two fences one comes first:
+    ///
+    /// 1. The section's first: the close sees what the section did.
+    /// 2. The close's first: the section sees the queue closed.
     #[cold]
     fn notify_if_over(&self) {
+        // ORDERING: SeqCst pairs with itself on another thread: see the two cases above.
+        fence(Ordering::SeqCst);
         if self.is_over() {
             // Some may have gone to sleep while something was delayed.
             self.waiters.notify_all();
@@ -68,20 +96,20 @@ impl<T: Object> Shared<T> {
         }
     }
 
-    /// Has the observer told, if there is one.
+    #[cold]
+    fn report(&self, effects: &Effects<T>) {
+        (0..effects.added).for_each(|_| self.observe(|observer| observer.added()));
+        (0..effects.coalesced).for_each(|_| self.observe(|observer| observer.coalesced()));
+        if let Some(latency) = effects.queue_latency {
+            self.observe(|observer| observer.handed_out(latency));
+        }
+    }
+
+    /// Tells the observer one thing, if there is one. A panic leaves out nothing but the rest of that call.
     #[inline]
     pub(super) fn observe(&self, event: impl FnOnce(&dyn Observer)) {
         if let Some(observer) = &self.settings.observer {
             contain(|| event(&**observer));
         }
-    }
-}
-
-#[cold]
-fn tell<T>(observer: &dyn Observer, effects: &Effects<T>) {
-    (0..effects.added).for_each(|_| observer.added());
-    (0..effects.coalesced).for_each(|_| observer.coalesced());
-    if let Some(latency) = effects.queue_latency {
-        observer.handed_out(latency);
     }
 }

@@ -17,6 +17,8 @@ mod initial_sync;
 mod phase;
 mod query;
 mod section;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Weak;
 
@@ -32,6 +34,7 @@ use super::state::shard::Shard;
 use super::state::timer::Timer;
 use super::state::waiters::Waiters;
 use crate::Object;
+use crate::panic::{contain, drop_all};
 use crate::sync::atomic::AtomicU64;
 use crate::sync::{Arc, OnceLock};
 
@@ -68,6 +71,18 @@ pub(super) struct Shared<T> {
     source_error: OnceLock<Box<str>>,
     settings: Settings,
     timer: Timer,
+}
+
+/// With the last handle goes what still waits, and what the user gave the queue. Nobody expects a panic
+/// from a handle's end, and a second one would end the process: each is contained.
+impl<T> Drop for Shared<T> {
+    fn drop(&mut self) {
+        let values = self.keys.take_values();
+        contain(|| drop_all(values));
+        let Settings { limiters, observer, .. } = &mut self.settings;
+        limiters.drain(..).for_each(|limiter| _ = contain(|| drop(limiter)));
+        contain(|| drop(observer.take()));
+    }
 }
 
 impl<T: Object> Shared<T> {
@@ -120,6 +135,7 @@ impl<T: Object> Shared<T> {
         let result = section(&mut shards, &mut effects);
         let depths = shards.iter().flatten().map(|shard| shard.tally().depth());
         let depth = if effects.stale > 0 { depths.min().unwrap_or(0) } else { 0 };
+        self.count_entries(&mut effects);
         drop(shards);
         self.finish(&mut effects, depth);
         result
@@ -132,8 +148,17 @@ impl<T: Object> Shared<T> {
         let result = section(&mut shards, &mut effects);
         let depths = shards.iter().map(|shard| shard.tally().depth());
         let depth = if effects.stale > 0 { depths.min().unwrap_or(0) } else { 0 };
+        self.count_entries(&mut effects);
         drop(shards);
         self.finish(&mut effects, depth);
         result
+    }
+
+    /// Counts entries that were made, before anybody can remove them and count that: the count is never
+    /// less than there are, so it does not fall below zero. Those removed are counted by `finish`.
+    fn count_entries(&self, effects: &mut Effects<T>) {
+        if effects.entries > 0 {
+            self.capacity.adjust(std::mem::take(&mut effects.entries));
+        }
     }
 }

@@ -26,7 +26,8 @@ impl Phase {
     /// Whether it is closed or about to be.
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
-        // ORDERING: Relaxed, as whoever acts on it asks `is_complete`, too.
+        // ORDERING: Relaxed, as whoever leaves a shard after `close` took its lock sees it by that lock, and
+        // what was done in the shard before is seen by `close`; see `notify_if_over` for the rest.
         self.0.load(Ordering::Relaxed) != OPEN
     }
 

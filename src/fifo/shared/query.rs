@@ -1,13 +1,23 @@
 //! Questions about the whole queue.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use super::Shared;
 use crate::fifo::FifoStats;
 use crate::fifo::state::entry::{Entry, Waiting};
+use crate::panic::{contain, drop_all};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::{Key, KeyRef, Object};
+
+/// What waited. A value may be the last of its object by the time it is dropped, so all that nobody gets
+/// have to go through [`drop_all`].
+struct Copied<T> {
+    /// In order.
+    lined: Vec<(Key, Arc<T>)>,
+    others: Vec<Arc<T>>,
+}
 
 impl<T: Object> Shared<T> {
     /// About how many keys are in line: not zero if one can be handed out.
@@ -15,26 +25,53 @@ impl<T: Object> Shared<T> {
         self.queue.len()
     }
 
+    /// Whether a consumer that looks now gets something, or the end. If it gets nothing all the same, it
+    /// has taken tickets out that stood for nothing.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.backlog() > 0 || self.is_over()
+    }
+
     pub(crate) fn get(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
         let hash = self.keys.hash(key);
         self.keys.lock(self.keys.shard_of(hash)).get(hash, key)
     }
 
-    /// What is in line, in order, through `pick`. As of one moment: all shards are locked while their
-    /// tables are copied.
-    pub(crate) fn list<R>(&self, pick: impl Fn(Key, Arc<T>) -> R) -> Vec<R> {
+    /// The values in line, in order.
+    pub(crate) fn list(&self) -> Vec<Arc<T>> {
+        let Copied { lined, others } = self.copy();
+        let values = lined.into_iter().map(|(_, value)| value).collect();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop_all(others))) {
+            contain(|| drop_all(values));
+            resume_unwind(panic);
+        }
+        values
+    }
+
+    /// The keys of the values in line, in order.
+    pub(crate) fn list_keys(&self) -> Vec<Key> {
+        let Copied { lined, mut others } = self.copy();
+        let (keys, values): (Vec<_>, Vec<_>) = lined.into_iter().unzip();
+        others.extend(values);
+        drop_all(others);
+        keys
+    }
+
+    /// As of one moment: all shards are locked while their tables are copied.
+    fn copy(&self) -> Copied<T> {
         let shards = self.keys.lock_all();
         let copies: Vec<_> = shards.iter().map(|shard| shard.copy()).collect();
         drop(shards);
-        let mut ranked = Vec::new();
+        let (mut ranked, mut others) = (Vec::new(), Vec::new());
         for (key, entry) in copies.into_iter().flatten() {
             let entry: Entry<T> = entry.into_inner();
-            if let (Some(rank), Waiting::Queued { value, .. }) = (entry.rank(), entry.waiting) {
-                ranked.push((rank, pick(key, value)));
+            match (entry.rank(), entry.waiting) {
+                (Some(rank), Waiting::Queued { value, .. }) => ranked.push((rank, (key, value))),
+                (_, Waiting::Delayed { value, .. }) => others.push(value),
+                _ => {}
             }
         }
         ranked.sort_unstable_by_key(|(rank, _)| *rank);
-        ranked.into_iter().map(|(_, picked)| picked).collect()
+        Copied { lined: ranked.into_iter().map(|(_, lined)| lined).collect(), others }
     }
 
     pub(crate) fn len(&self) -> usize {

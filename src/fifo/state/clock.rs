@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering, fence};
 use crate::sync::{Arc, Mutex, PoisonError};
 
 /// Nanoseconds since the clock's beginning; 584 years fit, and arithmetic stays within them.
@@ -74,6 +74,9 @@ impl ManualClock {
         let (load, store) = (Ordering::Relaxed, Ordering::Relaxed);
         let later = |now| Some(Moment(now).after(by).0);
         let _ = self.0.now.fetch_update(store, load, later);
+        // ORDERING: SeqCst pairs with the fence in `watch_delays`: either we see a key that is now due in
+        // the schedule, or whoever puts it there sees this time.
+        fence(Ordering::SeqCst);
         let mut queues = self.0.queues.lock().unwrap_or_else(PoisonError::into_inner);
         queues.retain(|queue| queue.strong_count() > 0);
         let told: Vec<_> = queues.iter().filter_map(Weak::upgrade).collect();

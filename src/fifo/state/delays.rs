@@ -34,10 +34,13 @@ impl Delays {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn publish(&self, schedule: &BTreeMap<(Moment, u64), u64>) {
-        let next = schedule.first_key_value().map_or(Moment::NEVER, |((due, _), _)| *due);
+    /// Call after each change. Whose moment is the earliest, if there is any.
+    fn publish(&self, schedule: &BTreeMap<(Moment, u64), u64>) -> Option<u64> {
+        let first = schedule.first_key_value().map(|(first, _)| *first);
+        let next = first.map_or(Moment::NEVER, |(due, _)| due);
         // ORDERING: Relaxed, as whoever acts on it takes the lock.
         self.next.store(next.0, Ordering::Relaxed);
+        first.map(|(_, id)| id)
     }
 
     /// Whether this is now the earliest moment, so that whoever sleeps until the earliest has to know.
@@ -46,9 +49,17 @@ impl Delays {
         schedule.insert((due, id), hash);
         // ORDERING: SeqCst, as all accesses of `pending`: see `is_empty`.
         self.pending.fetch_add(1, Ordering::SeqCst);
-        let earliest = schedule.first_key_value().is_some_and(|((_, first), _)| *first == id);
-        self.publish(&schedule);
-        earliest
+        self.publish(&schedule) == Some(id)
+    }
+
+    /// Brings a key's moment forward; whether it is now the earliest. `None` if the key has just been
+    /// taken out as due: then it is on its way to the queue, which is sooner still. All the while the
+    /// key is pending, and once.
+    pub(crate) fn reschedule(&self, old: Moment, new: Moment, id: u64) -> Option<bool> {
+        let mut schedule = self.lock();
+        let hash = schedule.remove(&(old, id))?;
+        schedule.insert((new, id), hash);
+        Some(self.publish(&schedule) == Some(id))
     }
 
     /// Takes a key out before its time. If it has just been taken out as due, whoever did that will
@@ -90,5 +101,26 @@ impl Delays {
     pub(crate) fn next(&self) -> Moment {
         // ORDERING: Relaxed, as whoever acts on it takes the lock.
         Moment(self.next.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_on_its_way_is_not_scheduled_again() {
+        let delays = Delays::new();
+        assert!(delays.insert(Moment(9), 1, 0));
+        assert!(!delays.insert(Moment(9), 2, 0));
+        assert_eq!(delays.reschedule(Moment(9), Moment(8), 1), Some(true));
+        assert_eq!(delays.reschedule(Moment(9), Moment(8), 2), Some(false));
+        assert_eq!(delays.next(), Moment(8));
+        assert_eq!(delays.take_due(Moment::NEVER).len(), 2);
+        assert_eq!(delays.reschedule(Moment(8), Moment(7), 1), None);
+        assert_eq!(delays.next(), Moment::NEVER);
+        assert!(!delays.is_empty());
+        delays.queued(2);
+        assert!(delays.is_empty());
     }
 }

@@ -101,6 +101,13 @@ impl<T> Entry<T> {
         }
     }
 
+    pub(crate) fn into_value(self) -> Option<Arc<T>> {
+        match self.waiting {
+            Waiting::Queued { value, .. } | Waiting::Delayed { value, .. } => Some(value),
+            Waiting::Nothing => None,
+        }
+    }
+
     /// Puts the value at the back of the queue.
     pub(crate) fn enqueue(&mut self, lines: Lines<'_>, value: Arc<T>, since: Moment) {
         let seq = lines.queue.sequence(1);

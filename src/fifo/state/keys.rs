@@ -7,7 +7,7 @@ use crossbeam_utils::CachePadded;
 use super::entry::Entry;
 use super::shard::Shard;
 use super::tally::Tally;
-use crate::sync::DashMap;
+use crate::sync::{Arc, DashMap};
 use crate::{Key, KeyRef};
 
 /// Enough that two threads seldom meet, few enough that taking all of them is cheap.
@@ -59,9 +59,16 @@ impl<T> Keys<T> {
         (0..SHARDS).map(|shard| self.lock(shard)).collect()
     }
 
-    /// Whether there was no entry in any shard, looked at one after the other.
+    /// Whether there was no entry in any shard, looked at one after the other, up to the first that has
+    /// one. (The map's own question counts them all.)
     pub(crate) fn is_empty(&self) -> bool {
-        self.map.is_empty()
+        (0..SHARDS).all(|shard| self.lock(shard).is_empty())
+    }
+
+    /// Takes out all that waits, in no order.
+    pub(crate) fn take_values(&self) -> Vec<Arc<T>> {
+        let tables = self.lock_all().into_iter().map(|mut shard| shard.take_table(0));
+        tables.flatten().filter_map(|(_, entry)| entry.into_inner().into_value()).collect()
     }
 
     /// Visits each entry, shard by shard: not as of one moment.

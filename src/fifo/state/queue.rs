@@ -1,4 +1,5 @@
-//! The order of the keys: a lock-free queue of tickets.
+//! The order of the keys: a queue of tickets without a lock. (A pop may spin for a push that has taken its
+//! slot and is about to fill it.)
 //!
 //! A ticket has a sequence number, and each number is given out once. The key's entry says which number
 //! it has; a ticket with any other is stale and is dropped by whoever dequeues it, which is how a
@@ -43,7 +44,8 @@ struct Lane {
     tickets: SegQueue<Ticket>,
     /// Hash by sequence number.
     front: Mutex<BTreeMap<u64, u64>>,
-    /// Written under the lock of `front`; zero if that is empty and nobody is filling it.
+    /// Written under the lock of `front`; zero if that is empty and nobody is filling it. While somebody
+    /// is, it is how many it may come to: sleepers are woken by this count, so it is never too small.
     front_len: AtomicUsize,
 }
 
@@ -90,11 +92,16 @@ impl Lane {
 
     fn compact(&self, holds: &impl Fn(Ticket) -> bool) {
         let mut front = self.front();
+        let moving = self.tickets.len();
+        let at_most = front.len() + moving;
+        if at_most == 0 {
+            return;
+        }
         // ORDERING: Release pairs with the Acquire in `pop`, through the dequeues below: whoever dequeues
         // a ticket behind ours, or finds none, sees that it must ask for the lock.
-        self.front_len.store(usize::MAX, Ordering::Release);
+        self.front_len.store(at_most, Ordering::Release);
         front.retain(|&seq, &mut hash| holds(Ticket { hash, seq }));
-        for _ in 0..self.tickets.len() {
+        for _ in 0..moving {
             let Some(ticket) = self.tickets.pop() else { break };
             if holds(ticket) {
                 front.insert(ticket.seq, ticket.hash);
@@ -108,7 +115,7 @@ impl Lane {
         let tickets = self.tickets.len();
         // ORDERING: Acquire pairs with the Release in `compact`; the tickets are counted first for the
         // same reason as in `pop`.
-        tickets.saturating_add(self.front_len.load(Ordering::Acquire))
+        tickets + self.front_len.load(Ordering::Acquire)
     }
 }
 
@@ -209,15 +216,37 @@ impl Queue {
         self.lanes.iter().for_each(|lane| lane.compact(&holds));
     }
 
-    /// Drops a lane's tickets but those in front, by a caller that holds all shards and will give the
-    /// keys that stay new tickets.
-    pub(crate) fn clear(&self, priority: Priority) {
+    /// Drops a lane's tickets, by a caller that holds all shards and will give the keys that stay new
+    /// tickets. Those in front are behind a lock that comes before the shards': they stay, stale, and
+    /// are returned to be counted.
+    pub(crate) fn clear(&self, priority: Priority) -> usize {
         let lane = &self.lanes[priority as usize];
         while lane.tickets.pop().is_some() {}
+        // ORDERING: Relaxed, as it is a rough count.
+        lane.front_len.load(Ordering::Relaxed)
     }
 
     /// How many tickets there are, stale ones included: not zero if a key can be handed out.
     pub(crate) fn len(&self) -> usize {
-        self.lanes.iter().fold(0, |sum: usize, lane| sum.saturating_add(lane.len()))
+        self.lanes.iter().map(Lane::len).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_is_compacted_has_no_less_and_not_much_more() {
+        let queue = Queue::new(false);
+        for seq in 0..100 {
+            queue.push(Priority::Change, Ticket { hash: 0, seq });
+        }
+        queue.compact(|ticket| {
+            assert!((100..=200).contains(&queue.len()));
+            ticket.seq % 2 == 0
+        });
+        assert_eq!(queue.len(), 50);
+        assert_eq!(queue.clear(Priority::Change), 50);
     }
 }

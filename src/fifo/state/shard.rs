@@ -90,6 +90,10 @@ impl<'a, T> Shard<'a, T> {
         Some(entry.into_inner())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     pub(crate) fn contains(&self, hash: u64, key: &Key) -> bool {
         self.table.get(hash, |(other, _)| other == key).is_some()
     }
@@ -159,10 +163,11 @@ impl<'a, T> Shard<'a, T> {
             tally.coalesced.add(1);
             effects.coalesced += 1;
             effects.discard(std::mem::replace(waiting, value));
-            if due < *old {
-                lines.delays.remove(*old, *id);
+            if due < *old
+                && let Some(earliest) = lines.delays.reschedule(*old, due, *id)
+            {
                 *old = due;
-                effects.sooner = lines.delays.insert(due, *id, hash);
+                effects.sooner = earliest;
             }
             return Added::Coalesced;
         }
@@ -350,10 +355,11 @@ impl<'a, T> Shard<'a, T> {
             }
             // Newer, too; but the earliest time wins.
             (Waiting::Delayed { due, id, .. }, again) => {
-                if let Some(again) = again.filter(|again| again < due) {
-                    lines.delays.remove(*due, *id);
+                if let Some(again) = again.filter(|again| again < due)
+                    && let Some(earliest) = lines.delays.reschedule(*due, again, *id)
+                {
                     *due = again;
-                    effects.sooner = lines.delays.insert(again, *id, hash);
+                    effects.sooner = earliest;
                 }
             }
             (Waiting::Nothing, None) => {
@@ -497,6 +503,7 @@ impl<T> Shard<'_, T> {
         taken: &mut Vec<(Rank, Arc<T>)>,
         effects: &mut Effects<T>,
     ) {
+        let stale = effects.stale;
         for (key, entry) in self.take_table(0) {
             let mut entry = entry.into_inner();
             let rank = entry.rank();
@@ -510,7 +517,7 @@ impl<T> Shard<'_, T> {
                 effects.entries -= 1;
             }
         }
-        effects.stale = 0;
+        effects.stale = stale;
     }
 
     /// A copy of the table, to be looked through after unlocking.

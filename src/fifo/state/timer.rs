@@ -23,7 +23,8 @@ impl Timer {
     /// Call when the earliest moment has come nearer. An unpark is kept for a thread that is just about
     /// to park, so none is lost.
     ///
-    /// Where the system has no thread to give, the next call tries again. Until then a key is queued by
+    /// Where the system has no thread to give, the next call tries again, and so the next key that is
+    /// sooner than all others. Until then a key is queued by
     /// the first consumer that looks for one once its time has come.
     pub(crate) fn wake(&self) {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,6 +17,9 @@
 //! when it has found something, it wakes as many sleepers as there is more to do. That is what
 //! makes a busy hand-over run without a system call per item.
 //!
+//! The second look asks only whether there is something. Getting it runs user code, which may block, and
+//! a listener that does not sleep must not stand before one that does: so it leaves the list first.
+//!
 //! A consumer that leaves the list without having been notified (it found an item when it looked again,
 //! ran out of time, or its future was dropped) takes itself off; one that was notified and leaves passes
 //! the notification on.
@@ -24,7 +27,7 @@
 //! Wakers are user code. They are cloned, woken and dropped with no lock held, and a panic in one
 //! stops nobody else from being woken.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -44,8 +47,8 @@ pub(crate) struct Waiters {
 }
 
 struct List {
-    /// Those not yet notified, oldest first, and so in the order of their ids.
-    listeners: VecDeque<(u64, Sleeper)>,
+    /// Those not yet notified, by id, and so the oldest first.
+    listeners: BTreeMap<u64, Sleeper>,
     next_id: u64,
 }
 
@@ -65,7 +68,7 @@ struct Listener {
 
 impl Waiters {
     pub(crate) fn new() -> Self {
-        let list = List { listeners: VecDeque::new(), next_id: 0 };
+        let list = List { listeners: BTreeMap::new(), next_id: 0 };
         Self { state: CachePadded::new(AtomicU64::new(0)), list: Mutex::new(list) }
     }
 
@@ -104,20 +107,22 @@ impl Waiters {
         self.state.load(Ordering::Relaxed) & (SPINNER - 1) > 0
     }
 
-    /// Takes up to `n` listeners out of the list and wakes them, each with the list unlocked.
+    /// Takes listeners out of the list and wakes them, each with the list unlocked, until `n` are woken
+    /// or all are that were there. One whose waker panics may never run, so it does not count.
     #[cold]
     fn wake(&self, n: usize) {
+        let mut missing = n;
         let asleep = self.list().listeners.len();
-        for _ in 0..n.min(asleep) {
+        for _ in 0..asleep {
+            if missing == 0 {
+                return;
+            }
             let mut list = self.list();
-            let Some((_, sleeper)) = list.listeners.pop_front() else { return };
+            let Some((_, sleeper)) = list.listeners.pop_first() else { return };
             // ORDERING: Relaxed, as a producer that misses this only looks into the list in vain.
             self.state.fetch_sub(1, Ordering::Relaxed);
             drop(list);
-            match sleeper {
-                Sleeper::Thread(thread) => thread.unpark(),
-                Sleeper::Task(waker) => _ = contain(|| waker.wake()),
-            }
+            missing -= usize::from(sleeper.wake());
         }
     }
 
@@ -126,7 +131,7 @@ impl Waiters {
         let mut list = self.list();
         let id = list.next_id;
         list.next_id += 1;
-        list.listeners.push_back((id, sleeper));
+        list.listeners.insert(id, sleeper);
         // ORDERING: Relaxed, as the fence orders it.
         self.state.fetch_add(1, Ordering::Relaxed);
         drop(list);
@@ -154,16 +159,21 @@ impl Waiters {
     }
 
     /// Blocks until `attempt` gives something; `None` once the deadline has passed. `backlog` is about
-    /// how much there is to be had, at least 1 if anything.
+    /// how much there is to be had, at least 1 if anything; `ready` is whether an attempt is worth it, and
+    /// no user code.
     pub(crate) fn wait<R>(
         self: &Arc<Self>,
         deadline: Option<Instant>,
         backlog: impl Fn() -> usize,
+        ready: impl Fn() -> bool,
         mut attempt: impl FnMut() -> Option<R>,
     ) -> Option<R> {
         loop {
             if let Some(found) = attempt() {
                 return Some(found);
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return None;
             }
             if self.spin(&|| backlog() > 0)
                 && let Some(found) = attempt()
@@ -174,11 +184,14 @@ impl Waiters {
             }
             let parker = Parker::current();
             let mut listener = self.listen(Sleeper::Thread(parker.clone()));
-            if let Some(found) = attempt() {
+            if ready() {
                 drop(listener);
-                // As above: we have spun before.
-                self.notify(backlog());
-                return Some(found);
+                if let Some(found) = attempt() {
+                    // As above: we have spun before.
+                    self.notify(backlog());
+                    return Some(found);
+                }
+                continue;
             }
             while !listener.is_notified() {
                 match deadline {
@@ -198,34 +211,50 @@ impl Waiters {
     }
 }
 
-impl List {
-    fn position(&self, id: u64) -> Option<usize> {
-        self.listeners.binary_search_by_key(&id, |(other, _)| *other).ok()
+impl Sleeper {
+    /// Whether it was woken, as far as we know.
+    fn wake(self) -> bool {
+        match self {
+            Self::Thread(thread) => {
+                thread.unpark();
+                true
+            }
+            Self::Task(waker) => contain(|| waker.wake()).is_some(),
+        }
+    }
+
+    fn will_wake(&self, waker: &Waker) -> bool {
+        matches!(self, Self::Task(known) if known.will_wake(waker))
     }
 }
 
 impl Listener {
     fn is_notified(&mut self) -> bool {
-        self.notified = self.waiters.list().position(self.id).is_none();
+        self.notified = !self.waiters.list().listeners.contains_key(&self.id);
         self.notified
     }
 
     /// Whether it was notified; if not, it is this waker that will be woken.
     fn poll(&mut self, waker: &Waker) -> bool {
-        let fresh = waker.clone();
-        let mut list = self.waiters.list();
-        let replaced = match list.position(self.id) {
-            Some(position) => {
-                std::mem::replace(&mut list.listeners[position].1, Sleeper::Task(fresh))
-            }
-            None => {
-                self.notified = true;
-                Sleeper::Task(fresh)
-            }
-        };
+        let list = self.waiters.list();
+        let suits = list.listeners.get(&self.id).map(|sleeper| sleeper.will_wake(waker));
         drop(list);
-        drop(replaced);
+        match suits {
+            None => self.notified = true,
+            Some(true) => {}
+            Some(false) => self.replace(Sleeper::Task(waker.clone())),
+        }
         self.notified
+    }
+
+    fn replace(&mut self, mut sleeper: Sleeper) {
+        let mut list = self.waiters.list();
+        match list.listeners.get_mut(&self.id) {
+            Some(listed) => std::mem::swap(listed, &mut sleeper),
+            None => self.notified = true,
+        }
+        drop(list);
+        contain(|| drop(sleeper));
     }
 }
 
@@ -235,7 +264,7 @@ impl Drop for Listener {
             return;
         }
         let mut list = self.waiters.list();
-        let removed = list.position(self.id).and_then(|position| list.listeners.remove(position));
+        let removed = list.listeners.remove(&self.id);
         if removed.is_some() {
             // ORDERING: Relaxed, as in `wake`.
             self.waiters.state.fetch_sub(1, Ordering::Relaxed);
@@ -259,11 +288,12 @@ impl Wait {
     }
 
     /// Ready when `attempt` gives something. What it gives leaves in the very poll that got it, so a
-    /// dropped future holds at most a notification.
+    /// dropped future holds at most a notification. `ready` is as for [`Waiters::wait`].
     pub(crate) fn poll<R>(
         &mut self,
         context: &mut Context<'_>,
         waiters: &Arc<Waiters>,
+        ready: impl Fn() -> bool,
         mut attempt: impl FnMut() -> Option<R>,
     ) -> Poll<R> {
         if let Some(listener) = &mut self.listener {
@@ -272,15 +302,46 @@ impl Wait {
             }
             self.listener = None;
         }
-        if let Some(found) = attempt() {
-            return Poll::Ready(found);
+        loop {
+            if let Some(found) = attempt() {
+                return Poll::Ready(found);
+            }
+            let listener = waiters.listen(Sleeper::Task(context.waker().clone()));
+            if !ready() {
+                self.listener = Some(listener);
+                return Poll::Pending;
+            }
+            // Off the list before the next attempt.
+            drop(listener);
         }
-        let sleeper = Sleeper::Task(context.waker().clone());
-        self.listener = Some(waiters.listen(sleeper));
-        if let Some(found) = attempt() {
-            self.listener = None;
-            return Poll::Ready(found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Finds nothing, sees on its second look that there is something, and is not listed when it gets it.
+    fn attempt(waiters: &Waiters) -> impl FnMut() -> Option<()> {
+        let mut attempts = 0;
+        move || {
+            assert!(!waiters.any_asleep(), "an attempt runs user code");
+            attempts += 1;
+            (attempts > 1).then_some(())
         }
-        Poll::Pending
+    }
+
+    #[test]
+    fn a_thread_that_found_something_is_not_listed_while_it_gets_it() {
+        let waiters = Arc::new(Waiters::new());
+        assert!(waiters.wait(None, || 0, || true, attempt(&waiters)).is_some());
+    }
+
+    #[test]
+    fn a_task_that_found_something_is_not_listed_while_it_gets_it() {
+        let waiters = Arc::new(Waiters::new());
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = Wait::new().poll(&mut context, &waiters, || true, attempt(&waiters));
+        assert!(polled.is_ready());
     }
 }
