@@ -15,7 +15,9 @@ use crate::{Key, ResourceVersion};
 #[non_exhaustive]
 pub enum WaitError {
     /// The reflector stopped first.
-    #[error("the reflector stopped before it reached the version")]
+    #[error(
+        "the reflector stopped before it reached the version; `Reflector::run` returned why, and so does `Progress::last_error`"
+    )]
     Stopped,
     /// The version and the reflector's have no order: not both are numbers.
     #[error("the version cannot be compared with the source's")]
@@ -24,7 +26,9 @@ pub enum WaitError {
 
 /// The reflector stopped, or was dropped, before its first list was complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the reflector stopped before its first list was complete")]
+#[error(
+    "the reflector stopped before its first list was complete; `Reflector::run` returned why, and so does `Progress::last_error`"
+)]
 pub struct Stopped;
 
 /// A handle on a reflector's progress. Cheap to clone; it outlives the reflector. No call waits for
@@ -67,7 +71,8 @@ impl Monitor {
     }
 
     /// Waits until every sink holds everything up to `version`: after a write that the source
-    /// answered with a version, reads then include it.
+    /// answered with a version, reads then include it, except for what is quarantined (ask
+    /// [`quarantine_of`](Self::quarantine_of)) or was rejected by an index function.
     ///
     /// # Errors
     /// When the reflector stops first, or was dropped without having run, or the versions have no

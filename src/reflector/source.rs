@@ -27,12 +27,22 @@ pub trait Source: Send + Sync + 'static {
 
     /// Fetches one page of the list. The page's items may decode as they are taken, so that the
     /// next page is under way meanwhile.
+    ///
+    /// # Errors
+    /// Whatever fails is asked again after a back-off, but for a first list that is refused for good:
+    /// by a [`Status`] for which [`SourceError::is_permanent`] holds, as
+    /// `Status::forbidden(..).into()` is. That ends the reflector, unless its builder says otherwise.
     fn list(
         &self,
         request: ListRequest,
     ) -> impl Future<Output = Result<ListPage<Self::Object>, SourceError>> + Send;
 
-    /// Opens a watch.
+    /// Opens a watch. While nothing changes it should send a [`WatchEvent::Bookmark`] more often than
+    /// the reflector's `silence_limit` (120 s): a watch that says nothing for longer is opened anew,
+    /// and [`Progress::lag`](super::Progress::lag) grows meanwhile.
+    ///
+    /// # Errors
+    /// As for [`list`](Self::list); none of them ends the reflector.
     fn watch(
         &self,
         request: WatchRequest,

@@ -47,7 +47,8 @@ impl<T: Object> StoreBuilder<T> {
     }
 
     /// Adds an index whose function can fail. An object that it fails on is not stored; see
-    /// [`Applied::rejected`](super::Applied::rejected).
+    /// [`Applied::rejected`](super::Applied::rejected). Behind a reflector nobody receives the
+    /// `Applied`: count what is rejected by an [`observer`](Self::observer), or it is just missing.
     #[must_use]
     pub fn try_index<I, E>(
         mut self,
@@ -74,7 +75,8 @@ impl<T: Object> StoreBuilder<T> {
         })
     }
 
-    /// Tells an observer of each write.
+    /// Calls an observer after each [`apply`](Store::apply) and [`replace`](Store::replace). `add`,
+    /// `compare_and_update` and `delete` return what they did, and are not observed.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.observer = Some(Box::new(observer));

@@ -9,8 +9,8 @@ use crate::sync::Arc;
 
 /// Objects with their keys: of a [`Snapshot`](super::Snapshot), of a namespace, or of an index value.
 ///
-/// The keys cost a look at each object's place. Who needs the objects alone has them for less by
-/// [`objects`](Self::objects), or [`list`](Self::list).
+/// The keys cost a look at each object's place. If you need only the objects,
+/// [`objects`](Self::objects) or [`list`](Self::list) is cheaper.
 ///
 /// It borrows the snapshot, and so does all that it gives:
 ///

@@ -59,8 +59,9 @@ use crate::{Batch, Key, KeyRef, Listing, Object, ResourceVersion, Revision, Sink
 ///
 /// # User code
 ///
-/// [`Object`]'s methods and index functions run while a write holds the writer's lock. They may read the
-/// store; a write from within one deadlocks. If one panics, the object is rejected with the panic's text.
+/// [`Object::key`] runs first, under no lock, and its panic is the caller's. The other methods and index
+/// functions run while a write holds the writer's lock. They may read the store; a write from within one
+/// deadlocks. If one panics, the object is rejected with the panic's text.
 /// An object's destructor runs after the lock, and may use the store in any way; its panic ends there.
 ///
 /// ```
@@ -91,7 +92,8 @@ pub struct Store<T: Object> {
 }
 
 impl<T: Object> Store<T> {
-    /// An empty store at revision 0, with the index by namespace that every store has.
+    /// An empty store at revision 0. Every store can be read by namespace ([`Snapshot::namespace`])
+    /// without an index of that name.
     ///
     /// On Linux the first store of a process registers it for `membarrier`. If it has several threads by
     /// then, that takes the kernel some milliseconds.

@@ -7,7 +7,7 @@ use super::engine::{Engine, PinnedRevision};
 use crate::sync::Arc;
 use crate::{Object, Revision};
 
-/// Is told of each batch and each relist. A store without one measures nothing.
+/// Called after each batch and each relist. A store without one measures nothing.
 ///
 /// Calls come from the thread whose write it is, after the write is visible, under no lock; several threads
 /// may call at once. An observer may write to the store. Its panic reaches the caller of that write.
@@ -42,7 +42,7 @@ pub struct StoreStats {
     /// Those of them that no snapshot is known to need: they wait for a reclamation pass, or for a
     /// pinned thread.
     pub waiting_versions: usize,
-    /// The pin that keeps what waits from being freed, if one does. A pin of any store of the process
+    /// The oldest pin that is holding memory back, if one is. A pin of any store of the process
     /// does: see [`Store::pin`](super::Store::pin).
     pub oldest_pin: Option<OldestPin>,
     /// Whether nothing can be freed at present, since the system refuses the call (`membarrier`) that

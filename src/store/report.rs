@@ -10,7 +10,7 @@ use crate::{Key, Revision};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
-    /// The revision at which it is visible, or at which the store was found to need no change.
+    /// The revision at which it is visible or, if nothing changed, the current one.
     pub revision: Revision,
     /// What became of the object.
     pub outcome: Outcome,

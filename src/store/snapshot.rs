@@ -13,7 +13,7 @@ use crate::{KeyRef, Object, ResourceVersion, Revision};
 ///
 /// O(1) to take and to clone. It never changes, and every read through it agrees with every other.
 /// While it is held, the store keeps those superseded objects that it can see, and nothing that came
-/// later. Dropping it frees nothing on the spot: the store's next writes do.
+/// later. Dropping it frees nothing on the spot: the store's next writes do, or its `stats`.
 ///
 /// A snapshot outlives its store.
 pub struct Snapshot<T>(Hold<T>);
@@ -23,7 +23,7 @@ impl<T> Snapshot<T> {
         Self(Hold::new(engine))
     }
 
-    /// The object under a key. Allocates nothing.
+    /// The object under a key. Allocates nothing but, at times, for a thread's first read.
     #[inline]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<&Arc<T>> {
         self.0.view().get(key.into(), &Pin::new())
