@@ -47,8 +47,8 @@ impl Delays {
     pub(crate) fn insert(&self, due: Moment, id: u64, hash: u64) -> bool {
         let mut schedule = self.lock();
         schedule.insert((due, id), hash);
-        // ORDERING: SeqCst, as all accesses of `pending`: see `is_empty`.
-        self.pending.fetch_add(1, Ordering::SeqCst);
+        // ORDERING: Relaxed, as the shard's lock orders it before a close that comes after.
+        self.pending.fetch_add(1, Ordering::Relaxed);
         self.publish(&schedule) == Some(id)
     }
 
@@ -85,16 +85,17 @@ impl Delays {
 
     /// Call when keys that were taken out are queued, or gone.
     pub(crate) fn queued(&self, keys: usize) {
-        // ORDERING: SeqCst, as all accesses of `pending`: see `is_empty`.
-        self.pending.fetch_sub(keys, Ordering::SeqCst);
+        // ORDERING: Release pairs with the Acquire in `is_empty`. That a close sees it which is not seen in
+        // turn is a matter of the fence in `notify_if_over`.
+        self.pending.fetch_sub(keys, Ordering::Release);
     }
 
     /// Whether no key waits for its time, or is on its way from here to the queue. Ask before looking at
     /// the queue.
     pub(crate) fn is_empty(&self) -> bool {
-        // ORDERING: SeqCst pairs with `queued`: whoever sees the last key leave, and looks at the queue
-        // after that, finds it there.
-        self.pending.load(Ordering::SeqCst) == 0
+        // ORDERING: Acquire pairs with the Release in `queued`: whoever sees the last key leave, and looks
+        // at the queue after that, finds it there.
+        self.pending.load(Ordering::Acquire) == 0
     }
 
     /// The earliest moment at which something is due.

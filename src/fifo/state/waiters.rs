@@ -172,10 +172,9 @@ impl Waiters {
             if let Some(found) = attempt() {
                 return Some(found);
             }
-            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                return None;
-            }
-            if self.spin(&|| backlog() > 0)
+            let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
+            if !is_over
+                && self.spin(&|| backlog() > 0)
                 && let Some(found) = attempt()
             {
                 // What was added while we spun woke nobody.
