@@ -8,8 +8,6 @@ mod key;
 mod object;
 mod panic;
 #[cfg(feature = "reflector")]
-mod panics;
-#[cfg(feature = "reflector")]
 pub mod reflector;
 pub mod selector;
 mod sink;

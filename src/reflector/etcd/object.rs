@@ -6,7 +6,7 @@ use std::sync::Arc;
 use etcd_client::KeyValue;
 
 use super::watch::version;
-use crate::panics::caught;
+use crate::panic::catch;
 use crate::reflector::{Interest, Item, Undecodable, WatchEvent};
 use crate::{Key, KeyError, Object, ResourceVersion};
 
@@ -134,7 +134,7 @@ impl<V: Send + Sync + 'static> Decoder<V> {
         let no_key = |error: String| (listed_as(rest), error);
         let text =
             std::str::from_utf8(rest).map_err(|error| no_key(format!("the key is {error}")))?;
-        let key = caught(|| (self.keys)(text))
+        let key = catch(|| (self.keys)(text))
             .and_then(|key| key.map_err(|error| error.to_string()))
             .map_err(no_key)?;
         match key {
@@ -202,13 +202,13 @@ impl<V: Send + Sync + 'static> Decoder<V> {
         kv: &KeyValue,
     ) -> Result<Arc<EtcdObject<V>>, Box<Undecodable>> {
         let key = key.map_err(|(key, error)| undecodable(key, error, kv))?;
-        let value = match caught(|| (self.decode)(kv.value())).flatten() {
+        let value = match catch(|| (self.decode)(kv.value())).flatten() {
             Ok(value) => value,
             Err(error) => return Err(undecodable(Some(key), error, kv)),
         };
         let [created, modified] = revisions(kv).map(Into::<Box<str>>::into);
         let kept = match &self.sizes {
-            Some(sizes) => match caught(|| sizes(&value)) {
+            Some(sizes) => match catch(|| sizes(&value)) {
                 Ok(size) => size,
                 Err(error) => return Err(undecodable(Some(key), error, kv)),
             },

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::header::{Envelope, Header, List, Metadata, non_empty, range_of};
 use super::mend::{Mended, NO_TEXT};
 use super::{typed, unexpected};
-use crate::panics::caught;
+use crate::panic::catch;
 use crate::reflector::{Interest, Item, Report, SourceError, Undecodable, WatchEvent};
 use crate::{Key, Object, ResourceVersion};
 
@@ -200,7 +200,7 @@ impl<K: Decode> Decoder<K> {
         let decoded = match fault {
             Some(fault) => Err(fault),
             // A type's own code may panic: a fault of this object, and of no other.
-            None => caught(|| K::decode(raw, self.report.as_ref()))
+            None => catch(|| K::decode(raw, self.report.as_ref()))
                 .and_then(|decoded| decoded.map_err(|error| error.to_string())),
         };
         match decoded {

@@ -11,7 +11,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use super::Decode;
 use super::header::{Header, Text, range_of};
 use super::typed;
-use crate::panics::caught;
+use crate::panic::catch;
 use crate::reflector::{Report, Undecodable};
 use crate::{Key, KeyError, Object, ResourceVersion};
 
@@ -67,7 +67,7 @@ impl<K: DeserializeOwned> Lazy<K> {
     /// [`Monitor`](crate::reflector::Monitor), too.
     pub fn get(&self) -> Result<&K, LazyError> {
         let typed = self.typed.get_or_init(|| {
-            caught(|| typed::from_str(self.json()))
+            catch(|| typed::from_str(self.json()))
                 .and_then(|decoded| decoded.map_err(|error| error.to_string()))
                 .map(Box::new)
                 .map_err(|error| self.failed(error))
