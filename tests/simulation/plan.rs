@@ -68,16 +68,14 @@ impl Plan {
             _ => 0,
         };
         let restored = [Restored::Refuses, Restored::Bookmarks][random.random_range(0..2)];
-        Self {
+        let mut plan = Self {
             topology: topologies[random.random_range(0..3)],
             bad: bad[random.random_range(0..4)],
             size: Size { namespaces: 2, names: if large { 1_500 } else { 12 } },
             disorder: random.random_bool(0.5),
             old_deletions: random.random_bool(0.2),
             transaction,
-            // Not both: what came of a transaction that was cut off is ahead of the position, and
-            // nothing would tell that its history is gone.
-            restore: random.random_bool(0.1).then_some(restored).filter(|_| transaction == 0),
+            restore: random.random_bool(0.1).then_some(restored),
             page_size: match transaction > 100 || large {
                 true => [None, Some(500)][random.random_range(0..2)],
                 false => [None, Some(1), Some(7), Some(100)][random.random_range(0..4)],
@@ -85,7 +83,13 @@ impl Plan {
             batch_limit: random.random_range(1..50),
             streaming: random.random_bool(0.3),
             resync: random.random_bool(0.2).then_some(Duration::from_secs(45)),
+        };
+        // What came of a transaction that was cut off, or of a deletion in an old version, is ahead of
+        // the position, and nothing would tell that its history is gone.
+        if plan.transaction > 0 || plan.old_deletions {
+            plan.restore = None;
         }
+        plan
     }
 
     /// Whether the reflector with this index is to mirror the key.
