@@ -73,8 +73,9 @@ impl<S: Source> ReflectorBuilder<S> {
         self
     }
 
-    /// How long a list page, or the opening of a watch, may take; a list that comes without pages
-    /// may take ten times that. Default: 60 s.
+    /// How long the opening of a watch may take, and how long a list page may bring nothing. A page
+    /// of which something arrives all the while, as [`Source::received_bytes`] counts it, may take
+    /// ten times that, and so may a list that comes without pages. Default: 60 s.
     #[must_use]
     pub fn answer_limit(mut self, limit: Duration) -> Self {
         self.config.limits.answer = bounded(limit);

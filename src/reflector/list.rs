@@ -1,18 +1,19 @@
 //! The whole content: in pages, at once, or as the beginning of a watch.
 
 use std::cmp::Ordering;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::join;
 use futures_util::{StreamExt, future};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::draft::{Content, Draft, Taken};
 use super::facts::{Facts, version_of};
 use super::failure::RequestKind;
-use super::run::{Behind, Opened, Run, in_time};
+use super::run::{Behind, Opened, Run, too_late};
 use super::{
     Item, Items, ListPage, ListRequest, Source, SourceError, Undecodable, WatchEvent, WatchStart,
 };
@@ -25,8 +26,9 @@ const STEP: usize = 64;
 /// Most objects for which there is room before they come, on the source's word.
 const RESERVED: usize = 1 << 20;
 
-/// A whole list takes longer than a page: this many times the limit of one answer.
-const WHOLE: u32 = 10;
+/// The longest that an answer of which something arrives all the while may take, and a whole list in
+/// any case: this many times the limit of one answer.
+const LONGEST: u32 = 10;
 
 /// Most pages in a row that bring nothing but the promise of another.
 const EMPTY_PAGES: u32 = 1000;
@@ -205,10 +207,31 @@ impl<S: Source> Run<'_, S> {
     }
 
     async fn page(&self, request: ListRequest) -> Result<ListPage<S::Object>, SourceError> {
-        let limit = self.config.limits.answer * if request.limit.is_some() { 1 } else { WHOLE };
-        let page = in_time(limit, self.source.list(request)).await?;
+        let answer = self.config.limits.answer;
+        let longest = answer.saturating_mul(LONGEST);
+        let silence = if request.limit.is_some() { answer } else { longest };
+        let page = self.while_it_comes(silence, longest, self.source.list(request)).await?;
         self.shared.contact(self.source.received_bytes());
         Ok(page)
+    }
+
+    /// The answer, unless none of it arrives for as long as `silence`, or it takes longer than
+    /// `longest`: a large page over a slow line is not a connection that is dead.
+    async fn while_it_comes<T>(
+        &self,
+        silence: Duration,
+        longest: Duration,
+        answer: impl Future<Output = Result<T, SourceError>>,
+    ) -> Result<T, SourceError> {
+        let mut answer = pin!(timeout(longest, answer));
+        loop {
+            let before = self.source.received_bytes();
+            match timeout(silence, &mut answer).await {
+                Ok(answered) => return answered.unwrap_or_else(|_| Err(too_late(longest))),
+                Err(_) if self.source.received_bytes() == before => return Err(too_late(silence)),
+                Err(_) => {}
+            }
+        }
     }
 
     /// The page at `token`. Where the list's version is gone, the source may offer the rest at a

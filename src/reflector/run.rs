@@ -124,8 +124,9 @@ pub(super) async fn in_time<T>(
     limit: Duration,
     answer: impl Future<Output = Result<T, SourceError>>,
 ) -> Result<T, SourceError> {
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
-        let message = format!("no answer within {limit:?}");
-        Err(SourceError::Transport { message, source: None })
-    })
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(too_late(limit)))
+}
+
+pub(super) fn too_late(limit: Duration) -> SourceError {
+    SourceError::Transport { message: format!("no answer within {limit:?}"), source: None }
 }

@@ -1,6 +1,7 @@
 //! The etcd source against a real etcd, which `.ci/etcd` installs. Without one these tests fail.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod large;
 mod proxy;
 mod server;
 
@@ -245,7 +246,7 @@ async fn a_member_that_was_cut_off_from_its_peers_is_not_taken_for_news() {
     let reflector = Reflector::builder(source).sink(store.clone()).build();
     let monitor = reflector.monitor();
     tokio::spawn(reflector.run(std::future::pending()));
-    in_time(monitor.synced()).await;
+    in_time(monitor.synced()).await.unwrap();
     let short = Duration::from_secs(8);
     assert!(monitor.is_ready(short));
     // Nothing happens, and all is well.
@@ -282,7 +283,7 @@ async fn labels_and_sizes_come_from_the_value() {
     let store = Arc::new(Store::builder().label_index("app").build());
     let reflector = Reflector::builder(source).sink(store.clone()).build();
     let monitor = reflector.monitor();
-    in_time(reflector.run(monitor.synced())).await.unwrap();
+    in_time(reflector.run(async { monitor.synced().await.unwrap() })).await.unwrap();
     let snapshot = store.snapshot();
     for (selector, expected) in
         [("app=web", 1), ("app in (web,db)", 2), ("app!=web", 1), ("!app", 0)]

@@ -280,3 +280,33 @@ fn what_waits_for_the_first_list_is_held_already() {
     assert!(!held("other", "5") && !held("uid", "6"));
     assert_eq!(b.is_current("n/x".into(), "5"), None, "nobody knows yet");
 }
+
+/// One part's history is set back while another, which holds the key, too, has not come as far.
+#[test]
+fn what_only_a_lost_history_had_gives_way_to_whatever_comes() {
+    let after: [(fn(&Part<Pod>), &[(&str, u64)]); 4] = [
+        (|late| late.apply(&put("n/x", 131)), &[("n/x", 131)]),
+        (|late| late.apply(&delete("n/x", 60)), &[]),
+        (
+            |late| {
+                late.apply(&delete("n/x", 60));
+                late.apply(&put("n/x", 131));
+            },
+            &[("n/x", 131)],
+        ),
+        (|late| late.replace(&listing(140, &[("n/x", 50)])), &[("n/x", 50)]),
+    ];
+    for (after, expected) in after {
+        let store = Arc::new(Store::new());
+        let [late, early] = Merge::new([store.clone()]).parts();
+        late.replace(&listing(58, &[("n/x", 50)]));
+        early.replace(&listing(58, &[("n/x", 50)]));
+        early.apply(&put("n/x", 135));
+        early.replace(&listing(129, &[]).unordered());
+        after(&late);
+        let held: Vec<_> =
+            store.list().iter().map(|pod| (pod.key.clone(), pod.version())).collect();
+        let expected: Vec<_> = expected.iter().map(|(key, at)| ((*key).to_owned(), *at)).collect();
+        assert_eq!(held, expected);
+    }
+}

@@ -125,7 +125,11 @@ impl Source for Faulty {
             self.counts.lock().unwrap().failed_watches += 1;
             error
         };
-        trouble(&server).await.map_err(refused)?;
+        // One that hangs is given up without a word.
+        self.counts.lock().unwrap().failed_watches += 1;
+        let served = trouble(&server).await;
+        self.counts.lock().unwrap().failed_watches -= 1;
+        served.map_err(refused)?;
         let epoch = server.state().epoch;
         let mut watch = Watch::new(self, epoch, Instant::now() + request.timeout);
         match request.start {

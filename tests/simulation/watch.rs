@@ -106,7 +106,9 @@ impl Watch {
         loop {
             if self.epoch != self.server.state().epoch {
                 self.queue.clear();
-                self.over = true;
+                if !std::mem::replace(&mut self.over, true) {
+                    self.counts().failed_watches += 1;
+                }
             }
             if let Some(event) = self.queue.pop_front() {
                 if event.is_err() {

@@ -56,7 +56,25 @@ struct Content {
     digest: u64,
 }
 
+/// What names an object and its state.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    name: String,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+}
+
 impl Content {
+    /// Of an object's text, unless it names none.
+    fn read(json: &str) -> Option<(Key, Self)> {
+        match serde_json::from_str::<DynamicObject>(json) {
+            Ok(object) => Some((object.key().ok()?, Self::of(&object))),
+            Err(_) => Self::as_written(json),
+        }
+    }
+
     /// The items of a list may leave out the type, so that is not compared.
     fn of(object: &DynamicObject) -> Self {
         let mut hasher = DefaultHasher::new();
@@ -68,6 +86,19 @@ impl Content {
             resource_version: object.metadata.resource_version.clone(),
             digest: hasher.finish(),
         }
+    }
+
+    /// Of an object of which no tree can be made, as of one that is nested too deep: its fields, too,
+    /// are compared, but as the server writes them.
+    fn as_written(json: &str) -> Option<(Key, Self)> {
+        let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+        fields.retain(|name, _| name != "kind" && name != "apiVersion");
+        let identity: Identity = serde_json::from_str(fields.get("metadata")?.get()).ok()?;
+        let mut hasher = DefaultHasher::new();
+        fields.iter().for_each(|(name, value)| (name, value.get()).hash(&mut hasher));
+        let Identity { name, namespace, uid, resource_version } = identity;
+        let key = Key::new(namespace.as_deref(), &name).ok()?;
+        Some((key, Self { uid, resource_version, digest: hasher.finish() }))
     }
 }
 
@@ -139,13 +170,8 @@ impl Fresh {
             let text = self.page(&params).await?;
             let page: Page<'_> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
             for item in page.items.iter().flatten() {
-                // The mirror skips, and counts, what does not decode; so does this.
-                let Ok(object) = serde_json::from_str::<DynamicObject>(item.get()) else {
-                    continue;
-                };
-                if let Ok(key) = object.key() {
-                    objects.insert(key, Content::of(&object));
-                }
+                // The mirror skips, and counts, what has no name; so does this.
+                objects.extend(Content::read(item.get()));
             }
             let metadata = page.metadata.unwrap_or_default();
             match metadata.r#continue.filter(|token| !token.is_empty()) {
@@ -213,11 +239,7 @@ impl Verdict {
             }
         }
         let known: HashSet<_> = listed.keys().chain(left_out).map(Key::as_ref).collect();
-        // What does not decode, the mirror keeps as text; the fresh list leaves it out.
-        let decodes = |object: &Mirrored| object.get().is_ok();
-        for (key, _) in
-            mirrored.iter().filter(|(key, object)| !known.contains(key) && decodes(object))
-        {
+        for key in mirrored.keys().filter(|key| !known.contains(key)) {
             found.insert(key, "the server no longer has it".to_owned());
         }
         Self {
@@ -234,9 +256,8 @@ impl Verdict {
 
 fn difference(mirrored: &Mirrored, theirs: &Content) -> Option<String> {
     // Decoded for this only: asked for its object, it would keep it.
-    let ours = match serde_json::from_str::<DynamicObject>(mirrored.json()) {
-        Ok(object) => Content::of(&object),
-        Err(error) => return Some(format!("what the store holds cannot be decoded: {error}")),
+    let Some((_, ours)) = Content::read(mirrored.json()) else {
+        return Some("what the store holds cannot be decoded".to_owned());
     };
     if ours.uid != theirs.uid {
         return Some(format!("uid {:?}, on the server {:?}", ours.uid, theirs.uid));
@@ -288,6 +309,23 @@ mod tests {
         let (new, old) = (object("q", "2", "Running"), object("q", "1", "Pending"));
         assert!(verdict(std::slice::from_ref(&new), &[old]).verified);
         assert!(verdict(&[new], &[]).verified);
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_compared_as_it_is_written() {
+        let deep = |version: u32, levels: usize| {
+            let nest = "[".repeat(levels) + &"]".repeat(levels);
+            format!(r#"{{"metadata":{{"name":"a","resourceVersion":"{version}"}},"spec":{nest}}}"#)
+        };
+        let read = |json: &str| Content::read(json).expect("it has a name").1;
+        let held = Mirrored::decode(&deep(1, 9_000), None).expect("its text is kept");
+        assert_eq!(difference(&held, &read(&deep(1, 9_000))), None);
+        let typed = deep(1, 9_000).replacen('{', r#"{"kind":"Thing","apiVersion":"x.io/v1","#, 1);
+        assert_eq!(difference(&held, &read(&typed)), None);
+        let other = difference(&held, &read(&deep(1, 8_999)));
+        assert_eq!(other.as_deref(), Some("the same version with other content"));
+        let newer = difference(&held, &read(&deep(2, 9_000)));
+        assert_eq!(newer.as_deref(), Some("resourceVersion 1, on the server 2"));
     }
 
     #[test]

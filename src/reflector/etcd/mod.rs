@@ -243,7 +243,7 @@ impl<V: Send + Sync + 'static> Source for EtcdSource<V> {
         Ok(watch::events(Opening {
             watch: watch.map_err(|error| failure(&error))?,
             decoder: Arc::clone(&self.decoder),
-            interest: self.interest.clone().filter(Interest::is_share),
+            interest: self.interest.clone().filter(Interest::is_sharded),
             received: Arc::clone(&self.received),
             kv: self.kv.clone(),
             key,

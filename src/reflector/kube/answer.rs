@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
 
+use super::meter::Meter;
 use crate::Status;
 use crate::reflector::SourceError;
 use crate::status::StatusDetails;
@@ -21,11 +22,12 @@ const FAILURE_LIMIT: usize = 1 << 20;
 /// Room for an answer before it comes, on the server's word.
 const RESERVED: usize = 64 << 20;
 
-/// The whole answer, if it has at most `limit` bytes.
+/// The whole answer, if it has at most `limit` bytes; each piece is counted when it comes.
 pub(super) async fn bytes(
     client: &Client,
     request: Request<Vec<u8>>,
     limit: usize,
+    meter: &Meter,
 ) -> Result<Vec<u8>, SourceError> {
     let response = send(client, request).await?;
     let announced = response.headers().get(CONTENT_LENGTH);
@@ -34,6 +36,7 @@ pub(super) async fn bytes(
     let mut body = response.into_body().into_data_stream();
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(from_kube)?;
+        meter.add(piece.len());
         if piece.len() > limit - bytes.len() {
             let message = format!("a page of the list is larger than the limit of {limit} bytes");
             return Err(SourceError::Protocol(message));

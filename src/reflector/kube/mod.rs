@@ -264,8 +264,7 @@ impl<K: Decode> Source for KubeSource<K> {
             false => self.request.list(&params),
         };
         let request = request.map_err(invalid_request)?;
-        let body = answer::bytes(&self.client, request, self.page_limit).await?;
-        self.meter.add(body.len());
+        let body = answer::bytes(&self.client, request, self.page_limit, &self.meter).await?;
         page::read(body, &self.decoder, self.decoders)
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
 use http::{Response, Uri};
+use http_body_util::{BodyExt, Full};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DynamicObject, PartialObjectMeta};
 use kube::client::Body;
@@ -155,6 +156,42 @@ async fn a_failed_list_takes_nothing_from_the_store() {
     });
     tokio::time::timeout(Duration::from_secs(60), run).await.expect("in time").expect("stopped");
     assert!(store.contains("default/a"));
+}
+
+/// A mirror of a list of which a piece comes each second of virtual time, all of them or so many,
+/// after ten minutes and a half: whether it has come, and what the last failure was.
+async fn mirror_of_slow(pieces: usize, come: usize) -> (bool, Option<String>) {
+    let service = tower::service_fn(move |_: http::Request<Body>| async move {
+        let blanks = std::iter::repeat_n(Bytes::from(" "), pieces);
+        let texts = blanks.chain([Bytes::from(pod_list(&pod("a", 5)))]);
+        let body = futures_util::stream::iter(texts.take(come)).then(|text| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Full::new(text).frame().await.expect("it holds a piece")
+        });
+        let never = futures_util::stream::pending();
+        let all = come > pieces;
+        let body = body.chain(never.take(if all { 0 } else { 1 }));
+        let body = http_body_util::StreamBody::new(body.boxed());
+        Ok::<_, Infallible>(Response::new(body))
+    });
+    let source = KubeSource::<Pod>::all(Client::new(service, "default"));
+    let reflector = Reflector::builder(source).sink(Store::new()).build();
+    let monitor = reflector.monitor();
+    reflector.run(tokio::time::sleep(Duration::from_secs(630))).await.expect("stopped");
+    let progress = monitor.progress();
+    (progress.synced, progress.last_error)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_may_be_slow_as_long_as_it_comes() {
+    assert!(
+        mirror_of_slow(75, usize::MAX).await.0,
+        "no answer is complete within the limit of 60 s"
+    );
+    let (synced, error) = mirror_of_slow(75, 70).await;
+    assert!(!synced && error.is_some_and(|error| error == "no answer within 60s"));
+    let (synced, error) = mirror_of_slow(usize::MAX - 1, usize::MAX).await;
+    assert!(!synced && error.is_some_and(|error| error == "no answer within 600s"));
 }
 
 #[tokio::test]

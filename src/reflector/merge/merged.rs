@@ -56,6 +56,15 @@ impl State {
     fn is_older_than(self, other: Self) -> bool {
         self.number > 0 && self.number < other.number
     }
+
+    /// The same state, which a history that was set back no longer has: whatever comes is newer.
+    fn lost(self) -> Self {
+        Self { number: 0, ..self }
+    }
+
+    fn is_before_lost(self, told: Self) -> bool {
+        self.number > 0 && told.number == 0
+    }
 }
 
 impl<T: Object> Merged<T> {
@@ -79,6 +88,10 @@ impl<T: Object> Merged<T> {
             self.parts[index].keys.iter().filter(|key| !listed.contains(key)).cloned().collect();
         for key in gone {
             self.release(index, &key, None, &mut batch);
+            // Another part holds it, in a state that only that part knows.
+            if unordered && let Some(told) = self.told.get_mut(&key) {
+                *told = told.lost();
+            }
         }
         for (key, object) in listing.objects() {
             self.put(index, key, object, unordered, &mut batch);
@@ -178,6 +191,9 @@ impl<T: Object> Merged<T> {
             None => true,
         };
         if news {
+            if self.told.get(key).is_some_and(|told| state.is_before_lost(*told)) {
+                batch.set_unordered();
+            }
             self.told.insert(key.clone(), state);
             self.tombstones.remove(key);
             batch.push(key.clone(), Change::Put(Arc::clone(object)));
@@ -203,7 +219,10 @@ impl<T: Object> Merged<T> {
             self.tombstones.insert(key.clone(), deleted.max(told.number + 1));
         }
         // A sink would take the end of an older state for a late event.
-        let last = last.filter(|last| !State::of(&***last).is_older_than(told));
+        let last = last.filter(|last| {
+            let last = State::of(&***last);
+            !last.is_older_than(told) && !last.is_before_lost(told)
+        });
         batch.push(key.clone(), Change::Delete(last.cloned()));
     }
 
