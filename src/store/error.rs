@@ -101,9 +101,7 @@ impl<T> fmt::Display for UpdateError<T> {
                 "the key holds another object than the one that was seen, or a newer version \
                  than this one: read it again and retry",
             ),
-            Self::Conflict { held: None, .. } => {
-                f.write_str("the key was deleted since it was read: read it again and retry")
-            }
+            Self::Conflict { held: None, .. } => f.write_str("the key holds nothing any more"),
             Self::Write { error, .. } => error.fmt(f),
         }
     }
@@ -125,7 +123,7 @@ pub enum AddIndexError {
 
 /// A snapshot has no index of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no index {name:?}; this snapshot has {} (for namespaces, see `Snapshot::namespace`)", if .known.is_empty() { "none".to_owned() } else { .known.join(", ") })]
+#[error("no index {name:?}; this snapshot has {}", if .known.is_empty() { "none".to_owned() } else { .known.join(", ") })]
 #[non_exhaustive]
 pub struct UnknownIndex {
     /// The name that was asked for.

@@ -102,20 +102,26 @@ async fn survives<K: Decode<Resource = Pod>>() {
     let server = server().await;
     server.inject(Request::List, Fault::Answer { code: 503, retry_after: Some(1) });
     server.inject(Request::List, Fault::Cut);
-    for fault in watch_faults() {
-        server.inject(Request::Watch, fault);
-    }
+    let mut faults = watch_faults().into_iter();
+    server.inject(Request::Watch, faults.next().expect("there are some"));
     let source = KubeSource::<K>::all_with(client(&server), &());
     let mirror = mirror(source, |builder| {
         builder.watch_timeout(Duration::from_secs(1)..Duration::from_secs(2))
     });
+    // One after the other, with changes between them: several at one place lead to a list.
+    let mut events = 0;
     for _ in 0..600 {
-        if server.faults_left() == 0 {
-            break;
+        let progress = mirror.monitor.progress();
+        if server.faults_left() == 0 && progress.events > events {
+            events = progress.events;
+            match faults.next() {
+                Some(fault) => server.inject(Request::Watch, fault),
+                None => break,
+            }
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert_eq!(server.faults_left(), 0);
+    assert_eq!((server.faults_left(), faults.count()), (0, 0));
     assert_equal(&server, &mirror).await;
     let progress = mirror.monitor.progress();
     assert_eq!(progress.relists, 0, "each of these can be resumed from: {progress:?}");

@@ -251,7 +251,9 @@ impl<T> Reclaim<T> {
         let earned = changes.max(published) * STEPS_A_CHANGE;
         self.credit = (self.credit + earned).min(lump + earned);
         if self.credit >= lump {
-            self.credit = self.work(self.credit, owner);
+            // What is not needed is not saved: steps are to be taken some at a time.
+            let steps = std::mem::take(&mut self.credit);
+            self.work(steps, owner);
         }
     }
 

@@ -82,6 +82,11 @@ impl<T> Writer<T> {
         }
     }
 
+    /// Whether something was linked, or set, that is not published yet.
+    fn is_unpublished(&self) -> bool {
+        self.changed || self.republish || self.changes > 0
+    }
+
     /// Replaces what a record is indexed under.
     ///
     /// # Safety
@@ -332,7 +337,9 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
 
 impl<T: Send + Sync> Drop for WriteGuard<'_, T> {
     fn drop(&mut self) {
-        self.publish();
+        if self.writer.is_unpublished() {
+            self.publish();
+        }
         let structure_bytes = self.writer.table_bytes
             + self.writer.len * (size_of::<Version<T>>() + size_of::<super::chain::Record<T>>());
         self.engine.gauges.set(&self.writer.reclaim, structure_bytes);
