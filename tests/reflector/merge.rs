@@ -284,7 +284,8 @@ fn what_waits_for_the_first_list_is_held_already() {
 /// One part's history is set back while another, which holds the key, too, has not come as far.
 #[test]
 fn what_only_a_lost_history_had_gives_way_to_whatever_comes() {
-    let after: [(fn(&Part<Pod>), &[(&str, u64)]); 4] = [
+    type Case<'a> = (fn(&Part<Pod>), &'a [(&'a str, u64)]);
+    let after: [Case<'_>; 4] = [
         (|late| late.apply(&put("n/x", 131)), &[("n/x", 131)]),
         (|late| late.apply(&delete("n/x", 60)), &[]),
         (
