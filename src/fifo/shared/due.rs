@@ -19,7 +19,7 @@ impl<T: Object> Shared<T> {
 
     /// What time it is, if something is due.
     #[inline]
-    pub(in crate::fifo) fn due(&self) -> Option<Moment> {
+    pub(crate) fn due(&self) -> Option<Moment> {
         let next = self.delays.next();
         if next == Moment::NEVER {
             return None;
