@@ -5,6 +5,7 @@
 
 pub mod fifo;
 mod key;
+mod keyed;
 mod object;
 mod panic;
 #[cfg(feature = "reflector")]

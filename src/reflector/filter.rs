@@ -1,11 +1,11 @@
 //! Only the changes that matter to whoever is behind.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use foldhash::fast::{FixedState, RandomState};
+use hashbrown::{HashMap, HashSet};
 
 use crate::panic::catch_as_sentence;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,11 +21,11 @@ use crate::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
 ///
 /// ```
 /// use watchcache::reflector::ChangeFilter;
-/// use watchcache::{Batch, Fifo, Key, KeyError, Object, Sink};
+/// use watchcache::{Batch, Fifo, KeyRef, Object, Sink};
 ///
 /// struct Pod { labels: Vec<(String, String)>, phase: &'static str }
 /// impl Object for Pod {
-///     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", "web-0") }
+///     fn key(&self) -> KeyRef<'_> { "default/web-0".into() }
 /// }
 ///
 /// let fifo = Fifo::new();
@@ -33,7 +33,7 @@ use crate::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
 /// let sent = |phase, labels: &[&str]| {
 ///     let labels = labels.iter().map(|name| ((*name).to_owned(), String::new())).collect();
 ///     let mut batch = Batch::new();
-///     batch.put(Pod { labels, phase }).unwrap();
+///     batch.add(Pod { labels, phase }).unwrap();
 ///     relabelled.apply(&batch);
 ///     fifo.try_pop().ok().map(|pod| pod.phase)
 /// };
@@ -121,31 +121,34 @@ impl<K: kube::Resource + Send + Sync + 'static, S> ChangeFilter<K, S> {
 
 impl Seen {
     /// Whether the object in this state is news.
-    fn admit(&mut self, key: &Key, mark: u64) -> bool {
-        let before = self.marks.insert(key.clone(), mark);
+    fn admit(&mut self, key: KeyRef<'_>, mark: u64) -> bool {
+        let before = match self.marks.get_mut(&key) {
+            Some(held) => Some(std::mem::replace(held, mark)),
+            None => self.marks.insert(key.to_key_unchecked(), mark),
+        };
         mark == 0 || before != Some(mark)
     }
 }
 
 impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
     fn apply(&self, batch: &Batch<T>) {
-        let marks = batch.changes().iter().map(|(_, change)| match change {
-            Change::Put(object) => self.mark(object),
+        let marks = batch.changes().map(|(_, change)| match change {
+            Change::Add(object) => self.mark(object),
             Change::Delete(_) => 0,
         });
         let marks: Vec<u64> = marks.collect();
         let mut passed = Batch::new();
         let mut seen = self.seen();
-        for ((key, change), mark) in batch.changes().iter().zip(marks) {
+        for ((key, change), mark) in batch.changes().zip(marks) {
             let passes = match change {
-                Change::Put(_) => seen.admit(key, mark),
+                Change::Add(_) => seen.admit(key, mark),
                 Change::Delete(_) => {
-                    seen.marks.remove(key);
+                    seen.marks.remove(&key);
                     true
                 }
             };
             if passes {
-                passed.push(key.clone(), change.clone());
+                passed.changes_mut().push(key, change.clone());
             }
         }
         drop(seen);
@@ -159,23 +162,22 @@ impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
     }
 
     fn replace(&self, listing: &Listing<T>) {
-        let marks: Vec<u64> =
-            listing.objects().iter().map(|(_, object)| self.mark(object)).collect();
-        let listed: HashSet<&Key, RandomState> =
-            listing.objects().iter().map(|(key, _)| key).collect();
+        let marks: Vec<u64> = listing.objects().map(|(_, object)| self.mark(object)).collect();
+        let listed: HashSet<KeyRef<'_>, RandomState> =
+            listing.objects().map(|(key, _)| key).collect();
         let mut passed = Batch::new();
         let mut seen = self.seen();
         let first = !std::mem::replace(&mut seen.listed, true);
         seen.marks.retain(|key, _| {
-            let stays = listed.contains(key);
+            let stays = listed.contains(&key.as_ref());
             if !stays {
-                passed.delete(key.clone());
+                passed.delete(key);
             }
             stays
         });
-        for ((key, object), mark) in listing.objects().iter().zip(marks) {
+        for ((key, object), mark) in listing.objects().zip(marks) {
             if seen.admit(key, mark) {
-                passed.push(key.clone(), Change::Put(Arc::clone(object)));
+                passed.changes_mut().push(key, Change::Add(Arc::clone(object)));
             }
         }
         drop(seen);

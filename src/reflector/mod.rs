@@ -77,11 +77,11 @@ pub use self::source::{
 /// use watchcache::reflector::{
 ///     Item, ListPage, ListRequest, Reflector, Source, SourceError, WatchEvent, WatchRequest,
 /// };
-/// use watchcache::{Key, KeyError, Object, Store};
+/// use watchcache::{KeyRef, Object, Store};
 ///
 /// struct Node(&'static str);
 /// impl Object for Node {
-///     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped(self.0) }
+///     fn key(&self) -> KeyRef<'_> { self.0.into() }
 /// }
 ///
 /// /// A source with one object and no changes.

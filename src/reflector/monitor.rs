@@ -8,7 +8,7 @@ use super::Undecodable;
 use super::progress::Progress;
 use super::quarantine::Quarantined;
 use super::shared::Shared;
-use crate::{Key, ResourceVersion};
+use crate::{Key, KeyRef, ResourceVersion};
 
 /// Why waiting for a version ended without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,8 +66,8 @@ impl Monitor {
 
     /// Why a key's newest version is not in the sinks, if it could not be decoded.
     #[must_use]
-    pub fn quarantine_of(&self, key: &Key) -> Option<Quarantined> {
-        self.shared.quarantine().get(key)
+    pub fn quarantine_of<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Quarantined> {
+        self.shared.quarantine().get(key.into())
     }
 
     /// Waits until every sink holds everything up to `version`: after a write that the source

@@ -1,14 +1,13 @@
 //! Objects that the source has but that could not be decoded.
 
-use std::collections::{HashMap, HashSet};
-
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as Place;
+use hashbrown::{HashMap, HashSet};
 
 use super::Undecodable;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use crate::{Key, ResourceVersion};
+use crate::{Key, KeyRef, ResourceVersion};
 
 /// How much raw text is kept in all, in bytes; entries past it are listed without theirs.
 const RAW_LIMIT: usize = 16 << 20;
@@ -85,7 +84,7 @@ impl Quarantine {
             && !is_current()
         {
             let version = version.as_ref().map(ResourceVersion::as_str);
-            self.take_if(&key, |entry| entry.is_report_of(version));
+            self.take_if(key.as_ref(), |entry| entry.is_report_of(version));
         }
     }
 
@@ -97,7 +96,10 @@ impl Quarantine {
 
     /// Sinks were fed: what was reported meanwhile and is no longer current is no longer listed.
     /// Whether that is so of anything.
-    pub(super) fn end_applying(&self, is_current: impl Fn(&Key, &ResourceVersion) -> bool) -> bool {
+    pub(super) fn end_applying(
+        &self,
+        is_current: impl Fn(KeyRef<'_>, &ResourceVersion) -> bool,
+    ) -> bool {
         // ORDERING: Relaxed, see `report`.
         self.applying.store(false, Ordering::Relaxed);
         if self.is_empty() {
@@ -107,9 +109,10 @@ impl Quarantine {
         let mut any = false;
         for (key, version) in &reported {
             if let Some(version) = version
-                && !is_current(key, version)
+                && !is_current(key.as_ref(), version)
             {
-                any |= self.take_if(key, |entry| entry.is_report_of(Some(version.as_str())));
+                any |=
+                    self.take_if(key.as_ref(), |entry| entry.is_report_of(Some(version.as_str())));
             }
         }
         any
@@ -154,8 +157,10 @@ impl Quarantine {
         self.raw_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    fn take_if(&self, key: &Key, condition: impl Fn(&Entry) -> bool) -> bool {
-        let taken = self.entries.remove_if(key, |_, entry| condition(entry));
+    fn take_if(&self, key: KeyRef<'_>, condition: impl Fn(&Entry) -> bool) -> bool {
+        // The map looks up by owned keys alone. Rarely is there anything in it.
+        let key = key.to_key_unchecked();
+        let taken = self.entries.remove_if(&key, |_, entry| condition(entry));
         let Some((_, entry)) = &taken else { return false };
         self.give_back(entry.raw_bytes());
         // ORDERING: Relaxed, as in `put`.
@@ -165,7 +170,7 @@ impl Quarantine {
 
     /// A good version of the key came, or, without a version, the key is gone; whether it was
     /// listed. What was reported of this very version stays.
-    pub(super) fn release(&self, key: &Key, version: Option<&str>) -> bool {
+    pub(super) fn release(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
         self.take_if(key, |entry| version.is_none() || !entry.is_report_of(version))
     }
 
@@ -173,7 +178,7 @@ impl Quarantine {
     /// meanwhile, no longer counts. Whether anything was listed.
     pub(super) fn release_superseded<'k>(
         &self,
-        changed: impl Iterator<Item = (&'k Key, Option<&'k str>)>,
+        changed: impl Iterator<Item = (KeyRef<'k>, Option<&'k str>)>,
     ) -> bool {
         // ORDERING: SeqCst pairs with the fence in `report`.
         fence(Ordering::SeqCst);
@@ -192,7 +197,7 @@ impl Quarantine {
     pub(super) fn relist<'k>(
         &self,
         bad: Vec<Undecodable>,
-        listed: impl Iterator<Item = (&'k Key, Option<&'k str>)>,
+        listed: impl Iterator<Item = (KeyRef<'k>, Option<&'k str>)>,
     ) {
         let reported: HashMap<Key, Option<ResourceVersion>> = self
             .entries
@@ -203,7 +208,8 @@ impl Quarantine {
         let mut kept: HashSet<Key> = bad.iter().filter_map(|bad| bad.key.clone()).collect();
         if !reported.is_empty() {
             kept.extend(listed.filter_map(|(key, version)| {
-                let known = reported.get(key)?.as_ref().map(ResourceVersion::as_str);
+                let (key, known) = reported.get_key_value(&key)?;
+                let known = known.as_ref().map(ResourceVersion::as_str);
                 (known == version).then(|| key.clone())
             }));
         }
@@ -212,7 +218,7 @@ impl Quarantine {
             self.put(bad, false);
         }
         for key in keys.iter().filter(|key| !kept.contains(*key)) {
-            self.release(key, None);
+            self.release(key.as_ref(), None);
         }
     }
 
@@ -225,8 +231,11 @@ impl Quarantine {
         self.len() == 0
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<Quarantined> {
-        self.entries.get(key).map(|entry| entry.quarantined.clone())
+    pub(super) fn get(&self, key: KeyRef<'_>) -> Option<Quarantined> {
+        if self.is_empty() {
+            return None;
+        }
+        self.entries.get(&key.to_key().ok()?).map(|entry| entry.quarantined.clone())
     }
 
     /// Ordered by key.
@@ -272,7 +281,7 @@ mod tests {
             q.to_vec().iter().map(|(_, entry)| entry.raw.is_some()).collect::<Vec<_>>()
         };
         assert_eq!(kept(&quarantine), [true, true, false]);
-        assert!(quarantine.release(&key("a"), Some("1")), "it was not reported");
+        assert!(quarantine.release("a".into(), Some("1")), "it was not reported");
         quarantine.insert(bad("c", "2", Some(&text)));
         assert_eq!(kept(&quarantine), [true, true]);
     }
@@ -283,9 +292,9 @@ mod tests {
         quarantine.report(bad("old", "1", None), || false);
         quarantine.report(bad("new", "1", None), || true);
         assert_eq!(names(&quarantine), ["new"]);
-        assert!(!quarantine.release(&key("new"), Some("1")), "that very version");
-        assert!(!quarantine.release_superseded([(&key("new"), Some("1"))].into_iter()));
-        assert!(quarantine.release_superseded([(&key("new"), Some("2"))].into_iter()));
+        assert!(!quarantine.release("new".into(), Some("1")), "that very version");
+        assert!(!quarantine.release_superseded([("new".into(), Some("1"))].into_iter()));
+        assert!(quarantine.release_superseded([("new".into(), Some("2"))].into_iter()));
         assert!(quarantine.is_empty());
         // A newer version that comes between the question and the entry is seen afterwards.
         let asked = std::cell::Cell::new(0);
@@ -315,9 +324,9 @@ mod tests {
         quarantine.report(bad("changed", "1", None), || true);
         quarantine.report(bad("gone", "1", None), || true);
         quarantine.insert(bad("mended", "1", None));
-        let listed = [key("changed"), key("mended"), key("same")];
+        let listed = ["changed", "mended", "same"].map(KeyRef::from);
         let versions = [Some("2"), Some("1"), Some("1")];
-        quarantine.relist(vec![bad("fresh", "3", None)], listed.iter().zip(versions));
+        quarantine.relist(vec![bad("fresh", "3", None)], listed.into_iter().zip(versions));
         assert_eq!(names(&quarantine), ["fresh", "same"]);
     }
 }

@@ -9,7 +9,7 @@ use super::progress::{Cause, Phase, Progress, now};
 use super::quarantine::Quarantine;
 use super::{SourceError, Undecodable};
 use crate::sync::{Mutex, PoisonError};
-use crate::{Key, ResourceVersion};
+use crate::{Key, KeyRef, ResourceVersion};
 
 /// Counters and quarantine. Neither a reader waits for the reflector nor the reflector for a reader.
 #[derive(Debug, Default)]
@@ -183,7 +183,7 @@ impl Shared {
     }
 
     /// A good version of the key came, or, without a version, the key is gone.
-    pub(super) fn release(&self, key: &Key, version: Option<&str>) {
+    pub(super) fn release(&self, key: KeyRef<'_>, version: Option<&str>) {
         if !self.quarantine.is_empty() && self.quarantine.release(key, version) {
             self.publish();
         }
@@ -193,8 +193,8 @@ impl Shared {
     pub(super) fn feed<'k>(
         &self,
         feed: impl FnOnce(),
-        is_current: impl Fn(&Key, &ResourceVersion) -> bool,
-        changed: impl Iterator<Item = (&'k Key, Option<&'k str>)>,
+        is_current: impl Fn(KeyRef<'_>, &ResourceVersion) -> bool,
+        changed: impl Iterator<Item = (KeyRef<'k>, Option<&'k str>)>,
     ) {
         self.quarantine.begin_applying();
         feed();

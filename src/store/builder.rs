@@ -13,11 +13,11 @@ use crate::{Object, panic};
 /// Builds a [`Store`] with indexes and an observer.
 ///
 /// ```
-/// use watchcache::{Key, KeyError, Object, Store};
+/// use watchcache::{KeyRef, Object, Store};
 ///
 /// struct Pod { name: &'static str, addresses: Vec<String> }
 /// impl Object for Pod {
-///     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", self.name) }
+///     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
 /// }
 ///
 /// let store = Store::builder().index("address", |pod: &Pod| pod.addresses.clone()).build();

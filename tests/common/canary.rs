@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use watchcache::{Key, KeyError, Object, Snapshot};
+use watchcache::{KeyRef, Object, Snapshot};
 
 /// What the destructor does after the ledger has been told.
 type AtDrop = Box<dyn FnOnce() + Send + Sync>;
@@ -115,8 +115,8 @@ impl Drop for Canary {
 }
 
 impl Object for Canary {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.key.parse()
+    fn key(&self) -> KeyRef<'_> {
+        (&self.key).into()
     }
 
     fn uid(&self) -> Option<&str> {

@@ -11,8 +11,8 @@ use crate::recording::{Recording, Told};
 fn batch(version: u64, changes: Vec<(&str, Option<Pod>)>) -> Batch<Pod> {
     let mut batch = Batch::new();
     for (key, pod) in changes {
-        let change = pod.map_or(Change::Delete(None), |pod| Change::Put(Arc::new(pod)));
-        batch.push(key.parse().unwrap(), change);
+        let change = pod.map_or(Change::Delete(None), |pod| Change::Add(Arc::new(pod)));
+        batch.push(key, change).unwrap();
     }
     batch.set_resource_version(version.to_string().into());
     batch

@@ -15,14 +15,14 @@ fn listing(version: u64, pods: &[(&str, u64)]) -> Listing<Pod> {
 
 fn put(key: &str, version: u64) -> Batch<Pod> {
     let mut batch = Batch::new();
-    batch.put(Pod::new(key, version)).unwrap();
+    batch.add(Pod::new(key, version)).unwrap();
     batch.set_resource_version(version.to_string().into());
     batch
 }
 
 fn delete(key: &str, version: u64) -> Batch<Pod> {
     let mut batch = Batch::new();
-    batch.push(key.parse().unwrap(), Change::Delete(Some(Arc::new(Pod::new(key, version)))));
+    batch.push(key, Change::Delete(Some(Arc::new(Pod::new(key, version))))).unwrap();
     batch.set_resource_version(version.to_string().into());
     batch
 }
@@ -169,9 +169,9 @@ fn changes_of_a_batch_keep_their_order() {
     b.replace(&listing(5, &[]));
     recording.take();
     let mut batch = put("n/x", 6);
-    batch.put(Pod::new("n/y", 7)).unwrap();
-    batch.push("n/x".parse().unwrap(), Change::Delete(Some(Arc::new(Pod::new("n/x", 8)))));
-    batch.put(Pod::new("n/x", 9)).unwrap();
+    batch.add(Pod::new("n/y", 7)).unwrap();
+    batch.push("n/x", Change::Delete(Some(Arc::new(Pod::new("n/x", 8))))).unwrap();
+    batch.add(Pod::new("n/x", 9)).unwrap();
     a.apply(&batch);
     let expected = [told("n/x", 6), told("n/y", 7), ("n/x".to_owned(), None), told("n/x", 9)];
     assert_eq!(changes(&recording), expected);
@@ -187,7 +187,7 @@ fn a_resync_of_the_merged_store_makes_no_ghosts() {
     recording.take();
     let mut all = Batch::new();
     for pod in store.list() {
-        all.put(pod).unwrap();
+        all.add(pod).unwrap();
     }
     a.resync(&all);
     assert_eq!(recording.take(), [Told::Resync(vec!["a/1".into()])]);
@@ -201,7 +201,7 @@ fn of_what_waits_for_a_part_only_the_newest_is_kept() {
     a.replace(&listing(5, &[]));
     let freed = Arc::new(Pod::new("n/x", 6));
     let mut batch = Batch::new();
-    batch.put(Arc::clone(&freed)).unwrap();
+    batch.add(Arc::clone(&freed)).unwrap();
     a.apply(&batch);
     drop(batch);
     assert_eq!(Arc::strong_count(&freed), 2);

@@ -9,7 +9,7 @@ use watchcache::reflector::{
     Interest, Item, ListPage, ListRequest, Report, Source, SourceError, Undecodable, WatchEvent,
     WatchRequest,
 };
-use watchcache::{Key, KeyError, Object, Reflector, Store};
+use watchcache::{KeyRef, Object, Reflector, Store};
 
 use crate::common::Pod;
 use crate::script::{Script, closed, mirror, mirror_with, open, page, pod};
@@ -68,7 +68,7 @@ async fn an_object_for_which_the_transform_panics_is_listed_and_the_others_go_on
     let mirror = mirror_with(answers, picky).await;
     assert_eq!(mirror.content(), [("a/1".into(), 1), ("a/2".into(), 13)]);
     assert_eq!(names(&mirror.monitor), ["a/bad"]);
-    let entry = mirror.monitor.quarantine_of(&"a/bad".parse().unwrap()).unwrap();
+    let entry = mirror.monitor.quarantine_of("a/bad").unwrap();
     assert!(entry.error.contains("not this one"), "{}", entry.error);
     assert_eq!(entry.resource_version.unwrap().as_str(), "11");
     assert_eq!(mirror.asked(), ["list ", "watch 10", "watch 14"]);
@@ -79,7 +79,7 @@ async fn an_object_for_which_the_transform_panics_is_listed_and_the_others_go_on
 struct Shy(Pod);
 
 impl Object for Shy {
-    fn key(&self) -> Result<Key, KeyError> {
+    fn key(&self) -> KeyRef<'_> {
         assert!(!self.0.key.contains("shy"), "do not look");
         self.0.key()
     }
@@ -190,14 +190,14 @@ impl Looks {
 impl watchcache::Sink<Shy> for Looks {
     fn apply(&self, batch: &watchcache::Batch<Shy>) {
         for (_, change) in batch.changes() {
-            if let watchcache::Change::Put(shy) = change {
+            if let watchcache::Change::Add(shy) = change {
                 self.look(shy);
             }
         }
     }
 
     fn replace(&self, listing: &watchcache::Listing<Shy>) {
-        listing.objects().iter().for_each(|(_, shy)| self.look(shy));
+        listing.objects().for_each(|(_, shy)| self.look(shy));
     }
 }
 

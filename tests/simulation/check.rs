@@ -44,7 +44,7 @@ impl Check {
             return;
         }
         self.looks.fetch_add(1, Ordering::Relaxed);
-        let own = |key: &str| self.shard.is_none_or(|shard| shard.owns(&key.parse().unwrap()));
+        let own = |key: &str| self.shard.is_none_or(|shard| shard.owns(key));
         let mut changes: HashMap<&str, Vec<&Change>> = HashMap::new();
         for change in log.iter().filter(|change| own(&change.key)) {
             changes.entry(&change.key).or_default().push(change);

@@ -86,7 +86,7 @@ impl Mirrors {
 
     fn report(&self, key: &str, version: u64) {
         for (index, mirror) in self.mirrors.iter().enumerate() {
-            let own = mirror.shard.is_none_or(|shard| shard.owns(&key.parse().unwrap()));
+            let own = mirror.shard.is_none_or(|shard| shard.owns(key));
             if own && self.server.plan.selects(index, key) {
                 let report = mirror.report.lock().unwrap().clone().unwrap();
                 report.undecodable(undecodable(key, version));

@@ -98,7 +98,7 @@ fn compare(mirrors: &Mirrors) {
     let world = mirrors.server.world();
     for (index, cache) in mirrors.caches.iter().enumerate() {
         let shard = cache.check.shard;
-        let own = |key: &str| shard.is_none_or(|shard| shard.owns(&key.parse().unwrap()));
+        let own = |key: &str| shard.is_none_or(|shard| shard.owns(key));
         let seen = cache.seen.lock().unwrap();
         for (key, object) in world.objects().iter().filter(|(key, _)| own(key)) {
             if object.bad && plan.bad != Bad::Lazy {
@@ -115,7 +115,7 @@ fn compare(mirrors: &Mirrors) {
         }
     }
     for (index, mirror) in mirrors.mirrors.iter().enumerate() {
-        let own = |key: &str| mirror.shard.is_none_or(|shard| shard.owns(&key.parse().unwrap()));
+        let own = |key: &str| mirror.shard.is_none_or(|shard| shard.owns(key));
         let listed: Vec<(String, String)> = mirror
             .monitor
             .quarantined()

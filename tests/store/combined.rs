@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
 use watchcache::store::WriteError;
-use watchcache::{Batch, Key, KeyError, Object, Store};
+use watchcache::{Batch, KeyRef, Object, Store};
 
 use crate::common::canary::{Canary, Ledger, panicked};
 use crate::common::child::in_a_process_of_its_own;
@@ -89,8 +89,8 @@ fn a_batch_whose_objects_have_panicking_destructors() {
                 |_, writer| ledger.canary(&format!("ns/{writer}")),
                 |store, _| {
                     let mut batch = Batch::new();
-                    batch.put(ledger.canary("ns/held").version(1)).unwrap();
-                    batch.put(ledger.canary("ns/held").version(2).panics()).unwrap();
+                    batch.add(ledger.canary("ns/held").version(1)).unwrap();
+                    batch.add(ledger.canary("ns/held").version(2).panics()).unwrap();
                     store.apply(&batch);
                 },
             );
@@ -158,8 +158,8 @@ impl Item {
 }
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.key.parse()
+    fn key(&self) -> KeyRef<'_> {
+        (&self.key).into()
     }
 
     fn resource_version(&self) -> Option<&str> {
@@ -190,8 +190,8 @@ fn an_object_whose_methods_panic_with_a_payload_that_panics() {
 fn an_index_function_that_panics_with_a_payload_that_panics() {
     struct Plain(Item);
     impl Object for Plain {
-        fn key(&self) -> Result<Key, KeyError> {
-            self.0.key.parse()
+        fn key(&self) -> KeyRef<'_> {
+            (&self.0.key).into()
         }
     }
     in_a_process_of_its_own(|| {

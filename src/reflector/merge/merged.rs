@@ -1,13 +1,14 @@
 //! What the parts of a merge hold, and what its sinks were told of it.
 
-use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::{FixedState, RandomState};
+use hashbrown::{HashMap, HashSet};
 
 use super::Told;
 use super::tombstones::Tombstones;
+use crate::keyed::Keyed;
 use crate::version::number_of;
 use crate::{Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion};
 
@@ -82,19 +83,19 @@ impl<T: Object> Merged<T> {
     pub(super) fn replace(&mut self, index: usize, listing: &Listing<T>) -> Told<T> {
         let unordered = listing.is_unordered();
         let mut batch = Batch::new();
-        let listed: HashSet<&Key, RandomState> =
-            listing.objects().iter().map(|(key, _)| key).collect();
-        let gone: Vec<_> =
-            self.parts[index].keys.iter().filter(|key| !listed.contains(key)).cloned().collect();
+        let listed: HashSet<KeyRef<'_>, RandomState> =
+            listing.objects().map(|(key, _)| key).collect();
+        let held = self.parts[index].keys.iter();
+        let gone: Vec<_> = held.filter(|key| !listed.contains(&key.as_ref())).cloned().collect();
         for key in gone {
-            self.release(index, &key, None, &mut batch);
+            self.release(index, key.as_ref(), None, &mut batch);
             // Another part holds it, in a state that only that part knows.
             if unordered && let Some(told) = self.told.get_mut(&key) {
                 *told = told.lost();
             }
         }
         for (key, object) in listing.objects() {
-            self.put(index, key, object, unordered, &mut batch);
+            self.add(index, key, object, unordered, &mut batch);
         }
         if unordered {
             // Versions from before, those just let go of among them, have no place in what comes.
@@ -109,7 +110,7 @@ impl<T: Object> Merged<T> {
         let mut batch = Batch::new();
         for (key, change) in changes.changes() {
             match change {
-                Change::Put(object) => self.put(index, key, object, unordered, &mut batch),
+                Change::Add(object) => self.add(index, key, object, unordered, &mut batch),
                 Change::Delete(last) => self.release(index, key, last.as_ref(), &mut batch),
             }
         }
@@ -123,13 +124,13 @@ impl<T: Object> Merged<T> {
         uid: Option<&str>,
         resource_version: &str,
     ) -> Option<Arc<T>> {
-        let (_, object) = self.waiting.as_ref()?.get(&key.to_key().ok()?)?;
+        let (_, object) = self.waiting.as_ref()?.get(&key)?;
         let same = object.uid() == uid && object.resource_version() == Some(resource_version);
         same.then(|| Arc::clone(object))
     }
 
     pub(super) fn holds(&self, index: usize, key: KeyRef<'_>) -> bool {
-        key.to_key().is_ok_and(|key| self.parts[index].keys.contains(&key))
+        self.parts[index].keys.contains(&key)
     }
 
     /// What of a batch the part holds; `None` before the sinks were told anything.
@@ -139,8 +140,8 @@ impl<T: Object> Merged<T> {
         }
         let mut own = Batch::new();
         for (key, change) in batch.changes() {
-            if self.parts[index].keys.contains(key) {
-                own.push(key.clone(), change.clone());
+            if self.parts[index].keys.contains(&key) {
+                own.changes_mut().push(key, change.clone());
             }
         }
         Some(own)
@@ -174,15 +175,16 @@ impl<T: Object> Merged<T> {
         self.parts.iter().all(|part| part.ended).then(|| self.error.take())
     }
 
-    fn put(
+    fn add(
         &mut self,
         index: usize,
-        key: &Key,
+        key: KeyRef<'_>,
         object: &Arc<T>,
         unordered: bool,
         batch: &mut Batch<T>,
     ) {
         let state = State::of(&**object);
+        let key = &self.owned(key);
         self.parts[index].keys.insert(key.clone());
         let news = match self.told.get(key) {
             _ if !unordered && self.tombstones.covers(key, state.number) => false,
@@ -196,13 +198,25 @@ impl<T: Object> Merged<T> {
             }
             self.told.insert(key.clone(), state);
             self.tombstones.remove(key);
-            batch.push(key.clone(), Change::Put(Arc::clone(object)));
+            batch.changes_mut().push(key.as_ref(), Change::Add(Arc::clone(object)));
         }
     }
 
-    fn release(&mut self, index: usize, key: &Key, last: Option<&Arc<T>>, batch: &mut Batch<T>) {
-        if self.parts[index].keys.remove(key) {
-            self.let_go(key, last, batch);
+    /// The key, of which all that know it share one text.
+    fn owned(&self, key: KeyRef<'_>) -> Key {
+        let told = self.told.get_key_value(&key);
+        told.map_or_else(|| key.to_key_unchecked(), |(told, _)| told.clone())
+    }
+
+    fn release(
+        &mut self,
+        index: usize,
+        key: KeyRef<'_>,
+        last: Option<&Arc<T>>,
+        batch: &mut Batch<T>,
+    ) {
+        if let Some(key) = self.parts[index].keys.take(&key) {
+            self.let_go(&key, last, batch);
         }
     }
 
@@ -223,7 +237,7 @@ impl<T: Object> Merged<T> {
             let last = State::of(&***last);
             !last.is_older_than(told) && !last.is_before_lost(told)
         });
-        batch.push(key.clone(), Change::Delete(last.cloned()));
+        batch.changes_mut().push(key.as_ref(), Change::Delete(last.cloned()));
     }
 
     fn tell(
@@ -240,17 +254,8 @@ impl<T: Object> Merged<T> {
         if let Some(reached) = oldest.as_ref().and_then(ResourceVersion::number) {
             self.tombstones.forget_up_to(reached);
         }
-        if let Some(waiting) = &mut self.waiting {
-            for (key, change) in batch.changes() {
-                match change {
-                    Change::Put(object) => {
-                        let place = waiting.get(key).map_or(self.places, |(place, _)| *place);
-                        self.places += 1;
-                        waiting.insert(key.clone(), (place, Arc::clone(object)));
-                    }
-                    Change::Delete(_) => drop(waiting.remove(key)),
-                }
-            }
+        if self.waiting.is_some() {
+            self.hold_back(&batch);
             let all = self.parts.iter().all(|part| part.listed || part.left);
             return if all { self.first_list(oldest) } else { Told::Nothing };
         }
@@ -263,12 +268,31 @@ impl<T: Object> Merged<T> {
         Told::Apply(batch)
     }
 
+    /// Keeps changes for the first list.
+    fn hold_back(&mut self, batch: &Batch<T>) {
+        for (key, change) in batch.changes() {
+            let owned = self.owned(key);
+            let Some(waiting) = &mut self.waiting else { return };
+            match change {
+                Change::Add(object) => {
+                    let place = waiting.get(&key).map_or(self.places, |(place, _)| *place);
+                    self.places += 1;
+                    waiting.insert(owned, (place, Arc::clone(object)));
+                }
+                Change::Delete(_) => drop(waiting.remove(&key)),
+            }
+        }
+    }
+
     fn first_list(&mut self, version: Option<ResourceVersion>) -> Told<T> {
         let waiting = self.waiting.take().unwrap_or_default();
         let mut waiting: Vec<_> = waiting.into_iter().collect();
         waiting.sort_unstable_by_key(|(_, (place, _))| *place);
-        let objects = waiting.into_iter().map(|(key, (_, object))| (key, object)).collect();
-        Told::Replace(Listing::from_keyed(objects, version))
+        let mut objects = Keyed::new();
+        for (key, (_, object)) in waiting {
+            objects.push(key.as_ref(), object);
+        }
+        Told::Replace(Listing::from_list(objects, version))
     }
 
     /// The version up to which every part is complete.

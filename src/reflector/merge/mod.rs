@@ -40,10 +40,10 @@ use crate::{Batch, KeyRef, Listing, Object, Sink};
 /// ```
 /// use std::sync::Arc;
 /// use watchcache::reflector::Merge;
-/// use watchcache::{Key, KeyError, Listing, Object, Sink, Store};
+/// use watchcache::{KeyError, KeyRef, Listing, Object, Sink, Store};
 /// # struct Pod(&'static str);
 /// # impl Object for Pod {
-/// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+/// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
 /// # }
 ///
 /// let store = Arc::new(Store::new());
