@@ -154,18 +154,24 @@ impl<'s, T: Object> Writing<'s, T> {
         let mut applied = Applied::default();
         let unordered = batch.is_unordered();
         let precedence = if unordered { Precedence::Latest } else { Precedence::Newest };
-        let mut hashed = Vec::with_capacity(batch.len().min(AT_ONCE));
         let mut changes = batch.changes();
-        while self.find(changes.clone(), &mut hashed) {
-            for (&key, (_, change)) in hashed.iter().zip(&mut changes) {
-                match change {
-                    Change::Add(object) => {
-                        applied.count(self.put_newer(key, object, precedence));
-                    }
-                    Change::Delete(last) => {
-                        let last = last.as_deref().filter(|_| !unordered);
-                        self.deleted(key, last, &mut applied);
-                    }
+        let mut apply = |this: &mut Self, key, change: &Change<T>| match change {
+            Change::Add(object) => applied.count(this.put_newer(key, object, precedence)),
+            Change::Delete(last) => {
+                let last = last.as_deref().filter(|_| !unordered);
+                this.deleted(key, last, &mut applied);
+            }
+        };
+        if changes.len() == 1 {
+            // It has nothing to overlap its misses with.
+            for (key, change) in changes {
+                apply(self, self.guard.hash(key), change);
+            }
+        } else {
+            let mut hashed = Vec::with_capacity(changes.len().min(AT_ONCE));
+            while self.find(changes.clone(), &mut hashed) {
+                for (&key, (_, change)) in hashed.iter().zip(&mut changes) {
+                    apply(self, key, change);
                 }
             }
         }
@@ -182,10 +188,7 @@ impl<'s, T: Object> Writing<'s, T> {
     ) -> bool {
         hashed.clear();
         hashed.extend(keyed.take(AT_ONCE).map(|(key, _)| self.guard.hash(key)));
-        // A single change has nothing to overlap its misses with.
-        if hashed.len() > 1 {
-            self.guard.prefetch(hashed);
-        }
+        self.guard.prefetch(hashed);
         !hashed.is_empty()
     }
 

@@ -165,14 +165,14 @@ impl Witness {
     }
 }
 
-/// Does something in which user code may panic. The panic goes no further, and its payload is
-/// forgotten, since it may have a destructor that panics too. Whether it panicked.
+/// Does something in which user code may panic. The panic goes no further, nor does one of its payload's
+/// destructor. Whether it panicked.
 pub fn panicked<R>(act: impl FnOnce() -> R) -> bool {
-    match catch_unwind(AssertUnwindSafe(|| drop(act()))) {
-        Ok(()) => false,
-        Err(payload) => {
-            std::mem::forget(payload);
-            true
-        }
-    }
+    let result = catch_unwind(AssertUnwindSafe(|| drop(act())));
+    result.is_err_and(|payload| {
+        let payload = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        // The payload of the payload's panic, which has no end otherwise.
+        payload.map_err(std::mem::forget).ok();
+        true
+    })
 }
