@@ -69,8 +69,16 @@ impl Shared {
         self.update(|progress| progress.phase = phase);
     }
 
+    /// The reflector is about to end, by this error.
+    pub(super) fn ended_by(&self, error: &SourceError) {
+        let text = error.to_string();
+        self.update(|progress| progress.last_error = Some(text));
+    }
+
     /// Nothing more will come.
     pub(super) fn stop(&self) {
+        // A panic may have ended it while sinks were fed.
+        self.quarantine.end_applying(|_, _| true);
         self.set_phase(Phase::Stopped);
         self.wake();
     }

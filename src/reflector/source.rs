@@ -243,6 +243,9 @@ pub enum SourceError {
         /// What was mirrored before.
         known: ResourceVersion,
     },
+    /// A sink panicked, or the source did, with this text. It ends the reflector.
+    #[error("the reflector ended by a panic of a sink or of the source: {0}")]
+    Panicked(String),
 }
 
 impl SourceError {

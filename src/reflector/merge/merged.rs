@@ -8,30 +8,49 @@ use foldhash::fast::{FixedState, RandomState};
 
 use super::Told;
 use super::tombstones::Tombstones;
+use crate::panic::catch_as_sentence;
 use crate::version::number_of;
 use crate::{Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion};
 
 pub(super) struct Merged<T> {
-    parts: Vec<Held>,
+    parts: Vec<Held<T>>,
     /// What the sinks were told last of each key that some part holds.
     told: HashMap<Key, State, RandomState>,
+    /// Objects that are no longer needed, for whoever may run their destructors.
+    freed: Vec<Arc<T>>,
     tombstones: Tombstones,
     /// The newest objects, with their places, until each part has listed; `None` from then on.
     waiting: Option<HashMap<Key, (usize, Arc<T>), RandomState>>,
     places: usize,
     /// Why the first part that failed ended.
     error: Option<String>,
+    /// How a sink panicked.
+    broken: Option<String>,
 }
 
 /// What a part holds.
-#[derive(Default)]
-struct Held {
+struct Held<T> {
     listed: bool,
     ended: bool,
     /// Whether it no longer counts.
     left: bool,
     version: Option<ResourceVersion>,
-    keys: HashSet<Key, RandomState>,
+    /// The object that it brought last of each key; where the sinks were told the same state, the
+    /// object that they were given.
+    objects: HashMap<Key, Arc<T>, RandomState>,
+}
+
+// Not derived: `T` need not be `Default`.
+impl<T> Default for Held<T> {
+    fn default() -> Self {
+        Self {
+            listed: false,
+            ended: false,
+            left: false,
+            version: None,
+            objects: HashMap::default(),
+        }
+    }
 }
 
 /// An object's version: as a number, or 0, and as a mark of it and the uid; 0 for an object that has
@@ -43,27 +62,24 @@ struct State {
 }
 
 impl State {
+    const NONE: Self = Self { number: 0, mark: 0 };
+
     fn of<T: Object>(object: &T) -> Self {
-        match object.resource_version().filter(|version| !version.is_empty()) {
-            Some(version) => Self {
-                number: number_of(version).unwrap_or(0),
-                mark: FixedState::default().hash_one((object.uid(), version)).max(1),
-            },
-            None => Self { number: 0, mark: 0 },
-        }
+        // A user's code, which may panic.
+        let state = catch_as_sentence(|| {
+            let version = object.resource_version().filter(|version| !version.is_empty())?;
+            let mark = FixedState::default().hash_one((object.uid(), version)).max(1);
+            Some(Self { number: number_of(version).unwrap_or(0), mark })
+        });
+        state.ok().flatten().unwrap_or(Self::NONE)
+    }
+
+    fn is_same(self, other: Self) -> bool {
+        self.mark != 0 && self.mark == other.mark
     }
 
     fn is_older_than(self, other: Self) -> bool {
         self.number > 0 && self.number < other.number
-    }
-
-    /// The same state, which a history that was set back no longer has: whatever comes is newer.
-    fn lost(self) -> Self {
-        Self { number: 0, ..self }
-    }
-
-    fn is_before_lost(self, told: Self) -> bool {
-        self.number > 0 && told.number == 0
     }
 }
 
@@ -72,10 +88,12 @@ impl<T: Object> Merged<T> {
         Self {
             parts: std::iter::repeat_with(Held::default).take(parts).collect(),
             told: HashMap::default(),
+            freed: Vec::new(),
             tombstones: Tombstones::default(),
             waiting: Some(HashMap::default()),
             places: 0,
             error: None,
+            broken: None,
         }
     }
 
@@ -84,21 +102,20 @@ impl<T: Object> Merged<T> {
         let mut batch = Batch::new();
         let listed: HashSet<&Key, RandomState> =
             listing.objects().iter().map(|(key, _)| key).collect();
-        let gone: Vec<_> =
-            self.parts[index].keys.iter().filter(|key| !listed.contains(key)).cloned().collect();
-        for key in gone {
-            self.release(index, &key, None, &mut batch);
-            // Another part holds it, in a state that only that part knows.
-            if unordered && let Some(told) = self.told.get_mut(&key) {
-                *told = told.lost();
-            }
+        let held = &self.parts[index].objects;
+        let gone: Vec<_> = held.keys().filter(|key| !listed.contains(key)).cloned().collect();
+        for key in &gone {
+            self.release(index, key, None, &mut batch);
         }
         for (key, object) in listing.objects() {
             self.put(index, key, object, unordered, &mut batch);
         }
         if unordered {
-            // Versions from before, those just let go of among them, have no place in what comes.
-            self.tombstones.clear();
+            // Versions from before have no place in what comes.
+            let buried = self.tombstones.clear();
+            for key in gone.iter().chain(&buried) {
+                self.fall_back(key, &mut batch);
+            }
         }
         self.parts[index].listed = true;
         self.tell(index, batch, listing.resource_version(), unordered)
@@ -116,6 +133,11 @@ impl<T: Object> Merged<T> {
         self.tell(index, batch, changes.resource_version(), unordered)
     }
 
+    /// What may be dropped once nothing is locked.
+    pub(super) fn take_freed(&mut self) -> Vec<Arc<T>> {
+        std::mem::take(&mut self.freed)
+    }
+
     /// The object, if it waits for the first list in just this version.
     pub(super) fn waiting(
         &self,
@@ -129,7 +151,7 @@ impl<T: Object> Merged<T> {
     }
 
     pub(super) fn holds(&self, index: usize, key: KeyRef<'_>) -> bool {
-        key.to_key().is_ok_and(|key| self.parts[index].keys.contains(&key))
+        key.to_key().is_ok_and(|key| self.parts[index].objects.contains_key(&key))
     }
 
     /// What of a batch the part holds; `None` before the sinks were told anything.
@@ -139,7 +161,7 @@ impl<T: Object> Merged<T> {
         }
         let mut own = Batch::new();
         for (key, change) in batch.changes() {
-            if self.parts[index].keys.contains(key) {
+            if self.parts[index].objects.contains_key(key) {
                 own.push(key.clone(), change.clone());
             }
         }
@@ -159,10 +181,21 @@ impl<T: Object> Merged<T> {
             return Told::Nothing;
         }
         let mut batch = Batch::new();
-        for key in std::mem::take(&mut self.parts[index].keys) {
+        for (key, object) in std::mem::take(&mut self.parts[index].objects) {
+            self.freed.push(object);
             self.let_go(&key, None, &mut batch);
         }
         self.tell(index, batch, None, false)
+    }
+
+    pub(super) fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    /// A sink panicked: what it holds is unknown, so nothing more is told.
+    pub(super) fn break_off(&mut self, panic: &str) {
+        self.broken = Some(panic.to_owned());
+        self.parts.iter_mut().for_each(|part| part.ended = true);
     }
 
     /// The part has ended; once all have, what to tell of it.
@@ -183,32 +216,59 @@ impl<T: Object> Merged<T> {
         batch: &mut Batch<T>,
     ) {
         let state = State::of(&**object);
-        self.parts[index].keys.insert(key.clone());
-        let news = match self.told.get(key) {
-            _ if !unordered && self.tombstones.covers(key, state.number) => false,
-            Some(told) if !unordered && state.is_older_than(*told) => false,
-            Some(told) => state.mark == 0 || state.mark != told.mark,
-            None => true,
+        let (news, same) = match self.told.get(key) {
+            _ if !unordered && self.tombstones.covers(key, state.number) => (false, false),
+            Some(told) if !unordered && state.is_older_than(*told) => (false, false),
+            Some(told) if state.is_same(*told) => (false, true),
+            _ => (true, false),
         };
+        let given = if same { self.given(index, key, state) } else { None };
+        let object = given.unwrap_or_else(|| Arc::clone(object));
         if news {
-            if self.told.get(key).is_some_and(|told| state.is_before_lost(*told)) {
-                batch.set_unordered();
-            }
-            self.told.insert(key.clone(), state);
             self.tombstones.remove(key);
-            batch.push(key.clone(), Change::Put(Arc::clone(object)));
+            self.tell_of(key, state, &object, batch);
+        }
+        self.freed.extend(self.parts[index].objects.insert(key.clone(), object));
+    }
+
+    /// The object in this state that a part holds already, this part before others.
+    fn given(&self, index: usize, key: &Key, state: State) -> Option<Arc<T>> {
+        let own = self.parts[index].objects.get(key);
+        let others = self.parts.iter().filter_map(|part| part.objects.get(key));
+        let mut all = own.into_iter().chain(others);
+        all.find(|object| State::of(&***object).is_same(state)).cloned()
+    }
+
+    fn tell_of(&mut self, key: &Key, state: State, object: &Arc<T>, batch: &mut Batch<T>) {
+        self.told.insert(key.clone(), state);
+        batch.push(key.clone(), Change::Put(Arc::clone(object)));
+    }
+
+    /// What the sinks were told of the key may be of a history that was set back. If no part holds
+    /// it in that state, what counts is the newest that one does hold.
+    fn fall_back(&mut self, key: &Key, batch: &mut Batch<T>) {
+        let held = self.parts.iter().filter_map(|part| part.objects.get(key));
+        let held: Vec<_> = held.map(|object| (State::of(&**object), object)).collect();
+        let told = self.told.get(key);
+        if told.is_some_and(|told| held.iter().any(|(state, _)| state.is_same(*told))) {
+            return;
+        }
+        let newest = held.into_iter().max_by_key(|(state, _)| state.number);
+        if let Some((state, object)) = newest.map(|(state, object)| (state, Arc::clone(object))) {
+            self.tell_of(key, state, &object, batch);
         }
     }
 
     fn release(&mut self, index: usize, key: &Key, last: Option<&Arc<T>>, batch: &mut Batch<T>) {
-        if self.parts[index].keys.remove(key) {
+        if let Some(object) = self.parts[index].objects.remove(key) {
+            self.freed.push(object);
             self.let_go(key, last, batch);
         }
     }
 
     /// A part no longer holds the key: it is gone unless another part does.
     fn let_go(&mut self, key: &Key, last: Option<&Arc<T>>, batch: &mut Batch<T>) {
-        if self.parts.iter().any(|part| part.keys.contains(key)) {
+        if self.parts.iter().any(|part| part.objects.contains_key(key)) {
             return;
         }
         // Where it is a tombstone already, the part held an older state than that.
@@ -219,10 +279,7 @@ impl<T: Object> Merged<T> {
             self.tombstones.insert(key.clone(), deleted.max(told.number + 1));
         }
         // A sink would take the end of an older state for a late event.
-        let last = last.filter(|last| {
-            let last = State::of(&***last);
-            !last.is_older_than(told) && !last.is_before_lost(told)
-        });
+        let last = last.filter(|last| !State::of(&***last).is_older_than(told));
         batch.push(key.clone(), Change::Delete(last.cloned()));
     }
 
@@ -246,9 +303,12 @@ impl<T: Object> Merged<T> {
                     Change::Put(object) => {
                         let place = waiting.get(key).map_or(self.places, |(place, _)| *place);
                         self.places += 1;
-                        waiting.insert(key.clone(), (place, Arc::clone(object)));
+                        let before = waiting.insert(key.clone(), (place, Arc::clone(object)));
+                        self.freed.extend(before.map(|(_, object)| object));
                     }
-                    Change::Delete(_) => drop(waiting.remove(key)),
+                    Change::Delete(_) => {
+                        self.freed.extend(waiting.remove(key).map(|(_, object)| object));
+                    }
                 }
             }
             let all = self.parts.iter().all(|part| part.listed || part.left);
