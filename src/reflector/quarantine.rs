@@ -13,9 +13,10 @@ use crate::{Key, ResourceVersion};
 /// How much raw text is kept in all, in bytes; entries past it are listed without theirs.
 const RAW_LIMIT: usize = 16 << 20;
 
-/// An object that the source has in a version that could not be decoded.
+/// An object that the source has in a version that could not be decoded, or that a sink refused.
 ///
-/// A cache holds the key's last good version, if there was one since the last list, or nothing.
+/// A cache holds the key's last good version, if there was one since the last list, or nothing. What
+/// one sink refused, others may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quarantined {

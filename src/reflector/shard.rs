@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
+use crate::{Batch, Change, Key, KeyRef, Listing, Object, Refused, Sink};
 
 /// One of several shards of all keys, of about the same size: with `count` processes of which each
 /// mirrors its own shard, every object is in exactly one of them.
@@ -88,6 +88,13 @@ impl<S> ShardOf<S> {
         }
         own
     }
+
+    fn own_of<T: Object>(&self, listing: &Listing<T>) -> Listing<T> {
+        let own = listing.objects().iter().filter(|(key, _)| self.shard.owns(key));
+        let own = own.map(|(key, object)| (key.clone(), Arc::clone(object))).collect();
+        let own = Listing::from_keyed(own, listing.resource_version().cloned());
+        if listing.is_unordered() { own.unordered() } else { own }
+    }
 }
 
 impl<T: Object, S: Sink<T>> Sink<T> for ShardOf<S> {
@@ -96,10 +103,15 @@ impl<T: Object, S: Sink<T>> Sink<T> for ShardOf<S> {
     }
 
     fn replace(&self, listing: &Listing<T>) {
-        let own = listing.objects().iter().filter(|(key, _)| self.shard.owns(key));
-        let own = own.map(|(key, object)| (key.clone(), Arc::clone(object))).collect();
-        let own = Listing::from_keyed(own, listing.resource_version().cloned());
-        self.sink.replace(&if listing.is_unordered() { own.unordered() } else { own });
+        self.sink.replace(&self.own_of(listing));
+    }
+
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        self.sink.apply_reporting(&self.own(batch))
+    }
+
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        self.sink.replace_reporting(&self.own_of(listing))
     }
 
     fn resync(&self, batch: &Batch<T>) {

@@ -185,6 +185,16 @@ impl Shared {
         self.update(|progress| progress.undecodable += 1);
     }
 
+    pub(super) fn count_refused(&self, refused: &[Undecodable]) {
+        if refused.is_empty() {
+            return;
+        }
+        for Undecodable { key, error, .. } in refused {
+            tracing::warn!(key = key.as_ref().map(Key::as_str), error, "refused by a sink");
+        }
+        self.update(|progress| progress.refused += refused.len() as u64);
+    }
+
     pub(super) fn quarantine_one(&self, bad: Undecodable) {
         self.quarantine.insert(bad);
         self.publish();
@@ -198,18 +208,19 @@ impl Shared {
     }
 
     /// Feeds sinks, after which the keys have these versions, or none.
-    pub(super) fn feed<'k>(
+    pub(super) fn feed<'k, R>(
         &self,
-        feed: impl FnOnce(),
+        feed: impl FnOnce() -> R,
         is_current: impl Fn(&Key, &ResourceVersion) -> bool,
         changed: impl Iterator<Item = (&'k Key, Option<&'k str>)>,
-    ) {
+    ) -> R {
         self.quarantine.begin_applying();
-        feed();
+        let fed = feed();
         let late = self.quarantine.end_applying(is_current);
         if self.quarantine.release_superseded(changed) || late {
             self.publish();
         }
+        fed
     }
 
     pub(super) fn reported(&self, bad: Undecodable, is_current: impl Fn(&Undecodable) -> bool) {

@@ -9,7 +9,7 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
 use super::{Interest, Report};
 use crate::status::{CauseType, Status, StatusReason};
-use crate::{Key, Object, ResourceVersion};
+use crate::{Key, Object, Refused, ResourceVersion};
 
 /// A list+watch stream of one kind of object.
 ///
@@ -173,6 +173,13 @@ pub struct Undecodable {
     pub raw: Option<Arc<str>>,
     /// Whether it came as a deletion: then the key is gone, whatever the object looks like.
     pub deleted: bool,
+}
+
+impl From<Refused> for Undecodable {
+    fn from(refused: Refused) -> Self {
+        let Refused { key, resource_version, error } = refused;
+        Self { key: Some(key), resource_version, error, ..Self::default() }
+    }
 }
 
 /// One event of a watch.

@@ -375,11 +375,13 @@ impl<S: Source> Run<'_, S> {
                 Change::Put(object) => (key, version_of(&**object)),
                 Change::Delete(_) => (key, None),
             });
-            self.shared.feed(
-                || self.config.sinks.iter().for_each(|sink| sink.apply(batch)),
+            let refused = self.shared.feed(
+                || self.config.apply(batch),
                 |key, version| self.config.is_current(key, version) != Some(false),
                 changed,
             );
+            self.shared.count_refused(&refused);
+            refused.into_iter().for_each(|refused| self.shared.quarantine_one(refused));
         }
         let version = self.position.as_ref();
         tracing::trace!(events = batch.len(), stale = gathered.stale, ?version, "applied");

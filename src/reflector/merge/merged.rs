@@ -10,12 +10,14 @@ use super::Told;
 use super::tombstones::Tombstones;
 use crate::panic::catch_as_sentence;
 use crate::version::number_of;
-use crate::{Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion};
+use crate::{Batch, Change, Key, KeyRef, Listing, Object, Refused, ResourceVersion};
 
 pub(super) struct Merged<T> {
     parts: Vec<Held<T>>,
     /// What the sinks were told last of each key that some part holds.
     told: HashMap<Key, State, RandomState>,
+    /// What a sink refused of that.
+    refused: HashMap<Key, Refused, RandomState>,
     /// Objects that are no longer needed, for whoever may run their destructors.
     freed: Vec<Arc<T>>,
     tombstones: Tombstones,
@@ -38,6 +40,8 @@ struct Held<T> {
     /// The object that it brought last of each key; where the sinks were told the same state, the
     /// object that they were given.
     objects: HashMap<Key, Arc<T>, RandomState>,
+    /// Keys in whose present state a sink refused them, which the part's reflector was not told yet.
+    unreported: Vec<Key>,
 }
 
 // Not derived: `T` need not be `Default`.
@@ -49,6 +53,7 @@ impl<T> Default for Held<T> {
             left: false,
             version: None,
             objects: HashMap::default(),
+            unreported: Vec::new(),
         }
     }
 }
@@ -88,6 +93,7 @@ impl<T: Object> Merged<T> {
         Self {
             parts: std::iter::repeat_with(Held::default).take(parts).collect(),
             told: HashMap::default(),
+            refused: HashMap::default(),
             freed: Vec::new(),
             tombstones: Tombstones::default(),
             waiting: Some(HashMap::default()),
@@ -131,6 +137,26 @@ impl<T: Object> Merged<T> {
             }
         }
         self.tell(index, batch, changes.resource_version(), unordered)
+    }
+
+    /// A sink did not take these, of what it was told.
+    pub(super) fn refuse(&mut self, refused: Vec<Refused>) {
+        for refused in refused {
+            let Some(told) = self.told.get(&refused.key) else { continue };
+            for part in &mut self.parts {
+                let state = part.objects.get(&refused.key).map(|object| State::of(&**object));
+                if state == Some(*told) {
+                    part.unreported.push(refused.key.clone());
+                }
+            }
+            self.refused.insert(refused.key.clone(), refused);
+        }
+    }
+
+    /// What was refused of that which the part holds, since the last question.
+    pub(super) fn report(&mut self, index: usize) -> Vec<Refused> {
+        let keys = std::mem::take(&mut self.parts[index].unreported);
+        keys.iter().filter_map(|key| self.refused.get(key).cloned()).collect()
     }
 
     /// What may be dropped once nothing is locked.
@@ -222,6 +248,9 @@ impl<T: Object> Merged<T> {
             Some(told) if state.is_same(*told) => (false, true),
             _ => (true, false),
         };
+        if same && self.refused.contains_key(key) {
+            self.parts[index].unreported.push(key.clone());
+        }
         let given = if same { self.given(index, key, state) } else { None };
         let object = given.unwrap_or_else(|| Arc::clone(object));
         if news {
@@ -241,6 +270,7 @@ impl<T: Object> Merged<T> {
 
     fn tell_of(&mut self, key: &Key, state: State, object: &Arc<T>, batch: &mut Batch<T>) {
         self.told.insert(key.clone(), state);
+        self.refused.remove(key);
         batch.push(key.clone(), Change::Put(Arc::clone(object)));
     }
 
@@ -273,6 +303,7 @@ impl<T: Object> Merged<T> {
         }
         // Where it is a tombstone already, the part held an older state than that.
         let Some(told) = self.told.remove(key) else { return };
+        self.refused.remove(key);
         if told.number > 0 {
             // It left one part's selection in a version in which it may be in another's.
             let deleted = last.map_or(0, |last| State::of(&**last).number);

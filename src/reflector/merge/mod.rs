@@ -11,7 +11,7 @@ use std::sync::Arc;
 use self::merged::Merged;
 use crate::panic::{catch, drop_all};
 use crate::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use crate::{Batch, KeyRef, Listing, Object, Sink};
+use crate::{Batch, KeyRef, Listing, Object, Refused, Sink};
 
 /// Merges what several reflectors bring, of several namespaces or selectors of one server, into one
 /// set of sinks.
@@ -141,14 +141,17 @@ impl<T: Object> Part<T> {
         &self,
         mut merged: MutexGuard<'_, Merged<T>>,
         change: impl FnOnce(&mut Merged<T>) -> Told<T>,
-    ) {
+    ) -> Vec<Refused> {
         let told = change(&mut merged);
         let freed = merged.take_freed();
         let fed = match &told {
             Told::Nothing => Ok(()),
-            Told::Replace(listing) => self.tell(&mut merged, |sink| sink.replace(listing)),
-            Told::Apply(batch) => self.tell(&mut merged, |sink| sink.apply(batch)),
+            Told::Replace(listing) => {
+                self.tell(&mut merged, |sink| sink.replace_reporting(listing))
+            }
+            Told::Apply(batch) => self.tell(&mut merged, |sink| sink.apply_reporting(batch)),
         };
+        let refused = merged.report(self.index);
         if let Told::Replace(_) = &told {
             self.inner.listed.get_or_init(|| ());
         }
@@ -156,17 +159,21 @@ impl<T: Object> Part<T> {
         drop(merged);
         drop_all(freed);
         fed.unwrap_or_else(|panic| resume_unwind(Box::new(panic)));
+        refused
     }
 
     /// Tells each sink. If one panics, that is the end for all of them: it may have missed a change,
     /// which no other part's next one would mend.
-    fn tell(&self, merged: &mut Merged<T>, tell: impl Fn(&dyn Sink<T>)) -> Result<(), String> {
-        let told = catch(|| self.inner.sinks.iter().for_each(|sink| tell(&**sink)));
-        if let Err(panic) = &told {
+    fn tell(
+        &self,
+        merged: &mut Merged<T>,
+        tell: impl Fn(&dyn Sink<T>) -> Vec<Refused>,
+    ) -> Result<(), String> {
+        let told = catch(|| self.inner.sinks.iter().flat_map(|sink| tell(&**sink)).collect());
+        told.map(|refused| merged.refuse(refused)).inspect_err(|panic| {
             merged.break_off(panic);
             self.end(Some(format!("a sink panicked: {panic}")));
-        }
-        told
+        })
     }
 
     fn end(&self, error: Option<String>) {
@@ -182,18 +189,29 @@ impl<T: Object> Part<T> {
 
 impl<T: Object> Sink<T> for Part<T> {
     fn apply(&self, batch: &Batch<T>) {
-        self.change(self.lock_whole(), |merged| merged.apply(self.index, batch));
+        self.apply_reporting(batch);
     }
 
     fn replace(&self, listing: &Listing<T>) {
-        self.change(self.lock_whole(), |merged| merged.replace(self.index, listing));
+        self.replace_reporting(listing);
+    }
+
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        self.change(self.lock_whole(), |merged| merged.apply(self.index, batch))
+    }
+
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        self.change(self.lock_whole(), |merged| merged.replace(self.index, listing))
     }
 
     /// Passes on what the part holds; the rest is other parts'.
     fn resync(&self, batch: &Batch<T>) {
         let mut merged = self.lock_whole();
         if let Some(own) = merged.own(self.index, batch) {
-            let told = self.tell(&mut merged, |sink| sink.resync(&own));
+            let told = self.tell(&mut merged, |sink| {
+                sink.resync(&own);
+                Vec::new()
+            });
             drop(merged);
             told.unwrap_or_else(|panic| resume_unwind(Box::new(panic)));
         }

@@ -1,0 +1,134 @@
+//! What a sink does not take.
+
+use std::sync::Arc;
+
+use watchcache::reflector::{ChangeFilter, Merge, Shard, WatchEvent};
+use watchcache::{Batch, Listing, Refused, Sink, Store};
+
+use crate::common::Pod;
+use crate::script::{Answer, closed, expired, mirror_with, open, page, pod};
+
+/// A store whose index fails on every version that ends in 3.
+fn picky() -> Arc<Store<Pod>> {
+    let values = |pod: &Pod| match pod.version() % 10 {
+        3 => Err("it ends in 3"),
+        _ => Ok(["fine"]),
+    };
+    Arc::new(Store::builder().try_index("picky", values).build())
+}
+
+fn held(store: &Store<Pod>) -> Vec<(String, u64)> {
+    let mut held: Vec<_> =
+        store.list().iter().map(|pod| (pod.key.clone(), pod.version())).collect();
+    held.sort();
+    held
+}
+
+fn refused(refused: &[Refused]) -> Vec<(&str, &str)> {
+    let refused = refused.iter().map(|refused| {
+        assert!(refused.error.contains("it ends in 3"), "{}", refused.error);
+        (refused.key.as_str(), refused.resource_version.as_ref().unwrap().as_str())
+    });
+    let mut refused: Vec<_> = refused.collect();
+    refused.sort_unstable();
+    refused
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_listed_as_quarantined_until_another_version_is_taken() {
+    let events = || {
+        vec![
+            WatchEvent::Modified(pod("a/1", 13)),
+            WatchEvent::Added(pod("a/3", 14)),
+            // What counts is the last that comes.
+            WatchEvent::Added(pod("a/4", 23)),
+            WatchEvent::Modified(pod("a/4", 24)),
+            WatchEvent::Added(pod("a/5", 33)),
+            WatchEvent::Deleted(pod("a/5", 34)),
+            WatchEvent::Added(pod("a/6", 43)),
+            WatchEvent::Modified(pod("a/6", 53)),
+        ]
+    };
+    let answers = || [page(10, None, &[("a/1", 1), ("a/2", 3), ("a/7", 7)]), closed(events())];
+    let listed = |mirror: &crate::script::Mirror| {
+        let listed = mirror.monitor.quarantined();
+        assert_eq!(listed.len() as u64, mirror.monitor.progress().quarantined);
+        let listed = listed.into_iter().map(|(key, entry)| {
+            assert!(entry.error.contains("it ends in 3"), "{}", entry.error);
+            format!("{key}@{}", entry.resource_version.unwrap())
+        });
+        listed.collect::<Vec<_>>()
+    };
+
+    let store = picky();
+    let mirror = mirror_with(answers(), |builder| builder.sink(store.clone())).await;
+    assert_eq!(listed(&mirror), ["a/1@13", "a/2@3", "a/6@53"]);
+    let expected = [("a/1", 1), ("a/3", 14), ("a/4", 24), ("a/7", 7)];
+    assert_eq!(held(&store), expected.map(|(key, at)| (key.to_owned(), at)));
+    assert!(mirror.store.contains("a/2"), "other sinks hold it");
+    assert_eq!(mirror.monitor.progress().undecodable, 0);
+    assert!(mirror.monitor.progress().refused >= 3);
+
+    let later = open(vec![
+        WatchEvent::Modified(pod("a/1", 61)),
+        WatchEvent::Deleted(pod("a/2", 62)),
+        WatchEvent::Modified(pod("a/7", 63)),
+    ]);
+    let answers_and_later = answers().into_iter().chain([later]);
+    let store = picky();
+    let mirror = mirror_with(answers_and_later, |builder| builder.sink(store.clone())).await;
+    assert_eq!(listed(&mirror), ["a/6@53", "a/7@63"]);
+
+    // A list brings it again, and it is refused again.
+    let gone = Answer::Watch(Err(expired()), crate::script::End::Closes);
+    let relisted = page(70, None, &[("a/1", 13), ("a/6", 64)]);
+    let relist = answers().into_iter().chain([gone, relisted]);
+    let store = picky();
+    let mirror = mirror_with(relist, |builder| builder.sink(store.clone())).await;
+    assert_eq!(listed(&mirror), ["a/1@13"]);
+}
+
+fn listing(pods: &[(&str, u64)]) -> Listing<Pod> {
+    let pods = pods.iter().map(|(key, version)| Pod::new(key, *version));
+    Listing::new(pods, Some("60".into())).unwrap()
+}
+
+fn puts(pods: &[(&str, u64)]) -> Batch<Pod> {
+    let mut batch = Batch::new();
+    pods.iter().for_each(|(key, version)| batch.put(Pod::new(key, *version)).unwrap());
+    batch
+}
+
+#[test]
+fn each_part_of_a_merge_hears_of_what_it_holds() {
+    let [a, b] = Merge::new([picky()]).parts();
+    assert_eq!(a.replace_reporting(&listing(&[("a/1", 3), ("n/x", 3), ("n/y", 1)])), []);
+    let told = b.replace_reporting(&listing(&[("b/1", 13), ("n/x", 3), ("n/y", 1)]));
+    assert_eq!(refused(&told), [("b/1", "13"), ("n/x", "3")]);
+    let told = a.apply_reporting(&puts(&[("n/y", 23)]));
+    assert_eq!(refused(&told), [("a/1", "3"), ("n/x", "3"), ("n/y", "23")]);
+    assert_eq!(a.apply_reporting(&puts(&[])), [], "it was told");
+    // The sinks are not asked again, and the answer is the same.
+    assert_eq!(refused(&b.apply_reporting(&puts(&[("n/y", 23)]))), [("n/y", "23")]);
+    assert_eq!(refused(&a.replace_reporting(&listing(&[("n/y", 23)]))), [("n/y", "23")]);
+    assert_eq!(b.apply_reporting(&puts(&[("n/y", 24)])), []);
+    assert_eq!(a.apply_reporting(&puts(&[("n/y", 24)])), []);
+}
+
+#[test]
+fn filters_and_shards_pass_the_answer_on() {
+    let filter = ChangeFilter::new(picky()).on(|pod: &Pod| &pod.uid);
+    let told = filter.replace_reporting(&listing(&[("a/1", 3), ("a/2", 2)]));
+    assert_eq!(refused(&told), [("a/1", "3")]);
+    // It is not compared with what was not taken.
+    let told = filter.replace_reporting(&listing(&[("a/1", 3), ("a/2", 2)]));
+    assert_eq!(refused(&told), [("a/1", "3")]);
+    assert_eq!(refused(&filter.apply_reporting(&puts(&[("a/1", 13)]))), [("a/1", "13")]);
+
+    let shards = [0, 1].map(|index| Shard::by_key(index, 2).unwrap().of(picky()));
+    let keys = ["a/1", "a/2", "a/3", "a/4", "a/5"].map(|key| (key, 3));
+    let lists = shards.iter().flat_map(|shard| shard.replace_reporting(&listing(&keys)));
+    assert_eq!(refused(&lists.collect::<Vec<_>>()).len(), 5);
+    let batches = shards.iter().flat_map(|shard| shard.apply_reporting(&puts(&keys)));
+    assert_eq!(refused(&batches.collect::<Vec<_>>()).len(), 5);
+}
