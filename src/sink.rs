@@ -138,6 +138,12 @@ impl<T> Batch<T> {
         self.changes.is_empty()
     }
 
+    /// Leaves out the changes of other keys than these.
+    #[cfg(feature = "reflector")]
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Key) -> bool) {
+        self.changes.retain(|(key, _)| keep(key));
+    }
+
     /// Empties the batch and keeps its memory for the next one.
     pub fn clear(&mut self) {
         self.changes.clear();

@@ -84,7 +84,7 @@ impl<S: Source> Run<'_, S> {
     }
 
     fn replace(&mut self, draft: Draft<S::Object>) -> Result<(), SourceError> {
-        let Content { objects, mut bad, version, mixed, ordered } = draft.finish();
+        let Content { objects, bad, version, mixed, ordered } = draft.finish();
         let restarted = self.is_restart(version.as_ref())?;
         let was_unordered = self.shared.is_synced() && !self.order.is_ordered();
         self.order.restart(version.as_ref(), ordered);
@@ -105,11 +105,10 @@ impl<S: Source> Run<'_, S> {
             |key, version| self.config.is_current(key, version) != Some(false),
             std::iter::empty(),
         );
-        self.shared.count_refused(&refused);
-        bad.extend(refused);
         let listed = listing.objects().iter();
         let listed = listed.map(|(key, object)| (key, version_of(&**object)));
         self.shared.quarantine().relist(bad, listed);
+        self.shared.refused(refused);
         self.shared.synced(version.as_ref(), restarted);
         self.position = version;
         self.behind = Behind::default();

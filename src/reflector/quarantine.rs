@@ -43,8 +43,18 @@ pub(super) struct Quarantine {
 #[derive(Debug)]
 struct Entry {
     quarantined: Quarantined,
-    /// Whether it was delivered as a good object and reported afterwards.
-    reported: bool,
+    origin: Origin,
+}
+
+/// How a version was found to be bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// It came as one.
+    Source,
+    /// It was delivered as a good object and reported afterwards.
+    Report,
+    /// A sink did not take it.
+    Sink,
 }
 
 impl Entry {
@@ -52,16 +62,30 @@ impl Entry {
         self.quarantined.raw.as_ref().map_or(0, |raw| raw.len())
     }
 
+    fn is_reported(&self) -> bool {
+        self.origin == Origin::Report
+    }
+
     fn is_report_of(&self, version: Option<&str>) -> bool {
         let reported = self.quarantined.resource_version.as_ref();
-        self.reported && reported.map(ResourceVersion::as_str) == version
+        self.is_reported() && reported.map(ResourceVersion::as_str) == version
     }
 }
 
 impl Quarantine {
     /// The newest version of a key came and could not be decoded.
     pub(super) fn insert(&self, bad: Undecodable) {
-        self.put(bad, false);
+        self.put(bad, Origin::Source);
+    }
+
+    /// A sink did not take the newest version of a key.
+    pub(super) fn refuse(&self, refused: Undecodable) {
+        self.put(refused, Origin::Sink);
+    }
+
+    /// Whether a sink did not take the newest version of the key, which others may have taken.
+    pub(super) fn is_refused(&self, key: &Key) -> bool {
+        !self.is_empty() && self.entries.get(key).is_some_and(|entry| entry.origin == Origin::Sink)
     }
 
     /// A version that was delivered turns out to be undecodable, while `is_current` says that it is
@@ -71,14 +95,14 @@ impl Quarantine {
         // ORDERING: Relaxed. Whoever was given an object by a sink that is being fed sees this flag, by
         // the way that the object took; whoever sees it late is verified with the next batch.
         if self.applying.load(Ordering::Relaxed) {
-            self.put(bad, true);
+            self.put(bad, Origin::Report);
             self.unverified().extend(key.map(|key| (key, version)));
             return;
         }
         if !is_current() {
             return;
         }
-        self.put(bad, true);
+        self.put(bad, Origin::Report);
         // ORDERING: SeqCst pairs with the fence in `release_superseded`: of a report and the arrival
         // of a newer version at the same time, at least one sees the other.
         fence(Ordering::SeqCst);
@@ -121,14 +145,14 @@ impl Quarantine {
         self.unverified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, bad: Undecodable, reported: bool) {
+    fn put(&self, bad: Undecodable, origin: Origin) {
         let Some(key) = bad.key else { return };
         let quarantined = Quarantined {
             error: bad.error,
             resource_version: bad.resource_version,
             raw: bad.raw.filter(|raw| self.reserve(raw.len())),
         };
-        let entry = Entry { quarantined, reported };
+        let entry = Entry { quarantined, origin };
         let replaced = match self.entries.entry(key) {
             Place::Occupied(mut place) => Some(place.insert(entry)),
             Place::Vacant(place) => {
@@ -183,7 +207,7 @@ impl Quarantine {
         }
         let mut any = false;
         for (key, version) in changed {
-            any |= self.take_if(key, |entry| entry.reported && !entry.is_report_of(version));
+            any |= self.take_if(key, |entry| entry.is_reported() && !entry.is_report_of(version));
         }
         any
     }
@@ -198,7 +222,7 @@ impl Quarantine {
         let reported: HashMap<Key, Option<ResourceVersion>> = self
             .entries
             .iter()
-            .filter(|entry| entry.reported)
+            .filter(|entry| entry.is_reported())
             .map(|entry| (entry.key().clone(), entry.quarantined.resource_version.clone()))
             .collect();
         let mut kept: HashSet<Key> = bad.iter().filter_map(|bad| bad.key.clone()).collect();
@@ -210,7 +234,7 @@ impl Quarantine {
         }
         let keys: Vec<Key> = self.entries.iter().map(|entry| entry.key().clone()).collect();
         for bad in bad {
-            self.put(bad, false);
+            self.put(bad, Origin::Source);
         }
         for key in keys.iter().filter(|key| !kept.contains(*key)) {
             self.release(key, None);

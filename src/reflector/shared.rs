@@ -185,14 +185,18 @@ impl Shared {
         self.update(|progress| progress.undecodable += 1);
     }
 
-    pub(super) fn count_refused(&self, refused: &[Undecodable]) {
+    /// Lists what a sink did not take.
+    pub(super) fn refused(&self, refused: Vec<Undecodable>) {
         if refused.is_empty() {
             return;
         }
-        for Undecodable { key, error, .. } in refused {
+        let count = refused.len() as u64;
+        for refused in refused {
+            let Undecodable { key, error, .. } = &refused;
             tracing::warn!(key = key.as_ref().map(Key::as_str), error, "refused by a sink");
+            self.quarantine.refuse(refused);
         }
-        self.update(|progress| progress.refused += refused.len() as u64);
+        self.update(|progress| progress.refused += count);
     }
 
     pub(super) fn quarantine_one(&self, bad: Undecodable) {

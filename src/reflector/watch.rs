@@ -380,8 +380,7 @@ impl<S: Source> Run<'_, S> {
                 |key, version| self.config.is_current(key, version) != Some(false),
                 changed,
             );
-            self.shared.count_refused(&refused);
-            refused.into_iter().for_each(|refused| self.shared.quarantine_one(refused));
+            self.shared.refused(refused);
         }
         let version = self.position.as_ref();
         tracing::trace!(events = batch.len(), stale = gathered.stale, ?version, "applied");
@@ -406,7 +405,9 @@ impl<S: Source> Run<'_, S> {
         }
         self.resync_at = Some(now + resync.every);
         match catch_as_sentence(|| (resync.content)()) {
-            Ok(batch) => {
+            Ok(mut batch) => {
+                // A sink that took what another refused would go back.
+                batch.retain(|key| !self.shared.quarantine().is_refused(key));
                 for sink in &self.config.sinks {
                     sink.resync(&batch);
                 }

@@ -1,11 +1,13 @@
 //! What a sink does not take.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use watchcache::reflector::{ChangeFilter, Merge, Shard, WatchEvent};
 use watchcache::{Batch, Listing, Refused, Sink, Store};
 
 use crate::common::Pod;
+use crate::recording::{Recording, Told};
 use crate::script::{Answer, closed, expired, mirror_with, open, page, pod};
 
 /// A store whose index fails on every version that ends in 3.
@@ -88,6 +90,21 @@ async fn it_is_listed_as_quarantined_until_another_version_is_taken() {
     assert_eq!(listed(&mirror), ["a/1@13"]);
 }
 
+/// The store holds an older version than its neighbours, and must not give it to them.
+#[tokio::test(start_paused = true)]
+async fn a_resync_takes_nobody_back() {
+    let (store, recording) = (picky(), Recording::default());
+    let events = vec![WatchEvent::Modified(pod("a/1", 13)), WatchEvent::Modified(pod("a/2", 14))];
+    mirror_with([page(10, None, &[("a/1", 1), ("a/2", 2)]), open(events)], |builder| {
+        let content = Arc::clone(&store);
+        let builder = builder.sink(store.clone()).sink(recording.clone());
+        builder.resync(Duration::from_secs(200), move || content.list())
+    })
+    .await;
+    let told = recording.take();
+    assert!(told.contains(&Told::Resync(vec!["a/2".to_owned()])), "{told:?}");
+}
+
 fn listing(pods: &[(&str, u64)]) -> Listing<Pod> {
     let pods = pods.iter().map(|(key, version)| Pod::new(key, *version));
     Listing::new(pods, Some("60".into())).unwrap()
@@ -113,6 +130,18 @@ fn each_part_of_a_merge_hears_of_what_it_holds() {
     assert_eq!(refused(&a.replace_reporting(&listing(&[("n/y", 23)]))), [("n/y", "23")]);
     assert_eq!(b.apply_reporting(&puts(&[("n/y", 24)])), []);
     assert_eq!(a.apply_reporting(&puts(&[("n/y", 24)])), []);
+}
+
+#[test]
+fn a_resync_of_a_part_that_is_behind_takes_nobody_back() {
+    let (store, recording) = (picky(), Recording::default());
+    let [a, b] = Merge::new([store.clone()]).sink(recording.clone()).parts();
+    a.replace(&listing(&[("n/x", 1), ("n/y", 2)]));
+    b.replace(&listing(&[("n/x", 1), ("n/y", 2)]));
+    assert_eq!(refused(&a.apply_reporting(&puts(&[("n/x", 13)]))), [("n/x", "13")]);
+    recording.take();
+    b.resync(&puts(&[("n/x", 1), ("n/y", 2)]));
+    assert_eq!(recording.take(), [Told::Resync(vec!["n/y".to_owned()])]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 
-use crate::mirror::{Mirror, Mirrors};
+use crate::mirror::{Mirror, Mirrors, aspect};
 use crate::plan::{Bad, Plan, Topology};
 use crate::server::Server;
 use crate::source::Counts;
@@ -99,7 +99,8 @@ fn compare(mirrors: &Mirrors) {
     for (index, cache) in mirrors.caches.iter().enumerate() {
         let shard = cache.check.shard;
         let own = |key: &str| shard.is_none_or(|shard| shard.owns(&key.parse().unwrap()));
-        let seen = cache.seen.lock().unwrap();
+        let seen = cache.worker.seen.lock().unwrap();
+        let filtered = cache.filtered.seen.lock().unwrap();
         for (key, object) in world.objects().iter().filter(|(key, _)| own(key)) {
             if object.bad && plan.bad != Bad::Lazy {
                 continue;
@@ -108,6 +109,10 @@ fn compare(mirrors: &Mirrors) {
             let held = held.unwrap_or_else(|| panic!("{key} is missing from cache {index}"));
             assert_eq!(held.version(), object.version, "{key} in the store");
             assert_eq!(seen.get(key), Some(&object.version), "{key} as the worker saw it");
+            let looked_at = |version: &u64| aspect(&version.to_string()).to_owned();
+            let last = filtered.get(key).map(looked_at);
+            let now = Some(looked_at(&object.version));
+            assert_eq!(last, now, "what the worker behind a filter looks at, of {key}");
         }
         for pod in cache.store.list().iter() {
             assert!(world.objects().contains_key(&pod.key), "{} is gone", pod.key);
@@ -162,6 +167,7 @@ fn count(mirrors: &Mirrors) -> Tally {
             ("stale events", progress.stale_events),
             ("silences", progress.silences),
             ("undecodable", progress.undecodable),
+            ("refused", progress.refused),
             ("empty bookmarks", progress.empty_bookmarks),
             ("failures", progress.failures),
             ("relists", progress.relists),
@@ -179,6 +185,8 @@ fn count(mirrors: &Mirrors) -> Tally {
     }
     for cache in &mirrors.caches {
         tally.count("snapshots compared", cache.check.looks.load(Ordering::Relaxed));
+        tally.count("taken by workers", cache.worker.taken.load(Ordering::Relaxed));
+        tally.count("taken behind filters", cache.filtered.taken.load(Ordering::Relaxed));
     }
     tally
 }
@@ -191,7 +199,7 @@ async fn finish(mirrors: Mirrors) {
         mirror.run.await.unwrap();
     }
     for cache in mirrors.caches {
-        cache.fifo.close();
-        cache.worker.await.unwrap();
+        cache.worker.end().await;
+        cache.filtered.end().await;
     }
 }

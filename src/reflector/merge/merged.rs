@@ -180,14 +180,16 @@ impl<T: Object> Merged<T> {
         key.to_key().is_ok_and(|key| self.parts[index].objects.contains_key(&key))
     }
 
-    /// What of a batch the part holds; `None` before the sinks were told anything.
+    /// What of a batch the part holds, without what a sink refused while others took it; `None`
+    /// before the sinks were told anything.
     pub(super) fn own(&self, index: usize, batch: &Batch<T>) -> Option<Batch<T>> {
         if self.waiting.is_some() {
             return None;
         }
         let mut own = Batch::new();
         for (key, change) in batch.changes() {
-            if self.parts[index].objects.contains_key(key) {
+            let held = self.parts[index].objects.contains_key(key);
+            if held && !self.refused.contains_key(key) {
                 own.push(key.clone(), change.clone());
             }
         }
