@@ -16,7 +16,8 @@ const RAW_LIMIT: usize = 16 << 20;
 /// An object that the source has in a version that could not be decoded, or that a sink refused.
 ///
 /// A cache holds the key's last good version, if there was one since the last list, or nothing. What
-/// one sink refused, others may hold.
+/// one sink refused, others may hold; a store that refused it keeps what it held, be that of before
+/// the last list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quarantined {

@@ -58,6 +58,13 @@ impl Check {
                 .iter()
                 .any(|change| change.object.version == *version && change.kind != Kind::Deleted);
             assert!(made, "{key}@{version} never was");
+            // What a store refuses of a list leaves what it held, also where that is long gone.
+            let newest = all.iter().rfind(|change| change.object.version <= at);
+            let refused =
+                newest.is_some_and(|change| change.object.bad && change.kind != Kind::Deleted);
+            if plan.bad == Bad::Refused && refused {
+                continue;
+            }
             let newer =
                 all.iter().filter(|change| (version + 1..=at).contains(&change.object.version));
             for change in newer {
