@@ -144,7 +144,7 @@ impl Report {
     /// Lists the object as quarantined, until another version of its key comes. An object that the
     /// sinks no longer hold in this version is only counted.
     pub fn undecodable(&self, bad: Undecodable) {
-        self.shared.reported(bad, |bad| (self.is_current)(bad) != Some(false));
+        self.shared.reported(bad, |bad| (self.is_current)(bad));
     }
 }
 

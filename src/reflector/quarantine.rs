@@ -37,8 +37,8 @@ pub(super) struct Quarantine {
     raw_bytes: AtomicUsize,
     /// Whether sinks are being fed: some of them may not hold yet what others have given to readers.
     applying: AtomicBool,
-    /// What was reported meanwhile.
-    unverified: Mutex<Vec<(Key, Option<ResourceVersion>)>>,
+    /// What was reported meanwhile, or could not be verified.
+    unverified: Mutex<HashMap<Key, Option<ResourceVersion>>>,
 }
 
 #[derive(Debug)]
@@ -89,27 +89,27 @@ impl Quarantine {
         !self.is_empty() && self.entries.get(key).is_some_and(|entry| entry.origin == Origin::Sink)
     }
 
-    /// A version that was delivered turns out to be undecodable, while `is_current` says that it is
-    /// the newest.
-    pub(super) fn report(&self, bad: Undecodable, is_current: impl Fn() -> bool) {
+    /// A version that was delivered turns out to be undecodable; it is listed while `is_current` says
+    /// that it is the newest. Where nobody knows now, that is asked again once sinks were fed.
+    pub(super) fn report(&self, bad: Undecodable, is_current: impl Fn() -> Option<bool>) {
         let (key, version) = (bad.key.clone(), bad.resource_version.clone());
         // ORDERING: Relaxed. Whoever was given an object by a sink that is being fed sees this flag, by
         // the way that the object took; whoever sees it late is verified with the next batch.
-        if self.applying.load(Ordering::Relaxed) {
-            self.put(bad, Origin::Report);
-            self.unverified().extend(key.map(|key| (key, version)));
-            return;
-        }
-        if !is_current() {
+        let applying = self.applying.load(Ordering::Relaxed);
+        let current = if applying { None } else { is_current() };
+        if current == Some(false) {
             return;
         }
         self.put(bad, Origin::Report);
+        let Some(key) = key else { return };
+        if current.is_none() {
+            self.unverified().insert(key, version);
+            return;
+        }
         // ORDERING: SeqCst pairs with the fence in `release_superseded`: of a report and the arrival
         // of a newer version at the same time, at least one sees the other.
         fence(Ordering::SeqCst);
-        if let Some(key) = key
-            && !is_current()
-        {
+        if is_current() == Some(false) {
             let version = version.as_ref().map(ResourceVersion::as_str);
             self.take_if(&key, |entry| entry.is_report_of(version));
         }
@@ -141,8 +141,8 @@ impl Quarantine {
         any
     }
 
-    fn unverified(&self) -> MutexGuard<'_, Vec<(Key, Option<ResourceVersion>)>> {
-        // A list of keys is whole after any panic.
+    fn unverified(&self) -> MutexGuard<'_, HashMap<Key, Option<ResourceVersion>>> {
+        // A map of keys is whole after any panic.
         self.unverified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -306,8 +306,8 @@ mod tests {
     #[test]
     fn a_report_counts_while_its_version_is_current() {
         let quarantine = Quarantine::default();
-        quarantine.report(bad("old", "1", None), || false);
-        quarantine.report(bad("new", "1", None), || true);
+        quarantine.report(bad("old", "1", None), || Some(false));
+        quarantine.report(bad("new", "1", None), || Some(true));
         assert_eq!(names(&quarantine), ["new"]);
         assert!(!quarantine.release(&key("new"), Some("1")), "that very version");
         assert!(!quarantine.release_superseded([(&key("new"), Some("1"))].into_iter()));
@@ -317,7 +317,7 @@ mod tests {
         let asked = std::cell::Cell::new(0);
         quarantine.report(bad("late", "1", None), || {
             asked.set(asked.get() + 1);
-            asked.get() == 1
+            Some(asked.get() == 1)
         });
         assert!(quarantine.is_empty());
     }
@@ -326,8 +326,8 @@ mod tests {
     fn what_is_reported_while_sinks_are_fed_is_verified_afterwards() {
         let quarantine = Quarantine::default();
         quarantine.begin_applying();
-        quarantine.report(bad("new", "2", None), || false);
-        quarantine.report(bad("old", "1", None), || false);
+        quarantine.report(bad("new", "2", None), || Some(false));
+        quarantine.report(bad("old", "1", None), || Some(false));
         assert_eq!(names(&quarantine), ["new", "old"]);
         assert!(quarantine.end_applying(|key, _| key.name() == "new"));
         assert_eq!(names(&quarantine), ["new"]);
@@ -335,11 +335,23 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_knew_of_is_verified_afterwards() {
+        let quarantine = Quarantine::default();
+        for name in ["gone", "old", "new"] {
+            quarantine.report(bad(name, "1", None), || None);
+        }
+        assert_eq!(names(&quarantine), ["gone", "new", "old"]);
+        quarantine.begin_applying();
+        assert!(quarantine.end_applying(|key, _| key.name() == "new"));
+        assert_eq!(names(&quarantine), ["new"]);
+    }
+
+    #[test]
     fn a_relist_keeps_what_it_holds_and_was_reported() {
         let quarantine = Quarantine::default();
-        quarantine.report(bad("same", "1", None), || true);
-        quarantine.report(bad("changed", "1", None), || true);
-        quarantine.report(bad("gone", "1", None), || true);
+        quarantine.report(bad("same", "1", None), || Some(true));
+        quarantine.report(bad("changed", "1", None), || Some(true));
+        quarantine.report(bad("gone", "1", None), || Some(true));
         quarantine.insert(bad("mended", "1", None));
         let listed = [key("changed"), key("mended"), key("same")];
         let versions = [Some("2"), Some("1"), Some("1")];

@@ -227,7 +227,11 @@ impl Shared {
         fed
     }
 
-    pub(super) fn reported(&self, bad: Undecodable, is_current: impl Fn(&Undecodable) -> bool) {
+    pub(super) fn reported(
+        &self,
+        bad: Undecodable,
+        is_current: impl Fn(&Undecodable) -> Option<bool>,
+    ) {
         let asked = Undecodable { raw: None, ..bad.clone() };
         self.quarantine.report(bad, || is_current(&asked));
         self.undecodable(&asked);

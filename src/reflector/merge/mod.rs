@@ -31,6 +31,9 @@ use crate::{Batch, KeyRef, Listing, Object, Refused, Sink};
 /// the content stays as it is; a part that ends before it has listed no longer counts. Keep an
 /// `Arc` of a part to keep its content beyond its reflector's end.
 ///
+/// What a sink refuses is listed as quarantined by the monitor of each part that holds it, with that
+/// part's next change at the latest.
+///
 /// Memory: for each key some 50 bytes, and 32 more for each part that holds it. The objects are those
 /// that the sinks were given; an older one is kept for as long as a part has come no further. And up to
 /// 65,536 keys that were deleted while some part had not come that far.
