@@ -185,6 +185,13 @@ impl Shared {
         self.update(|progress| progress.undecodable += 1);
     }
 
+    /// Asks again what is true of what nobody could tell when it was reported.
+    pub(super) fn verify(&self, is_current: impl Fn(&Key, &ResourceVersion) -> bool) {
+        if self.quarantine.end_applying(is_current) {
+            self.publish();
+        }
+    }
+
     /// Lists what a sink did not take.
     pub(super) fn refused(&self, refused: Vec<Undecodable>) {
         if refused.is_empty() {

@@ -381,6 +381,8 @@ impl<S: Source> Run<'_, S> {
                 changed,
             );
             self.shared.refused(refused);
+        } else {
+            self.shared.verify(|key, version| self.config.is_current(key, version) != Some(false));
         }
         let version = self.position.as_ref();
         tracing::trace!(events = batch.len(), stale = gathered.stale, ?version, "applied");

@@ -59,10 +59,8 @@ impl Check {
                 .any(|change| change.object.version == *version && change.kind != Kind::Deleted);
             assert!(made, "{key}@{version} never was");
             // What a store refuses of a list leaves what it held, also where that is long gone.
-            let newest = all.iter().rfind(|change| change.object.version <= at);
-            let refused =
-                newest.is_some_and(|change| change.object.bad && change.kind != Kind::Deleted);
-            if plan.bad == Bad::Refused && refused {
+            let refused = |change: &&Change| change.object.bad && change.object.version > *version;
+            if plan.bad == Bad::Refused && all.iter().copied().any(|change| refused(&change)) {
                 continue;
             }
             let newer =

@@ -89,7 +89,8 @@ impl Plan {
         };
         // What came of a transaction that was cut off, or of a deletion in an old version, is ahead of
         // the position, and nothing would tell that its history is gone.
-        if plan.transaction > 0 || plan.old_deletions {
+        // Nor does a store that refuses an object of a list let go of what it held before.
+        if plan.transaction > 0 || plan.old_deletions || plan.bad == Bad::Refused {
             plan.restore = None;
         }
         plan

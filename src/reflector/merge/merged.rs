@@ -142,11 +142,9 @@ impl<T: Object> Merged<T> {
     /// A sink did not take these, of what it was told.
     pub(super) fn refuse(&mut self, refused: Vec<Refused>) {
         for refused in refused {
-            let Some(told) = self.told.get(&refused.key) else { continue };
-            for part in &mut self.parts {
-                let state = part.objects.get(&refused.key).map(|object| State::of(&**object));
-                if state == Some(*told) {
-                    part.unreported.push(refused.key.clone());
+            for index in 0..self.parts.len() {
+                if self.holds_as_told(index, &refused.key) {
+                    self.parts[index].unreported.push(refused.key.clone());
                 }
             }
             self.refused.insert(refused.key.clone(), refused);
@@ -155,8 +153,16 @@ impl<T: Object> Merged<T> {
 
     /// What was refused of that which the part holds, since the last question.
     pub(super) fn report(&mut self, index: usize) -> Vec<Refused> {
-        let keys = std::mem::take(&mut self.parts[index].unreported);
+        let mut keys = std::mem::take(&mut self.parts[index].unreported);
+        // It may have let go of it in the same batch.
+        keys.retain(|key| self.holds_as_told(index, key));
         keys.iter().filter_map(|key| self.refused.get(key).cloned()).collect()
+    }
+
+    /// Whether the part holds the key in the state that the sinks were told last.
+    fn holds_as_told(&self, index: usize, key: &Key) -> bool {
+        let held = self.parts[index].objects.get(key).map(|object| State::of(&**object));
+        held.is_some() && held == self.told.get(key).copied()
     }
 
     /// What may be dropped once nothing is locked.
