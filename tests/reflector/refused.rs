@@ -1,10 +1,15 @@
 //! What a sink does not take.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use watchcache::reflector::{ChangeFilter, Merge, Shard, WatchEvent};
-use watchcache::{Batch, Listing, Refused, Sink, Store};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use watchcache::reflector::{
+    ChangeFilter, Item, ListPage, ListRequest, Merge, Shard, Source, SourceError, WatchEvent,
+    WatchRequest,
+};
+use watchcache::{Batch, Listing, Reflector, Refused, Sink, Store};
 
 use crate::common::Pod;
 use crate::recording::{Recording, Told};
@@ -133,6 +138,48 @@ fn each_part_of_a_merge_hears_of_what_it_holds() {
     assert_eq!(b.apply_reporting(&batch), [], "it is no longer this part's");
     assert_eq!(b.apply_reporting(&puts(&[("n/y", 24)])), []);
     assert_eq!(a.apply_reporting(&puts(&[("n/y", 24)])), []);
+}
+
+/// A deletion in the very version that was listed: some servers write the object's last one.
+#[tokio::test(start_paused = true)]
+async fn a_part_that_was_not_told_yet_takes_the_deletion() {
+    let store = picky();
+    let [first, late] = Merge::new([store.clone()]).parts();
+    let deleted = async || {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok(WatchEvent::Deleted(pod("a/1", 3)))
+    };
+    let bookmark = async || {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok(WatchEvent::Bookmark("80".into()))
+    };
+    let events = stream::once(deleted()).chain(stream::once(bookmark()));
+    let reflector = Reflector::builder(Late(Mutex::new(Some(events.boxed())))).sink(first).build();
+    let monitor = reflector.monitor();
+    let stop = async {
+        monitor.synced().await.unwrap();
+        late.replace(&listing(&[]));
+        monitor.wait_for(&"80".into()).await.unwrap();
+    };
+    reflector.run(stop).await.unwrap();
+    assert_eq!(monitor.quarantined(), []);
+    assert_eq!(monitor.progress().stale_events, 0);
+}
+
+/// A source that lists what is refused.
+struct Late(Mutex<Option<BoxStream<'static, Result<WatchEvent<Pod>, SourceError>>>>);
+
+impl Source for Late {
+    type Object = Pod;
+    type Watch = BoxStream<'static, Result<WatchEvent<Pod>, SourceError>>;
+
+    async fn list(&self, _: ListRequest) -> Result<ListPage<Pod>, SourceError> {
+        Ok(ListPage::new(vec![Item::Object(pod("a/1", 3))], "60"))
+    }
+
+    async fn watch(&self, _: WatchRequest) -> Result<Self::Watch, SourceError> {
+        Ok(self.0.lock().unwrap().take().unwrap_or_else(|| stream::pending().boxed()))
+    }
 }
 
 #[test]

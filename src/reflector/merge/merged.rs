@@ -58,6 +58,11 @@ impl<T> Default for Held<T> {
     }
 }
 
+/// Whether the object is of this uid and version.
+fn is<T: Object>(object: &T, uid: Option<&str>, resource_version: &str) -> bool {
+    object.uid() == uid && object.resource_version() == Some(resource_version)
+}
+
 /// An object's version: as a number, or 0, and as a mark of it and the uid; 0 for an object that has
 /// none, which is never taken to be unchanged.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -178,8 +183,23 @@ impl<T: Object> Merged<T> {
         resource_version: &str,
     ) -> Option<Arc<T>> {
         let (_, object) = self.waiting.as_ref()?.get(&key.to_key().ok()?)?;
-        let same = object.uid() == uid && object.resource_version() == Some(resource_version);
-        same.then(|| Arc::clone(object))
+        is(&**object, uid, resource_version).then(|| Arc::clone(object))
+    }
+
+    /// The object, if the part holds it in just this version, which a sink refused.
+    pub(super) fn refused(
+        &self,
+        index: usize,
+        key: KeyRef<'_>,
+        uid: Option<&str>,
+        resource_version: &str,
+    ) -> Option<Arc<T>> {
+        if self.refused.is_empty() {
+            return None;
+        }
+        let key = key.to_key().ok().filter(|key| self.refused.contains_key(key))?;
+        let object = self.parts[index].objects.get(&key)?;
+        is(&**object, uid, resource_version).then(|| Arc::clone(object))
     }
 
     pub(super) fn holds(&self, index: usize, key: KeyRef<'_>) -> bool {

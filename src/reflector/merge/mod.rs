@@ -224,7 +224,11 @@ impl<T: Object> Sink<T> for Part<T> {
         if self.inner.listed.get().is_none() {
             return self.lock().waiting(key, uid, resource_version);
         }
-        self.inner.sinks.iter().find_map(|sink| sink.held(key, uid, resource_version))
+        let mut sinks = self.inner.sinks.iter();
+        sinks.find_map(|sink| sink.held(key, uid, resource_version)).or_else(|| {
+            // What a sink refused is not news either.
+            self.lock().refused(self.index, key, uid, resource_version)
+        })
     }
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
