@@ -95,6 +95,13 @@ impl<V> Keyed<V> {
         Keyed { texts: self.texts, entries }
     }
 
+    /// Leaves out other keys than these.
+    #[cfg(feature = "reflector")]
+    pub(crate) fn retain(&mut self, keep: impl Fn(KeyRef<'_>) -> bool) {
+        let Self { texts, entries } = self;
+        entries.retain(|(span, _)| keep(span.key(texts)));
+    }
+
     /// Keeps the last value of each key, in the place of the first.
     pub(crate) fn keep_last(&mut self) {
         if self.is_distinct() {

@@ -23,7 +23,7 @@ pub use object::Object;
 #[cfg(feature = "reflector")]
 pub use reflector::Reflector;
 pub use selector::LabelSelector;
-pub use sink::{Batch, Change, Listing, Sink};
+pub use sink::{Batch, Change, Listing, Refused, Sink};
 pub use status::{Status, StatusError};
 pub use store::{Snapshot, Store};
 pub use version::{ResourceVersion, Revision};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::keyed::Keyed;
-use crate::{KeyError, KeyRef, Object, ResourceVersion};
+use crate::{Key, KeyError, KeyRef, Object, ResourceVersion};
 
 /// One change of one key.
 pub enum Change<T> {
@@ -164,6 +164,12 @@ impl<T> Batch<T> {
         self.changes.is_empty()
     }
 
+    /// Leaves out the changes of other keys than these.
+    #[cfg(feature = "reflector")]
+    pub(crate) fn retain(&mut self, keep: impl Fn(KeyRef<'_>) -> bool) {
+        self.changes.retain(keep);
+    }
+
     /// Empties the batch and keeps its memory for the next one.
     pub fn clear(&mut self) {
         self.changes.clear();
@@ -292,6 +298,17 @@ impl<T> std::fmt::Debug for Listing<T> {
     }
 }
 
+/// An object that a sink did not take, though others may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its key. The sink holds what it held before, or nothing.
+    pub key: Key,
+    /// Its version, if it has one.
+    pub resource_version: Option<ResourceVersion>,
+    /// Why, in a sentence.
+    pub error: String,
+}
+
 /// Where a reflector's stream ends up. [`Store`](crate::Store) and [`Fifo`](crate::Fifo) are sinks;
 /// one reflector feeds any number of them in one pass.
 ///
@@ -306,6 +323,21 @@ pub trait Sink<T>: Send + Sync {
 
     /// Replaces the whole content (a relist).
     fn replace(&self, listing: &Listing<T>);
+
+    /// As [`apply`](Self::apply), and tells which objects could not be taken; a reflector calls this
+    /// one, and lists them as quarantined. A store refuses what an index function fails on. Default:
+    /// `apply`, which takes all.
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        self.apply(batch);
+        Vec::new()
+    }
+
+    /// As [`replace`](Self::replace), and tells which objects could not be taken, as
+    /// [`apply_reporting`](Self::apply_reporting) does. Default: `replace`, which takes all.
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        self.replace(listing);
+        Vec::new()
+    }
 
     /// Takes what is already mirrored once more, as adds: nothing in it is new. Default:
     /// [`apply`](Self::apply).
@@ -328,8 +360,8 @@ pub trait Sink<T>: Send + Sync {
     }
 
     /// The reflector has ended, and nothing more will come from it: with an error if the source
-    /// refused it for good, without one if it was stopped or dropped, even before it ran. Called
-    /// once, last. Default: nothing.
+    /// refused it for good, or if a sink panicked, without one if it was stopped or dropped, even
+    /// before it ran. Called once, last. Default: nothing.
     ///
     /// A queue tells its consumers, who would wait for ever; a store keeps what it holds.
     fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
@@ -344,6 +376,14 @@ impl<T, S: Sink<T> + ?Sized> Sink<T> for Arc<S> {
 
     fn replace(&self, listing: &Listing<T>) {
         (**self).replace(listing);
+    }
+
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        (**self).apply_reporting(batch)
+    }
+
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        (**self).replace_reporting(listing)
     }
 
     fn resync(&self, batch: &Batch<T>) {

@@ -9,7 +9,7 @@ use super::backoff::{FIRST, LONGEST};
 use super::failure::Failure;
 use super::{Shard, Undecodable};
 use crate::panic::catch_as_sentence;
-use crate::{Batch, KeyRef, Object, ResourceVersion, Sink};
+use crate::{Batch, KeyRef, Listing, Object, ResourceVersion, Sink};
 
 /// What stands for "never": longer than any process lives, and far from where sums overflow.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -140,6 +140,18 @@ impl<T: Object> Config<T> {
         self.sinks.iter().find_map(|sink| {
             catch_as_sentence(|| sink.is_current(key, version.as_str())).ok().flatten()
         })
+    }
+
+    /// Feeds a batch to each sink; what one of them did not take.
+    pub(super) fn apply(&self, batch: &Batch<T>) -> Vec<Undecodable> {
+        let refused = self.sinks.iter().flat_map(|sink| sink.apply_reporting(batch));
+        refused.map(Undecodable::from).collect()
+    }
+
+    /// Feeds a listing to each sink; what one of them did not take.
+    pub(super) fn replace(&self, listing: &Listing<T>) -> Vec<Undecodable> {
+        let refused = self.sinks.iter().flat_map(|sink| sink.replace_reporting(listing));
+        refused.map(Undecodable::from).collect()
     }
 
     /// The object as the sinks get it.

@@ -9,7 +9,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::panic::catch_as_sentence;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
-use crate::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
+use crate::{Batch, Change, Key, KeyRef, Listing, Object, Refused, Sink};
 
 /// A sink that passes an object on only if it is new, or if one of its chosen aspects changed: so
 /// that a worker behind a [`Fifo`](crate::Fifo) is not woken by its own writes to an object's status,
@@ -84,6 +84,15 @@ impl<T: Object, S> ChangeFilter<T, S> {
         mark.unwrap_or(0)
     }
 
+    /// What the sink did not take is no longer compared with: it passes when it comes again.
+    fn reported(&self, refused: Vec<Refused>) -> Vec<Refused> {
+        if !refused.is_empty() {
+            let mut seen = self.seen();
+            seen.marks.extend(refused.iter().map(|refused| (refused.key.clone(), 0)));
+        }
+        refused
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         // Nothing but the map's own code runs under the lock.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
@@ -130,8 +139,9 @@ impl Seen {
     }
 }
 
-impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
-    fn apply(&self, batch: &Batch<T>) {
+impl<T: Object, S> ChangeFilter<T, S> {
+    /// What of a batch passes.
+    fn passed(&self, batch: &Batch<T>) -> Batch<T> {
         let marks = batch.changes().map(|(_, change)| match change {
             Change::Add(object) => self.mark(object),
             Change::Delete(_) => 0,
@@ -158,10 +168,11 @@ impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
         if batch.is_unordered() {
             passed.set_unordered();
         }
-        self.sink.apply(&passed);
+        passed
     }
 
-    fn replace(&self, listing: &Listing<T>) {
+    /// What has changed by a list; `None` for the first one, which passes as it is.
+    fn changed_by(&self, listing: &Listing<T>) -> Option<Batch<T>> {
         let marks: Vec<u64> = listing.objects().map(|(_, object)| self.mark(object)).collect();
         let listed: HashSet<KeyRef<'_>, RandomState> =
             listing.objects().map(|(key, _)| key).collect();
@@ -182,7 +193,7 @@ impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
         }
         drop(seen);
         if first {
-            return self.sink.replace(listing);
+            return None;
         }
         if let Some(version) = listing.resource_version() {
             passed.set_resource_version(version.clone());
@@ -190,7 +201,31 @@ impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
         if listing.is_unordered() {
             passed.set_unordered();
         }
-        self.sink.apply(&passed);
+        Some(passed)
+    }
+}
+
+impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
+    fn apply(&self, batch: &Batch<T>) {
+        self.sink.apply(&self.passed(batch));
+    }
+
+    fn replace(&self, listing: &Listing<T>) {
+        match self.changed_by(listing) {
+            Some(changed) => self.sink.apply(&changed),
+            None => self.sink.replace(listing),
+        }
+    }
+
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        self.reported(self.sink.apply_reporting(&self.passed(batch)))
+    }
+
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        self.reported(match self.changed_by(listing) {
+            Some(changed) => self.sink.apply_reporting(&changed),
+            None => self.sink.replace_reporting(listing),
+        })
     }
 
     fn resync(&self, batch: &Batch<T>) {

@@ -99,13 +99,14 @@ impl<S: Source> Run<'_, S> {
             listing = listing.unordered();
         }
         tracing::info!(objects = listing.len(), undecodable = bad.len(), ?version, "listed");
-        self.shared.feed(
-            || self.config.sinks.iter().for_each(|sink| sink.replace(&listing)),
+        let refused = self.shared.feed(
+            || self.config.replace(&listing),
             |key, version| self.config.is_current(key, version) != Some(false),
             std::iter::empty(),
         );
         let listed = listing.objects().map(|(key, object)| (key, version_of(&**object)));
         self.shared.quarantine().relist(bad, listed);
+        self.shared.refused(refused);
         self.shared.synced(version.as_ref(), restarted);
         self.position = version;
         self.behind = Behind::default();

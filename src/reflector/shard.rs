@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::keyed::Keyed;
-use crate::{Batch, Change, KeyRef, Listing, Object, Sink};
+use crate::{Batch, Change, KeyRef, Listing, Object, Refused, Sink};
 
 /// One of several shards of all keys, of about the same size: with `count` processes of which each
 /// mirrors its own shard, every object is in exactly one of them.
@@ -86,6 +86,15 @@ impl<S> ShardOf<S> {
         }
         own
     }
+
+    fn own_of<T: Object>(&self, listing: &Listing<T>) -> Listing<T> {
+        let mut own = Keyed::new();
+        for (key, object) in listing.objects().filter(|(key, _)| self.shard.owns(*key)) {
+            own.push(key, Arc::clone(object));
+        }
+        let own = Listing::from_list(own, listing.resource_version().cloned());
+        if listing.is_unordered() { own.unordered() } else { own }
+    }
 }
 
 impl<T: Object, S: Sink<T>> Sink<T> for ShardOf<S> {
@@ -94,12 +103,15 @@ impl<T: Object, S: Sink<T>> Sink<T> for ShardOf<S> {
     }
 
     fn replace(&self, listing: &Listing<T>) {
-        let mut own = Keyed::new();
-        for (key, object) in listing.objects().filter(|(key, _)| self.shard.owns(*key)) {
-            own.push(key, Arc::clone(object));
-        }
-        let own = Listing::from_list(own, listing.resource_version().cloned());
-        self.sink.replace(&if listing.is_unordered() { own.unordered() } else { own });
+        self.sink.replace(&self.own_of(listing));
+    }
+
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        self.sink.apply_reporting(&self.own(batch))
+    }
+
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        self.sink.replace_reporting(&self.own_of(listing))
     }
 
     fn resync(&self, batch: &Batch<T>) {

@@ -362,11 +362,14 @@ impl<S: Source> Run<'_, S> {
                 Change::Add(object) => (key, version_of(&**object)),
                 Change::Delete(_) => (key, None),
             });
-            self.shared.feed(
-                || self.config.sinks.iter().for_each(|sink| sink.apply(batch)),
+            let refused = self.shared.feed(
+                || self.config.apply(batch),
                 |key, version| self.config.is_current(key, version) != Some(false),
                 changed,
             );
+            self.shared.refused(refused);
+        } else {
+            self.shared.verify(|key, version| self.config.is_current(key, version) != Some(false));
         }
         let version = self.position.as_ref();
         tracing::trace!(events = batch.len(), stale = gathered.stale, ?version, "applied");
@@ -391,7 +394,9 @@ impl<S: Source> Run<'_, S> {
         }
         self.resync_at = Some(now + resync.every);
         match catch_as_sentence(|| (resync.content)()) {
-            Ok(batch) => {
+            Ok(mut batch) => {
+                // A sink that took what another refused would go back.
+                batch.retain(|key| !self.shared.quarantine().is_refused(key));
                 for sink in &self.config.sinks {
                     sink.resync(&batch);
                 }

@@ -47,8 +47,8 @@ impl<T: Object> StoreBuilder<T> {
     }
 
     /// Adds an index whose function can fail. An object that it fails on is not stored; see
-    /// [`Applied::rejected`](super::Applied::rejected). Behind a reflector nobody receives the
-    /// `Applied`: count what is rejected by an [`observer`](Self::observer), or it is just missing.
+    /// [`Applied::rejected`](super::Applied::rejected). Behind a reflector it is listed as
+    /// quarantined, by `Monitor::quarantined`.
     #[must_use]
     pub fn try_index<I, E>(
         mut self,

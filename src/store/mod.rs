@@ -27,6 +27,7 @@ mod select;
 mod snapshot;
 mod write;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::Instant;
 
@@ -49,8 +50,11 @@ pub use report::{Applied, Deleted, Outcome, Replaced, Written};
 pub use snapshot::Snapshot;
 use write::Writing;
 
+use crate::panic::catch;
 use crate::sync::{Arc, SegQueue};
-use crate::{Batch, Key, KeyRef, Listing, Object, ResourceVersion, Revision, Sink};
+use crate::{
+    Batch, Change, Key, KeyRef, Listing, Object, Refused, ResourceVersion, Revision, Sink,
+};
 
 /// A concurrent map from [`Key`] to `Arc<T>` with consistent snapshots and indexes.
 ///
@@ -410,6 +414,30 @@ impl<T: Object> Store<T> {
     }
 }
 
+impl<T: Object> Store<T> {
+    /// What was rejected, of what a sink was given, unless a later change of its key counts.
+    fn refused<'b, I>(&self, applied: Applied, given: impl FnOnce() -> I) -> Vec<Refused>
+    where
+        T: 'b,
+        I: Iterator<Item = (KeyRef<'b>, Option<&'b Arc<T>>)>,
+    {
+        if applied.rejected.is_empty() {
+            return Vec::new();
+        }
+        let newest: HashMap<KeyRef<'_>, Option<&Arc<T>>> = given().collect();
+        let refused = applied.rejected.into_iter().filter_map(|Rejected { key, reason }| {
+            let object = newest.get(&key.as_ref()).copied().flatten()?;
+            if self.get(&key).is_some_and(|held| Arc::ptr_eq(&held, object)) {
+                return None;
+            }
+            let version = catch(|| object.resource_version().map(ResourceVersion::from));
+            let resource_version = version.ok().flatten();
+            Some(Refused { key, resource_version, error: reason.to_string() })
+        });
+        refused.collect()
+    }
+}
+
 impl<T: Object> Default for Store<T> {
     fn default() -> Self {
         Self::new()
@@ -434,6 +462,22 @@ impl<T: Object> Sink<T> for Store<T> {
 
     fn replace(&self, listing: &Listing<T>) {
         Store::replace(self, listing);
+    }
+
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        let applied = Store::apply(self, batch);
+        self.refused(applied, || {
+            // What counts is what the batch says of a key last.
+            batch.changes().map(|(key, change)| match change {
+                Change::Add(object) => (key, Some(object)),
+                Change::Delete(_) => (key, None),
+            })
+        })
+    }
+
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        let applied = Store::replace(self, listing).applied;
+        self.refused(applied, || listing.objects().map(|(key, object)| (key, Some(object))))
     }
 
     fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
