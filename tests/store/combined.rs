@@ -14,6 +14,8 @@ use crate::common::watchdog::{sized, watched};
 
 const WRITERS: usize = sized(8, 4);
 const ROUNDS: usize = sized(300, 4);
+/// Names that each writer writes in turn.
+const NAMES: usize = sized(7, 3);
 
 /// Some threads write at once, one of them something that panics, round after round. Whether they
 /// were really combined is luck in one round, and certain over all of them: fewer revisions than
@@ -149,7 +151,7 @@ struct Item {
 
 impl Item {
     fn good(round: usize, writer: usize) -> Self {
-        Self { key: format!("ns/{writer}-{}", round % 7), bad: false }
+        Self { key: format!("ns/{writer}-{}", round % NAMES), bad: false }
     }
 
     fn bad() -> Self {
@@ -181,7 +183,7 @@ fn an_object_whose_methods_panic_with_a_payload_that_panics() {
                 }
             });
             assert!(!bad_is_held.into_inner() && !store.contains("ns/bad"), "it cannot be stored");
-            assert_eq!(store.len(), WRITERS * 7);
+            assert_eq!(store.len(), WRITERS * NAMES);
         });
     });
 }
@@ -214,7 +216,7 @@ fn an_index_function_that_panics_with_a_payload_that_panics() {
             );
             assert!(!store.contains("ns/bad"), "it cannot be indexed");
             let snapshot = store.snapshot();
-            assert_eq!(snapshot.index_count("bad", "good"), Ok(WRITERS * 7));
+            assert_eq!(snapshot.index_count("bad", "good"), Ok(WRITERS * NAMES));
         });
     });
 }
