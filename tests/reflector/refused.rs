@@ -130,12 +130,12 @@ fn each_part_of_a_merge_hears_of_what_it_holds() {
     let told = a.apply_reporting(&puts(&[("n/y", 23)]));
     assert_eq!(refused(&told), [("a/1", "3"), ("n/x", "3"), ("n/y", "23")]);
     assert_eq!(a.apply_reporting(&puts(&[])), [], "it was told");
+    let mut batch = puts(&[("n/x", 3)]);
+    batch.delete("n/x".parse().unwrap());
+    assert_eq!(b.apply_reporting(&batch), [], "it is the other part's only");
     // The sinks are not asked again, and the answer is the same.
     assert_eq!(refused(&b.apply_reporting(&puts(&[("n/y", 23)]))), [("n/y", "23")]);
     assert_eq!(refused(&a.replace_reporting(&listing(&[("n/y", 23)]))), [("n/y", "23")]);
-    let mut batch = puts(&[("n/x", 3)]);
-    batch.delete("n/x".parse().unwrap());
-    assert_eq!(b.apply_reporting(&batch), [], "it is no longer this part's");
     assert_eq!(b.apply_reporting(&puts(&[("n/y", 24)])), []);
     assert_eq!(a.apply_reporting(&puts(&[("n/y", 24)])), []);
 }
