@@ -1,13 +1,9 @@
 //! What those learn who wait, when a reflector ends.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream;
-use watchcache::reflector::{
-    Interest, Item, ListPage, ListRequest, Merge, Phase, Report, Source, SourceError, Stopped,
-    Undecodable, WaitError, WatchEvent, WatchRequest,
-};
+use watchcache::reflector::{Merge, Phase, SourceError, Stopped, WaitError, WatchEvent};
 use watchcache::{Reflector, Sink, Status, Store};
 
 use crate::common::Pod;
@@ -153,45 +149,6 @@ async fn a_sink_that_panics_ends_the_reflector_and_everybody_learns_why() {
         let [Told::Ended(Some(why))] = &ends(&recording)[..] else { panic!("told nothing") };
         assert!(why.contains("no room for more"), "{why}");
     }
-}
-
-/// Lists one object, and shows where to report it.
-struct Reporting(Arc<Mutex<Option<Report>>>);
-
-impl Source for Reporting {
-    type Object = Pod;
-    type Watch = stream::Pending<Event>;
-
-    fn attach(&mut self, report: Report, _: Interest<Pod>) {
-        *self.0.lock().unwrap() = Some(report);
-    }
-
-    async fn list(&self, _: ListRequest) -> Result<ListPage<Pod>, SourceError> {
-        Ok(ListPage::new(vec![Item::Object(pod("a/1", 1))], "10"))
-    }
-
-    async fn watch(&self, _: WatchRequest) -> Result<Self::Watch, SourceError> {
-        Ok(stream::pending())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_report_after_a_panic_counts_as_one_after_a_stop() {
-    let (store, report) = (Arc::new(Store::new()), Arc::default());
-    let source = Reporting(Arc::clone(&report));
-    let builder = Reflector::builder(source).sink(store.clone()).sink(FailsAt::new(0));
-    let reflector = builder.build();
-    let monitor = reflector.monitor();
-    reflector.run(std::future::pending()).await.unwrap_err();
-    let report = report.lock().unwrap().clone().unwrap();
-    let bad = Undecodable {
-        key: "a/1".parse().ok(),
-        resource_version: Some("1".into()),
-        ..Undecodable::default()
-    };
-    store.delete("a/1");
-    report.undecodable(bad);
-    assert_eq!(monitor.quarantined(), [], "nobody holds it");
 }
 
 #[tokio::test(start_paused = true)]

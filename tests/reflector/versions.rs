@@ -92,6 +92,14 @@ async fn a_watch_that_breaks_within_a_version_goes_on_before_it() {
     assert_eq!(mirror.asked(), ["list ", "watch 10", "watch 10"]);
     assert_eq!(mirror.content().len(), 5_000);
     assert_eq!(mirror.monitor.progress().stale_events, 2_500);
+    // Until the rest has come, the version is not told.
+    let mut first: Vec<Event> = half(0);
+    first.push(Err(unavailable()));
+    let answers = [page(10, None, &[]), Answer::Watch(Ok(first), End::Closes), Answer::Hangs];
+    let mirror = self::mirror(answers).await;
+    assert_eq!(mirror.content().len(), 2_500);
+    assert_eq!(mirror.store.resource_version().unwrap().as_str(), "10");
+    assert_eq!(mirror.monitor.progress().resource_version.unwrap().as_str(), "10");
     // A bookmark says that nothing is missing.
     let bookmark = WatchEvent::Bookmark("11".into());
     let both = ["a/1", "a/2"].map(|key| WatchEvent::Added(pod(key, 11)));
