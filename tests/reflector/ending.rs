@@ -8,9 +8,7 @@ use watchcache::{Reflector, Sink, Status, Store};
 
 use crate::common::Pod;
 use crate::recording::{Recording, Told};
-use crate::script::{
-    Answer, End, Event, Script, failed, mirror_with, open, page, pod, unavailable,
-};
+use crate::script::{Answer, End, Script, failed, mirror_with, open, page, pod, unavailable};
 
 type Mirror = Reflector<Script>;
 
