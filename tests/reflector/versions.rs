@@ -385,3 +385,18 @@ async fn a_watch_that_was_only_opened_shows_nothing_to_be_complete() {
     let progress = mirror.monitor.progress();
     assert!(progress.last_complete.is_some() && progress.last_complete <= progress.last_contact);
 }
+
+/// Two lists that are behind, however far apart, or many at once, may come from a server that lags.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_lags_for_a_while_is_no_history_that_was_set_back() {
+    let ten = Duration::from_secs(10);
+    for (lists, delay) in [(2, ten), (4, Duration::from_millis(1))] {
+        let expired = Answer::Watch(Err(expired()), End::Closes);
+        let behind = (0..lists).map(|_| page(5, None, &[("a/old", 5)]));
+        let answers = [page(10, None, &[("a/1", 9)]), expired].into_iter().chain(behind);
+        let answers = answers.chain([page(20, None, &[("a/2", 15)])]);
+        let mirror = mirror_with(answers, |builder| builder.backoff(delay, delay)).await;
+        assert_eq!(mirror.monitor.progress().restarts, 0);
+        assert_eq!(mirror.content(), [("a/2".into(), 15)]);
+    }
+}
