@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 async fn schedule(arguments: Arguments) -> Result<(), Error> {
-    let config = Config { pods: 600, rate: 400, scheduler: BoundBy::External, ..Config::default() };
+    let config = Config { pods: 300, rate: 400, scheduler: BoundBy::External, ..Config::default() };
     let cluster = Cluster::connect(&arguments, config).await?;
     let name = if cluster.is_embedded() { "default-scheduler" } else { "watchcache" };
     let backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));

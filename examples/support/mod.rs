@@ -3,7 +3,12 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 #[cfg(feature = "kube")]
+pub mod backends;
+#[cfg(feature = "kube")]
 pub mod cluster;
+#[cfg(feature = "kube")]
+pub mod greetings;
+mod most;
 mod only;
 #[cfg(feature = "kube")]
 pub mod pods;
@@ -12,9 +17,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-#[allow(unused_imports)]
-pub use only::Only;
 use tokio::sync::watch;
+#[allow(unused_imports)]
+pub use {most::Most, only::Only};
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 

@@ -111,7 +111,7 @@ fn millis(quantity: Option<&Quantity>) -> i64 {
     }
 }
 
-/// Creates Pods that want a sixth of a Node each, in one zone or another, some of them on tainted
+/// Creates Pods that want a third of a Node each, in one zone or another, some of them on tainted
 /// Nodes, too, and deletes the oldest: a few more than there is room for.
 pub async fn demand(
     cluster: &Cluster,
@@ -120,7 +120,7 @@ pub async fn demand(
     mut until: Until,
 ) -> Result<(), Error> {
     const ZONE: &str = "topology.kubernetes.io/zone";
-    let cpu = nodes.iter().map(|node| allocatable(node)[0]).max().unwrap_or(0) / 6;
+    let cpu = nodes.iter().map(|node| allocatable(node)[0]).max().unwrap_or(0) / 3;
     let pods = cluster.api::<Pod>();
     let mut alive = std::collections::VecDeque::new();
     for (number, node) in nodes.iter().cycle().enumerate() {
@@ -140,7 +140,7 @@ pub async fn demand(
         }))?;
         pods.create(&PostParams::default(), &pod).await?;
         alive.push_back(pod.metadata.name.unwrap_or_default());
-        if alive.len() > nodes.len() * 6
+        if alive.len() > nodes.len() * 3
             && let Some(oldest) = alive.pop_front()
         {
             pods.delete(&oldest, &DeleteParams::default().grace_period(0)).await?;
@@ -150,4 +150,12 @@ pub async fn demand(
         }
     }
     Ok(())
+}
+
+/// A Pod that does nothing.
+pub fn pause(namespace: &str, name: &str) -> Result<Pod, Error> {
+    Ok(serde_json::from_value(json!({
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"containers": [{"name": "pause", "image": "registry.k8s.io/pause:3.10"}]},
+    }))?)
 }
