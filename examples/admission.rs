@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use support::cluster::{Cluster, mirrored};
 use support::{Arguments, Error, Most, Until, check};
 use watchcache::reflector::{KubeSource, Reflector};
-use watchcache::{Key, Object, Status, Store};
+use watchcache::{Key, Object, Status, StatusError, Store};
 use watchcache_embedded_server::Config;
 
 const QUOTA: &str = "example.com/pod-quota";
@@ -44,7 +44,7 @@ struct Quota {
 
 impl Quota {
     /// What it says to a request: nothing, or why it denies it.
-    fn review(&self, request: &Value) -> Result<(), Status> {
+    fn review(&self, request: &Value) -> Result<(), StatusError> {
         let is_new_pod = request["operation"] == "CREATE"
             && request["resource"]["resource"] == "pods"
             && request["subResource"].is_null();
@@ -68,7 +68,7 @@ impl Quota {
         let used = there + coming.keys().filter(|key| key.namespace() == Some(namespace)).count();
         if used >= quota {
             let why = format!("the namespace has {used} Pods, and its quota is {quota}");
-            return Err(Status::forbidden("", "pods", key.name(), why));
+            return Err(Status::forbidden("", "pods", key.name(), why).into());
         }
         if request["dryRun"] != true {
             coming.insert(key, (pod.metadata.uid, Instant::now()));
@@ -95,8 +95,8 @@ async fn answer(State(quota): State<Arc<Quota>>, body: String) -> Response {
     let request = review["request"].take();
     let answer = quota.review(&request);
     review["response"] = json!({"uid": request["uid"], "allowed": answer.is_ok()});
-    if let Err(status) = answer {
-        review["response"]["status"] = serde_json::to_value(status).unwrap_or_default();
+    if let Err(denial) = answer {
+        review["response"]["status"] = serde_json::to_value(denial.status()).unwrap_or_default();
     }
     ([(CONTENT_TYPE, "application/json")], review.to_string()).into_response()
 }
@@ -178,7 +178,7 @@ async fn create(
         let asked = json!({"operation": "CREATE", "resource": {"resource": "pods"}, "object": pod});
         let created = match asks.as_ref().map_or(Ok(()), |quota| quota.review(&asked)) {
             Ok(()) => pods.create(&PostParams::default(), &pod).await.map_err(Status::from),
-            Err(status) => Err(status),
+            Err(denial) => Err(denial.into_status()),
         };
         match created {
             Ok(pod) => {

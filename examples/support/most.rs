@@ -9,8 +9,11 @@ use watchcache::{Batch, Change, Key, Listing, Object, Sink};
 /// single change, in the source's order.
 pub struct Most<T> {
     value: fn(&T) -> Option<Arc<str>>,
-    counts: Mutex<HashMap<Arc<str>, (HashSet<Key>, usize)>>,
+    counts: Mutex<HashMap<Arc<str>, Count>>,
 }
+
+/// Those that are there, and the most that ever were.
+type Count = (HashSet<Key>, usize);
 
 impl<T> Most<T> {
     pub fn by(value: fn(&T) -> Option<Arc<str>>) -> Self {
