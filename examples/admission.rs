@@ -9,6 +9,7 @@
 //! The embedded server asks it about each write. A real API server asks over HTTPS alone, which is
 //! beside the point here: there the example asks its webhook itself before it creates a Pod.
 
+mod cluster;
 mod support;
 
 use std::collections::{HashMap, HashSet};
@@ -19,11 +20,11 @@ use std::time::{Duration, Instant};
 use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, extract::State, routing::post};
+use cluster::{Cluster, mirrored};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use support::cluster::{Cluster, mirrored};
 use support::{Arguments, Error, Most, Until, check};
 use watchcache::reflector::{KubeSource, Reflector};
 use watchcache::{Key, Object, Status, StatusError, Store};
@@ -174,7 +175,7 @@ async fn create(
     let at_once = DeleteParams::default().grace_period(0);
     while until.pause(Duration::from_millis(10)).await {
         count += 1;
-        let pod: Pod = support::pods::pause(&namespace, &format!("client-{number}-{count}"))?;
+        let pod: Pod = cluster::pods::pause(&namespace, &format!("client-{number}-{count}"))?;
         let asked = json!({"operation": "CREATE", "resource": {"resource": "pods"}, "object": pod});
         let created = match asks.as_ref().map_or(Ok(()), |quota| quota.review(&asked)) {
             Ok(()) => pods.create(&PostParams::default(), &pod).await.map_err(Status::from),

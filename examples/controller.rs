@@ -6,18 +6,19 @@
 //! cargo run --release --example controller --features kube -- --kubeconfig ~/.kube/config
 //! ```
 
+mod cluster;
 mod support;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster::{Cluster, greetings, ignore_missing, mirrored};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::json;
-use support::cluster::{Cluster, ignore_missing, mirrored};
-use support::{Arguments, Error, check, greetings};
+use support::{Arguments, Error, check};
 use watchcache::fifo::Backoff;
 use watchcache::reflector::{KubeSource, Reflector};
 use watchcache::{Batch, Change, Fifo, Key, KeyError, Listing, Object, Sink, Store};

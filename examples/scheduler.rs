@@ -6,6 +6,7 @@
 //! cargo run --release --example scheduler --features kube -- --kubeconfig ~/.kube/config
 //! ```
 
+mod cluster;
 mod support;
 
 use std::collections::HashMap;
@@ -13,11 +14,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cluster::pods::{self, allocatable, is_unbound, less, node_of, selector, takes};
+use cluster::{Cluster, mirrored};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::{Value, json};
-use support::cluster::{Cluster, mirrored};
-use support::pods::{self, allocatable, is_unbound, less, node_of, selector, takes};
 use support::{Arguments, Error, Only, Until, check};
 use tokio::task::JoinSet;
 use watchcache::fifo::{Backoff, Lease};

@@ -8,6 +8,7 @@
 //!
 //! The backends are tasks of this process; the cluster holds the Services and EndpointSlices.
 
+mod cluster;
 mod support;
 
 use std::collections::BTreeSet;
@@ -17,10 +18,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use cluster::backends::{Backends, Tally, ask};
+use cluster::{Cluster, mirrored};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
-use support::backends::{Backends, Tally, ask};
-use support::cluster::{Cluster, mirrored};
 use support::{Arguments, Error, Until, check};
 use tokio::net::{TcpListener, TcpStream};
 use watchcache::reflector::{KubeSource, Reflector};

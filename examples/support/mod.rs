@@ -2,16 +2,8 @@
 //! what it says.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
-#[cfg(feature = "kube")]
-pub mod backends;
-#[cfg(feature = "kube")]
-pub mod cluster;
-#[cfg(feature = "kube")]
-pub mod greetings;
 mod most;
 mod only;
-#[cfg(feature = "kube")]
-pub mod pods;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

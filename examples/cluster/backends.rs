@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use watchcache::ResourceVersion;
 use watchcache::reflector::Monitor;
 
-use super::cluster::Cluster;
-use super::{Error, Until};
+use super::Cluster;
+use crate::support::{Error, Until};
 
 pub struct Backends {
     slices: Api<EndpointSlice>,

@@ -9,8 +9,8 @@ use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 use watchcache::{LabelSelector, Store};
 
-use super::cluster::Cluster;
-use super::{Error, Until};
+use super::Cluster;
+use crate::support::{Error, Until};
 
 /// The Node that a Pod is bound to.
 pub fn node_of(pod: &Pod) -> Option<&str> {

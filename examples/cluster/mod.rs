@@ -1,4 +1,9 @@
-//! A cluster to run an example on, with a namespace of its own there.
+//! A cluster to run an example on, with a namespace of its own there, and what examples need on it.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+pub mod backends;
+pub mod greetings;
+pub mod pods;
 
 use std::sync::Mutex;
 
@@ -9,7 +14,7 @@ use serde_json::{Value, json};
 use watchcache::reflector::{Monitor, ReflectorBuilder, Source, renewing_client};
 use watchcache_embedded_server::{Config, EmbeddedServer};
 
-use super::{Arguments, Error};
+use crate::support::{Arguments, Error};
 
 pub struct Cluster {
     pub client: kube::Client,

@@ -9,8 +9,8 @@ use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams
 use kube::core::ApiResource;
 use serde_json::json;
 
-use super::cluster::Cluster;
-use super::{Error, Until};
+use super::Cluster;
+use crate::support::{Error, Until};
 
 const NAME: &str = "greetings.example.com";
 
