@@ -1,0 +1,46 @@
+//! A sink for some of a stream's objects.
+
+use std::sync::Arc;
+
+use watchcache::{Batch, Change, Listing, Object, Sink};
+
+/// Passes on the objects for which a condition holds. The others are deletions to the sink behind.
+pub struct Only<S, C> {
+    sink: S,
+    condition: C,
+}
+
+impl<S, C> Only<S, C> {
+    pub fn new<T>(sink: S, condition: C) -> Self
+    where
+        S: Sink<T>,
+        C: Fn(&T) -> bool + Send + Sync,
+    {
+        Self { sink, condition }
+    }
+}
+
+impl<T: Object, S: Sink<T>, C: Fn(&T) -> bool + Send + Sync> Sink<T> for Only<S, C> {
+    fn apply(&self, batch: &Batch<T>) {
+        let mut passed = Batch::new();
+        for (key, change) in batch.changes() {
+            match change {
+                Change::Put(object) if !(self.condition)(object) => {
+                    passed.push(key.clone(), Change::Delete(Some(Arc::clone(object))));
+                }
+                _ => passed.push(key.clone(), change.clone()),
+            }
+        }
+        self.sink.apply(&passed);
+    }
+
+    fn replace(&self, listing: &Listing<T>) {
+        let objects = listing.objects().iter().filter(|(_, object)| (self.condition)(object));
+        let version = listing.resource_version().cloned();
+        self.sink.replace(&Listing::from_keyed(objects.cloned().collect(), version));
+    }
+
+    fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
+        self.sink.ended(error);
+    }
+}
