@@ -54,7 +54,7 @@ impl Quota {
         }
         let pod = Pod::deserialize(&request["object"]);
         let pod = pod.map_err(|error| Status::bad_request(error.to_string()))?;
-        let key = pod.key().map_err(|error| Status::bad_request(error.to_string()))?;
+        let key = pod.key().to_key().map_err(|error| Status::bad_request(error.to_string()))?;
         let namespace = key.namespace().unwrap_or_default();
         let Some(quota) = self.namespaces.get(namespace).and_then(|it| quota_of(&it)) else {
             return Ok(());
@@ -153,7 +153,8 @@ async fn admission(arguments: Arguments) -> Result<(), Error> {
         monitor.wait_for(&version.into()).await?;
         let most = most.of(namespace);
         check(most <= *quota, format!("{namespace} never had more than {quota} Pods, but {most}"))?;
-        let there: HashSet<_> = list.items.iter().filter_map(|pod| pod.key().ok()).collect();
+        let there: HashSet<_> =
+            list.items.iter().filter_map(|pod| pod.key().to_key().ok()).collect();
         let mut of_it = admitted.iter().filter(|key| key.namespace() == Some(namespace));
         check(of_it.all(|key| there.contains(key)), "each Pod that was admitted is there")?;
     }
@@ -184,7 +185,7 @@ async fn create(
         match created {
             Ok(pod) => {
                 tally.lock().expect("whole").0 += 1;
-                mine.push(pod.key()?);
+                mine.push(pod.key().to_key()?);
             }
             Err(status) if status.is_forbidden() && status.message().contains("its quota is") => {
                 tally.lock().expect("whole").1 += 1;

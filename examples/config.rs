@@ -21,7 +21,7 @@ use watchcache::reflector::{
     Item, ListPage, ListRequest, Reflector, Source, SourceError, WatchEvent, WatchRequest,
     WatchStart,
 };
-use watchcache::{Key, KeyError, Object, ResourceVersion, Status, Store};
+use watchcache::{KeyRef, Object, ResourceVersion, Status, Store};
 
 /// A file, in the version that the last change of it brought.
 struct Setting {
@@ -31,8 +31,8 @@ struct Setting {
 }
 
 impl Object for Setting {
-    fn key(&self) -> Result<Key, KeyError> {
-        Key::cluster_scoped(&self.name)
+    fn key(&self) -> KeyRef<'_> {
+        KeyRef::from(&self.name)
     }
 
     fn resource_version(&self) -> Option<&str> {

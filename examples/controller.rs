@@ -21,7 +21,7 @@ use serde_json::json;
 use support::{Arguments, Error, check};
 use watchcache::fifo::Backoff;
 use watchcache::reflector::{KubeSource, Reflector};
-use watchcache::{Batch, Change, Fifo, Key, KeyError, Listing, Object, Sink, Store};
+use watchcache::{Batch, Change, Fifo, Key, KeyRef, Listing, Object, Sink, Store};
 use watchcache_embedded_server::Config;
 
 const FINALIZER: &str = "example.com/farewell";
@@ -30,8 +30,8 @@ const FINALIZER: &str = "example.com/farewell";
 struct Work(Key);
 
 impl Object for Work {
-    fn key(&self) -> Result<Key, KeyError> {
-        Ok(self.0.clone())
+    fn key(&self) -> KeyRef<'_> {
+        self.0.as_ref()
     }
 }
 
@@ -51,14 +51,14 @@ impl<T> Feed<T> {
 impl<T: Object> Sink<T> for Feed<T> {
     fn apply(&self, batch: &Batch<T>) {
         for (_, change) in batch.changes() {
-            if let Change::Put(object) | Change::Delete(Some(object)) = change {
+            if let Change::Add(object) | Change::Delete(Some(object)) = change {
                 self.add(object);
             }
         }
     }
 
     fn replace(&self, listing: &Listing<T>) {
-        listing.objects().iter().for_each(|(_, object)| self.add(object));
+        listing.objects().for_each(|(_, object)| self.add(object));
     }
 }
 
@@ -146,8 +146,10 @@ async fn control(arguments: Arguments) -> Result<(), Error> {
     // Stores before queues: whoever is handed a key finds what it stands for. What a list has lost is
     // found by looking at everything now and then.
     let source = KubeSource::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource);
-    let of_greeting =
-        Feed { queue: queue.clone(), work_of: |greeting: &DynamicObject| greeting.key().ok() };
+    let of_greeting = Feed {
+        queue: queue.clone(),
+        work_of: |greeting: &DynamicObject| greeting.key().to_key().ok(),
+    };
     let all = Arc::clone(&controller.greetings);
     let greetings = Reflector::builder(source).sink(Arc::clone(&controller.greetings));
     mirrored(greetings.sink(of_greeting).resync(Duration::from_secs(30), move || all.list()))

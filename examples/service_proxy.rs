@@ -25,7 +25,7 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use support::{Arguments, Error, Until, check};
 use tokio::net::{TcpListener, TcpStream};
 use watchcache::reflector::{KubeSource, Reflector};
-use watchcache::{Batch, Change, Key, KeyError, Listing, Object, ResourceVersion, Sink, Store};
+use watchcache::{Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion, Sink, Store};
 use watchcache_embedded_server::Config;
 
 /// Where the connections of a Service go.
@@ -36,8 +36,8 @@ struct Route {
 }
 
 impl Object for Route {
-    fn key(&self) -> Result<Key, KeyError> {
-        Ok(self.service.clone())
+    fn key(&self) -> KeyRef<'_> {
+        self.service.as_ref()
     }
 }
 
@@ -74,7 +74,7 @@ impl Routes {
             let of_service = slices.by_index("service", service.as_str()).into_iter().flatten();
             let ready: Vec<_> = of_service.flat_map(|(_, slice)| ready(slice)).collect();
             let turn = AtomicUsize::new(0);
-            batch.push(service.clone(), Change::Put(Arc::new(Route { service, ready, turn })));
+            batch.add(Route { service, ready, turn }).expect("its key is valid");
         }
         version.into_iter().for_each(|version| batch.set_resource_version(version.clone()));
         self.routes.apply(&batch);
@@ -108,8 +108,8 @@ impl Routes {
 
 impl Sink<EndpointSlice> for Routes {
     fn apply(&self, batch: &Batch<EndpointSlice>) {
-        let changed = batch.changes().iter().filter_map(|(_, change)| match change {
-            Change::Put(slice) | Change::Delete(Some(slice)) => service_of(slice),
+        let changed = batch.changes().filter_map(|(_, change)| match change {
+            Change::Add(slice) | Change::Delete(Some(slice)) => service_of(slice),
             // The API server sends the last state of what is gone.
             Change::Delete(None) => None,
         });
@@ -117,7 +117,7 @@ impl Sink<EndpointSlice> for Routes {
     }
 
     fn replace(&self, listing: &Listing<EndpointSlice>) {
-        let listed = listing.objects().iter().filter_map(|(_, slice)| service_of(slice));
+        let listed = listing.objects().filter_map(|(_, slice)| service_of(slice));
         let known = self.routes.keys().into_iter().map(|key| key.as_str().into());
         self.update(listed.chain(known).collect(), listing.resource_version());
     }

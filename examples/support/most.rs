@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use watchcache::{Batch, Change, Key, Listing, Object, Sink};
+use watchcache::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
 
 /// Counts a stream's objects by a value, and keeps the most that there ever were of each. It sees every
 /// single change, in the source's order.
@@ -24,15 +24,16 @@ impl<T> Most<T> {
         self.counts.lock().expect("whole").get(value).map_or(0, |(_, most)| *most)
     }
 
-    fn put(&self, key: &Key, object: Option<&T>) {
+    fn put(&self, key: KeyRef<'_>, object: Option<&T>) {
+        let Ok(key) = key.to_key() else { return };
         let value = object.and_then(self.value);
         let mut counts = self.counts.lock().expect("whole");
         counts.values_mut().for_each(|(there, _)| {
-            there.remove(key);
+            there.remove(&key);
         });
         if let Some(value) = value {
             let (there, most) = counts.entry(value).or_default();
-            there.insert(key.clone());
+            there.insert(key);
             *most = there.len().max(*most);
         }
     }
@@ -42,7 +43,7 @@ impl<T: Object> Sink<T> for Most<T> {
     fn apply(&self, batch: &Batch<T>) {
         for (key, change) in batch.changes() {
             match change {
-                Change::Put(object) => self.put(key, Some(object)),
+                Change::Add(object) => self.put(key, Some(object)),
                 Change::Delete(_) => self.put(key, None),
             }
         }
@@ -50,6 +51,6 @@ impl<T: Object> Sink<T> for Most<T> {
 
     fn replace(&self, listing: &Listing<T>) {
         self.counts.lock().expect("whole").values_mut().for_each(|(there, _)| there.clear());
-        listing.objects().iter().for_each(|(key, object)| self.put(key, Some(object)));
+        listing.objects().for_each(|(key, object)| self.put(key, Some(object)));
     }
 }

@@ -24,20 +24,23 @@ impl<T: Object, S: Sink<T>, C: Fn(&T) -> bool + Send + Sync> Sink<T> for Only<S,
     fn apply(&self, batch: &Batch<T>) {
         let mut passed = Batch::new();
         for (key, change) in batch.changes() {
-            match change {
-                Change::Put(object) if !(self.condition)(object) => {
-                    passed.push(key.clone(), Change::Delete(Some(Arc::clone(object))));
+            let change = match change {
+                Change::Add(object) if !(self.condition)(object) => {
+                    Change::Delete(Some(Arc::clone(object)))
                 }
-                _ => passed.push(key.clone(), change.clone()),
-            }
+                _ => change.clone(),
+            };
+            passed.push(key, change).expect("a batch has valid keys");
         }
         self.sink.apply(&passed);
     }
 
     fn replace(&self, listing: &Listing<T>) {
-        let objects = listing.objects().iter().filter(|(_, object)| (self.condition)(object));
+        let objects = listing.objects().filter(|(_, object)| (self.condition)(object));
+        let objects = objects.map(|(key, object)| (key, Arc::clone(object)));
         let version = listing.resource_version().cloned();
-        self.sink.replace(&Listing::from_keyed(objects.cloned().collect(), version));
+        let passed = Listing::from_keyed(objects, version).expect("a listing has valid keys");
+        self.sink.replace(&passed);
     }
 
     fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 
 use watchcache::store::{Outcome, UpdateError, WriteError};
-use watchcache::{Batch, Key, KeyError, LabelSelector, Listing, Object, Store};
+use watchcache::{Batch, Key, KeyError, KeyRef, LabelSelector, Listing, Object, Store};
 
 // What goes into a store is a type of your own. All that it has to say of itself is its key. We take
 // the machines of a small cluster:
@@ -18,8 +18,8 @@ struct Node {
 }
 
 impl Object for Node {
-    fn key(&self) -> Result<Key, KeyError> {
-        Key::cluster_scoped(self.name)
+    fn key(&self) -> KeyRef<'_> {
+        self.name.into()
     }
 
     // The rest is optional. A version tells an old state from a new one, ...
@@ -115,7 +115,7 @@ fn step_06_a_batch_is_seen_whole_or_not_at_all() -> Result<(), KeyError> {
     // two of them, or none.
     let store = Arc::new(Store::new());
     let mut batch = Batch::new();
-    batch.put(node("old", 4, "1"))?;
+    batch.add(node("old", 4, "1"))?;
     store.apply(&batch);
 
     let reader = Arc::clone(&store);
@@ -127,11 +127,11 @@ fn step_06_a_batch_is_seen_whole_or_not_at_all() -> Result<(), KeyError> {
         }
     });
     let mut batch = Batch::new();
-    batch.delete("old".parse()?);
-    batch.put(node("new", 4, "2"))?;
+    batch.delete("old");
+    batch.add(node("new", 4, "2"))?;
     store.apply(&batch);
     let mut batch = Batch::new();
-    batch.put(node("end", 0, "3"))?;
+    batch.add(node("end", 0, "3"))?;
     store.apply(&batch);
     watching.join().expect("the reader saw one each time");
     Ok(())

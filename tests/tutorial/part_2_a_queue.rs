@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use watchcache::fifo::{AddError, Backoff, Closed, ManualClock};
-use watchcache::{Batch, Fifo, Key, KeyError, Object, Sink, Store};
+use watchcache::{Batch, Fifo, KeyError, KeyRef, Object, Sink, Store};
 
 // Some deployments, of which each wants a number of replicas.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ struct Deployment {
 }
 
 impl Object for Deployment {
-    fn key(&self) -> Result<Key, KeyError> {
-        Key::namespaced("shop", self.name)
+    fn key(&self) -> KeyRef<'_> {
+        ("shop", self.name).into()
     }
 }
 
@@ -175,7 +175,7 @@ fn step_09_a_store_before_a_queue() -> Result<(), KeyError> {
         .collect();
     for replicas in 1..=100 {
         let mut batch = Batch::new();
-        batch.put(deployment("web", replicas))?;
+        batch.add(deployment("web", replicas))?;
         for sink in [&store as &dyn Sink<Deployment>, &queue] {
             sink.apply(&batch);
         }

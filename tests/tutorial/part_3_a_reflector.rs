@@ -10,7 +10,7 @@ use watchcache::reflector::{
     Item, ListPage, ListRequest, Phase, Reflector, Source, SourceError, WatchEvent, WatchRequest,
     WatchStart,
 };
-use watchcache::{Fifo, Key, KeyError, Object, ResourceVersion, Status, Store};
+use watchcache::{Fifo, KeyRef, Object, ResourceVersion, Status, Store};
 
 // The other side is a shop that numbers its changes. What it sells has a price, and the number of the
 // change that made it so.
@@ -22,8 +22,8 @@ struct Article {
 }
 
 impl Object for Article {
-    fn key(&self) -> Result<Key, KeyError> {
-        Key::cluster_scoped(self.name)
+    fn key(&self) -> KeyRef<'_> {
+        self.name.into()
     }
 
     fn resource_version(&self) -> Option<&str> {
