@@ -75,8 +75,7 @@ impl<T: Object> StoreBuilder<T> {
         })
     }
 
-    /// Calls an observer after each [`apply`](Store::apply) and [`replace`](Store::replace). `add`,
-    /// `compare_and_update` and `delete` return what they did, and are not observed.
+    /// Calls an observer after each write, whoever writes and however.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.observer = Some(Box::new(observer));

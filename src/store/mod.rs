@@ -27,8 +27,8 @@ mod select;
 mod snapshot;
 mod write;
 
+use std::borrow::Cow;
 use std::fmt;
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
@@ -140,7 +140,10 @@ impl<T: Object> Store<T> {
     pub fn add(&self, object: impl Into<Arc<T>>) -> Result<Written, WriteError> {
         let object = object.into();
         let key = object.key()?;
-        Ok(self.write(move |writing| writing.put(&key, object))?)
+        self.observed(
+            || Ok(self.write(move |writing| writing.put(&key, object))?),
+            |put| Applied::of_put(put.as_ref(), self.revision()).map(Cow::Owned),
+        )
     }
 
     /// Puts an object only if its key still holds what the caller saw: that very `Arc`, or nothing.
@@ -178,17 +181,31 @@ impl<T: Object> Store<T> {
         };
         let seen = seen.cloned();
         // `seen` comes back with the result, so that it is not dropped under the lock.
-        let (result, _seen) = self.write(move |writing| {
+        let update = move |writing: &mut Writing<'_, T>| {
             let result = writing.update(&key, seen.as_ref(), object);
             (result, seen)
-        });
+        };
+        let (result, _seen) = self.observed(
+            || self.write(update),
+            |(result, _)| {
+                let put = match result {
+                    Ok(written) => Ok(written),
+                    Err(UpdateError::Write { error, .. }) => Err(error),
+                    Err(UpdateError::Conflict { .. }) => return None,
+                };
+                Applied::of_put(put, self.revision()).map(Cow::Owned)
+            },
+        );
         result
     }
 
     /// Removes a key and returns what it held. Deleting an absent key changes nothing.
     pub fn delete<'k>(&self, key: impl Into<KeyRef<'k>>) -> Deleted<T> {
         match key.into().to_key() {
-            Ok(key) => self.write(move |writing| writing.delete(key.as_ref())),
+            Ok(key) => self.observed(
+                || self.write(move |writing| writing.delete(key.as_ref())),
+                |deleted| Some(Cow::Owned(Applied::of_delete(deleted))),
+            ),
             // What is no valid key names nothing.
             Err(_) => Deleted { object: None, revision: self.revision() },
         }
@@ -200,16 +217,14 @@ impl<T: Object> Store<T> {
     /// version, changes nothing and is counted as [`stale`](Applied::stale). An object that an index
     /// function fails on is [`rejected`](Applied::rejected), and the rest applies.
     pub fn apply(&self, batch: &Batch<T>) -> Applied {
-        let began = self.begin();
-        let applied = match self.try_writing() {
+        let apply = || match self.try_writing() {
             Some(writing) => self.run(writing, |writing| writing.apply(batch)),
             None => {
                 let batch = batch.clone();
                 self.combine(move |writing| writing.apply(&batch))
             }
         };
-        self.observe(began, &applied);
-        applied
+        self.observed(apply, |applied| Some(Cow::Borrowed(applied)))
     }
 
     /// Replaces the whole content; readers see the old one or the new one, nothing between.
@@ -218,14 +233,15 @@ impl<T: Object> Store<T> {
     /// older than the store, by resource version, does not undo what the store learnt since: newer
     /// objects stay, and keys that were deleted stay away.
     pub fn replace(&self, listing: &Listing<T>) -> Replaced {
-        let began = self.begin();
-        let mut writing = self.writing();
-        // A relist compares with what is published.
-        self.run_waiting(&mut writing);
-        writing.guard.publish();
-        let (applied, deleted) = self.run(writing, |writing| writing.replace(listing));
-        self.observe(began, &applied);
-        Replaced { applied, deleted }
+        let replace = || {
+            let mut writing = self.writing();
+            // A relist compares with what is published.
+            self.run_waiting(&mut writing);
+            writing.guard.publish();
+            let (applied, deleted) = self.run(writing, |writing| writing.replace(listing));
+            Replaced { applied, deleted }
+        };
+        self.observed(replace, |replaced| Some(Cow::Borrowed(&replaced.applied)))
     }
 
     /// Adds an index over everything that is held and everything to come. Readers go on meanwhile;
@@ -365,16 +381,6 @@ impl<T: Object> Store<T> {
     #[must_use]
     pub fn stats(&self) -> StoreStats {
         StoreStats::of(&self.engine)
-    }
-
-    fn begin(&self) -> Option<Instant> {
-        self.observer.is_some().then(Instant::now)
-    }
-
-    fn observe(&self, began: Option<Instant>, applied: &Applied) {
-        if let (Some(observer), Some(began)) = (&self.observer, began) {
-            observer.applied(applied, began.elapsed());
-        }
     }
 
     fn writing_by<'s>(&'s self, guard: WriteGuard<'s, T>) -> Writing<'s, T> {
