@@ -33,7 +33,7 @@ impl<T: Object> Fifo<T> {
     }
 
     /// Closes the queue at once: what waits is handed back, in queue order, instead of to consumers.
-    /// It is counted as [`deleted`](super::FifoStats::deleted).
+    /// It is counted as [`deleted`](super::FifoStats::deleted). Of a deletion it is the last state.
     ///
     /// Leases run on. A key that is handed back here is not put back by its lease, since the lease has
     /// an older value; any other lease may still [`retry`](super::Lease::retry), as after [`Fifo::close`].

@@ -27,8 +27,14 @@ impl<T: Object> Shared<T> {
         };
         let hash = self.keys.hash(key.as_ref());
         let priority = self.queue.priority(Priority::Change);
-        let arrival =
-            Arrival { hash, seq: None, priority, since: self.now_if_timed(), initial: false };
+        let arrival = Arrival {
+            hash,
+            seq: None,
+            priority,
+            since: self.now_if_timed(),
+            initial: false,
+            deletion: false,
+        };
         let due = (!delay.is_zero()).then(|| self.settings.clock.now().after(delay));
         let mut section = self.section(hash);
         if !self.phase.is_open() {
@@ -59,6 +65,9 @@ impl<T: Object> Shared<T> {
     }
 
     pub(crate) fn delete(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
+        if self.keys.hands_out_deletions() {
+            return self.put_deletion(key);
+        }
         let hash = self.keys.hash(key);
         let mut section = self.section(hash);
         let (shard, effects) = section.parts();
@@ -78,6 +87,7 @@ impl<T: Object> Shared<T> {
         let hashes: Vec<_> = changes.iter().map(hash).collect();
         let since = self.now_if_timed();
         let priority = self.queue.priority(Priority::Change);
+        let deletions = self.keys.hands_out_deletions();
         self.with_shards(needed, |shards, effects| {
             if !self.phase.is_open() {
                 effects.refused = true;
@@ -94,9 +104,18 @@ impl<T: Object> Shared<T> {
                 match change {
                     Change::Put(object) => {
                         let (seq, initial) = (Some(seq), false);
-                        let arrival = Arrival { hash, seq, priority, since, initial };
+                        let arrival =
+                            Arrival { hash, seq, priority, since, initial, deletion: false };
                         let (key, object) = (Cow::Borrowed(key), Arc::clone(object));
                         shard.put(self.lines(), arrival, key, object, effects);
+                    }
+                    Change::Delete(last) if deletions => {
+                        let (seq, initial) = (Some(seq), false);
+                        let arrival =
+                            Arrival { hash, seq, priority, since, initial, deletion: true };
+                        let (key, last) = (key.as_ref(), last.as_ref());
+                        let state = shard.put_deletion(self.lines(), arrival, key, last, effects);
+                        state.into_iter().for_each(|state| effects.discard(state));
                     }
                     Change::Delete(_) => {
                         let key = key.as_ref();
@@ -121,17 +140,22 @@ impl<T: Object> Shared<T> {
                 return Err(Closed);
             }
             let initial = self.initial_sync.begin();
-            let first = self.queue.sequence(objects.len());
             // Every key that waits in this lane is about to get a new place, or to go. A consumer that
             // looks in between finds the lane empty, so all of them count as newly available.
             effects.stale += self.queue.clear(priority);
             let share = objects.len() / SHARDS;
             let mut before: Vec<_> = shards.iter_mut().map(|s| s.take_table(share)).collect();
+            if self.keys.hands_out_deletions() {
+                self.put_gone(shards, &mut before, (objects, priority), since, effects);
+            }
+            let first = self.queue.sequence(objects.len());
             for (seq, (key, object)) in (first..).zip(objects) {
                 let hash = self.keys.hash(key.as_ref());
-                let arrival = Arrival { hash, seq: Some(seq), priority, since, initial };
+                let seq = Some(seq);
+                let arrival = Arrival { hash, seq, priority, since, initial, deletion: false };
                 let (shard, object) = (self.keys.shard_of(hash), Arc::clone(object));
                 let (shard, before) = (&mut shards[shard], &mut before[shard]);
+                let arrival = (arrival, priority);
                 shard.put_listed(before, self.lines(), arrival, key, object, effects);
             }
             for (shard, before) in shards.iter_mut().zip(before) {
