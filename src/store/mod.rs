@@ -18,11 +18,13 @@ mod diff;
 mod engine;
 mod entries;
 mod error;
+mod groups;
 mod index;
 mod observe;
 mod page;
 mod pinned;
 mod report;
+mod scan;
 mod select;
 mod snapshot;
 mod write;
@@ -30,18 +32,14 @@ mod write;
 use std::borrow::Cow;
 use std::fmt;
 
-use arc_swap::ArcSwap;
-
 pub use builder::StoreBuilder;
 use combine::Waiting;
 pub use diff::{Diff, Updated};
-use engine::{Engine, PinnedRevision, WriteGuard};
+use engine::{Engine, PinnedRevision};
 pub use entries::{Entries, Objects};
-pub use error::{
-    AddIndexError, DifferentStores, PageError, Reason, Rejected, UnknownIndex, UpdateError,
-    WriteError,
-};
-use index::Definition;
+pub use error::{DifferentStores, PageError, Reason, Rejected, UpdateError, WriteError};
+pub use groups::Groups;
+pub use index::{Index, IndexValue};
 pub use observe::{Observer, OldestPin, StoreStats};
 pub use page::{Page, PageToken};
 pub use pinned::Pinned;
@@ -84,8 +82,6 @@ use crate::{Batch, Key, KeyRef, Listing, Object, ResourceVersion, Revision, Sink
 /// ```
 pub struct Store<T: Object> {
     engine: Arc<Engine<T>>,
-    /// Changed only while writing.
-    definitions: ArcSwap<Vec<Definition<T>>>,
     /// Writes that wait for whoever writes now.
     waiting: SegQueue<Waiting<T>>,
     observer: Option<Box<dyn Observer>>,
@@ -246,54 +242,38 @@ impl<T: Object> Store<T> {
 
     /// Adds an index over everything that is held and everything to come. Readers go on meanwhile;
     /// writers wait, O(objects · log objects). It is in every snapshot from the returned revision on.
-    ///
-    /// The function gives an object's values, any number of them. Objects it fails on, by an error
-    /// or a panic, are rejected when they are put; see [`Applied::rejected`].
+    /// Adding one that is there changes nothing.
     ///
     /// ```
     /// # use watchcache::{Key, KeyError, Object, Store};
+    /// use watchcache::store::Index;
     /// # struct Pod { name: &'static str, node: &'static str }
     /// # impl Object for Pod {
     /// #     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", self.name) }
     /// # }
     /// let store = Store::new();
-    /// store.add(Pod { name: "web-0", node: "node-1" })?;
-    /// store.add(Pod { name: "web-1", node: "node-2" })?;
-    /// store.add_index("node", |pod: &Pod| Ok::<_, String>([pod.node]))?;
+    /// store.add(Pod { name: "web-0", node: "n1" })?;
+    /// store.add(Pod { name: "web-1", node: "n2" })?;
+    /// let by_node = Index::new("node", |pod: &Pod| [pod.node]);
+    /// store.add_index(&by_node)?;
     ///
     /// let snapshot = store.snapshot();
-    /// let on_node_1: Vec<_> = snapshot.by_index("node", "node-1")?.map(|(key, _)| key.name()).collect();
-    /// assert_eq!(on_node_1, ["web-0"]);
-    /// assert_eq!(snapshot.index_count("node", "node-2")?, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let on_n1: Vec<_> = snapshot.by(&by_node, "n1").map(|(key, _)| key.name()).collect();
+    /// assert_eq!(on_n1, ["web-0"]);
+    /// # Ok::<(), watchcache::store::WriteError>(())
     /// ```
     ///
     /// # Errors
-    /// If the name is taken, or the function fails on an object that is held.
-    pub fn add_index<I, E>(
-        &self,
-        name: &str,
-        values: impl Fn(&T) -> Result<I, E> + Send + Sync + 'static,
-    ) -> Result<Revision, AddIndexError>
+    /// If the function fails on an object that is held; the store is unchanged.
+    pub fn add_index<V>(&self, index: &Index<T, V>) -> Result<Revision, Rejected>
     where
-        I: IntoIterator<Item: Into<Arc<str>>>,
-        E: fmt::Display,
+        V: Ord + Send + Sync + ?Sized + 'static,
     {
-        self.add_definition(Definition::new(name, values))
-    }
-
-    fn add_definition(&self, definition: Definition<T>) -> Result<Revision, AddIndexError> {
         let mut writing = self.writing();
-        let definitions = self.definitions.load_full();
-        if definitions.iter().any(|held| held.name == definition.name) {
-            return Err(AddIndexError::Exists(definition.name.to_string()));
+        if !writing.guard.has_index(index.id()) {
+            let added = writing.guard.add_index(index.of_a_store(None));
+            added.map_err(|(key, unindexed)| Rejected::unindexed(key, unindexed))?;
         }
-        writing.guard.add_index(Arc::clone(&definition.name), |key, object| {
-            definition.values(key, object)
-        })?;
-        let mut definitions = Vec::clone(&definitions);
-        definitions.push(definition);
-        self.definitions.store(Arc::new(definitions));
         Ok(Revision::new(writing.guard.publish()))
     }
 
@@ -381,11 +361,6 @@ impl<T: Object> Store<T> {
     #[must_use]
     pub fn stats(&self) -> StoreStats {
         StoreStats::of(&self.engine)
-    }
-
-    fn writing_by<'s>(&'s self, guard: WriteGuard<'s, T>) -> Writing<'s, T> {
-        let definitions = guard.has_named_indexes().then(|| self.definitions.load_full());
-        Writing::new(guard, definitions)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
-use watchcache::store::{Applied, WriteError};
+use watchcache::store::{Applied, Index, WriteError};
 use watchcache::{Batch, Listing, Store};
 
 use crate::common::child::in_a_process_of_its_own;
@@ -13,11 +13,12 @@ use crate::tagged::{Pod, pod};
 fn an_observer_is_told_of_each_write_whatever_wrote_it() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let tell = Arc::clone(&told);
+    let even = Index::try_new("even", |pod: &Pod| match pod.version % 2 {
+        0 => Ok(["even"]),
+        _ => Err("odd"),
+    });
     let store = Store::builder()
-        .try_index("even", |pod: &Pod| match pod.version % 2 {
-            0 => Ok(["even"]),
-            _ => Err("odd"),
-        })
+        .index(&even)
         .observer(move |applied: &Applied, _| tell.lock().unwrap().push(applied.clone()))
         .build();
     let told = |expected: Applied| {
