@@ -256,10 +256,7 @@ fn values_that_panic_half_way_are_a_rejection() {
         let bench = Bench::new();
         let values = |mine: &Mine| {
             let bad = mine.name == "b";
-            (0..3).map(move |value| {
-                assert!(!(bad && value == 1), "half way");
-                value
-            })
+            (0..3).inspect(move |value| assert!(!(bad && *value == 1), "half way"))
         };
         let half = Index::new("half", values);
         bench.store.add_index(&half).unwrap();
