@@ -5,6 +5,7 @@ use std::alloc::System;
 use std::sync::Arc;
 
 use cap::Cap;
+use watchcache::store::Applied;
 use watchcache::{Batch, Fifo, KeyRef, Object, Store};
 
 #[global_allocator]
@@ -75,6 +76,23 @@ fn a_known_key_is_not_allocated() {
         batch.delete(&absent);
     });
     assert_eq!(again, 0, "a batch keeps its memory");
+
+    let observed = Store::<Pod>::builder().observer(|_: &Applied, _| ()).build();
+    observed.add(pod(0)).unwrap();
+    let update = allocated(|round| _ = observed.add(pod(round + 1)).unwrap());
+    assert!((LONG..LONG * 3 / 2).contains(&update), "with an observer, {update}");
+    assert!(allocated(|_| assert!(observed.delete(&absent).object.is_none())) < LONG);
+
+    let fifo = Fifo::<Pod>::builder().deletions().build().unwrap();
+    let new = allocated(|round| {
+        fifo.add(pod(round)).unwrap();
+        fifo.delete(pod(round).key());
+        fifo.try_lease().unwrap().done();
+    });
+    // A key's text is put together before it is shared.
+    assert!((LONG..LONG * 3).contains(&new), "one key for the queue and for the deletion, {new}");
+    fifo.add(pod(1)).unwrap();
+    assert_eq!(allocated(|round| _ = fifo.add(pod(round)).unwrap()), 0, "a deletion is to come");
 
     let fifo = Fifo::<Pod>::new();
     fifo.add(pod(1)).unwrap();

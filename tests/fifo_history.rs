@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -271,6 +271,7 @@ fn soak(seed: u64) {
     let builder = Fifo::<Item>::builder()
         .backoff(Backoff::new(micros(20), micros(500)).jitter(0.5))
         .lower_priority_for_lists(seed.is_multiple_of(2));
+    let builder = if seed.is_multiple_of(3) { builder.deletions() } else { builder };
     let fifo = builder.build().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -324,4 +325,66 @@ fn soak(seed: u64) {
         "seed {seed}: {stats:?}"
     );
     assert!(fifo.has_synced());
+}
+
+/// Each producer has keys of its own, so that the last change of each is known.
+#[test]
+fn the_last_run_of_each_key_is_of_its_last_change() {
+    const KEYS: u64 = 10;
+    const CHANGES: u64 = if cfg!(miri) { 40 } else { 2_000 };
+    for seed in 0..if cfg!(miri) { 1 } else { 4 } {
+        let backoff = Backoff::new(micros(20), micros(200));
+        let fifo = Fifo::<Item>::builder().deletions().backoff(backoff).build().unwrap();
+        // Version and deletion, by key.
+        let runs = Mutex::new(HashMap::new());
+        let last = thread::scope(|scope| {
+            for n in 0..3 {
+                let (fifo, runs) = (&fifo, &runs);
+                let mut random = StdRng::seed_from_u64(seed * 100 + n);
+                scope.spawn(move || {
+                    while let Ok(lease) = fifo.lease() {
+                        if random.random_bool(0.3) {
+                            lease.retry();
+                            continue;
+                        }
+                        let run = (lease.version, lease.is_deleted());
+                        runs.lock().unwrap().insert(lease.object().key, run);
+                        lease.done();
+                    }
+                });
+            }
+            let producers: Vec<_> = (0..PRODUCERS)
+                .map(|n| {
+                    let fifo = &fifo;
+                    let random = StdRng::seed_from_u64(seed * 100 + 50 + n);
+                    scope.spawn(move || change(fifo, n * KEYS..(n + 1) * KEYS, CHANGES, random))
+                })
+                .collect();
+            let last: HashMap<_, _> =
+                producers.into_iter().flat_map(|producer| producer.join().unwrap()).collect();
+            assert!(fifo.drain(Duration::from_secs(60)).is_complete());
+            last
+        });
+        assert_eq!(runs.into_inner().unwrap(), last, "seed {seed}");
+    }
+}
+
+/// Adds and deletes these keys; what each came to.
+fn change(
+    fifo: &Fifo<Item>,
+    keys: std::ops::Range<u64>,
+    changes: u64,
+    mut random: StdRng,
+) -> HashMap<u64, (u64, bool)> {
+    let mut last = HashMap::new();
+    for version in 1..=changes {
+        let key = random.random_range(keys.clone());
+        if random.random_bool(0.5) {
+            fifo.add(Item::new(key, version)).unwrap();
+            last.insert(key, (version, false));
+        } else if let Some(deleted) = fifo.delete(&format!("ns/{key}")) {
+            assert_eq!(last.insert(key, (deleted.version, true)), Some((deleted.version, false)));
+        }
+    }
+    last
 }

@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use watchcache::fifo::{Added, Backoff, Lease, ManualClock, TryPopError};
-use watchcache::{Batch, Fifo, Key, KeyRef, Listing, Object};
+use watchcache::{Batch, Change, Fifo, Key, KeyRef, Listing, Object};
 
 const KEYS: u8 = 5;
 
@@ -29,7 +30,7 @@ enum Op {
     AddIfAbsent(u8),
     AddAfter(u8, u64),
     Delete(u8),
-    Batch(Vec<(u8, bool)>),
+    Batch(Vec<(u8, Kind)>),
     Replace(Vec<u8>),
     Pop,
     Take,
@@ -42,13 +43,24 @@ enum Op {
     CloseNow,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Add,
+    Delete,
+    DeleteWithState,
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![2 => Just(Kind::Add), 1 => Just(Kind::Delete), 1 => Just(Kind::DeleteWithState)]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => (0..KEYS).prop_map(Op::Add),
         2 => (0..KEYS).prop_map(Op::AddIfAbsent),
         4 => (0..KEYS, 0..6_u64).prop_map(|(key, delay)| Op::AddAfter(key, delay)),
         3 => (0..KEYS).prop_map(Op::Delete),
-        2 => prop::collection::vec((0..KEYS, any::<bool>()), 0..5).prop_map(Op::Batch),
+        2 => prop::collection::vec((0..KEYS, kind()), 0..5).prop_map(Op::Batch),
         2 => prop::collection::vec(0..KEYS, 0..5).prop_map(Op::Replace),
         4 => Just(Op::Pop),
         6 => Just(Op::Take),
@@ -67,6 +79,7 @@ fn op() -> impl Strategy<Value = Op> {
 struct Config {
     levels: bool,
     backoff: bool,
+    deletions: bool,
 }
 
 /// First failure one second, then two, then three for good.
@@ -81,7 +94,11 @@ struct Model {
     line: Vec<(u8, u64, u8, u64)>,
     /// (due, number, key, version).
     delayed: Vec<(u64, u64, u8, u64)>,
-    leases: Vec<(u8, u64, Deleted)>,
+    leases: Vec<Leased>,
+    /// The last state of each object that came and did not go, where deletions are handed out.
+    given: HashMap<u8, u64>,
+    /// Keys of which a deletion waits.
+    gone: HashSet<u8>,
     /// Of each key that is in line, delayed or leased.
     levels: HashMap<u8, u8>,
     failures: HashMap<u8, u32>,
@@ -93,7 +110,14 @@ struct Model {
     turns: usize,
 }
 
-type Deleted = bool;
+struct Leased {
+    key: u8,
+    version: u64,
+    /// What is leased is a deletion.
+    deletion: bool,
+    /// It must not come back.
+    barred: bool,
+}
 
 impl Model {
     fn new(config: Config) -> Self {
@@ -103,6 +127,8 @@ impl Model {
             line: Vec::new(),
             delayed: Vec::new(),
             leases: Vec::new(),
+            given: HashMap::new(),
+            gone: HashSet::new(),
             levels: HashMap::new(),
             failures: HashMap::new(),
             initial: None,
@@ -118,13 +144,23 @@ impl Model {
     }
 
     fn leased(&self, key: u8) -> bool {
-        self.leases.iter().any(|(leased, ..)| *leased == key)
+        self.leases.iter().any(|lease| lease.key == key)
     }
 
     fn known(&self, key: u8) -> bool {
-        self.leased(key)
-            || self.line.iter().any(|entry| entry.2 == key)
+        self.leased(key) || self.waits(key)
+    }
+
+    fn waits(&self, key: u8) -> bool {
+        self.line.iter().any(|entry| entry.2 == key)
             || self.delayed.iter().any(|entry| entry.2 == key)
+    }
+
+    fn remember(&mut self, key: u8, version: u64) {
+        if self.config.deletions {
+            self.given.insert(key, version);
+        }
+        self.gone.remove(&key);
     }
 
     /// Forgets what is kept with a key as long as it has an entry.
@@ -145,6 +181,11 @@ impl Model {
     }
 
     fn put(&mut self, key: u8, version: u64, level: u8) -> Added {
+        self.remember(key, version);
+        self.place(key, version, level)
+    }
+
+    fn place(&mut self, key: u8, version: u64, level: u8) -> Added {
         self.initial.get_or_insert_default();
         if let Some(entry) = self.line.iter_mut().find(|entry| entry.2 == key) {
             if level >= entry.0 {
@@ -168,6 +209,7 @@ impl Model {
             return self.put(key, version, 0);
         }
         self.initial.get_or_insert_default();
+        self.remember(key, version);
         if let Some(entry) = self.line.iter_mut().find(|entry| entry.2 == key) {
             entry.3 = version;
             return Added::Coalesced;
@@ -184,9 +226,32 @@ impl Model {
         Added::Delayed
     }
 
-    fn delete(&mut self, key: u8) -> Option<u64> {
-        self.initial.get_or_insert_default().remove(&key);
-        self.leases.iter_mut().filter(|lease| lease.0 == key).for_each(|lease| lease.2 = true);
+    fn delete(&mut self, key: u8, last: Option<u64>) -> Option<u64> {
+        self.initial.get_or_insert_default();
+        if !self.config.deletions {
+            return self.withdraw(key);
+        }
+        let given = self.given.remove(&key)?;
+        if self.closed && !self.waits(key) {
+            self.bar(|leased| leased == key);
+            return None;
+        }
+        let last = last.unwrap_or(given);
+        self.place(key, last, 0);
+        self.gone.insert(key);
+        Some(last)
+    }
+
+    fn bar(&mut self, bars: impl Fn(u8) -> bool) {
+        self.leases
+            .iter_mut()
+            .filter(|lease| bars(lease.key))
+            .for_each(|lease| lease.barred = true);
+    }
+
+    fn withdraw(&mut self, key: u8) -> Option<u64> {
+        self.settle(key);
+        self.bar(|leased| leased == key);
         let waiting = self.line.iter().find(|entry| entry.2 == key).map(|entry| entry.3);
         let delayed = self.delayed.iter().find(|entry| entry.2 == key).map(|entry| entry.3);
         self.line.retain(|entry| entry.2 != key);
@@ -199,16 +264,20 @@ impl Model {
         let keys: HashSet<u8> = listed.iter().map(|(key, _)| *key).collect();
         match &mut self.initial {
             None => self.initial = Some(keys.clone()),
+            Some(_) if self.config.deletions => {}
             Some(initial) => initial.retain(|key| keys.contains(key)),
         }
-        for lease in self.leases.iter_mut().filter(|(key, ..)| !keys.contains(key)) {
-            lease.2 = true;
+        if self.config.deletions {
+            self.replace_gone(&keys);
+        } else {
+            self.bar(|key| !keys.contains(&key));
+            // Changes that wait stay before the list.
+            let stays = self.config.levels;
+            self.line.retain(|entry| stays && entry.0 == 0 && keys.contains(&entry.2));
+            self.delayed.clear();
         }
-        // Changes that wait stay before the list.
-        let stays = self.config.levels;
-        self.line.retain(|entry| stays && entry.0 == 0 && keys.contains(&entry.2));
-        self.delayed.clear();
         for (key, version) in listed {
+            self.remember(*key, *version);
             if let Some(entry) = self.line.iter_mut().find(|entry| entry.2 == *key) {
                 entry.3 = *version;
                 continue;
@@ -219,6 +288,37 @@ impl Model {
         self.tidy();
     }
 
+    /// What is not listed becomes a deletion, before the list: what waited as it waited, the rest by key.
+    fn replace_gone(&mut self, listed: &HashSet<u8>) {
+        self.delayed.sort_unstable();
+        let lower = u8::from(self.config.levels);
+        let in_line = self.line.iter().map(|entry| (entry.2, entry.3, entry.0 == lower));
+        let waiting = in_line.chain(self.delayed.iter().map(|entry| (entry.2, entry.3, false)));
+        let mut gone = Vec::new();
+        for (key, version, cleared) in waiting.filter(|(key, ..)| !listed.contains(key)) {
+            match self.given.remove(&key) {
+                Some(given) => gone.push((key, given)),
+                None if cleared => gone.push((key, version)),
+                None => {}
+            }
+        }
+        let mut rest: Vec<_> = self.given.drain().collect();
+        rest.sort_unstable();
+        gone.extend(rest.into_iter().filter(|(key, _)| !listed.contains(key)));
+        self.line.retain(|entry| entry.0 != lower);
+        for (key, version) in gone {
+            self.gone.insert(key);
+            self.delayed.retain(|entry| entry.2 != key);
+            if let Some(entry) = self.line.iter_mut().find(|entry| entry.2 == key) {
+                entry.3 = version;
+            } else {
+                self.levels.insert(key, 0);
+                self.enqueue(key, version);
+            }
+        }
+        self.delayed.retain(|entry| !listed.contains(&entry.2));
+    }
+
     fn come_due(&mut self, until: u64) {
         self.delayed.sort_unstable();
         while self.delayed.first().is_some_and(|entry| entry.0 <= until) {
@@ -227,7 +327,7 @@ impl Model {
         }
     }
 
-    fn hand_out(&mut self, lease: bool) -> Option<(u8, u64)> {
+    fn hand_out(&mut self, lease: bool) -> Option<(u8, u64, bool)> {
         self.come_due(self.now);
         let free =
             |level| self.line.iter().position(|entry| entry.0 == level && !self.leased(entry.2));
@@ -240,18 +340,19 @@ impl Model {
         if self.config.levels {
             self.turns = if level == 0 { self.turns + 1 } else { 0 };
         }
+        let deletion = self.gone.remove(&key);
         if lease {
-            self.leases.push((key, version, false));
+            self.leases.push(Leased { key, version, deletion, barred: false });
         } else {
             self.settle(key);
         }
         self.tidy();
-        Some((key, version))
+        Some((key, version, deletion))
     }
 
     /// Ends a lease; with a delay, it comes back.
     fn end(&mut self, lease: usize, success: bool, again: Option<u64>) {
-        let (key, version, deleted) = self.leases.remove(lease);
+        let Leased { key, version, deletion, barred } = self.leases.remove(lease);
         let delay = if success {
             self.settle(key);
             self.failures.remove(&key);
@@ -263,18 +364,23 @@ impl Model {
             // One second, two, and then the cap of three.
             Some(if self.config.backoff { u64::from(*failures).min(3) } else { 0 })
         };
-        let delay = delay.filter(|_| !deleted);
+        let delay = delay.filter(|_| !barred);
         if let Some(delay) = delay {
             let due = self.now + delay;
             if self.line.iter().any(|entry| entry.2 == key) {
             } else if let Some(entry) = self.delayed.iter_mut().find(|entry| entry.2 == key) {
                 entry.0 = entry.0.min(due);
                 self.come_due(self.now);
-            } else if delay == 0 {
-                self.enqueue(key, version);
             } else {
-                let number = self.next();
-                self.delayed.push((due, number, key, version));
+                if deletion {
+                    self.gone.insert(key);
+                }
+                if delay == 0 {
+                    self.enqueue(key, version);
+                } else {
+                    let number = self.next();
+                    self.delayed.push((due, number, key, version));
+                }
             }
         }
         self.tidy();
@@ -298,7 +404,8 @@ impl Model {
         self.delayed.sort_unstable();
         let line = self.line.iter().map(|entry| (entry.2, entry.3));
         let all: Vec<_> = line.chain(self.delayed.iter().map(|entry| (entry.2, entry.3))).collect();
-        all.iter().for_each(|(key, _)| _ = self.delete(*key));
+        all.iter().for_each(|(key, _)| _ = self.withdraw(*key));
+        self.gone.clear();
         all
     }
 
@@ -318,6 +425,9 @@ fn name(key: u8) -> String {
 fn run(config: Config, ops: Vec<Op>) -> Result<(), TestCaseError> {
     let clock = ManualClock::new();
     let mut builder = Fifo::builder().clock(&clock).lower_priority_for_lists(config.levels);
+    if config.deletions {
+        builder = builder.deletions();
+    }
     if config.backoff {
         builder = builder.backoff(backoff());
     }
@@ -374,27 +484,34 @@ fn run(config: Config, ops: Vec<Op>) -> Result<(), TestCaseError> {
             }
             Op::Delete(key) => {
                 let deleted = fifo.delete(&name(key)).map(|item| item.version);
-                prop_assert_eq!(deleted, model.delete(key));
+                prop_assert_eq!(deleted, model.delete(key, None));
             }
             Op::Batch(changes) => {
                 let mut batch = Batch::new();
                 let mut versions = Vec::new();
-                for (key, put) in changes {
+                for (key, kind) in changes {
                     let item = next(key);
-                    versions.push((key, put.then_some(item.version)));
-                    match put {
-                        true => batch.add(item).unwrap(),
-                        false => batch.delete(item.key()),
+                    versions.push((key, kind, item.version));
+                    match kind {
+                        Kind::Add => batch.add(item).unwrap(),
+                        Kind::Delete => batch.delete(item.key()),
+                        Kind::DeleteWithState => {
+                            let item = Arc::new(item);
+                            batch
+                                .push(item.key(), Change::Delete(Some(Arc::clone(&item))))
+                                .unwrap();
+                        }
                     }
                 }
                 prop_assert_eq!(fifo.apply(&batch).is_err(), model.closed);
                 if model.closed {
                     versions.clear();
                 }
-                for (key, version) in versions {
-                    match version {
-                        Some(version) => _ = model.put(key, version, 0),
-                        None => _ = model.delete(key),
+                for (key, kind, version) in versions {
+                    match kind {
+                        Kind::Add => _ = model.put(key, version, 0),
+                        Kind::Delete => _ = model.delete(key, None),
+                        Kind::DeleteWithState => _ = model.delete(key, Some(version)),
                     }
                 }
             }
@@ -409,13 +526,14 @@ fn run(config: Config, ops: Vec<Op>) -> Result<(), TestCaseError> {
             }
             Op::Pop => {
                 let popped = fifo.try_pop().map(|item| (item.key, item.version));
-                let expected = model.hand_out(false);
+                let expected = model.hand_out(false).map(|(key, version, _)| (key, version));
                 prop_assert_eq!(popped, expected.ok_or(model.empty()));
             }
             Op::Take => {
                 let taken = fifo.try_lease();
                 let expected = model.hand_out(true);
-                let got = taken.as_ref().map(|lease| (lease.key, lease.version));
+                let got =
+                    taken.as_ref().map(|lease| (lease.key, lease.version, lease.is_deleted()));
                 prop_assert_eq!(got.map_err(|e| *e), expected.ok_or(model.empty()));
                 leases.extend(taken);
             }
@@ -493,8 +611,9 @@ proptest! {
     fn behaves_as_the_model(
         levels in any::<bool>(),
         backoff in any::<bool>(),
+        deletions in any::<bool>(),
         ops in prop::collection::vec(op(), 0..120),
     ) {
-        run(Config { levels, backoff }, ops)?;
+        run(Config { levels, backoff, deletions }, ops)?;
     }
 }

@@ -8,6 +8,7 @@ use std::alloc::System;
 use std::sync::Mutex;
 
 use cap::Cap;
+use watchcache::store::Index;
 use watchcache::{Key, KeyRef, Object, Store};
 
 #[global_allocator]
@@ -43,8 +44,8 @@ impl Object for Item {
 }
 
 fn store_of(items: u64) -> Store<Item> {
-    let store =
-        Store::builder().index("last", |item: &Item| [(item.name % 10).to_string()]).build();
+    let by_last = Index::new("last", |item: &Item| [(item.name % 10).to_string()]);
+    let store = Store::builder().index(&by_last).build();
     for name in 0..items {
         store.add(Item::new(name)).unwrap();
     }

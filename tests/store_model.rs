@@ -5,9 +5,11 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use common::Pod;
 use proptest::prelude::*;
+use watchcache::store::Index;
 use watchcache::{Batch, Listing, Snapshot, Store};
 
 #[derive(Clone, Debug)]
@@ -41,6 +43,50 @@ fn shade(version: u64) -> String {
     (version % 3).to_string()
 }
 
+static BY_SHADE: LazyLock<Index<Pod, str>> =
+    LazyLock::new(|| Index::new("shade", |pod: &Pod| [shade(pod.version())]));
+
+/// Several values or none, some of which stay from one version to the next.
+fn marks(version: u64) -> Vec<(u64, bool)> {
+    (0..version % 4).map(|mark| (mark % 3, version.is_multiple_of(5))).collect()
+}
+
+static BY_MARK: LazyLock<Index<Pod, (u64, bool)>> =
+    LazyLock::new(|| Index::new("mark", |pod: &Pod| marks(pod.version())));
+
+/// The same, of which the store does not know.
+static UNKNOWN: LazyLock<Index<Pod, (u64, bool)>> =
+    LazyLock::new(|| Index::new("mark", |pod: &Pod| marks(pod.version())));
+
+fn check_marks(snapshot: &Snapshot<Pod>, model: &Model) -> Result<(), TestCaseError> {
+    let mut expected = BTreeMap::<_, Vec<String>>::new();
+    for (key, version) in model {
+        let marks: BTreeSet<_> = marks(*version).into_iter().collect();
+        marks.into_iter().for_each(|mark| expected.entry(mark).or_default().push(key.clone()));
+    }
+    for index in [&BY_MARK, &UNKNOWN] {
+        let groups = |from: u64| -> BTreeMap<_, Vec<_>> {
+            let groups = snapshot.groups(index, (from, false)..);
+            groups
+                .map(|(mark, pods)| (*mark, pods.map(|(key, _)| key.to_string()).collect()))
+                .collect()
+        };
+        prop_assert_eq!(&groups(0), &expected);
+        prop_assert_eq!(groups(1), expected.clone().split_off(&(1, false)));
+        for (mark, keys) in &expected {
+            let found = snapshot.by(index, mark);
+            prop_assert_eq!(found.len(), keys.len());
+            let versions: Vec<_> = keys.iter().map(|key| model[key]).collect();
+            prop_assert_eq!(found.objects().map(Pod::version).collect::<Vec<_>>(), versions);
+            let found = snapshot.by(index, mark).map(|(key, _)| key.to_string());
+            prop_assert_eq!(&found.collect::<Vec<_>>(), keys);
+            prop_assert_eq!(snapshot.by(index, mark).list().len(), keys.len());
+        }
+        prop_assert_eq!(snapshot.by(index, &(9, false)).len(), 0);
+    }
+    Ok(())
+}
+
 fn content(snapshot: &Snapshot<Pod>) -> Model {
     snapshot.iter().map(|(key, pod)| (key.to_string(), pod.version())).collect()
 }
@@ -59,16 +105,16 @@ fn check(snapshot: &Snapshot<Pod>, model: &Model) -> Result<(), TestCaseError> {
     let ordered: Vec<_> = snapshot.prefix("").map(|(key, _)| key.to_string()).collect();
     prop_assert_eq!(ordered, model.keys().cloned().collect::<Vec<_>>());
     for value in ["0", "1", "2"] {
-        let entries = || snapshot.by_index("shade", value).unwrap();
+        let entries = || snapshot.by(&BY_SHADE, value);
         let found: Vec<_> = entries().map(|(key, _)| key.to_string()).collect();
         let (expected, versions): (Vec<_>, Vec<_>) =
             model.iter().filter(|(_, v)| shade(**v) == value).map(|(k, v)| (k.clone(), *v)).unzip();
-        prop_assert_eq!(snapshot.index_count("shade", value).unwrap(), expected.len());
         prop_assert_eq!(entries().len(), expected.len());
         prop_assert_eq!(found, expected);
         let objects: Vec<_> = entries().objects().map(Pod::version).collect();
         prop_assert_eq!(objects, versions);
     }
+    check_marks(snapshot, model)?;
     for namespace in ["ns0", "ns1", "ns2"] {
         let prefix = format!("{namespace}/");
         let expected = model.keys().filter(|key| key.starts_with(&prefix)).count();
@@ -116,7 +162,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
     #[test]
     fn store_equals_a_map(ops in prop::collection::vec(op(), 0..60)) {
-        let store = Store::builder().index("shade", |pod: &Pod| [shade(pod.version())]).build();
+        let store = Store::builder().index(&BY_SHADE).index(&BY_MARK).build();
         let mut model = Model::new();
         let mut kept: Vec<(Snapshot<Pod>, Model)> = Vec::new();
         let mut version = 0;

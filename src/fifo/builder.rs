@@ -8,7 +8,7 @@ use super::state::clock::{Clock, ManualClock};
 use super::{BuildError, Fifo, Observer};
 use crate::Object;
 
-/// Builds a [`Fifo`] with back-off, limits, priorities or an observer.
+/// Builds a [`Fifo`] with back-off, limits, priorities, deletions or an observer.
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,6 +53,7 @@ impl<T: Object> FifoBuilder<T> {
                 prioritized: false,
                 timed: false,
                 capacity: None,
+                deletions: false,
                 outlives_source: false,
                 observer: None,
             },
@@ -94,6 +95,55 @@ impl<T: Object> FifoBuilder<T> {
     /// listed value. One key in 16 is a listed one even so, so that those do not starve.
     pub fn lower_priority_for_lists(mut self, lower: bool) -> Self {
         self.settings.prioritized = lower;
+        self
+    }
+
+    /// Hands out deletions, too, so that a worker can clean up after what is gone: when an object goes,
+    /// deleted or no longer listed, its key is handed out with the last state that is known, as
+    /// [`Lease::is_deleted`] tells. By default a deletion takes a waiting value out and wakes nobody.
+    ///
+    /// * Each object that was given to the queue has one deletion, whether or not it was ever handed out;
+    ///   an object that never was has none. The last state is the delete's own if it brings one, else
+    ///   the last that was given.
+    /// * A deletion is a value of its key like any other. It takes the place of a value that waits, and
+    ///   a newer value takes its place in turn; while the key is leased it leads to one more run; a lease
+    ///   of it that fails brings it back, unless something newer came. It counts as an add.
+    /// * [`Fifo::replace`] puts what is no longer listed before what is listed, and leaves a deletion
+    ///   that waits, or is leased, where it is.
+    /// * An initial key that is deleted is [dealt with](Fifo::has_synced) when its deletion is.
+    /// * [`capacity`](FifoBuilder::capacity) refuses no deletion, and counts it while it waits or is
+    ///   leased.
+    /// * A closed queue turns a value that waits into a deletion, and takes no other.
+    ///
+    /// Memory: a key and a reference for each object that has not gone. Consumers lease: one that
+    /// [`pop`](Fifo::pop)s cannot tell a deletion from any other state, and ends its lease at once
+    /// instead, with [`Lease::into_change`].
+    ///
+    /// [`Lease::is_deleted`]: super::Lease::is_deleted
+    /// [`Lease::into_change`]: super::Lease::into_change
+    ///
+    /// ```
+    /// use watchcache::{Fifo, KeyRef, Listing, Object};
+    /// # #[derive(Debug)]
+    /// # struct Pod(&'static str, u32);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let fifo = Fifo::builder().deletions().build()?;
+    /// fifo.replace(&Listing::new([Pod("a", 1), Pod("b", 1)], None)?)?;
+    /// fifo.lease()?.done();
+    /// fifo.lease()?.done();
+    ///
+    /// fifo.replace(&Listing::new([Pod("b", 2)], None)?)?;
+    /// let lease = fifo.lease()?;
+    /// assert!(lease.is_deleted());
+    /// assert_eq!((lease.key().as_str(), lease.1), ("a", 1));
+    /// lease.done();
+    /// assert!(!fifo.lease()?.is_deleted());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn deletions(mut self) -> Self {
+        self.settings.deletions = true;
         self
     }
 
@@ -151,6 +201,7 @@ impl<T> fmt::Debug for FifoBuilder<T> {
             .field("capacity", &self.settings.capacity)
             .field("lower_priority_for_lists", &self.settings.prioritized)
             .field("timed", &self.settings.timed)
+            .field("deletions", &self.settings.deletions)
             .field("outlives_source", &self.settings.outlives_source)
             .finish_non_exhaustive()
     }

@@ -10,7 +10,8 @@ use crate::Object;
 
 /// Consumers.
 impl<T: Object> Fifo<T> {
-    /// Removes and returns the object at the head; blocks the thread while there is none.
+    /// Removes and returns the object at the head; blocks the thread while there is none. (Of a deletion,
+    /// where [those](super::FifoBuilder::deletions) are handed out, the last state: lease there.)
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.

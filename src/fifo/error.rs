@@ -7,7 +7,7 @@ use crate::KeyError;
 
 /// The queue is closed: it takes nothing more, or, for a consumer, nothing is left to hand out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the queue is closed")]
+#[error("the queue is closed, so this producer or consumer can end")]
 pub struct Closed;
 
 /// Why an object was not taken in. The object comes back with [`AddError::into_inner`].
@@ -15,13 +15,17 @@ pub struct Closed;
 #[non_exhaustive]
 pub enum AddError<T> {
     /// The queue is closed.
-    #[error("the queue is closed")]
+    #[error("the queue is closed and takes nothing more; the object is in the error")]
     Closed(Arc<T>),
     /// The queue holds as many keys as it may, and this is none of them.
-    #[error("the queue is full")]
+    #[error(
+        "the queue is full: it holds as many keys as its capacity; add again when some are done"
+    )]
     Full(Arc<T>),
     /// The object has no usable key.
-    #[error("the object has no usable key")]
+    #[error(
+        "the object has no usable key, so it cannot be queued; mend what `Object::key` returns"
+    )]
     Key {
         /// The object.
         object: Arc<T>,
@@ -58,10 +62,10 @@ impl<T> fmt::Debug for AddError<T> {
 #[non_exhaustive]
 pub enum PopError {
     /// The time ran out first.
-    #[error("nothing arrived in time")]
+    #[error("nothing could be handed out in time; ask again, or wait longer")]
     Timeout,
     /// The queue is closed and drained.
-    #[error("the queue is closed")]
+    #[error("the queue is closed and has nothing left to hand out, so this consumer can end")]
     Closed,
 }
 
@@ -70,10 +74,10 @@ pub enum PopError {
 #[non_exhaustive]
 pub enum TryPopError {
     /// Nothing can be handed out now.
-    #[error("the queue is empty")]
+    #[error("nothing can be handed out now; ask again later, or wait with `pop` or `lease`")]
     Empty,
     /// The queue is closed and drained.
-    #[error("the queue is closed")]
+    #[error("the queue is closed and has nothing left to hand out, so this consumer can end")]
     Closed,
 }
 
@@ -94,9 +98,11 @@ impl From<Closed> for TryPopError {
 #[non_exhaustive]
 pub enum BuildError {
     /// A capacity of zero: no key could ever be added.
-    #[error("a capacity of zero lets no key in")]
+    #[error("a capacity of zero lets no key in; give it at least 1, or none for no limit")]
     ZeroCapacity,
     /// A rate that lets no retry start, or is no number.
-    #[error("the rate of retries must be above zero, and its burst too")]
+    #[error(
+        "this rate lets no retry through; give more than zero per second, and a burst of at least 1"
+    )]
     ZeroRate,
 }

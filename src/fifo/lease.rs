@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use super::state::shard::{LeaseEnd, Leasing};
-use crate::{Key, Object};
+use crate::{Change, Key, Object};
 
 /// A key and its object in this worker's hands; nobody else gets the key until the lease ends.
 ///
@@ -18,7 +18,8 @@ use crate::{Key, Object};
 ///
 /// Whatever happens to the key meanwhile applies when the lease ends, however it ends: after a change
 /// the key is handed out once more, with the newest value and at the place of the change; after a
-/// delete it is not handed out again.
+/// delete it is not handed out again, unless the queue hands out
+/// [deletions](super::FifoBuilder::deletions).
 ///
 /// ```
 /// use watchcache::{Fifo, KeyRef, Object};
@@ -61,6 +62,14 @@ impl<T: Object> Lease<T> {
         &self.leasing.object
     }
 
+    /// Whether the object is gone, so that this is its last known state. Only a queue that hands out
+    /// [deletions](super::FifoBuilder::deletions) has such leases. It stays the same, whatever arrives
+    /// meanwhile.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.leasing.deletion
+    }
+
     /// How often in a row the key's leases have failed before this one: ended in [`retry`](Lease::retry),
     /// or dropped. So a worker can give up.
     ///
@@ -89,6 +98,36 @@ impl<T: Object> Lease<T> {
     /// workers' leases.
     pub fn done(mut self) {
         self.end(LeaseEnd::Done);
+    }
+
+    /// Ends the lease as [`done`](Lease::done) does, and gives what was handed out: how to consume for good
+    /// from a queue that hands out [deletions](super::FifoBuilder::deletions). A deletion always has its
+    /// last state.
+    ///
+    /// ```
+    /// # use watchcache::{Fifo, KeyRef, Object};
+    /// use watchcache::Change;
+    /// # #[derive(Debug)]
+    /// # struct Pod(&'static str, u32);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let fifo = Fifo::builder().deletions().build()?;
+    /// fifo.add(Pod("a", 1))?;
+    /// assert!(matches!(fifo.lease()?.into_change(), Change::Put(pod) if pod.1 == 1));
+    /// fifo.delete(&"a".parse::<Key>()?);
+    /// assert!(matches!(fifo.lease()?.into_change(), Change::Delete(Some(pod)) if pod.1 == 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "nobody else gets it; `done` ends the lease without it"]
+    pub fn into_change(self) -> Change<T> {
+        let object = Arc::clone(self.object());
+        let change = match self.is_deleted() {
+            true => Change::Delete(Some(object)),
+            false => Change::Add(object),
+        };
+        self.done();
+        change
     }
 
     /// Ends the lease as [`done`](Lease::done) does, and has the key come back after this time with the

@@ -5,6 +5,8 @@
 //!
 //! * A key that is added again while it waits keeps its place and gets the new value. Deleted and
 //!   added again, it goes to the back.
+//! * A deletion takes a waiting value out and wakes nobody, unless the queue is built to hand out
+//!   [deletions](FifoBuilder::deletions), so that a worker can clean up.
 //! * [`Fifo::pop`] hands an object out for good. [`Fifo::lease`] leases it: until the [`Lease`] ends,
 //!   nobody else gets its key, and a change of the key meanwhile leads to exactly one more run.
 //! * What fails comes back after a back-off of its own ([`Lease::retry`]), what is not due yet at its
@@ -108,13 +110,31 @@ pub struct Fifo<T> {
 
 /// Producers. None of these calls waits for a consumer.
 impl<T: Object> Fifo<T> {
-    /// An empty, open queue.
+    /// An empty, open queue, without any limiter: what fails comes back at once.
+    ///
+    /// [`Lease::retry`] puts a key at the tail with no delay, however often it has failed, so a key that
+    /// always fails keeps a worker busy. For workers that retry, build the queue with a
+    /// [back-off](FifoBuilder::backoff) ([`Backoff::default`] is client-go's), or give up by
+    /// [`Lease::failures`].
+    ///
+    /// ```
+    /// # use watchcache::{Fifo, KeyRef, Object};
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let fifo = Fifo::new();
+    /// fifo.add(Pod("a"))?;
+    /// fifo.lease()?.retry();
+    /// assert_eq!(fifo.try_lease()?.failures(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         FifoBuilder::new().make()
     }
 
-    /// A queue with limiters, a capacity, priorities or an observer.
+    /// A queue with limiters, a capacity, priorities, deletions or an observer.
     pub fn builder() -> FifoBuilder<T> {
         FifoBuilder::new()
     }
@@ -214,6 +234,9 @@ impl<T: Object> Fifo<T> {
 
     /// Drops the waiting value of a key and returns it. A lease of the key runs on, but will not put
     /// it back. Deleting works on a closed queue too.
+    ///
+    /// Where [deletions](FifoBuilder::deletions) are handed out, it queues one instead, and returns the last
+    /// state; nothing, if the queue was not given the object or has its deletion already.
     pub fn delete<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
         self.shared.delete(key.into())
     }
@@ -244,7 +267,8 @@ impl<T: Object> Fifo<T> {
     }
 
     /// Makes the listed objects, in the order of the list, all that waits. Leases run on: a listed key
-    /// that is leased gets its place as after any change, an unlisted one counts as deleted.
+    /// that is leased gets its place as after any change, an unlisted one counts as deleted, and where
+    /// [deletions](FifoBuilder::deletions) are handed out these come first.
     ///
     /// # Errors
     /// If the queue is closed; nothing is replaced.
@@ -268,7 +292,7 @@ impl<T: Object> Fifo<T> {
 
 /// Queries.
 impl<T: Object> Fifo<T> {
-    /// The waiting value of a key, in line or delayed.
+    /// The waiting value of a key, in line or delayed; of a deletion, the last state.
     #[must_use]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
         self.shared.get(key.into())
@@ -280,7 +304,8 @@ impl<T: Object> Fifo<T> {
         self.shared.get(key.into()).is_some()
     }
 
-    /// The values in line, in queue order. O(n log n), of which O(n) with all shards locked.
+    /// The values in line, in queue order. Of a deletion it is the last state, which nothing here tells
+    /// from a value: see [`FifoBuilder::deletions`]. O(n log n), of which O(n) with all shards locked.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<T>> {
         self.shared.list()
@@ -312,8 +337,9 @@ impl<T: Object> Fifo<T> {
     }
 
     /// Whether each key of the first replace has been dealt with: popped, leased and
-    /// [`done`](Lease::done), deleted, or left out by a later replace. A retried or abandoned lease
-    /// does not count. Once true, it stays true.
+    /// [`done`](Lease::done), deleted, or left out by a later replace; where
+    /// [deletions](FifoBuilder::deletions) are handed out, the last two count once that is dealt with. A
+    /// retried or abandoned lease does not count. Once true, it stays true.
     ///
     /// Until the first replace it is false; an empty one makes it true, and so does an add or delete
     /// *before* any replace, since there is then no initial list to wait for.

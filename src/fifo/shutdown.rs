@@ -33,7 +33,8 @@ impl<T: Object> Fifo<T> {
     }
 
     /// Closes the queue at once: what waits is handed back, in queue order, instead of to consumers.
-    /// It is counted as [`deleted`](super::FifoStats::deleted).
+    /// It is counted as [`deleted`](super::FifoStats::deleted). Of a
+    /// [deletion](super::FifoBuilder::deletions) it is the last state, which nothing here tells from a value.
     ///
     /// Leases run on. A key that is handed back here is not put back by its lease, since the lease has
     /// an older value; any other lease may still [`retry`](super::Lease::retry), as after [`Fifo::close`].
@@ -67,8 +68,9 @@ impl<T: Object> Fifo<T> {
 
     /// Closes the queue and waits, for at most `timeout`, until all that was accepted is processed:
     /// nothing waits and no lease is out. What waits after that is handed back, in queue order, as by
-    /// [`Fifo::close_now`], which ends the wait early when somebody else calls it; after it there is no
-    /// wait. Blocks the thread; the consumers are other threads or tasks.
+    /// [`Fifo::close_now`] (so of a deletion it is the last state, told from no value), which ends the wait
+    /// early when somebody else calls it; after it there is no wait. Blocks the thread; the consumers are
+    /// other threads or tasks.
     ///
     /// ```
     /// # use std::time::Duration;

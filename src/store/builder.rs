@@ -2,81 +2,66 @@
 
 use std::fmt;
 
-use arc_swap::ArcSwap;
-
-use super::engine::Engine;
-use super::index::Definition;
-use super::{Observer, Store};
+use super::engine::{Engine, NewIndex};
+use super::{Index, Observer, Store};
 use crate::sync::{Arc, SegQueue};
 use crate::{Object, panic};
 
 /// Builds a [`Store`] with indexes and an observer.
 ///
 /// ```
+/// use std::net::IpAddr;
+/// use watchcache::store::Index;
 /// use watchcache::{KeyRef, Object, Store};
 ///
-/// struct Pod { name: &'static str, addresses: Vec<String> }
+/// struct Pod { name: &'static str, addresses: Vec<IpAddr> }
 /// impl Object for Pod {
 ///     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
 /// }
 ///
-/// let store = Store::builder().index("address", |pod: &Pod| pod.addresses.clone()).build();
-/// store.add(Pod { name: "web-0", addresses: vec!["10.0.0.7".into(), "fd00::7".into()] })?;
-/// let snapshot = store.snapshot();
-/// assert_eq!(snapshot.by_index("address", "fd00::7")?.count(), 1);
+/// let by_address = Index::new("address", |pod: &Pod| pod.addresses.clone());
+/// let store = Store::builder().index(&by_address).build();
+/// store.add(Pod { name: "web-0", addresses: vec!["10.0.0.7".parse()?, "fd00::7".parse()?] })?;
+/// assert_eq!(store.snapshot().by(&by_address, &"fd00::7".parse()?).len(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct StoreBuilder<T> {
-    definitions: Vec<Definition<T>>,
+    indexes: Vec<NewIndex<T>>,
     observer: Option<Box<dyn Observer>>,
 }
 
 impl<T: Object> StoreBuilder<T> {
     pub(super) fn new() -> Self {
-        Self { definitions: Vec::new(), observer: None }
+        Self { indexes: Vec::new(), observer: None }
     }
 
-    /// Adds an index. The function gives an object's values, any number of them. A later index of
-    /// the same name takes the place of an earlier one.
+    /// Adds an index. Adding one twice changes nothing.
     #[must_use]
-    pub fn index<I>(self, name: &str, values: impl Fn(&T) -> I + Send + Sync + 'static) -> Self
+    pub fn index<V>(mut self, index: &Index<T, V>) -> Self
     where
-        I: IntoIterator<Item: Into<Arc<str>>>,
+        V: Ord + Send + Sync + ?Sized + 'static,
     {
-        self.try_index(name, move |object| Ok::<_, std::convert::Infallible>(values(object)))
-    }
-
-    /// Adds an index whose function can fail. An object that it fails on is not stored; see
-    /// [`Applied::rejected`](super::Applied::rejected). Behind a reflector it is listed as
-    /// quarantined, by `Monitor::quarantined`.
-    #[must_use]
-    pub fn try_index<I, E>(
-        mut self,
-        name: &str,
-        values: impl Fn(&T) -> Result<I, E> + Send + Sync + 'static,
-    ) -> Self
-    where
-        I: IntoIterator<Item: Into<Arc<str>>>,
-        E: fmt::Display,
-    {
-        self.definitions.retain(|definition| &*definition.name != name);
-        self.definitions.push(Definition::new(name, values));
+        if self.indexes.iter().all(|held| held.id() != index.id()) {
+            self.indexes.push(index.of_a_store(None));
+        }
         self
     }
 
-    /// Adds the index `label:<label>` over the values of a label, which
-    /// [`Snapshot::select`](super::Snapshot::select) uses for selectors that ask for values of it.
-    /// No other index may have that name.
+    /// Adds an index over the values of a label, which [`Snapshot::select`](super::Snapshot::select) uses
+    /// for selectors that ask for values of it. Adding one twice changes nothing.
     #[must_use]
-    pub fn label_index(self, label: &str) -> Self {
-        let name = label.to_owned();
-        self.index(&super::select::index_name(label), move |object: &T| {
-            object.label(&name).map(Arc::from)
-        })
+    pub fn label_index(mut self, label: &str) -> Self {
+        if self.indexes.iter().all(|held| held.label().is_none_or(|held| &**held != label)) {
+            let name = label.to_owned();
+            let index = Index::new(&format!("label:{label}"), move |object: &T| {
+                object.label(&name).map(Arc::<str>::from)
+            });
+            self.indexes.push(index.of_a_store(Some(label)));
+        }
+        self
     }
 
-    /// Calls an observer after each [`apply`](Store::apply) and [`replace`](Store::replace). `add`,
-    /// `compare_and_update` and `delete` return what they did, and are not observed.
+    /// Calls an observer after each write, whoever writes and however.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.observer = Some(Box::new(observer));
@@ -90,14 +75,15 @@ impl<T: Object> StoreBuilder<T> {
         let seed = foldhash::fast::RandomState::default().hash_one(0_u8);
         let store = Store {
             engine: Arc::new(Engine::new(seed, size_of_object)),
-            definitions: ArcSwap::from_pointee(Vec::new()),
             waiting: SegQueue::new(),
             observer: self.observer,
         };
-        for definition in self.definitions {
-            let added = store.add_definition(definition);
-            debug_assert!(added.is_ok(), "names are distinct and there is no object to fail on");
+        let mut guard = store.engine.write();
+        for index in self.indexes {
+            let added = guard.add_index(index);
+            debug_assert!(added.is_ok(), "there is no object to fail on");
         }
+        drop(guard);
         store
     }
 }
@@ -108,7 +94,7 @@ fn size_of_object<T: Object>(object: &T) -> usize {
 
 impl<T> fmt::Debug for StoreBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.definitions.iter().map(|definition| &definition.name).collect();
+        let names: Vec<_> = self.indexes.iter().map(|index| index.name()).collect();
         f.debug_struct("StoreBuilder").field("indexes", &names).finish_non_exhaustive()
     }
 }

@@ -68,10 +68,10 @@ impl<T: Object> Store<T> {
     }
 
     pub(super) fn writing(&self) -> Writing<'_, T> {
-        self.writing_by(self.engine.write())
+        Writing::new(self.engine.write())
     }
 
     pub(super) fn try_writing(&self) -> Option<Writing<'_, T>> {
-        self.engine.try_write().map(|guard| self.writing_by(guard))
+        self.engine.try_write().map(Writing::new)
     }
 }

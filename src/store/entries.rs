@@ -32,12 +32,19 @@ pub struct Entries<'a, T> {
 enum Source<'a, T> {
     Walk(Cursor<'a, T>),
     Index(engine::Entries<'a, T>),
+    Found(std::vec::IntoIter<Entry<'a, T>>),
 }
 
 impl<'a, T> Entries<'a, T> {
     /// Everything.
     pub(super) fn all(view: View<'a, T>) -> Self {
         Self { source: Source::Walk(view.cursor(view.shards())), left: view.len() }
+    }
+
+    /// What was found without an index.
+    pub(super) fn found(mut found: Vec<Entry<'a, T>>) -> Self {
+        found.sort_unstable_by_key(|(key, _)| *key);
+        Self { left: found.len(), source: Source::Found(found.into_iter()) }
     }
 
     /// All of an index value.
@@ -64,8 +71,9 @@ impl<'a, T> Entries<'a, T> {
     #[must_use]
     pub fn objects(self) -> Objects<'a, T> {
         Objects(match self.source {
-            Source::Walk(cursor) => cursor.objects(),
-            Source::Index(entries) => entries.objects(),
+            Source::Walk(cursor) => Walk::Read(cursor.objects()),
+            Source::Index(entries) => Walk::Read(entries.objects()),
+            Source::Found(entries) => Walk::Found(entries),
         })
     }
 
@@ -73,7 +81,10 @@ impl<'a, T> Entries<'a, T> {
     #[must_use]
     pub fn list(self) -> Vec<Arc<T>> {
         let left = self.left;
-        self.objects().0.list(left)
+        match self.objects().0 {
+            Walk::Read(objects) => objects.list(left),
+            Walk::Found(entries) => entries.map(|(_, object)| Arc::clone(object)).collect(),
+        }
     }
 }
 
@@ -85,6 +96,7 @@ impl<'a, T> Iterator for Entries<'a, T> {
         let next = match &mut self.source {
             Source::Walk(cursor) => cursor.next(),
             Source::Index(entries) => entries.next(),
+            Source::Found(entries) => entries.next(),
         }?;
         self.left -= 1;
         Some(next)
@@ -98,6 +110,7 @@ impl<'a, T> Iterator for Entries<'a, T> {
         match self.source {
             Source::Walk(cursor) => cursor.fold(start, f),
             Source::Index(entries) => entries.fold(start, f),
+            Source::Found(entries) => entries.fold(start, f),
         }
     }
 }
@@ -113,18 +126,29 @@ impl<T> fmt::Debug for Entries<'_, T> {
 }
 
 /// Objects alone. The cheapest walk: as a rule it reads nothing but the objects.
-pub struct Objects<'a, T>(engine::Objects<'a, T>);
+pub struct Objects<'a, T>(Walk<'a, T>);
+
+enum Walk<'a, T> {
+    Read(engine::Objects<'a, T>),
+    Found(std::vec::IntoIter<Entry<'a, T>>),
+}
 
 impl<'a, T> Iterator for Objects<'a, T> {
     type Item = &'a T;
 
     #[inline]
     fn next(&mut self) -> Option<&'a T> {
-        self.0.next()
+        match &mut self.0 {
+            Walk::Read(objects) => objects.next(),
+            Walk::Found(entries) => entries.next().map(|(_, object)| &**object),
+        }
     }
 
     fn fold<B, F: FnMut(B, &'a T) -> B>(self, start: B, f: F) -> B {
-        self.0.fold(start, f)
+        match self.0 {
+            Walk::Read(objects) => objects.fold(start, f),
+            Walk::Found(entries) => entries.map(|(_, object)| &**object).fold(start, f),
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::engine::Unindexed;
 use crate::sync::Arc;
-use crate::{Key, KeyError, Revision};
+use crate::{Key, KeyError, KeyRef, Revision};
 
 /// An object that was not stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,13 +17,20 @@ pub struct Rejected {
     pub reason: RejectReason,
 }
 
+impl Rejected {
+    pub(super) fn unindexed(key: KeyRef<'_>, unindexed: Unindexed) -> Self {
+        let Unindexed { index, message } = unindexed;
+        Self { key: key.to_key_unchecked(), reason: RejectReason::Index { index, message } }
+    }
+}
+
 /// Why an object was not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RejectReason {
     /// An index function returned an error, or panicked.
     Index {
-        /// The index.
+        /// The index's name.
         index: Arc<str>,
         /// The error's or the panic's text.
         message: String,
@@ -108,29 +116,6 @@ impl<T> fmt::Display for UpdateError<T> {
 }
 
 impl<T> std::error::Error for UpdateError<T> {}
-
-/// Why an index could not be added. The store is unchanged.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AddIndexError {
-    /// The name is taken.
-    #[error("there is an index {0:?} already")]
-    Exists(String),
-    /// An object that is held cannot be indexed.
-    #[error(transparent)]
-    Rejected(#[from] Rejected),
-}
-
-/// A snapshot has no index of this name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no index {name:?}; this snapshot has {}", if .known.is_empty() { "none".to_owned() } else { .known.join(", ") })]
-#[non_exhaustive]
-pub struct UnknownIndex {
-    /// The name that was asked for.
-    pub name: String,
-    /// The names there are.
-    pub known: Vec<String>,
-}
 
 /// Two snapshots of different stores were compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -18,7 +18,9 @@ mod diff;
 mod engine;
 mod entries;
 mod error;
+mod groups;
 mod index;
+mod lookup;
 mod observe;
 mod page;
 mod pinned;
@@ -27,28 +29,23 @@ mod select;
 mod snapshot;
 mod write;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::time::Instant;
-
-use arc_swap::ArcSwap;
 
 pub use builder::StoreBuilder;
 use combine::Waiting;
 pub use diff::{Diff, Updated};
-use engine::{Engine, PinnedRevision, WriteGuard};
+use engine::{Engine, PinnedRevision};
 pub use entries::{Entries, Objects};
-pub use error::{
-    AddIndexError, DifferentStores, PageError, RejectReason, Rejected, UnknownIndex, UpdateError,
-    WriteError,
-};
-use index::Definition;
+pub use error::{DifferentStores, PageError, RejectReason, Rejected, UpdateError, WriteError};
+pub use groups::Groups;
+pub use index::{Index, IndexValue};
 pub use observe::{Observer, OldestPin, StoreStats};
 pub use page::{Page, PageToken};
 pub use pinned::Pinned;
 pub use report::{Applied, Deleted, Outcome, Replaced, Written};
 pub use snapshot::Snapshot;
-use write::Writing;
 
 use crate::panic::catch;
 use crate::sync::{Arc, SegQueue};
@@ -88,8 +85,6 @@ use crate::{
 /// ```
 pub struct Store<T: Object> {
     engine: Arc<Engine<T>>,
-    /// Changed only while writing.
-    definitions: ArcSwap<Vec<Definition<T>>>,
     /// Writes that wait for whoever writes now.
     waiting: SegQueue<Waiting<T>>,
     observer: Option<Box<dyn Observer>>,
@@ -143,21 +138,10 @@ impl<T: Object> Store<T> {
     /// If [`Object::key`] does.
     pub fn add(&self, object: impl Into<Arc<T>>) -> Result<Written, WriteError> {
         let object = object.into();
-        // Asked for once, before any lock is taken: it is the user's code that answers.
-        let key = object.key();
-        key.check()?;
-        let Some(mut writing) = self.try_writing() else {
-            let key = key.to_key_unchecked();
-            return Ok(self.combine(move |writing| {
-                let result = writing.add(key.as_ref(), &object);
-                writing.let_go(object, &result);
-                result
-            })?);
-        };
-        let result = writing.add(key, &object);
-        writing.let_go(object, &result);
-        self.finish(writing);
-        Ok(result?)
+        self.observed(
+            || self.put(object),
+            |put| Applied::of_put(put.as_ref(), self.revision()).map(Cow::Owned),
+        )
     }
 
     /// Puts an object only if its key still holds what the caller saw: that very `Arc`, or nothing.
@@ -189,24 +173,17 @@ impl<T: Object> Store<T> {
         object: impl Into<Arc<T>>,
     ) -> Result<Written, UpdateError<T>> {
         let object = object.into();
-        let key = object.key();
-        if let Err(error) = key.check() {
-            return Err(UpdateError::Write { object, error: error.into() });
-        }
-        let Some(mut writing) = self.try_writing() else {
-            let (key, seen) = (key.to_key_unchecked(), seen.cloned());
-            // `seen` comes back with the result, so that it is not dropped under the lock.
-            let (result, _seen) = self.combine(move |writing| {
-                let result = writing.update(key.as_ref(), seen.as_ref(), &object);
-                (result, seen)
-            });
-            return result;
-        };
-        let result = writing.update(key, seen, &object);
-        // Whoever holds it now does so at least until the lock is let go of: no destructor runs.
-        drop(object);
-        self.finish(writing);
-        result
+        self.observed(
+            || self.update(seen, object),
+            |result| {
+                let put = match result {
+                    Ok(written) => Ok(written),
+                    Err(UpdateError::Write { error, .. }) => Err(error),
+                    Err(UpdateError::Conflict { .. }) => return None,
+                };
+                Applied::of_put(put, self.revision()).map(Cow::Owned)
+            },
+        )
     }
 
     /// Removes a key and returns what it held. Deleting an absent key changes nothing.
@@ -216,13 +193,14 @@ impl<T: Object> Store<T> {
             // What is no valid key names nothing.
             return Deleted { object: None, revision: self.revision() };
         }
-        match self.try_writing() {
+        let delete = || match self.try_writing() {
             Some(writing) => self.run(writing, |writing| writing.delete(key)),
             None => {
                 let key = key.to_key_unchecked();
                 self.combine(move |writing| writing.delete(key.as_ref()))
             }
-        }
+        };
+        self.observed(delete, |deleted| Some(Cow::Owned(Applied::of_delete(deleted))))
     }
 
     /// Applies a batch; all of it becomes visible at once.
@@ -231,16 +209,14 @@ impl<T: Object> Store<T> {
     /// version, changes nothing and is counted as [`stale`](Applied::stale). An object that an index
     /// function fails on is [`rejected`](Applied::rejected), and the rest applies.
     pub fn apply(&self, batch: &Batch<T>) -> Applied {
-        let began = self.begin();
-        let applied = match self.try_writing() {
+        let apply = || match self.try_writing() {
             Some(writing) => self.run(writing, |writing| writing.apply(batch)),
             None => {
                 let batch = batch.clone();
                 self.combine(move |writing| writing.apply(&batch))
             }
         };
-        self.observe(began, &applied);
-        applied
+        self.observed(apply, |applied| Some(Cow::Borrowed(applied)))
     }
 
     /// Replaces the whole content; readers see the old one or the new one, nothing between.
@@ -249,66 +225,51 @@ impl<T: Object> Store<T> {
     /// older than the store, by resource version, does not undo what the store learnt since: newer
     /// objects stay, and keys that were deleted stay away.
     pub fn replace(&self, listing: &Listing<T>) -> Replaced {
-        let began = self.begin();
-        let mut writing = self.writing();
-        // A relist compares with what is published.
-        self.run_waiting(&mut writing);
-        writing.guard.publish();
-        let (applied, deleted) = self.run(writing, |writing| writing.replace(listing));
-        self.observe(began, &applied);
-        Replaced { applied, deleted }
+        let replace = || {
+            let mut writing = self.writing();
+            // A relist compares with what is published.
+            self.run_waiting(&mut writing);
+            writing.guard.publish();
+            let (applied, deleted) = self.run(writing, |writing| writing.replace(listing));
+            Replaced { applied, deleted }
+        };
+        self.observed(replace, |replaced| Some(Cow::Borrowed(&replaced.applied)))
     }
 
     /// Adds an index over everything that is held and everything to come. Readers go on meanwhile;
     /// writers wait, O(objects · log objects). It is in every snapshot from the returned revision on.
-    ///
-    /// The function gives an object's values, any number of them. Objects it fails on, by an error
-    /// or a panic, are rejected when they come; see [`Applied::rejected`].
+    /// Adding one that is there changes nothing.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
+    /// use watchcache::store::Index;
     /// # struct Pod { name: &'static str, node: &'static str }
     /// # impl Object for Pod {
     /// #     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
     /// # }
     /// let store = Store::new();
-    /// store.add(Pod { name: "web-0", node: "node-1" })?;
-    /// store.add(Pod { name: "web-1", node: "node-2" })?;
-    /// store.add_index("node", |pod: &Pod| Ok::<_, String>([pod.node]))?;
+    /// store.add(Pod { name: "web-0", node: "n1" })?;
+    /// store.add(Pod { name: "web-1", node: "n2" })?;
+    /// let by_node = Index::new("node", |pod: &Pod| [pod.node]);
+    /// store.add_index(&by_node)?;
     ///
     /// let snapshot = store.snapshot();
-    /// let on_node_1: Vec<_> = snapshot.by_index("node", "node-1")?.map(|(key, _)| key.name()).collect();
-    /// assert_eq!(on_node_1, ["web-0"]);
-    /// assert_eq!(snapshot.index_count("node", "node-2")?, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let on_n1: Vec<_> = snapshot.by(&by_node, "n1").map(|(key, _)| key.name()).collect();
+    /// assert_eq!(on_n1, ["web-0"]);
+    /// # Ok::<(), watchcache::store::WriteError>(())
     /// ```
     ///
     /// # Errors
-    /// If the name is taken, or the function fails on an object that is held.
-    pub fn add_index<I, E>(
-        &self,
-        name: &str,
-        values: impl Fn(&T) -> Result<I, E> + Send + Sync + 'static,
-    ) -> Result<Revision, AddIndexError>
+    /// If the function fails on an object that is held; the store is unchanged.
+    pub fn add_index<V>(&self, index: &Index<T, V>) -> Result<Revision, Rejected>
     where
-        I: IntoIterator<Item: Into<Arc<str>>>,
-        E: fmt::Display,
+        V: Ord + Send + Sync + ?Sized + 'static,
     {
-        self.add_definition(Definition::new(name, values))
-    }
-
-    fn add_definition(&self, definition: Definition<T>) -> Result<Revision, AddIndexError> {
         let mut writing = self.writing();
-        let definitions = self.definitions.load_full();
-        if definitions.iter().any(|held| held.name == definition.name) {
-            return Err(AddIndexError::Exists(definition.name.to_string()));
+        if !writing.guard.has_index(index.id()) {
+            let added = writing.guard.add_index(index.of_a_store(None));
+            added.map_err(|(key, unindexed)| Rejected::unindexed(key, unindexed))?;
         }
-        writing.guard.add_index(Arc::clone(&definition.name), |key, object| {
-            definition.values(key, object)
-        })?;
-        let mut definitions = Vec::clone(&definitions);
-        definitions.push(definition);
-        self.definitions.store(Arc::new(definitions));
         Ok(Revision::new(writing.guard.publish()))
     }
 
@@ -397,20 +358,47 @@ impl<T: Object> Store<T> {
     pub fn stats(&self) -> StoreStats {
         StoreStats::of(&self.engine)
     }
+}
 
-    fn begin(&self) -> Option<Instant> {
-        self.observer.is_some().then(Instant::now)
+/// Writes of one object. A key becomes an owned one only for whoever writes it for this thread.
+impl<T: Object> Store<T> {
+    fn put(&self, object: Arc<T>) -> Result<Written, WriteError> {
+        // Asked for once, before any lock is taken: it is the user's code that answers.
+        let key = object.key();
+        key.check()?;
+        let Some(mut writing) = self.try_writing() else {
+            let key = key.to_key_unchecked();
+            return Ok(self.combine(move |writing| {
+                let result = writing.add(key.as_ref(), &object);
+                writing.let_go(object, &result);
+                result
+            })?);
+        };
+        let result = writing.add(key, &object);
+        writing.let_go(object, &result);
+        self.finish(writing);
+        Ok(result?)
     }
 
-    fn observe(&self, began: Option<Instant>, applied: &Applied) {
-        if let (Some(observer), Some(began)) = (&self.observer, began) {
-            observer.applied(applied, began.elapsed());
+    fn update(&self, seen: Option<&Arc<T>>, object: Arc<T>) -> Result<Written, UpdateError<T>> {
+        let key = object.key();
+        if let Err(error) = key.check() {
+            return Err(UpdateError::Write { object, error: error.into() });
         }
-    }
-
-    fn writing_by<'s>(&'s self, guard: WriteGuard<'s, T>) -> Writing<'s, T> {
-        let definitions = guard.has_named_indexes().then(|| self.definitions.load_full());
-        Writing::new(guard, definitions)
+        let Some(mut writing) = self.try_writing() else {
+            let (key, seen) = (key.to_key_unchecked(), seen.cloned());
+            // `seen` comes back with the result, so that it is not dropped under the lock.
+            let (result, _seen) = self.combine(move |writing| {
+                let result = writing.update(key.as_ref(), seen.as_ref(), &object);
+                (result, seen)
+            });
+            return result;
+        };
+        let result = writing.update(key, seen, &object);
+        // Whoever holds it now does so at least until the lock is let go of: no destructor runs.
+        drop(object);
+        self.finish(writing);
+        result
     }
 }
 

@@ -1,24 +1,50 @@
 //! Metric callbacks and statistics of a store.
 
-use std::time::Duration;
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
 
-use super::Applied;
 use super::engine::{Engine, PinnedRevision};
+use super::{Applied, Store};
+use crate::panic::contain;
 use crate::sync::Arc;
 use crate::{Object, Revision};
 
-/// Called after each batch and each relist. A store without one measures nothing.
+/// Called after each write: each batch, each relist, and each single put and delete, as a batch of
+/// one. What was refused before it could change anything is no write: an object without a usable key,
+/// and a [`compare_and_update`](super::Store::compare_and_update) that finds something else. A store without
+/// one measures nothing.
 ///
 /// Calls come from the thread whose write it is, after the write is visible, under no lock; several threads
-/// may call at once. An observer may write to the store. Its panic reaches the caller of that write.
+/// may call at once. An observer may write to the store, and is called for that, too. A panic in one is
+/// contained: the panic hook reports it, and whoever wrote does not notice.
 pub trait Observer: Send + Sync {
-    /// A batch or a relist was applied, in this time (waiting for other writers included).
+    /// A write is visible. It took this long, waiting for other writers included. What it changed
+    /// nothing of is told as well: see the counts.
     fn applied(&self, applied: &Applied, took: Duration);
 }
 
 impl<F: Fn(&Applied, Duration) + Send + Sync> Observer for F {
     fn applied(&self, applied: &Applied, took: Duration) {
         self(applied, took);
+    }
+}
+
+impl<T: Object> Store<T> {
+    /// Writes, and tells the observer, if there is one, what that `Applied` is of.
+    #[inline]
+    pub(super) fn observed<R>(
+        &self,
+        write: impl FnOnce() -> R,
+        applied: impl FnOnce(&R) -> Option<Cow<'_, Applied>>,
+    ) -> R {
+        let Some(observer) = &self.observer else { return write() };
+        let began = Instant::now();
+        let result = write();
+        let took = began.elapsed();
+        if let Some(applied) = applied(&result) {
+            contain(|| observer.applied(&applied, took));
+        }
+        result
     }
 }
 

@@ -120,7 +120,7 @@ pub(super) fn ordered<'a, 'p, T: Object>(
     };
     let from = within.unwrap_or("").max(after.map_or("", |after| after.parts().0));
     namespaces
-        .values(Bound::Included(from))
+        .values((Bound::Included(from), Bound::Unbounded))
         .take_while(move |(namespace, _)| match within {
             Some(within) => !within.is_empty() && *namespace == within,
             None => namespace.is_empty() || *namespace < prefix || namespace.starts_with(prefix),

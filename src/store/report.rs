@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::error::Rejected;
+use super::error::{Rejected, WriteError};
 use crate::sync::Arc;
 use crate::{Key, Revision};
 
@@ -77,6 +77,27 @@ pub struct Applied {
 }
 
 impl Applied {
+    /// A put of one object; `current` is the store's revision. `None` if it came to no write.
+    pub(super) fn of_put(put: Result<&Written, &WriteError>, current: Revision) -> Option<Self> {
+        let mut applied = Self { revision: current, ..Self::default() };
+        match put {
+            Ok(Written { revision, outcome }) => {
+                applied.revision = *revision;
+                applied.count(Ok(*outcome));
+            }
+            Err(WriteError::Rejected(rejected)) => applied.count(Err(rejected.clone())),
+            Err(WriteError::Key(_)) => return None,
+        }
+        Some(applied)
+    }
+
+    /// A delete of one key.
+    pub(super) fn of_delete<T>(deleted: &Deleted<T>) -> Self {
+        let present = usize::from(deleted.object.is_some());
+        let revision = deleted.revision;
+        Self { revision, deleted: present, unchanged: 1 - present, ..Self::default() }
+    }
+
     pub(super) fn count(&mut self, outcome: Result<Outcome, Rejected>) {
         match outcome {
             Ok(Outcome::Added) => self.added += 1,

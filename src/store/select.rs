@@ -8,11 +8,6 @@ use crate::selector::{Operator, Requirement};
 use crate::sync::Arc;
 use crate::{KeyRef, LabelSelector, Object};
 
-/// The name of the index that [`StoreBuilder::label_index`](super::StoreBuilder::label_index) adds.
-pub(super) fn index_name(label: &str) -> String {
-    format!("label:{label}")
-}
-
 impl<T: Object> Snapshot<T> {
     /// The objects that a selector selects, in no particular order.
     ///
@@ -63,6 +58,6 @@ impl<T: Object> Snapshot<T> {
 
     fn index_for(&self, requirement: &Requirement) -> Option<IndexView<'_, T>> {
         let fits = requirement.operator() == Operator::In;
-        fits.then(|| self.view().index(&index_name(requirement.label())))?
+        fits.then(|| self.view().label_index(requirement.label()))?
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Bound;
 
 use super::engine::{Engine, Hold, IndexView, Pin, View};
-use super::error::{DifferentStores, PageError, UnknownIndex};
+use super::error::{DifferentStores, PageError};
 use super::{Diff, Entries, Objects, Page, PageToken};
 use crate::sync::Arc;
 use crate::{KeyRef, Object, ResourceVersion, Revision};
@@ -138,33 +138,6 @@ impl<T> Snapshot<T> {
 }
 
 impl<T: Object> Snapshot<T> {
-    /// The objects of one value of an index, in key order. O(log values), and O(1) per object.
-    ///
-    /// # Errors
-    /// If this snapshot has no index of that name.
-    pub fn by_index(&self, index: &str, value: &str) -> Result<Entries<'_, T>, UnknownIndex> {
-        Ok(Entries::of(self.named(index)?.entries(value, Bound::Unbounded)))
-    }
-
-    /// The values of an index, in order, each with the number of its objects.
-    ///
-    /// # Errors
-    /// If this snapshot has no index of that name.
-    pub fn index_values(
-        &self,
-        index: &str,
-    ) -> Result<impl Iterator<Item = (&str, usize)>, UnknownIndex> {
-        Ok(self.named(index)?.values(Bound::Unbounded))
-    }
-
-    /// How many objects have a value of an index. O(log values).
-    ///
-    /// # Errors
-    /// If this snapshot has no index of that name.
-    pub fn index_count(&self, index: &str, value: &str) -> Result<usize, UnknownIndex> {
-        Ok(self.named(index)?.count(value))
-    }
-
     /// The objects of a namespace, in order of name; `None` stands for the cluster-scoped ones. O(log
     /// namespaces), and O(1) per object.
     ///
@@ -192,7 +165,9 @@ impl<T: Object> Snapshot<T> {
     /// are cluster-scoped ones.
     pub fn namespaces(&self) -> impl Iterator<Item = (Option<&str>, usize)> {
         let named = |namespace| Some(namespace).filter(|namespace: &&str| !namespace.is_empty());
-        self.by_namespace().values(Bound::Unbounded).map(move |(text, count)| (named(text), count))
+        self.by_namespace()
+            .values((Bound::Unbounded, Bound::Unbounded))
+            .map(move |(text, count)| (named(text), count))
     }
 
     /// How many objects a namespace has. O(log namespaces).
@@ -286,14 +261,6 @@ impl<T: Object> Snapshot<T> {
     /// If the snapshots are of different stores.
     pub fn diff<'a>(&'a self, older: &'a Self) -> Result<Diff<'a, T>, DifferentStores> {
         Diff::between(older.view(), self.view())
-    }
-
-    fn named(&self, name: &str) -> Result<IndexView<'_, T>, UnknownIndex> {
-        let view = self.0.view();
-        view.index(name).ok_or_else(|| UnknownIndex {
-            name: name.to_owned(),
-            known: view.index_names().map(str::to_owned).collect(),
-        })
     }
 
     pub(super) fn by_namespace(&self) -> IndexView<'_, T> {

@@ -9,7 +9,6 @@ use std::collections::HashSet;
 
 use super::engine::{Hashed, Pin, Slot, WriteGuard};
 use super::error::{RejectReason, Rejected, UpdateError};
-use super::index::{Definition, values_of};
 use super::report::{Applied, Deleted, Outcome, Written};
 use crate::object::same_version;
 use crate::panic::catch;
@@ -23,11 +22,7 @@ const AT_ONCE: usize = 32;
 /// Writes that become visible together. Several callers' may.
 pub(super) struct Writing<'s, T: Object> {
     pub(super) guard: WriteGuard<'s, T>,
-    definitions: Definitions<T>,
 }
-
-/// None where there are no named indexes.
-type Definitions<T> = Option<Arc<Vec<Definition<T>>>>;
 
 /// What counts where a key holds an object already.
 #[derive(Clone, Copy)]
@@ -48,8 +43,8 @@ enum Comparison {
 }
 
 impl<'s, T: Object> Writing<'s, T> {
-    pub(super) fn new(guard: WriteGuard<'s, T>, definitions: Definitions<T>) -> Self {
-        Self { guard, definitions }
+    pub(super) fn new(guard: WriteGuard<'s, T>) -> Self {
+        Self { guard }
     }
 
     /// The revision at which what was written so far is visible.
@@ -94,7 +89,7 @@ impl<'s, T: Object> Writing<'s, T> {
             Some((held, at)) => compare(held, object, at != 0 && number == at, precedence),
         };
         match comparison {
-            Ok(Comparison::Newer) => store(slot, &self.definitions, object, number),
+            Ok(Comparison::Newer) => store(slot, object, number),
             Ok(Comparison::Same) => Ok(Outcome::Unchanged),
             Ok(Comparison::Older) => Ok(Outcome::Stale),
             Err(message) => Err(panicked(key.key(), message)),
@@ -133,7 +128,7 @@ impl<'s, T: Object> Writing<'s, T> {
         });
         let stored = match judged {
             Ok((_, true)) => return Err(conflict(seen)),
-            Ok((number, false)) => store(slot, &self.definitions, object, number),
+            Ok((number, false)) => store(slot, object, number),
             Err(message) => Err(panicked(key, message)),
         };
         match stored {
@@ -295,18 +290,16 @@ impl<'s, T: Object> Writing<'s, T> {
 /// Puts an object whatever is held.
 fn store<T: Object>(
     slot: Slot<'_, '_, '_, T>,
-    definitions: &Definitions<T>,
     object: &Arc<T>,
     number: u64,
 ) -> Result<Outcome, Rejected> {
-    let definitions = definitions.as_deref().map_or(&[][..], Vec::as_slice);
-    let values = values_of(definitions, slot.key(), &**object)?;
+    let key = slot.key();
     let outcome = match slot.held() {
         Some(_) => Outcome::Updated,
         None => Outcome::Added,
     };
-    slot.put(Arc::clone(object), number, values);
-    Ok(outcome)
+    let put = slot.put(object, number);
+    put.map(|()| outcome).map_err(|unindexed| Rejected::unindexed(key, unindexed))
 }
 
 fn panicked(key: KeyRef<'_>, message: String) -> Rejected {

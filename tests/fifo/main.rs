@@ -2,6 +2,7 @@
 //! hang run under a watchdog.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod deletions;
 mod drain;
 mod figures;
 mod leases;

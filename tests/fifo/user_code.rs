@@ -457,10 +457,16 @@ fn a_waker_that_blocks_holds_up_no_due_key() {
             fifo.add_after(item(key, 1), Duration::from_secs(1)).unwrap();
         }
         let (go, gone) = mpsc::channel::<()>();
+        let (enter, entered) = mpsc::channel::<()>();
         let gone = Mutex::new(gone);
-        let parked = park(fifo.pop_async(), move || gone.lock().unwrap().recv().unwrap());
+        let parked = park(fifo.pop_async(), move || {
+            enter.send(()).unwrap();
+            gone.lock().unwrap().recv().unwrap();
+        });
         thread::scope(|scope| {
             scope.spawn(|| clock.advance(Duration::from_secs(1)));
+            // A pop that made the keys available itself would be the one that is held up.
+            entered.recv().unwrap();
             assert_eq!(fifo.pop().unwrap().value, 1);
             assert_eq!(fifo.pop().unwrap().value, 1);
             go.send(()).unwrap();

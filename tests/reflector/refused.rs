@@ -9,6 +9,7 @@ use watchcache::reflector::{
     ChangeFilter, Item, ListPage, ListRequest, Merge, Shard, Source, SourceError, WatchEvent,
     WatchRequest,
 };
+use watchcache::store::Index;
 use watchcache::{Batch, Listing, Reflector, Refused, Sink, Store};
 
 use crate::common::Pod;
@@ -21,7 +22,7 @@ fn picky() -> Arc<Store<Pod>> {
         3 => Err("it ends in 3"),
         _ => Ok(["fine"]),
     };
-    Arc::new(Store::builder().try_index("picky", values).build())
+    Arc::new(Store::builder().index(&Index::try_new("picky", values)).build())
 }
 
 fn held(store: &Store<Pod>) -> Vec<(String, u64)> {

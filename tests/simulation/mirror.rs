@@ -8,6 +8,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::task::JoinHandle;
 use watchcache::reflector::{ChangeFilter, Merge, Monitor, Part, Report, Shard};
+use watchcache::store::Index;
 use watchcache::{Fifo, Reflector, Store};
 
 use crate::check::Check;
@@ -176,7 +177,7 @@ impl Cache {
                 false => Ok([pod.uid.clone()]),
             }
         };
-        Store::builder().try_index("uid", index).build()
+        Store::builder().index(&Index::try_new("uid", index)).build()
     }
 
     fn filtered(&self) -> ChangeFilter<Pod, Fifo<Pod>> {

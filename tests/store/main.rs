@@ -22,4 +22,5 @@ mod relist;
 mod stats;
 mod tagged;
 mod thread_ends;
+mod typed_indexes;
 mod views;

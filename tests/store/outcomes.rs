@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use watchcache::store::{Outcome, UpdateError};
+use watchcache::store::{Index, Outcome, UpdateError};
 use watchcache::{Batch, Change, KeyRef, Object, Store};
 
 use crate::common::Pod;
@@ -93,12 +93,11 @@ fn a_conditional_update_says_what_it_did() {
 /// The counts of a batch add up to its changes, however they end.
 #[test]
 fn a_batch_accounts_for_each_of_its_changes() {
-    let store = Store::builder()
-        .try_index("even", |pod: &Pod| match pod.version() {
-            odd if odd % 2 == 1 => Err("odd"),
-            even => Ok([even.to_string()]),
-        })
-        .build();
+    let even = Index::try_new("even", |pod: &Pod| match pod.version() {
+        odd if odd % 2 == 1 => Err("odd"),
+        even => Ok([even]),
+    });
+    let store = Store::builder().index(&even).build();
     store.add(Pod::new("ns/a", 10)).unwrap();
     store.add(Pod::new("ns/b", 10)).unwrap();
     let mut batch = Batch::new();

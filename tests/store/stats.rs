@@ -1,8 +1,8 @@
 //! What a store tells about itself: the observer, and figures.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use watchcache::store::Applied;
+use watchcache::store::{Applied, Index, WriteError};
 use watchcache::{Batch, Listing, Store};
 
 use crate::common::child::in_a_process_of_its_own;
@@ -10,19 +10,89 @@ use crate::common::watchdog::{eventually, watched};
 use crate::tagged::{Pod, pod};
 
 #[test]
-fn an_observer_is_told_of_batches_and_relists() {
+fn an_observer_is_told_of_each_write_whatever_wrote_it() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let tell = Arc::clone(&told);
+    let even = Index::try_new("even", |pod: &Pod| match pod.version % 2 {
+        0 => Ok(["even"]),
+        _ => Err("odd"),
+    });
     let store = Store::builder()
-        .observer(move |applied: &Applied, _| {
-            tell.lock().unwrap().push((applied.added, applied.deleted));
-        })
+        .index(&even)
+        .observer(move |applied: &Applied, _| tell.lock().unwrap().push(applied.clone()))
         .build();
-    store.replace(&Listing::new([pod("a/1", 1, &[])], None).unwrap());
+    let told = |expected: Applied| {
+        let told = std::mem::take(&mut *told.lock().unwrap());
+        assert_eq!(told, [expected]);
+    };
+    let replaced = store.replace(&Listing::new([pod("a/1", 2, &[])], None).unwrap());
+    assert_eq!(replaced.applied.added, 1);
+    told(replaced.applied);
     let mut batch = Batch::new();
-    batch.delete("a/1");
-    store.apply(&batch);
-    assert_eq!(*told.lock().unwrap(), [(1, 0), (0, 1)]);
+    batch.add(pod("a/2", 2, &[])).unwrap();
+    batch.add(pod("a/3", 3, &[])).unwrap();
+    let applied = store.apply(&batch);
+    assert_eq!((applied.added, applied.rejected.len()), (1, 1));
+    told(applied);
+
+    let of = |revision| {
+        let mut applied = Applied::default();
+        applied.revision = revision;
+        applied
+    };
+    let mut expected = of(store.add(pod("a/2", 4, &[])).unwrap().revision);
+    expected.updated = 1;
+    told(expected);
+    let mut expected = of(store.add(pod("a/2", 4, &[])).unwrap().revision);
+    expected.unchanged = 1;
+    told(expected);
+    let seen = store.get("a/2");
+    let updated = store.compare_and_update(seen.as_ref(), pod("a/2", 6, &[])).unwrap();
+    let mut expected = of(updated.revision);
+    expected.updated = 1;
+    told(expected);
+    let mut expected = of(store.delete("a/2").revision);
+    expected.deleted = 1;
+    told(expected);
+    let mut expected = of(store.delete("a/2").revision);
+    expected.unchanged = 1;
+    told(expected);
+    let Err(WriteError::Rejected(rejected)) = store.add(pod("a/2", 7, &[])) else {
+        panic!("the index refuses it")
+    };
+    let mut expected = of(store.revision());
+    expected.rejected.push(rejected);
+    told(expected);
+}
+
+#[test]
+fn an_observer_hears_nothing_of_what_came_to_no_write() {
+    let told = Arc::new(Mutex::new(0));
+    let tell = Arc::clone(&told);
+    let observer = move |_: &Applied, _| *tell.lock().unwrap() += 1;
+    let store = Store::builder().observer(observer).build();
+    assert!(store.add(pod("no/good/key", 1, &[])).is_err());
+    store.compare_and_update(None, pod("a/1", 1, &[])).unwrap();
+    assert!(store.compare_and_update(None, pod("a/1", 2, &[])).is_err());
+    assert_eq!(*told.lock().unwrap(), 1);
+}
+
+/// It is called under no lock, in the thread whose write it was, when the write is visible.
+#[test]
+fn an_observer_may_read_and_write() {
+    watched(|| {
+        let store: Arc<OnceLock<Store<Pod>>> = Arc::default();
+        let observed = Arc::clone(&store);
+        let observer = move |applied: &Applied, _| {
+            let store = observed.get().unwrap();
+            if applied.added == 1 && store.len() < 3 {
+                store.add(pod(["a/1", "a/2"][store.len() - 1], 1, &[])).unwrap();
+            }
+        };
+        let store = store.get_or_init(|| Store::builder().observer(observer).build());
+        store.add(pod("a/0", 1, &[])).unwrap();
+        assert_eq!(store.len(), 3);
+    });
 }
 
 #[test]

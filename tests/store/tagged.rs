@@ -1,5 +1,8 @@
 //! An object with tags to index by, whose index function fails on some.
 
+use std::sync::LazyLock;
+
+use watchcache::store::Index;
 use watchcache::{KeyRef, Object, Store};
 
 #[derive(Debug)]
@@ -25,16 +28,18 @@ pub(crate) fn pod(key: &'static str, version: u64, tags: &[&'static str]) -> Pod
     Pod { key, version, text: version.to_string(), tags: tags.to_vec() }
 }
 
-pub(crate) fn tags(pod: &Pod) -> Result<Vec<&'static str>, String> {
+fn tags(pod: &Pod) -> Result<Vec<&'static str>, String> {
     assert!(!pod.tags.contains(&"panic"), "no tags here");
     if pod.tags.contains(&"error") { Err("bad tag".to_owned()) } else { Ok(pod.tags.clone()) }
 }
 
+pub(crate) static BY_TAG: LazyLock<Index<Pod, str>> = LazyLock::new(|| Index::try_new("tag", tags));
+
 pub(crate) fn tagged() -> Store<Pod> {
-    Store::builder().try_index("tag", tags).build()
+    Store::builder().index(&BY_TAG).build()
 }
 
 pub(crate) fn keys(store: &Store<Pod>, tag: &str) -> Vec<String> {
     let snapshot = store.snapshot();
-    snapshot.by_index("tag", tag).unwrap().map(|(key, _)| key.to_string()).collect()
+    snapshot.by(&BY_TAG, tag).map(|(key, _)| key.to_string()).collect()
 }

@@ -1,13 +1,18 @@
 //! What is stored: an object with a sum of itself, poisoned when it is dropped, so that whoever reads
 //! freed memory is caught even without a sanitizer.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use watchcache::store::Index;
 use watchcache::{Key, KeyRef, Object};
 
 /// Objects made and objects dropped, of this whole process.
 pub(crate) static MADE: AtomicU64 = AtomicU64::new(0);
 pub(crate) static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) static BY_PARITY: LazyLock<Index<Item, u64>> =
+    LazyLock::new(|| Index::new("parity", |item: &Item| [item.number % 2]));
 
 pub(crate) struct Item {
     pub(crate) key: Key,

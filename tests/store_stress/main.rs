@@ -18,14 +18,13 @@ use std::time::Instant;
 use watchcache::Store;
 
 use common::watchdog::eventually;
-use item::{DROPPED, Item, MADE};
+use item::{BY_PARITY, DROPPED, MADE};
 use run::Run;
 
 #[test]
 fn nobody_reads_what_was_freed_and_everything_is_freed_once() {
     let run = Run::from_environment();
-    let store =
-        || Store::builder().index("odd", |item: &Item| [(item.number % 2).to_string()]).build();
+    let store = || Store::builder().index(&BY_PARITY).build();
     let stores = [store(), store()];
     let start = Instant::now();
     std::thread::scope(|scope| {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use watchcache::{Snapshot, Store};
 
-use crate::item::{Item, name};
+use crate::item::{BY_PARITY, Item, name};
 use crate::run::{KEPT, KEYS, Random, Run};
 use crate::writers::HOT;
 
@@ -21,16 +21,16 @@ pub(crate) fn verify(snapshot: &Snapshot<Item>) {
     assert_eq!(objects.sum::<u64>(), sum, "two walks over one snapshot differ");
     assert_eq!(walked, snapshot.len(), "a walk is not of the snapshot's revision");
     assert_eq!(snapshot.prefix("").inspect(|(_, item)| item.verify()).count(), walked);
-    let indexed: usize = snapshot.index_values("odd").unwrap().map(|(_, count)| count).sum();
+    let indexed: usize = snapshot.groups(&BY_PARITY, ..).map(|(_, items)| items.len()).sum();
     assert_eq!(indexed, walked, "an index is not of the snapshot's revision");
-    for value in ["0", "1"] {
-        for (_, item) in snapshot.by_index("odd", value).unwrap() {
+    for parity in [0, 1] {
+        for (_, item) in snapshot.by(&BY_PARITY, &parity) {
             item.verify();
-            assert_eq!((item.number % 2).to_string(), value);
+            assert_eq!(item.number % 2, parity);
         }
-        let objects = snapshot.by_index("odd", value).unwrap().objects();
+        let objects = snapshot.by(&BY_PARITY, &parity).objects();
         let numbers = objects.inspect(|item| item.verify()).map(|item| item.number);
-        let entries = snapshot.by_index("odd", value).unwrap();
+        let entries = snapshot.by(&BY_PARITY, &parity);
         assert!(numbers.eq(entries.map(|(_, item)| item.number)), "two looks at a value differ");
     }
 }

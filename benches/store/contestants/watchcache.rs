@@ -1,6 +1,6 @@
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use ::watchcache::store::Pinned;
+use ::watchcache::store::{Index, Pinned};
 use ::watchcache::{Batch, Key, Listing, ResourceVersion, Store};
 use watchcache_benches::{Item, key};
 
@@ -14,8 +14,11 @@ pub fn filled(objects: usize) -> Arc<Store<Item>> {
     Arc::new(store)
 }
 
+pub static BY_NODE: LazyLock<Index<Item, str>> =
+    LazyLock::new(|| Index::new("node", |item: &Item| [item.node()]));
+
 pub fn filled_by_node(objects: usize) -> Arc<Store<Item>> {
-    let store = Store::builder().index("node", |item: &Item| [item.node()]).build();
+    let store = Store::builder().index(&BY_NODE).build();
     store.replace(&listing(objects));
     Arc::new(store)
 }

@@ -80,8 +80,7 @@ impl<T: Object> Shared<T> {
 
     /// Ends a lease.
     pub(crate) fn end(&self, leasing: &Leasing<T>, end: LeaseEnd) {
-        let Leasing { key, hash, object, failures } = leasing;
-        let hash = *hash;
+        let &Leasing { ref key, hash, failures, .. } = leasing;
         let delay = match end {
             LeaseEnd::Done => None,
             LeaseEnd::After(delay) => Some(delay),
@@ -97,7 +96,7 @@ impl<T: Object> Shared<T> {
         let is_last = matches!(end, LeaseEnd::After(_)) && !self.phase.is_open();
         let again = again.filter(|_| !is_last);
         let (shard, effects) = section.parts();
-        let ended = shard.end(self.lines(), (hash, key, object), end, (now, again), effects);
+        let ended = shard.end(self.lines(), leasing, end, (now, again), effects);
         drop(section);
         self.observe(|observer| observer.finished(now.since(ended.began)));
         match end {

@@ -26,8 +26,14 @@ impl<T: Object> Shared<T> {
         }
         let hash = self.keys.hash(key);
         let priority = self.queue.priority(Priority::Change);
-        let arrival =
-            Arrival { hash, seq: None, priority, since: self.now_if_timed(), initial: false };
+        let arrival = Arrival {
+            hash,
+            seq: None,
+            priority,
+            since: self.now_if_timed(),
+            initial: false,
+            deletion: false,
+        };
         let due = (!delay.is_zero()).then(|| self.settings.clock.now().after(delay));
         let mut section = self.section(hash);
         if !self.phase.is_open() {
@@ -52,7 +58,7 @@ impl<T: Object> Shared<T> {
         }
         self.initial_sync.mark_fed();
         let (lines, tally) = (self.lines(), shard.tally());
-        Ok(Some(match (shard.entry(hash, key), due) {
+        Ok(Some(match (shard.entry(hash, key, &object, effects), due) {
             (Ok(entry), None) => entry.add(lines, tally, arrival, object, effects),
             (Ok(entry), Some(due)) => {
                 entry.add_delayed(lines, tally, arrival, due, object, effects)
@@ -65,6 +71,9 @@ impl<T: Object> Shared<T> {
     }
 
     pub(crate) fn delete(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
+        if self.keys.hands_out_deletions() {
+            return self.put_deletion(key);
+        }
         let hash = self.keys.hash(key);
         let mut section = self.section(hash);
         let (shard, effects) = section.parts();
@@ -84,6 +93,7 @@ impl<T: Object> Shared<T> {
         let hashes: Vec<_> = changes.clone().map(hash).collect();
         let since = self.now_if_timed();
         let priority = self.queue.priority(Priority::Change);
+        let deletions = self.keys.hands_out_deletions();
         self.with_shards(needed, |shards, effects| {
             if !self.phase.is_open() {
                 effects.refused = true;
@@ -100,8 +110,17 @@ impl<T: Object> Shared<T> {
                 match change {
                     Change::Add(object) => {
                         let (seq, initial) = (Some(seq), false);
-                        let arrival = Arrival { hash, seq, priority, since, initial };
+                        let arrival =
+                            Arrival { hash, seq, priority, since, initial, deletion: false };
                         shard.put(self.lines(), arrival, key, Arc::clone(object), effects);
+                    }
+                    Change::Delete(last) if deletions => {
+                        let (seq, initial) = (Some(seq), false);
+                        let arrival =
+                            Arrival { hash, seq, priority, since, initial, deletion: true };
+                        let (lines, last) = (self.lines(), last.as_ref());
+                        let state = shard.put_deletion(lines, arrival, key, last, effects);
+                        state.into_iter().for_each(|state| effects.discard(state));
                     }
                     Change::Delete(_) => {
                         if let Some(value) = shard.delete(self.lines(), hash, key, first, effects) {
@@ -124,17 +143,22 @@ impl<T: Object> Shared<T> {
                 return Err(Closed);
             }
             let initial = self.initial_sync.begin();
-            let first = self.queue.sequence(listing.len());
             // Every key that waits in this lane is about to get a new place, or to go. A consumer that
             // looks in between finds the lane empty, so all of them count as newly available.
             effects.stale += self.queue.clear(priority);
             let share = listing.len() / SHARDS;
             let mut before: Vec<_> = shards.iter_mut().map(|s| s.take_table(share)).collect();
+            if self.keys.hands_out_deletions() {
+                self.put_gone(shards, &mut before, (listing, priority), since, effects);
+            }
+            let first = self.queue.sequence(listing.len());
             for (seq, (key, object)) in (first..).zip(listing.objects()) {
                 let hash = self.keys.hash(key);
-                let arrival = Arrival { hash, seq: Some(seq), priority, since, initial };
+                let seq = Some(seq);
+                let arrival = Arrival { hash, seq, priority, since, initial, deletion: false };
                 let (shard, object) = (self.keys.shard_of(hash), Arc::clone(object));
                 let (shard, before) = (&mut shards[shard], &mut before[shard]);
+                let arrival = (arrival, priority);
                 shard.put_listed(before, self.lines(), arrival, key, object, effects);
             }
             for (shard, before) in shards.iter_mut().zip(before) {

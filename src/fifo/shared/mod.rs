@@ -9,6 +9,7 @@
 
 mod capacity;
 mod close;
+mod deletions;
 mod dequeue;
 mod due;
 mod enqueue;
@@ -52,6 +53,8 @@ pub(super) struct Settings {
     /// Whether to look at the clock for each add and each hand-out.
     pub(super) timed: bool,
     pub(super) capacity: Option<usize>,
+    /// Whether a delete is handed out, with the object's last state.
+    pub(super) deletions: bool,
     /// Whether the queue stays open when its source has ended.
     pub(super) outlives_source: bool,
     pub(super) observer: Option<Box<dyn Observer>>,
@@ -88,7 +91,7 @@ impl<T> Drop for Shared<T> {
 impl<T: Object> Shared<T> {
     pub(super) fn new(settings: Settings) -> Arc<Self> {
         let shared = Arc::new_cyclic(|weak: &Weak<Self>| Self {
-            keys: Keys::new(),
+            keys: Keys::new(settings.deletions),
             queue: Queue::new(settings.prioritized),
             delays: Delays::new(),
             waiters: Arc::new(Waiters::new()),

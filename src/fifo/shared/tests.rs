@@ -48,7 +48,7 @@ fn a_key_whose_time_is_over_when_it_gets_there_is_queued() {
     let key: Key = "a".parse().unwrap();
     let hash = shared.keys.hash(key.as_ref());
     let (priority, since) = (Priority::Change, Moment::default());
-    let arrival = Arrival { hash, seq: None, priority, since, initial: false };
+    let arrival = Arrival { hash, seq: None, priority, since, initial: false, deletion: false };
     let mut section = shared.section(hash);
     let (shard, effects) = section.parts();
     shard.insert_delayed(shared.lines(), arrival, due, key, Arc::new(item("a")), effects);

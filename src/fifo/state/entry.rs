@@ -12,7 +12,8 @@
 //! An idle key has no entry, so memory follows the keys that wait or are worked on. A key that is not
 //! queued may be *delayed* instead: as Queued or Dirty, but with a time in the place of a sequence
 //! number. `delete` takes away what waits (Queued to Idle, Dirty to Processing) and bars a lease from
-//! bringing its value back.
+//! bringing its value back. Where deletions are handed out, a delete is an add of the last state
+//! instead, marked as a deletion.
 
 use super::clock::Moment;
 use super::delays::Delays;
@@ -27,6 +28,8 @@ pub(crate) struct Entry<T> {
     pub(crate) priority: Priority,
     /// Of the first replace, and not yet dealt with.
     pub(crate) initial: bool,
+    /// What waits, or is leased while nothing newer waits, is the object's deletion, with its last state.
+    pub(crate) deletion: bool,
     /// Leases in a row that ended in failure.
     pub(crate) failures: u32,
     pub(crate) waiting: Waiting<T>,
@@ -67,6 +70,8 @@ pub(crate) struct Arrival {
     pub(crate) since: Moment,
     /// Part of the list that `has_synced` waits for.
     pub(crate) initial: bool,
+    /// The object is gone.
+    pub(crate) deletion: bool,
 }
 
 /// Where keys wait: in line or for their time.
@@ -84,8 +89,8 @@ impl Arrival {
 
 impl<T> Entry<T> {
     pub(crate) fn new(arrival: Arrival, waiting: Waiting<T>) -> Self {
-        let Arrival { hash, priority, initial, .. } = arrival;
-        Self { hash, priority, initial, failures: 0, waiting, leased: None }
+        let Arrival { hash, priority, initial, deletion, .. } = arrival;
+        Self { hash, priority, initial, deletion, failures: 0, waiting, leased: None }
     }
 
     pub(crate) fn seq(&self) -> Option<u64> {
@@ -133,6 +138,7 @@ impl<T> Entry<T> {
             tally.coalesced.add(1);
             effects.coalesced += 1;
             effects.discard(std::mem::replace(waiting, value));
+            self.deletion = arrival.deletion;
             return Added::Coalesced;
         }
         let added = match self.waiting {
@@ -154,6 +160,7 @@ impl<T> Entry<T> {
         effects: &mut Effects<T>,
     ) -> Added {
         tally.adds.add(1);
+        self.deletion = arrival.deletion;
         let displaced = match &mut self.waiting {
             Waiting::Queued { value: waiting, .. } => std::mem::replace(waiting, value),
             Waiting::Delayed { due: old, id, value: waiting } => {
@@ -190,9 +197,10 @@ impl<T> Entry<T> {
         value: Arc<T>,
         effects: &mut Effects<T>,
     ) {
-        let Arrival { hash, priority, since, initial, .. } = arrival;
+        let Arrival { hash, priority, since, initial, deletion, .. } = arrival;
         let seq = arrival.seq(lines);
         self.initial |= initial;
+        self.deletion = deletion;
         self.priority = priority;
         effects.available += usize::from(self.leased.is_none());
         lines.queue.push(priority, Ticket { hash, seq });
@@ -251,8 +259,9 @@ impl<T> Entry<T> {
 // Not derived: an `Arc<T>` is cloned, so `T` need not be `Clone`.
 impl<T> Clone for Entry<T> {
     fn clone(&self) -> Self {
-        let Self { hash, priority, initial, failures, leased, .. } = *self;
-        Self { hash, priority, initial, failures, waiting: self.waiting.clone(), leased }
+        let Self { hash, priority, initial, deletion, failures, leased, .. } = *self;
+        let waiting = self.waiting.clone();
+        Self { hash, priority, initial, deletion, failures, waiting, leased }
     }
 }
 

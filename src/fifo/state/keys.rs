@@ -5,9 +5,10 @@ use std::hash::{BuildHasher, Hasher};
 use crossbeam_utils::CachePadded;
 
 use super::entry::Entry;
+use super::known::Known;
 use super::shard::Shard;
 use super::tally::Tally;
-use crate::sync::{Arc, DashMap};
+use crate::sync::{Arc, DashMap, Mutex};
 use crate::{Key, KeyRef};
 
 /// Enough that two threads seldom meet, few enough that taking all of them is cheap.
@@ -16,15 +17,19 @@ pub(crate) const SHARDS: usize = 16;
 pub(crate) struct Keys<T> {
     map: DashMap<Key, Entry<T>, foldhash::fast::FixedState>,
     tallies: Box<[CachePadded<Tally>]>,
+    /// Where deletions are handed out.
+    known: Option<Box<[Mutex<Known<T>>]>>,
 }
 
 impl<T> Keys<T> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(deletions: bool) -> Self {
         let seed = foldhash::fast::RandomState::default().hash_one(0_u8);
         let hasher = foldhash::fast::FixedState::with_seed(seed);
         Self {
             map: DashMap::with_hasher_and_shard_amount(hasher, SHARDS),
             tallies: (0..SHARDS).map(|_| CachePadded::new(Tally::default())).collect(),
+            known: deletions
+                .then(|| (0..SHARDS).map(|_| Mutex::new(Known::with_capacity(0))).collect()),
         }
     }
 
@@ -51,7 +56,8 @@ impl<T> Keys<T> {
     /// Locks a shard. Whoever locks several does so in the order of their numbers.
     #[inline]
     pub(crate) fn lock(&self, shard: usize) -> Shard<'_, T> {
-        Shard::new(self.map.shards()[shard].write(), &self.tallies[shard])
+        let known = self.known.as_ref().map(|known| &known[shard]);
+        Shard::new(self.map.shards()[shard].write(), &self.tallies[shard], known)
     }
 
     /// Locks all shards.
@@ -65,10 +71,19 @@ impl<T> Keys<T> {
         (0..SHARDS).all(|shard| self.lock(shard).is_empty())
     }
 
-    /// Takes out all that waits, in no order.
+    pub(crate) fn hands_out_deletions(&self) -> bool {
+        self.known.is_some()
+    }
+
+    /// Takes out all that waits, and all that is known, in no order.
     pub(crate) fn take_values(&self) -> Vec<Arc<T>> {
-        let tables = self.lock_all().into_iter().map(|mut shard| shard.take_table(0));
-        tables.flatten().filter_map(|(_, entry)| entry.into_inner().into_value()).collect()
+        let mut values = Vec::new();
+        for mut shard in self.lock_all() {
+            let entries = shard.take_table(0).into_iter();
+            values.extend(entries.filter_map(|(_, entry)| entry.into_inner().into_value()));
+            values.extend(shard.take_known(0).into_objects().map(|(_, _, last)| last));
+        }
+        values
     }
 
     /// Visits each entry, shard by shard: not as of one moment.

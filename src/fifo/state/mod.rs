@@ -2,9 +2,11 @@
 
 pub(super) mod clock;
 pub(super) mod delays;
+pub(super) mod deletions;
 pub(super) mod effects;
 pub(super) mod entry;
 pub(super) mod keys;
+pub(super) mod known;
 pub(super) mod queue;
 pub(super) mod shard;
 pub(super) mod tally;

@@ -8,10 +8,11 @@ use hashbrown_raw::raw::RawTable;
 use super::clock::Moment;
 use super::effects::Effects;
 use super::entry::{Arrival, Entry, Leased, Lines, Waiting};
+use super::known::{Known, remember};
 use super::queue::{Priority, Ticket};
 use super::tally::Tally;
 use crate::fifo::Added;
-use crate::sync::{Arc, RwLockWriteGuard, SharedValue};
+use crate::sync::{Arc, Mutex, RwLockWriteGuard, SharedValue};
 use crate::{Key, KeyRef};
 
 pub(crate) type Table<T> = RawTable<(Key, SharedValue<Entry<T>>)>;
@@ -19,6 +20,8 @@ pub(crate) type Table<T> = RawTable<(Key, SharedValue<Entry<T>>)>;
 pub(crate) struct Shard<'a, T> {
     table: RwLockWriteGuard<'a, Table<T>>,
     tally: &'a Tally,
+    /// Where deletions are handed out. Only taken with the shard locked.
+    pub(super) known: Option<&'a Mutex<Known<T>>>,
 }
 
 /// What orders waiting keys: priority, then sequence; what waits for its time comes last, by time.
@@ -29,6 +32,8 @@ pub(crate) struct Leasing<T> {
     pub(crate) key: Key,
     pub(crate) hash: u64,
     pub(crate) object: Arc<T>,
+    /// It is gone, and this is its last state.
+    pub(crate) deletion: bool,
     pub(crate) failures: u32,
 }
 
@@ -56,8 +61,12 @@ fn insert<T>(table: &mut Table<T>, hash: u64, key: Key, entry: Entry<T>) {
 
 impl<'a, T> Shard<'a, T> {
     #[inline(always)]
-    pub(crate) fn new(table: RwLockWriteGuard<'a, Table<T>>, tally: &'a Tally) -> Self {
-        Self { table, tally }
+    pub(crate) fn new(
+        table: RwLockWriteGuard<'a, Table<T>>,
+        tally: &'a Tally,
+        known: Option<&'a Mutex<Known<T>>>,
+    ) -> Self {
+        Self { table, tally, known }
     }
 
     pub(crate) fn tally(&self) -> &'a Tally {
@@ -96,12 +105,28 @@ impl<'a, T> Shard<'a, T> {
         self.table.get(hash, |(other, _)| other.as_ref() == key).is_some()
     }
 
-    /// The key's entry or, to make one, the key. Neither borrows what the key is borrowed from, which may
-    /// be the value.
+    /// Where a value that comes is to go: its key's entry or, to make one, the key. Neither borrows what
+    /// the key is borrowed from, which may be the value. Keeps the value for its object's deletion.
     #[inline(always)]
-    pub(crate) fn entry(&mut self, hash: u64, key: KeyRef<'_>) -> Result<&mut Entry<T>, Key> {
-        let known = self.find(hash, |other, _| other.as_ref() == key);
-        known.map(|(_, entry)| entry).ok_or_else(|| key.to_key_unchecked())
+    pub(crate) fn entry(
+        &mut self,
+        hash: u64,
+        key: KeyRef<'_>,
+        value: &Arc<T>,
+        effects: &mut Effects<T>,
+    ) -> Result<&mut Entry<T>, Key> {
+        let known = self.known;
+        match self.find(hash, |other, _| other.as_ref() == key) {
+            Some((key, entry)) => {
+                remember(known, hash, key, value, effects);
+                Ok(entry)
+            }
+            None => {
+                let key = key.to_key_unchecked();
+                remember(known, hash, &key, value, effects);
+                Err(key)
+            }
+        }
     }
 
     /// Accepts a value.
@@ -115,9 +140,26 @@ impl<'a, T> Shard<'a, T> {
         effects: &mut Effects<T>,
     ) -> Added {
         let tally = self.tally;
-        match self.entry(arrival.hash, key) {
+        match self.entry(arrival.hash, key, &value, effects) {
             Ok(entry) => entry.add(lines, tally, arrival, value, effects),
             Err(key) => self.insert(lines, arrival, key, value, effects),
+        }
+    }
+
+    /// Gives a value, or a deletion, its place.
+    #[inline(always)]
+    pub(super) fn place(
+        &mut self,
+        lines: Lines<'_>,
+        arrival: Arrival,
+        key: Key,
+        value: Arc<T>,
+        effects: &mut Effects<T>,
+    ) -> Added {
+        let tally = self.tally;
+        match self.find(arrival.hash, |other, _| *other == key) {
+            Some((_, entry)) => entry.add(lines, tally, arrival, value, effects),
+            None => self.insert(lines, arrival, key, value, effects),
         }
     }
 
@@ -236,7 +278,8 @@ impl<'a, T> Shard<'a, T> {
         tally.processing.add(1);
         effects.dispatched = Some(entry.priority);
         effects.queue_latency = Some(now.since(since));
-        Some(Leasing { key: key.clone(), hash, object, failures: entry.failures })
+        let Entry { deletion, failures, .. } = *entry;
+        Some(Leasing { key: key.clone(), hash, object, deletion, failures })
     }
 
     /// A ticket that cannot be served: its key is leased, and gets it back when the lease ends, or no
@@ -270,12 +313,12 @@ impl<'a, T> Shard<'a, T> {
         }
     }
 
-    /// Ends the lease of a key, of which `object` was handed out. It comes back at `again`, if it does.
+    /// Ends the lease of a key. What was handed out comes back at `again`, if it does.
     #[inline]
     pub(crate) fn end(
         &mut self,
         lines: Lines<'_>,
-        (hash, key, object): (u64, &Key, &Arc<T>),
+        &Leasing { ref key, hash, ref object, .. }: &Leasing<T>,
         end: LeaseEnd,
         (now, again): (Moment, Option<Moment>),
         effects: &mut Effects<T>,
@@ -360,6 +403,12 @@ impl<'a, T> Shard<'a, T> {
         entry.get().value().cloned()
     }
 
+    /// Whether a value of the key waits, in line or for its time.
+    pub(crate) fn waits(&self, hash: u64, key: KeyRef<'_>) -> bool {
+        let entry = self.table.get(hash, |(other, _)| other.as_ref() == key);
+        entry.is_some_and(|(_, entry)| entry.get().value().is_some())
+    }
+
     /// Whether a ticket stands for a key.
     pub(crate) fn holds(&self, Ticket { hash, seq }: Ticket) -> bool {
         self.table.get(hash, |(_, entry)| entry.get().seq() == Some(seq)).is_some()
@@ -401,33 +450,34 @@ impl<T> Shard<'_, T> {
         std::mem::replace(&mut *self.table, RawTable::with_capacity(len))
     }
 
-    /// Accepts a listed value for a key that may have an entry in the table from before. The lane that
-    /// the list goes into has been cleared, so whoever can be had there counts as available, new or
-    /// not; a change that waits in another lane stays where it is.
+    /// Accepts a value that a list brings, or a deletion that it means, for a key that may have an entry
+    /// in the table from before. The lane that the list goes into has been cleared, so whoever can be had
+    /// there counts as available, new or not; what waits in another lane stays where it is.
     pub(crate) fn put_listed(
         &mut self,
         before: &mut Table<T>,
         lines: Lines<'_>,
-        arrival: Arrival,
+        (arrival, cleared): (Arrival, Priority),
         key: KeyRef<'_>,
         value: Arc<T>,
         effects: &mut Effects<T>,
     ) {
-        let Arrival { hash, priority, .. } = arrival;
+        let Arrival { hash, initial, deletion, .. } = arrival;
         let tally = self.tally;
         let known = before.remove_entry(hash, |(other, _)| other.as_ref() == key);
         let Some((key, known)) = known else {
-            self.put(lines, arrival, key, value, effects);
+            self.place(lines, arrival, self.owned(hash, key), value, effects);
             return;
         };
         let mut entry = known.into_inner();
         tally.adds.add(1);
         match &mut entry.waiting {
-            Waiting::Queued { value: waiting, .. } if entry.priority < priority => {
+            Waiting::Queued { value: waiting, .. } if entry.priority != cleared => {
                 tally.coalesced.add(1);
                 effects.coalesced += 1;
                 effects.discard(std::mem::replace(waiting, value));
-                entry.initial |= arrival.initial;
+                entry.initial |= initial;
+                entry.deletion = deletion;
             }
             waiting => {
                 let queued = matches!(waiting, Waiting::Queued { .. });
@@ -453,6 +503,11 @@ impl<T> Shard<'_, T> {
     ) {
         for (key, entry) in before {
             let mut entry = entry.into_inner();
+            if self.known.is_some() {
+                // What was there has become a deletion, so this is an older one, on its way.
+                insert(&mut self.table, entry.hash, key, entry);
+                continue;
+            }
             let stale = effects.stale;
             if let Some(value) = entry.withdraw(lines, self.tally, effects) {
                 effects.discard(value);

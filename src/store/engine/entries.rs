@@ -2,11 +2,15 @@
 
 use std::ops::Bound;
 
+use imbl::ordmap::RangedIter;
+use imbl::shared_ptr::DefaultSharedPtr;
+
 use super::chain::visible;
-use super::index::Index;
+use super::index::{IndexId, Named, Tree};
 use super::pin::Pin;
 use super::postings::{Postings, Records};
 use super::slab::RecordRef;
+use super::value::Value;
 use super::view::{Entry, View, entry};
 use super::walk::Objects;
 use crate::KeyRef;
@@ -17,15 +21,33 @@ pub(super) const AT_ONCE: usize = 64;
 
 impl<'a, T> View<'a, T> {
     pub(crate) fn namespaces(self) -> IndexView<'a, T> {
-        IndexView { view: self, index: &self.revision.indexes.namespaces }
+        IndexView { view: self, tree: &self.revision.indexes.namespaces }
     }
 
-    pub(crate) fn index(self, name: &str) -> Option<IndexView<'a, T>> {
-        self.revision.indexes.get(name).map(|index| IndexView { view: self, index })
+    /// A named index, if this revision has it with values of this type.
+    pub(crate) fn index<V>(self, id: IndexId) -> Option<IndexView<'a, T, V>>
+    where
+        T: 'static,
+        V: ?Sized + 'static,
+    {
+        self.named(|named| named.id == id)
     }
 
-    pub(crate) fn index_names(self) -> impl Iterator<Item = &'a str> {
-        self.revision.indexes.named.iter().map(|(name, _)| &**name)
+    /// The index by a label's values.
+    pub(crate) fn label_index(self, label: &str) -> Option<IndexView<'a, T>>
+    where
+        T: 'static,
+    {
+        self.named(|named| named.label.as_deref() == Some(label))
+    }
+
+    fn named<V>(self, is: impl Fn(&Named) -> bool) -> Option<IndexView<'a, T, V>>
+    where
+        T: 'static,
+        V: ?Sized + 'static,
+    {
+        let named = self.revision.indexes.named.iter().find(|named| is(named))?;
+        Some(IndexView { view: self, tree: named.tree.downcast_ref::<Tree<T, V>>()? })
     }
 
     /// The entry of a record that an index of this revision holds.
@@ -39,42 +61,75 @@ impl<'a, T> View<'a, T> {
 }
 
 /// One index of a view.
-pub(crate) struct IndexView<'a, T> {
+pub(crate) struct IndexView<'a, T, V: ?Sized = str> {
     view: View<'a, T>,
-    index: &'a Index<T>,
+    tree: &'a Tree<T, V>,
 }
 
-impl<T> Clone for IndexView<'_, T> {
+impl<T, V: ?Sized> Clone for IndexView<'_, T, V> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for IndexView<'_, T> {}
+impl<T, V: ?Sized> Copy for IndexView<'_, T, V> {}
 
-impl<'a, T: Send + Sync> IndexView<'a, T> {
-    /// Its values in order, from a bound on, each with how many objects have it.
-    pub(crate) fn values(self, from: Bound<&str>) -> impl Iterator<Item = (&'a str, usize)> + 'a {
-        self.index
-            .0
-            .range::<_, str>((from, Bound::Unbounded))
-            .map(|(value, postings)| (&**value, postings.len()))
+impl<'a, T: Send + Sync, V: Ord + ?Sized + 'static> IndexView<'a, T, V> {
+    /// Its values in a range, in order, each with how many objects have it.
+    pub(crate) fn values(
+        self,
+        range: (Bound<&V>, Bound<&V>),
+    ) -> impl Iterator<Item = (&'a V, usize)> + use<'a, T, V> {
+        let values = self.tree.0.range::<_, V>(range);
+        values.map(|(value, postings)| (&**value.shared(), postings.len()))
     }
 
-    pub(crate) fn count(self, value: &str) -> usize {
-        self.index.0.get(value).map_or(0, Postings::len)
+    /// Its values in a range, in order, each with its entries.
+    pub(crate) fn groups(self, range: (Bound<&V>, Bound<&V>)) -> Groups<'a, T, V> {
+        Groups { index: self, values: self.tree.0.range::<_, V>(range) }
+    }
+
+    pub(crate) fn count(self, value: &V) -> usize {
+        self.tree.0.get(value).map_or(0, Postings::len)
     }
 
     /// The entries that have a value, in key order.
-    pub(crate) fn entries(self, value: &str, from: Bound<KeyRef<'_>>) -> Entries<'a, T> {
+    pub(crate) fn entries(self, value: &V, from: Bound<KeyRef<'_>>) -> Entries<'a, T> {
+        self.entries_of(self.tree.0.get(value), from)
+    }
+
+    fn entries_of(
+        self,
+        postings: Option<&'a Postings<T>>,
+        from: Bound<KeyRef<'_>>,
+    ) -> Entries<'a, T> {
         // Finding the bound compares keys.
         let _pin = Pin::new();
-        let (records, at_most) = match self.index.0.get(value) {
+        let (records, at_most) = match postings {
             // SAFETY: the index of a protected revision holds live records; pinned.
             Some(postings) => (unsafe { postings.from(from) }, postings.len()),
             None => (Records::empty(), 0),
         };
         Entries { view: self.view, records, at_most, buffer: Vec::new().into_iter() }
+    }
+}
+
+/// The values of an index in order, each with its entries in key order.
+pub(crate) struct Groups<'a, T, V: ?Sized> {
+    index: IndexView<'a, T, V>,
+    values: RangedIter<'a, Value<V>, Postings<T>, DefaultSharedPtr>,
+}
+
+impl<'a, T, V> Iterator for Groups<'a, T, V>
+where
+    T: Send + Sync,
+    V: Ord + ?Sized + 'static,
+{
+    type Item = (&'a Arc<V>, Entries<'a, T>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (value, postings) = self.values.next()?;
+        Some((value.shared(), self.index.entries_of(Some(postings), Bound::Unbounded)))
     }
 }
 

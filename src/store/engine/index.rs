@@ -4,33 +4,91 @@
 //! consistent with its revision as the table is. A tree holds records, not objects, so an update
 //! that changes no indexed value touches no tree.
 
-use super::postings::Postings;
+use std::any::Any;
+
+use super::column::Function;
+use super::postings::{Postings, Removed};
 use super::slab::RecordRef;
+use super::value::Value;
 use crate::sync::Arc;
 
-/// The values of one object, for each of the named indexes in order.
-pub(crate) type Values = Vec<Vec<Arc<str>>>;
+/// The tree of one index.
+///
+/// Values compare as their type says, which may be the user's code and need not be an order at all.
+/// A reader then finds too little. But a record is freed once it was removed, so removing does not
+/// rely on the order: what is not where it should be is looked for everywhere.
+pub(super) struct Tree<T, V: ?Sized>(pub(super) imbl::OrdMap<Value<V>, Postings<T>>);
 
-/// One index.
-pub(super) struct Index<T>(pub(super) imbl::OrdMap<Arc<str>, Postings<T>>);
-
-impl<T> Clone for Index<T> {
+impl<T, V: ?Sized> Clone for Tree<T, V> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<T> Index<T> {
+impl<T, V: Ord + ?Sized + 'static> Tree<T, V> {
     pub(super) fn new() -> Self {
         Self(imbl::OrdMap::new())
     }
 
+    /// Adds a record to at most one value's postings.
+    ///
     /// # Safety
     /// The records are alive, this one too, and the caller is the writer.
-    unsafe fn insert(&mut self, value: &str, shared: Option<&Arc<str>>, record: RecordRef<T>) {
+    pub(super) unsafe fn insert(&mut self, value: &Value<V>, record: RecordRef<T>) {
         match self.0.get_mut(value) {
+            None => _ = self.0.insert(value.clone(), Postings::One(record)),
+            // SAFETY: alive, and this is the writer.
+            Some(postings) => unsafe { postings.insert(record) },
+        }
+    }
+
+    /// Removes a record from one value's postings, or from all there are.
+    ///
+    /// So after as many removals as insertions of a record no postings hold it, whatever values they
+    /// were of and however these compare: each insertion added it to one at most.
+    ///
+    /// # Safety
+    /// As for [`insert`](Self::insert).
+    pub(super) unsafe fn remove(&mut self, value: &Value<V>, record: RecordRef<T>) {
+        let removed = match self.0.get_mut(value) {
+            // SAFETY: alive, and this is the writer.
+            Some(postings) => unsafe { postings.remove(record) },
+            None => Removed::No,
+        };
+        let removed = match removed {
+            Removed::Yes => true,
+            Removed::No => false,
+            Removed::Last => self.0.remove(value).is_some_and(|last| last.was_last(record)),
+        };
+        if !removed {
+            // SAFETY: alive, and this is the writer.
+            unsafe { self.purge(record) };
+        }
+    }
+
+    /// Removes a record from all postings, in whatever order these are.
+    ///
+    /// # Safety
+    /// As for [`insert`](Self::insert).
+    #[cold]
+    unsafe fn purge(&mut self, record: RecordRef<T>) {
+        for (value, mut postings) in std::mem::take(&mut self.0) {
+            // SAFETY: alive, and this is the writer.
+            if !matches!(unsafe { postings.remove(record) }, Removed::Last) {
+                self.0.insert(value, postings);
+            }
+        }
+    }
+}
+
+/// By namespace, whose records have one each.
+impl<T> Tree<T, str> {
+    /// # Safety
+    /// As for [`Tree::insert`].
+    unsafe fn appear(&mut self, namespace: &str, record: RecordRef<T>) {
+        match self.0.get_mut(namespace) {
             None => {
-                let value = shared.map_or_else(|| Arc::from(value), Arc::clone);
+                let value = Value::new(Arc::from(namespace));
                 self.0.insert(value, Postings::One(record));
             }
             // SAFETY: alive, and this is the writer.
@@ -39,22 +97,47 @@ impl<T> Index<T> {
     }
 
     /// # Safety
-    /// As for [`insert`](Self::insert).
-    unsafe fn remove(&mut self, value: &str, record: RecordRef<T>) {
-        let Some(postings) = self.0.get_mut(value) else { return };
+    /// As for [`Tree::insert`].
+    unsafe fn disappear(&mut self, namespace: &str, record: RecordRef<T>) {
+        let Some(postings) = self.0.get_mut(namespace) else { return };
         // SAFETY: alive, and this is the writer.
-        unsafe { postings.remove(record) };
-        if postings.is_empty() || postings.is_only(record) {
-            self.0.remove(value);
+        if let Removed::Last = unsafe { postings.remove(record) } {
+            self.0.remove(namespace);
         }
     }
 }
 
-/// All indexes of a store.
+/// Which index a handle is of: the address of its function, which handle and index keep.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IndexId(usize);
+
+impl IndexId {
+    pub(crate) fn of<T, V: ?Sized>(function: &Arc<Function<T, V>>) -> Self {
+        Self(Arc::as_ptr(function).cast::<()>().addr())
+    }
+}
+
+/// A named index of a revision.
+pub(super) struct Named {
+    pub(super) id: IndexId,
+    /// The label that it is by, if it was made for label selectors.
+    pub(super) label: Option<Arc<str>>,
+    /// A [`Tree`].
+    pub(super) tree: Arc<dyn Any + Send + Sync>,
+}
+
+impl Clone for Named {
+    fn clone(&self) -> Self {
+        let Self { id, label, tree } = self;
+        Self { id: *id, label: label.clone(), tree: Arc::clone(tree) }
+    }
+}
+
+/// All indexes of a revision.
 pub(super) struct Indexes<T> {
     /// By namespace, and so, since keys order by namespace first, all keys in order.
-    pub(super) namespaces: Index<T>,
-    pub(super) named: Vec<(Arc<str>, Index<T>)>,
+    pub(super) namespaces: Tree<T, str>,
+    pub(super) named: Vec<Named>,
 }
 
 impl<T> Clone for Indexes<T> {
@@ -65,23 +148,18 @@ impl<T> Clone for Indexes<T> {
 
 impl<T> Indexes<T> {
     pub(super) fn new() -> Self {
-        Self { namespaces: Index::new(), named: Vec::new() }
-    }
-
-    pub(super) fn get(&self, name: &str) -> Option<&Index<T>> {
-        self.named.iter().find(|(held, _)| &**held == name).map(|(_, index)| index)
+        Self { namespaces: Tree::new(), named: Vec::new() }
     }
 
     /// Adds a new record.
     ///
     /// # Safety
-    /// The record is alive, and stays so until it is removed from every index; the caller is the
-    /// writer.
+    /// The record is alive, and stays so until it is removed; the caller is the writer.
     pub(super) unsafe fn appear(&mut self, record: RecordRef<T>) {
         // SAFETY: alive, and this is the writer.
         unsafe {
             let (namespace, _) = record.key().parts();
-            self.namespaces.insert(namespace, None, record);
+            self.namespaces.appear(namespace, record);
         }
     }
 
@@ -93,26 +171,7 @@ impl<T> Indexes<T> {
         // SAFETY: alive, and this is the writer.
         unsafe {
             let (namespace, _) = record.key().parts();
-            self.namespaces.remove(namespace, record);
-        }
-    }
-
-    /// Moves a record from its old values to its new ones, which lie in the named indexes' order.
-    ///
-    /// # Safety
-    /// As for [`appear`](Self::appear).
-    pub(super) unsafe fn change(&mut self, record: RecordRef<T>, old: &Values, new: &Values) {
-        static NONE: Vec<Arc<str>> = Vec::new();
-        for (i, (_, index)) in self.named.iter_mut().enumerate() {
-            let (old, new) = (old.get(i).unwrap_or(&NONE), new.get(i).unwrap_or(&NONE));
-            for value in old.iter().filter(|value| !new.contains(value)) {
-                // SAFETY: alive, and this is the writer.
-                unsafe { index.remove(value, record) };
-            }
-            for value in new.iter().filter(|value| !old.contains(value)) {
-                // SAFETY: as above.
-                unsafe { index.insert(value, Some(value), record) };
-            }
+            self.namespaces.disappear(namespace, record);
         }
     }
 }

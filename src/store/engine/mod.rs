@@ -21,7 +21,8 @@
 //! | `table`, `stamp` | from a key to its newest version; from a slot to its newest object |
 //! | `chain` | the versions of a key, and its record |
 //! | `slab` | where records lie |
-//! | `index`, `postings` | from a value to records |
+//! | `index`, `value`, `postings` | from a value to records |
+//! | `column` | an index as the writer has it |
 //! | `revision` | what is published |
 //! | `writer`, `slot` | builds a revision, key by key, and publishes it |
 //! | `view`, `entries`, `walk` | read at one revision: by key, by index, and everything |
@@ -37,6 +38,7 @@
 
 mod barrier;
 mod chain;
+mod column;
 mod entries;
 mod garbage;
 mod gauges;
@@ -52,6 +54,7 @@ mod slab;
 mod slot;
 mod stamp;
 mod table;
+mod value;
 mod view;
 mod walk;
 mod writer;
@@ -63,11 +66,12 @@ use std::ptr::NonNull;
 use crossbeam_utils::CachePadded;
 use foldhash::fast::FixedState;
 
-pub(crate) use entries::{Entries, IndexView};
+pub(crate) use column::{Function, NewIndex};
+pub(crate) use entries::{Entries, Groups, IndexView};
 pub(crate) use gauges::Figures;
 use gauges::Gauges;
 pub(crate) use hold::{Hold, PinnedRevision};
-pub(crate) use index::Values;
+pub(crate) use index::IndexId;
 pub(crate) use pin::Pin;
 use reclaim::Measure;
 use revision::Revision;
@@ -76,7 +80,7 @@ use table::Shard;
 pub(crate) use view::{Entry, View};
 pub(crate) use walk::{Cursor, Objects};
 use writer::Writer;
-pub(crate) use writer::{Hashed, WriteGuard};
+pub(crate) use writer::{Hashed, Unindexed, WriteGuard};
 
 use crate::KeyRef;
 use crate::sync::atomic::{AtomicPtr, Ordering};

@@ -27,6 +27,15 @@ pub(super) struct Pages<T> {
     len: usize,
 }
 
+/// What a removal of a record came to.
+pub(super) enum Removed {
+    /// It was not there.
+    No,
+    Yes,
+    /// It was the only one there: the postings have no more use.
+    Last,
+}
+
 impl<T> Clone for Postings<T> {
     fn clone(&self) -> Self {
         match self {
@@ -50,10 +59,6 @@ impl<T> Postings<T> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// # Safety
     /// The records are alive, this one too, and the caller is the writer.
     pub(super) unsafe fn insert(&mut self, record: RecordRef<T>) {
@@ -70,19 +75,31 @@ impl<T> Postings<T> {
         }
     }
 
-    /// Removes a record, unless it is the only one there is: then the postings have no more use.
+    /// Removes a record.
     ///
     /// # Safety
     /// As for [`insert`](Self::insert).
-    pub(super) unsafe fn remove(&mut self, record: RecordRef<T>) {
-        if let Self::Many(pages) = self {
-            // SAFETY: alive, and this is the writer.
-            unsafe { Arc::make_mut(pages).remove(record) };
+    pub(super) unsafe fn remove(&mut self, record: RecordRef<T>) -> Removed {
+        match self {
+            Self::One(only) if *only == record => Removed::Last,
+            Self::One(_) => Removed::No,
+            Self::Many(pages) => {
+                // SAFETY: alive, and this is the writer.
+                match unsafe { Arc::make_mut(pages).remove(record) } {
+                    false => Removed::No,
+                    true if pages.len == 0 => Removed::Last,
+                    true => Removed::Yes,
+                }
+            }
         }
     }
 
-    pub(super) fn is_only(&self, record: RecordRef<T>) -> bool {
-        matches!(self, Self::One(only) if *only == record)
+    /// Whether these are postings of which [`remove`](Self::remove) said that the record was the last.
+    pub(super) fn was_last(&self, record: RecordRef<T>) -> bool {
+        match self {
+            Self::One(only) => *only == record,
+            Self::Many(pages) => pages.len == 0,
+        }
     }
 
     /// The records from a bound on.
@@ -166,12 +183,12 @@ impl<T> Pages<T> {
 
     /// # Safety
     /// As for [`Postings::insert`].
-    unsafe fn remove(&mut self, record: RecordRef<T>) {
+    unsafe fn remove(&mut self, record: RecordRef<T>) -> bool {
         // SAFETY: the records are alive, and this is the writer.
         let order = |held: &RecordRef<T>| unsafe { held.compare(record) };
         let at = self.first_page(|last| order(&last).is_lt());
-        let Some(page) = self.pages.get_mut(at) else { return };
-        let Ok(place) = page.binary_search_by(order) else { return };
+        let Some(page) = self.pages.get_mut(at) else { return false };
+        let Ok(place) = page.binary_search_by(order) else { return false };
         let page = Arc::make_mut(page);
         page.remove(place);
         self.len -= 1;
@@ -185,6 +202,7 @@ impl<T> Pages<T> {
                 Arc::make_mut(page).extend_from_slice(&next);
             }
         }
+        true
     }
 }
 

@@ -3,10 +3,9 @@
 use std::ptr::{self, NonNull};
 
 use super::chain::Version;
-use super::index::Values;
 use super::slab::RecordRef;
 use super::table::{Place, Table, Word};
-use super::writer::{Hashed, WriteGuard};
+use super::writer::{Hashed, Unindexed, WriteGuard};
 use crate::KeyRef;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -61,24 +60,28 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         unsafe { Some((head.value()?, head.source_version())) }
     }
 
-    /// Puts an object here, with the source's version of it as a number, or 0, and with its values
-    /// for the named indexes in their order.
-    pub(crate) fn put(mut self, object: Arc<T>, source_version: u64, values: Values) {
+    /// Puts an object here, with the source's version of it as a number, or 0.
+    ///
+    /// # Errors
+    /// If an index function fails on it. Nothing is changed then.
+    pub(crate) fn put(mut self, object: &Arc<T>, source_version: u64) -> Result<(), Unindexed> {
+        self.guard.writer.prepare(object)?;
         let lived = self.held().is_some();
         let record = match self.head() {
             Some(head) => RecordRef::of(head),
             None => self.take_place(),
         };
         // SAFETY: the record is alive, and in this slot or new.
-        unsafe { self.link(record, Some(object), source_version) };
+        unsafe { self.link(record, Some(Arc::clone(object)), source_version) };
         let writer = &mut *self.guard.writer;
         if !lived {
             writer.len += 1;
             // SAFETY: alive until it is deleted, and for its readers beyond that; this is the writer.
             unsafe { Arc::make_mut(&mut writer.indexes).appear(record) };
         }
-        // SAFETY: alive, and this is the writer.
-        unsafe { writer.index(record, values) };
+        // SAFETY: alive, as above, and withdrawn when it is deleted; this is the writer.
+        unsafe { writer.columns.iter_mut().for_each(|column| column.commit(record)) };
+        Ok(())
     }
 
     /// Finds room for a key that has no slot.
@@ -104,7 +107,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         writer.len -= 1;
         // SAFETY: alive, and this is the writer.
         unsafe {
-            writer.index(record, Values::new());
+            writer.columns.iter_mut().for_each(|column| column.withdraw(record));
             Arc::make_mut(&mut writer.indexes).disappear(record);
         }
         // ORDERING: Relaxed: only the writer stores links.

@@ -1,12 +1,12 @@
 //! Building the next revision, and publishing it with one store.
 
-use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use super::chain::Version;
+use super::column::{Column, NewIndex};
 use super::garbage::{Disposal, Garbage};
-use super::index::{Index, Indexes, Values};
+use super::index::{IndexId, Indexes, Named};
 use super::pin;
 use super::reclaim::{self, Measure, Reclaim};
 use super::revision::Revision;
@@ -40,9 +40,8 @@ pub(super) struct Writer<T> {
     pub(super) len: usize,
     resource_version: Option<ResourceVersion>,
     pub(super) indexes: Arc<Indexes<T>>,
-    /// What each record's object is indexed under by name, so that it can be taken out again even if
-    /// an index function gives other values the next time. Empty without named indexes.
-    indexed: HashMap<RecordRef<T>, Values, foldhash::fast::RandomState>,
+    /// The named indexes, in the order in which a revision has them.
+    pub(super) columns: Vec<Box<dyn Column<T>>>,
     /// Versions superseded by the batch that is being built.
     pub(super) superseded: usize,
     /// Changes since the last publication.
@@ -71,7 +70,7 @@ impl<T> Writer<T> {
             len: 0,
             resource_version: None,
             indexes: Arc::new(Indexes::new()),
-            indexed: HashMap::default(),
+            columns: Vec::new(),
             superseded: 0,
             changes: 0,
             changed: false,
@@ -87,23 +86,24 @@ impl<T> Writer<T> {
         self.changed || self.republish || self.changes > 0
     }
 
-    /// Replaces what a record is indexed under.
+    /// Finds what an object is indexed under.
     ///
-    /// # Safety
-    /// The record is alive.
-    pub(super) unsafe fn index(&mut self, record: RecordRef<T>, new: Values) {
-        if self.indexes.named.is_empty() {
-            return;
-        }
-        let old = self.indexed.remove(&record).unwrap_or_default();
-        if old != new {
-            // SAFETY: alive, and this is the writer.
-            unsafe { Arc::make_mut(&mut self.indexes).change(record, &old, &new) };
-        }
-        if !new.is_empty() {
-            self.indexed.insert(record, new);
-        }
+    /// # Errors
+    /// If the function of an index fails.
+    pub(super) fn prepare(&mut self, object: &T) -> Result<(), Unindexed> {
+        self.columns.iter_mut().try_for_each(|column| prepare(&mut **column, object))
     }
+}
+
+/// Why an object cannot be indexed.
+pub(crate) struct Unindexed {
+    pub(crate) index: Arc<str>,
+    pub(crate) message: String,
+}
+
+fn prepare<T>(column: &mut dyn Column<T>, object: &T) -> Result<(), Unindexed> {
+    let failed = column.prepare(object);
+    failed.map_err(|message| Unindexed { index: Arc::clone(column.name()), message })
 }
 
 /// A key and its hash in one engine.
@@ -189,9 +189,8 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.writer.republish = true;
     }
 
-    /// Whether objects have values to be indexed under.
-    pub(crate) fn has_named_indexes(&self) -> bool {
-        !self.writer.indexes.named.is_empty()
+    pub(crate) fn has_index(&self, id: IndexId) -> bool {
+        self.writer.columns.iter().any(|column| column.id() == id)
     }
 
     /// Has an object dropped once the lock is let go of.
@@ -199,17 +198,15 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.writer.garbage.push(object);
     }
 
-    /// Adds an index over every object, which the next revision has and those before have not.
-    /// `values` is the user's code, under the lock.
+    /// Adds an index over every object, which the next revision has and those before have not. Its
+    /// function is the user's code, under the lock.
     ///
     /// # Errors
-    /// The first error of `values`, with the key it was met at. Nothing has changed then.
-    pub(crate) fn add_index<E>(
+    /// The first failure of the function, with the key it was met at. Nothing has changed then.
+    pub(crate) fn add_index(
         &mut self,
-        name: Arc<str>,
-        mut values: impl FnMut(KeyRef<'_>, &Arc<T>) -> Result<Vec<Arc<str>>, E>,
-    ) -> Result<(), E> {
-        let mut found = Vec::with_capacity(self.writer.len);
+        NewIndex(mut column): NewIndex<T>,
+    ) -> Result<(), (KeyRef<'_>, Unindexed)> {
         for shard in &self.engine.shards {
             // SAFETY: this is the writer, and it replaces no table here.
             let heads = unsafe { shard.table() }.into_iter().flat_map(Table::heads);
@@ -219,21 +216,19 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
                 let (head, key) = unsafe { (head.as_ref(), Version::key(head.as_ptr())) };
                 // SAFETY: as above.
                 let Some(object) = (unsafe { head.value() }) else { continue };
-                found.push((RecordRef::of(head), values(key, object)?));
+                if let Err(unindexed) = prepare(&mut *column, object) {
+                    return Err((key, unindexed));
+                }
+                // SAFETY: alive, and this is the writer. It is withdrawn when it is deleted, since the
+                // index is either one of the writer's by then, or gone.
+                unsafe { column.commit(RecordRef::of(head)) };
             }
         }
         let writer = &mut **self.writer;
-        let indexes = Arc::make_mut(&mut writer.indexes);
-        let position = indexes.named.len();
-        indexes.named.push((name, Index::new()));
-        for (record, new) in found {
-            let values = writer.indexed.entry(record).or_default();
-            let old = values.clone();
-            values.resize(position, Vec::new());
-            values.push(new);
-            // SAFETY: alive, and this is the writer.
-            unsafe { indexes.change(record, &old, values) };
-        }
+        let tree = column.changed_tree().expect("a new index has a tree that nobody has seen");
+        let named = Named { id: column.id(), label: column.label().cloned(), tree };
+        Arc::make_mut(&mut writer.indexes).named.push(named);
+        writer.columns.push(column);
         writer.republish = true;
         Ok(())
     }
@@ -245,6 +240,11 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         let writer = &mut **self.writer;
         if writer.changed || writer.republish {
             writer.published = next;
+            for (i, column) in writer.columns.iter_mut().enumerate() {
+                if let Some(tree) = column.changed_tree() {
+                    Arc::make_mut(&mut writer.indexes).named[i].tree = tree;
+                }
+            }
             let revision = Revision::new(
                 next,
                 writer.resource_version.clone(),

@@ -1,0 +1,78 @@
+//! A value that objects are indexed under.
+
+use std::any::TypeId;
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::mem::needs_drop;
+
+use crate::panic::contain;
+use crate::sync::Arc;
+
+/// Its comparison and its destructor are the user's code, which runs in the middle of a write and of
+/// freeing. So a panic in one ends here: what compares with a panic is less.
+pub(super) struct Value<V: ?Sized>(
+    /// Taken out by the destructor alone.
+    Option<Arc<V>>,
+);
+
+impl<V: ?Sized> Value<V> {
+    pub(super) fn new(value: Arc<V>) -> Self {
+        Self(Some(value))
+    }
+
+    #[inline]
+    pub(super) fn shared(&self) -> &Arc<V> {
+        match &self.0 {
+            Some(value) => value,
+            None => unreachable!("it is there until it is dropped"),
+        }
+    }
+}
+
+impl<V: ?Sized> Clone for Value<V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<V: ?Sized> Drop for Value<V> {
+    #[inline]
+    fn drop(&mut self) {
+        if needs_drop::<V>() {
+            contain(|| drop(self.0.take()));
+        }
+    }
+}
+
+/// For readers, whose own the panic of a comparison is.
+impl<V: ?Sized> Borrow<V> for Value<V> {
+    fn borrow(&self) -> &V {
+        self.shared()
+    }
+}
+
+impl<V: Ord + ?Sized + 'static> Ord for Value<V> {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (this, other) = (self.shared(), other.shared());
+        // What the standard library compares by far the most, and never with a panic.
+        if TypeId::of::<V>() == TypeId::of::<str>() {
+            return this.cmp(other);
+        }
+        contain(|| this.cmp(other)).unwrap_or(Ordering::Less)
+    }
+}
+
+impl<V: Ord + ?Sized + 'static> PartialOrd for Value<V> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<V: Ord + ?Sized + 'static> PartialEq for Value<V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<V: Ord + ?Sized + 'static> Eq for Value<V> {}

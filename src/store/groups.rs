@@ -1,0 +1,58 @@
+//! Objects by the values of an index.
+
+use std::collections::{BTreeMap, btree_map};
+use std::fmt;
+use std::iter::FusedIterator;
+
+use super::Entries;
+use super::engine::{self, Entry};
+use crate::sync::Arc;
+
+/// The values of an [`Index`](super::Index) in order, each with its objects in key order; made by
+/// [`Snapshot::groups`](super::Snapshot::groups).
+pub struct Groups<'a, T, V: ?Sized>(Source<'a, T, V>);
+
+enum Source<'a, T, V: ?Sized> {
+    Index(engine::Groups<'a, T, V>),
+    Found(btree_map::IntoIter<Arc<V>, Vec<Entry<'a, T>>>),
+}
+
+impl<'a, T, V: ?Sized> Groups<'a, T, V> {
+    pub(super) fn of(groups: engine::Groups<'a, T, V>) -> Self {
+        Self(Source::Index(groups))
+    }
+
+    /// What was found without an index.
+    pub(super) fn found(groups: BTreeMap<Arc<V>, Vec<Entry<'a, T>>>) -> Self {
+        Self(Source::Found(groups.into_iter()))
+    }
+}
+
+impl<'a, T, V> Iterator for Groups<'a, T, V>
+where
+    T: Send + Sync,
+    V: Ord + ?Sized + 'static,
+{
+    type Item = (Arc<V>, Entries<'a, T>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Source::Index(groups) => {
+                let (value, entries) = groups.next()?;
+                Some((Arc::clone(value), Entries::of(entries)))
+            }
+            Source::Found(groups) => {
+                let (value, found) = groups.next()?;
+                Some((value, Entries::found(found)))
+            }
+        }
+    }
+}
+
+impl<T: Send + Sync, V: Ord + ?Sized + 'static> FusedIterator for Groups<'_, T, V> {}
+
+impl<T, V: ?Sized> fmt::Debug for Groups<'_, T, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Groups").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,114 @@
+//! Lookups by an index, and without it where a snapshot does not have it.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, RangeBounds};
+
+use super::{Entries, Groups, Index, Snapshot};
+use crate::Object;
+
+impl<T: Object> Snapshot<T> {
+    /// The objects of one value of an [`Index`], in key order. O(log values), and O(1) per object; how
+    /// many there are is known at once ([`len`](ExactSizeIterator::len)).
+    ///
+    /// If this snapshot does not have the index (it is older than the index, or of a store that was not
+    /// given it), the objects are found without: O(objects), with the index's function run on each by the
+    /// caller.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # use watchcache::store::Index;
+    /// # struct Pod { name: &'static str, node: &'static str }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
+    /// # }
+    /// let by_node = Index::new("node", |pod: &Pod| [pod.node]);
+    /// let store = Store::builder().index(&by_node).build();
+    /// store.add(Pod { name: "web-1", node: "n1" })?;
+    /// store.add(Pod { name: "web-0", node: "n1" })?;
+    /// let snapshot = store.snapshot();
+    /// let on_n1: Vec<_> = snapshot.by(&by_node, "n1").map(|(key, _)| key.name()).collect();
+    /// assert_eq!(on_n1, ["web-0", "web-1"]);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If a comparison of values does.
+    #[must_use]
+    pub fn by<V>(&self, index: &Index<T, V>, value: &V) -> Entries<'_, T>
+    where
+        V: Ord + Send + Sync + ?Sized + 'static,
+    {
+        match self.view().index(index.id()) {
+            Some(view) => Entries::of(view.entries(value, Bound::Unbounded)),
+            None => scan(self, index, value),
+        }
+    }
+
+    /// The values of an [`Index`] that lie in a range (all: `..`), in order, each with its objects in key
+    /// order. O(log values), and O(1) per value and object. Without the index it costs what [`by`](Self::by) does.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # use watchcache::store::Index;
+    /// # struct Pod { name: &'static str, port: u16 }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
+    /// # }
+    /// let by_port = Index::new("port", |pod: &Pod| [pod.port]);
+    /// let store = Store::builder().index(&by_port).build();
+    /// store.add(Pod { name: "web-0", port: 80 })?;
+    /// store.add(Pod { name: "web-1", port: 80 })?;
+    /// store.add(Pod { name: "db-0", port: 5432 })?;
+    /// let snapshot = store.snapshot();
+    /// let counts = |range| -> Vec<_> {
+    ///     snapshot.groups(&by_port, range).map(|(port, pods)| (*port, pods.len())).collect()
+    /// };
+    /// assert_eq!(counts(0..1024), [(80, 2)]);
+    /// assert_eq!(snapshot.groups(&by_port, ..).count(), 2);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If a comparison of values does.
+    pub fn groups<V>(&self, index: &Index<T, V>, range: impl RangeBounds<V>) -> Groups<'_, T, V>
+    where
+        V: Ord + Send + Sync + ?Sized + 'static,
+    {
+        match self.view().index(index.id()) {
+            Some(view) => Groups::of(view.groups((range.start_bound(), range.end_bound()))),
+            None => scan_groups(self, index, range),
+        }
+    }
+}
+
+/// As [`Snapshot::by`], over all objects.
+fn scan<'a, T, V>(snapshot: &'a Snapshot<T>, index: &Index<T, V>, value: &V) -> Entries<'a, T>
+where
+    T: Object,
+    V: Ord + Send + Sync + ?Sized + 'static,
+{
+    let has = |object: &T| index.values(object).iter().any(|held| **held == *value);
+    Entries::found(snapshot.iter().filter(|(_, object)| has(object)).collect())
+}
+
+/// As [`Snapshot::groups`], over all objects.
+fn scan_groups<'a, T, V>(
+    snapshot: &'a Snapshot<T>,
+    index: &Index<T, V>,
+    range: impl RangeBounds<V>,
+) -> Groups<'a, T, V>
+where
+    T: Object,
+    V: Ord + Send + Sync + ?Sized + 'static,
+{
+    let mut groups = BTreeMap::<_, Vec<_>>::new();
+    for (key, object) in snapshot {
+        let mut values = index.values(object);
+        values.sort_unstable();
+        values.dedup();
+        for value in values.into_iter().filter(|value| range.contains(&**value)) {
+            groups.entry(value).or_default().push((key, object));
+        }
+    }
+    Groups::found(groups)
+}

@@ -1,0 +1,332 @@
+//! Indexes by values of any type, whose comparisons and destructors are user code.
+
+use std::cell::Cell;
+use std::cmp::Ordering as Order;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use watchcache::store::{Index, IndexValue};
+use watchcache::{KeyRef, Object, Snapshot, Store};
+
+use crate::common::watchdog::{eventually, sized, watched};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Pending,
+    Running,
+}
+
+impl IndexValue for Phase {
+    type Value = Self;
+
+    fn into_shared(self) -> Arc<Self> {
+        Arc::new(self)
+    }
+}
+
+struct Pod {
+    name: String,
+    node: Option<String>,
+    ports: Vec<u16>,
+    phase: Phase,
+}
+
+impl Object for Pod {
+    fn key(&self) -> KeyRef<'_> {
+        ("ns", &*self.name).into()
+    }
+}
+
+fn pod(name: &str, node: Option<&str>, ports: &[u16], phase: Phase) -> Pod {
+    Pod { name: name.to_owned(), node: node.map(str::to_owned), ports: ports.to_vec(), phase }
+}
+
+fn names<'a>(entries: impl Iterator<Item = (KeyRef<'a>, &'a Arc<Pod>)>) -> Vec<&'a str> {
+    entries.map(|(_, pod)| pod.name.as_str()).collect()
+}
+
+fn fill(store: &Store<Pod>) {
+    store.add(pod("a", Some("n1"), &[80, 443], Phase::Running)).unwrap();
+    store.add(pod("b", Some("n2"), &[80], Phase::Running)).unwrap();
+    store.add(pod("c", None, &[8080], Phase::Pending)).unwrap();
+}
+
+#[test]
+fn values_of_any_type_are_looked_up_as_what_they_are() {
+    let by_node = Index::new("node", |pod: &Pod| pod.node.clone());
+    let by_maybe = Index::new("maybe", |pod: &Pod| [pod.node.clone()]);
+    let by_port = Index::new("port", |pod: &Pod| pod.ports.clone());
+    let by_ports = Index::new("ports", |pod: &Pod| [pod.ports.clone()]);
+    let by_phase = Index::new("phase", |pod: &Pod| [pod.phase]);
+    let by_pair = Index::new("pair", |pod: &Pod| [(pod.phase, pod.ports.len())]);
+    let by_key = Index::new("key", |pod: &Pod| [pod.key().to_key().unwrap()]);
+    let builder = Store::builder().index(&by_node).index(&by_maybe).index(&by_port);
+    let builder = builder.index(&by_ports).index(&by_phase).index(&by_pair).index(&by_key);
+    let store = builder.build();
+    fill(&store);
+    let snapshot = store.snapshot();
+    assert_eq!(names(snapshot.by(&by_node, "n1")), ["a"]);
+    assert_eq!(names(snapshot.by(&by_maybe, &None)), ["c"]);
+    assert_eq!(names(snapshot.by(&by_port, &80)), ["a", "b"]);
+    assert_eq!(names(snapshot.by(&by_ports, &[80, 443])), ["a"]);
+    assert_eq!(names(snapshot.by(&by_phase, &Phase::Running)), ["a", "b"]);
+    assert_eq!(names(snapshot.by(&by_pair, &(Phase::Running, 1))), ["b"]);
+    assert_eq!(names(snapshot.by(&by_key, &"ns/c".parse().unwrap())), ["c"]);
+    assert_eq!(names(snapshot.by(&by_node, "n3")), Vec::<&str>::new());
+}
+
+#[test]
+fn a_range_of_values_is_in_order() {
+    let by_port = Index::new("port", |pod: &Pod| pod.ports.clone());
+    let by_node = Index::new("node", |pod: &Pod| pod.node.clone());
+    let store = Store::builder().index(&by_port).build();
+    fill(&store);
+    let snapshot = store.snapshot();
+    let ports = |groups: watchcache::store::Groups<'_, Pod, u16>| -> Vec<(u16, usize)> {
+        groups.map(|(port, pods)| (*port, pods.len())).collect()
+    };
+    assert_eq!(ports(snapshot.groups(&by_port, ..)), [(80, 2), (443, 1), (8080, 1)]);
+    assert_eq!(ports(snapshot.groups(&by_port, 81..8080)), [(443, 1)]);
+    assert_eq!(ports(snapshot.groups(&by_port, 443..=8080)), [(443, 1), (8080, 1)]);
+    #[allow(clippy::reversed_empty_ranges)]
+    let reversed = 8080..80;
+    assert_eq!(ports(snapshot.groups(&by_port, reversed)), []);
+    // Not the store's.
+    let nodes = snapshot.groups(&by_node, ..).map(|(node, pods)| (node.to_string(), names(pods)));
+    let expected = [("n1".to_owned(), vec!["a"]), ("n2".to_owned(), vec!["b"])];
+    assert_eq!(nodes.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_handle_serves_several_stores_and_keeps_them_apart() {
+    let by_node = Index::new("node", |pod: &Pod| pod.node.clone());
+    let same_name = Index::new("node", |pod: &Pod| pod.ports.clone());
+    let store =
+        || Store::builder().index(&by_node).index(&same_name).index(&by_node.clone()).build();
+    let (one, other, without) = (store(), store(), Store::new());
+    fill(&one);
+    fill(&without);
+    other.add(pod("x", Some("n1"), &[1], Phase::Pending)).unwrap();
+    assert_eq!(names(one.snapshot().by(&by_node, "n1")), ["a"]);
+    assert_eq!(names(other.snapshot().by(&by_node, "n1")), ["x"]);
+    assert_eq!(names(other.snapshot().by(&same_name, &1)), ["x"]);
+    // A store that was not given it finds the same.
+    assert_eq!(names(without.snapshot().by(&by_node, "n1")), ["a"]);
+    assert_eq!(without.snapshot().by(&by_node, "n1").objects().count(), 1);
+}
+
+#[test]
+fn without_the_index_an_object_on_which_it_fails_is_not_found() {
+    let by_port = Index::new("port", |pod: &Pod| {
+        assert_ne!(pod.name, "a", "no a");
+        pod.ports.clone()
+    });
+    let store = Store::new();
+    fill(&store);
+    assert_eq!(names(store.snapshot().by(&by_port, &80)), ["b"]);
+}
+
+/// Counts its comparisons.
+#[derive(PartialEq, Eq)]
+struct Counted(u64);
+
+static COMPARISONS: AtomicUsize = AtomicUsize::new(0);
+
+impl PartialOrd for Counted {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Counted {
+    fn cmp(&self, other: &Self) -> Order {
+        COMPARISONS.fetch_add(1, Ordering::Relaxed);
+        self.0.cmp(&other.0)
+    }
+}
+
+struct Item {
+    key: String,
+    name: u64,
+    version: u64,
+}
+
+fn item(name: u64, version: u64) -> Item {
+    Item { key: name.to_string(), name, version }
+}
+
+impl Object for Item {
+    fn key(&self) -> KeyRef<'_> {
+        (&self.key).into()
+    }
+}
+
+#[test]
+fn an_update_that_changes_no_value_touches_no_index() {
+    let index = Index::new("counted", |item: &Item| [Arc::new(Counted(item.name))]);
+    let store = Store::builder().index(&index).build();
+    for name in 0..1_000 {
+        store.add(item(name, 0)).unwrap();
+    }
+    let before = COMPARISONS.load(Ordering::Relaxed);
+    for name in 0..1_000 {
+        store.add(item(name, 1)).unwrap();
+    }
+    assert_eq!(COMPARISONS.load(Ordering::Relaxed) - before, 1_000, "one with the value before");
+}
+
+/// What compares as it likes: no order at all, and a panic now and then.
+#[derive(PartialEq, Eq)]
+struct Unruly(u64);
+
+thread_local! {
+    static RANDOM: Cell<u64> = const { Cell::new(1) };
+}
+
+fn random(below: u64) -> u64 {
+    let next = RANDOM.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+    RANDOM.set(next);
+    (next >> 33) % below
+}
+
+impl PartialOrd for Unruly {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Unruly {
+    fn cmp(&self, other: &Self) -> Order {
+        match random(40) {
+            0 => panic!("no comparison today"),
+            1..4 => other.0.cmp(&self.0),
+            4 => Order::Equal,
+            _ => self.0.cmp(&other.0),
+        }
+    }
+}
+
+/// All that is found by the index is what the snapshot has.
+fn is_whole(snapshot: &Snapshot<Item>, index: &Index<Item, Unruly>) {
+    for (_, items) in snapshot.groups(index, ..) {
+        for (key, item) in items {
+            assert_eq!(snapshot.get(key).unwrap().version, item.version);
+        }
+    }
+}
+
+#[test]
+fn values_without_an_order_harm_nothing_but_their_index() {
+    watched(|| {
+        let values = |item: &Item| {
+            let value = |n| Arc::new(Unruly((item.name + item.version * n) % 7));
+            (0..item.version % 4).map(value).collect::<Vec<_>>()
+        };
+        let index = Index::new("unruly", values);
+        let store = Store::builder().index(&index).build();
+        let mut kept = Vec::new();
+        let mut model = std::collections::BTreeMap::new();
+        for version in 0..sized(6_000, 200) as u64 {
+            let name = random(60);
+            match random(4) {
+                0 => {
+                    store.delete(&name.to_string());
+                    model.remove(&name);
+                }
+                // A comparison that panics before anything is changed is a rejection.
+                _ if store.add(item(name, version)).is_ok() => _ = model.insert(name, version),
+                _ => {}
+            }
+            if version.is_multiple_of(50) {
+                kept.push(store.snapshot());
+                if kept.len() > 5 {
+                    is_whole(&kept.remove(random(5) as usize), &index);
+                }
+            }
+        }
+        kept.iter().for_each(|snapshot| is_whole(snapshot, &index));
+        let snapshot = store.snapshot();
+        let found = snapshot.objects().map(|item| (item.name, item.version));
+        assert_eq!(found.collect::<std::collections::BTreeMap<_, _>>(), model);
+        // Nothing that is freed is left in it.
+        kept.clear();
+        for name in model.keys() {
+            store.delete(&name.to_string());
+        }
+        let snapshot = store.snapshot();
+        eventually("freed", || store.stats().retained_versions <= model.len());
+        assert_eq!(snapshot.groups(&index, ..).map(|(_, items)| items.count()).sum::<usize>(), 0);
+    });
+}
+
+/// Its destructor panics.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Bomb(u64);
+
+static DROPPED: AtomicUsize = AtomicUsize::new(0);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+        panic!("the destructor of a value");
+    }
+}
+
+#[test]
+fn the_panic_of_a_values_destructor_ends_there() {
+    watched(|| {
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&made);
+        let index = Index::new("bomb", move |item: &Item| {
+            count.fetch_add(1, Ordering::Relaxed);
+            [Arc::new(Bomb(item.version))]
+        });
+        let store = Store::builder().index(&index).build();
+        for version in 0..50 {
+            store.add(item(version % 3, version)).unwrap();
+            // The same values, of which one is dropped at once.
+            store.add(item(version % 3, version)).unwrap();
+        }
+        assert_eq!(store.snapshot().by(&index, &Lookup::of(49)).len(), 1);
+        store.delete("0");
+        assert_eq!(store.len(), 2);
+        drop(store);
+        // What looked up was none of the store's.
+        assert_eq!(DROPPED.load(Ordering::Relaxed), made.load(Ordering::Relaxed));
+    });
+}
+
+/// A value that is looked up and never dropped.
+struct Lookup(std::mem::ManuallyDrop<Bomb>);
+
+impl Lookup {
+    fn of(value: u64) -> Self {
+        Self(std::mem::ManuallyDrop::new(Bomb(value)))
+    }
+}
+
+impl std::ops::Deref for Lookup {
+    type Target = Bomb;
+
+    fn deref(&self) -> &Bomb {
+        &self.0
+    }
+}
+
+/// An index function, like a value's comparison, may read the store it is of.
+#[test]
+fn an_index_function_may_read() {
+    let store: Arc<Mutex<Option<Arc<Store<Item>>>>> = Arc::default();
+    let held = Arc::clone(&store);
+    let index = Index::new("known", move |item: &Item| {
+        let store = held.lock().unwrap().clone();
+        [store.is_some_and(|store| store.contains(&item.name.to_string()))]
+    });
+    let built = Arc::new(Store::builder().index(&index).build());
+    *store.lock().unwrap() = Some(Arc::clone(&built));
+    built.add(item(1, 1)).unwrap();
+    assert_eq!(built.snapshot().by(&index, &false).len(), 1);
+    built.add(item(1, 2)).unwrap();
+    assert_eq!(built.snapshot().by(&index, &true).len(), 1);
+    *store.lock().unwrap() = None;
+}
