@@ -15,6 +15,7 @@ const MODULES: &[(&str, &str)] = &[
     ("panic", ""),
     ("sink", "pub use sink::{Batch, Change, Listing, Sink};"),
     ("version", "pub use version::{ResourceVersion, Revision};"),
+    ("waiters", ""),
     ("selector", "pub use selector::LabelSelector;"),
     ("store", "pub use store::{Snapshot, Store};"),
     ("fifo", "pub use fifo::Fifo;"),

@@ -5,6 +5,7 @@ use std::fmt;
 use arc_swap::ArcSwap;
 
 use super::engine::Engine;
+use super::feed::{Feed, FeedLimits};
 use super::index::Definition;
 use super::{Observer, Store};
 use crate::sync::{Arc, SegQueue};
@@ -29,11 +30,12 @@ use crate::{Object, panic};
 pub struct StoreBuilder<T> {
     definitions: Vec<Definition<T>>,
     observer: Option<Box<dyn Observer>>,
+    feed: FeedLimits,
 }
 
 impl<T: Object> StoreBuilder<T> {
     pub(super) fn new() -> Self {
-        Self { definitions: Vec::new(), observer: None }
+        Self { definitions: Vec::new(), observer: None, feed: FeedLimits::default() }
     }
 
     /// Adds an index. The function gives an object's values, any number of them. A later index of
@@ -83,13 +85,22 @@ impl<T: Object> StoreBuilder<T> {
         self
     }
 
+    /// How much the store keeps for its [subscriptions](Store::subscribe).
+    #[must_use]
+    pub fn feed(mut self, limits: FeedLimits) -> Self {
+        self.feed = limits;
+        self
+    }
+
     /// The store, empty.
     #[must_use]
     pub fn build(self) -> Store<T> {
         use std::hash::BuildHasher;
         let seed = foldhash::fast::RandomState::default().hash_one(0_u8);
+        let engine = Arc::new(Engine::new(seed, size_of_object));
         let store = Store {
-            engine: Arc::new(Engine::new(seed, size_of_object)),
+            feed: Feed::new(&engine, self.feed),
+            engine,
             definitions: ArcSwap::from_pointee(Vec::new()),
             waiting: SegQueue::new(),
             observer: self.observer,

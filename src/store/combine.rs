@@ -33,7 +33,7 @@ impl<T: Object> Store<T> {
     ) -> R {
         let result = op(&mut writing);
         self.run_waiting(&mut writing);
-        writing.guard.publish();
+        writing.publish();
         result
     }
 
@@ -56,7 +56,7 @@ impl<T: Object> Store<T> {
                 break result;
             }
             self.run_waiting(&mut writing);
-            writing.guard.publish();
+            writing.publish();
         };
         drop(writing);
         result.unwrap_or_else(|panic| resume_unwind(panic))

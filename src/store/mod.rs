@@ -18,6 +18,7 @@ mod diff;
 mod engine;
 mod entries;
 mod error;
+pub mod feed;
 mod index;
 mod observe;
 mod page;
@@ -41,6 +42,8 @@ pub use error::{
     AddIndexError, DifferentStores, PageError, Reason, Rejected, UnknownIndex, UpdateError,
     WriteError,
 };
+use feed::Feed;
+pub use feed::{Delivery, DeliveryKind, FeedLimits, Item, Subscription};
 use index::Definition;
 pub use observe::{Observer, OldestPin, StoreStats};
 pub use page::{Page, PageToken};
@@ -89,6 +92,7 @@ pub struct Store<T: Object> {
     /// Writes that wait for whoever writes now.
     waiting: SegQueue<Waiting<T>>,
     observer: Option<Box<dyn Observer>>,
+    feed: Arc<Feed<T>>,
 }
 
 impl<T: Object> Store<T> {
@@ -222,7 +226,8 @@ impl<T: Object> Store<T> {
         let mut writing = self.writing();
         // A relist compares with what is published.
         self.run_waiting(&mut writing);
-        writing.guard.publish();
+        writing.publish();
+        writing.is_relist = true;
         let (applied, deleted) = self.run(writing, |writing| writing.replace(listing));
         self.observe(began, &applied);
         Replaced { applied, deleted }
@@ -278,7 +283,7 @@ impl<T: Object> Store<T> {
         let mut definitions = Vec::clone(&definitions);
         definitions.push(definition);
         self.definitions.store(Arc::new(definitions));
-        Ok(Revision::new(writing.guard.publish()))
+        Ok(Revision::new(writing.publish()))
     }
 
     /// The object under a key. Allocates nothing but, at times, for a thread's first read.
@@ -379,7 +384,14 @@ impl<T: Object> Store<T> {
 
     fn writing_by<'s>(&'s self, guard: WriteGuard<'s, T>) -> Writing<'s, T> {
         let definitions = guard.has_named_indexes().then(|| self.definitions.load_full());
-        Writing::new(guard, definitions)
+        Writing::new(guard, definitions, &self.feed)
+    }
+}
+
+impl<T: Object> Drop for Store<T> {
+    /// Subscriptions end.
+    fn drop(&mut self) {
+        self.feed.close();
     }
 }
 

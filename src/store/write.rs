@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use super::engine::{Hashed, Pin, Slot, WriteGuard};
 use super::error::{Reason, Rejected, UpdateError};
+use super::feed::Feed;
 use super::index::{Definition, values_of};
 use super::report::{Applied, Deleted, Outcome, Written};
 use crate::object::same_version;
@@ -24,6 +25,9 @@ const AT_ONCE: usize = 32;
 pub(super) struct Writing<'s, T: Object> {
     pub(super) guard: WriteGuard<'s, T>,
     definitions: Definitions<T>,
+    feed: &'s Feed<T>,
+    /// Whether a relist is among what is written.
+    pub(super) is_relist: bool,
 }
 
 /// None where there are no named indexes.
@@ -48,8 +52,24 @@ enum Comparison {
 }
 
 impl<'s, T: Object> Writing<'s, T> {
-    pub(super) fn new(guard: WriteGuard<'s, T>, definitions: Definitions<T>) -> Self {
-        Self { guard, definitions }
+    pub(super) fn new(
+        mut guard: WriteGuard<'s, T>,
+        definitions: Definitions<T>,
+        feed: &'s Feed<T>,
+    ) -> Self {
+        feed.begin(&mut guard);
+        Self { guard, definitions, feed, is_relist: false }
+    }
+
+    /// Makes what was written visible, and has it told; returns the revision at which it is.
+    pub(super) fn publish(&mut self) -> u64 {
+        let before = self.guard.sequence();
+        let revision = self.guard.publish();
+        let is_relist = std::mem::take(&mut self.is_relist);
+        if self.guard.sequence() != before {
+            self.feed.published(&mut self.guard, is_relist);
+        }
+        revision
     }
 
     /// The revision at which what was written so far is visible.
@@ -275,6 +295,15 @@ impl<'s, T: Object> Writing<'s, T> {
         let mut held = self.guard.resource_version().cloned().filter(|_| !unordered);
         if to.clone().advance(&mut held) {
             self.guard.set_resource_version(to.clone());
+        }
+    }
+}
+
+impl<T: Object> Drop for Writing<'_, T> {
+    /// Publishes what a write that unwinds has linked.
+    fn drop(&mut self) {
+        if self.guard.is_unpublished() {
+            self.publish();
         }
     }
 }

@@ -1,0 +1,166 @@
+//! Making a subscription: what it is about, and where it begins.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::filter::Filter;
+use super::subscription::{Start, Subscription};
+use super::{Feed, SubscribeError};
+use crate::store::{DifferentStores, Snapshot, Store, UnknownIndex};
+use crate::sync::Arc;
+use crate::{LabelSelector, Object};
+
+/// Makes a [`Subscription`]; from [`Store::subscribe`].
+///
+/// What it is about can be narrowed, by each of [`namespace`](Self::namespace),
+/// [`labels`](Self::labels) and [`index`](Self::index). An object that comes to be what the subscription is
+/// about, by an update, is new to it; one that ceases to be is gone, with the last state in which it was.
+///
+/// [`Object::label`] and index functions run on the subscriber's thread, for the object before and after
+/// each change. They must give the same answer for the same object each time. Where one panics or fails,
+/// the object counts as not matching, before and after alike, and is counted:
+/// [`Subscription::failures`]. Nobody else notices.
+#[must_use = "it subscribes when it is started"]
+pub struct Subscribe<'s, T: Object> {
+    store: &'s Store<T>,
+    filter: Filter<T>,
+    index: Option<(String, String)>,
+    start: From<T>,
+    settle: Option<Duration>,
+}
+
+/// Where a subscription begins.
+enum From<T> {
+    Now,
+    Content,
+    Snapshot(Snapshot<T>),
+}
+
+impl<T: Object> Store<T> {
+    /// Subscribes to every change from now on; what is returned narrows that, or begins elsewhere.
+    ///
+    /// Subscribing takes no lock and waits for no writer. O(1).
+    ///
+    /// ```
+    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # struct Pod(&'static str, u32);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Pod("default/web-0", 1))?;
+    /// let mut subscription = store.subscribe().start()?;
+    /// store.add(Pod("default/web-0", 2))?;
+    /// store.delete("default/web-0");
+    ///
+    /// let mut seen = Vec::new();
+    /// while let Ok(delivery) = subscription.try_next() {
+    ///     for item in &delivery {
+    ///         seen.push((item.old.map(|pod| pod.1), item.new.map(|pod| pod.1)));
+    ///     }
+    /// }
+    /// assert_eq!(seen, [(Some(1), Some(2)), (Some(2), None)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn subscribe(&self) -> Subscribe<'_, T> {
+        let (filter, start) = (Filter::all(), From::Now);
+        Subscribe { store: self, filter, index: None, start, settle: None }
+    }
+}
+
+impl<T: Object> Subscribe<'_, T> {
+    /// Only objects of this namespace; `None` stands for the cluster-scoped ones.
+    pub fn namespace<'n>(mut self, namespace: impl Into<Option<&'n str>>) -> Self {
+        self.filter.namespace = Some(namespace.into().unwrap_or_default().into());
+        self
+    }
+
+    /// Only objects that a selector selects.
+    ///
+    /// ```
+    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # struct Pod(&'static str);
+    /// impl Object for Pod {
+    ///     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", "web-0") }
+    ///     fn label(&self, name: &str) -> Option<&str> { (name == "app").then_some(self.0) }
+    /// }
+    ///
+    /// let store = Store::new();
+    /// let mut subscription = store.subscribe().labels("app=web".parse()?).start()?;
+    /// store.add(Pod("web"))?;
+    /// store.add(Pod("api"))?;
+    /// let added = subscription.try_next()?;
+    /// assert!(added.iter().all(|item| item.old.is_none() && item.new.is_some()));
+    /// let left = subscription.try_next()?;
+    /// let gone = left.iter().next().is_some_and(|item| item.new.is_none());
+    /// assert!(gone, "what is no longer selected is gone");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn labels(mut self, selector: LabelSelector) -> Self {
+        self.filter.labels = Some(selector);
+        self
+    }
+
+    /// Only objects that have this value of an index.
+    pub fn index(mut self, index: &str, value: &str) -> Self {
+        self.index = Some((index.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Begins with the content, as the first delivery ([`DeliveryKind::Initial`](super::DeliveryKind)).
+    /// It is that of the moment when it is asked for; what comes later follows it.
+    pub fn with_content(mut self) -> Self {
+        self.start = From::Content;
+        self
+    }
+
+    /// Begins behind a snapshot: what changed since is told first, each publication if the log has them
+    /// all, or else as a difference.
+    pub fn since(mut self, snapshot: &Snapshot<T>) -> Self {
+        self.start = From::Snapshot(snapshot.clone());
+        self
+    }
+
+    /// Deliveries come no more often than this; what is published meanwhile is coalesced. The first
+    /// change after a quiet time comes at once.
+    pub fn settle(mut self, at_most_each: Duration) -> Self {
+        self.settle = Some(at_most_each).filter(|each| !each.is_zero());
+        self
+    }
+
+    /// Subscribes.
+    ///
+    /// # Errors
+    /// If the store has no such index, or the snapshot is another store's.
+    pub fn start(mut self) -> Result<Subscription<T>, SubscribeError> {
+        if let Some((name, value)) = self.index {
+            let definitions = self.store.definitions.load();
+            let Some(index) = definitions.iter().find(|index| *index.name == *name) else {
+                let known = definitions.iter().map(|index| index.name.to_string()).collect();
+                return Err(UnknownIndex { name, known }.into());
+            };
+            self.filter.indexed = Some((index.clone(), value.into()));
+        }
+        let feed: &Arc<Feed<T>> = &self.store.feed;
+        let start = match self.start {
+            From::Now => Start::Now,
+            From::Content => Start::Content,
+            From::Snapshot(snapshot) if !snapshot.is_of(&self.store.engine) => {
+                return Err(DifferentStores.into());
+            }
+            From::Snapshot(snapshot) => Start::Since(snapshot),
+        };
+        Ok(Subscription::new(Arc::clone(feed), self.filter, start, self.settle))
+    }
+}
+
+impl<T: Object> fmt::Debug for Subscribe<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscribe")
+            .field("namespace", &self.filter.namespace)
+            .field("labels", &self.filter.labels)
+            .field("index", &self.index)
+            .field("settle", &self.settle)
+            .finish_non_exhaustive()
+    }
+}
