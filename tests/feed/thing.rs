@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use watchcache::{Batch, Change, Key, KeyError, Listing, Object, Store};
+use watchcache::{Batch, Key, KeyError, Listing, Object, Store};
 
 /// An object with a value, which is its label `app` too.
 #[derive(Clone, Debug)]

@@ -45,11 +45,11 @@ pub(crate) type Changed<'a, T> = (KeyRef<'a>, Option<&'a Arc<T>>, Option<&'a Arc
 
 impl<T> Changes<T> {
     pub(crate) fn new() -> Self {
-        Self::with_capacity(0)
+        Self::with_capacity(0, 0)
     }
 
-    fn with_capacity(entries: usize) -> Self {
-        Self { text: String::new(), entries: Vec::with_capacity(entries) }
+    fn with_capacity(entries: usize, text: usize) -> Self {
+        Self { text: String::with_capacity(text), entries: Vec::with_capacity(entries) }
     }
 
     /// Adds a key, unless it holds what it held.
@@ -163,7 +163,10 @@ impl<T> Recorder<T> {
         resource_version: Option<ResourceVersion>,
         reclaim: &Reclaim<T>,
     ) {
-        let mut changes = Changes::with_capacity(self.versions.len());
+        // SAFETY: linked by this batch, so not freed.
+        let text = self.versions.iter().map(|version| unsafe { Version::key(version.as_ptr()) });
+        let text = text.map(|key| key.parts().0.len() + key.name().len()).sum();
+        let mut changes = Changes::with_capacity(self.versions.len(), text);
         let mut object_bytes = 0_usize;
         for version in self.versions.drain(..) {
             // SAFETY: linked by this batch, so not freed, and this is the writer.

@@ -1,9 +1,7 @@
 //! Where a subscription stands, as its store's writer sees it.
 
-use arc_swap::{ArcSwapOption, Guard};
-
 use super::segment::Segment;
-use crate::sync::{Arc, SegQueue};
+use crate::sync::{Arc, ArcSwapOption, Guard, SegQueue};
 
 /// What a cursor was found to hold: it stays alive for as long as this does, whatever becomes of the
 /// cursor meanwhile. No count that others touch is changed for it.
@@ -23,9 +21,9 @@ impl<T> Cursor<T> {
         self.0.store(segment);
     }
 
-    /// Takes this segment away, if it is still there.
-    pub(super) fn revoke(&self, segment: &Arc<Segment<T>>) {
-        let _ = self.0.compare_and_swap(segment, None);
+    /// Takes this segment away, if it is still there; returns what was, to be dropped elsewhere.
+    pub(super) fn revoke(&self, segment: &Arc<Segment<T>>) -> Option<Arc<Segment<T>>> {
+        Guard::into_inner(self.0.compare_and_swap(segment, None))
     }
 }
 

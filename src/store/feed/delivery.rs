@@ -7,7 +7,7 @@ use super::filter::Filter;
 use super::segment::Batch;
 use crate::store::engine::{Changes, ChangesIter};
 use crate::store::{Entries, Snapshot};
-use crate::sync::Arc;
+use crate::sync::{Arc, Guard};
 use crate::{KeyRef, Object, ResourceVersion, Revision};
 
 /// What a delivery is.
@@ -119,7 +119,7 @@ impl<'a, T: Object> Delivery<'a, T> {
         let content = match self.content {
             Content::Logged { segment, index } => {
                 // A count of its own, instead of a mark of the thread's, of which there are few.
-                let segment = arc_swap::Guard::from_inner(arc_swap::Guard::into_inner(segment));
+                let segment = Guard::from_inner(Guard::into_inner(segment));
                 Content::Logged { segment, index }
             }
             content => content,

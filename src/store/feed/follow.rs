@@ -42,7 +42,10 @@ impl<T: Object> Feed<T> {
     fn turn(&self, guard: &mut WriteGuard<'_, T>, followed: bool) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         match followed {
-            true => writer.open(&self.log, &self.engine),
+            true => {
+                writer.open(&self.log, &self.engine);
+                writer.settle(&self.log, guard.sequence());
+            }
             false => writer.end(&self.log),
         }
         guard.record(followed);

@@ -1,14 +1,12 @@
 //! The log: the newest publications, in segments, and who writes them.
 
-use arc_swap::ArcSwapOption;
-
 use super::FeedLimits;
 use super::cursor::{Cursor, Cursors};
 use super::segment::{Amount, Batch, Segment};
 use crate::store::Snapshot;
 use crate::store::engine::Engine;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Arc, OnceLock};
+use crate::sync::{Arc, ArcSwapOption, OnceLock};
 
 /// The most segments that the log keeps.
 const SEGMENTS: usize = 256;
@@ -257,7 +255,7 @@ impl<T> LogWriter<T> {
             let slowest = Arc::clone(slowest);
             own = own.minus(slowest.amount());
             while let Some((_, cursor)) = behind.next_if(|(at, _)| Arc::ptr_eq(at, &slowest)) {
-                cursor.revoke(&slowest);
+                self.dropped.extend(cursor.revoke(&slowest));
             }
             self.dropped.push(slowest);
         }

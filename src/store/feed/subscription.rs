@@ -11,7 +11,7 @@ use super::segment::{Amount, Segment};
 use super::{Feed, TryNextError};
 use crate::store::Snapshot;
 use crate::sync::Arc;
-use crate::{Object, ResourceVersion, Revision};
+use crate::{Object, Revision};
 
 /// A subscription's count in `interest`.
 const SUBSCRIPTION: u64 = 1;
@@ -48,7 +48,6 @@ pub struct Subscription<T: Object> {
     /// When something was told last.
     last: Option<Instant>,
     revision: u64,
-    resource_version: Option<ResourceVersion>,
 }
 
 /// What a subscription does next.
@@ -91,7 +90,6 @@ impl<T: Object> Subscription<T> {
             settle,
             last: None,
             revision: 0,
-            resource_version: None,
         };
         match start {
             Start::Now => {
@@ -115,11 +113,8 @@ impl<T: Object> Subscription<T> {
     fn place(&mut self, behind: &Snapshot<T>, before: Amount) -> bool {
         let sequence = behind.view().sequence();
         self.next = sequence + 1;
-        (self.revision, self.resource_version) =
-            (behind.revision().get(), behind.resource_version().cloned());
-        // What is not settled may yet be left out of the log, and so out of the segment.
-        let log = &self.feed.log;
-        let logged = (log.settled() >= sequence).then(|| log.find(self.next, None)).flatten();
+        self.revision = behind.revision().get();
+        let logged = self.feed.log.find(self.next, None);
         let is_logged = logged.is_some();
         let segment = logged.unwrap_or_else(|| Segment::outside(behind.clone(), before));
         self.cursor.store(Some(segment));
@@ -163,12 +158,6 @@ impl<T: Object> Subscription<T> {
         Revision::new(self.revision)
     }
 
-    /// The source's version up to which everything was told, once the source has told one.
-    #[must_use]
-    pub fn resource_version(&self) -> Option<&ResourceVersion> {
-        self.resource_version.as_ref()
-    }
-
     /// How often [`Object::label`] or the index function failed on an object, which then counts as one
     /// that the subscription is not about.
     #[must_use]
@@ -204,20 +193,11 @@ impl<T: Object> Subscription<T> {
             if self.settle.is_some() {
                 content = self.gather(content);
             }
-            self.told(&content);
+            self.revision = content.revision();
             if self.is_worth_telling(&content) {
                 self.last = self.settle.map(|_| Instant::now());
                 return Some(Some(content));
             }
-        }
-    }
-
-    fn told(&mut self, content: &Content<T>) {
-        self.revision = content.revision();
-        let version = content.resource_version();
-        // A clone would touch a count that all subscriptions share.
-        if self.resource_version.as_ref() != version {
-            self.resource_version = version.cloned();
         }
     }
 
@@ -256,8 +236,7 @@ impl<T: Object> Subscription<T> {
     fn find(&mut self) -> Found<T> {
         loop {
             match self.todo {
-                Todo::Follow => {}
-                Todo::Difference => {}
+                Todo::Follow | Todo::Difference => {}
                 Todo::Content(kind) => return Found::Content(self.whole(kind)),
             }
             let held = self.cursor.load();
@@ -328,7 +307,6 @@ impl<T: Object> fmt::Debug for Subscription<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
             .field("revision", &self.revision())
-            .field("resource_version", &self.resource_version())
             .field("settle", &self.settle)
             .finish_non_exhaustive()
     }

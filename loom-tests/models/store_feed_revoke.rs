@@ -1,0 +1,56 @@
+//! A subscription catches up while the writer takes the places of those that keep too much: it is told all,
+//! by a difference or anew, and one that has caught up keeps its place.
+
+use std::sync::Arc;
+
+use super::{DeliveryKind, FeedLimits, Store};
+use crate::run::{Bound, run};
+use crate::{Key, KeyError, Object};
+
+struct Item(u32);
+
+impl Object for Item {
+    fn key(&self) -> Result<Key, KeyError> {
+        "ns/a".parse()
+    }
+}
+
+pub fn model() {
+    run(Bound { preemptions: 2 }, || {
+        // Two publications, and whatever is behind them is too much.
+        let limits = FeedLimits::default().log(2, usize::MAX).behind(0, usize::MAX);
+        let store = Arc::new(Store::builder().feed(limits).build());
+        let mut subscription = store.subscribe().start().expect("there is no index to miss");
+        for value in 1..=3 {
+            store.add(Item(value)).expect("the key is valid");
+        }
+        let writer = loom::thread::spawn({
+            let store = Arc::clone(&store);
+            move || {
+                store.add(Item(4)).expect("the key is valid");
+            }
+        });
+        let mut known = 0;
+        let mut has_caught_up = false;
+        let mut drain = || {
+            while let Ok(delivery) = subscription.try_next() {
+                match delivery.kind() {
+                    DeliveryKind::Reset => {
+                        assert!(!has_caught_up, "taken from one that had caught up");
+                        known = 0;
+                    }
+                    DeliveryKind::Coalesced => has_caught_up = true,
+                    _ => {}
+                }
+                for item in &delivery {
+                    assert_eq!(item.old.map_or(0, |old| old.0), known, "told after what it was not");
+                    known = item.new.expect("nothing is deleted").0;
+                }
+            }
+            known
+        };
+        drain();
+        writer.join().expect("the writer does not panic");
+        assert_eq!(drain(), 4, "a change was not told");
+    });
+}
