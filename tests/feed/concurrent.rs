@@ -11,7 +11,7 @@ use watchcache::store::FeedLimits;
 
 use crate::common::watchdog::{sized, watched};
 use crate::follower::take;
-use crate::thing::{Thing, batch, listing, put};
+use crate::thing::{Thing, app, batch, listing, put};
 
 fn write(store: &Store<Thing>, random: &mut StdRng) {
     let keys: Vec<_> = (0..20).map(|i| format!("{}/{i}", ["a", "b"][i % 2])).collect();
@@ -79,7 +79,7 @@ fn follow(store: &Store<Thing>, done: &AtomicBool, speed: u64, random: &mut StdR
     let (subscribe, mut known) = if from_content {
         (subscribe.with_content(), BTreeMap::new())
     } else {
-        let wanted = |thing: &Thing| !filtered || thing.value % 2 == 0;
+        let wanted = |thing: &Thing| !filtered || app(thing.value) == "even";
         let known = snapshot.iter().filter(|(_, thing)| wanted(thing));
         let known = known.map(|(key, thing)| (key.to_string(), Arc::clone(thing))).collect();
         (subscribe.since(&snapshot), known)
@@ -93,7 +93,7 @@ fn follow(store: &Store<Thing>, done: &AtomicBool, speed: u64, random: &mut StdR
             Ok(delivery) => take(&mut known, &delivery),
             Err(_) if is_over => {
                 let held = store.snapshot();
-                let held = held.iter().filter(|(_, thing)| !filtered || thing.value % 2 == 0);
+                let held = held.iter().filter(|(_, thing)| !filtered || app(thing.value) == "even");
                 let held: BTreeMap<_, _> =
                     held.map(|(key, thing)| (key.to_string(), Arc::clone(thing))).collect();
                 assert_eq!(known, held);

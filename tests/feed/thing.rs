@@ -39,7 +39,7 @@ impl Object for Thing {
 
 /// Objects of an even value have one label, the others another.
 pub(crate) fn app(value: u32) -> &'static str {
-    if value % 2 == 0 { "even" } else { "odd" }
+    if value.is_multiple_of(2) { "even" } else { "odd" }
 }
 
 pub(crate) fn batch(changes: &[(&str, Option<u32>)]) -> Batch<Thing> {

@@ -121,7 +121,7 @@ impl<T> Drop for Changes<T> {
     fn drop(&mut self) {
         let mut objects = self.take_objects();
         let mut drop_rest = || {
-            while let Some(object) = objects.next() {
+            for object in objects.by_ref() {
                 drop(object);
             }
         };

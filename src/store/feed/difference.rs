@@ -42,8 +42,11 @@ pub(super) fn since<T>(segment: &Segment<T>, publications: usize, to: &Snapshot<
 
 /// Changes of several publications, put together: the state before all of them, and after.
 pub(super) struct Gathered<T> {
-    states: Map<Key, (Option<Arc<T>>, Option<Arc<T>>)>,
+    states: Map<Key, States<T>>,
 }
+
+/// What a key held before all of them, and holds after.
+type States<T> = (Option<Arc<T>>, Option<Arc<T>>);
 
 impl<T> Gathered<T> {
     pub(super) fn new() -> Self {

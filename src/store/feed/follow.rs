@@ -7,6 +7,11 @@ use crate::store::engine::{PinnedRevision, Publication, Unlocked, WriteGuard};
 use crate::sync::PoisonError;
 use crate::sync::atomic::Ordering;
 
+/// Whether there are subscriptions among those who are interested.
+fn is_followed(interest: u64) -> bool {
+    interest & (WAITER - 1) > 0
+}
+
 impl<T: Object> Feed<T> {
     /// Who is interested. After a publication: see [`Feed::join`].
     #[inline]
@@ -19,7 +24,7 @@ impl<T: Object> Feed<T> {
     /// At the beginning of a batch: whether it is to be recorded.
     #[inline]
     pub(in crate::store) fn begin(&self, guard: &mut WriteGuard<'_, T>) {
-        let followed = self.interest() % WAITER > 0;
+        let followed = is_followed(self.interest());
         if followed != guard.is_recording() {
             self.turn(guard, followed);
         }
@@ -54,7 +59,7 @@ impl<T: Object> Feed<T> {
 
     fn follow<'s>(&'s self, guard: &mut WriteGuard<'s, T>, is_relist: bool, interest: u64) {
         let publication = guard.take_publication();
-        if interest % WAITER > 0 || publication.is_some() {
+        if is_followed(interest) || publication.is_some() {
             self.log(guard, publication, is_relist);
         }
         // Wakers are the user's code.

@@ -126,7 +126,6 @@ impl<T: Object> Store<T> {
     /// # }
     /// use std::time::Duration;
     /// use watchcache::store::feed::WaitError;
-    ///
     /// let store = Store::new();
     /// let written = store.add(Pod("a/web"))?;
     /// store.wait_for(written.revision, None)?;
