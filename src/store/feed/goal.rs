@@ -125,7 +125,7 @@ impl<T: Object> Store<T> {
     /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
     /// # }
     /// use std::time::Duration;
-    /// use watchcache::store::feed::WaitError;
+    ///
     /// let store = Store::new();
     /// let written = store.add(Pod("a/web"))?;
     /// store.wait_for(written.revision, None)?;
