@@ -17,11 +17,14 @@ impl Object for Item {
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
-        // Two publications, and whatever is behind them is too much.
-        let limits = FeedLimits::default().log(2, usize::MAX).behind(0, usize::MAX);
+        // With the fourth write it is too much: one publication that the log has left, and three objects
+        // that were superseded since.
+        let limits = FeedLimits::default().log(2, usize::MAX).behind(3, usize::MAX);
         let store = Arc::new(Store::builder().feed(limits).build());
         let mut subscription = store.subscribe().start().expect("there is no index to miss");
-        for value in 1..=3 {
+        store.add(Item(1)).expect("the key is valid");
+        assert!(subscription.try_next().is_ok());
+        for value in 2..=3 {
             store.add(Item(value)).expect("the key is valid");
         }
         let writer = loom::thread::spawn({
@@ -30,7 +33,7 @@ pub fn model() {
                 store.add(Item(4)).expect("the key is valid");
             }
         });
-        let mut known = 0;
+        let mut known = 1;
         let mut has_caught_up = false;
         let mut drain = || {
             while let Ok(delivery) = subscription.try_next() {

@@ -1,5 +1,7 @@
 //! The log: the newest publications, in segments, and who writes them.
 
+use std::collections::VecDeque;
+
 use super::FeedLimits;
 use super::cursor::{Cursor, Cursors};
 use super::segment::{Amount, Batch, Segment};
@@ -94,7 +96,7 @@ pub(super) struct LogWriter<T> {
     oldest: u64,
     end: u64,
     /// What the segments in the log have, oldest first.
-    amounts: std::collections::VecDeque<Amount>,
+    amounts: VecDeque<Amount>,
     /// What is in the log, and all that was ever given to it.
     total: Amount,
     written: Amount,
@@ -115,7 +117,7 @@ impl<T> LogWriter<T> {
             held: Amount::default(),
             oldest: 0,
             end: 0,
-            amounts: std::collections::VecDeque::new(),
+            amounts: VecDeque::new(),
             total: Amount::default(),
             written: Amount::default(),
             looked: Amount::default(),
@@ -237,7 +239,7 @@ impl<T> LogWriter<T> {
                 Some((cursor.load().as_ref().filter(|at| is_behind(at))?.clone(), cursor))
             })
             .collect();
-        behind.sort_unstable_by_key(|(segment, _)| segment.first);
+        behind.sort_unstable_by_key(|(segment, _)| (segment.first, Arc::as_ptr(segment).addr()));
         let mut own = Amount::default();
         let mut last = None;
         for (segment, _) in &behind {
