@@ -1,30 +1,25 @@
-//! Two threads that sleep, or are about to, beside a publication: both are told of it.
+//! Two threads that sleep, or are about to, beside news: both hear it, though whoever has it wakes only one.
 
 use std::sync::Arc;
 
-use super::Store;
 use crate::run::{Bound, run};
-use crate::{Key, KeyError, Object};
-
-struct Item;
-
-impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        "ns/a".parse()
-    }
-}
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::waiters::Waiters;
 
 pub fn model() {
-    run(Bound { preemptions: 1 }, || {
-        let store = Arc::new(Store::new());
+    run(Bound { preemptions: 3 }, || {
+        let published = Arc::new(AtomicBool::new(false));
+        let waiters = Arc::new(Waiters::for_news());
         let sleepers = [(); 2].map(|()| {
-            let mut subscription = store.subscribe().start().expect("there is no index to miss");
+            let (published, waiters) = (Arc::clone(&published), Arc::clone(&waiters));
             loom::thread::spawn(move || {
-                let told = subscription.next().map(|delivery| delivery.iter().count());
-                assert_eq!(told, Some(1));
+                let is_published = || published.load(Ordering::Acquire);
+                assert!(waiters.wait_for_news(0, None, is_published));
+                assert!(is_published(), "woken for nothing");
             })
         });
-        store.add(Item).expect("the key is valid");
+        published.store(true, Ordering::Release);
+        waiters.tell(u64::MAX);
         for sleeper in sleepers {
             sleeper.join().expect("the sleeper's assertions hold");
         }
