@@ -46,7 +46,11 @@ pub fn model() {
                     _ => {}
                 }
                 for item in &delivery {
-                    assert_eq!(item.old.map_or(0, |old| old.0), known, "told after what it was not");
+                    assert_eq!(
+                        item.old.map_or(0, |old| old.0),
+                        known,
+                        "told after what it was not"
+                    );
                     known = item.new.expect("nothing is deleted").0;
                 }
             }
