@@ -1,11 +1,12 @@
 //! The workload that all benches share.
 
-use watchcache::{Key, KeyError, Object};
+use watchcache::{Key, KeyRef, Object};
 
 /// A cached object of 128 bytes.
 #[derive(Clone, Debug)]
 pub struct Item {
-    key: Key,
+    /// Cloned by contestants that own their keys.
+    pub key: Key,
     version: Option<Box<str>>,
     /// Which object this is.
     pub number: u64,
@@ -73,8 +74,8 @@ pub fn shuffled(n: usize) -> Vec<usize> {
 }
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        Ok(self.key.clone())
+    fn key(&self) -> KeyRef<'_> {
+        (&self.key).into()
     }
 
     fn resource_version(&self) -> Option<&str> {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use watchcache::{Batch, Fifo, Key, KeyError, Object, Sink, Store};
+use watchcache::{Batch, Fifo, KeyError, KeyRef, Object, Sink, Store};
 
 struct Deployment {
     name: String,
@@ -15,8 +15,8 @@ struct Deployment {
 }
 
 impl Object for Deployment {
-    fn key(&self) -> Result<Key, KeyError> {
-        Key::namespaced("default", &self.name)
+    fn key(&self) -> KeyRef<'_> {
+        ("default", &*self.name).into()
     }
 }
 
@@ -44,7 +44,7 @@ fn main() -> Result<(), KeyError> {
     for replicas in 1..=3 {
         let mut batch = Batch::new();
         for name in ["web", "api", "db"] {
-            batch.put(Deployment { name: name.to_owned(), replicas })?;
+            batch.add(Deployment { name: name.to_owned(), replicas })?;
         }
         for sink in [&store as &dyn Sink<Deployment>, &fifo] {
             sink.apply(&batch);

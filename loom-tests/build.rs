@@ -11,6 +11,7 @@ use serde::Deserialize;
 /// only its own part beside what both parts stand on: compiling the copies is what takes the time.
 const MODULES: &[(&str, &str)] = &[
     ("key", "pub use key::{Key, KeyError, KeyRef};"),
+    ("keyed", ""),
     ("object", "pub use object::Object;"),
     ("panic", ""),
     ("sink", "pub use sink::{Batch, Change, Listing, Sink};"),

@@ -42,19 +42,7 @@ impl Key {
         if namespace.is_empty() {
             return Err(KeyError::EmptyNamespace(format!("/{name}")));
         }
-        if name.is_empty() {
-            return Err(KeyError::EmptyName(format!("{namespace}/")));
-        }
-        if namespace.contains('/') || name.contains('/') {
-            return Err(KeyError::ExtraSlash(format!("{namespace}/{name}")));
-        }
-        check_length(namespace)?;
-        check_length(name)?;
-        let mut text = String::with_capacity(namespace.len() + 1 + name.len());
-        text.push_str(namespace);
-        text.push('/');
-        text.push_str(name);
-        Ok(Self { text: text.into(), namespace_len: namespace.len() })
+        KeyRef { namespace, name }.to_key()
     }
 
     /// A key of a cluster-scoped object.
@@ -62,14 +50,7 @@ impl Key {
     /// # Errors
     /// If the name is empty, contains `/`, or is longer than [`MAX_PART`](Self::MAX_PART).
     pub fn cluster_scoped(name: &str) -> Result<Self, KeyError> {
-        if name.is_empty() {
-            return Err(KeyError::Empty);
-        }
-        if name.contains('/') {
-            return Err(KeyError::ExtraSlash(name.to_owned()));
-        }
-        check_length(name)?;
-        Ok(Self { text: name.into(), namespace_len: 0 })
+        KeyRef { namespace: "", name }.to_key()
     }
 
     /// A key from an optional namespace, as API objects carry it: `None` and `""` mean cluster-scoped.
@@ -77,10 +58,7 @@ impl Key {
     /// # Errors
     /// As [`Key::namespaced`] and [`Key::cluster_scoped`].
     pub fn new(namespace: Option<&str>, name: &str) -> Result<Self, KeyError> {
-        match namespace {
-            Some(namespace) if !namespace.is_empty() => Self::namespaced(namespace, name),
-            _ => Self::cluster_scoped(name),
-        }
+        KeyRef::from((namespace, name)).to_key()
     }
 
     /// The namespace, or `None` for a cluster-scoped object.
@@ -114,10 +92,12 @@ impl Key {
     }
 }
 
-/// A borrowed [`Key`]: what lookups take, built without allocating.
+/// A borrowed [`Key`]: what lookups take and objects [return](crate::Object::key), built without
+/// allocating.
 ///
 /// Made from `"namespace/name"` or `"name"`, from a `(namespace, name)` pair, or from a `&Key`. Making
-/// one never fails: text that is no valid key simply names nothing.
+/// one never fails: text that is no valid key names nothing when it is looked up, and is refused where a
+/// key becomes owned.
 ///
 /// ```
 /// use watchcache::{Key, KeyRef};
@@ -125,6 +105,7 @@ impl Key {
 /// let key = Key::namespaced("default", "web-0")?;
 /// assert_eq!(KeyRef::from("default/web-0"), key.as_ref());
 /// assert_eq!(KeyRef::from(("default", "web-0")), key.as_ref());
+/// assert!(KeyRef::from("default/").check().is_err());
 /// # Ok::<(), watchcache::KeyError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -153,17 +134,46 @@ impl<'a> KeyRef<'a> {
         (self.namespace, self.name)
     }
 
-    /// An owned key, of parts that came from one.
-    pub(crate) fn to_valid_key(self) -> Key {
-        Key { text: self.to_string().into(), namespace_len: self.namespace.len() }
+    /// Whether this can be a [`Key`]. Allocates only for an error.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), KeyError> {
+        let Self { namespace, name } = *self;
+        if name.is_empty() {
+            return Err(match namespace {
+                "" => KeyError::Empty,
+                _ => KeyError::EmptyName(self.to_string()),
+            });
+        }
+        if namespace.contains('/') || name.contains('/') {
+            return Err(match name.strip_prefix('/') {
+                Some(rest) if namespace.is_empty() && !rest.contains('/') => {
+                    KeyError::EmptyNamespace(self.to_string())
+                }
+                _ => KeyError::ExtraSlash(self.to_string()),
+            });
+        }
+        check_length(namespace)?;
+        check_length(name)
     }
 
     /// An owned key.
     ///
     /// # Errors
-    /// If the parts do not form a valid key.
+    /// As [`check`](Self::check).
     pub fn to_key(&self) -> Result<Key, KeyError> {
-        Key::new(self.namespace(), self.name)
+        self.check()?;
+        Ok(self.to_key_unchecked())
+    }
+
+    /// An owned key, of parts that were checked, or came from one.
+    pub(crate) fn to_key_unchecked(self) -> Key {
+        let text = match self.namespace {
+            "" => self.name.into(),
+            namespace => [namespace, "/", self.name].concat().into(),
+        };
+        Key { text, namespace_len: self.namespace.len() }
     }
 }
 
@@ -262,11 +272,7 @@ impl FromStr for Key {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        match text.split_once('/') {
-            None => Self::cluster_scoped(text),
-            Some((_, name)) if name.contains('/') => Err(KeyError::ExtraSlash(text.to_owned())),
-            Some((namespace, name)) => Self::namespaced(namespace, name),
-        }
+        KeyRef::from(text).to_key()
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod fifo;
 mod key;
+mod keyed;
 mod object;
 mod panic;
 #[cfg(feature = "reflector")]
@@ -23,7 +24,7 @@ pub use object::Object;
 #[cfg(feature = "reflector")]
 pub use reflector::Reflector;
 pub use selector::LabelSelector;
-pub use sink::{Batch, Change, Listing, Sink};
+pub use sink::{Batch, Change, Listing, Refused, Sink};
 pub use status::{Status, StatusError};
 pub use store::{Snapshot, Store};
 pub use version::{ResourceVersion, Revision};

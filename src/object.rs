@@ -1,6 +1,6 @@
 //! What the cache asks of an object.
 
-use crate::{Key, KeyError};
+use crate::KeyRef;
 
 /// An object that can be cached: it knows its key and, where the source gives them, its identity
 /// and version.
@@ -8,26 +8,26 @@ use crate::{Key, KeyError};
 /// With the feature `kube`, every `kube::Resource` is an `Object`.
 ///
 /// ```
-/// use watchcache::{Key, KeyError, Object};
+/// use watchcache::{KeyRef, Object};
 ///
 /// struct Endpoint { service: String, address: String }
 ///
 /// impl Object for Endpoint {
-///     fn key(&self) -> Result<Key, KeyError> {
-///         Key::namespaced(&self.service, &self.address)
+///     fn key(&self) -> KeyRef<'_> {
+///         KeyRef::from((&*self.service, &*self.address))
 ///     }
 /// }
 ///
 /// let endpoint = Endpoint { service: "web".into(), address: "10.0.0.1".into() };
-/// assert_eq!(endpoint.key()?.as_str(), "web/10.0.0.1");
-/// # Ok::<(), KeyError>(())
+/// assert_eq!(endpoint.key().to_string(), "web/10.0.0.1");
 /// ```
 pub trait Object: Send + Sync + 'static {
-    /// The key under which the object is cached. It must not change over the object's life.
+    /// The key under which the object is cached, borrowed from the object: a type whose key is computed
+    /// stores its text, or a [`Key`](crate::Key). It must not change over the object's life.
     ///
-    /// # Errors
-    /// If the object carries no usable name.
-    fn key(&self) -> Result<Key, KeyError>;
+    /// Whoever takes the object [checks](KeyRef::check) the key: an object without a name returns an
+    /// empty one, and is refused.
+    fn key(&self) -> KeyRef<'_>;
 
     /// Distinguishes an object from an earlier one of the same key.
     fn uid(&self) -> Option<&str> {

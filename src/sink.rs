@@ -1,15 +1,14 @@
 //! What flows from a reflector into a cache: batches of changes, and whole lists.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::keyed::Keyed;
 use crate::{Key, KeyError, KeyRef, Object, ResourceVersion};
 
 /// One change of one key.
 pub enum Change<T> {
     /// The object exists, in this version.
-    Put(Arc<T>),
+    Add(Arc<T>),
     /// The object is gone. Its last state is given where the source sent it.
     Delete(Option<Arc<T>>),
 }
@@ -18,7 +17,7 @@ pub enum Change<T> {
 impl<T> Clone for Change<T> {
     fn clone(&self) -> Self {
         match self {
-            Self::Put(object) => Self::Put(Arc::clone(object)),
+            Self::Add(object) => Self::Add(Arc::clone(object)),
             Self::Delete(last) => Self::Delete(last.clone()),
         }
     }
@@ -27,7 +26,7 @@ impl<T> Clone for Change<T> {
 impl<T> std::fmt::Debug for Change<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Put(_) => "Put",
+            Self::Add(_) => "Add",
             Self::Delete(_) => "Delete",
         })
     }
@@ -35,23 +34,26 @@ impl<T> std::fmt::Debug for Change<T> {
 
 /// Changes that become visible together, in order, and the source's version after them.
 ///
+/// A batch has its own copy of each change's key, all in one allocation, which
+/// [`clear`](Self::clear) keeps.
+///
 /// ```
-/// use watchcache::{Batch, Key, KeyError, Object, Store};
+/// use watchcache::{Batch, KeyError, KeyRef, Object, Store};
 /// # struct Pod(&'static str);
 /// # impl Object for Pod {
-/// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+/// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
 /// # }
 /// let store = Store::new();
 /// let mut batch = Batch::new();
-/// batch.put(Pod("default/web-0"))?;
-/// batch.put(Pod("default/web-1"))?;
-/// batch.delete("default/web-2".parse()?);
+/// batch.add(Pod("default/web-0"))?;
+/// batch.add(Pod("default/web-1"))?;
+/// batch.delete("default/web-2");
 /// let applied = store.apply(&batch);
 /// assert_eq!((applied.added, applied.deleted), (2, 0));
 /// # Ok::<(), KeyError>(())
 /// ```
 pub struct Batch<T> {
-    changes: Vec<(Key, Change<T>)>,
+    changes: Keyed<Change<T>>,
     resource_version: Option<ResourceVersion>,
     unordered: bool,
 }
@@ -70,30 +72,54 @@ impl<T> Batch<T> {
     /// An empty batch.
     #[must_use]
     pub fn new() -> Self {
-        Self { changes: Vec::new(), resource_version: None, unordered: false }
+        Self { changes: Keyed::new(), resource_version: None, unordered: false }
     }
 
-    /// Appends a put.
+    /// Appends an object that was added or changed.
     ///
     /// # Errors
     /// If the object has no usable key; the batch is unchanged.
-    pub fn put(&mut self, object: impl Into<Arc<T>>) -> Result<(), KeyError>
+    ///
+    /// # Panics
+    /// If [`Object::key`] does; the batch is unchanged.
+    pub fn add(&mut self, object: impl Into<Arc<T>>) -> Result<(), KeyError>
     where
         T: Object,
     {
         let object = object.into();
-        self.changes.push((object.key()?, Change::Put(object)));
+        let key = object.key();
+        key.check()?;
+        self.changes.key(key).push(Change::Add(object));
         Ok(())
     }
 
-    /// Appends a delete.
-    pub fn delete(&mut self, key: Key) {
-        self.changes.push((key, Change::Delete(None)));
+    /// Appends a delete. What is no valid key names nothing, and is left out.
+    pub fn delete<'k>(&mut self, key: impl Into<KeyRef<'k>>) {
+        let key = key.into();
+        if key.check().is_ok() {
+            self.changes.push(key, Change::Delete(None));
+        }
     }
 
-    /// Appends a change whose key is already known.
-    pub fn push(&mut self, key: Key, change: Change<T>) {
-        self.changes.push((key, change));
+    /// Appends a change of a key that is known without asking the object.
+    ///
+    /// # Errors
+    /// If it is no valid key; the batch is unchanged.
+    pub fn push<'k>(
+        &mut self,
+        key: impl Into<KeyRef<'k>>,
+        change: Change<T>,
+    ) -> Result<(), KeyError> {
+        let key = key.into();
+        key.check()?;
+        self.changes.push(key, change);
+        Ok(())
+    }
+
+    /// The changes, to be appended to with keys that were checked.
+    #[cfg(feature = "reflector")]
+    pub(crate) fn changes_mut(&mut self) -> &mut Keyed<Change<T>> {
+        &mut self.changes
     }
 
     /// Sets the source's version that holds once the batch is applied.
@@ -114,10 +140,10 @@ impl<T> Batch<T> {
         self.unordered
     }
 
-    /// The changes, oldest first.
+    /// The changes with their keys, oldest first.
     #[must_use]
-    pub fn changes(&self) -> &[(Key, Change<T>)] {
-        &self.changes
+    pub fn changes(&self) -> impl ExactSizeIterator<Item = (KeyRef<'_>, &Change<T>)> + Clone {
+        self.changes.iter()
     }
 
     /// The source's version after this batch, if it is known.
@@ -136,6 +162,12 @@ impl<T> Batch<T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// Leaves out the changes of other keys than these.
+    #[cfg(feature = "reflector")]
+    pub(crate) fn retain(&mut self, keep: impl Fn(KeyRef<'_>) -> bool) {
+        self.changes.retain(keep);
     }
 
     /// Empties the batch and keeps its memory for the next one.
@@ -164,9 +196,9 @@ impl<T> std::fmt::Debug for Batch<T> {
 /// The whole content of a source at one version: what a relist brings.
 ///
 /// Each key occurs once; where a list names a key twice, the later object counts and the earlier
-/// place is kept.
+/// place is kept. As a [`Batch`], a listing has its own copy of each key.
 pub struct Listing<T> {
-    objects: Vec<(Key, Arc<T>)>,
+    objects: Keyed<Arc<T>>,
     resource_version: Option<ResourceVersion>,
     unordered: bool,
 }
@@ -180,56 +212,43 @@ impl<T: Object> Listing<T> {
         objects: impl IntoIterator<Item = O>,
         resource_version: Option<ResourceVersion>,
     ) -> Result<Self, KeyError> {
-        let keyed = objects
-            .into_iter()
-            .map(|object| {
-                let object = object.into();
-                object.key().map(|key| (key, object))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::from_keyed(keyed, resource_version))
-    }
-
-    /// As [`Listing::new`], for objects whose keys are already known.
-    #[must_use]
-    pub fn from_keyed(
-        mut objects: Vec<(Key, Arc<T>)>,
-        resource_version: Option<ResourceVersion>,
-    ) -> Self {
-        if !are_distinct(&objects) {
-            keep_last(&mut objects);
+        let mut keyed = Keyed::new();
+        for object in objects {
+            let object = object.into();
+            let key = object.key();
+            key.check()?;
+            keyed.key(key).push(object);
         }
-        Self { objects, resource_version, unordered: false }
+        Ok(Self::from_list(keyed, resource_version))
     }
-}
-
-pub(crate) fn are_distinct<V>(objects: &[(Key, V)]) -> bool {
-    // The API server lists in this order.
-    objects.is_sorted_by(|(one, _), (next, _)| one.as_str() < next.as_str()) || {
-        let mut seen: HashSet<&str, foldhash::fast::RandomState> =
-            HashSet::with_capacity_and_hasher(objects.len(), Default::default());
-        objects.iter().all(|(key, _)| seen.insert(key.as_str()))
-    }
-}
-
-/// Keeps the last object of each key, in the place of the first.
-pub(crate) fn keep_last<V>(objects: &mut Vec<(Key, V)>) {
-    let mut place = HashMap::with_capacity(objects.len());
-    let mut kept = 0;
-    for i in 0..objects.len() {
-        match place.entry(objects[i].0.clone()) {
-            Entry::Occupied(first) => objects.swap(*first.get(), i),
-            Entry::Vacant(vacant) => {
-                vacant.insert(kept);
-                objects.swap(kept, i);
-                kept += 1;
-            }
-        }
-    }
-    objects.truncate(kept);
 }
 
 impl<T> Listing<T> {
+    /// As [`Listing::new`], with keys that are known without asking the objects.
+    ///
+    /// # Errors
+    /// If one is no valid key.
+    pub fn from_keyed<'k, K: Into<KeyRef<'k>>>(
+        objects: impl IntoIterator<Item = (K, Arc<T>)>,
+        resource_version: Option<ResourceVersion>,
+    ) -> Result<Self, KeyError> {
+        let mut keyed = Keyed::new();
+        for (key, object) in objects {
+            let key = key.into();
+            key.check()?;
+            keyed.push(key, object);
+        }
+        Ok(Self::from_list(keyed, resource_version))
+    }
+
+    pub(crate) fn from_list(
+        mut objects: Keyed<Arc<T>>,
+        resource_version: Option<ResourceVersion>,
+    ) -> Self {
+        objects.keep_last();
+        Self { objects, resource_version, unordered: false }
+    }
+
     /// Declares that this listing's versions cannot be compared with those that are held: what it
     /// says counts as it stands, and what it does not list is gone. So it is where a source's
     /// versions have no order, or where its history began anew.
@@ -247,8 +266,8 @@ impl<T> Listing<T> {
 
     /// The objects with their keys, in the source's order.
     #[must_use]
-    pub fn objects(&self) -> &[(Key, Arc<T>)] {
-        &self.objects
+    pub fn objects(&self) -> impl ExactSizeIterator<Item = (KeyRef<'_>, &Arc<T>)> + Clone {
+        self.objects.iter()
     }
 
     /// The source's version of this listing.
@@ -279,6 +298,17 @@ impl<T> std::fmt::Debug for Listing<T> {
     }
 }
 
+/// An object that a sink did not take, though others may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its key. The sink holds what it held before, or nothing.
+    pub key: Key,
+    /// Its version, if it has one.
+    pub resource_version: Option<ResourceVersion>,
+    /// Why, in a sentence.
+    pub error: String,
+}
+
 /// Where a reflector's stream ends up. [`Store`](crate::Store) and [`Fifo`](crate::Fifo) are sinks;
 /// one reflector feeds any number of them in one pass.
 ///
@@ -294,7 +324,22 @@ pub trait Sink<T>: Send + Sync {
     /// Replaces the whole content (a relist).
     fn replace(&self, listing: &Listing<T>);
 
-    /// Takes what is already mirrored once more, as puts: nothing in it is new. Default:
+    /// As [`apply`](Self::apply), and tells which objects could not be taken; a reflector calls this
+    /// one, and lists them as quarantined. A store refuses what an index function fails on. Default:
+    /// `apply`, which takes all.
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        self.apply(batch);
+        Vec::new()
+    }
+
+    /// As [`replace`](Self::replace), and tells which objects could not be taken, as
+    /// [`apply_reporting`](Self::apply_reporting) does. Default: `replace`, which takes all.
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        self.replace(listing);
+        Vec::new()
+    }
+
+    /// Takes what is already mirrored once more, as adds: nothing in it is new. Default:
     /// [`apply`](Self::apply).
     fn resync(&self, batch: &Batch<T>) {
         self.apply(batch);
@@ -315,8 +360,8 @@ pub trait Sink<T>: Send + Sync {
     }
 
     /// The reflector has ended, and nothing more will come from it: with an error if the source
-    /// refused it for good, without one if it was stopped or dropped, even before it ran. Called
-    /// once, last. Default: nothing.
+    /// refused it for good, or if a sink panicked, without one if it was stopped or dropped, even
+    /// before it ran. Called once, last. Default: nothing.
     ///
     /// A queue tells its consumers, who would wait for ever; a store keeps what it holds.
     fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
@@ -331,6 +376,14 @@ impl<T, S: Sink<T> + ?Sized> Sink<T> for Arc<S> {
 
     fn replace(&self, listing: &Listing<T>) {
         (**self).replace(listing);
+    }
+
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        (**self).apply_reporting(batch)
+    }
+
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        (**self).replace_reporting(listing)
     }
 
     fn resync(&self, batch: &Batch<T>) {

@@ -12,16 +12,23 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use watchcache::fifo::{Added, Backoff, PopError};
-use watchcache::{Batch, Fifo, Key, KeyError, Listing, Object};
+use watchcache::{Batch, Fifo, KeyRef, Listing, Object};
 
 struct Item {
+    name: String,
     key: u64,
     version: u64,
 }
 
+impl Item {
+    fn new(key: u64, version: u64) -> Self {
+        Self { name: format!("ns/{key}"), key, version }
+    }
+}
+
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        Key::namespaced("ns", &self.key.to_string())
+    fn key(&self) -> KeyRef<'_> {
+        (&self.name).into()
     }
 }
 
@@ -72,7 +79,7 @@ fn no_value_is_lost_doubled_or_overtaken() {
                                 (popped, None)
                             };
                             let ended = count.next();
-                            let Item { key, version } = *popped;
+                            let Item { key, version, .. } = *popped;
                             let mut released = ended;
                             if let Some(lease) = lease {
                                 thread::yield_now();
@@ -94,7 +101,7 @@ fn no_value_is_lost_doubled_or_overtaken() {
                             // Each key has one producer, so its versions come in order.
                             let key = random.random_range(0..KEYS) * PRODUCERS + producer;
                             let began = count.next();
-                            let added = fifo.add(Item { key, version }).unwrap();
+                            let added = fifo.add(Item::new(key, version)).unwrap();
                             let ended = count.next();
                             let placed = added == Added::Queued;
                             Call { began, ended, released: ended, key, version, placed }
@@ -229,7 +236,7 @@ async fn consume_async(fifo: Fifo<Item>, consumers: Consumers, mut random: StdRn
 
 fn produce(fifo: &Fifo<Item>, versions: &AtomicU64, mut random: StdRng) {
     const OPS: u64 = if cfg!(miri) { 30 } else { 3_000 };
-    let new = |key| Item { key, version: versions.fetch_add(1, Ordering::Relaxed) };
+    let new = |key| Item::new(key, versions.fetch_add(1, Ordering::Relaxed));
     for _ in 0..OPS {
         let key = random.random_range(0..40);
         match random.random_range(0..20) {
@@ -241,8 +248,8 @@ fn produce(fifo: &Fifo<Item>, versions: &AtomicU64, mut random: StdRng) {
                 let mut batch = Batch::new();
                 for i in 0..random.random_range(1..20) {
                     match random.random_bool(0.8) {
-                        true => batch.put(new((key + i) % 40)).unwrap(),
-                        false => batch.delete(new((key + i) % 40).key().unwrap()),
+                        true => batch.add(new((key + i) % 40)).unwrap(),
+                        false => batch.delete(new((key + i) % 40).key()),
                     }
                 }
                 fifo.apply(&batch).unwrap();

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use watchcache::fifo::{Added, Backoff, Lease, ManualClock, TryPopError};
-use watchcache::{Batch, Fifo, Key, KeyError, Listing, Object};
+use watchcache::{Batch, Fifo, Key, KeyRef, Listing, Object};
 
 const KEYS: u8 = 5;
+
+const NAMES: [&str; KEYS as usize] = ["ns/0", "ns/1", "ns/2", "ns/3", "ns/4"];
 
 struct Item {
     key: u8,
@@ -16,8 +18,8 @@ struct Item {
 }
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        Key::namespaced("ns", &self.key.to_string())
+    fn key(&self) -> KeyRef<'_> {
+        NAMES[usize::from(self.key)].into()
     }
 }
 
@@ -381,8 +383,8 @@ fn run(config: Config, ops: Vec<Op>) -> Result<(), TestCaseError> {
                     let item = next(key);
                     versions.push((key, put.then_some(item.version)));
                     match put {
-                        true => batch.put(item).unwrap(),
-                        false => batch.delete(item.key().unwrap()),
+                        true => batch.add(item).unwrap(),
+                        false => batch.delete(item.key()),
                     }
                 }
                 prop_assert_eq!(fifo.apply(&batch).is_err(), model.closed);
@@ -398,7 +400,7 @@ fn run(config: Config, ops: Vec<Op>) -> Result<(), TestCaseError> {
             }
             Op::Replace(keys) => {
                 let listing = Listing::new(keys.into_iter().map(&mut next), None).unwrap();
-                let listed = listing.objects().iter();
+                let listed = listing.objects();
                 let listed: Vec<_> = listed.map(|(_, item)| (item.key, item.version)).collect();
                 prop_assert_eq!(fifo.replace(&listing).is_err(), model.closed);
                 if !model.closed {

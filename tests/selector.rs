@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use watchcache::selector::{Operator, ParseSelectorError, Requirement, RequirementError};
-use watchcache::{Key, KeyError, LabelSelector, Object, Store};
+use watchcache::{KeyRef, LabelSelector, Object, Store};
 
 type Labels = BTreeMap<String, String>;
 
@@ -15,8 +15,8 @@ struct Pod {
 }
 
 impl Object for Pod {
-    fn key(&self) -> Result<Key, KeyError> {
-        Key::namespaced("default", &self.name)
+    fn key(&self) -> KeyRef<'_> {
+        ("default", &*self.name).into()
     }
 
     fn label(&self, name: &str) -> Option<&str> {
@@ -272,10 +272,10 @@ fn an_index_spares_looking_at_the_rest() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static LOOKED: AtomicUsize = AtomicUsize::new(0);
 
-    struct Counted(usize);
+    struct Counted(usize, String);
     impl Object for Counted {
-        fn key(&self) -> Result<Key, KeyError> {
-            Key::namespaced("default", &format!("pod-{}", self.0))
+        fn key(&self) -> KeyRef<'_> {
+            ("default", &*self.1).into()
         }
 
         fn label(&self, name: &str) -> Option<&str> {
@@ -291,7 +291,7 @@ fn an_index_spares_looking_at_the_rest() {
 
     let store = Store::builder().label_index("half").label_index("app").build();
     for i in 0..100 {
-        store.add(Counted(i)).expect("the key is valid");
+        store.add(Counted(i, format!("pod-{i}"))).expect("the key is valid");
     }
     let snapshot = store.snapshot();
     LOOKED.store(0, Ordering::Relaxed);

@@ -9,7 +9,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::Pod;
-use watchcache::{Batch, Store};
+use watchcache::{Batch, KeyRef, Store};
 
 /// What an operation did: put a number, deleted, or read this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ fn one_round(seed: u64) -> Vec<Event> {
                     let number = numbers.fetch_add(1, Ordering::SeqCst);
                     let pod = Pod::new(&name(key), number);
                     let mut batch = Batch::new();
-                    batch.put(Versionless(pod)).unwrap();
+                    batch.add(Versionless(pod)).unwrap();
                     store.apply(&batch);
                     Did::Put(number)
                 }
@@ -141,8 +141,8 @@ fn one_round(seed: u64) -> Vec<Event> {
 struct Versionless(Pod);
 
 impl watchcache::Object for Versionless {
-    fn key(&self) -> Result<watchcache::Key, watchcache::KeyError> {
-        self.0.key.parse()
+    fn key(&self) -> KeyRef<'_> {
+        (&self.0.key).into()
     }
 }
 

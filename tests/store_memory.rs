@@ -8,7 +8,7 @@ use std::alloc::System;
 use std::sync::Mutex;
 
 use cap::Cap;
-use watchcache::{Key, KeyError, Object, Store};
+use watchcache::{Key, KeyRef, Object, Store};
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
@@ -24,18 +24,21 @@ const BODY: usize = 512;
 
 struct Item {
     name: u64,
+    key: Key,
     _body: [u8; BODY],
 }
 
 impl Item {
     fn new(name: u64) -> Self {
-        Self { name, _body: [0; BODY] }
+        let namespace = ["a", "b", "c", "d"][name as usize % 4];
+        let key = Key::namespaced(namespace, &format!("{name:020}")).unwrap();
+        Self { name, key, _body: [0; BODY] }
     }
 }
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        Key::namespaced(["a", "b", "c", "d"][self.name as usize % 4], &format!("{:020}", self.name))
+    fn key(&self) -> KeyRef<'_> {
+        self.key.as_ref()
     }
 }
 
@@ -66,7 +69,7 @@ fn churn_at_a_constant_size_leaves_memory_where_it_was() {
     let mut next = ITEMS;
     let mut churn = |pairs: u64| {
         for _ in 0..pairs {
-            let oldest = Item::new(next - ITEMS).key().unwrap();
+            let oldest = Item::new(next - ITEMS).key;
             store.add(Item::new(next)).unwrap();
             assert!(store.delete(&oldest).object.is_some());
             next += 1;
@@ -120,7 +123,7 @@ fn an_idle_reader_retains_nothing() {
     std::thread::scope(|scope| {
         let store = &store;
         scope.spawn(move || {
-            assert!(store.pin().get(&Item::new(7).key().unwrap()).is_some());
+            assert!(store.pin().get(Item::new(7).key()).is_some());
             ready.send(()).unwrap();
             // Sits idle, with whatever a reader's thread keeps, until the writer is done.
             let _ = idle.recv();

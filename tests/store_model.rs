@@ -137,10 +137,10 @@ proptest! {
                     for (key, put) in changes {
                         if put {
                             let version = fresh();
-                            batch.put(Pod::new(&name(key), version)).unwrap();
+                            batch.add(Pod::new(&name(key), version)).unwrap();
                             model.insert(name(key), version);
                         } else {
-                            batch.delete(name(key).parse().unwrap());
+                            batch.delete(&name(key));
                             model.remove(&name(key));
                         }
                     }

@@ -14,7 +14,7 @@ use futures_util::stream::poll_fn as stream_of;
 use kube::runtime::scheduler::{ScheduleRequest, Scheduler, scheduler};
 use tokio::sync::mpsc;
 use watchcache::fifo::Lease;
-use watchcache::{Batch, Change, Fifo, Key, Object};
+use watchcache::{Batch, Change, Fifo, Key};
 use watchcache_benches::Item;
 
 type Hasher = foldhash::fast::RandomState;
@@ -31,7 +31,7 @@ pub(crate) trait Queue: Send + Sync + 'static {
     fn add(&self, item: &Arc<Item>);
     fn add_all(&self, batch: &Batch<Item>) {
         for (_, change) in batch.changes() {
-            if let Change::Put(item) = change {
+            if let Change::Add(item) = change {
                 self.add(item);
             }
         }
@@ -54,7 +54,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn key(item: &Item) -> Key {
-    item.key().expect("keys are valid")
+    item.key.clone()
 }
 
 impl Queue for Fifo<Item> {
@@ -161,9 +161,9 @@ impl<const COUNTED: bool> Queue for MutexMap<COUNTED> {
 
     fn add_all(&self, batch: &Batch<Item>) {
         let mut state = lock(&self.state);
-        for (key, change) in batch.changes() {
-            if let Change::Put(item) = change {
-                state.add(key.clone(), Arc::clone(item));
+        for (_, change) in batch.changes() {
+            if let Change::Add(item) = change {
+                state.add(key(item), Arc::clone(item));
             }
         }
         drop(state);

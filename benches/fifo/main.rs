@@ -57,7 +57,7 @@ fn alone<Q: Queue>(c: &mut Criterion) {
             .map(|chunk| {
                 let mut batch = Batch::new();
                 for item in chunk {
-                    batch.put(Arc::clone(item)).expect("keys are valid");
+                    batch.add(Arc::clone(item)).expect("keys are valid");
                 }
                 batch
             })

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use watchcache::{Batch, Key, KeyError, Listing, Object, Store};
+use watchcache::{Batch, Key, KeyRef, Listing, Object, Store};
 
 use crate::{Bench, Case, nanoseconds, per_second};
 
@@ -21,8 +21,8 @@ pub(crate) struct Item {
 }
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        Ok(self.key.clone())
+    fn key(&self) -> KeyRef<'_> {
+        (&self.key).into()
     }
 
     fn resource_version(&self) -> Option<&str> {
@@ -175,7 +175,7 @@ fn batches(objects: usize, version: Option<u64>, size: usize) -> Vec<Batch<Item>
         .map(|start| {
             let mut batch = Batch::new();
             for i in start..objects.min(start + size) {
-                batch.put(item(order(i, objects), version)).expect("keys are valid");
+                batch.add(item(order(i, objects), version)).expect("keys are valid");
             }
             batch
         })

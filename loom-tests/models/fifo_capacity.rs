@@ -2,13 +2,13 @@
 
 use super::Fifo;
 use crate::run::{Bound, run};
-use crate::{Batch, Key, KeyError, Object};
+use crate::{Batch, KeyRef, Object};
 
 struct Item(&'static str, u32);
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.0.parse()
+    fn key(&self) -> KeyRef<'_> {
+        self.0.into()
     }
 }
 
@@ -16,7 +16,7 @@ pub fn model() {
     run(Bound { preemptions: 2 }, || {
         let fifo = Fifo::<Item>::builder().capacity(1).build().expect("nothing is zero");
         let mut batch = Batch::new();
-        batch.put(Item("a", 1)).expect("the key is a key");
+        batch.add(Item("a", 1)).expect("the key is a key");
         let consumer = loom::thread::spawn({
             let fifo = fifo.clone();
             move || {

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::{Fifo, ManualClock};
 use crate::run::{Bound, run};
-use crate::{Key, KeyError, Object};
+use crate::{KeyRef, Object};
 
 struct Item(&'static str, u32);
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.0.parse()
+    fn key(&self) -> KeyRef<'_> {
+        self.0.into()
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::Fifo;
 use crate::run::{Bound, run};
-use crate::{Key, KeyError, Listing, Object};
+use crate::{KeyRef, Listing, Object};
 
 struct Item(&'static str, u32);
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.0.parse()
+    fn key(&self) -> KeyRef<'_> {
+        self.0.into()
     }
 }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::{Backoff, Fifo, ManualClock};
 use crate::run::{Bound, run};
-use crate::{Key, KeyError, Object};
+use crate::{KeyRef, Object};
 
 struct Item(&'static str, u32);
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.0.parse()
+    fn key(&self) -> KeyRef<'_> {
+        self.0.into()
     }
 }
 

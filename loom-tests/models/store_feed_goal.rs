@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::Store;
 use crate::run::{Bound, run};
-use crate::{Key, KeyError, Object, Revision};
+use crate::{KeyRef, Object, Revision};
 
 struct Item;
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        "ns/a".parse()
+    fn key(&self) -> KeyRef<'_> {
+        "ns/a".into()
     }
 }
 

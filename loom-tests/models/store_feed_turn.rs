@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::Store;
 use crate::run::{Bound, run};
-use crate::{Key, KeyError, Object};
+use crate::{KeyRef, Object};
 
 struct Item(u32);
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        "ns/a".parse()
+    fn key(&self) -> KeyRef<'_> {
+        "ns/a".into()
     }
 }
 

@@ -13,11 +13,11 @@ use crate::Object;
 /// ```
 /// use std::time::Duration;
 /// use watchcache::fifo::{AddError, Backoff, BuildError, ManualClock};
-/// use watchcache::{Fifo, Key, KeyError, Object};
+/// use watchcache::{Fifo, KeyRef, Object};
 /// # #[derive(Debug)]
 /// # struct Pod(&'static str);
 /// # impl Object for Pod {
-/// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+/// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
 /// # }
 /// let clock = ManualClock::new();
 /// let fifo = Fifo::builder()

@@ -25,11 +25,11 @@ impl<T: Object> Fifo<T> {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # use watchcache::{Fifo, KeyRef, Object};
     /// # use watchcache::fifo::PopError;
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let fifo = Fifo::<Pod>::new();
     /// assert_eq!(fifo.pop_timeout(Duration::from_millis(1)).err(), Some(PopError::Timeout));
@@ -66,10 +66,10 @@ impl<T: Object> Fifo<T> {
     /// If the queue is closed and nothing can be handed out.
     ///
     /// ```
-    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # use watchcache::{Fifo, KeyRef, Object};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let fifo = Fifo::new();
     /// for name in ["a", "b", "c"] {

@@ -21,10 +21,10 @@ use crate::{Key, Object};
 /// delete it is not handed out again.
 ///
 /// ```
-/// use watchcache::{Fifo, Key, KeyError, Object};
+/// use watchcache::{Fifo, KeyRef, Object};
 /// # struct Pod(&'static str, u32);
 /// # impl Object for Pod {
-/// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+/// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
 /// # }
 /// let fifo = Fifo::new();
 /// fifo.add(Pod("default/web-0", 1))?;
@@ -65,10 +65,10 @@ impl<T: Object> Lease<T> {
     /// or dropped. So a worker can give up.
     ///
     /// ```
-    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # use watchcache::{Fifo, KeyRef, Object};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let fifo = Fifo::new();
     /// fifo.add(Pod("default/web-0"))?;
@@ -100,11 +100,11 @@ impl<T: Object> Lease<T> {
     /// ```
     /// # use std::time::Duration;
     /// # use watchcache::fifo::ManualClock;
-    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # use watchcache::{Fifo, KeyRef, Object};
     /// # #[derive(Debug)]
     /// # struct Pod(&'static str, u32);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let clock = ManualClock::new();
     /// let fifo = Fifo::builder().clock(&clock).build()?;

@@ -75,11 +75,11 @@ pub fn max_of(one: impl Limiter, other: impl Limiter) -> impl Limiter {
 /// ```
 /// use std::time::Duration;
 /// use watchcache::fifo::{ManualClock, fast_slow};
-/// use watchcache::{Fifo, Key, KeyError, Object};
+/// use watchcache::{Fifo, KeyRef, Object};
 /// # #[derive(Debug)]
 /// # struct Pod(&'static str);
 /// # impl Object for Pod {
-/// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+/// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
 /// # }
 /// let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
 /// let clock = ManualClock::new();

@@ -82,12 +82,12 @@ pub enum Added {
 /// A `Fifo` is a handle: clones are the same queue.
 ///
 /// ```
-/// use watchcache::{Fifo, Key, KeyError, Object};
+/// use watchcache::{Fifo, KeyRef, Object};
 /// use watchcache::fifo::Closed;
 ///
 /// struct Pod(&'static str, u32);
 /// impl Object for Pod {
-///     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+///     fn key(&self) -> KeyRef<'_> { self.0.into() }
 /// }
 ///
 /// let fifo = Fifo::<Pod>::new();
@@ -127,11 +127,11 @@ impl<T: Object> Fifo<T> {
     /// [capacity](FifoBuilder::capacity), is full and this key is not in it; the error returns the object.
     ///
     /// ```
-    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # use watchcache::{Fifo, KeyRef, Object};
     /// # use watchcache::fifo::{AddError, Added};
     /// # struct Pod(&'static str, u32);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let fifo = Fifo::new();
     /// assert_eq!(fifo.add(Pod("a", 1))?, Added::Queued);
@@ -163,12 +163,12 @@ impl<T: Object> Fifo<T> {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # use watchcache::{Fifo, KeyRef, Object};
     /// # use watchcache::fifo::Added;
     /// # #[derive(Debug)]
     /// # struct Pod(&'static str, u32);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let fifo = Fifo::new();
     /// assert_eq!(fifo.add_after(Pod("a", 1), Duration::from_secs(3600))?, Added::Delayed);
@@ -195,10 +195,10 @@ impl<T: Object> Fifo<T> {
     /// As [`Fifo::add`].
     ///
     /// ```
-    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # use watchcache::{Fifo, KeyRef, Object};
     /// # struct Pod(&'static str, u32);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let fifo = Fifo::new();
     /// fifo.add(Pod("a", 1))?;
@@ -225,16 +225,16 @@ impl<T: Object> Fifo<T> {
     /// If the queue is closed; nothing is applied.
     ///
     /// ```
-    /// # use watchcache::{Batch, Fifo, Key, KeyError, Object};
+    /// # use watchcache::{Batch, Fifo, KeyRef, Object};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let fifo = Fifo::new();
     /// let mut batch = Batch::new();
-    /// batch.put(Pod("a"))?;
-    /// batch.put(Pod("b"))?;
-    /// batch.delete("a".parse()?);
+    /// batch.add(Pod("a"))?;
+    /// batch.add(Pod("b"))?;
+    /// batch.delete("a");
     /// fifo.apply(&batch)?;
     /// assert_eq!(fifo.keys(), ["b".parse()?]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -250,10 +250,10 @@ impl<T: Object> Fifo<T> {
     /// If the queue is closed; nothing is replaced.
     ///
     /// ```
-    /// # use watchcache::{Fifo, Key, KeyError, Listing, Object};
+    /// # use watchcache::{Fifo, KeyRef, Listing, Object};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let fifo = Fifo::new();
     /// fifo.add(Pod("old"))?;
@@ -319,10 +319,10 @@ impl<T: Object> Fifo<T> {
     /// *before* any replace, since there is then no initial list to wait for.
     ///
     /// ```
-    /// # use watchcache::{Fifo, Key, KeyError, Listing, Object};
+    /// # use watchcache::{Fifo, KeyRef, Listing, Object};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let fifo = Fifo::new();
     /// fifo.replace(&Listing::new([Pod("a")], None)?)?;
@@ -352,11 +352,11 @@ impl<T: Object> Fifo<T> {
     /// accepted, and then [`Closed`].
     ///
     /// ```
-    /// # use watchcache::{Fifo, Key, KeyError, Object, Sink};
+    /// # use watchcache::{Fifo, KeyRef, Object, Sink};
     /// # use watchcache::fifo::Closed;
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let fifo = Fifo::new();
     /// fifo.add(Pod("a"))?;

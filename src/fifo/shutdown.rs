@@ -43,11 +43,11 @@ impl<T: Object> Fifo<T> {
     /// O(n log n) for n waiting values; nothing else moves meanwhile.
     ///
     /// ```
-    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # use watchcache::{Fifo, KeyRef, Object};
     /// # use watchcache::fifo::Closed;
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let fifo = Fifo::new();
     /// fifo.add(Pod("a"))?;
@@ -72,11 +72,11 @@ impl<T: Object> Fifo<T> {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # use watchcache::{Fifo, KeyRef, Object};
     /// # #[derive(Debug)]
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let fifo = Fifo::new();
     /// for name in ["a", "b", "c"] {

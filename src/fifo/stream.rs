@@ -57,10 +57,10 @@ impl<T: Object> Fifo<T> {
     ///
     /// ```
     /// use futures_util::StreamExt;
-    /// # use watchcache::{Fifo, Key, KeyError, Object};
+    /// # use watchcache::{Fifo, KeyRef, Object};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
     /// let fifo = Fifo::new();

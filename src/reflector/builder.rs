@@ -9,7 +9,7 @@ use super::config::{Config, Resync, bounded, bounded_range};
 use super::failure::Failure;
 use super::shared::Shared;
 use super::{Interest, Reflector, Report, Shard, Source};
-use crate::{Batch, Change, Object, Sink};
+use crate::{Batch, Object, Sink};
 
 /// Builds a [`Reflector`].
 ///
@@ -185,7 +185,7 @@ impl<S: Source> ReflectorBuilder<S> {
     where
         I: IntoIterator<Item = Arc<S::Object>>,
     {
-        let content = Box::new(move || puts(content()));
+        let content = Box::new(move || adds(content()));
         let every = bounded(every).max(Duration::from_millis(1));
         self.config.resync = Some(Resync { every, content });
         self
@@ -223,19 +223,19 @@ impl<S: Source> ReflectorBuilder<S> {
         // Weak: the sinks hold objects, which may hold the report.
         let sinks = Arc::downgrade(&config);
         let report = Report::new(Arc::clone(&shared), move |bad| {
-            sinks.upgrade()?.is_current(bad.key.as_ref()?, bad.resource_version.as_ref()?)
+            let key = bad.key.as_ref()?.as_ref();
+            sinks.upgrade()?.is_current(key, bad.resource_version.as_ref()?)
         });
         self.source.attach(report, interest);
         Reflector::new(self.source, config, shared)
     }
 }
 
-fn puts<T: Object>(objects: impl IntoIterator<Item = Arc<T>>) -> Batch<T> {
+fn adds<T: Object>(objects: impl IntoIterator<Item = Arc<T>>) -> Batch<T> {
     let mut batch = Batch::new();
     for object in objects {
-        if let Ok(key) = object.key() {
-            batch.push(key, Change::Put(object));
-        }
+        // One without a usable key is mirrored nowhere.
+        let _ = batch.add(object);
     }
     batch
 }

@@ -9,7 +9,7 @@ use super::backoff::{FIRST, LONGEST};
 use super::failure::Failure;
 use super::{Shard, Undecodable};
 use crate::panic::catch_as_sentence;
-use crate::{Batch, Key, KeyRef, Object, ResourceVersion, Sink};
+use crate::{Batch, KeyRef, Listing, Object, ResourceVersion, Sink};
 
 /// What stands for "never": longer than any process lives, and far from where sums overflow.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -95,7 +95,7 @@ impl<T> Default for Config<T> {
 
 impl<T> Config<T> {
     pub(super) fn wants(&self, key: KeyRef<'_>) -> bool {
-        self.shard.is_none_or(|shard| shard.owns_ref(key))
+        self.shard.is_none_or(|shard| shard.owns(key))
     }
 
     /// An object without a key may be anybody's.
@@ -136,10 +136,22 @@ impl<T: Object> Config<T> {
 
     /// Whether the object, which was delivered, is still what the sinks hold; `None` where none of
     /// them knows.
-    pub(super) fn is_current(&self, key: &Key, version: &ResourceVersion) -> Option<bool> {
+    pub(super) fn is_current(&self, key: KeyRef<'_>, version: &ResourceVersion) -> Option<bool> {
         self.sinks.iter().find_map(|sink| {
-            catch_as_sentence(|| sink.is_current(key.as_ref(), version.as_str())).ok().flatten()
+            catch_as_sentence(|| sink.is_current(key, version.as_str())).ok().flatten()
         })
+    }
+
+    /// Feeds a batch to each sink; what one of them did not take.
+    pub(super) fn apply(&self, batch: &Batch<T>) -> Vec<Undecodable> {
+        let refused = self.sinks.iter().flat_map(|sink| sink.apply_reporting(batch));
+        refused.map(Undecodable::from).collect()
+    }
+
+    /// Feeds a listing to each sink; what one of them did not take.
+    pub(super) fn replace(&self, listing: &Listing<T>) -> Vec<Undecodable> {
+        let refused = self.sinks.iter().flat_map(|sink| sink.replace_reporting(listing));
+        refused.map(Undecodable::from).collect()
     }
 
     /// The object as the sinks get it.

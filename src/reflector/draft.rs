@@ -5,13 +5,13 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use super::Undecodable;
-use crate::sink::{are_distinct, keep_last};
+use crate::keyed::{Keyed, Pending};
 use crate::version::number_of;
-use crate::{Key, ResourceVersion};
+use crate::{KeyRef, ResourceVersion};
 
 /// What a list has brought so far.
 pub(super) struct Draft<T> {
-    taken: Vec<(Key, Taken<T>)>,
+    taken: Keyed<Taken<T>>,
     /// Objects that could not be decoded and whose key nobody knows.
     nameless: usize,
     /// The first page's version: every change after it is still to come.
@@ -40,7 +40,7 @@ pub(super) enum Taken<T> {
 
 /// A complete list.
 pub(super) struct Content<T> {
-    pub(super) objects: Vec<(Key, Arc<T>)>,
+    pub(super) objects: Keyed<Arc<T>>,
     pub(super) bad: Vec<Undecodable>,
     pub(super) version: Option<ResourceVersion>,
     pub(super) mixed: bool,
@@ -51,7 +51,7 @@ pub(super) struct Content<T> {
 impl<T> Draft<T> {
     pub(super) fn new(received_before: u64, relist: bool) -> Self {
         Self {
-            taken: Vec::new(),
+            taken: Keyed::new(),
             nameless: 0,
             version: None,
             newest_page: None,
@@ -102,8 +102,9 @@ impl<T> Draft<T> {
         self.size = self.size.saturating_add(size() as u64);
     }
 
-    pub(super) fn push(&mut self, key: Key, taken: Taken<T>) {
-        self.taken.push((key, taken));
+    /// Takes a key, which was checked; what it is follows.
+    pub(super) fn key(&mut self, key: KeyRef<'_>) -> Pending<'_, Taken<T>> {
+        self.taken.key(key)
     }
 
     pub(super) fn nameless(&mut self) {
@@ -117,19 +118,16 @@ impl<T> Draft<T> {
 
     /// What counts of each key is the last that came.
     pub(super) fn finish(mut self) -> Content<T> {
-        if !are_distinct(&self.taken) {
-            keep_last(&mut self.taken);
-        }
+        self.taken.keep_last();
         let mut bad = Vec::new();
-        let objects = self.taken.into_iter().filter_map(|(key, taken)| match taken {
-            Taken::Object(object) => Some((key, object)),
+        let objects = self.taken.filter_map(|taken| match taken {
+            Taken::Object(object) => Some(object),
             Taken::Bad(undecodable) => {
                 bad.push(*undecodable);
                 None
             }
             Taken::Gone => None,
         });
-        let objects = objects.collect();
         // An object that is newer than the list it is in: a source that joins several others and
         // leaves each one's own versions in its objects.
         let ordered = self.newest_page.is_some() && self.newest_object <= self.newest_page;

@@ -1,13 +1,13 @@
 //! What an object says of itself.
 
 use crate::panic::catch_as_sentence;
-use crate::{Key, Object};
+use crate::{KeyRef, Object};
 
 /// What an object says of itself: a user's code, which may panic, and sources' texts, which may be
 /// empty.
 pub(super) struct Facts<'a> {
     /// The key, or what is wrong with it.
-    pub(super) key: Result<Key, String>,
+    pub(super) key: Result<KeyRef<'a>, String>,
     pub(super) version: Option<&'a str>,
     pub(super) uid: Option<&'a str>,
 }
@@ -15,7 +15,7 @@ pub(super) struct Facts<'a> {
 impl<'a> Facts<'a> {
     pub(super) fn of<T: Object>(object: &'a T) -> Self {
         let facts = catch_as_sentence(|| Self {
-            key: object.key().map_err(|error| error.to_string()),
+            key: checked(object.key()),
             version: some(object.resource_version()),
             uid: object.uid(),
         });
@@ -26,6 +26,10 @@ impl<'a> Facts<'a> {
 /// An object's version alone.
 pub(super) fn version_of<T: Object>(object: &T) -> Option<&str> {
     catch_as_sentence(|| some(object.resource_version())).ok().flatten()
+}
+
+fn checked(key: KeyRef<'_>) -> Result<KeyRef<'_>, String> {
+    key.check().map(|()| key).map_err(|error| error.to_string())
 }
 
 fn some(text: Option<&str>) -> Option<&str> {

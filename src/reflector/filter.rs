@@ -1,15 +1,15 @@
 //! Only the changes that matter to whoever is behind.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use foldhash::fast::{FixedState, RandomState};
+use hashbrown::{HashMap, HashSet};
 
 use crate::panic::catch_as_sentence;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
-use crate::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
+use crate::{Batch, Change, Key, KeyRef, Listing, Object, Refused, Sink};
 
 /// A sink that passes an object on only if it is new, or if one of its chosen aspects changed: so
 /// that a worker behind a [`Fifo`](crate::Fifo) is not woken by its own writes to an object's status,
@@ -21,11 +21,11 @@ use crate::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
 ///
 /// ```
 /// use watchcache::reflector::ChangeFilter;
-/// use watchcache::{Batch, Fifo, Key, KeyError, Object, Sink};
+/// use watchcache::{Batch, Fifo, KeyRef, Object, Sink};
 ///
 /// struct Pod { labels: Vec<(String, String)>, phase: &'static str }
 /// impl Object for Pod {
-///     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", "web-0") }
+///     fn key(&self) -> KeyRef<'_> { "default/web-0".into() }
 /// }
 ///
 /// let fifo = Fifo::new();
@@ -33,7 +33,7 @@ use crate::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
 /// let sent = |phase, labels: &[&str]| {
 ///     let labels = labels.iter().map(|name| ((*name).to_owned(), String::new())).collect();
 ///     let mut batch = Batch::new();
-///     batch.put(Pod { labels, phase }).unwrap();
+///     batch.add(Pod { labels, phase }).unwrap();
 ///     relabelled.apply(&batch);
 ///     fifo.try_pop().ok().map(|pod| pod.phase)
 /// };
@@ -84,6 +84,15 @@ impl<T: Object, S> ChangeFilter<T, S> {
         mark.unwrap_or(0)
     }
 
+    /// What the sink did not take is no longer compared with: it passes when it comes again.
+    fn reported(&self, refused: Vec<Refused>) -> Vec<Refused> {
+        if !refused.is_empty() {
+            let mut seen = self.seen();
+            seen.marks.extend(refused.iter().map(|refused| (refused.key.clone(), 0)));
+        }
+        refused
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         // Nothing but the map's own code runs under the lock.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
@@ -121,31 +130,35 @@ impl<K: kube::Resource + Send + Sync + 'static, S> ChangeFilter<K, S> {
 
 impl Seen {
     /// Whether the object in this state is news.
-    fn admit(&mut self, key: &Key, mark: u64) -> bool {
-        let before = self.marks.insert(key.clone(), mark);
+    fn admit(&mut self, key: KeyRef<'_>, mark: u64) -> bool {
+        let before = match self.marks.get_mut(&key) {
+            Some(held) => Some(std::mem::replace(held, mark)),
+            None => self.marks.insert(key.to_key_unchecked(), mark),
+        };
         mark == 0 || before != Some(mark)
     }
 }
 
-impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
-    fn apply(&self, batch: &Batch<T>) {
-        let marks = batch.changes().iter().map(|(_, change)| match change {
-            Change::Put(object) => self.mark(object),
+impl<T: Object, S> ChangeFilter<T, S> {
+    /// What of a batch passes.
+    fn passed(&self, batch: &Batch<T>) -> Batch<T> {
+        let marks = batch.changes().map(|(_, change)| match change {
+            Change::Add(object) => self.mark(object),
             Change::Delete(_) => 0,
         });
         let marks: Vec<u64> = marks.collect();
         let mut passed = Batch::new();
         let mut seen = self.seen();
-        for ((key, change), mark) in batch.changes().iter().zip(marks) {
+        for ((key, change), mark) in batch.changes().zip(marks) {
             let passes = match change {
-                Change::Put(_) => seen.admit(key, mark),
+                Change::Add(_) => seen.admit(key, mark),
                 Change::Delete(_) => {
-                    seen.marks.remove(key);
+                    seen.marks.remove(&key);
                     true
                 }
             };
             if passes {
-                passed.push(key.clone(), change.clone());
+                passed.changes_mut().push(key, change.clone());
             }
         }
         drop(seen);
@@ -155,32 +168,32 @@ impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
         if batch.is_unordered() {
             passed.set_unordered();
         }
-        self.sink.apply(&passed);
+        passed
     }
 
-    fn replace(&self, listing: &Listing<T>) {
-        let marks: Vec<u64> =
-            listing.objects().iter().map(|(_, object)| self.mark(object)).collect();
-        let listed: HashSet<&Key, RandomState> =
-            listing.objects().iter().map(|(key, _)| key).collect();
+    /// What has changed by a list; `None` for the first one, which passes as it is.
+    fn changed_by(&self, listing: &Listing<T>) -> Option<Batch<T>> {
+        let marks: Vec<u64> = listing.objects().map(|(_, object)| self.mark(object)).collect();
+        let listed: HashSet<KeyRef<'_>, RandomState> =
+            listing.objects().map(|(key, _)| key).collect();
         let mut passed = Batch::new();
         let mut seen = self.seen();
         let first = !std::mem::replace(&mut seen.listed, true);
         seen.marks.retain(|key, _| {
-            let stays = listed.contains(key);
+            let stays = listed.contains(&key.as_ref());
             if !stays {
-                passed.delete(key.clone());
+                passed.delete(key);
             }
             stays
         });
-        for ((key, object), mark) in listing.objects().iter().zip(marks) {
+        for ((key, object), mark) in listing.objects().zip(marks) {
             if seen.admit(key, mark) {
-                passed.push(key.clone(), Change::Put(Arc::clone(object)));
+                passed.changes_mut().push(key, Change::Add(Arc::clone(object)));
             }
         }
         drop(seen);
         if first {
-            return self.sink.replace(listing);
+            return None;
         }
         if let Some(version) = listing.resource_version() {
             passed.set_resource_version(version.clone());
@@ -188,7 +201,31 @@ impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
         if listing.is_unordered() {
             passed.set_unordered();
         }
-        self.sink.apply(&passed);
+        Some(passed)
+    }
+}
+
+impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
+    fn apply(&self, batch: &Batch<T>) {
+        self.sink.apply(&self.passed(batch));
+    }
+
+    fn replace(&self, listing: &Listing<T>) {
+        match self.changed_by(listing) {
+            Some(changed) => self.sink.apply(&changed),
+            None => self.sink.replace(listing),
+        }
+    }
+
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        self.reported(self.sink.apply_reporting(&self.passed(batch)))
+    }
+
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        self.reported(match self.changed_by(listing) {
+            Some(changed) => self.sink.apply_reporting(&changed),
+            None => self.sink.replace_reporting(listing),
+        })
     }
 
     fn resync(&self, batch: &Batch<T>) {

@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use super::{
     Item, Items, ListPage, ListRequest, Source, SourceError, Undecodable, WatchEvent, WatchStart,
 };
 use crate::panic::catch_as_sentence;
-use crate::{Key, Listing, Object, ResourceVersion};
+use crate::{Listing, Object, ResourceVersion};
 
 /// How many objects are taken between two looks at what else there is to do.
 const STEP: usize = 64;
@@ -89,25 +88,25 @@ impl<S: Source> Run<'_, S> {
         let was_unordered = self.shared.is_synced() && !self.order.is_ordered();
         self.order.restart(version.as_ref(), ordered);
         if mixed {
-            for (key, object) in &objects {
+            for (key, object) in objects.iter() {
                 self.order.know(key, version_of(&**object));
             }
         }
         // Should the older version be gone already, the next list must not be mixed again.
         self.lists.whole = mixed;
-        let mut listing = Listing::from_keyed(objects, version.clone());
+        let mut listing = Listing::from_list(objects, version.clone());
         if restarted || was_unordered || !self.order.is_ordered() {
             listing = listing.unordered();
         }
         tracing::info!(objects = listing.len(), undecodable = bad.len(), ?version, "listed");
-        self.shared.feed(
-            || self.config.sinks.iter().for_each(|sink| sink.replace(&listing)),
+        let refused = self.shared.feed(
+            || self.config.replace(&listing),
             |key, version| self.config.is_current(key, version) != Some(false),
             std::iter::empty(),
         );
-        let listed = listing.objects().iter();
-        let listed = listed.map(|(key, object)| (key, version_of(&**object)));
+        let listed = listing.objects().map(|(key, object)| (key, version_of(&**object)));
         self.shared.quarantine().relist(bad, listed);
+        self.shared.refused(refused);
         self.shared.synced(version.as_ref(), restarted);
         self.position = version;
         self.behind = Behind::default();
@@ -289,30 +288,27 @@ impl<S: Source> Run<'_, S> {
                 return self.take_bad(Undecodable { error, ..Undecodable::default() }, draft);
             }
         };
-        if !self.config.wants(key.as_ref()) {
+        if !self.config.wants(key) {
             return;
         }
         draft.saw(facts.version, || catch_as_sentence(|| object.size()).unwrap_or(0));
         // Of a relist, only what changed is in memory twice.
         let again = match (held, facts.version) {
             (false, Some(version)) if draft.is_relist() => {
-                self.config.held(key.as_ref(), facts.uid, version)
+                self.config.held(key, facts.uid, version)
             }
             _ => None,
         };
-        if held || again.is_some() {
-            return draft.push(key, Taken::Object(again.unwrap_or(object)));
-        }
-        self.take_new(key, object, draft);
-    }
-
-    fn take_new(&self, key: Key, object: Arc<S::Object>, draft: &mut Draft<S::Object>) {
         let transform = self.config.transform.as_ref();
-        let version = transform.and_then(|_| version_of(&*object)).map(ResourceVersion::from);
+        let version = transform.and(facts.version).map(ResourceVersion::from);
+        let pending = draft.key(key);
+        if held || again.is_some() {
+            return pending.push(Taken::Object(again.unwrap_or(object)));
+        }
         match self.config.transformed(object) {
-            Ok(object) => draft.push(key, Taken::Object(object)),
+            Ok(object) => pending.push(Taken::Object(object)),
             Err(error) => {
-                let key = Some(key);
+                let key = Some(pending.key().to_key_unchecked());
                 let bad =
                     Undecodable { key, resource_version: version, error, ..Undecodable::default() };
                 self.take_bad(bad, draft);
@@ -325,10 +321,9 @@ impl<S: Source> Run<'_, S> {
             return;
         }
         self.shared.undecodable(&bad);
-        match &bad.key {
-            Some(key) => draft.push(key.clone(), Taken::Bad(Box::new(bad))),
-            None => draft.nameless(),
-        }
+        let Some(key) = &bad.key else { return draft.nameless() };
+        let pending = draft.key(key.as_ref());
+        pending.push(Taken::Bad(Box::new(bad)));
     }
 
     /// The initial events of a watch.
@@ -358,12 +353,12 @@ impl<S: Source> Run<'_, S> {
                 }
                 WatchEvent::Deleted(object) => {
                     if let Ok(key) = Facts::of(&*object).key {
-                        draft.push(key, Taken::Gone);
+                        draft.key(key).push(Taken::Gone);
                     }
                 }
-                WatchEvent::Gone { key, .. } => draft.push(key, Taken::Gone),
+                WatchEvent::Gone { key, .. } => draft.key(key.as_ref()).push(Taken::Gone),
                 WatchEvent::Undecodable(Undecodable { key: Some(key), deleted: true, .. }) => {
-                    draft.push(key, Taken::Gone);
+                    draft.key(key.as_ref()).push(Taken::Gone);
                 }
                 WatchEvent::Undecodable(bad) => self.take_bad(bad, &mut draft),
                 WatchEvent::Bookmark(_) => {}

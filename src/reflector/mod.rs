@@ -35,9 +35,10 @@ mod source;
 mod watch;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{self, Future};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tracing::Instrument;
 
@@ -63,6 +64,7 @@ pub use self::source::{
     Item, Items, ListPage, ListRequest, Source, SourceError, Undecodable, WatchEvent, WatchRequest,
     WatchStart,
 };
+use crate::panic::catch;
 
 /// Mirrors a [`Source`] into any number of [`Sink`](crate::Sink)s.
 ///
@@ -77,11 +79,11 @@ pub use self::source::{
 /// use watchcache::reflector::{
 ///     Item, ListPage, ListRequest, Reflector, Source, SourceError, WatchEvent, WatchRequest,
 /// };
-/// use watchcache::{Key, KeyError, Object, Store};
+/// use watchcache::{KeyRef, Object, Store};
 ///
 /// struct Node(&'static str);
 /// impl Object for Node {
-///     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped(self.0) }
+///     fn key(&self) -> KeyRef<'_> { self.0.into() }
 /// }
 ///
 /// /// A source with one object and no changes.
@@ -138,23 +140,39 @@ impl<S: Source> Reflector<S> {
     /// allowed, a selector that the source does not take), unless
     /// [`retry_refused`](ReflectorBuilder::retry_refused) is set. Every other failure is retried.
     ///
+    /// If a sink panics, or the source does: [`SourceError::Panicked`]. What that sink holds then is
+    /// unknown, so nothing more is fed to any. What other code may be called by, and what its panics
+    /// do, stands with each: a transform's, a decoder's or an object's own quarantines the object.
+    ///
     /// # Cancel safety
     /// Dropping the future stops the reflector between two batches: sinks are only called between
     /// awaits, so each holds whole batches. Whoever waits for the reflector learns of its end, also
     /// if the future, or the reflector itself, is dropped before it ran; so do the
     /// [sinks](crate::Sink::ended).
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), SourceError> {
-        let stop = pin!(stop);
+        let error = tokio::select! {
+            biased;
+            () = stop => None,
+            error = self.mirror() => Some(error),
+        };
+        self.ending.end(error.as_ref());
+        error.map_or(Ok(()), Err)
+    }
+
+    /// Mirrors until the source refuses for good, or code that is not ours panics.
+    async fn mirror(&self) -> SourceError {
         let Ending { config, shared, .. } = &self.ending;
         let span = tracing::info_span!("reflector", name = config.name);
         let run = Run::new(&self.source, config, shared);
-        let refused = tokio::select! {
-            biased;
-            () = stop => None,
-            error = run.mirror().instrument(span) => Some(error),
-        };
-        self.ending.end(refused.as_ref());
-        refused.map_or(Ok(()), Err)
+        let mut mirror = pin!(run.mirror().instrument(span));
+        future::poll_fn(|context| {
+            catch(|| mirror.as_mut().poll(context)).unwrap_or_else(|panic| {
+                let error = SourceError::Panicked(panic);
+                shared.ended_by(&error);
+                Poll::Ready(error)
+            })
+        })
+        .await
     }
 }
 

@@ -8,7 +8,7 @@ use super::Undecodable;
 use super::progress::Progress;
 use super::quarantine::Quarantined;
 use super::shared::Shared;
-use crate::{Key, ResourceVersion};
+use crate::{Key, KeyRef, ResourceVersion};
 
 /// Why waiting for a version ended without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,21 +58,22 @@ impl Monitor {
         self.shared.progress().is_ready(max_lag)
     }
 
-    /// The objects that the source has but that could not be decoded, by key. O(their number).
+    /// The objects that the source has but that could not be decoded, or that a sink refused, by key.
+    /// O(their number).
     #[must_use]
     pub fn quarantined(&self) -> Vec<(Key, Quarantined)> {
         self.shared.quarantine().to_vec()
     }
 
-    /// Why a key's newest version is not in the sinks, if it could not be decoded.
+    /// Why a key's newest version is not in every sink, if it could not be decoded or was refused.
     #[must_use]
-    pub fn quarantine_of(&self, key: &Key) -> Option<Quarantined> {
-        self.shared.quarantine().get(key)
+    pub fn quarantine_of<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Quarantined> {
+        self.shared.quarantine().get(key.into())
     }
 
     /// Waits until every sink holds everything up to `version`: after a write that the source
     /// answered with a version, reads then include it, except for what is quarantined (ask
-    /// [`quarantine_of`](Self::quarantine_of)) or was rejected by an index function.
+    /// [`quarantine_of`](Self::quarantine_of)).
     ///
     /// # Errors
     /// When the reflector stops first, or was dropped without having run, or the versions have no
@@ -143,7 +144,7 @@ impl Report {
     /// Lists the object as quarantined, until another version of its key comes. An object that the
     /// sinks no longer hold in this version is only counted.
     pub fn undecodable(&self, bad: Undecodable) {
-        self.shared.reported(bad, |bad| (self.is_current)(bad) != Some(false));
+        self.shared.reported(bad, |bad| (self.is_current)(bad));
     }
 }
 

@@ -1,9 +1,11 @@
 //! The order of a watch's events: which of them are news.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
 
 use crate::version::number_of;
-use crate::{Key, ResourceVersion};
+use crate::{Key, KeyRef, ResourceVersion};
 
 /// How many of the last changes are remembered, beside those of the newest version.
 ///
@@ -69,32 +71,40 @@ impl Order {
     }
 
     /// The key is already known in a version newer than the floor.
-    pub(super) fn know(&mut self, key: &Key, version: Option<&str>) {
+    pub(super) fn know(&mut self, key: KeyRef<'_>, version: Option<&str>) {
         let Some(version) = version.and_then(number_of) else { return };
         if version > self.floor {
             // Outside the queue of changes, so that it stays until the next list.
-            self.newest.insert(key.clone(), Known { version, deleted: false });
+            self.newest.insert(key.to_key_unchecked(), Known { version, deleted: false });
         }
     }
 
     /// What the event is. Versions that are not numbers have no order, so each is news.
-    pub(super) fn admit(&mut self, key: &Key, version: Option<&str>, deleted: bool) -> Admission {
+    pub(super) fn admit(
+        &mut self,
+        key: KeyRef<'_>,
+        version: Option<&str>,
+        deleted: bool,
+    ) -> Admission {
         let Some(version) = version.and_then(number_of).filter(|_| self.ordered) else {
             return Admission::New;
         };
-        if let Some(known) = self.newest.get_mut(key) {
+        let key = if let Some((key, known)) = self.newest.get_key_value_mut(&key) {
             // An object that changed and was then deleted may carry one version in both events.
             let ends = deleted && !known.deleted && version == known.version;
             if version <= known.version && !ends {
                 return Admission::Old;
             }
             *known = Known { version, deleted };
+            key.clone()
         } else if version <= self.floor {
             return if deleted { Admission::NewIfHeld } else { Admission::Old };
         } else {
+            let key = key.to_key_unchecked();
             self.newest.insert(key.clone(), Known { version, deleted });
-        }
-        self.changes.push_back((version, key.clone()));
+            key
+        };
+        self.changes.push_back((version, key));
         self.see(version);
         while self.changes.len() > REMEMBERED && self.forget_one() {}
         Admission::New
@@ -157,50 +167,74 @@ mod tests {
     #[test]
     fn a_late_event_is_news_and_a_repeated_one_is_not() {
         let mut order = order(10);
-        assert_eq!(order.admit(&key(1), Some("12"), false), New);
-        assert_eq!(order.admit(&key(2), Some("11"), false), New, "its key knows nothing newer");
-        assert_eq!(order.admit(&key(1), Some("12"), false), Old, "repeated");
-        assert_eq!(order.admit(&key(1), Some("11"), false), Old, "backward");
-        assert_eq!(order.admit(&key(3), Some("10"), false), Old, "part of the list");
-        assert_eq!(order.admit(&key(1), Some("x1"), false), New, "no order known");
-        assert_eq!(order.admit(&key(1), None, false), New, "no order known");
+        assert_eq!(order.admit(key(1).as_ref(), Some("12"), false), New);
+        assert_eq!(
+            order.admit(key(2).as_ref(), Some("11"), false),
+            New,
+            "its key knows nothing newer"
+        );
+        assert_eq!(order.admit(key(1).as_ref(), Some("12"), false), Old, "repeated");
+        assert_eq!(order.admit(key(1).as_ref(), Some("11"), false), Old, "backward");
+        assert_eq!(order.admit(key(3).as_ref(), Some("10"), false), Old, "part of the list");
+        assert_eq!(order.admit(key(1).as_ref(), Some("x1"), false), New, "no order known");
+        assert_eq!(order.admit(key(1).as_ref(), None, false), New, "no order known");
     }
 
     #[test]
     fn a_deletion_may_carry_the_version_that_it_deletes() {
         let mut order = order(10);
-        assert_eq!(order.admit(&key(1), Some("5"), true), NewIfHeld);
-        assert_eq!(order.admit(&key(2), Some("11"), false), New);
-        assert_eq!(order.admit(&key(2), Some("5"), true), Old, "it changed since");
-        assert_eq!(order.admit(&key(2), Some("11"), true), New);
-        assert_eq!(order.admit(&key(2), Some("11"), true), Old, "repeated");
-        assert_eq!(order.admit(&key(2), Some("11"), false), Old, "late");
+        assert_eq!(order.admit(key(1).as_ref(), Some("5"), true), NewIfHeld);
+        assert_eq!(order.admit(key(2).as_ref(), Some("11"), false), New);
+        assert_eq!(order.admit(key(2).as_ref(), Some("5"), true), Old, "it changed since");
+        assert_eq!(order.admit(key(2).as_ref(), Some("11"), true), New);
+        assert_eq!(order.admit(key(2).as_ref(), Some("11"), true), Old, "repeated");
+        assert_eq!(order.admit(key(2).as_ref(), Some("11"), false), Old, "late");
     }
 
     #[test]
     fn memory_is_bounded_and_what_is_forgotten_counts_as_known() {
         let mut order = order(0);
         for version in 1..=12_288 {
-            assert_eq!(order.admit(&key(version), Some(&version.to_string()), false), New);
+            assert_eq!(order.admit(key(version).as_ref(), Some(&version.to_string()), false), New);
         }
         assert_eq!((order.changes.len(), order.newest.len()), (4096, 4096));
-        assert_eq!(order.admit(&key(1), Some("1"), false), Old);
+        assert_eq!(order.admit(key(1).as_ref(), Some("1"), false), Old);
         // Among the last 4,096 a repeated event is told from a late one.
-        assert_eq!(order.admit(&key(9_000), Some("9000"), false), Old);
-        assert_eq!(order.admit(&key(0), Some("9000"), false), New);
+        assert_eq!(order.admit(key(9_000).as_ref(), Some("9000"), false), Old);
+        assert_eq!(order.admit(key(0).as_ref(), Some("9000"), false), New);
+    }
+
+    #[test]
+    fn a_late_event_that_is_forgotten_makes_nothing_before_it_news() {
+        let mut order = order(0);
+        assert_eq!(order.admit(key(1).as_ref(), Some("10"), false), New);
+        assert_eq!(order.admit(key(2).as_ref(), Some("5"), false), New);
+        for version in 11..11 + 4096 {
+            order.admit(key(version).as_ref(), Some(&version.to_string()), false);
+        }
+        assert_eq!(order.admit(key(3).as_ref(), Some("7"), false), Old);
+    }
+
+    #[test]
+    fn changes_of_keys_that_nobody_wants_belong_to_their_version() {
+        let mut order = order(10);
+        order.pass(Some("11"));
+        assert_eq!(order.unfinished(), None);
+        order.pass(Some("11"));
+        assert_eq!(order.unfinished(), Some(11));
     }
 
     #[test]
     fn any_number_of_changes_may_carry_one_version() {
         let mut order = order(10);
         for n in 0..20_000 {
-            assert_eq!(order.admit(&key(n), Some("11"), n % 2 == 0), New, "change {n}");
+            assert_eq!(order.admit(key(n).as_ref(), Some("11"), n % 2 == 0), New, "change {n}");
         }
-        assert_eq!(order.admit(&key(0), Some("11"), true), Old, "repeated");
+        assert_eq!(order.admit(key(0).as_ref(), Some("11"), true), Old, "repeated");
         assert_eq!(order.unfinished(), Some(11));
-        assert_eq!(order.admit(&key(0), Some("12"), false), New);
+        assert_eq!(order.admit(key(0).as_ref(), Some("12"), false), New);
         assert_eq!((order.unfinished(), order.changes.len()), (None, 4096), "11 is complete");
-        assert_eq!(order.admit(&key(20_001), Some("11"), false), Old);
+        assert_eq!(order.admit(key(20_001).as_ref(), Some("11"), false), Old);
     }
 
     #[test]
@@ -209,7 +243,7 @@ mod tests {
         for version in [None, Some("eyJtMSI6IjEifQ".into())] {
             order.restart(version.as_ref(), true);
             for _ in 0..5_000 {
-                assert_eq!(order.admit(&key(1), Some("7"), false), New);
+                assert_eq!(order.admit(key(1).as_ref(), Some("7"), false), New);
             }
         }
     }

@@ -56,7 +56,10 @@ pub struct Progress {
     pub empty_bookmarks: u64,
     /// Objects that could not be decoded, or are not of the expected kind, since the start.
     pub undecodable: u64,
-    /// Keys whose newest version could not be decoded, now;
+    /// Objects that a sink did not take, since the start: a store refuses what an index function
+    /// fails on.
+    pub refused: u64,
+    /// Keys whose newest version could not be decoded, or was refused by a sink, now;
     /// [`Monitor::quarantined`](super::Monitor::quarantined) names them.
     pub quarantined: u64,
     /// Events that were no news to their key: repeated ones, and ones older than what is known.

@@ -1,21 +1,22 @@
 //! Objects that the source has but that could not be decoded.
 
-use std::collections::{HashMap, HashSet};
-
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as Place;
+use hashbrown::{HashMap, HashSet};
 
 use super::Undecodable;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use crate::{Key, ResourceVersion};
+use crate::{Key, KeyRef, ResourceVersion};
 
 /// How much raw text is kept in all, in bytes; entries past it are listed without theirs.
 const RAW_LIMIT: usize = 16 << 20;
 
-/// An object that the source has in a version that could not be decoded.
+/// An object that the source has in a version that could not be decoded, or that a sink refused.
 ///
-/// A cache holds the key's last good version, if there was one since the last list, or nothing.
+/// A cache holds the key's last good version, if there was one since the last list, or nothing. What
+/// one sink refused, others may hold; a store that refused it keeps what it held, be that of before
+/// the last list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quarantined {
@@ -35,15 +36,25 @@ pub(super) struct Quarantine {
     raw_bytes: AtomicUsize,
     /// Whether sinks are being fed: some of them may not hold yet what others have given to readers.
     applying: AtomicBool,
-    /// What was reported meanwhile.
-    unverified: Mutex<Vec<(Key, Option<ResourceVersion>)>>,
+    /// What was reported meanwhile, or could not be verified.
+    unverified: Mutex<HashMap<Key, Option<ResourceVersion>>>,
 }
 
 #[derive(Debug)]
 struct Entry {
     quarantined: Quarantined,
-    /// Whether it was delivered as a good object and reported afterwards.
-    reported: bool,
+    origin: Origin,
+}
+
+/// How a version was found to be bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// It came as one.
+    Source,
+    /// It was delivered as a good object and reported afterwards.
+    Report,
+    /// A sink did not take it.
+    Sink,
 }
 
 impl Entry {
@@ -51,41 +62,60 @@ impl Entry {
         self.quarantined.raw.as_ref().map_or(0, |raw| raw.len())
     }
 
+    fn is_reported(&self) -> bool {
+        self.origin == Origin::Report
+    }
+
     fn is_report_of(&self, version: Option<&str>) -> bool {
         let reported = self.quarantined.resource_version.as_ref();
-        self.reported && reported.map(ResourceVersion::as_str) == version
+        self.is_reported() && reported.map(ResourceVersion::as_str) == version
     }
 }
 
 impl Quarantine {
     /// The newest version of a key came and could not be decoded.
     pub(super) fn insert(&self, bad: Undecodable) {
-        self.put(bad, false);
+        self.put(bad, Origin::Source);
     }
 
-    /// A version that was delivered turns out to be undecodable, while `is_current` says that it is
-    /// the newest.
-    pub(super) fn report(&self, bad: Undecodable, is_current: impl Fn() -> bool) {
+    /// A sink did not take the newest version of a key.
+    pub(super) fn refuse(&self, refused: Undecodable) {
+        self.put(refused, Origin::Sink);
+    }
+
+    /// Whether a sink did not take the newest version of the key, which others may have taken.
+    pub(super) fn is_refused(&self, key: KeyRef<'_>) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        // The map looks up by owned keys alone.
+        let entry = self.entries.get(&key.to_key_unchecked());
+        entry.is_some_and(|entry| entry.origin == Origin::Sink)
+    }
+
+    /// A version that was delivered turns out to be undecodable; it is listed while `is_current` says
+    /// that it is the newest. Where nobody knows now, that is asked again once sinks were fed.
+    pub(super) fn report(&self, bad: Undecodable, is_current: impl Fn() -> Option<bool>) {
         let (key, version) = (bad.key.clone(), bad.resource_version.clone());
         // ORDERING: Relaxed. Whoever was given an object by a sink that is being fed sees this flag, by
         // the way that the object took; whoever sees it late is verified with the next batch.
-        if self.applying.load(Ordering::Relaxed) {
-            self.put(bad, true);
-            self.unverified().extend(key.map(|key| (key, version)));
+        let applying = self.applying.load(Ordering::Relaxed);
+        let current = if applying { None } else { is_current() };
+        if current == Some(false) {
             return;
         }
-        if !is_current() {
+        self.put(bad, Origin::Report);
+        let Some(key) = key else { return };
+        if current.is_none() {
+            self.unverified().insert(key, version);
             return;
         }
-        self.put(bad, true);
         // ORDERING: SeqCst pairs with the fence in `release_superseded`: of a report and the arrival
         // of a newer version at the same time, at least one sees the other.
         fence(Ordering::SeqCst);
-        if let Some(key) = key
-            && !is_current()
-        {
+        if is_current() == Some(false) {
             let version = version.as_ref().map(ResourceVersion::as_str);
-            self.take_if(&key, |entry| entry.is_report_of(version));
+            self.take_if(key.as_ref(), |entry| entry.is_report_of(version));
         }
     }
 
@@ -97,7 +127,10 @@ impl Quarantine {
 
     /// Sinks were fed: what was reported meanwhile and is no longer current is no longer listed.
     /// Whether that is so of anything.
-    pub(super) fn end_applying(&self, is_current: impl Fn(&Key, &ResourceVersion) -> bool) -> bool {
+    pub(super) fn end_applying(
+        &self,
+        is_current: impl Fn(KeyRef<'_>, &ResourceVersion) -> bool,
+    ) -> bool {
         // ORDERING: Relaxed, see `report`.
         self.applying.store(false, Ordering::Relaxed);
         if self.is_empty() {
@@ -107,27 +140,28 @@ impl Quarantine {
         let mut any = false;
         for (key, version) in &reported {
             if let Some(version) = version
-                && !is_current(key, version)
+                && !is_current(key.as_ref(), version)
             {
-                any |= self.take_if(key, |entry| entry.is_report_of(Some(version.as_str())));
+                any |=
+                    self.take_if(key.as_ref(), |entry| entry.is_report_of(Some(version.as_str())));
             }
         }
         any
     }
 
-    fn unverified(&self) -> MutexGuard<'_, Vec<(Key, Option<ResourceVersion>)>> {
-        // A list of keys is whole after any panic.
+    fn unverified(&self) -> MutexGuard<'_, HashMap<Key, Option<ResourceVersion>>> {
+        // A map of keys is whole after any panic.
         self.unverified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, bad: Undecodable, reported: bool) {
+    fn put(&self, bad: Undecodable, origin: Origin) {
         let Some(key) = bad.key else { return };
         let quarantined = Quarantined {
             error: bad.error,
             resource_version: bad.resource_version,
             raw: bad.raw.filter(|raw| self.reserve(raw.len())),
         };
-        let entry = Entry { quarantined, reported };
+        let entry = Entry { quarantined, origin };
         let replaced = match self.entries.entry(key) {
             Place::Occupied(mut place) => Some(place.insert(entry)),
             Place::Vacant(place) => {
@@ -154,8 +188,10 @@ impl Quarantine {
         self.raw_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    fn take_if(&self, key: &Key, condition: impl Fn(&Entry) -> bool) -> bool {
-        let taken = self.entries.remove_if(key, |_, entry| condition(entry));
+    fn take_if(&self, key: KeyRef<'_>, condition: impl Fn(&Entry) -> bool) -> bool {
+        // The map looks up by owned keys alone. Rarely is there anything in it.
+        let key = key.to_key_unchecked();
+        let taken = self.entries.remove_if(&key, |_, entry| condition(entry));
         let Some((_, entry)) = &taken else { return false };
         self.give_back(entry.raw_bytes());
         // ORDERING: Relaxed, as in `put`.
@@ -165,7 +201,7 @@ impl Quarantine {
 
     /// A good version of the key came, or, without a version, the key is gone; whether it was
     /// listed. What was reported of this very version stays.
-    pub(super) fn release(&self, key: &Key, version: Option<&str>) -> bool {
+    pub(super) fn release(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
         self.take_if(key, |entry| version.is_none() || !entry.is_report_of(version))
     }
 
@@ -173,7 +209,7 @@ impl Quarantine {
     /// meanwhile, no longer counts. Whether anything was listed.
     pub(super) fn release_superseded<'k>(
         &self,
-        changed: impl Iterator<Item = (&'k Key, Option<&'k str>)>,
+        changed: impl Iterator<Item = (KeyRef<'k>, Option<&'k str>)>,
     ) -> bool {
         // ORDERING: SeqCst pairs with the fence in `report`.
         fence(Ordering::SeqCst);
@@ -182,7 +218,7 @@ impl Quarantine {
         }
         let mut any = false;
         for (key, version) in changed {
-            any |= self.take_if(key, |entry| entry.reported && !entry.is_report_of(version));
+            any |= self.take_if(key, |entry| entry.is_reported() && !entry.is_report_of(version));
         }
         any
     }
@@ -192,27 +228,28 @@ impl Quarantine {
     pub(super) fn relist<'k>(
         &self,
         bad: Vec<Undecodable>,
-        listed: impl Iterator<Item = (&'k Key, Option<&'k str>)>,
+        listed: impl Iterator<Item = (KeyRef<'k>, Option<&'k str>)>,
     ) {
         let reported: HashMap<Key, Option<ResourceVersion>> = self
             .entries
             .iter()
-            .filter(|entry| entry.reported)
+            .filter(|entry| entry.is_reported())
             .map(|entry| (entry.key().clone(), entry.quarantined.resource_version.clone()))
             .collect();
         let mut kept: HashSet<Key> = bad.iter().filter_map(|bad| bad.key.clone()).collect();
         if !reported.is_empty() {
             kept.extend(listed.filter_map(|(key, version)| {
-                let known = reported.get(key)?.as_ref().map(ResourceVersion::as_str);
+                let (key, known) = reported.get_key_value(&key)?;
+                let known = known.as_ref().map(ResourceVersion::as_str);
                 (known == version).then(|| key.clone())
             }));
         }
         let keys: Vec<Key> = self.entries.iter().map(|entry| entry.key().clone()).collect();
         for bad in bad {
-            self.put(bad, false);
+            self.put(bad, Origin::Source);
         }
         for key in keys.iter().filter(|key| !kept.contains(*key)) {
-            self.release(key, None);
+            self.release(key.as_ref(), None);
         }
     }
 
@@ -225,8 +262,11 @@ impl Quarantine {
         self.len() == 0
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<Quarantined> {
-        self.entries.get(key).map(|entry| entry.quarantined.clone())
+    pub(super) fn get(&self, key: KeyRef<'_>) -> Option<Quarantined> {
+        if self.is_empty() {
+            return None;
+        }
+        self.entries.get(&key.to_key().ok()?).map(|entry| entry.quarantined.clone())
     }
 
     /// Ordered by key.
@@ -272,7 +312,7 @@ mod tests {
             q.to_vec().iter().map(|(_, entry)| entry.raw.is_some()).collect::<Vec<_>>()
         };
         assert_eq!(kept(&quarantine), [true, true, false]);
-        assert!(quarantine.release(&key("a"), Some("1")), "it was not reported");
+        assert!(quarantine.release("a".into(), Some("1")), "it was not reported");
         quarantine.insert(bad("c", "2", Some(&text)));
         assert_eq!(kept(&quarantine), [true, true]);
     }
@@ -280,18 +320,18 @@ mod tests {
     #[test]
     fn a_report_counts_while_its_version_is_current() {
         let quarantine = Quarantine::default();
-        quarantine.report(bad("old", "1", None), || false);
-        quarantine.report(bad("new", "1", None), || true);
+        quarantine.report(bad("old", "1", None), || Some(false));
+        quarantine.report(bad("new", "1", None), || Some(true));
         assert_eq!(names(&quarantine), ["new"]);
-        assert!(!quarantine.release(&key("new"), Some("1")), "that very version");
-        assert!(!quarantine.release_superseded([(&key("new"), Some("1"))].into_iter()));
-        assert!(quarantine.release_superseded([(&key("new"), Some("2"))].into_iter()));
+        assert!(!quarantine.release("new".into(), Some("1")), "that very version");
+        assert!(!quarantine.release_superseded([("new".into(), Some("1"))].into_iter()));
+        assert!(quarantine.release_superseded([("new".into(), Some("2"))].into_iter()));
         assert!(quarantine.is_empty());
         // A newer version that comes between the question and the entry is seen afterwards.
         let asked = std::cell::Cell::new(0);
         quarantine.report(bad("late", "1", None), || {
             asked.set(asked.get() + 1);
-            asked.get() == 1
+            Some(asked.get() == 1)
         });
         assert!(quarantine.is_empty());
     }
@@ -300,8 +340,8 @@ mod tests {
     fn what_is_reported_while_sinks_are_fed_is_verified_afterwards() {
         let quarantine = Quarantine::default();
         quarantine.begin_applying();
-        quarantine.report(bad("new", "2", None), || false);
-        quarantine.report(bad("old", "1", None), || false);
+        quarantine.report(bad("new", "2", None), || Some(false));
+        quarantine.report(bad("old", "1", None), || Some(false));
         assert_eq!(names(&quarantine), ["new", "old"]);
         assert!(quarantine.end_applying(|key, _| key.name() == "new"));
         assert_eq!(names(&quarantine), ["new"]);
@@ -309,15 +349,27 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_knew_of_is_verified_afterwards() {
+        let quarantine = Quarantine::default();
+        for name in ["gone", "old", "new"] {
+            quarantine.report(bad(name, "1", None), || None);
+        }
+        assert_eq!(names(&quarantine), ["gone", "new", "old"]);
+        quarantine.begin_applying();
+        assert!(quarantine.end_applying(|key, _| key.name() == "new"));
+        assert_eq!(names(&quarantine), ["new"]);
+    }
+
+    #[test]
     fn a_relist_keeps_what_it_holds_and_was_reported() {
         let quarantine = Quarantine::default();
-        quarantine.report(bad("same", "1", None), || true);
-        quarantine.report(bad("changed", "1", None), || true);
-        quarantine.report(bad("gone", "1", None), || true);
+        quarantine.report(bad("same", "1", None), || Some(true));
+        quarantine.report(bad("changed", "1", None), || Some(true));
+        quarantine.report(bad("gone", "1", None), || Some(true));
         quarantine.insert(bad("mended", "1", None));
-        let listed = [key("changed"), key("mended"), key("same")];
+        let listed = ["changed", "mended", "same"].map(KeyRef::from);
         let versions = [Some("2"), Some("1"), Some("1")];
-        quarantine.relist(vec![bad("fresh", "3", None)], listed.iter().zip(versions));
+        quarantine.relist(vec![bad("fresh", "3", None)], listed.into_iter().zip(versions));
         assert_eq!(names(&quarantine), ["fresh", "same"]);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::{Batch, Change, Key, KeyRef, Listing, Object, Sink};
+use crate::keyed::Keyed;
+use crate::{Batch, Change, KeyRef, Listing, Object, Refused, Sink};
 
 /// One of several shards of all keys, of about the same size: with `count` processes of which each
 /// mirrors its own shard, every object is in exactly one of them.
@@ -44,11 +45,8 @@ impl Shard {
 
     /// Whether the key is in this shard.
     #[must_use]
-    pub fn owns(&self, key: &Key) -> bool {
-        self.owns_ref(key.as_ref())
-    }
-
-    pub(super) fn owns_ref(&self, key: KeyRef<'_>) -> bool {
+    pub fn owns<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
+        let key = key.into();
         let hash = match key.namespace() {
             Some(namespace) if self.whole_namespaces => hash([namespace]),
             Some(namespace) => hash([namespace, "/", key.name()]),
@@ -77,7 +75,7 @@ impl<S> ShardOf<S> {
         let mut own = Batch::new();
         for (key, change) in batch.changes() {
             if self.shard.owns(key) {
-                own.push(key.clone(), Change::clone(change));
+                own.changes_mut().push(key, Change::clone(change));
             }
         }
         if let Some(version) = batch.resource_version() {
@@ -88,6 +86,15 @@ impl<S> ShardOf<S> {
         }
         own
     }
+
+    fn own_of<T: Object>(&self, listing: &Listing<T>) -> Listing<T> {
+        let mut own = Keyed::new();
+        for (key, object) in listing.objects().filter(|(key, _)| self.shard.owns(*key)) {
+            own.push(key, Arc::clone(object));
+        }
+        let own = Listing::from_list(own, listing.resource_version().cloned());
+        if listing.is_unordered() { own.unordered() } else { own }
+    }
 }
 
 impl<T: Object, S: Sink<T>> Sink<T> for ShardOf<S> {
@@ -96,10 +103,15 @@ impl<T: Object, S: Sink<T>> Sink<T> for ShardOf<S> {
     }
 
     fn replace(&self, listing: &Listing<T>) {
-        let own = listing.objects().iter().filter(|(key, _)| self.shard.owns(key));
-        let own = own.map(|(key, object)| (key.clone(), Arc::clone(object))).collect();
-        let own = Listing::from_keyed(own, listing.resource_version().cloned());
-        self.sink.replace(&if listing.is_unordered() { own.unordered() } else { own });
+        self.sink.replace(&self.own_of(listing));
+    }
+
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        self.sink.apply_reporting(&self.own(batch))
+    }
+
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        self.sink.replace_reporting(&self.own_of(listing))
     }
 
     fn resync(&self, batch: &Batch<T>) {
@@ -111,7 +123,7 @@ impl<T: Object, S: Sink<T>> Sink<T> for ShardOf<S> {
     }
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
-        if self.shard.owns_ref(key) { self.sink.is_current(key, resource_version) } else { None }
+        if self.shard.owns(key) { self.sink.is_current(key, resource_version) } else { None }
     }
 
     fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
@@ -153,9 +165,7 @@ mod tests {
     /// What processes that already run have agreed on.
     #[test]
     fn keys_stay_in_their_shards() {
-        let owner = |key: &str| {
-            (0..8).find(|i| Shard::by_key(*i, 8).is_some_and(|s| s.owns_ref(key.into())))
-        };
+        let owner = |key: &str| (0..8).find(|i| Shard::by_key(*i, 8).is_some_and(|s| s.owns(key)));
         let owners = ["default/web-0", "default/web-1", "node-1", "kube-system/coredns"].map(owner);
         assert_eq!(owners, [6, 1, 4, 7].map(Some));
     }

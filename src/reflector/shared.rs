@@ -9,7 +9,7 @@ use super::progress::{Cause, Phase, Progress, now};
 use super::quarantine::Quarantine;
 use super::{SourceError, Undecodable};
 use crate::sync::{Mutex, PoisonError};
-use crate::{Key, ResourceVersion};
+use crate::{Key, KeyRef, ResourceVersion};
 
 /// Counters and quarantine. Neither a reader waits for the reflector nor the reflector for a reader.
 #[derive(Debug, Default)]
@@ -67,6 +67,12 @@ impl Shared {
 
     pub(super) fn set_phase(&self, phase: Phase) {
         self.update(|progress| progress.phase = phase);
+    }
+
+    /// The reflector is about to end, by this error.
+    pub(super) fn ended_by(&self, error: &SourceError) {
+        let text = error.to_string();
+        self.update(|progress| progress.last_error = Some(text));
     }
 
     /// Nothing more will come.
@@ -177,34 +183,60 @@ impl Shared {
         self.update(|progress| progress.undecodable += 1);
     }
 
+    /// Asks again what is true of what nobody could tell when it was reported.
+    pub(super) fn verify(&self, is_current: impl Fn(KeyRef<'_>, &ResourceVersion) -> bool) {
+        if self.quarantine.end_applying(is_current) {
+            self.publish();
+        }
+    }
+
+    /// Lists what a sink did not take.
+    pub(super) fn refused(&self, refused: Vec<Undecodable>) {
+        if refused.is_empty() {
+            return;
+        }
+        let count = refused.len() as u64;
+        for refused in refused {
+            let Undecodable { key, error, .. } = &refused;
+            tracing::warn!(key = key.as_ref().map(Key::as_str), error, "refused by a sink");
+            self.quarantine.refuse(refused);
+        }
+        self.update(|progress| progress.refused += count);
+    }
+
     pub(super) fn quarantine_one(&self, bad: Undecodable) {
         self.quarantine.insert(bad);
         self.publish();
     }
 
     /// A good version of the key came, or, without a version, the key is gone.
-    pub(super) fn release(&self, key: &Key, version: Option<&str>) {
+    pub(super) fn release(&self, key: KeyRef<'_>, version: Option<&str>) {
         if !self.quarantine.is_empty() && self.quarantine.release(key, version) {
             self.publish();
         }
     }
 
     /// Feeds sinks, after which the keys have these versions, or none.
-    pub(super) fn feed<'k>(
+    pub(super) fn feed<'k, R>(
         &self,
-        feed: impl FnOnce(),
-        is_current: impl Fn(&Key, &ResourceVersion) -> bool,
-        changed: impl Iterator<Item = (&'k Key, Option<&'k str>)>,
-    ) {
+        feed: impl FnOnce() -> R,
+        is_current: impl Fn(KeyRef<'_>, &ResourceVersion) -> bool,
+        changed: impl Iterator<Item = (KeyRef<'k>, Option<&'k str>)>,
+    ) -> R {
         self.quarantine.begin_applying();
-        feed();
+        let fed = feed();
         let late = self.quarantine.end_applying(is_current);
         if self.quarantine.release_superseded(changed) || late {
             self.publish();
         }
+        fed
     }
 
-    pub(super) fn reported(&self, bad: Undecodable, is_current: impl Fn(&Undecodable) -> bool) {
+    pub(super) fn reported(
+        &self,
+        bad: Undecodable,
+        is_current: impl Fn(&Undecodable) -> Option<bool>,
+    ) {
         let asked = Undecodable { raw: None, ..bad.clone() };
         self.quarantine.report(bad, || is_current(&asked));
         self.undecodable(&asked);

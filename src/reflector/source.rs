@@ -9,7 +9,7 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
 use super::{Interest, Report};
 use crate::status::{CauseType, Status, StatusReason};
-use crate::{Key, Object, ResourceVersion};
+use crate::{Key, Object, Refused, ResourceVersion};
 
 /// A list+watch stream of one kind of object.
 ///
@@ -175,6 +175,13 @@ pub struct Undecodable {
     pub deleted: bool,
 }
 
+impl From<Refused> for Undecodable {
+    fn from(refused: Refused) -> Self {
+        let Refused { key, resource_version, error } = refused;
+        Self { key: Some(key), resource_version, error, ..Self::default() }
+    }
+}
+
 /// One event of a watch.
 #[derive(Debug)]
 pub enum WatchEvent<T> {
@@ -243,6 +250,9 @@ pub enum SourceError {
         /// What was mirrored before.
         known: ResourceVersion,
     },
+    /// A sink panicked, or the source did, with this text. It ends the reflector.
+    #[error("the reflector ended by a panic of a sink or of the source: {0}")]
+    Panicked(String),
 }
 
 impl SourceError {

@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, Stream, StreamExt};
@@ -15,7 +14,7 @@ use super::run::{Behind, Opened, Run};
 use super::shared::Applied;
 use super::{Source, SourceError, Undecodable, WatchEvent};
 use crate::panic::catch_as_sentence;
-use crate::{Batch, Change, Key, ResourceVersion};
+use crate::{Batch, Change, Key, KeyRef, ResourceVersion};
 
 /// How long after its agreed end a watch is still waited for.
 const GRACE: Duration = Duration::from_secs(10);
@@ -154,7 +153,9 @@ impl<S: Source> Run<'_, S> {
             }
             WatchEvent::Unknown { event_type } => return self.shared.unknown_event(&event_type),
             WatchEvent::Undecodable(bad) => return self.collect_bad(bad, gathered),
-            WatchEvent::Gone { key, version } => return self.collect_gone(key, &version, gathered),
+            WatchEvent::Gone { key, version } => {
+                return self.collect_gone(key.as_ref(), &version, gathered);
+            }
         };
         let facts = Facts::of(&*object);
         let key = match facts.key {
@@ -168,74 +169,60 @@ impl<S: Source> Run<'_, S> {
                 return self.collect_bad(bad, gathered);
             }
         };
-        if !self.config.wants(key.as_ref()) {
+        if !self.config.wants(key) {
             self.order.pass(facts.version);
             return self.advance(facts.version, kind, gathered);
         }
-        let news = self.is_news(&key, facts.uid, facts.version, kind, gathered);
+        let news = self.is_news(key, facts.uid, facts.version, kind, gathered);
         // What is no news still comes after all that was before it.
         self.advance(facts.version, kind, gathered);
         if !news {
             gathered.stale += 1;
             return;
         }
-        self.collect_news(key, object, kind, gathered);
-    }
-
-    fn collect_news(
-        &mut self,
-        key: Key,
-        object: Arc<S::Object>,
-        kind: Kind,
-        gathered: &mut Gathered<S::Object>,
-    ) {
         let transform = self.config.transform.as_ref();
-        let version = transform.and_then(|_| version_of(&*object)).map(ResourceVersion::from);
+        let version = transform.and(facts.version).map(ResourceVersion::from);
+        let pending = gathered.batch.changes_mut().key(key);
         match self.config.transformed(object) {
-            Ok(object) => {
-                let change = match kind {
-                    Kind::Deleted => {
-                        self.shared.release(&key, None);
-                        Change::Delete(Some(object))
-                    }
-                    Kind::Added | Kind::Modified => {
-                        self.shared.release(&key, version_of(&*object));
-                        Change::Put(object)
-                    }
-                };
-                gathered.batch.push(key, change);
+            Ok(object) if kind == Kind::Deleted => {
+                self.shared.release(pending.key(), None);
+                pending.push(Change::Delete(Some(object)));
             }
-            Err(error) => self.set_aside(
-                Undecodable {
-                    key: Some(key),
+            Ok(object) => {
+                self.shared.release(pending.key(), version_of(&*object));
+                pending.push(Change::Add(object));
+            }
+            Err(error) => {
+                let bad = Undecodable {
+                    key: Some(pending.key().to_key_unchecked()),
                     resource_version: version,
                     error,
                     deleted: kind == Kind::Deleted,
                     raw: None,
-                },
-                gathered,
-            ),
+                };
+                self.set_aside(bad, gathered);
+            }
         }
     }
 
     fn collect_gone(
         &mut self,
-        key: Key,
+        key: KeyRef<'_>,
         version: &ResourceVersion,
         gathered: &mut Gathered<S::Object>,
     ) {
         let version = Some(version.as_str()).filter(|version| !version.is_empty());
-        if !self.config.wants(key.as_ref()) {
+        if !self.config.wants(key) {
             self.order.pass(version);
             return self.advance(version, Kind::Deleted, gathered);
         }
-        let news = self.order.admit(&key, version, true) == Admission::New;
+        let news = self.order.admit(key, version, true) == Admission::New;
         self.advance(version, Kind::Deleted, gathered);
         if !news {
             gathered.stale += 1;
             return;
         }
-        self.shared.release(&key, None);
+        self.shared.release(key, None);
         gathered.batch.delete(key);
     }
 
@@ -245,7 +232,7 @@ impl<S: Source> Run<'_, S> {
         let version = version.as_ref().map(ResourceVersion::as_str);
         let version = version.filter(|version| !version.is_empty());
         let wanted = self.config.wants_bad(&bad);
-        let news = match &bad.key {
+        let news = match bad.key.as_ref().map(Key::as_ref) {
             Some(key) if wanted => match self.order.admit(key, version, bad.deleted) {
                 Admission::New => true,
                 Admission::NewIfHeld => {
@@ -269,7 +256,7 @@ impl<S: Source> Run<'_, S> {
     }
 
     /// Whether just this version of the key is quarantined.
-    fn is_set_aside(&self, key: &Key, version: Option<&str>) -> bool {
+    fn is_set_aside(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
         let quarantined = self.shared.quarantine().get(key).and_then(|bad| bad.resource_version);
         quarantined.is_some_and(|quarantined| Some(quarantined.as_str()) == version)
     }
@@ -279,8 +266,8 @@ impl<S: Source> Run<'_, S> {
         self.shared.undecodable(&bad);
         match &bad.key {
             Some(key) if bad.deleted => {
-                self.shared.release(key, None);
-                gathered.batch.delete(key.clone());
+                self.shared.release(key.as_ref(), None);
+                gathered.batch.delete(key);
             }
             _ => self.shared.quarantine_one(bad),
         }
@@ -288,13 +275,13 @@ impl<S: Source> Run<'_, S> {
 
     fn is_news(
         &mut self,
-        key: &Key,
+        key: KeyRef<'_>,
         uid: Option<&str>,
         version: Option<&str>,
         kind: Kind,
         gathered: &Gathered<S::Object>,
     ) -> bool {
-        let held = |version| self.config.held(key.as_ref(), uid, version).is_some();
+        let held = |version| self.config.held(key, uid, version).is_some();
         match self.order.admit(key, version, kind == Kind::Deleted) {
             Admission::Old => false,
             Admission::NewIfHeld => version.is_some_and(held) || self.is_set_aside(key, version),
@@ -371,15 +358,18 @@ impl<S: Source> Run<'_, S> {
         }
         if !batch.is_empty() || gathered.moved {
             self.steps += 1;
-            let changed = batch.changes().iter().map(|(key, change)| match change {
-                Change::Put(object) => (key, version_of(&**object)),
+            let changed = batch.changes().map(|(key, change)| match change {
+                Change::Add(object) => (key, version_of(&**object)),
                 Change::Delete(_) => (key, None),
             });
-            self.shared.feed(
-                || self.config.sinks.iter().for_each(|sink| sink.apply(batch)),
+            let refused = self.shared.feed(
+                || self.config.apply(batch),
                 |key, version| self.config.is_current(key, version) != Some(false),
                 changed,
             );
+            self.shared.refused(refused);
+        } else {
+            self.shared.verify(|key, version| self.config.is_current(key, version) != Some(false));
         }
         let version = self.position.as_ref();
         tracing::trace!(events = batch.len(), stale = gathered.stale, ?version, "applied");
@@ -404,7 +394,9 @@ impl<S: Source> Run<'_, S> {
         }
         self.resync_at = Some(now + resync.every);
         match catch_as_sentence(|| (resync.content)()) {
-            Ok(batch) => {
+            Ok(mut batch) => {
+                // A sink that took what another refused would go back.
+                batch.retain(|key| !self.shared.quarantine().is_refused(key));
                 for sink in &self.config.sinks {
                     sink.resync(&batch);
                 }

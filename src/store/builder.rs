@@ -14,11 +14,11 @@ use crate::{Object, panic};
 /// Builds a [`Store`] with indexes and an observer.
 ///
 /// ```
-/// use watchcache::{Key, KeyError, Object, Store};
+/// use watchcache::{KeyRef, Object, Store};
 ///
 /// struct Pod { name: &'static str, addresses: Vec<String> }
 /// impl Object for Pod {
-///     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", self.name) }
+///     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
 /// }
 ///
 /// let store = Store::builder().index("address", |pod: &Pod| pod.addresses.clone()).build();
@@ -49,8 +49,8 @@ impl<T: Object> StoreBuilder<T> {
     }
 
     /// Adds an index whose function can fail. An object that it fails on is not stored; see
-    /// [`Applied::rejected`](super::Applied::rejected). Behind a reflector nobody receives the
-    /// `Applied`: count what is rejected by an [`observer`](Self::observer), or it is just missing.
+    /// [`Applied::rejected`](super::Applied::rejected). Behind a reflector it is listed as
+    /// quarantined, by `Monitor::quarantined`.
     #[must_use]
     pub fn try_index<I, E>(
         mut self,

@@ -14,17 +14,6 @@ pub(super) type Waiting<T> = Box<dyn FnOnce(&mut Writing<'_, T>) + Send>;
 const AT_ONCE: usize = 64;
 
 impl<T: Object> Store<T> {
-    /// Writes now, or has whoever writes now do it.
-    pub(super) fn write<R: Send + 'static>(
-        &self,
-        op: impl FnOnce(&mut Writing<'_, T>) -> R + Send + 'static,
-    ) -> R {
-        match self.try_writing() {
-            Some(writing) => self.run(writing, op),
-            None => self.combine(op),
-        }
-    }
-
     /// Runs a write, and those that wait, and publishes them together.
     pub(super) fn run<R>(
         &self,
@@ -32,9 +21,14 @@ impl<T: Object> Store<T> {
         op: impl FnOnce(&mut Writing<'_, T>) -> R,
     ) -> R {
         let result = op(&mut writing);
+        self.finish(writing);
+        result
+    }
+
+    /// Runs the writes that wait, and publishes them with what was written so far.
+    pub(super) fn finish(&self, mut writing: Writing<'_, T>) {
         self.run_waiting(&mut writing);
         writing.publish();
-        result
     }
 
     /// Leaves a write for whoever writes next. That is this thread, if nobody else comes first.

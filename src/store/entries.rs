@@ -15,10 +15,10 @@ use crate::sync::Arc;
 /// It borrows the snapshot, and so does all that it gives:
 ///
 /// ```compile_fail,E0716
-/// # use watchcache::{Key, KeyError, Object, Store};
+/// # use watchcache::{KeyRef, Object, Store};
 /// # struct Node(u32);
 /// # impl Object for Node {
-/// #     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped("node-1") }
+/// #     fn key(&self) -> KeyRef<'_> { "node-1".into() }
 /// # }
 /// let store = Store::<Node>::new();
 /// let mut entries = store.snapshot().iter();
@@ -49,10 +49,10 @@ impl<'a, T> Entries<'a, T> {
     /// The objects alone, in the same order.
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Pod { name: &'static str, cpu: u32 }
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", self.name) }
+    /// #     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
     /// # }
     /// let store = Store::new();
     /// store.add(Pod { name: "web-0", cpu: 2 })?;

@@ -13,13 +13,13 @@ pub struct Rejected {
     /// Its key; what was held under it stays.
     pub key: Key,
     /// Why.
-    pub reason: Reason,
+    pub reason: RejectReason,
 }
 
 /// Why an object was not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Reason {
+pub enum RejectReason {
     /// An index function returned an error, or panicked.
     Index {
         /// The index.
@@ -31,7 +31,7 @@ pub enum Reason {
     Panicked(String),
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for RejectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Index { index, message } => write!(f, "index {index:?} failed: {message}"),

@@ -3,7 +3,7 @@
 use std::convert::identity;
 
 use super::engine::Values;
-use super::error::{Reason, Rejected};
+use super::error::{RejectReason, Rejected};
 use crate::sync::Arc;
 use crate::{KeyRef, panic};
 
@@ -40,8 +40,8 @@ impl<T> Definition<T> {
     /// The object's values, in order and without repetition.
     pub(super) fn values(&self, key: KeyRef<'_>, object: &T) -> Result<Vec<Arc<str>>, Rejected> {
         let failed = |message| Rejected {
-            key: key.to_valid_key(),
-            reason: Reason::Index { index: Arc::clone(&self.name), message },
+            key: key.to_key_unchecked(),
+            reason: RejectReason::Index { index: Arc::clone(&self.name), message },
         };
         // A function that unwinds has seen only the object, by shared reference.
         let mut values =

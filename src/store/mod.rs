@@ -28,6 +28,7 @@ mod select;
 mod snapshot;
 mod write;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::Instant;
 
@@ -39,7 +40,7 @@ pub use diff::{Diff, Updated};
 use engine::{Engine, PinnedRevision, WriteGuard};
 pub use entries::{Entries, Objects};
 pub use error::{
-    AddIndexError, DifferentStores, PageError, Reason, Rejected, UnknownIndex, UpdateError,
+    AddIndexError, DifferentStores, PageError, RejectReason, Rejected, UnknownIndex, UpdateError,
     WriteError,
 };
 use feed::Feed;
@@ -52,8 +53,11 @@ pub use report::{Applied, Deleted, Outcome, Replaced, Written};
 pub use snapshot::Snapshot;
 use write::Writing;
 
+use crate::panic::catch;
 use crate::sync::{Arc, SegQueue};
-use crate::{Batch, Key, KeyRef, Listing, Object, ResourceVersion, Revision, Sink};
+use crate::{
+    Batch, Change, Key, KeyRef, Listing, Object, Refused, ResourceVersion, Revision, Sink,
+};
 
 /// A concurrent map from [`Key`] to `Arc<T>` with consistent snapshots and indexes.
 ///
@@ -62,17 +66,17 @@ use crate::{Batch, Key, KeyRef, Listing, Object, ResourceVersion, Revision, Sink
 ///
 /// # User code
 ///
-/// [`Object::key`] runs first, under no lock, and its panic is the caller's. The other methods and index
+/// [`Object::key`] runs first, once, under no lock, and its panic is the caller's. The other methods and index
 /// functions run while a write holds the writer's lock. They may read the store; a write from within one
 /// deadlocks. If one panics, the object is rejected with the panic's text.
 /// An object's destructor runs after the lock, and may use the store in any way; its panic ends there.
 ///
 /// ```
-/// use watchcache::{Key, KeyError, Object, Store};
+/// use watchcache::{KeyRef, Object, Store};
 ///
 /// struct Node { name: &'static str, ready: bool }
 /// impl Object for Node {
-///     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped(self.name) }
+///     fn key(&self) -> KeyRef<'_> { self.name.into() }
 /// }
 ///
 /// let store = Store::new();
@@ -119,11 +123,11 @@ impl<T: Object> Store<T> {
     /// object it holds, and leaves its version, wants [`compare_and_update`](Self::compare_and_update).
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # use watchcache::store::Outcome;
     /// struct Node { version: &'static str }
     /// impl Object for Node {
-    ///     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped("node-1") }
+    ///     fn key(&self) -> KeyRef<'_> { "node-1".into() }
     ///     fn resource_version(&self) -> Option<&str> { Some(self.version) }
     /// }
     ///
@@ -143,8 +147,21 @@ impl<T: Object> Store<T> {
     /// If [`Object::key`] does.
     pub fn add(&self, object: impl Into<Arc<T>>) -> Result<Written, WriteError> {
         let object = object.into();
-        let key = object.key()?;
-        Ok(self.write(move |writing| writing.put(&key, object))?)
+        // Asked for once, before any lock is taken: it is the user's code that answers.
+        let key = object.key();
+        key.check()?;
+        let Some(mut writing) = self.try_writing() else {
+            let key = key.to_key_unchecked();
+            return Ok(self.combine(move |writing| {
+                let result = writing.add(key.as_ref(), &object);
+                writing.let_go(object, &result);
+                result
+            })?);
+        };
+        let result = writing.add(key, &object);
+        writing.let_go(object, &result);
+        self.finish(writing);
+        Ok(result?)
     }
 
     /// Puts an object only if its key still holds what the caller saw: that very `Arc`, or nothing.
@@ -153,10 +170,10 @@ impl<T: Object> Store<T> {
     /// stays until the source tells of a newer version.
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Node { ready: bool }
     /// # impl Object for Node {
-    /// #     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped("node-1") }
+    /// #     fn key(&self) -> KeyRef<'_> { "node-1".into() }
     /// # }
     /// let store = Store::new();
     /// store.compare_and_update(None, Node { ready: false })?;
@@ -176,31 +193,45 @@ impl<T: Object> Store<T> {
         object: impl Into<Arc<T>>,
     ) -> Result<Written, UpdateError<T>> {
         let object = object.into();
-        let key = match object.key() {
-            Ok(key) => key,
-            Err(error) => return Err(UpdateError::Write { object, error: error.into() }),
+        let key = object.key();
+        if let Err(error) = key.check() {
+            return Err(UpdateError::Write { object, error: error.into() });
+        }
+        let Some(mut writing) = self.try_writing() else {
+            let (key, seen) = (key.to_key_unchecked(), seen.cloned());
+            // `seen` comes back with the result, so that it is not dropped under the lock.
+            let (result, _seen) = self.combine(move |writing| {
+                let result = writing.update(key.as_ref(), seen.as_ref(), &object);
+                (result, seen)
+            });
+            return result;
         };
-        let seen = seen.cloned();
-        // `seen` comes back with the result, so that it is not dropped under the lock.
-        let (result, _seen) = self.write(move |writing| {
-            let result = writing.update(&key, seen.as_ref(), object);
-            (result, seen)
-        });
+        let result = writing.update(key, seen, &object);
+        // Whoever holds it now does so at least until the lock is let go of: no destructor runs.
+        drop(object);
+        self.finish(writing);
         result
     }
 
     /// Removes a key and returns what it held. Deleting an absent key changes nothing.
     pub fn delete<'k>(&self, key: impl Into<KeyRef<'k>>) -> Deleted<T> {
-        match key.into().to_key() {
-            Ok(key) => self.write(move |writing| writing.delete(key.as_ref())),
+        let key = key.into();
+        if key.check().is_err() {
             // What is no valid key names nothing.
-            Err(_) => Deleted { object: None, revision: self.revision() },
+            return Deleted { object: None, revision: self.revision() };
+        }
+        match self.try_writing() {
+            Some(writing) => self.run(writing, |writing| writing.delete(key)),
+            None => {
+                let key = key.to_key_unchecked();
+                self.combine(move |writing| writing.delete(key.as_ref()))
+            }
         }
     }
 
     /// Applies a batch; all of it becomes visible at once.
     ///
-    /// Changes apply in order. A put or delete that is older than what is held, by resource
+    /// Changes apply in order. An add or delete that is older than what is held, by resource
     /// version, changes nothing and is counted as [`stale`](Applied::stale). An object that an index
     /// function fails on is [`rejected`](Applied::rejected), and the rest applies.
     pub fn apply(&self, batch: &Batch<T>) -> Applied {
@@ -237,13 +268,13 @@ impl<T: Object> Store<T> {
     /// writers wait, O(objects · log objects). It is in every snapshot from the returned revision on.
     ///
     /// The function gives an object's values, any number of them. Objects it fails on, by an error
-    /// or a panic, are rejected when they are put; see [`Applied::rejected`].
+    /// or a panic, are rejected when they come; see [`Applied::rejected`].
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Pod { name: &'static str, node: &'static str }
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", self.name) }
+    /// #     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
     /// # }
     /// let store = Store::new();
     /// store.add(Pod { name: "web-0", node: "node-1" })?;
@@ -329,7 +360,7 @@ impl<T: Object> Store<T> {
     /// All keys at one revision, in no particular order. O(objects).
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
-        self.snapshot().keys().map(KeyRef::to_valid_key).collect()
+        self.snapshot().keys().map(KeyRef::to_key_unchecked).collect()
     }
 
     /// An immutable view of everything as it is now. O(1).
@@ -395,6 +426,30 @@ impl<T: Object> Drop for Store<T> {
     }
 }
 
+impl<T: Object> Store<T> {
+    /// What was rejected, of what a sink was given, unless a later change of its key counts.
+    fn refused<'b, I>(&self, applied: Applied, given: impl FnOnce() -> I) -> Vec<Refused>
+    where
+        T: 'b,
+        I: Iterator<Item = (KeyRef<'b>, Option<&'b Arc<T>>)>,
+    {
+        if applied.rejected.is_empty() {
+            return Vec::new();
+        }
+        let newest: HashMap<KeyRef<'_>, Option<&Arc<T>>> = given().collect();
+        let refused = applied.rejected.into_iter().filter_map(|Rejected { key, reason }| {
+            let object = newest.get(&key.as_ref()).copied().flatten()?;
+            if self.get(&key).is_some_and(|held| Arc::ptr_eq(&held, object)) {
+                return None;
+            }
+            let version = catch(|| object.resource_version().map(ResourceVersion::from));
+            let resource_version = version.ok().flatten();
+            Some(Refused { key, resource_version, error: reason.to_string() })
+        });
+        refused.collect()
+    }
+}
+
 impl<T: Object> Default for Store<T> {
     fn default() -> Self {
         Self::new()
@@ -419,6 +474,22 @@ impl<T: Object> Sink<T> for Store<T> {
 
     fn replace(&self, listing: &Listing<T>) {
         Store::replace(self, listing);
+    }
+
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        let applied = Store::apply(self, batch);
+        self.refused(applied, || {
+            // What counts is what the batch says of a key last.
+            batch.changes().map(|(key, change)| match change {
+                Change::Add(object) => (key, Some(object)),
+                Change::Delete(_) => (key, None),
+            })
+        })
+    }
+
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        let applied = Store::replace(self, listing).applied;
+        self.refused(applied, || listing.objects().map(|(key, object)| (key, Some(object))))
     }
 
     fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {

@@ -98,7 +98,7 @@ pub(super) fn page<'a, T: Object>(
     let remaining = if entries.len() < limit { 0 } else { rest.count() };
     let next = match entries.last() {
         Some((last, _)) if remaining > 0 => {
-            Some(PageToken { revision: snapshot.revision(), after: last.to_valid_key() })
+            Some(PageToken { revision: snapshot.revision(), after: last.to_key_unchecked() })
         }
         _ => None,
     };

@@ -12,10 +12,10 @@ use crate::{KeyRef, ResourceVersion, Revision};
 /// threads, which is as it should be.
 ///
 /// ```
-/// # use watchcache::{Key, KeyError, Object, Store};
+/// # use watchcache::{KeyRef, Object, Store};
 /// # struct Node(u32);
 /// # impl Object for Node {
-/// #     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped("node-1") }
+/// #     fn key(&self) -> KeyRef<'_> { "node-1".into() }
 /// # }
 /// let store = Store::new();
 /// store.add(Node(1))?;
@@ -29,10 +29,10 @@ use crate::{KeyRef, ResourceVersion, Revision};
 /// What it lends ends with it, and it stays on its thread:
 ///
 /// ```compile_fail,E0505
-/// # use watchcache::{Key, KeyError, Object, Store};
+/// # use watchcache::{KeyRef, Object, Store};
 /// # struct Node(u32);
 /// # impl Object for Node {
-/// #     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped("node-1") }
+/// #     fn key(&self) -> KeyRef<'_> { "node-1".into() }
 /// # }
 /// let store = Store::<Node>::new();
 /// let pinned = store.pin();
@@ -42,10 +42,10 @@ use crate::{KeyRef, ResourceVersion, Revision};
 /// ```
 ///
 /// ```compile_fail,E0277
-/// # use watchcache::{Key, KeyError, Object, Store};
+/// # use watchcache::{KeyRef, Object, Store};
 /// # struct Node(u32);
 /// # impl Object for Node {
-/// #     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped("node-1") }
+/// #     fn key(&self) -> KeyRef<'_> { "node-1".into() }
 /// # }
 /// let store = Store::<Node>::new();
 /// let pinned = store.pin();

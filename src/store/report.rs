@@ -68,7 +68,7 @@ pub struct Applied {
     pub updated: usize,
     /// Keys that were present and are absent.
     pub deleted: usize,
-    /// Puts of the very version that was held, and deletes of absent keys.
+    /// Adds of the very version that was held, and deletes of absent keys.
     pub unchanged: usize,
     /// Changes that were older than what was held.
     pub stale: usize,

@@ -21,10 +21,10 @@ impl<T: Object> Snapshot<T> {
     /// at, by the index that leaves the fewest. Otherwise O(objects).
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Pod(&'static str, &'static [(&'static str, &'static str)]);
     /// impl Object for Pod {
-    ///     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", self.0) }
+    ///     fn key(&self) -> KeyRef<'_> { ("default", self.0).into() }
     ///     fn label(&self, name: &str) -> Option<&str> {
     ///         self.1.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
     ///     }

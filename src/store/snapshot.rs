@@ -44,10 +44,10 @@ impl<T> Snapshot<T> {
     /// as a rule.
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Node { name: &'static str, cores: u32 }
     /// # impl Object for Node {
-    /// #     fn key(&self) -> Result<Key, KeyError> { Key::cluster_scoped(self.name) }
+    /// #     fn key(&self) -> KeyRef<'_> { self.name.into() }
     /// # }
     /// let store = Store::new();
     /// store.add(Node { name: "a", cores: 8 })?;
@@ -68,10 +68,10 @@ impl<T> Snapshot<T> {
     /// The snapshot in at most `parts` disjoint parts of about the same size, for as many threads.
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Pod(String);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", &self.0) }
+    /// #     fn key(&self) -> KeyRef<'_> { ("default", &*self.0).into() }
     /// # }
     /// let store = Store::new();
     /// for i in 0..1000 {
@@ -173,10 +173,10 @@ impl<T: Object> Snapshot<T> {
     /// namespaces), and O(1) per object.
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Thing(&'static str);
     /// # impl Object for Thing {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let store = Store::new();
     /// store.add(Thing("default/web-0"))?;
@@ -209,10 +209,10 @@ impl<T: Object> Snapshot<T> {
     /// by namespace and name.
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let store = Store::new();
     /// for key in ["b/web-1", "b/web-0", "a/web-0", "b/db-0"] {
@@ -233,10 +233,10 @@ impl<T: Object> Snapshot<T> {
     /// O(log objects + `limit` + what is behind the page), since it is counted.
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Pod(String);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", &self.0) }
+    /// #     fn key(&self) -> KeyRef<'_> { ("default", &*self.0).into() }
     /// # }
     /// let store = Store::new();
     /// for i in 0..5 {
@@ -266,10 +266,10 @@ impl<T: Object> Snapshot<T> {
     /// to what changed between the older one and now, not to the objects.
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let store = Store::new();
     /// store.add(Pod("a/old"))?;

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use super::engine::{Hashed, Pin, Slot, WriteGuard};
-use super::error::{Reason, Rejected, UpdateError};
+use super::error::{RejectReason, Rejected, UpdateError};
 use super::feed::Feed;
 use super::index::{Definition, values_of};
 use super::report::{Applied, Deleted, Outcome, Written};
@@ -81,52 +81,55 @@ impl<'s, T: Object> Writing<'s, T> {
         Written { revision: self.revision(), outcome }
     }
 
-    pub(super) fn put(&mut self, key: &Key, object: Arc<T>) -> Result<Written, Rejected> {
-        let key = self.guard.hash(key.as_ref());
+    pub(super) fn add(&mut self, key: KeyRef<'_>, object: &Arc<T>) -> Result<Written, Rejected> {
+        let key = self.guard.hash(key);
         let outcome = self.put_newer(key, object, Precedence::Newest)?;
         Ok(self.written(outcome))
+    }
+
+    /// Lets go of an object that was added, which its key may have been borrowed from.
+    pub(super) fn let_go(&mut self, object: Arc<T>, result: &Result<Written, Rejected>) {
+        // What is stored is held by the store, at least until the lock is let go of: no destructor runs.
+        if !result.as_ref().is_ok_and(|written| written.outcome.is_stored()) {
+            self.guard.discard(object);
+        }
     }
 
     /// Puts an object unless it is the held one, or older.
     fn put_newer(
         &mut self,
         key: Hashed<'_>,
-        object: Arc<T>,
+        object: &Arc<T>,
         precedence: Precedence,
     ) -> Result<Outcome, Rejected> {
         let slot = self.guard.slot(key);
-        let number = match catch(|| version(&*object)) {
-            Ok(number) => number.unwrap_or(0),
-            Err(message) => {
-                slot.discard(object);
-                return Err(panicked(key.key(), message));
-            }
-        };
+        let number =
+            catch(|| version(&**object)).map_err(|message| panicked(key.key(), message))?;
+        let number = number.unwrap_or(0);
         let comparison = match slot.held() {
             None => Ok(Comparison::Newer),
-            Some((held, _)) if Arc::ptr_eq(held, &object) => Ok(Comparison::Same),
+            Some((held, _)) if Arc::ptr_eq(held, object) => Ok(Comparison::Same),
             // The usual case needs no look at the object that is held.
             Some((_, at)) if at != 0 && number > at => Ok(Comparison::Newer),
-            Some((held, at)) => compare(held, &object, at != 0 && number == at, precedence),
+            Some((held, at)) => compare(held, object, at != 0 && number == at, precedence),
         };
-        let unchanged = match comparison {
-            Ok(Comparison::Newer) => return store(slot, &self.definitions, object, number),
+        match comparison {
+            Ok(Comparison::Newer) => store(slot, &self.definitions, object, number),
             Ok(Comparison::Same) => Ok(Outcome::Unchanged),
             Ok(Comparison::Older) => Ok(Outcome::Stale),
             Err(message) => Err(panicked(key.key(), message)),
-        };
-        slot.discard(object);
-        unchanged
+        }
     }
 
-    /// Puts an object if the key holds what the caller saw.
+    /// Puts an object if the key holds what the caller saw. Either the store holds the object then, or
+    /// the error does.
     pub(super) fn update(
         &mut self,
-        key: &Key,
+        key: KeyRef<'_>,
         seen: Option<&Arc<T>>,
-        object: Arc<T>,
+        object: &Arc<T>,
     ) -> Result<Written, UpdateError<T>> {
-        let hashed = self.guard.hash(key.as_ref());
+        let hashed = self.guard.hash(key);
         let slot = self.guard.slot(hashed);
         let held = slot.held().map(|(held, _)| held);
         let as_seen = match (held, seen) {
@@ -134,28 +137,30 @@ impl<'s, T: Object> Writing<'s, T> {
             (Some(held), Some(seen)) => Arc::ptr_eq(held, seen),
             _ => false,
         };
+        let conflict = |held: Option<&Arc<T>>| UpdateError::Conflict {
+            object: Arc::clone(object),
+            held: held.cloned(),
+        };
         if !as_seen {
-            return Err(UpdateError::Conflict { object, held: held.cloned() });
+            return Err(conflict(held));
         }
-        if held.is_some_and(|held| Arc::ptr_eq(held, &object)) {
-            self.guard.discard(object);
+        if held.is_some_and(|held| Arc::ptr_eq(held, object)) {
             return Ok(self.written(Outcome::Unchanged));
         }
         let judged = catch(|| {
-            let older = held.is_some_and(|held| is_older(&*object, &**held));
-            (version(&*object).unwrap_or(0), older)
+            let older = held.is_some_and(|held| is_older(&**object, &**held));
+            (version(&**object).unwrap_or(0), older)
         });
         let stored = match judged {
-            Ok((_, true)) => return Err(UpdateError::Conflict { object, held: seen.cloned() }),
-            Ok((number, false)) => store(slot, &self.definitions, Arc::clone(&object), number),
-            Err(message) => Err(panicked(key.as_ref(), message)),
+            Ok((_, true)) => return Err(conflict(seen)),
+            Ok((number, false)) => store(slot, &self.definitions, object, number),
+            Err(message) => Err(panicked(key, message)),
         };
         match stored {
-            Ok(outcome) => {
-                self.guard.discard(object);
-                Ok(self.written(outcome))
+            Ok(outcome) => Ok(self.written(outcome)),
+            Err(rejected) => {
+                Err(UpdateError::Write { object: Arc::clone(object), error: rejected.into() })
             }
-            Err(rejected) => Err(UpdateError::Write { object, error: rejected.into() }),
         }
     }
 
@@ -169,18 +174,24 @@ impl<'s, T: Object> Writing<'s, T> {
         let mut applied = Applied::default();
         let unordered = batch.is_unordered();
         let precedence = if unordered { Precedence::Latest } else { Precedence::Newest };
-        let mut hashed = Vec::with_capacity(batch.len().min(AT_ONCE));
-        for changes in batch.changes().chunks(AT_ONCE) {
-            self.find(changes, &mut hashed);
-            for ((_, change), &key) in changes.iter().zip(&hashed) {
-                match change {
-                    Change::Put(object) => {
-                        applied.count(self.put_newer(key, Arc::clone(object), precedence));
-                    }
-                    Change::Delete(last) => {
-                        let last = last.as_deref().filter(|_| !unordered);
-                        self.deleted(key, last, &mut applied);
-                    }
+        let mut changes = batch.changes();
+        let mut apply = |this: &mut Self, key, change: &Change<T>| match change {
+            Change::Add(object) => applied.count(this.put_newer(key, object, precedence)),
+            Change::Delete(last) => {
+                let last = last.as_deref().filter(|_| !unordered);
+                this.deleted(key, last, &mut applied);
+            }
+        };
+        if changes.len() == 1 {
+            // It has nothing to overlap its misses with.
+            for (key, change) in changes {
+                apply(self, self.guard.hash(key), change);
+            }
+        } else {
+            let mut hashed = Vec::with_capacity(changes.len().min(AT_ONCE));
+            while self.find(changes.clone(), &mut hashed) {
+                for (&key, (_, change)) in hashed.iter().zip(&mut changes) {
+                    apply(self, key, change);
                 }
             }
         }
@@ -189,14 +200,16 @@ impl<'s, T: Object> Writing<'s, T> {
         applied
     }
 
-    /// Hashes some keys, and begins to load their places.
-    fn find<'k, V>(&self, keyed: &'k [(Key, V)], hashed: &mut Vec<Hashed<'k>>) {
+    /// Hashes the next keys, and begins to load their places. Whether there are any.
+    fn find<'k, V>(
+        &self,
+        keyed: impl Iterator<Item = (KeyRef<'k>, V)>,
+        hashed: &mut Vec<Hashed<'k>>,
+    ) -> bool {
         hashed.clear();
-        hashed.extend(keyed.iter().map(|(key, _)| self.guard.hash(key.as_ref())));
-        // A single change has nothing to overlap its misses with.
-        if hashed.len() > 1 {
-            self.guard.prefetch(hashed);
-        }
+        hashed.extend(keyed.take(AT_ONCE).map(|(key, _)| self.guard.hash(key)));
+        self.guard.prefetch(hashed);
+        !hashed.is_empty()
     }
 
     /// A delete as the source reports it: `last` is the object's last state with the version of
@@ -233,11 +246,11 @@ impl<'s, T: Object> Writing<'s, T> {
             _ => Precedence::Listed,
         };
         let mut hashed = Vec::with_capacity(listing.len().min(AT_ONCE));
-        for objects in listing.objects().chunks(AT_ONCE) {
-            self.find(objects, &mut hashed);
-            for ((_, object), &key) in objects.iter().zip(&hashed) {
+        let mut objects = listing.objects();
+        while self.find(objects.clone(), &mut hashed) {
+            for (&key, (_, object)) in hashed.iter().zip(&mut objects) {
                 if !older || self.guard.slot(key).held().is_some() {
-                    applied.count(self.put_newer(key, Arc::clone(object), precedence));
+                    applied.count(self.put_newer(key, object, precedence));
                 } else {
                     applied.stale += 1;
                 }
@@ -272,7 +285,7 @@ impl<'s, T: Object> Writing<'s, T> {
     /// What was published and is not listed, unless it is newer than the listing itself.
     fn unlisted(&self, listing: &Listing<T>) -> Vec<Key> {
         let listed: HashSet<KeyRef<'_>, foldhash::fast::RandomState> =
-            listing.objects().iter().map(|(key, _)| key.as_ref()).collect();
+            listing.objects().map(|(key, _)| key).collect();
         let at = listing.resource_version().and_then(ResourceVersion::number);
         let at = at.filter(|_| !listing.is_unordered());
         let pin = Pin::new();
@@ -285,7 +298,7 @@ impl<'s, T: Object> Writing<'s, T> {
                 );
                 !newer && !listed.contains(key)
             })
-            .map(|(key, _)| key.to_valid_key())
+            .map(|(key, _)| key.to_key_unchecked())
             .collect()
     }
 
@@ -312,27 +325,21 @@ impl<T: Object> Drop for Writing<'_, T> {
 fn store<T: Object>(
     slot: Slot<'_, '_, '_, T>,
     definitions: &Definitions<T>,
-    object: Arc<T>,
+    object: &Arc<T>,
     number: u64,
 ) -> Result<Outcome, Rejected> {
     let definitions = definitions.as_deref().map_or(&[][..], Vec::as_slice);
-    let values = match values_of(definitions, slot.key(), &*object) {
-        Ok(values) => values,
-        Err(rejected) => {
-            slot.discard(object);
-            return Err(rejected);
-        }
-    };
+    let values = values_of(definitions, slot.key(), &**object)?;
     let outcome = match slot.held() {
         Some(_) => Outcome::Updated,
         None => Outcome::Added,
     };
-    slot.put(object, number, values);
+    slot.put(Arc::clone(object), number, values);
     Ok(outcome)
 }
 
 fn panicked(key: KeyRef<'_>, message: String) -> Rejected {
-    Rejected { key: key.to_valid_key(), reason: Reason::Panicked(message) }
+    Rejected { key: key.to_key_unchecked(), reason: RejectReason::Panicked(message) }
 }
 
 /// Compares two objects of one key, whose versions may be known to be the same number.

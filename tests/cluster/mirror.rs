@@ -85,7 +85,7 @@ impl<K: Mirrored> Mirror<K> {
     pub(crate) async fn assert_equals(&self, server: &Api<K>) -> usize {
         let listed = server.list(&ListParams::default()).await.unwrap().items;
         let expected: BTreeMap<_, _> =
-            listed.into_iter().map(|object| (object.key().unwrap().to_string(), object)).collect();
+            listed.into_iter().map(|object| (object.key().to_string(), object)).collect();
         let started = Instant::now();
         while let Some(difference) = self.difference(&expected) {
             let progress = self.progress();

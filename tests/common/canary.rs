@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use watchcache::{Key, KeyError, Object, Snapshot};
+use watchcache::{KeyRef, Object, Snapshot};
 
 /// What the destructor does after the ledger has been told.
 type AtDrop = Box<dyn FnOnce() + Send + Sync>;
@@ -115,8 +115,8 @@ impl Drop for Canary {
 }
 
 impl Object for Canary {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.key.parse()
+    fn key(&self) -> KeyRef<'_> {
+        (&self.key).into()
     }
 
     fn uid(&self) -> Option<&str> {
@@ -165,14 +165,14 @@ impl Witness {
     }
 }
 
-/// Does something in which user code may panic. The panic goes no further, and its payload is
-/// forgotten, since it may have a destructor that panics too. Whether it panicked.
+/// Does something in which user code may panic. The panic goes no further, nor does one of its payload's
+/// destructor. Whether it panicked.
 pub fn panicked<R>(act: impl FnOnce() -> R) -> bool {
-    match catch_unwind(AssertUnwindSafe(|| drop(act()))) {
-        Ok(()) => false,
-        Err(payload) => {
-            std::mem::forget(payload);
-            true
-        }
-    }
+    let result = catch_unwind(AssertUnwindSafe(|| drop(act())));
+    result.is_err_and(|payload| {
+        let payload = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        // The payload of the payload's panic, which has no end otherwise.
+        payload.map_err(std::mem::forget).ok();
+        true
+    })
 }

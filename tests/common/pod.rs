@@ -1,6 +1,6 @@
 //! The object that most tests cache.
 
-use watchcache::{Key, KeyError, Object};
+use watchcache::{KeyRef, Object};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
@@ -25,8 +25,8 @@ impl Pod {
 }
 
 impl Object for Pod {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.key.parse()
+    fn key(&self) -> KeyRef<'_> {
+        (&self.key).into()
     }
 
     fn uid(&self) -> Option<&str> {

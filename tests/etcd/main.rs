@@ -58,7 +58,7 @@ impl Mirror {
 
 fn content(store: &Store<Found>) -> BTreeMap<String, (u16, String)> {
     let port = |found: &Found| (found.value().port, found.mod_revision().to_owned());
-    store.list().iter().map(|found| (found.key().unwrap().to_string(), port(found))).collect()
+    store.list().iter().map(|found| (found.key().to_string(), port(found))).collect()
 }
 
 async fn in_time<T>(wanted: impl Future<Output = T>) -> T {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use watchcache::{Batch, Key, KeyError, Listing, Object, Store};
+use watchcache::{Batch, KeyRef, Listing, Object, Store};
 
 /// An object with a value, which is its label `app` too.
 #[derive(Clone, Debug)]
@@ -21,8 +21,8 @@ impl Thing {
 }
 
 impl Object for Thing {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.key.parse()
+    fn key(&self) -> KeyRef<'_> {
+        (&self.key).into()
     }
 
     fn label(&self, name: &str) -> Option<&str> {
@@ -46,8 +46,8 @@ pub(crate) fn batch(changes: &[(&str, Option<u32>)]) -> Batch<Thing> {
     let mut batch = Batch::new();
     for (key, value) in changes {
         match value {
-            Some(value) => batch.put(Thing::new(key, *value)).unwrap(),
-            None => batch.delete(key.parse().unwrap()),
+            Some(value) => batch.add(Thing::new(key, *value)).unwrap(),
+            None => batch.delete(*key),
         };
     }
     batch

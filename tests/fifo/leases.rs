@@ -129,8 +129,8 @@ fn a_destructor_may_use_the_queue() {
 
     struct Nosy;
     impl Object for Nosy {
-        fn key(&self) -> Result<Key, KeyError> {
-            Key::cluster_scoped("nosy")
+        fn key(&self) -> KeyRef<'_> {
+            "nosy".into()
         }
     }
     impl Drop for Nosy {
@@ -147,8 +147,8 @@ fn a_destructor_may_use_the_queue() {
         fifo.replace(&Listing::new([Nosy], None).unwrap()).unwrap();
         fifo.replace(&Listing::new(Vec::<Nosy>::new(), None).unwrap()).unwrap();
         let mut batch = Batch::new();
-        batch.put(Nosy).unwrap();
-        batch.put(Nosy).unwrap();
+        batch.add(Nosy).unwrap();
+        batch.add(Nosy).unwrap();
         fifo.apply(&batch).unwrap();
         drop(batch);
         assert!(!fifo.add_if_absent(Nosy).unwrap());

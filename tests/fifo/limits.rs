@@ -26,7 +26,7 @@ fn a_full_queue_refuses_new_keys_and_returns_them() {
     fifo.delete("b");
     fifo.add(item("d", 6)).unwrap();
     let mut batch = Batch::new();
-    batch.put(item("e", 7)).unwrap();
+    batch.add(item("e", 7)).unwrap();
     fifo.apply(&batch).unwrap();
     assert_eq!(fifo.len(), 3, "a stream is never refused");
     fifo.pop().unwrap();

@@ -28,7 +28,7 @@ use watchcache::fifo::{
     AddError, Added, Backoff, BuildError, Closed, Failure, Lease, ManualClock, Observer, PopError,
     TryPopError, fast_slow,
 };
-use watchcache::{Batch, Fifo, Key, KeyError, Listing, Object, Sink};
+use watchcache::{Batch, Fifo, Key, KeyRef, Listing, Object, Sink};
 
 #[derive(Debug, PartialEq)]
 struct Item {
@@ -37,8 +37,8 @@ struct Item {
 }
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.key.parse()
+    fn key(&self) -> KeyRef<'_> {
+        (&self.key).into()
     }
 }
 

@@ -1,5 +1,7 @@
 //! One entry per key, in order.
 
+use watchcache::KeyError;
+
 use super::*;
 
 #[test]
@@ -81,10 +83,10 @@ fn a_batch_is_applied_in_order() {
     let fifo = Fifo::new();
     fifo.add(item("a", 1)).unwrap();
     let mut batch = Batch::new();
-    batch.put(item("b", 2)).unwrap();
-    batch.delete("a".parse().unwrap());
-    batch.put(item("a", 3)).unwrap();
-    batch.put(item("b", 4)).unwrap();
+    batch.add(item("b", 2)).unwrap();
+    batch.delete("a");
+    batch.add(item("a", 3)).unwrap();
+    batch.add(item("b", 4)).unwrap();
     fifo.apply(&batch).unwrap();
     assert_eq!(popped(&fifo), [("b".into(), 4), ("a".into(), 3)]);
 }

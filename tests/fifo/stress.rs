@@ -118,7 +118,7 @@ fn threads_and_tasks_share_one_queue() {
                         let object = |i| item(&format!("{producer}/{i}"), producer * EACH + i);
                         fifo.add(object(i)).unwrap();
                         let mut batch = Batch::new();
-                        (i + 1..i + 5).for_each(|i| batch.put(object(i)).unwrap());
+                        (i + 1..i + 5).for_each(|i| batch.add(object(i)).unwrap());
                         fifo.apply(&batch).unwrap();
                     }
                 })

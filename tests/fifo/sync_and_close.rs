@@ -20,7 +20,7 @@ fn an_add_or_delete_before_any_replace_means_synced() {
         |fifo| drop(fifo.delete("nothing")),
         |fifo| {
             let mut batch = Batch::new();
-            batch.delete("nothing".parse().unwrap());
+            batch.delete("nothing");
             fifo.apply(&batch).unwrap();
         },
     ];
@@ -147,7 +147,7 @@ fn a_closed_queue_refuses_and_drains() {
     assert_eq!(fifo.add_if_absent(item("c", 4)).unwrap_err().into_inner().value, 4);
     assert_eq!(fifo.replace(&listing(&[])), Err(Closed));
     let mut batch = Batch::new();
-    batch.put(item("d", 5)).unwrap();
+    batch.add(item("d", 5)).unwrap();
     assert_eq!(fifo.apply(&batch), Err(Closed));
     Sink::apply(&fifo, &batch);
     Sink::replace(&fifo, &listing(&["e"]));

@@ -86,7 +86,7 @@ fn a_waker_that_panics_keeps_nobody_asleep() {
     let mut last = Parked::new(fifo.pop_async());
     let mut batch = Batch::new();
     for key in ["a", "b", "c", "d"] {
-        batch.put(item(key, 1)).unwrap();
+        batch.add(item(key, 1)).unwrap();
     }
     fifo.apply(&batch).unwrap();
     assert_eq!(last.wakes(), 1);
@@ -209,8 +209,8 @@ struct Fragile {
 }
 
 impl Object for Fragile {
-    fn key(&self) -> Result<Key, KeyError> {
-        if self.key.is_empty() { fail() } else { self.key.parse() }
+    fn key(&self) -> KeyRef<'_> {
+        if self.key.is_empty() { fail() } else { self.key.into() }
     }
 }
 
@@ -261,9 +261,9 @@ fn a_destructor_that_panics_comes_after_everything_is_done() {
         fifo.add(fragile(key)).unwrap();
     }
     let mut batch = Batch::new();
-    batch.delete("a".parse().unwrap());
+    batch.delete("a");
     for key in ["b", "c", "d"] {
-        batch.put(sound(key)).unwrap();
+        batch.add(sound(key)).unwrap();
     }
     let mut parked = Parked::new(async { fifo.drained().await });
     // Three destructors panic, and the first panic comes through.
@@ -293,8 +293,8 @@ fn a_destructor_that_panics_comes_after_everything_is_done() {
 fn a_destructor_that_blocks_holds_up_nobody_but_its_caller() {
     struct Slow(Mutex<Option<mpsc::Receiver<()>>>);
     impl Object for Slow {
-        fn key(&self) -> Result<Key, KeyError> {
-            "slow".parse()
+        fn key(&self) -> KeyRef<'_> {
+            "slow".into()
         }
     }
     impl Drop for Slow {
@@ -360,8 +360,8 @@ fn the_end_of_a_queue_survives_its_users_destructors() {
 fn a_copy_may_be_the_last_to_hold_its_objects() {
     struct Fails(String);
     impl Object for Fails {
-        fn key(&self) -> Result<Key, KeyError> {
-            self.0.parse()
+        fn key(&self) -> KeyRef<'_> {
+            (&self.0).into()
         }
     }
     impl Drop for Fails {
@@ -494,7 +494,7 @@ fn an_observer_that_panics_is_told_the_rest() {
     let fifo = Fifo::builder().observer(Fails(Arc::clone(&told))).build().unwrap();
     let mut batch = Batch::new();
     for key in ["a", "b", "a"] {
-        batch.put(item(key, 0)).unwrap();
+        batch.add(item(key, 0)).unwrap();
     }
     fifo.apply(&batch).unwrap();
     fifo.lease().unwrap().retry();

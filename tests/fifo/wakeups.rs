@@ -24,9 +24,9 @@ fn a_batch_wakes_as_many_as_it_has_work_for() {
     let parked: Vec<_> = (0..4).map(|_| Parked::new(fifo.lease_async())).collect();
     let mut batch = Batch::new();
     for key in ["a", "b", "a", "c"] {
-        batch.put(item(key, 0)).unwrap();
+        batch.add(item(key, 0)).unwrap();
     }
-    batch.delete("c".parse().unwrap());
+    batch.delete("c");
     fifo.apply(&batch).unwrap();
     assert_eq!(parked.iter().map(Parked::wakes).collect::<Vec<_>>(), [1, 1, 0, 0]);
     // A replace makes the queue anew: what it lists may have been out of sight for a moment, even "b".

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use watchcache::reflector::{Merge, Phase, Stopped, WaitError};
-use watchcache::{Reflector, Status, Store};
+use watchcache::reflector::{Merge, Phase, SourceError, Stopped, WaitError, WatchEvent};
+use watchcache::{Reflector, Sink, Status, Store};
 
 use crate::common::Pod;
 use crate::recording::{Recording, Told};
-use crate::script::{Answer, Script, failed, page};
+use crate::script::{Answer, End, Script, failed, mirror_with, open, page, pod, unavailable};
 
 type Mirror = Reflector<Script>;
 
@@ -96,6 +96,135 @@ async fn a_sink_that_panics_at_the_end_keeps_it_from_nobody() {
     let builder = Reflector::builder(Script::new([])).sink(Explosive).sink(recording.clone());
     drop(builder.build());
     assert_eq!(ends(&recording), [Told::Ended(None)]);
+}
+
+/// Panics the n-th time that it is fed, from 0.
+struct FailsAt(usize, std::sync::atomic::AtomicUsize);
+
+impl FailsAt {
+    fn new(n: usize) -> Self {
+        Self(n, std::sync::atomic::AtomicUsize::new(0))
+    }
+
+    fn feed(&self) {
+        let n = self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        assert!(n < self.0, "no room for more");
+    }
+}
+
+impl watchcache::Sink<Pod> for FailsAt {
+    fn apply(&self, _: &watchcache::Batch<Pod>) {
+        self.feed();
+    }
+
+    fn replace(&self, _: &watchcache::Listing<Pod>) {
+        self.feed();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_panics_ends_the_reflector_and_everybody_learns_why() {
+    // By the list, by a batch, by a resync.
+    for n in 0..3 {
+        let recording = Recording::default();
+        let events = vec![WatchEvent::Added(pod("a/1", 11))];
+        let script = Script::new([page(10, None, &[]), open(events)]);
+        let reflector = Reflector::builder(script)
+            .sink(recording.clone())
+            .sink(FailsAt::new(n))
+            .resync(Duration::from_secs(60), || [pod("a/1", 11)])
+            .build();
+        let monitor = reflector.monitor();
+        let waiter = tokio::spawn(monitor.wait_for(&"99".into()));
+        let limit = Duration::from_secs(100);
+        let ended = tokio::time::timeout(limit, reflector.run(std::future::pending())).await;
+        let Err(SourceError::Panicked(why)) = ended.unwrap() else { panic!("no error") };
+        assert!(why.contains("no room for more"), "{why}");
+        assert_eq!(waiter.await.unwrap(), Err(WaitError::Stopped));
+        let progress = monitor.progress();
+        assert_eq!((progress.phase, progress.synced), (Phase::Stopped, n > 0));
+        assert!(progress.last_error.unwrap().contains("no room for more"));
+        let [Told::Ended(Some(why))] = &ends(&recording)[..] else { panic!("told nothing") };
+        assert!(why.contains("no room for more"), "{why}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_panics_ends_the_reflector_and_everybody_learns_why() {
+    // In a list, while a watch is opened, while it runs.
+    for n in 0..3 {
+        let recording = Recording::default();
+        let script = Script::of(move |_, asked| match asked {
+            _ if asked == n => panic!("out of order"),
+            0 => Some(page(10, None, &[])),
+            1 => Some(Answer::Watch(Err(unavailable()), End::Closes)),
+            _ => None,
+        });
+        let reflector = Reflector::builder(script).sink(recording.clone()).build();
+        let monitor = reflector.monitor();
+        let error = reflector.run(std::future::pending()).await.unwrap_err();
+        assert!(matches!(&error, SourceError::Panicked(why) if why == "out of order"), "{error}");
+        assert!(monitor.progress().last_error.unwrap().contains("out of order"));
+        let told = ends(&recording);
+        assert!(matches!(&told[..], [Told::Ended(Some(why))] if why.contains("out of order")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_whoever_hears_of_failures_changes_nothing() {
+    let answers = [Answer::List(Err(unavailable())), page(10, None, &[("a/1", 1)])];
+    let mirror = mirror_with(answers, |builder| {
+        builder
+            .on_failure(|_| panic!("it will not have it"))
+            .resync(Duration::from_secs(60), || -> Vec<Arc<Pod>> { panic!("nothing to give") })
+    })
+    .await;
+    mirror.result.as_ref().unwrap();
+    assert_eq!(mirror.content(), [("a/1".to_owned(), 1)]);
+}
+
+/// A sink of a merge that panics may have missed a change that only one part knows.
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_merged_sink_ends_all_parts() {
+    let recording = Recording::default();
+    let [a, b] = Merge::new([FailsAt::new(1)]).sink(recording.clone()).parts();
+    let until_synced = |script, part| async move {
+        let reflector = Reflector::builder(script).sink(part).build();
+        let monitor = reflector.monitor();
+        (monitor, tokio::spawn(reflector.run(std::future::pending())))
+    };
+    let events = || vec![WatchEvent::Added(pod("a/1", 11))];
+    let list = |events| Script::new([page(10, None, &[]), events]);
+    let (a_monitor, a) = until_synced(list(Answer::Watch(Ok(vec![]), End::StaysOpen)), a).await;
+    a_monitor.synced().await.unwrap();
+    let (_, b) = until_synced(list(open(events())), b).await;
+    let error = b.await.unwrap().unwrap_err();
+    assert!(matches!(error, SourceError::Panicked(_)), "{error}");
+    // At once, whatever the other part does.
+    let told = recording.take();
+    let [Told::Listing(..), Told::Ended(Some(why))] = &told[..] else { panic!("{told:?}") };
+    assert!(why.contains("no room for more"), "{why}");
+    assert!(!a.is_finished(), "it has had no change");
+    a.abort();
+    assert!(a.await.unwrap_err().is_cancelled());
+    assert_eq!(recording.take(), [], "nothing is told after the end");
+}
+
+#[test]
+fn a_part_beside_one_whose_sink_panicked_refuses_what_comes() {
+    let recording = Recording::default();
+    let [a, b] = Merge::new([FailsAt::new(1)]).sink(recording.clone()).parts();
+    let list = || watchcache::Listing::new([Pod::new("a/1", 1)], Some("1".into())).unwrap();
+    a.replace(&list());
+    b.replace(&list());
+    for part in [&a, &b, &a] {
+        let batch = watchcache::Batch::new();
+        let applied = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| part.apply(&batch)));
+        let panic = *applied.unwrap_err().downcast::<String>().unwrap();
+        assert!(panic.contains("no room for more"), "{panic}");
+    }
+    drop((a, b));
+    assert_eq!(ends(&recording).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Lists: what they may cost, what breaks them, and lists as the beginning of a watch.
 
-use watchcache::reflector::{ListPage, Source, SourceError, WatchEvent};
+use watchcache::reflector::{ListPage, Source, SourceError, Undecodable, WatchEvent};
 use watchcache::{Key, Status};
 
 use crate::common::Pod;
@@ -153,11 +153,19 @@ async fn what_is_deleted_within_a_streaming_list_is_not_there() {
         let key: Key = name.parse().unwrap();
         WatchEvent::Gone { key, version: "9".into() }
     };
+    let undecodable = Undecodable {
+        key: "a/5".parse().ok(),
+        resource_version: Some("9".into()),
+        deleted: true,
+        ..Undecodable::default()
+    };
     let mirror = streamed([open(vec![
         WatchEvent::Added(pod("a/1", 1)),
         WatchEvent::Added(pod("a/2", 2)),
         WatchEvent::Added(pod("a/3", 3)),
+        WatchEvent::Added(pod("a/5", 4)),
         WatchEvent::Deleted(pod("a/1", 8)),
+        WatchEvent::Undecodable(undecodable),
         gone("a/2"),
         WatchEvent::Modified(pod("a/3", 9)),
         gone("a/4"),
@@ -165,6 +173,7 @@ async fn what_is_deleted_within_a_streaming_list_is_not_there() {
     ])])
     .await;
     assert_eq!(mirror.content(), [("a/3".into(), 9)]);
+    assert_eq!(mirror.monitor.quarantined(), []);
 }
 
 #[tokio::test(start_paused = true)]

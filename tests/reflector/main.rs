@@ -13,6 +13,7 @@ mod merge_model;
 mod quarantine;
 mod recording;
 mod recovery;
+mod refused;
 mod script;
 mod shard;
 mod versions;

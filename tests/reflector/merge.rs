@@ -15,14 +15,14 @@ fn listing(version: u64, pods: &[(&str, u64)]) -> Listing<Pod> {
 
 fn put(key: &str, version: u64) -> Batch<Pod> {
     let mut batch = Batch::new();
-    batch.put(Pod::new(key, version)).unwrap();
+    batch.add(Pod::new(key, version)).unwrap();
     batch.set_resource_version(version.to_string().into());
     batch
 }
 
 fn delete(key: &str, version: u64) -> Batch<Pod> {
     let mut batch = Batch::new();
-    batch.push(key.parse().unwrap(), Change::Delete(Some(Arc::new(Pod::new(key, version)))));
+    batch.push(key, Change::Delete(Some(Arc::new(Pod::new(key, version))))).unwrap();
     batch.set_resource_version(version.to_string().into());
     batch
 }
@@ -169,9 +169,9 @@ fn changes_of_a_batch_keep_their_order() {
     b.replace(&listing(5, &[]));
     recording.take();
     let mut batch = put("n/x", 6);
-    batch.put(Pod::new("n/y", 7)).unwrap();
-    batch.push("n/x".parse().unwrap(), Change::Delete(Some(Arc::new(Pod::new("n/x", 8)))));
-    batch.put(Pod::new("n/x", 9)).unwrap();
+    batch.add(Pod::new("n/y", 7)).unwrap();
+    batch.push("n/x", Change::Delete(Some(Arc::new(Pod::new("n/x", 8))))).unwrap();
+    batch.add(Pod::new("n/x", 9)).unwrap();
     a.apply(&batch);
     let expected = [told("n/x", 6), told("n/y", 7), ("n/x".to_owned(), None), told("n/x", 9)];
     assert_eq!(changes(&recording), expected);
@@ -187,7 +187,7 @@ fn a_resync_of_the_merged_store_makes_no_ghosts() {
     recording.take();
     let mut all = Batch::new();
     for pod in store.list() {
-        all.put(pod).unwrap();
+        all.add(pod).unwrap();
     }
     a.resync(&all);
     assert_eq!(recording.take(), [Told::Resync(vec!["a/1".into()])]);
@@ -201,10 +201,10 @@ fn of_what_waits_for_a_part_only_the_newest_is_kept() {
     a.replace(&listing(5, &[]));
     let freed = Arc::new(Pod::new("n/x", 6));
     let mut batch = Batch::new();
-    batch.put(Arc::clone(&freed)).unwrap();
+    batch.add(Arc::clone(&freed)).unwrap();
     a.apply(&batch);
     drop(batch);
-    assert_eq!(Arc::strong_count(&freed), 2);
+    assert!(Arc::strong_count(&freed) > 1);
     a.apply(&put("n/x", 7));
     assert_eq!(Arc::strong_count(&freed), 1, "it was superseded");
     a.apply(&put("n/y", 8));
@@ -279,6 +279,74 @@ fn what_waits_for_the_first_list_is_held_already() {
     assert!(held("uid", "5"), "a deletion may carry that version");
     assert!(!held("other", "5") && !held("uid", "6"));
     assert_eq!(b.is_current("n/x".into(), "5"), None, "nobody knows yet");
+}
+
+/// One part's history is set back. Another, which holds an older state of the key and is not affected,
+/// will bring nothing more of it.
+#[test]
+fn what_only_a_lost_history_had_gives_way_to_what_another_part_holds() {
+    let (recording, [unaffected, ahead]) = merged();
+    unaffected.replace(&listing(40, &[("n/x", 31), ("n/y", 32), ("n/z", 33)]));
+    ahead.replace(&listing(40, &[("n/x", 31), ("n/z", 33)]));
+    ahead.apply(&put("n/x", 56));
+    ahead.apply(&put("n/y", 57));
+    ahead.apply(&delete("n/z", 58));
+    recording.take();
+    // Its newest state in the history that counts did not decode, say, or is not selected.
+    ahead.replace(&listing(42, &[]).unordered());
+    let mut fallen_back = changes(&recording);
+    fallen_back.sort();
+    assert_eq!(fallen_back, [told("n/x", 31), told("n/y", 32)]);
+    // From here on versions count again.
+    ahead.apply(&put("n/x", 30));
+    assert_eq!(changes(&recording), []);
+    unaffected.apply(&put("n/x", 45));
+    assert_eq!(changes(&recording), [told("n/x", 45)]);
+}
+
+#[test]
+fn of_what_several_parts_hold_the_newest_shows_again_and_what_still_counts_is_not_told_again() {
+    let recording = Recording::default();
+    let [ahead, old, new] = Merge::new([recording.clone()]).parts();
+    ahead.replace(&listing(40, &[("n/x", 31), ("n/y", 34)]));
+    old.replace(&listing(40, &[("n/x", 31), ("n/y", 34)]));
+    new.replace(&listing(40, &[("n/x", 35)]));
+    ahead.apply(&put("n/x", 56));
+    recording.take();
+    ahead.replace(&listing(41, &[]).unordered());
+    assert_eq!(changes(&recording), [told("n/x", 35)]);
+}
+
+/// What a part brought meanwhile was taken for older, or for gone.
+#[test]
+fn what_was_older_than_a_lost_history_counts_once_that_is_gone() {
+    let (recording, [good, ahead]) = merged();
+    for part in [&good, &ahead] {
+        part.replace(&listing(40, &[("n/x", 31), ("n/y", 32)]));
+    }
+    ahead.apply(&put("n/x", 56));
+    good.apply(&delete("n/y", 42));
+    ahead.apply(&delete("n/y", 57));
+    good.apply(&put("n/x", 43));
+    good.apply(&put("n/y", 44));
+    recording.take();
+    ahead.replace(&listing(45, &[]).unordered());
+    let mut told_now = changes(&recording);
+    told_now.sort();
+    assert_eq!(told_now, [told("n/x", 43), told("n/y", 44)]);
+}
+
+#[test]
+fn parts_share_the_objects_that_they_hold_in_one_state() {
+    let (_recording, [a, b]) = merged();
+    let [first, second] = [(); 2].map(|()| Arc::new(Pod::new("n/x", 5)));
+    a.replace(&Listing::new([Arc::clone(&first)], Some("5".into())).unwrap());
+    b.replace(&Listing::new([Arc::clone(&second)], Some("5".into())).unwrap());
+    assert_eq!((Arc::strong_count(&first), Arc::strong_count(&second)), (3, 1));
+    a.apply(&put("n/x", 6));
+    assert_eq!(Arc::strong_count(&first), 2, "one part is behind");
+    b.apply(&put("n/x", 6));
+    assert_eq!(Arc::strong_count(&first), 1);
 }
 
 /// One part's history is set back while another, which holds the key, too, has not come as far.

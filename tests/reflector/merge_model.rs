@@ -87,11 +87,11 @@ impl Reader {
             let Logged { key, before, after } = server.log[version];
             let pod = || Arc::new(Pod::new(&name(key), version as u64 + 1));
             let change = match (before[self.index], after[self.index]) {
-                (_, true) => Change::Put(pod()),
+                (_, true) => Change::Add(pod()),
                 (true, false) => Change::Delete(names_last.then(pod)),
                 (false, false) => continue,
             };
-            batch.push(name(key).parse().unwrap(), change);
+            batch.push(&name(key), change).unwrap();
         }
         batch.set_resource_version(until.to_string().into());
         self.part.apply(&batch);
@@ -128,9 +128,9 @@ impl Sink<Pod> for Content {
         assert!(state.listed, "a batch before the list");
         for (key, change) in batch.changes() {
             match change {
-                Change::Put(pod) => state.put(pod),
+                Change::Add(pod) => state.put(pod),
                 Change::Delete(last) => {
-                    let held = state.objects.remove(key.as_str());
+                    let held = state.objects.remove(&key.to_string());
                     let held = held.unwrap_or_else(|| panic!("{key} was not there"));
                     let last = last.as_ref().map_or(held, |last| last.version());
                     assert!(last >= held, "{key} ends at {last}, {held} is held");
@@ -143,7 +143,7 @@ impl Sink<Pod> for Content {
     fn replace(&self, listing: &Listing<Pod>) {
         let mut state = self.state.lock().unwrap();
         assert!(!std::mem::replace(&mut state.listed, true), "a second list");
-        listing.objects().iter().for_each(|(_, pod)| state.put(pod));
+        listing.objects().for_each(|(_, pod)| state.put(pod));
         state.version = listing.resource_version().and_then(|version| version.number());
     }
 }

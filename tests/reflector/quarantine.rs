@@ -9,10 +9,10 @@ use watchcache::reflector::{
     Interest, Item, ListPage, ListRequest, Report, Source, SourceError, Undecodable, WatchEvent,
     WatchRequest,
 };
-use watchcache::{Key, KeyError, Object, Reflector, Store};
+use watchcache::{KeyRef, Object, Reflector, Store};
 
 use crate::common::Pod;
-use crate::script::{Script, closed, mirror, mirror_with, open, page, pod};
+use crate::script::{Answer, Script, closed, mirror, mirror_with, open, page, pod};
 
 fn bad(key: &str, version: &str) -> Undecodable {
     Undecodable {
@@ -48,6 +48,27 @@ async fn a_key_that_is_gone_is_no_longer_listed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deletion_may_carry_the_version_that_is_listed_as_bad() {
+    let items = vec![Item::Undecodable(bad("a/1", "3")), Item::Undecodable(bad("a/2", "4"))];
+    let list = Answer::List(Ok(ListPage::new(items, "10")));
+    let events = vec![WatchEvent::Deleted(pod("a/1", 3)), WatchEvent::Deleted(pod("a/2", 3))];
+    let mirror = mirror([list, open(events)]).await;
+    assert_eq!(names(&mirror.monitor), ["a/2"], "one is of another version");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_bad_in_an_old_version_is_no_news() {
+    let events = vec![
+        WatchEvent::Undecodable(bad("a/1", "3")),
+        WatchEvent::Modified(pod("a/1", 12)),
+        WatchEvent::Undecodable(bad("a/1", "11")),
+    ];
+    let mirror = mirror([page(10, None, &[("a/1", 3)]), open(events)]).await;
+    assert!(names(&mirror.monitor).is_empty());
+    assert_eq!(mirror.monitor.progress().stale_events, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_object_for_which_the_transform_panics_is_listed_and_the_others_go_on() {
     let answers = [
         page(10, None, &[("a/1", 1), ("a/bad", 2)]),
@@ -68,7 +89,7 @@ async fn an_object_for_which_the_transform_panics_is_listed_and_the_others_go_on
     let mirror = mirror_with(answers, picky).await;
     assert_eq!(mirror.content(), [("a/1".into(), 1), ("a/2".into(), 13)]);
     assert_eq!(names(&mirror.monitor), ["a/bad"]);
-    let entry = mirror.monitor.quarantine_of(&"a/bad".parse().unwrap()).unwrap();
+    let entry = mirror.monitor.quarantine_of("a/bad").unwrap();
     assert!(entry.error.contains("not this one"), "{}", entry.error);
     assert_eq!(entry.resource_version.unwrap().as_str(), "11");
     assert_eq!(mirror.asked(), ["list ", "watch 10", "watch 14"]);
@@ -79,7 +100,7 @@ async fn an_object_for_which_the_transform_panics_is_listed_and_the_others_go_on
 struct Shy(Pod);
 
 impl Object for Shy {
-    fn key(&self) -> Result<Key, KeyError> {
+    fn key(&self) -> KeyRef<'_> {
         assert!(!self.0.key.contains("shy"), "do not look");
         self.0.key()
     }
@@ -190,14 +211,14 @@ impl Looks {
 impl watchcache::Sink<Shy> for Looks {
     fn apply(&self, batch: &watchcache::Batch<Shy>) {
         for (_, change) in batch.changes() {
-            if let watchcache::Change::Put(shy) = change {
+            if let watchcache::Change::Add(shy) = change {
                 self.look(shy);
             }
         }
     }
 
     fn replace(&self, listing: &watchcache::Listing<Shy>) {
-        listing.objects().iter().for_each(|(_, shy)| self.look(shy));
+        listing.objects().for_each(|(_, shy)| self.look(shy));
     }
 }
 

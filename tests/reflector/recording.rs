@@ -35,9 +35,9 @@ impl Recording {
 
 impl Sink<Pod> for Recording {
     fn apply(&self, batch: &Batch<Pod>) {
-        let changes = batch.changes().iter().map(|(key, change)| {
+        let changes = batch.changes().map(|(key, change)| {
             let version = match change {
-                Change::Put(pod) => Some(pod.resource_version.clone()),
+                Change::Add(pod) => Some(pod.resource_version.clone()),
                 Change::Delete(_) => None,
             };
             (key.to_string(), version)
@@ -47,14 +47,14 @@ impl Sink<Pod> for Recording {
     }
 
     fn replace(&self, listing: &Listing<Pod>) {
-        let objects = listing.objects().iter();
+        let objects = listing.objects();
         let objects = objects.map(|(key, pod)| (key.to_string(), pod.resource_version.clone()));
         let version = listing.resource_version().map(ToString::to_string);
         self.note(Told::Listing(objects.collect(), version));
     }
 
     fn resync(&self, batch: &Batch<Pod>) {
-        self.note(Told::Resync(batch.changes().iter().map(|(key, _)| key.to_string()).collect()));
+        self.note(Told::Resync(batch.changes().map(|(key, _)| key.to_string()).collect()));
     }
 
     fn ended(&self, error: Option<&(dyn Error + 'static)>) {

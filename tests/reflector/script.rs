@@ -191,6 +191,9 @@ pub(crate) async fn run(
     let reflector = configure(builder).build();
     let monitor = reflector.monitor();
     let result = reflector.run(stop).await;
+    if let Err(SourceError::Panicked(panic)) = &result {
+        panic!("{panic}");
+    }
     Mirror { store, fifo, monitor, asked, result }
 }
 

@@ -17,7 +17,7 @@ fn listing(version: u64, pods: &[(&str, u64)]) -> Listing<Pod> {
 
 fn put(key: &str, version: u64) -> Batch<Pod> {
     let mut batch = Batch::new();
-    batch.put(Pod::new(key, version)).unwrap();
+    batch.add(Pod::new(key, version)).unwrap();
     batch.set_resource_version(version.to_string().into());
     batch
 }
@@ -33,7 +33,7 @@ fn unfairness(keys: &[Key], count: u32, shard: impl Fn(u32) -> Shard) -> f64 {
     let fair = keys.len() as f64 / f64::from(count);
     let off = (0..count).map(|index| {
         let shard = shard(index);
-        let own = keys.iter().filter(|key| shard.owns(key)).count() as f64;
+        let own = keys.iter().filter(|key| shard.owns(*key)).count() as f64;
         (own - fair).abs() / fair
     });
     off.fold(0.0, f64::max)
@@ -70,12 +70,12 @@ fn shards_of_ordinary_names_are_about_equal() {
 fn of_a_batch_only_the_shards_own_passes() {
     let shard = Shard::by_key(0, 2).unwrap();
     let keys: Vec<Key> = (0..10).map(|n| Key::namespaced("a", &n.to_string()).unwrap()).collect();
-    let (own, foreign): (Vec<_>, Vec<_>) = keys.iter().partition(|key| shard.owns(key));
+    let (own, foreign): (Vec<_>, Vec<_>) = keys.iter().partition(|key| shard.owns(*key));
     let recording = Recording::default();
     let sink = shard.of(recording.clone());
     let mut batch = Batch::new();
     for key in &keys {
-        batch.push(key.clone(), Change::Delete(None));
+        batch.push(key, Change::Delete(None)).unwrap();
     }
     batch.set_resource_version("7".into());
     assert!(!own.is_empty() && !foreign.is_empty());
@@ -131,7 +131,7 @@ proptest! {
             (0..4_000).map(|n| Key::namespaced("default", &format!("web-{n}")).unwrap()).collect();
         for index in 0..count {
             let shard = Shard::by_key(index, count).unwrap();
-            let own = keys.iter().filter(|key| shard.owns(key)).count() as f64;
+            let own = keys.iter().filter(|key| shard.owns(*key)).count() as f64;
             let fair = keys.len() as f64 / f64::from(count);
             prop_assert!((own - fair).abs() < fair / 4.0, "{own} of {fair}");
         }

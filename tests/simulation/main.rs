@@ -1,7 +1,8 @@
 //! The reflector against a server that does everything wrong, in virtual time.
 //!
 //! Each seed is one history of changes and faults, and always the same one. A failure prints its
-//! seed; `SIMULATION_SEED=<seed>` runs that one alone, and `SIMULATION_SEEDS=<n>` that many from 0.
+//! seed; `SIMULATION_SEED=<seed>` runs that one alone, and `SIMULATION_SEEDS=<n>` that many, from 0 or
+//! from `SIMULATION_FROM=<seed>`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod check;
@@ -28,7 +29,10 @@ fn whatever_goes_wrong_the_store_equals_the_server() {
     let number = |name| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
     let seeds = match number("SIMULATION_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS),
+        None => {
+            let from = number("SIMULATION_FROM").unwrap_or(0);
+            from..from + number("SIMULATION_SEEDS").unwrap_or(SEEDS)
+        }
     };
     let total = seeds.end - seeds.start;
     let left = Mutex::new(seeds);

@@ -1,35 +1,53 @@
 //! The reflectors of a seed, and what they feed.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::task::JoinHandle;
-use watchcache::reflector::{Merge, Monitor, Part, Report, Shard};
+use watchcache::reflector::{ChangeFilter, Merge, Monitor, Part, Report, Shard};
 use watchcache::{Fifo, Reflector, Store};
 
 use crate::check::Check;
 use crate::common::Pod;
-use crate::plan::{Bad, Topology};
+use crate::plan::{Bad, Plan, Topology};
 use crate::server::Server;
 use crate::source::{BAD, Counts, Faulty, undecodable};
 
 /// One store with what feeds it.
 pub(crate) struct Cache {
     pub(crate) store: Arc<Store<Pod>>,
-    pub(crate) fifo: Fifo<Pod>,
     pub(crate) check: Check,
-    /// What the consumer saw last of each key.
-    pub(crate) seen: Arc<Mutex<HashMap<String, u64>>>,
-    pub(crate) worker: JoinHandle<()>,
+    pub(crate) worker: Worker,
+    /// One behind a filter.
+    pub(crate) filtered: Worker,
+    /// The reflectors that feed it.
+    reports: Arc<Reports>,
 }
+
+/// A consumer of a queue.
+pub(crate) struct Worker {
+    fifo: Fifo<Pod>,
+    /// What it saw last of each key.
+    pub(crate) seen: Arc<Mutex<HashMap<String, u64>>>,
+    pub(crate) taken: Arc<AtomicU64>,
+    run: JoinHandle<()>,
+}
+
+/// Where to report bad objects that reflectors have delivered.
+#[derive(Default)]
+struct Reports {
+    reflectors: Mutex<Vec<Reporting>>,
+}
+
+/// A reflector, and where its source's report is.
+type Reporting = (usize, Option<Shard>, Arc<Mutex<Option<Report>>>);
 
 pub(crate) struct Mirror {
     pub(crate) monitor: Monitor,
     pub(crate) counts: Arc<Mutex<Counts>>,
-    pub(crate) report: Arc<Mutex<Option<Report>>>,
     pub(crate) shard: Option<Shard>,
     pub(crate) run: JoinHandle<()>,
     pub(crate) stop: Arc<tokio::sync::Notify>,
@@ -73,31 +91,65 @@ impl Mirrors {
         for cache in &self.caches {
             for pod in cache.store.list().iter().filter(|pod| pod.uid.starts_with(BAD)) {
                 if all || random.random_bool(0.5) {
-                    self.report(&pod.key, pod.version());
+                    cache.reports.report(&self.server.plan, &pod.key, pod.version());
                     self.held.push((pod.key.clone(), pod.version()));
                 }
             }
         }
         if !self.held.is_empty() {
             let (key, version) = self.held[random.random_range(0..self.held.len())].clone();
-            self.report(&key, version);
+            for cache in &self.caches {
+                cache.reports.report(&self.server.plan, &key, version);
+            }
         }
     }
+}
 
-    fn report(&self, key: &str, version: u64) {
-        for (index, mirror) in self.mirrors.iter().enumerate() {
-            let own = mirror.shard.is_none_or(|shard| shard.owns(&key.parse().unwrap()));
-            if own && self.server.plan.selects(index, key) {
-                let report = mirror.report.lock().unwrap().clone().unwrap();
+impl Reports {
+    fn report(&self, plan: &Plan, key: &str, version: u64) {
+        for (index, shard, report) in &*self.reflectors.lock().unwrap() {
+            let own = shard.is_none_or(|shard| shard.owns(key));
+            if own && plan.selects(*index, key) {
+                let report = report.lock().unwrap().clone().unwrap();
                 report.undecodable(undecodable(key, version));
             }
         }
     }
 }
 
+/// What the worker behind a filter looks at, of a version.
+pub(crate) fn aspect(version: &str) -> &str {
+    &version[version.len() - 1..]
+}
+
+impl Worker {
+    fn start(may_go_back: bool) -> Self {
+        let fifo = Fifo::<Pod>::new();
+        let (seen, taken): (Arc<Mutex<HashMap<String, u64>>>, Arc<AtomicU64>) = Default::default();
+        let run = tokio::spawn({
+            let (fifo, seen, taken) = (fifo.clone(), Arc::clone(&seen), Arc::clone(&taken));
+            async move {
+                while let Ok(pod) = fifo.pop_async().await {
+                    taken.fetch_add(1, Ordering::Relaxed);
+                    let before = seen.lock().unwrap().insert(pod.key.clone(), pod.version());
+                    let forward = before <= Some(pod.version());
+                    assert!(may_go_back || forward, "{} went back from {before:?}", pod.key);
+                }
+            }
+        });
+        Self { fifo, seen, taken, run }
+    }
+
+    pub(crate) async fn end(self) {
+        self.fifo.close();
+        self.run.await.unwrap();
+    }
+}
+
 impl Cache {
     fn new(server: &Arc<Server>, shard: Option<Shard>) -> Self {
-        let (store, fifo) = (Arc::new(Store::new()), Fifo::<Pod>::new());
+        let reports = Arc::<Reports>::default();
+        let store = Arc::new(Self::store(server, &reports));
         let check = Check {
             server: Arc::clone(server),
             store: Arc::clone(&store),
@@ -106,23 +158,36 @@ impl Cache {
             calls: Arc::default(),
             looks: Arc::default(),
         };
-        let seen: Arc<Mutex<HashMap<String, u64>>> = Arc::default();
-        let worker = tokio::spawn({
-            let (fifo, seen) = (fifo.clone(), Arc::clone(&seen));
-            let may_go_back = server.plan.restore.is_some();
-            async move {
-                while let Ok(pod) = fifo.pop_async().await {
-                    let before = seen.lock().unwrap().insert(pod.key.clone(), pod.version());
-                    let forward = before <= Some(pod.version());
-                    assert!(may_go_back || forward, "{} went back from {before:?}", pod.key);
-                }
+        let may_go_back = server.plan.restore.is_some();
+        let [worker, filtered] = [(); 2].map(|()| Worker::start(may_go_back));
+        Self { store, check, worker, filtered, reports }
+    }
+
+    /// A store whose index looks at what it is given, as one over a decoded field does.
+    fn store(server: &Arc<Server>, reports: &Arc<Reports>) -> Store<Pod> {
+        let (plan, reports) = (server.plan, Arc::clone(reports));
+        let index = move |pod: &Pod| {
+            let bad = pod.uid.starts_with(BAD);
+            if bad && plan.bad == Bad::Lazy && pod.version().is_multiple_of(2) {
+                reports.report(&plan, &pod.key, pod.version());
             }
-        });
-        Self { store, fifo, check, seen, worker }
+            match bad && plan.bad == Bad::Refused {
+                true => Err("it is bad"),
+                false => Ok([pod.uid.clone()]),
+            }
+        };
+        Store::builder().try_index("uid", index).build()
+    }
+
+    fn filtered(&self) -> ChangeFilter<Pod, Fifo<Pod>> {
+        ChangeFilter::new(self.filtered.fifo.clone()).on(|pod: &Pod| aspect(&pod.resource_version))
     }
 
     fn merge(&self) -> Merge<Pod> {
-        Merge::new([self.store.clone()]).sink(self.fifo.clone()).sink(self.check.clone())
+        Merge::new([self.store.clone()])
+            .sink(self.worker.fifo.clone())
+            .sink(self.filtered())
+            .sink(self.check.clone())
     }
 }
 
@@ -137,7 +202,9 @@ impl Mirror {
     ) -> Self {
         let plan = server.plan;
         let source = Faulty::new(Arc::clone(server), index);
-        let (counts, report) = (Arc::clone(&source.counts), Arc::clone(&source.report));
+        let counts = Arc::clone(&source.counts);
+        let report = (index, shard, Arc::clone(&source.report));
+        cache.reports.reflectors.lock().unwrap().push(report);
         let mut builder = Reflector::builder(source)
             .page_size(plan.page_size)
             .batch_limit(plan.batch_limit)
@@ -146,7 +213,8 @@ impl Mirror {
         builder = match part {
             Some(part) => builder.sink(part),
             None => {
-                builder.sink(cache.store.clone()).sink(cache.fifo.clone()).sink(cache.check.clone())
+                let builder = builder.sink(cache.store.clone()).sink(cache.worker.fifo.clone());
+                builder.sink(cache.filtered()).sink(cache.check.clone())
             }
         };
         if let Some(shard) = shard {
@@ -172,6 +240,6 @@ impl Mirror {
         let run = tokio::spawn(async move {
             reflector.run(async move { stopped.notified().await }).await.unwrap();
         });
-        Self { monitor, counts, report, shard, run, stop }
+        Self { monitor, counts, shard, run, stop }
     }
 }

@@ -69,8 +69,8 @@ fn older_versions_never_replace_newer_ones() {
     let store = Store::new();
     store.add(Pod::new("a/b", 5)).unwrap();
     let mut batch = Batch::new();
-    batch.put(Pod::new("a/b", 4)).unwrap();
-    batch.push("a/b".parse().unwrap(), Change::Delete(Some(Arc::new(Pod::new("a/b", 3)))));
+    batch.add(Pod::new("a/b", 4)).unwrap();
+    batch.push("a/b", Change::Delete(Some(Arc::new(Pod::new("a/b", 3))))).unwrap();
     let applied = store.apply(&batch);
     assert_eq!((applied.stale, applied.updated, applied.deleted), (2, 0, 0));
     assert_eq!(store.get("a/b").unwrap().version(), 5);
@@ -140,7 +140,7 @@ fn an_older_listing_does_not_undo_newer_knowledge() {
 fn a_listing_that_names_a_key_twice_keeps_the_later_object() {
     let listing = listing(1, [Pod::new("a/b", 1), Pod::new("a/c", 2), Pod::new("a/b", 3)]);
     let seen: Vec<_> =
-        listing.objects().iter().map(|(key, pod)| (key.to_string(), pod.version())).collect();
+        listing.objects().map(|(key, pod)| (key.to_string(), pod.version())).collect();
     assert_eq!(seen, [("a/b".to_owned(), 3), ("a/c".to_owned(), 2)]);
 }
 
@@ -168,8 +168,8 @@ fn no_reader_sees_half_a_batch() {
         }
         for i in 0..sized(20_000, 50) as u64 {
             let mut batch = Batch::new();
-            batch.delete(format!("ns/{}", i % KEYS).parse().unwrap());
-            batch.put(Pod::new(&format!("ns/{}", (i + 1) % KEYS), i + 2)).unwrap();
+            batch.delete(&format!("ns/{}", i % KEYS));
+            batch.add(Pod::new(&format!("ns/{}", (i + 1) % KEYS), i + 2)).unwrap();
             store.apply(&batch);
         }
         stop.store(true, Ordering::Relaxed);
@@ -215,7 +215,7 @@ fn a_diff_is_whole_after_the_table_has_grown() {
     let put = |range: std::ops::Range<usize>, version: u64| {
         let mut batch = Batch::new();
         for i in range {
-            batch.put(Pod::new(&format!("default/web-{i}"), version)).unwrap();
+            batch.add(Pod::new(&format!("default/web-{i}"), version)).unwrap();
         }
         store.apply(&batch);
     };

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
 use watchcache::store::WriteError;
-use watchcache::{Batch, Key, KeyError, Object, Store};
+use watchcache::{Batch, KeyRef, Object, Store};
 
 use crate::common::canary::{Canary, Ledger, panicked};
 use crate::common::child::in_a_process_of_its_own;
@@ -14,6 +14,8 @@ use crate::common::watchdog::{sized, watched};
 
 const WRITERS: usize = sized(8, 4);
 const ROUNDS: usize = sized(300, 4);
+/// Names that each writer writes in turn.
+const NAMES: usize = sized(7, 3);
 
 /// Some threads write at once, one of them something that panics, round after round. Whether they
 /// were really combined is luck in one round, and certain over all of them: fewer revisions than
@@ -89,8 +91,8 @@ fn a_batch_whose_objects_have_panicking_destructors() {
                 |_, writer| ledger.canary(&format!("ns/{writer}")),
                 |store, _| {
                     let mut batch = Batch::new();
-                    batch.put(ledger.canary("ns/held").version(1)).unwrap();
-                    batch.put(ledger.canary("ns/held").version(2).panics()).unwrap();
+                    batch.add(ledger.canary("ns/held").version(1)).unwrap();
+                    batch.add(ledger.canary("ns/held").version(2).panics()).unwrap();
                     store.apply(&batch);
                 },
             );
@@ -149,7 +151,7 @@ struct Item {
 
 impl Item {
     fn good(round: usize, writer: usize) -> Self {
-        Self { key: format!("ns/{writer}-{}", round % 7), bad: false }
+        Self { key: format!("ns/{writer}-{}", round % NAMES), bad: false }
     }
 
     fn bad() -> Self {
@@ -158,8 +160,8 @@ impl Item {
 }
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.key.parse()
+    fn key(&self) -> KeyRef<'_> {
+        (&self.key).into()
     }
 
     fn resource_version(&self) -> Option<&str> {
@@ -181,7 +183,7 @@ fn an_object_whose_methods_panic_with_a_payload_that_panics() {
                 }
             });
             assert!(!bad_is_held.into_inner() && !store.contains("ns/bad"), "it cannot be stored");
-            assert_eq!(store.len(), WRITERS * 7);
+            assert_eq!(store.len(), WRITERS * NAMES);
         });
     });
 }
@@ -190,8 +192,8 @@ fn an_object_whose_methods_panic_with_a_payload_that_panics() {
 fn an_index_function_that_panics_with_a_payload_that_panics() {
     struct Plain(Item);
     impl Object for Plain {
-        fn key(&self) -> Result<Key, KeyError> {
-            self.0.key.parse()
+        fn key(&self) -> KeyRef<'_> {
+            (&self.0.key).into()
         }
     }
     in_a_process_of_its_own(|| {
@@ -214,7 +216,7 @@ fn an_index_function_that_panics_with_a_payload_that_panics() {
             );
             assert!(!store.contains("ns/bad"), "it cannot be indexed");
             let snapshot = store.snapshot();
-            assert_eq!(snapshot.index_count("bad", "good"), Ok(WRITERS * 7));
+            assert_eq!(snapshot.index_count("bad", "good"), Ok(WRITERS * NAMES));
         });
     });
 }

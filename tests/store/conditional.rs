@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use watchcache::store::UpdateError;
-use watchcache::{Key, KeyError, Object, Store};
+use watchcache::{KeyRef, Object, Store};
 
 use crate::common::watchdog::sized;
 use crate::tagged::pod;
@@ -30,8 +30,8 @@ fn conditional_updates_of_many_threads_lose_no_increment() {
     const EACH: usize = sized(250, 5);
     struct Counter(u64);
     impl Object for Counter {
-        fn key(&self) -> Result<Key, KeyError> {
-            Key::cluster_scoped("counter")
+        fn key(&self) -> KeyRef<'_> {
+            "counter".into()
         }
     }
     let store = Store::new();

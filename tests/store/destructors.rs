@@ -141,10 +141,10 @@ fn of_an_object_that_its_own_batch_replaces() {
         let old = Witness::new(store.snapshot());
         for key in ["ns/4", "ns/new"] {
             let mut batch = Batch::new();
-            batch.put(ledger.canary("ns/5")).unwrap();
-            batch.put(ledger.canary(key).panics()).unwrap();
-            batch.put(ledger.canary(key)).unwrap();
-            batch.put(ledger.canary("ns/6")).unwrap();
+            batch.add(ledger.canary("ns/5")).unwrap();
+            batch.add(ledger.canary(key).panics()).unwrap();
+            batch.add(ledger.canary(key)).unwrap();
+            batch.add(ledger.canary("ns/6")).unwrap();
             let batch_panicked = panicked(|| store.apply(&batch));
             // The batch itself holds its objects to here.
             panicked(|| drop(batch));
@@ -203,11 +203,11 @@ fn of_an_object_that_was_put_and_deleted_in_one_batch() {
         let (ledger, store) = store_with_a_bomb();
         let old = Witness::new(store.snapshot());
         let mut batch = Batch::new();
-        batch.put(ledger.canary("ns/new").panics()).unwrap();
-        batch.delete("ns/new".parse().unwrap());
-        batch.delete("ns/0".parse().unwrap());
-        batch.put(ledger.canary("ns/0").panics()).unwrap();
-        batch.put(ledger.canary("ns/7")).unwrap();
+        batch.add(ledger.canary("ns/new").panics()).unwrap();
+        batch.delete("ns/new");
+        batch.delete("ns/0");
+        batch.add(ledger.canary("ns/0").panics()).unwrap();
+        batch.add(ledger.canary("ns/7")).unwrap();
         panicked(|| store.apply(&batch));
         panicked(|| drop(batch));
         free(&store);

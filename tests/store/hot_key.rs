@@ -174,7 +174,7 @@ fn a_hot_key_in_batches_with_a_snapshot_of_each() {
         for round in 1..=WRITES / 30 {
             let mut batch = Batch::new();
             for i in 0..10 {
-                batch.put(Pod::new("ns/hot", round * 10 + i)).unwrap();
+                batch.add(Pod::new("ns/hot", round * 10 + i)).unwrap();
             }
             store.apply(&batch);
             snapshots.push((store.snapshot(), round * 10 + 9));

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use watchcache::store::{AddIndexError, Reason, WriteError};
+use watchcache::store::{AddIndexError, RejectReason, WriteError};
 use watchcache::{Batch, Store};
 
 use crate::tagged::{keys, pod, tagged, tags};
@@ -82,9 +82,9 @@ fn an_object_that_cannot_be_indexed_is_rejected_and_the_rest_applies() {
     let store = tagged();
     store.add(pod("a/1", 1, &["x"])).unwrap();
     let mut batch = Batch::new();
-    batch.put(pod("a/1", 2, &["panic"])).unwrap();
-    batch.put(pod("a/2", 3, &["error"])).unwrap();
-    batch.put(pod("a/3", 4, &["x"])).unwrap();
+    batch.add(pod("a/1", 2, &["panic"])).unwrap();
+    batch.add(pod("a/2", 3, &["error"])).unwrap();
+    batch.add(pod("a/3", 4, &["x"])).unwrap();
     let applied = store.apply(&batch);
     assert_eq!((applied.added, applied.updated), (1, 0));
     let rejected: Vec<_> = applied.rejected.iter().map(ToString::to_string).collect();
@@ -100,7 +100,7 @@ fn an_object_that_cannot_be_indexed_is_rejected_and_the_rest_applies() {
 
     let error = store.add(pod("a/4", 5, &["error"])).unwrap_err();
     let WriteError::Rejected(rejected) = error else { panic!("{error}") };
-    assert!(matches!(rejected.reason, Reason::Index { index, .. } if &*index == "tag"));
+    assert!(matches!(rejected.reason, RejectReason::Index { index, .. } if &*index == "tag"));
 }
 
 #[test]
@@ -108,11 +108,14 @@ fn an_object_whose_methods_panic_is_rejected_and_breaks_no_batch() {
     let store = tagged();
     store.add(pod("a/1", 1, &[])).unwrap();
     let mut batch = Batch::new();
-    batch.put(pod("a/0", 2, &["x"])).unwrap();
-    batch.put(pod("a/1", 3, &["bomb"])).unwrap();
-    batch.put(pod("a/2", 4, &["x"])).unwrap();
+    batch.add(pod("a/0", 2, &["x"])).unwrap();
+    batch.add(pod("a/1", 3, &["bomb"])).unwrap();
+    batch.add(pod("a/2", 4, &["x"])).unwrap();
     let applied = store.apply(&batch);
     assert_eq!(applied.added, 2);
-    assert_eq!(applied.rejected[0].reason, Reason::Panicked("this object explodes".to_owned()));
+    assert_eq!(
+        applied.rejected[0].reason,
+        RejectReason::Panicked("this object explodes".to_owned())
+    );
     assert_eq!(store.len(), 3);
 }

@@ -1,7 +1,7 @@
 //! Keys have a bound. What is beyond it is a typed error, and nothing that was held is lost.
 
 use watchcache::store::WriteError;
-use watchcache::{Batch, Key, KeyError, KeyRef, Listing, Object, Store};
+use watchcache::{Batch, Key, KeyRef, Listing, Object, Store};
 
 use crate::common::Pod;
 
@@ -69,8 +69,8 @@ fn a_store_refuses_what_is_too_long_and_keeps_what_it_has() {
         );
         assert!(store.pin().get(&key).is_none() && store.snapshot().get(&key).is_none());
         let mut batch = Batch::new();
-        batch.put(Pod::new("ns/b", 3)).unwrap();
-        assert!(batch.put(Pod::new(&key, 3)).is_err());
+        batch.add(Pod::new("ns/b", 3)).unwrap();
+        assert!(batch.add(Pod::new(&key, 3)).is_err());
         assert_eq!(batch.len(), 1);
         assert!(Listing::new([Pod::new("ns/c", 3), Pod::new(&key, 3)], None).is_err());
         assert_eq!(store.snapshot().namespace(long.as_str()).count(), 0);
@@ -85,8 +85,8 @@ fn a_store_refuses_what_is_too_long_and_keeps_what_it_has() {
 fn values_of_an_index_may_be_long() {
     struct Item(usize);
     impl Object for Item {
-        fn key(&self) -> Result<Key, KeyError> {
-            Key::cluster_scoped("item")
+        fn key(&self) -> KeyRef<'_> {
+            "item".into()
         }
     }
     let store = Store::builder().index("long", |item: &Item| [text(item.0)]).build();

@@ -52,7 +52,7 @@ fn lives_on(ledger: &Arc<Ledger>, store: Store<Canary>) {
         for round in 0..500 {
             let mut batch = Batch::new();
             for i in 0..8 {
-                batch.put(ledger.canary(&format!("ns/{}", (round + i) % 100))).unwrap();
+                batch.add(ledger.canary(&format!("ns/{}", (round + i) % 100))).unwrap();
             }
             assert_eq!(store.apply(&batch).updated, 8);
             store.add(ledger.canary("ns/hot")).unwrap();

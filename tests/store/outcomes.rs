@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use watchcache::store::{Outcome, UpdateError};
-use watchcache::{Batch, Change, Key, KeyError, Object, Store};
+use watchcache::{Batch, Change, KeyRef, Object, Store};
 
 use crate::common::Pod;
 use crate::common::watchdog::{sized, watched};
@@ -102,14 +102,14 @@ fn a_batch_accounts_for_each_of_its_changes() {
     store.add(Pod::new("ns/a", 10)).unwrap();
     store.add(Pod::new("ns/b", 10)).unwrap();
     let mut batch = Batch::new();
-    batch.put(Pod::new("ns/a", 12)).unwrap();
-    batch.put(Pod::new("ns/a", 12)).unwrap();
-    batch.put(Pod::new("ns/a", 4)).unwrap();
-    batch.put(Pod::new("ns/new", 2)).unwrap();
-    batch.put(Pod::new("ns/odd", 3)).unwrap();
-    batch.delete("ns/b".parse().unwrap());
-    batch.delete("ns/b".parse().unwrap());
-    batch.push("ns/a".parse().unwrap(), Change::Delete(Some(Arc::new(Pod::new("ns/a", 6)))));
+    batch.add(Pod::new("ns/a", 12)).unwrap();
+    batch.add(Pod::new("ns/a", 12)).unwrap();
+    batch.add(Pod::new("ns/a", 4)).unwrap();
+    batch.add(Pod::new("ns/new", 2)).unwrap();
+    batch.add(Pod::new("ns/odd", 3)).unwrap();
+    batch.delete("ns/b");
+    batch.delete("ns/b");
+    batch.push("ns/a", Change::Delete(Some(Arc::new(Pod::new("ns/a", 6))))).unwrap();
     let applied = store.apply(&batch);
     let counts =
         (applied.added, applied.updated, applied.deleted, applied.unchanged, applied.stale);
@@ -123,8 +123,8 @@ fn a_batch_accounts_for_each_of_its_changes() {
 fn a_combined_write_says_what_became_of_it_and_not_of_another() {
     struct Numbered(String, u64);
     impl Object for Numbered {
-        fn key(&self) -> Result<Key, KeyError> {
-            self.0.parse()
+        fn key(&self) -> KeyRef<'_> {
+            (&self.0).into()
         }
     }
     watched(|| {

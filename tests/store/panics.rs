@@ -4,10 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use watchcache::store::{AddIndexError, Applied, Reason};
-use watchcache::{
-    Batch, Key, KeyError, LabelSelector, Listing, Object, ResourceVersion, Sink, Store,
-};
+use watchcache::store::{AddIndexError, Applied, RejectReason};
+use watchcache::{Batch, KeyRef, LabelSelector, Listing, Object, ResourceVersion, Sink, Store};
 
 use crate::common::canary::panicked;
 use crate::common::watchdog::{sized, watched};
@@ -40,9 +38,9 @@ impl Mine {
 }
 
 impl Object for Mine {
-    fn key(&self) -> Result<Key, KeyError> {
+    fn key(&self) -> KeyRef<'_> {
         self.touch(In::Key);
-        Key::namespaced("ns", &self.name)
+        ("ns", &*self.name).into()
     }
 
     fn uid(&self) -> Option<&str> {
@@ -160,10 +158,10 @@ fn a_method_that_panics_within_a_batch_and_a_relist() {
             bench.store.add(bench.mine("a", 1, None)).unwrap();
             bench.store.add(bench.mine("b", 1, Some(what))).unwrap();
             let mut batch = Batch::new();
-            batch.put(bench.mine("a", 2, None)).unwrap();
-            batch.put(bench.mine("b", 1, Some(what))).unwrap();
-            batch.put(bench.mine("c", 2, Some(what))).unwrap();
-            batch.put(bench.mine("d", 2, None)).unwrap();
+            batch.add(bench.mine("a", 2, None)).unwrap();
+            batch.add(bench.mine("b", 1, Some(what))).unwrap();
+            batch.add(bench.mine("c", 2, Some(what))).unwrap();
+            batch.add(bench.mine("d", 2, None)).unwrap();
             let version = Some(ResourceVersion::from("5"));
             let listing =
                 Listing::new(["a", "b", "e"].map(|name| bench.mine(name, 2, Some(what))), version);
@@ -244,7 +242,7 @@ fn an_index_function_that_panics_on_a_held_object_adds_no_index() {
             Ok::<_, String>([mine.name.as_str().to_owned()])
         });
         let Err(AddIndexError::Rejected(rejected)) = added else { panic!("{added:?}") };
-        assert!(matches!(rejected.reason, Reason::Index { index, .. } if &*index == "bad"));
+        assert!(matches!(rejected.reason, RejectReason::Index { index, .. } if &*index == "bad"));
         assert!(bench.store.snapshot().by_index("bad", "a").is_err());
         bench.is_whole(&[("a", 1), ("b", 1), ("c", 1)]);
     });
@@ -297,7 +295,7 @@ fn an_observer_that_panics_is_told_of_the_next_write_too() {
             armed: Arc::clone(&armed),
         };
         let mut batch = Batch::new();
-        batch.put(mine("a", 1)).unwrap();
+        batch.add(mine("a", 1)).unwrap();
         panicked(|| store.apply(&batch));
         assert!(store.contains("ns/a"), "the write came before its observer");
         let listing = Listing::new([mine("b", 2)], None).unwrap();
@@ -335,10 +333,10 @@ fn an_observer_that_panics_harms_only_the_caller() {
                     for i in 0..WRITES {
                         let mut batch = Batch::new();
                         if writer == 0 {
-                            batch.put(mine("hot".into(), i + 2)).unwrap();
+                            batch.add(mine("hot".into(), i + 2)).unwrap();
                             panicked(|| store.apply(&batch));
                         } else {
-                            batch.put(mine(format!("{writer}-{i}"), 1)).unwrap();
+                            batch.add(mine(format!("{writer}-{i}"), 1)).unwrap();
                             assert_eq!(store.apply(&batch).added, 1);
                         }
                     }

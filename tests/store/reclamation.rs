@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use watchcache::{Batch, Key, KeyError, Object, Store};
+use watchcache::{Batch, KeyRef, Object, Store};
 
 use crate::common::child::in_a_process_of_its_own;
 use crate::common::pod::Pod;
@@ -41,7 +41,7 @@ fn snapshots_let_go_from_the_newest_do_not_keep_the_rest_waiting() {
         let keys = sized(2_000, 50) as u64;
         let fill = |version: u64| {
             let mut batch = Batch::new();
-            (0..keys).for_each(|i| batch.put(Pod::new(&format!("ns/{i}"), version)).unwrap());
+            (0..keys).for_each(|i| batch.add(Pod::new(&format!("ns/{i}"), version)).unwrap());
             store.apply(&batch);
         };
         fill(1);
@@ -90,7 +90,7 @@ fn a_store_that_shrinks_gives_its_tables_back() {
     let key = |i: u64| format!("ns/{i}");
     let many = sized(50_000, 2_000) as u64;
     let mut batch = Batch::new();
-    (0..many).for_each(|i| batch.put(Pod::new(&key(i), 1)).unwrap());
+    (0..many).for_each(|i| batch.add(Pod::new(&key(i), 1)).unwrap());
     store.apply(&batch);
     let peak = store.stats().table_bytes;
     for i in 0..many {
@@ -119,8 +119,8 @@ fn destructors_that_write_do_not_recurse_through_a_long_backlog() {
     struct Chatty(&'static str);
 
     impl Object for Chatty {
-        fn key(&self) -> Result<Key, KeyError> {
-            self.0.parse()
+        fn key(&self) -> KeyRef<'_> {
+            self.0.into()
         }
     }
 
@@ -154,8 +154,8 @@ fn an_object_of_any_size_is_written_whole() {
     struct Vast(u64);
 
     impl Object for Vast {
-        fn key(&self) -> Result<Key, KeyError> {
-            Key::cluster_scoped("vast")
+        fn key(&self) -> KeyRef<'_> {
+            "vast".into()
         }
 
         fn size(&self) -> usize {

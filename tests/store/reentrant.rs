@@ -51,8 +51,8 @@ impl World {
         drop(self.store.delete("ns/3"));
         // Replaced in its own batch; held back by nobody once the batch is gone.
         let mut batch = Batch::new();
-        batch.put(self.acting("ns/4")).unwrap();
-        batch.put(self.acting("ns/4")).unwrap();
+        batch.add(self.acting("ns/4")).unwrap();
+        batch.add(self.acting("ns/4")).unwrap();
         self.store.apply(&batch);
         drop(batch);
         // Older than what is held.
@@ -103,7 +103,7 @@ fn a_destructor_that_applies_a_batch_and_deletes() {
     in_a_process_of_its_own(|| {
         World::new(|store, canary| {
             let mut batch = Batch::new();
-            batch.put(canary).unwrap();
+            batch.add(canary).unwrap();
             let applied = store.apply(&batch);
             assert_eq!(applied.added + applied.updated, 1);
             assert!(store.delete("dropped/last").object.is_some());

@@ -16,7 +16,7 @@ fn after_a_delete(last_state_is_told: bool) -> Store<Pod> {
     store.replace(&listing(10, [Pod::new("a/gone", 5), Pod::new("a/stays", 6)]));
     let mut batch = Batch::new();
     let last = last_state_is_told.then(|| Arc::new(Pod::new("a/gone", 12)));
-    batch.push("a/gone".parse().unwrap(), Change::Delete(last));
+    batch.push("a/gone", Change::Delete(last)).unwrap();
     batch.set_resource_version("12".into());
     assert_eq!(store.apply(&batch).deleted, 1);
     store
@@ -73,8 +73,8 @@ fn what_is_newer_than_an_old_listing_stays() {
     let store = Store::new();
     store.replace(&listing(10, [Pod::new("a/b", 5), Pod::new("a/c", 6)]));
     let mut batch = Batch::new();
-    batch.put(Pod::new("a/new", 12)).unwrap();
-    batch.put(Pod::new("a/b", 13)).unwrap();
+    batch.add(Pod::new("a/new", 12)).unwrap();
+    batch.add(Pod::new("a/b", 13)).unwrap();
     batch.set_resource_version("13".into());
     store.apply(&batch);
     store.replace(&listing(10, [Pod::new("a/b", 5), Pod::new("a/c", 6)]));

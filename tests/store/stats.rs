@@ -20,7 +20,7 @@ fn an_observer_is_told_of_batches_and_relists() {
         .build();
     store.replace(&Listing::new([pod("a/1", 1, &[])], None).unwrap());
     let mut batch = Batch::new();
-    batch.delete("a/1".parse().unwrap());
+    batch.delete("a/1");
     store.apply(&batch);
     assert_eq!(*told.lock().unwrap(), [(1, 0), (0, 1)]);
 }

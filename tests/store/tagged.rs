@@ -1,6 +1,6 @@
 //! An object with tags to index by, whose index function fails on some.
 
-use watchcache::{Key, KeyError, Object, Store};
+use watchcache::{KeyRef, Object, Store};
 
 #[derive(Debug)]
 pub(crate) struct Pod {
@@ -11,8 +11,8 @@ pub(crate) struct Pod {
 }
 
 impl Object for Pod {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.key.parse()
+    fn key(&self) -> KeyRef<'_> {
+        self.key.into()
     }
 
     fn resource_version(&self) -> Option<&str> {

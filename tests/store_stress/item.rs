@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use watchcache::{Key, KeyError, Object};
+use watchcache::{Key, KeyRef, Object};
 
 /// Objects made and objects dropped, of this whole process.
 pub(crate) static MADE: AtomicU64 = AtomicU64::new(0);
@@ -42,8 +42,8 @@ impl Drop for Item {
 }
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        Ok(self.key.clone())
+    fn key(&self) -> KeyRef<'_> {
+        (&self.key).into()
     }
 
     fn resource_version(&self) -> Option<&str> {

@@ -27,9 +27,9 @@ pub(crate) fn tide(run: &Run, store: &Store<Item>, mut random: Random) {
                 for i in done..(done + 64).min(target) {
                     let key = (start + i * stride) % KEYS;
                     if fill {
-                        batch.put(Item::new(key)).unwrap();
+                        batch.add(Item::new(key)).unwrap();
                     } else {
-                        batch.delete(name(key));
+                        batch.delete(&name(key));
                     }
                 }
                 done += 64;
@@ -50,9 +50,9 @@ pub(crate) fn hot(run: &Run, store: &Store<Item>, mut random: Random) {
             1 => {
                 let mut batch = Batch::new();
                 for _ in 0..random.below(6) {
-                    batch.put(Item::new(HOT)).unwrap();
+                    batch.add(Item::new(HOT)).unwrap();
                     if random.below(3) == 0 {
-                        batch.delete(name(HOT));
+                        batch.delete(&name(HOT));
                     }
                 }
                 store.apply(&batch);
@@ -82,9 +82,9 @@ pub(crate) fn anywhere(run: &Run, store: &Store<Item>, mut random: Random) {
                 for _ in 0..random.below(12) {
                     let key = random.below(KEYS);
                     if random.below(3) == 0 {
-                        batch.delete(name(key));
+                        batch.delete(&name(key));
                     } else {
-                        batch.put(Item::new(key)).unwrap();
+                        batch.add(Item::new(key)).unwrap();
                     }
                 }
                 store.apply(&batch);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::watchcache::{Key, Object};
+use ::watchcache::Key;
 use hashbrown::HashMap;
 use watchcache_benches::{Item, key, node};
 
@@ -58,7 +58,7 @@ impl Walk for Map {
 pub fn pairs(objects: impl Iterator<Item = usize>, version: u64) -> Vec<(Key, Arc<Item>)> {
     let pair = |i| {
         let item = Arc::new(Item::new(i, version));
-        (Object::key(&*item).expect("keys are valid"), item)
+        (item.key.clone(), item)
     };
     objects.map(pair).collect()
 }

@@ -66,7 +66,7 @@ impl Writer for Arc<Store<Item>> {
     fn batch(objects: impl Iterator<Item = usize>, version: u64) -> Batch<Item> {
         let mut batch = Batch::new();
         for i in objects {
-            batch.put(Item::new(i, version)).expect("keys are valid");
+            batch.add(Item::new(i, version)).expect("keys are valid");
         }
         batch
     }

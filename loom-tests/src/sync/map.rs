@@ -64,10 +64,6 @@ impl<K: Clone + Eq + Hash, V: Clone, S> DashMap<K, V, S> {
         &self.shards
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.shards.iter().all(|shard| shard.write().is_empty())
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = Met<V>> {
         self.shards.iter().flat_map(|shard| shard.write().clone()).map(|(_, value)| Met(value.0))
     }

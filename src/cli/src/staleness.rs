@@ -44,7 +44,7 @@ impl Sink<Mirrored> for Staleness {
         let mut latency = self.lock();
         for (_, change) in batch.changes() {
             // A deleted object's last state carries the version of the deletion.
-            let (Change::Put(object) | Change::Delete(Some(object))) = change else { continue };
+            let (Change::Add(object) | Change::Delete(Some(object))) = change else { continue };
             let version = object.resource_version().and_then(|version| version.parse().ok());
             let committed = version.and_then(|version| server.committed_at(version));
             if let Some(committed) = committed.filter(|committed| committed > first_list) {

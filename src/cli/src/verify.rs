@@ -70,7 +70,7 @@ impl Content {
     /// Of an object's text, unless it names none.
     fn read(json: &str) -> Option<(Key, Self)> {
         match serde_json::from_str::<DynamicObject>(json) {
-            Ok(object) => Some((object.key().ok()?, Self::of(&object))),
+            Ok(object) => Some((object.key().to_key().ok()?, Self::of(&object))),
             Err(_) => Self::as_written(json),
         }
     }
@@ -292,13 +292,13 @@ mod tests {
     fn verdict(listed: &[DynamicObject], mirrored: &[DynamicObject]) -> Verdict {
         let listed = listed
             .iter()
-            .map(|object| (object.key().expect("a key"), Content::of(object)))
+            .map(|object| (object.key().to_key().expect("a key"), Content::of(object)))
             .collect();
         let store = Store::new();
         let mut batch = Batch::new();
         for object in mirrored {
             let json = serde_json::to_string(object).expect("JSON");
-            batch.put(Mirrored::decode(&json, None).expect("an object")).expect("a key");
+            batch.add(Mirrored::decode(&json, None).expect("an object")).expect("a key");
         }
         store.apply(&batch);
         Verdict::of(&listed, &store.snapshot(), &HashSet::from(["q".parse().expect("a key")]))

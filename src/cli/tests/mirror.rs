@@ -32,7 +32,7 @@ async fn eventually(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 fn by_key(pods: impl IntoIterator<Item = Pod>) -> BTreeMap<String, Pod> {
-    pods.into_iter().map(|pod| (pod.key().unwrap().to_string(), pod)).collect()
+    pods.into_iter().map(|pod| (pod.key().to_string(), pod)).collect()
 }
 
 async fn listed(server: &EmbeddedServer, params: &ListParams) -> BTreeMap<String, Pod> {

@@ -61,9 +61,7 @@ async fn assert_equal<K: Object>(server: &EmbeddedServer, mirror: &Mirror<K>) {
     tokio::time::timeout(Duration::from_secs(60), reached).await.expect("caught up").unwrap();
     let on_server: BTreeMap<_, _> = pods
         .iter()
-        .map(|pod| {
-            (pod.key().unwrap().to_string(), Object::resource_version(pod).unwrap().to_owned())
-        })
+        .map(|pod| (pod.key().to_string(), Object::resource_version(pod).unwrap().to_owned()))
         .collect();
     let mut held = BTreeMap::new();
     for _ in 0..200 {
@@ -71,7 +69,7 @@ async fn assert_equal<K: Object>(server: &EmbeddedServer, mirror: &Mirror<K>) {
             .store
             .list()
             .iter()
-            .map(|pod| (pod.key().unwrap().to_string(), pod.resource_version().unwrap().to_owned()))
+            .map(|pod| (pod.key().to_string(), pod.resource_version().unwrap().to_owned()))
             .collect();
         if held == on_server {
             return;
@@ -126,8 +124,7 @@ async fn survives<K: Decode<Resource = Pod>>() {
     let progress = mirror.monitor.progress();
     assert_eq!(progress.relists, 0, "each of these can be resumed from: {progress:?}");
     assert_eq!((progress.undecodable, progress.unknown_events), (1, 1));
-    let key = "default/stray".parse().unwrap();
-    let stray = mirror.monitor.quarantine_of(&key).expect("listed");
+    let stray = mirror.monitor.quarantine_of("default/stray").expect("listed");
     assert!(stray.error.contains("found example.com/v1 Stray"), "{}", stray.error);
     assert!(stray.raw.unwrap().contains("Stray"));
 }
@@ -232,8 +229,7 @@ async fn shares_of_several_processes_are_disjoint_and_complete() {
 }
 
 fn versions<K: Object>(mirror: &Mirror<K>) -> BTreeMap<String, String> {
-    let entry =
-        |pod: &Arc<K>| (pod.key().unwrap().to_string(), pod.resource_version().unwrap().to_owned());
+    let entry = |pod: &Arc<K>| (pod.key().to_string(), pod.resource_version().unwrap().to_owned());
     mirror.store.list().iter().map(entry).collect()
 }
 
@@ -265,7 +261,7 @@ async fn a_relist_keeps_what_has_not_changed() {
     assert_equal(&server, &mirror).await;
     let mut kept = 0;
     for old in before.iter() {
-        let Some(new) = mirror.store.get(&old.key().unwrap()) else { continue };
+        let Some(new) = mirror.store.get(old.key()) else { continue };
         let same = old.resource_version() == new.resource_version();
         assert_eq!(Arc::ptr_eq(old, &new), same, "{:?}", old.key());
         kept += usize::from(same);
@@ -290,8 +286,8 @@ async fn a_lazy_object_is_the_typed_one() {
     }
     assert_eq!(lazy.store.len(), typed.store.len());
     for pod in typed.store.list().iter() {
-        let key = pod.key().unwrap();
-        let held = lazy.store.get(&key).unwrap();
+        let key = pod.key();
+        let held = lazy.store.get(key).unwrap();
         assert!(!held.is_decoded());
         assert_eq!(held.uid(), Object::uid(&**pod));
         let labels: BTreeMap<_, _> =
@@ -300,7 +296,7 @@ async fn a_lazy_object_is_the_typed_one() {
         assert_eq!(held.get().unwrap(), &**pod);
         assert!(held.is_decoded());
 
-        let pruned = pruned.store.get(&key).unwrap();
+        let pruned = pruned.store.get(key).unwrap();
         let mut expected = Pod::clone(pod);
         assert!(expected.metadata.managed_fields.is_some(), "or there is nothing to prune");
         expected.metadata.managed_fields = Some(Vec::new());

@@ -1,6 +1,5 @@
 //! What comes in: adds, deletes, batches and lists.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{SHARDS, Shared};
@@ -8,7 +7,7 @@ use crate::fifo::state::entry::Arrival;
 use crate::fifo::state::queue::Priority;
 use crate::fifo::{AddError, Added, Closed};
 use crate::sync::Arc;
-use crate::{Batch, Change, Key, KeyRef, Listing, Object};
+use crate::{Batch, Change, KeyRef, Listing, Object};
 
 impl<T: Object> Shared<T> {
     /// Accepts an object, perhaps not to be handed out at once, perhaps only if its key has no entry;
@@ -20,12 +19,12 @@ impl<T: Object> Shared<T> {
         delay: Duration,
         only_absent: bool,
     ) -> Result<Option<Added>, AddError<T>> {
-        // The key is asked for before any lock is taken, since it is the user's code that answers.
-        let (key, object) = match object.key() {
-            Ok(key) => (key, object),
-            Err(source) => return Err(AddError::Key { object, source }),
-        };
-        let hash = self.keys.hash(key.as_ref());
+        // Asked for once, before any lock is taken: it is the user's code that answers.
+        let key = object.key();
+        if let Err(source) = key.check() {
+            return Err(AddError::Key { object, source });
+        }
+        let hash = self.keys.hash(key);
         let priority = self.queue.priority(Priority::Change);
         let arrival =
             Arrival { hash, seq: None, priority, since: self.now_if_timed(), initial: false };
@@ -37,7 +36,7 @@ impl<T: Object> Shared<T> {
         }
         let (shard, effects) = section.parts();
         if only_absent || self.capacity.is_limited() {
-            let known = shard.contains(hash, &key);
+            let known = shard.contains(hash, key);
             if only_absent && known {
                 effects.discard(object);
                 return Ok(None);
@@ -52,9 +51,16 @@ impl<T: Object> Shared<T> {
             }
         }
         self.initial_sync.mark_fed();
-        Ok(Some(match due {
-            None => shard.put(self.lines(), arrival, Cow::Owned(key), object, effects),
-            Some(due) => shard.put_delayed(self.lines(), arrival, due, key, object, effects),
+        let (lines, tally) = (self.lines(), shard.tally());
+        Ok(Some(match (shard.entry(hash, key), due) {
+            (Ok(entry), None) => entry.add(lines, tally, arrival, object, effects),
+            (Ok(entry), Some(due)) => {
+                entry.add_delayed(lines, tally, arrival, due, object, effects)
+            }
+            (Err(key), None) => shard.insert(lines, arrival, key, object, effects),
+            (Err(key), Some(due)) => {
+                shard.insert_delayed(lines, arrival, due, key, object, effects)
+            }
         }))
     }
 
@@ -70,12 +76,12 @@ impl<T: Object> Shared<T> {
     pub(crate) fn apply(&self, batch: &Batch<T>) -> Result<(), Closed> {
         let changes = batch.changes();
         let mut needed = [false; SHARDS];
-        let hash = |(key, _): &(Key, Change<T>)| {
-            let hash = self.keys.hash(key.as_ref());
+        let hash = |(key, _)| {
+            let hash = self.keys.hash(key);
             needed[self.keys.shard_of(hash)] = true;
             hash
         };
-        let hashes: Vec<_> = changes.iter().map(hash).collect();
+        let hashes: Vec<_> = changes.clone().map(hash).collect();
         let since = self.now_if_timed();
         let priority = self.queue.priority(Priority::Change);
         self.with_shards(needed, |shards, effects| {
@@ -83,23 +89,21 @@ impl<T: Object> Shared<T> {
                 effects.refused = true;
                 return Err(Closed);
             }
-            if !changes.is_empty() {
+            if !batch.is_empty() {
                 self.initial_sync.mark_fed();
             }
-            let first = self.queue.sequence(changes.len());
+            let first = self.queue.sequence(batch.len());
             for ((seq, (key, change)), &hash) in (first..).zip(changes).zip(&hashes) {
                 let Some(shard) = &mut shards[self.keys.shard_of(hash)] else {
                     unreachable!("each key's shard was locked");
                 };
                 match change {
-                    Change::Put(object) => {
+                    Change::Add(object) => {
                         let (seq, initial) = (Some(seq), false);
                         let arrival = Arrival { hash, seq, priority, since, initial };
-                        let (key, object) = (Cow::Borrowed(key), Arc::clone(object));
-                        shard.put(self.lines(), arrival, key, object, effects);
+                        shard.put(self.lines(), arrival, key, Arc::clone(object), effects);
                     }
                     Change::Delete(_) => {
-                        let key = key.as_ref();
                         if let Some(value) = shard.delete(self.lines(), hash, key, first, effects) {
                             effects.discard(value);
                         }
@@ -112,7 +116,6 @@ impl<T: Object> Shared<T> {
 
     /// Makes the listed objects, in the order of the list, all that waits; as one, too.
     pub(crate) fn replace(&self, listing: &Listing<T>) -> Result<(), Closed> {
-        let objects = listing.objects();
         let since = self.now_if_timed();
         let priority = self.queue.priority(Priority::List);
         self.with_all(|shards, effects| {
@@ -121,14 +124,14 @@ impl<T: Object> Shared<T> {
                 return Err(Closed);
             }
             let initial = self.initial_sync.begin();
-            let first = self.queue.sequence(objects.len());
+            let first = self.queue.sequence(listing.len());
             // Every key that waits in this lane is about to get a new place, or to go. A consumer that
             // looks in between finds the lane empty, so all of them count as newly available.
             effects.stale += self.queue.clear(priority);
-            let share = objects.len() / SHARDS;
+            let share = listing.len() / SHARDS;
             let mut before: Vec<_> = shards.iter_mut().map(|s| s.take_table(share)).collect();
-            for (seq, (key, object)) in (first..).zip(objects) {
-                let hash = self.keys.hash(key.as_ref());
+            for (seq, (key, object)) in (first..).zip(listing.objects()) {
+                let hash = self.keys.hash(key);
                 let arrival = Arrival { hash, seq: Some(seq), priority, since, initial };
                 let (shard, object) = (self.keys.shard_of(hash), Arc::clone(object));
                 let (shard, before) = (&mut shards[shard], &mut before[shard]);
@@ -138,7 +141,7 @@ impl<T: Object> Shared<T> {
                 shard.drop_unlisted(before, self.lines(), priority, effects);
             }
             if initial {
-                self.initial_sync.expect(objects.len());
+                self.initial_sync.expect(listing.len());
             }
             Ok(())
         })

@@ -8,13 +8,13 @@ use crate::fifo::state::entry::Arrival;
 use crate::fifo::state::queue::Priority;
 use crate::fifo::{Fifo, ManualClock};
 use crate::sync::Arc;
-use crate::{Key, KeyError, Listing, Object};
+use crate::{Key, KeyRef, Listing, Object};
 
 struct Item(String);
 
 impl Object for Item {
-    fn key(&self) -> Result<Key, KeyError> {
-        self.0.parse()
+    fn key(&self) -> KeyRef<'_> {
+        (&self.0).into()
     }
 }
 
@@ -51,7 +51,7 @@ fn a_key_whose_time_is_over_when_it_gets_there_is_queued() {
     let arrival = Arrival { hash, seq: None, priority, since, initial: false };
     let mut section = shared.section(hash);
     let (shard, effects) = section.parts();
-    shard.put_delayed(shared.lines(), arrival, due, key, Arc::new(item("a")), effects);
+    shard.insert_delayed(shared.lines(), arrival, due, key, Arc::new(item("a")), effects);
     drop(section);
     assert_eq!(fifo.len(), 1);
 }

@@ -32,11 +32,11 @@ impl Moment {
 /// ```
 /// use std::time::Duration;
 /// use watchcache::fifo::ManualClock;
-/// use watchcache::{Fifo, Key, KeyError, Object};
+/// use watchcache::{Fifo, KeyRef, Object};
 /// # #[derive(Debug)]
 /// # struct Pod(&'static str);
 /// # impl Object for Pod {
-/// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+/// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
 /// # }
 /// let clock = ManualClock::new();
 /// let fifo = Fifo::builder().clock(&clock).build()?;

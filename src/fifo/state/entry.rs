@@ -19,6 +19,7 @@ use super::delays::Delays;
 use super::effects::Effects;
 use super::queue::{Priority, Queue, Ticket};
 use super::tally::Tally;
+use crate::fifo::Added;
 use crate::sync::Arc;
 
 pub(crate) struct Entry<T> {
@@ -113,6 +114,71 @@ impl<T> Entry<T> {
         let seq = lines.queue.sequence(1);
         self.waiting = Waiting::Queued { seq, skipped: false, since, value };
         lines.queue.push(self.priority, Ticket { hash: self.hash, seq });
+    }
+
+    /// Accepts a value: in the place of the one that waits in line, if there is one.
+    #[inline(always)]
+    pub(crate) fn add(
+        &mut self,
+        lines: Lines<'_>,
+        tally: &Tally,
+        arrival: Arrival,
+        value: Arc<T>,
+        effects: &mut Effects<T>,
+    ) -> Added {
+        tally.adds.add(1);
+        if let Waiting::Queued { value: waiting, .. } = &mut self.waiting
+            && arrival.priority >= self.priority
+        {
+            tally.coalesced.add(1);
+            effects.coalesced += 1;
+            effects.discard(std::mem::replace(waiting, value));
+            return Added::Coalesced;
+        }
+        let added = match self.waiting {
+            Waiting::Nothing => Added::Queued,
+            _ => Added::Coalesced,
+        };
+        self.put(lines, tally, arrival, value, effects);
+        added
+    }
+
+    /// Accepts a value that is not to be handed out before `due`, unless the key is sooner.
+    pub(crate) fn add_delayed(
+        &mut self,
+        lines: Lines<'_>,
+        tally: &Tally,
+        arrival: Arrival,
+        due: Moment,
+        value: Arc<T>,
+        effects: &mut Effects<T>,
+    ) -> Added {
+        tally.adds.add(1);
+        let displaced = match &mut self.waiting {
+            Waiting::Queued { value: waiting, .. } => std::mem::replace(waiting, value),
+            Waiting::Delayed { due: old, id, value: waiting } => {
+                if due < *old
+                    && let Some(earliest) = lines.delays.reschedule(*old, due, *id)
+                {
+                    *old = due;
+                    effects.sooner = earliest;
+                }
+                std::mem::replace(waiting, value)
+            }
+            Waiting::Nothing => {
+                let id = lines.queue.sequence(1);
+                self.priority = arrival.priority;
+                self.waiting = Waiting::Delayed { due, id, value };
+                tally.delayed.add(1);
+                effects.added += 1;
+                effects.sooner = lines.delays.insert(due, id, self.hash);
+                return Added::Delayed;
+            }
+        };
+        tally.coalesced.add(1);
+        effects.coalesced += 1;
+        effects.discard(displaced);
+        Added::Coalesced
     }
 
     /// Accepts a value and gives the key a new sequence number.

@@ -3,8 +3,6 @@
 //! Objects are never dropped here, as their destructors are user code: whatever a call displaces
 //! goes into its [`Effects`], and is dropped after unlocking.
 
-use std::borrow::Cow;
-
 use hashbrown_raw::raw::RawTable;
 
 use super::clock::Moment;
@@ -62,7 +60,7 @@ impl<'a, T> Shard<'a, T> {
         Self { table, tally }
     }
 
-    pub(crate) fn tally(&self) -> &Tally {
+    pub(crate) fn tally(&self) -> &'a Tally {
         self.tally
     }
 
@@ -94,8 +92,16 @@ impl<'a, T> Shard<'a, T> {
         self.table.is_empty()
     }
 
-    pub(crate) fn contains(&self, hash: u64, key: &Key) -> bool {
-        self.table.get(hash, |(other, _)| other == key).is_some()
+    pub(crate) fn contains(&self, hash: u64, key: KeyRef<'_>) -> bool {
+        self.table.get(hash, |(other, _)| other.as_ref() == key).is_some()
+    }
+
+    /// The key's entry or, to make one, the key. Neither borrows what the key is borrowed from, which may
+    /// be the value.
+    #[inline(always)]
+    pub(crate) fn entry(&mut self, hash: u64, key: KeyRef<'_>) -> Result<&mut Entry<T>, Key> {
+        let known = self.find(hash, |other, _| other.as_ref() == key);
+        known.map(|(_, entry)| entry).ok_or_else(|| key.to_key_unchecked())
     }
 
     /// Accepts a value.
@@ -104,32 +110,32 @@ impl<'a, T> Shard<'a, T> {
         &mut self,
         lines: Lines<'_>,
         arrival: Arrival,
-        key: Cow<'_, Key>,
+        key: KeyRef<'_>,
+        value: Arc<T>,
+        effects: &mut Effects<T>,
+    ) -> Added {
+        let tally = self.tally;
+        match self.entry(arrival.hash, key) {
+            Ok(entry) => entry.add(lines, tally, arrival, value, effects),
+            Err(key) => self.insert(lines, arrival, key, value, effects),
+        }
+    }
+
+    /// Accepts the value of a key that has no entry.
+    #[inline(always)]
+    pub(crate) fn insert(
+        &mut self,
+        lines: Lines<'_>,
+        arrival: Arrival,
+        key: Key,
         value: Arc<T>,
         effects: &mut Effects<T>,
     ) -> Added {
         let Arrival { hash, priority, since, .. } = arrival;
-        let tally = self.tally;
-        tally.adds.add(1);
-        if let Some((_, entry)) = self.find(hash, |other, _| *other == *key) {
-            if let Waiting::Queued { value: waiting, .. } = &mut entry.waiting
-                && priority >= entry.priority
-            {
-                tally.coalesced.add(1);
-                effects.coalesced += 1;
-                effects.discard(std::mem::replace(waiting, value));
-                return Added::Coalesced;
-            }
-            let added = match entry.waiting {
-                Waiting::Nothing => Added::Queued,
-                _ => Added::Coalesced,
-            };
-            entry.put(lines, tally, arrival, value, effects);
-            return added;
-        }
+        self.tally.adds.add(1);
         let seq = arrival.seq(lines);
         let waiting = Waiting::Queued { seq, skipped: false, since, value };
-        insert(&mut self.table, hash, key.into_owned(), Entry::new(arrival, waiting));
+        insert(&mut self.table, hash, key, Entry::new(arrival, waiting));
         lines.queue.push(priority, Ticket { hash, seq });
         effects.entries += 1;
         effects.available += 1;
@@ -137,8 +143,8 @@ impl<'a, T> Shard<'a, T> {
         Added::Queued
     }
 
-    /// Accepts a value that is not to be handed out before `due`, unless its key is sooner.
-    pub(crate) fn put_delayed(
+    /// Accepts the value of a key that has no entry, and is not to be handed out before `due`.
+    pub(crate) fn insert_delayed(
         &mut self,
         lines: Lines<'_>,
         arrival: Arrival,
@@ -147,46 +153,11 @@ impl<'a, T> Shard<'a, T> {
         value: Arc<T>,
         effects: &mut Effects<T>,
     ) -> Added {
-        let Arrival { hash, priority, .. } = arrival;
-        let tally = self.tally;
-        tally.adds.add(1);
-        let entry = self.find(hash, |other, _| *other == key).map(|(_, entry)| entry);
-        if let Some(Entry { waiting: Waiting::Queued { value: waiting, .. }, .. }) = entry {
-            tally.coalesced.add(1);
-            effects.coalesced += 1;
-            effects.discard(std::mem::replace(waiting, value));
-            return Added::Coalesced;
-        }
-        if let Some(Entry { waiting: Waiting::Delayed { due: old, id, value: waiting }, .. }) =
-            entry
-        {
-            tally.coalesced.add(1);
-            effects.coalesced += 1;
-            effects.discard(std::mem::replace(waiting, value));
-            if due < *old
-                && let Some(earliest) = lines.delays.reschedule(*old, due, *id)
-            {
-                *old = due;
-                effects.sooner = earliest;
-            }
-            return Added::Coalesced;
-        }
-        let id = lines.queue.sequence(1);
-        let waiting = Waiting::Delayed { due, id, value };
-        match entry {
-            Some(entry) => {
-                entry.priority = priority;
-                entry.waiting = waiting;
-            }
-            None => {
-                insert(&mut self.table, hash, key, Entry::new(arrival, waiting));
-                effects.entries += 1;
-            }
-        }
-        tally.delayed.add(1);
-        effects.added += 1;
-        effects.sooner = lines.delays.insert(due, id, hash);
-        Added::Delayed
+        let mut entry = Entry::new(arrival, Waiting::Nothing);
+        let added = entry.add_delayed(lines, self.tally, arrival, due, value, effects);
+        insert(&mut self.table, arrival.hash, key, entry);
+        effects.entries += 1;
+        added
     }
 
     /// Takes away a key's waiting value, and bars a lease of it from coming back. Keys that were queued
@@ -438,14 +409,15 @@ impl<T> Shard<'_, T> {
         before: &mut Table<T>,
         lines: Lines<'_>,
         arrival: Arrival,
-        key: &Key,
+        key: KeyRef<'_>,
         value: Arc<T>,
         effects: &mut Effects<T>,
     ) {
-        let Arrival { hash, seq, priority, since, .. } = arrival;
+        let Arrival { hash, priority, .. } = arrival;
         let tally = self.tally;
-        let Some((key, known)) = before.remove_entry(hash, |(other, _)| other == key) else {
-            self.put(lines, Arrival { seq, since, ..arrival }, Cow::Borrowed(key), value, effects);
+        let known = before.remove_entry(hash, |(other, _)| other.as_ref() == key);
+        let Some((key, known)) = known else {
+            self.put(lines, arrival, key, value, effects);
             return;
         };
         let mut entry = known.into_inner();

@@ -8,7 +8,7 @@ use etcd_client::KeyValue;
 use super::watch::version;
 use crate::panic::catch_as_sentence;
 use crate::reflector::{Interest, Item, Undecodable, WatchEvent};
-use crate::{Key, KeyError, Object, ResourceVersion};
+use crate::{Key, KeyError, KeyRef, Object, ResourceVersion};
 
 /// A value of etcd, and the revisions in which its key was created and last changed.
 ///
@@ -48,8 +48,8 @@ impl<V> EtcdObject<V> {
 }
 
 impl<V: Send + Sync + 'static> Object for EtcdObject<V> {
-    fn key(&self) -> Result<Key, KeyError> {
-        Ok(self.key.clone())
+    fn key(&self) -> KeyRef<'_> {
+        self.key.as_ref()
     }
 
     fn uid(&self) -> Option<&str> {

@@ -13,7 +13,7 @@ use super::header::{Header, Text, range_of};
 use super::typed;
 use crate::panic::catch_as_sentence;
 use crate::reflector::{Report, Undecodable};
-use crate::{Key, KeyError, Object, ResourceVersion};
+use crate::{Key, KeyRef, Object, ResourceVersion};
 
 /// An object as the server wrote it, with its key, uid, version and labels at hand, and the rest
 /// decoded to `K` when it is first asked for.
@@ -160,8 +160,8 @@ impl<K> Object for Lazy<K>
 where
     K: Send + Sync + 'static,
 {
-    fn key(&self) -> Result<Key, KeyError> {
-        Ok(self.key.clone())
+    fn key(&self) -> KeyRef<'_> {
+        self.key.as_ref()
     }
 
     fn uid(&self) -> Option<&str> {
@@ -284,7 +284,7 @@ mod tests {
     fn of_two_fields_the_last_counts() {
         let json = r#"{"metadata":{"name":"a"},"metadata":{"name":"b","labels":{"x":"1"},"labels":{"x":"2","x":"3"}}}"#;
         let object = lazy(json);
-        assert_eq!((object.key().ok(), object.label("x")), ("b".parse().ok(), Some("3")));
+        assert_eq!((object.key(), object.label("x")), ("b".into(), Some("3")));
     }
 
     #[test]

@@ -45,12 +45,12 @@ use super::{
     Interest, ListPage, ListRequest, Report, Source, SourceError, WatchEvent, WatchRequest,
     WatchStart,
 };
-use crate::{Key, KeyError, Object, Status};
+use crate::{KeyRef, Object, Status};
 
 impl<K: Resource + Send + Sync + 'static> Object for K {
-    fn key(&self) -> Result<Key, KeyError> {
+    fn key(&self) -> KeyRef<'_> {
         let meta = self.meta();
-        Key::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
+        (meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default()).into()
     }
 
     fn uid(&self) -> Option<&str> {

@@ -13,7 +13,7 @@ use kube::client::Body;
 
 use super::*;
 use crate::reflector::{Item, Reflector, Undecodable};
-use crate::{LabelSelector, Store};
+use crate::{Key, KeyRef, LabelSelector, Store};
 
 /// A client of a server that answers so.
 fn client(answer: impl Fn(&Uri) -> Vec<u8> + Send + Sync + 'static) -> Client {
@@ -72,7 +72,7 @@ fn added(object: &str) -> String {
 
 /// What came, each in a word: a name, a name with what is wrong, or a failure.
 fn told<K: Object>(event: &Result<WatchEvent<K>, SourceError>) -> String {
-    let name = |object: &K| object.key().expect("a key").name().to_owned();
+    let name = |object: &K| object.key().name().to_owned();
     match event {
         Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => name(object),
         Ok(WatchEvent::Deleted(object)) => format!("-{}", name(object)),
@@ -89,7 +89,7 @@ fn bad_name(bad: &Undecodable) -> String {
 
 fn item<K: Object>(item: &Item<K>) -> String {
     match item {
-        Item::Object(object) | Item::Held(object) => object.key().expect("a key").name().to_owned(),
+        Item::Object(object) | Item::Held(object) => object.key().name().to_owned(),
         Item::Undecodable(bad) => bad_name(bad),
     }
 }
@@ -311,8 +311,8 @@ async fn managed_fields_that_are_nested_too_deep_cost_their_object() {
 struct Picky(Key);
 
 impl Object for Picky {
-    fn key(&self) -> Result<Key, KeyError> {
-        Ok(self.0.clone())
+    fn key(&self) -> KeyRef<'_> {
+        (&self.0).into()
     }
 }
 
@@ -321,7 +321,7 @@ impl Decode for Picky {
 
     fn decode(json: &str, _: Option<&Report>) -> Result<Self, serde_json::Error> {
         let pod: Pod = serde_json::from_str(json)?;
-        let key = Object::key(&pod).expect("a key");
+        let key = Object::key(&pod).to_key().expect("a key");
         assert_ne!(key.name(), "bad", "not this one");
         Ok(Self(key))
     }

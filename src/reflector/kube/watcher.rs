@@ -5,7 +5,8 @@ use std::sync::Arc;
 use futures_util::{Stream, StreamExt};
 use kube::runtime::watcher;
 
-use crate::{Batch, Change, Key, Listing, Object, Sink};
+use crate::keyed::Keyed;
+use crate::{Batch, Change, KeyRef, Listing, Object, Sink};
 
 /// Feeds a sink from a stream of kube-runtime's watcher and passes each event on, as
 /// `kube::runtime::reflector` does with its own store: who has that takes this in its place, with a
@@ -40,7 +41,7 @@ where
     S: Sink<K>,
     W: Stream<Item = watcher::Result<watcher::Event<K>>>,
 {
-    let mut initial = Vec::new();
+    let mut initial = Keyed::new();
     events.inspect(move |event| {
         if let Ok(event) = event {
             feed(&sink, event, &mut initial);
@@ -51,34 +52,44 @@ where
 fn feed<K: Object + Clone>(
     sink: &impl Sink<K>,
     event: &watcher::Event<K>,
-    initial: &mut Vec<(Key, Arc<K>)>,
+    initial: &mut Keyed<Arc<K>>,
 ) {
-    let keyed = |object: &K| match object.key() {
-        Ok(key) => Some((key, Arc::new(object.clone()))),
-        Err(error) => {
-            tracing::warn!(%error, "an object without a usable key, skipped");
-            None
-        }
-    };
     let mut batch = Batch::new();
     match event {
         watcher::Event::Init => initial.clear(),
-        watcher::Event::InitApply(object) => initial.extend(keyed(object)),
+        watcher::Event::InitApply(object) => {
+            if let Some(key) = usable_key(object) {
+                initial.push(key, Arc::new(object.clone()));
+            }
+        }
         watcher::Event::InitDone => {
-            sink.replace(&Listing::from_keyed(std::mem::take(initial), None));
+            let objects = std::mem::replace(initial, Keyed::new());
+            sink.replace(&Listing::from_list(objects, None));
         }
         watcher::Event::Apply(object) => {
-            if let Some((key, object)) = keyed(object) {
-                batch.push(key, Change::Put(object));
+            if let Some(key) = usable_key(object) {
+                batch.changes_mut().push(key, Change::Add(Arc::new(object.clone())));
             }
         }
         watcher::Event::Delete(object) => {
-            if let Some((key, object)) = keyed(object) {
-                batch.push(key, Change::Delete(Some(object)));
+            if let Some(key) = usable_key(object) {
+                let last = Some(Arc::new(object.clone()));
+                batch.changes_mut().push(key, Change::Delete(last));
             }
         }
     }
     if !batch.is_empty() {
         sink.apply(&batch);
+    }
+}
+
+fn usable_key(object: &impl Object) -> Option<KeyRef<'_>> {
+    let key = object.key();
+    match key.check() {
+        Ok(()) => Some(key),
+        Err(error) => {
+            tracing::warn!(%error, "an object without a usable key, skipped");
+            None
+        }
     }
 }

@@ -5,12 +5,13 @@ mod tombstones;
 
 use std::error::Error;
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use self::merged::Merged;
-use crate::panic::catch_as_sentence;
+use crate::panic::{catch, drop_all};
 use crate::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use crate::{Batch, KeyRef, Listing, Object, Sink};
+use crate::{Batch, KeyRef, Listing, Object, Refused, Sink};
 
 /// Merges what several reflectors bring, of several namespaces or selectors of one server, into one
 /// set of sinks.
@@ -30,20 +31,27 @@ use crate::{Batch, KeyRef, Listing, Object, Sink};
 /// the content stays as it is; a part that ends before it has listed no longer counts. Keep an
 /// `Arc` of a part to keep its content beyond its reflector's end.
 ///
-/// Memory: for each key some 50 bytes, and 24 more for each part that holds it. Before each part has
-/// listed, the newest object of each key as well; and up to 65,536 keys that were deleted while some
-/// part had not come that far.
+/// What a sink refuses is listed as quarantined by the monitor of each part that holds it, with that
+/// part's next change at the latest.
+///
+/// Memory: for each key some 50 bytes, and 32 more for each part that holds it. The objects are those
+/// that the sinks were given; an older one is kept for as long as a part has come no further. And up to
+/// 65,536 keys that were deleted while some part had not come that far.
 ///
 /// A part that changes waits for the others, and the sinks are called meanwhile, so that they see one
 /// order of changes.
 ///
+/// # Panics
+/// If a sink panics, so does the part that told it, and each other part with its next change; their
+/// reflectors end with that error. The sinks are told the end at once.
+///
 /// ```
 /// use std::sync::Arc;
 /// use watchcache::reflector::Merge;
-/// use watchcache::{Key, KeyError, Listing, Object, Sink, Store};
+/// use watchcache::{KeyError, KeyRef, Listing, Object, Sink, Store};
 /// # struct Pod(&'static str);
 /// # impl Object for Pod {
-/// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+/// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
 /// # }
 ///
 /// let store = Arc::new(Store::new());
@@ -122,34 +130,93 @@ impl<T: Object> Part<T> {
         self.inner.merged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is known, unless a sink has panicked.
+    fn lock_whole(&self) -> MutexGuard<'_, Merged<T>> {
+        let merged = self.lock();
+        if let Some(panic) = merged.broken() {
+            resume_unwind(Box::new(format!("a sink of this merge failed before: {panic}")));
+        }
+        merged
+    }
+
     /// Changes what is known, and tells the sinks, under the lock: they see one order of changes.
-    fn change(&self, change: impl FnOnce(&mut Merged<T>) -> Told<T>) {
-        let mut merged = self.lock();
-        match change(&mut merged) {
-            Told::Nothing => {}
+    fn change(
+        &self,
+        mut merged: MutexGuard<'_, Merged<T>>,
+        change: impl FnOnce(&mut Merged<T>) -> Told<T>,
+    ) -> Vec<Refused> {
+        let told = change(&mut merged);
+        let freed = merged.take_freed();
+        let fed = match &told {
+            Told::Nothing => Ok(()),
             Told::Replace(listing) => {
-                self.inner.sinks.iter().for_each(|sink| sink.replace(&listing));
-                self.inner.listed.get_or_init(|| ());
+                self.tell(&mut merged, |sink| sink.replace_reporting(listing))
             }
-            Told::Apply(batch) => self.inner.sinks.iter().for_each(|sink| sink.apply(&batch)),
+            Told::Apply(batch) => self.tell(&mut merged, |sink| sink.apply_reporting(batch)),
+        };
+        let refused = merged.report(self.index);
+        if let Told::Replace(_) = &told {
+            self.inner.listed.get_or_init(|| ());
+        }
+        // Not before the lock is let go: destructors are a user's.
+        drop(merged);
+        drop_all(freed);
+        fed.unwrap_or_else(|panic| resume_unwind(Box::new(panic)));
+        refused
+    }
+
+    /// Tells each sink. If one panics, that is the end for all of them: it may have missed a change,
+    /// which no other part's next one would mend.
+    fn tell(
+        &self,
+        merged: &mut Merged<T>,
+        tell: impl Fn(&dyn Sink<T>) -> Vec<Refused>,
+    ) -> Result<(), String> {
+        let told = catch(|| self.inner.sinks.iter().flat_map(|sink| tell(&**sink)).collect());
+        told.map(|refused| merged.refuse(refused)).inspect_err(|panic| {
+            merged.break_off(panic);
+            self.end(Some(format!("a sink panicked: {panic}")));
+        })
+    }
+
+    fn end(&self, error: Option<String>) {
+        let error = error.map(PartEnded);
+        let error = error.as_ref().map(|error| error as _);
+        for sink in &self.inner.sinks {
+            if let Err(panic) = catch(|| sink.ended(error)) {
+                tracing::error!(panic, "a sink did not take the end of a merge");
+            }
         }
     }
 }
 
 impl<T: Object> Sink<T> for Part<T> {
     fn apply(&self, batch: &Batch<T>) {
-        self.change(|merged| merged.apply(self.index, batch));
+        self.apply_reporting(batch);
     }
 
     fn replace(&self, listing: &Listing<T>) {
-        self.change(|merged| merged.replace(self.index, listing));
+        self.replace_reporting(listing);
+    }
+
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        self.change(self.lock_whole(), |merged| merged.apply(self.index, batch))
+    }
+
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        self.change(self.lock_whole(), |merged| merged.replace(self.index, listing))
     }
 
     /// Passes on what the part holds; the rest is other parts'.
     fn resync(&self, batch: &Batch<T>) {
-        let merged = self.lock();
+        let mut merged = self.lock_whole();
         if let Some(own) = merged.own(self.index, batch) {
-            self.inner.sinks.iter().for_each(|sink| sink.resync(&own));
+            let told = self.tell(&mut merged, |sink| {
+                sink.resync(&own);
+                Vec::new()
+            });
+            drop(merged);
+            told.unwrap_or_else(|panic| resume_unwind(Box::new(panic)));
         }
     }
 
@@ -157,7 +224,11 @@ impl<T: Object> Sink<T> for Part<T> {
         if self.inner.listed.get().is_none() {
             return self.lock().waiting(key, uid, resource_version);
         }
-        self.inner.sinks.iter().find_map(|sink| sink.held(key, uid, resource_version))
+        let mut sinks = self.inner.sinks.iter();
+        sinks.find_map(|sink| sink.held(key, uid, resource_version)).or_else(|| {
+            // What a sink refused is not news either.
+            self.lock().refused(self.index, key, uid, resource_version)
+        })
     }
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
@@ -172,13 +243,16 @@ impl<T: Object> Sink<T> for Part<T> {
     }
 
     fn ended(&self, error: Option<&(dyn Error + 'static)>) {
+        let merged = self.lock();
+        if merged.broken().is_some() {
+            // They know already.
+            return;
+        }
         let error = error.map(ToString::to_string);
-        self.change(|merged| merged.leave_unlisted(self.index));
-        let mut merged = self.lock();
-        if let Some(error) = merged.end(self.index, error) {
-            let error = error.map(PartEnded);
-            let error = error.as_ref().map(|error| error as _);
-            self.inner.sinks.iter().for_each(|sink| sink.ended(error));
+        self.change(merged, |merged| merged.leave_unlisted(self.index));
+        let ended = self.lock().end(self.index, error);
+        if let Some(error) = ended {
+            self.end(error);
         }
     }
 }
@@ -191,9 +265,12 @@ struct PartEnded(String);
 impl<T: Object> Drop for Part<T> {
     fn drop(&mut self) {
         // Sinks are a user's, and this may run while something else unwinds.
-        let left = catch_as_sentence(|| {
+        let left = catch(|| {
             Sink::ended(self, None);
-            self.change(|merged| merged.leave(self.index));
+            let merged = self.lock();
+            if merged.broken().is_none() {
+                self.change(merged, |merged| merged.leave(self.index));
+            }
         });
         if let Err(panic) = left {
             tracing::error!(panic, "a sink did not take that a part is gone");

@@ -60,8 +60,9 @@ impl Tombstones {
         }
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+    /// Forgets all of them, and returns their keys.
+    pub(super) fn clear(&mut self) -> Vec<Key> {
+        std::mem::take(self).back_from.into_keys().collect()
     }
 }
 

@@ -54,11 +54,6 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         self.hashed.key
     }
 
-    /// Has an object that is not put dropped once the lock is let go of.
-    pub(crate) fn discard(self, object: Arc<T>) {
-        self.guard.discard(object);
-    }
-
     /// The object as the batch has left it so far, and the source's version it was put with.
     pub(crate) fn held(&self) -> Option<(&Arc<T>, u64)> {
         let head = self.head()?;

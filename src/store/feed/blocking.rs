@@ -15,10 +15,10 @@ impl<T: Object> Subscription<T> {
     /// Blocks until there is a delivery; none once the store is gone and everything was told.
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let store = Store::new();
     /// let mut subscription = store.subscribe().start()?;

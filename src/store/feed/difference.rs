@@ -59,7 +59,7 @@ impl<T> Gathered<T> {
     {
         for (key, old, new) in changes {
             let state =
-                self.states.entry(key.to_valid_key()).or_insert_with(|| (old.cloned(), None));
+                self.states.entry(key.to_key_unchecked()).or_insert_with(|| (old.cloned(), None));
             state.1 = new.cloned();
         }
     }

@@ -119,10 +119,10 @@ impl<T: Object> Store<T> {
     /// If the time runs out.
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// use std::time::Duration;
     ///
@@ -160,11 +160,11 @@ impl<T: Object> Store<T> {
     /// If the time runs out, or the version has no order and is not the store's.
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # #[derive(Debug)]
     /// # struct Pod;
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { "a/web".parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { "a/web".into() }
     /// # }
     /// use std::time::Duration;
     /// use watchcache::Batch;

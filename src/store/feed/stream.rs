@@ -26,10 +26,10 @@ impl<T: Object> Subscription<T> {
     ///
     /// ```
     /// use futures_util::StreamExt;
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
     /// let store = Store::new();

@@ -42,10 +42,10 @@ impl<T: Object> Store<T> {
     /// Subscribing takes no lock and waits for no writer. O(1).
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Pod(&'static str, u32);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// let store = Store::new();
     /// store.add(Pod("default/web-0", 1))?;
@@ -78,10 +78,10 @@ impl<T: Object> Subscribe<'_, T> {
     /// Only objects that a selector selects.
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Pod(&'static str);
     /// impl Object for Pod {
-    ///     fn key(&self) -> Result<Key, KeyError> { Key::namespaced("default", "web-0") }
+    ///     fn key(&self) -> KeyRef<'_> { ("default", "web-0").into() }
     ///     fn label(&self, name: &str) -> Option<&str> { (name == "app").then_some(self.0) }
     /// }
     ///

@@ -127,10 +127,10 @@ impl<T: Object> Subscription<T> {
     /// If there is none yet, or none any more.
     ///
     /// ```
-    /// # use watchcache::{Key, KeyError, Object, Store};
+    /// # use watchcache::{KeyRef, Object, Store};
     /// # struct Pod(&'static str);
     /// # impl Object for Pod {
-    /// #     fn key(&self) -> Result<Key, KeyError> { self.0.parse() }
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
     /// # }
     /// use watchcache::store::DeliveryKind;
     /// use watchcache::store::feed::TryNextError;

@@ -14,7 +14,7 @@ use kube::Client;
 use kube::client::Body;
 use tokio::runtime::Runtime;
 use watchcache::reflector::{
-    Decode, Interest, Item, KubeSource, ListPage, ListRequest, Report, Share, Source, SourceError,
+    Decode, Interest, Item, KubeSource, ListPage, ListRequest, Report, Shard, Source, SourceError,
     WatchEvent, WatchRequest, WatchStart,
 };
 use watchcache::{Reflector, Store};
@@ -82,7 +82,7 @@ where
 {
     block_on(async {
         let mut source = source(body, usize::MAX);
-        let (report, interest) = attachments::<K>(Share::by_key(index, 2));
+        let (report, interest) = attachments::<K>(Shard::by_key(index, 2));
         source.attach(report, interest);
         watch_of(&source).await
     })
@@ -155,7 +155,7 @@ impl<K: Decode> Source for Fixed<K> {
     }
 }
 
-fn attachments<K: Decode>(share: Option<Share>) -> (Report, Interest<K>) {
+fn attachments<K: Decode>(share: Option<Shard>) -> (Report, Interest<K>) {
     let source = Fixed { items: Mutex::default(), attached: Arc::default() };
     let attached = Arc::clone(&source.attached);
     let mut builder = Reflector::builder(source);

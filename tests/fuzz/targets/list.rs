@@ -41,7 +41,7 @@ fuzz_target!(|body: &[u8]| {
 fn shown<K: Object>(items: &[Item<K>]) -> Vec<String> {
     let one = |item: &Item<K>| match item {
         Item::Object(object) | Item::Held(object) => {
-            format!("{:?} {:?}", object.key().ok(), object.resource_version())
+            format!("{:?} {:?}", object.key(), object.resource_version())
         }
         Item::Undecodable(bad) => format!("{:?} {:?}", bad.key, bad.error),
     };

@@ -90,7 +90,7 @@ fn shared(body: &[u8]) {
     let keys = |events: &Events<Pod>| -> Vec<Key> {
         let before_failure = events.iter().take_while(|event| event.is_ok());
         let mut keys: Vec<_> =
-            before_failure.filter_map(object).filter_map(|pod| pod.key().ok()).collect();
+            before_failure.filter_map(object).filter_map(|pod| pod.key().to_key().ok()).collect();
         keys.sort();
         keys
     };

@@ -1,0 +1,88 @@
+//! What a write allocates: nothing for a key that is known.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::alloc::System;
+use std::sync::Arc;
+
+use cap::Cap;
+use watchcache::{Batch, Fifo, KeyRef, Object, Store};
+
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
+
+/// Far longer than all else that a write allocates.
+const LONG: usize = 60_000;
+
+struct Pod {
+    key: String,
+    version: String,
+}
+
+impl Object for Pod {
+    fn key(&self) -> KeyRef<'_> {
+        (&self.key).into()
+    }
+
+    fn resource_version(&self) -> Option<&str> {
+        Some(&self.version)
+    }
+}
+
+fn pod(version: u64) -> Arc<Pod> {
+    let key = format!("default/{}", "x".repeat(LONG));
+    Arc::new(Pod { key, version: version.to_string() })
+}
+
+/// Bytes that the call allocates, whatever is freed. The least of several, as threads of the test
+/// harness may allocate at the same time.
+fn allocated(mut call: impl FnMut(u64)) -> usize {
+    let mut least = usize::MAX;
+    for round in 0..20 {
+        let before = ALLOCATOR.total_allocated();
+        call(round);
+        least = least.min(ALLOCATOR.total_allocated() - before);
+    }
+    least
+}
+
+/// One test, so that no other allocates beside it.
+#[test]
+fn a_known_key_is_not_allocated() {
+    let pods: Vec<_> = (1..100).map(pod).collect();
+    let pod = |version: u64| Arc::clone(&pods[version as usize]);
+
+    let store = Store::<Pod>::new();
+    store.add(pod(0)).unwrap();
+    assert!(allocated(|_| _ = store.add(pod(0)).unwrap()) < LONG, "nothing changes");
+    // The new version has the key's text within; nothing else has it.
+    let update = allocated(|round| _ = store.add(pod(round + 1)).unwrap());
+    assert!((LONG..LONG * 3 / 2).contains(&update), "{update}");
+    let update = allocated(|round| {
+        let seen = store.get(pod(0).key());
+        store.compare_and_update(seen.as_ref(), pod(round + 30)).unwrap();
+    });
+    assert!((LONG..LONG * 3 / 2).contains(&update), "{update}");
+    let absent = "absent/".to_owned() + &"y".repeat(LONG);
+    assert!(allocated(|_| assert!(store.delete(&absent).object.is_none())) < LONG);
+    assert_eq!(allocated(|_| assert!(!store.contains(&absent))), 0);
+
+    let mut batch = Batch::<Pod>::new();
+    batch.add(pod(60)).unwrap();
+    batch.delete(&absent);
+    let again = allocated(|_| {
+        batch.clear();
+        batch.add(pod(60)).unwrap();
+        batch.delete(&absent);
+    });
+    assert_eq!(again, 0, "a batch keeps its memory");
+
+    let fifo = Fifo::<Pod>::new();
+    fifo.add(pod(1)).unwrap();
+    assert_eq!(allocated(|round| _ = fifo.add(pod(round)).unwrap()), 0, "it is coalesced");
+    assert_eq!(allocated(|_| assert!(!fifo.add_if_absent(pod(2)).unwrap())), 0);
+    assert!(allocated(|_| fifo.apply(&batch).unwrap()) < LONG);
+    let lease = fifo.try_lease().unwrap();
+    fifo.add(pod(3)).unwrap();
+    assert_eq!(allocated(|round| _ = fifo.add(pod(round)).unwrap()), 0, "it waits for a lease");
+    lease.done();
+}
