@@ -205,6 +205,26 @@ mod tests {
     }
 
     #[test]
+    fn a_late_event_that_is_forgotten_makes_nothing_before_it_news() {
+        let mut order = order(0);
+        assert_eq!(order.admit(key(1).as_ref(), Some("10"), false), New);
+        assert_eq!(order.admit(key(2).as_ref(), Some("5"), false), New);
+        for version in 11..11 + 4096 {
+            order.admit(key(version).as_ref(), Some(&version.to_string()), false);
+        }
+        assert_eq!(order.admit(key(3).as_ref(), Some("7"), false), Old);
+    }
+
+    #[test]
+    fn changes_of_keys_that_nobody_wants_belong_to_their_version() {
+        let mut order = order(10);
+        order.pass(Some("11"));
+        assert_eq!(order.unfinished(), None);
+        order.pass(Some("11"));
+        assert_eq!(order.unfinished(), Some(11));
+    }
+
+    #[test]
     fn any_number_of_changes_may_carry_one_version() {
         let mut order = order(10);
         for n in 0..20_000 {

@@ -203,6 +203,16 @@ mod tests {
     }
 
     #[test]
+    fn a_source_that_asks_for_time_gets_it_before_the_list() {
+        let (mut recovery, now) = (Recovery::default(), Instant::now());
+        let status = Status::resource_version_too_large(9, 7, Duration::from_secs(1));
+        let ahead = || ended(End::Failed(status.clone().into()), false, NOTHING);
+        let third = [(); 3].map(|()| recovery.judge(&ahead(), true, true, now)).into_iter().last();
+        let relist = Some(Cause::VersionTooLarge);
+        assert_eq!(third, Some(Verdict { pause: Pause::Backoff, relist }));
+    }
+
+    #[test]
     fn a_watch_that_lived_is_resumed_at_once_and_clears_what_was_before() {
         for end in [transport(), End::Closed] {
             let mut recovery = Recovery::default();

@@ -77,8 +77,6 @@ impl Shared {
 
     /// Nothing more will come.
     pub(super) fn stop(&self) {
-        // A panic may have ended it while sinks were fed.
-        self.quarantine.end_applying(|_, _| true);
         self.set_phase(Phase::Stopped);
         self.wake();
     }

@@ -79,3 +79,34 @@ fn a_resync_passes_whole_and_so_does_the_end() {
     filter.ended(None);
     assert_eq!(recording.take(), [Told::Resync(vec!["a/1".into()]), Told::Ended(None)]);
 }
+
+/// A sink that notes whether versions count.
+#[derive(Default)]
+struct Unordered(std::sync::Mutex<Vec<bool>>);
+
+impl Sink<Pod> for Unordered {
+    fn apply(&self, batch: &Batch<Pod>) {
+        self.0.lock().unwrap().push(batch.is_unordered());
+    }
+
+    fn replace(&self, listing: &Listing<Pod>) {
+        self.0.lock().unwrap().push(listing.is_unordered());
+    }
+}
+
+#[test]
+fn that_versions_have_no_order_is_passed_on() {
+    let sink = Arc::new(Unordered::default());
+    let filter = ChangeFilter::new(sink.clone()).on(|pod: &Pod| &pod.uid);
+    for unordered in [true, false] {
+        let list = Listing::new([Pod::new("a/1", 10)], None).unwrap();
+        filter.replace(&if unordered { list.unordered() } else { list });
+        let mut changed = batch(11, vec![put("a/1", 11)]);
+        if unordered {
+            changed.set_unordered();
+        }
+        filter.apply(&changed);
+    }
+    filter.replace(&Listing::new([Pod::new("a/1", 12)], None).unwrap().unordered());
+    assert_eq!(*sink.0.lock().unwrap(), [true, true, false, false, true]);
+}

@@ -304,6 +304,19 @@ fn what_only_a_lost_history_had_gives_way_to_what_another_part_holds() {
     assert_eq!(changes(&recording), [told("n/x", 45)]);
 }
 
+#[test]
+fn of_what_several_parts_hold_the_newest_shows_again_and_what_still_counts_is_not_told_again() {
+    let recording = Recording::default();
+    let [ahead, old, new] = Merge::new([recording.clone()]).parts();
+    ahead.replace(&listing(40, &[("n/x", 31), ("n/y", 34)]));
+    old.replace(&listing(40, &[("n/x", 31), ("n/y", 34)]));
+    new.replace(&listing(40, &[("n/x", 35)]));
+    ahead.apply(&put("n/x", 56));
+    recording.take();
+    ahead.replace(&listing(41, &[]).unordered());
+    assert_eq!(changes(&recording), [told("n/x", 35)]);
+}
+
 /// What a part brought meanwhile was taken for older, or for gone.
 #[test]
 fn what_was_older_than_a_lost_history_counts_once_that_is_gone() {

@@ -12,7 +12,7 @@ use watchcache::reflector::{
 use watchcache::{KeyRef, Object, Reflector, Store};
 
 use crate::common::Pod;
-use crate::script::{Script, closed, mirror, mirror_with, open, page, pod};
+use crate::script::{Answer, Script, closed, mirror, mirror_with, open, page, pod};
 
 fn bad(key: &str, version: &str) -> Undecodable {
     Undecodable {
@@ -45,6 +45,27 @@ async fn a_key_that_is_gone_is_no_longer_listed() {
     ])
     .await;
     assert_eq!(names(&mirror.monitor), ["a/4"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_may_carry_the_version_that_is_listed_as_bad() {
+    let items = vec![Item::Undecodable(bad("a/1", "3")), Item::Undecodable(bad("a/2", "4"))];
+    let list = Answer::List(Ok(ListPage::new(items, "10")));
+    let events = vec![WatchEvent::Deleted(pod("a/1", 3)), WatchEvent::Deleted(pod("a/2", 3))];
+    let mirror = mirror([list, open(events)]).await;
+    assert_eq!(names(&mirror.monitor), ["a/2"], "one is of another version");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_bad_in_an_old_version_is_no_news() {
+    let events = vec![
+        WatchEvent::Undecodable(bad("a/1", "3")),
+        WatchEvent::Modified(pod("a/1", 12)),
+        WatchEvent::Undecodable(bad("a/1", "11")),
+    ];
+    let mirror = mirror([page(10, None, &[("a/1", 3)]), open(events)]).await;
+    assert!(names(&mirror.monitor).is_empty());
+    assert_eq!(mirror.monitor.progress().stale_events, 2);
 }
 
 #[tokio::test(start_paused = true)]

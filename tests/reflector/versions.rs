@@ -92,6 +92,14 @@ async fn a_watch_that_breaks_within_a_version_goes_on_before_it() {
     assert_eq!(mirror.asked(), ["list ", "watch 10", "watch 10"]);
     assert_eq!(mirror.content().len(), 5_000);
     assert_eq!(mirror.monitor.progress().stale_events, 2_500);
+    // Until the rest has come, the version is not told.
+    let mut first: Vec<Event> = half(0);
+    first.push(Err(unavailable()));
+    let answers = [page(10, None, &[]), Answer::Watch(Ok(first), End::Closes), Answer::Hangs];
+    let mirror = self::mirror(answers).await;
+    assert_eq!(mirror.content().len(), 2_500);
+    assert_eq!(mirror.store.resource_version().unwrap().as_str(), "10");
+    assert_eq!(mirror.monitor.progress().resource_version.unwrap().as_str(), "10");
     // A bookmark says that nothing is missing.
     let bookmark = WatchEvent::Bookmark("11".into());
     let both = ["a/1", "a/2"].map(|key| WatchEvent::Added(pod(key, 11)));
@@ -376,4 +384,19 @@ async fn a_watch_that_was_only_opened_shows_nothing_to_be_complete() {
     let mirror = mirror(answers).await;
     let progress = mirror.monitor.progress();
     assert!(progress.last_complete.is_some() && progress.last_complete <= progress.last_contact);
+}
+
+/// Two lists that are behind, however far apart, or many at once, may come from a server that lags.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_lags_for_a_while_is_no_history_that_was_set_back() {
+    let ten = Duration::from_secs(10);
+    for (lists, delay) in [(2, ten), (4, Duration::from_millis(1))] {
+        let expired = Answer::Watch(Err(expired()), End::Closes);
+        let behind = (0..lists).map(|_| page(5, None, &[("a/old", 5)]));
+        let answers = [page(10, None, &[("a/1", 9)]), expired].into_iter().chain(behind);
+        let answers = answers.chain([page(20, None, &[("a/2", 15)])]);
+        let mirror = mirror_with(answers, |builder| builder.backoff(delay, delay)).await;
+        assert_eq!(mirror.monitor.progress().restarts, 0);
+        assert_eq!(mirror.content(), [("a/2".into(), 15)]);
+    }
 }

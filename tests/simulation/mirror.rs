@@ -40,8 +40,11 @@ pub(crate) struct Worker {
 /// Where to report bad objects that reflectors have delivered.
 #[derive(Default)]
 struct Reports {
-    reflectors: Mutex<Vec<(usize, Option<Shard>, Arc<Mutex<Option<Report>>>)>>,
+    reflectors: Mutex<Vec<Reporting>>,
 }
+
+/// A reflector, and where its source's report is.
+type Reporting = (usize, Option<Shard>, Arc<Mutex<Option<Report>>>);
 
 pub(crate) struct Mirror {
     pub(crate) monitor: Monitor,
@@ -166,7 +169,7 @@ impl Cache {
         let (plan, reports) = (server.plan, Arc::clone(reports));
         let index = move |pod: &Pod| {
             let bad = pod.uid.starts_with(BAD);
-            if bad && plan.bad == Bad::Lazy && pod.version() % 2 == 0 {
+            if bad && plan.bad == Bad::Lazy && pod.version().is_multiple_of(2) {
                 reports.report(&plan, &pod.key, pod.version());
             }
             match bad && plan.bad == Bad::Refused {

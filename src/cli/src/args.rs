@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use watchcache_embedded_server::HistoryLimit;
+use watchcache_embedded_server::{Admission, HistoryLimit};
 
 use crate::duration;
 
@@ -177,6 +177,32 @@ pub(crate) struct EmbeddedServerArgs {
     /// The port to listen on; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = 0, help_heading = "Embedded server")]
     pub(crate) port: u16,
+
+    /// A webhook that is asked about each write of a client's, as a validating admission webhook is
+    #[arg(long, value_name = "URL", help_heading = "Admission")]
+    pub(crate) admission: Option<Admission>,
+
+    /// What becomes of a write while the webhook fails [default: fail]
+    #[arg(long, value_name = "POLICY", requires = "admission", help_heading = "Admission")]
+    pub(crate) admission_failure_policy: Option<FailurePolicy>,
+
+    /// How long the webhook may take to answer: 500ms, 10s [default: 10s]
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = duration::parse,
+        requires = "admission",
+        help_heading = "Admission"
+    )]
+    pub(crate) admission_timeout: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailurePolicy {
+    /// The write fails, too
+    Fail,
+    /// The write is admitted
+    Ignore,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

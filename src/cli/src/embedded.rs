@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use watchcache_embedded_server::{Config, EmbeddedServer};
+use watchcache_embedded_server::{Admission, Config, EmbeddedServer, FailurePolicy};
 
-use crate::args::EmbeddedServerArgs;
+use crate::args::{self, EmbeddedServerArgs};
 use crate::failure::Failure;
 use crate::{signals, view};
 
@@ -15,7 +15,7 @@ pub(crate) async fn start(config: Config) -> Result<EmbeddedServer, Failure> {
 }
 
 pub(crate) async fn run(args: EmbeddedServerArgs) -> Result<ExitCode, Failure> {
-    let config = args.simulation.config(args.port);
+    let config = Config { admission: admission(&args), ..args.simulation.config(args.port) };
     let (pods, rate, seed) = (config.pods, config.rate, config.seed);
     let server = start(config).await?;
     let url = server.url();
@@ -35,4 +35,16 @@ Ctrl-C stops it."
     server.stop().await;
     view::line(&format!("Stopped after {commits} changes."));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The webhook that the command line names, if any.
+fn admission(args: &EmbeddedServerArgs) -> Option<Admission> {
+    let mut admission = args.admission.clone()?;
+    if let Some(timeout) = args.admission_timeout {
+        admission = admission.timeout(timeout);
+    }
+    Some(admission.failure_policy(match args.admission_failure_policy {
+        None | Some(args::FailurePolicy::Fail) => FailurePolicy::Fail,
+        Some(args::FailurePolicy::Ignore) => FailurePolicy::Ignore,
+    }))
 }

@@ -72,6 +72,7 @@ impl SimulationArgs {
                 None | Some(args::Scheduler::Simulated) => Scheduler::Simulated,
                 Some(args::Scheduler::External) => Scheduler::External,
             },
+            admission: None,
             port,
         }
     }

@@ -156,6 +156,8 @@ fn wrong_command_lines() {
         (&[server[0], server[1], "--context", "a"], &["cannot be used with"]),
         (&["--frobnicate"], &["--frobnicate"]),
         (&["embedded-server", "--port", "70000"], &["--port"]),
+        (&["embedded-server", "--admission", "https://localhost"], &["--admission", "plain HTTP"]),
+        (&["embedded-server", "--admission-timeout", "1s"], &["--admission <URL>"]),
     ];
     for (args, words) in cases {
         fails(args, 2, words);
@@ -267,6 +269,8 @@ fn help_has_examples() {
 fn the_embedded_server_alone() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_watchcache"))
         .args(["embedded-server", "--objects", "5", "--rate", "1"])
+        // Nobody is there, so nothing can be written.
+        .args(["--admission", "http://127.0.0.1:1/"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("the command starts");
@@ -277,18 +281,32 @@ fn the_embedded_server_alone() {
     let kubectl = lines.find(|line| line.contains("kubectl --server"));
 
     let address = url.strip_prefix("http://").expect("an address").to_owned();
-    let mut stream = TcpStream::connect(&address).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-    write!(stream, "GET /version HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")
-        .expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
+    let version = ask(&address, "GET /version", "");
+    let namespace = r#"{"metadata":{"name":"a"}}"#;
+    let created = ask(&address, "POST /api/v1/namespaces", namespace);
     child.kill().expect("it is there");
     child.wait().expect("it ends");
 
     assert!(kubectl.is_some_and(|line| line.contains(&url)));
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(answer.contains("gitVersion"), "{answer}");
+    assert!(version.starts_with("HTTP/1.1 200"), "{version}");
+    assert!(version.contains("gitVersion"), "{version}");
+    assert!(created.starts_with("HTTP/1.1 500"), "{created}");
+    assert!(created.contains("failed calling webhook"), "{created}");
+}
+
+/// The whole answer to one request.
+fn ask(address: &str, what: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let length = body.len();
+    write!(
+        stream,
+        "{what} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
 }
 
 fn kubeconfig(server: &str) -> String {

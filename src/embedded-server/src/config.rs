@@ -1,5 +1,6 @@
 //! What the server is told to hold, and why it may not start.
 
+use crate::admission::Admission;
 use crate::simulation::Scheduler;
 use crate::storage::HistoryLimit;
 
@@ -16,13 +17,15 @@ pub struct Config {
     pub history: HistoryLimit,
     /// Who binds Pods to Nodes.
     pub scheduler: Scheduler,
+    /// Who has a say in what clients write; nobody if there is none.
+    pub admission: Option<Admission>,
     /// The port on 127.0.0.1; 0 lets the system choose.
     pub port: u16,
 }
 
 impl Default for Config {
-    /// 10,000 Pods, 2,000 changes per second, seed 1, the default history, bound by the server, any
-    /// port.
+    /// 10,000 Pods, 2,000 changes per second, seed 1, the default history, bound by the server, no
+    /// webhook, any port.
     fn default() -> Config {
         Config {
             pods: 10_000,
@@ -30,6 +33,7 @@ impl Default for Config {
             seed: 1,
             history: HistoryLimit::default(),
             scheduler: Scheduler::default(),
+            admission: None,
             port: 0,
         }
     }

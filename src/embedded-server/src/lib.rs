@@ -23,7 +23,8 @@
 //!   bookmarks, initial events and expiry; tables for `kubectl get`; OpenAPI for `kubectl explain`.
 //! - **Writes**: create, replace, patch (JSON, merge, strategic merge, server-side apply), delete
 //!   with finalizers, preconditions and propagation, the subresources `status`, `scale` and
-//!   `binding`, dry runs, validation that names fields, optimistic concurrency. Bodies are JSON.
+//!   `binding`, dry runs, validation that names fields, optimistic concurrency; a webhook may have a
+//!   say in them ([`Admission`]). Bodies are JSON.
 //! - **Controllers**: the Pods of clients are scheduled (unless [`Scheduler::External`]) and run,
 //!   Deployments roll out through ReplicaSets, what is owned goes with its owner, Namespaces and
 //!   CustomResourceDefinitions with their content.
@@ -35,6 +36,7 @@
 //! Memory is about the serialised size of the content, each object once, plus the replaced states
 //! within the kept history, whose size is bounded in changes and in bytes ([`HistoryLimit`]).
 
+mod admission;
 mod api;
 mod churn;
 mod config;
@@ -54,6 +56,7 @@ mod time;
 mod validation;
 mod write;
 
+pub use admission::{Admission, AdmissionError, FailurePolicy};
 pub use config::{Config, StartError};
 pub use fault::{Fault, Request};
 pub use server::EmbeddedServer;

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::admission::Webhook;
 use crate::api::{self, Api};
 use crate::churn::{self, BATCH, Churn};
 use crate::config::{Config, StartError};
@@ -47,6 +48,7 @@ impl EmbeddedServer {
         let address = listener.local_addr().map_err(listen)?;
 
         let (rate, scheduler) = (config.rate, config.scheduler);
+        let webhook = config.admission.clone().map(Webhook::new);
         let registry = Arc::new(Registry::new());
         let of_content = Arc::clone(&registry);
         let churn = tokio::task::spawn_blocking(move || fill(&config, &of_content))
@@ -59,6 +61,7 @@ impl EmbeddedServer {
         let api = Api {
             storage: Arc::clone(&storage),
             writer: Arc::new(writer),
+            webhook: webhook.map(Arc::new),
             cut: cut.subscribe(),
             faults: faults.clone(),
         };

@@ -249,7 +249,6 @@ impl<T: Object> Merged<T> {
     /// A sink panicked: what it holds is unknown, so nothing more is told.
     pub(super) fn break_off(&mut self, panic: &str) {
         self.broken = Some(panic.to_owned());
-        self.parts.iter_mut().for_each(|part| part.ended = true);
     }
 
     /// The part has ended; once all have, what to tell of it.

@@ -1,5 +1,6 @@
 //! The HTTP side: which path is answered by what.
 
+mod admit;
 mod body;
 mod compress;
 mod discovery;
@@ -21,6 +22,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::{IntoResponse, Response};
 
+use crate::admission::Webhook;
 use crate::fault::{self, Faults, Request};
 use crate::status::Failure;
 use crate::storage::Storage;
@@ -35,6 +37,8 @@ use self::path::{Subresource, Target};
 pub(crate) struct Api {
     pub(crate) storage: Arc<Storage>,
     pub(crate) writer: Arc<Writer>,
+    /// Who is asked before a client's write is committed.
+    pub(crate) webhook: Option<Arc<Webhook>>,
     /// Changes when running watches are to be cut.
     pub(crate) cut: tokio::sync::watch::Receiver<u64>,
     pub(crate) faults: Faults,
@@ -78,7 +82,7 @@ async fn answer(
         return read(api, &target, &Params::parse(query)?, format);
     }
     let body = body::read(body, headers).await?;
-    write::write(api, method, &target, query, headers, &body, format)
+    write::write(api, method, &target, query, headers, &body, format).await
 }
 
 fn read(api: &Api, target: &Target, params: &Params, format: Format) -> Result<Response, Failure> {

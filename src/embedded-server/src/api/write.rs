@@ -8,6 +8,7 @@ use serde_json::Value;
 use watchcache::Status;
 use watchcache::status::StatusDetails;
 
+use super::admit::Admitting;
 use super::body::{Change, Content};
 use super::format::Format;
 use super::params::{IncludeObject, pairs};
@@ -32,7 +33,7 @@ struct Params {
     field_selector: String,
 }
 
-pub(super) fn write(
+pub(super) async fn write(
     api: &Api,
     method: &Method,
     target: &Target,
@@ -48,30 +49,37 @@ pub(super) fn write(
         dry_run: params.dry_run,
         manager: params.field_manager.clone().unwrap_or_else(|| user_agent(headers)),
         unknown_fields: params.unknown_fields,
+        review: None,
     };
     let writer = &api.writer;
     let definition = &target.definition;
-    let answer = |written| Ok(object(target, written, format));
     let part = match target.subresource {
         Some(Subresource::Status) => Part::Status,
         Some(Subresource::Finalize) => Part::All,
         _ => Part::Main,
     };
-    match (method, target.name.as_deref(), target.subresource) {
+    let mut admitting = Admitting::new(api.webhook.as_deref(), target.subresource);
+    let mut response = match (method, target.name.as_deref(), target.subresource) {
         (&Method::POST, None, None) => {
             if definition.namespaced && target.namespace.is_none() {
                 return Err(Failure::method_not_allowed());
             }
-            answer(writer.create(&request, body.object()?)?)
+            let new = body.object()?;
+            let create = |request: &Request| writer.create(request, new.clone());
+            object(target, admitting.write(&request, create).await?, format)
         }
         (&Method::POST, Some(name), Some(Subresource::Binding)) => {
-            writer.bind(&request, name, &body.object()?)?;
-            Ok(status_response(StatusCode::CREATED, &Status::success().with_code(201)))
+            let binding = body.object()?;
+            admitting.is_of(&binding);
+            let bind = |request: &Request| writer.bind(request, name, &binding);
+            admitting.write(&request, bind).await?;
+            status_response(StatusCode::CREATED, &Status::success().with_code(201))
         }
         (&Method::PUT, Some(name), Some(Subresource::Scale)) => {
             let scale = body.object()?;
-            let scaled = writer.rescale(&request, name, |_| Ok(scale.clone()))?;
-            Ok(json_response(StatusCode::OK, scaled.json))
+            let rescale = |request: &Request| writer.rescale(request, name, |_| Ok(scale.clone()));
+            let scaled = admitting.write(&request, rescale).await?;
+            json_response(StatusCode::OK, scaled.json)
         }
         (&Method::PATCH, Some(name), Some(Subresource::Scale)) => {
             let patch = match body.change(true)? {
@@ -79,35 +87,43 @@ pub(super) fn write(
                 // A Scale has one field, and whoever sets it owns it.
                 Change::Apply(applied) => Patch::Merge(applied),
             };
-            let scaled = writer.rescale(&request, name, |scale| patch.apply(definition, scale))?;
-            Ok(json_response(StatusCode::OK, scaled.json))
+            let rescale = |request: &Request| {
+                writer.rescale(request, name, |scale| patch.apply(definition, scale))
+            };
+            let scaled = admitting.write(&request, rescale).await?;
+            json_response(StatusCode::OK, scaled.json)
         }
         (&Method::PUT, Some(name), None | Some(Subresource::Status | Subresource::Finalize)) => {
-            answer(writer.replace(&request, name, part, body.object()?)?)
+            let new = body.object()?;
+            let replace = |request: &Request| writer.replace(request, name, part, new.clone());
+            object(target, admitting.write(&request, replace).await?, format)
         }
         (&Method::PATCH, Some(name), None | Some(Subresource::Status)) => {
-            match body.change(definition.is_custom())? {
-                Change::Patch(patch) => answer(writer.patch(&request, name, part, &patch)?),
-                Change::Apply(_) if params.field_manager.is_none() => {
-                    Err(Failure::bad_request("fieldManager is required for apply patch"))
-                }
-                Change::Apply(applied) => {
-                    answer(writer.apply(&request, name, part, &applied, params.force)?)
-                }
+            let change = body.change(definition.is_custom())?;
+            if matches!(change, Change::Apply(_)) && params.field_manager.is_none() {
+                return Err(Failure::bad_request("fieldManager is required for apply patch"));
             }
+            let patch = |request: &Request| match &change {
+                Change::Patch(patch) => writer.patch(request, name, part, patch),
+                Change::Apply(applied) => writer.apply(request, name, part, applied, params.force),
+            };
+            object(target, admitting.write(&request, patch).await?, format)
         }
         (&Method::DELETE, Some(name), None) => {
             let options = params.options.or_in(body)?;
             let request = Request { dry_run: params.dry_run || options.1, ..request };
-            Ok(deleted(target, writer.delete(&request, name, &options.0)?))
+            let delete = |request: &Request| writer.delete(request, name, &options.0);
+            deleted(target, admitting.delete(&request, delete).await?)
         }
         (&Method::DELETE, None, None) => {
             let options = params.options.clone().or_in(body)?;
             let request = Request { dry_run: params.dry_run || options.1, ..request };
-            delete_collection(api, target, &request, &params, &options.0)
+            delete_collection(api, target, &request, &params, &options.0, &mut admitting).await?
         }
-        _ => Err(Failure::method_not_allowed()),
-    }
+        _ => return Err(Failure::method_not_allowed()),
+    };
+    add_warnings(&mut response, admitting.warnings());
+    Ok(response)
 }
 
 /// Who a client says it is, up to the first slash: the name that owns the fields it writes.
@@ -123,6 +139,11 @@ fn object(target: &Target, written: Written, format: Format) -> Response {
     let include = IncludeObject::Metadata;
     let body = get::in_format(&target.definition, json, version, format, include);
     let mut response = json_response(code, body);
+    add_warnings(&mut response, &warnings);
+    response
+}
+
+fn add_warnings(response: &mut Response, warnings: &[String]) {
     for warning in warnings {
         // Characters that a header cannot carry make it none.
         let text = format!("299 - \"{}\"", warning.replace('"', "\\\""));
@@ -130,7 +151,6 @@ fn object(target: &Target, written: Written, format: Format) -> Response {
             response.headers_mut().append(header::WARNING, warning);
         }
     }
-    response
 }
 
 /// The object while something holds it back, and a success once it is gone.
@@ -148,12 +168,13 @@ fn deleted(target: &Target, deleted: Deleted) -> Response {
     }
 }
 
-fn delete_collection(
+async fn delete_collection(
     api: &Api,
     target: &Target,
     request: &Request,
     params: &Params,
     options: &DeleteOptions,
+    admitting: &mut Admitting<'_>,
 ) -> Result<Response, Failure> {
     let definition = &target.definition;
     let selector = Selector::parse(definition, &params.label_selector, &params.field_selector)?;
@@ -166,7 +187,8 @@ fn delete_collection(
     for entry in &page.entries {
         let request =
             Request { namespace: entry.namespace().map(ToOwned::to_owned), ..request.clone() };
-        match api.writer.delete(&request, entry.name(), options) {
+        let delete = |request: &Request| api.writer.delete(request, entry.name(), options);
+        match admitting.delete(&request, delete).await {
             Ok(Deleted::Gone(written) | Deleted::Pending(written)) => items.push(written.value()),
             // Somebody else was faster.
             Err(failure) if failure.status().is_not_found() => {}

@@ -36,7 +36,7 @@ impl Writer {
                 _ => Origin::Touched,
             },
         )?;
-        if !request.dry_run {
+        if request.is_committed() {
             let namespace = request.namespace.as_deref().unwrap_or_default();
             self.churn.bound(namespace, name, node);
         }

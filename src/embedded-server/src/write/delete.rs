@@ -65,7 +65,7 @@ impl Writer {
             }
             if grace == 0 && !is_held(&request.definition, &object) {
                 let last = Written::of(&entry, &request.definition);
-                match self.remove(request, &entry) {
+                match self.remove(request, &entry, None) {
                     Ok(()) => return Ok(Deleted::Gone(last)),
                     Err(_) => continue,
                 }
@@ -99,7 +99,7 @@ impl Writer {
     /// Removes an object that was only waiting for this.
     pub(crate) fn finish(&self, request: &Request, entry: &Arc<Entry>) {
         // If it has changed since, whoever changed it is followed by another look at it.
-        let _ = self.remove(request, entry);
+        let _ = self.remove(request, entry, None);
     }
 }
 

@@ -7,6 +7,7 @@ mod decode;
 mod defaults;
 mod delete;
 mod prepare;
+mod review;
 pub(crate) mod scale;
 mod update;
 
@@ -22,7 +23,8 @@ use crate::status::Failure;
 use crate::storage::{self, Change, Content, Entry, Event, Origin, Stale, Storage};
 
 pub(crate) use delete::{DeleteOptions, Deleted, FOREGROUND, ORPHAN, Propagation};
-pub(crate) use prepare::CLEANUP;
+pub(crate) use prepare::{CLEANUP, uid};
+pub(crate) use review::{Planned, Review};
 pub(crate) use update::Part;
 
 /// How often a change that does not insist on a version is tried again when others are faster.
@@ -47,6 +49,8 @@ pub(crate) struct Request {
     /// Who owns the fields that change.
     pub(crate) manager: String,
     pub(crate) unknown_fields: UnknownFields,
+    /// Set where somebody else is asked first.
+    pub(crate) review: Option<Arc<Review>>,
 }
 
 /// What becomes of fields that the object's type does not have.
@@ -81,7 +85,13 @@ impl Request {
             dry_run: false,
             manager: manager.to_owned(),
             unknown_fields: UnknownFields::Dropped,
+            review: None,
         }
+    }
+
+    /// Whether a write of it that went well has changed anything.
+    fn is_committed(&self) -> bool {
+        !self.dry_run && self.review.as_ref().is_none_or(|review| review.noted().is_none())
     }
 
     fn key(&self, name: &str) -> String {
@@ -114,18 +124,36 @@ impl Writer {
         object: &Value,
         origin: Origin,
     ) -> Result<Written, Stale> {
+        let expected = current.map(|entry| entry.version);
+        if let Some(review) = &request.review {
+            let Some(Planned { name, object: Some(object), origin, .. }) =
+                review.take_admitted(expected)
+            else {
+                review.note(self.plan(request, name, current, Some(object), origin));
+                return Ok(self.dry(request, name, current, object, origin));
+            };
+            return self.store(request, &name, current, &object, origin);
+        }
+        self.store(request, name, current, object, origin)
+    }
+
+    fn store(
+        &self,
+        request: &Request,
+        name: &str,
+        current: Option<&Arc<Entry>>,
+        object: &Value,
+        origin: Origin,
+    ) -> Result<Written, Stale> {
+        if request.dry_run {
+            return Ok(self.dry(request, name, current, object, origin));
+        }
         let definition = &request.definition;
         let content = Content::new(definition, object, origin);
-        let key = request.key(name);
         if let Some(entry) = current.filter(|entry| content.is_of(entry)) {
             return Ok(Written::of(entry, definition));
         }
-        if request.dry_run {
-            let version = current.map_or(0, |entry| entry.version);
-            let entry = content.at(key.into(), version);
-            return Ok(Written { is_new: current.is_none(), ..Written::of(&entry, definition) });
-        }
-        let expected = current.map(|entry| entry.version);
+        let (key, expected) = (request.key(name), current.map(|entry| entry.version));
         let event =
             self.storage.compare_and_commit(definition.id, &key, expected, Change::Put(content))?;
         self.committed(definition, &event);
@@ -134,8 +162,51 @@ impl Writer {
         Ok(Written { is_new: current.is_none(), ..Written::of(entry, definition) })
     }
 
-    /// Removes an object for good.
-    fn remove(&self, request: &Request, entry: &Entry) -> Result<(), Stale> {
+    /// What a commit would give.
+    fn dry(
+        &self,
+        request: &Request,
+        name: &str,
+        current: Option<&Arc<Entry>>,
+        object: &Value,
+        origin: Origin,
+    ) -> Written {
+        let content = Content::new(&request.definition, object, origin);
+        let version = current.map_or(0, |entry| entry.version);
+        let entry = content.at(request.key(name).into(), version);
+        Written { is_new: current.is_none(), ..Written::of(&entry, &request.definition) }
+    }
+
+    fn plan(
+        &self,
+        request: &Request,
+        name: &str,
+        current: Option<&Arc<Entry>>,
+        object: Option<&Value>,
+        origin: Origin,
+    ) -> Planned {
+        Planned {
+            name: name.to_owned(),
+            expected: current.map(|entry| entry.version),
+            object: object.cloned(),
+            old: current.map(|entry| entry.value(&request.definition)),
+            origin,
+        }
+    }
+
+    /// Removes an object for good; `last` is its state then, if a change brings that about.
+    fn remove(
+        &self,
+        request: &Request,
+        entry: &Arc<Entry>,
+        last: Option<&Value>,
+    ) -> Result<(), Stale> {
+        if let Some(review) = &request.review
+            && review.take_admitted(Some(entry.version)).is_none()
+        {
+            review.note(self.plan(request, entry.name(), Some(entry), last, entry.origin()));
+            return Ok(());
+        }
         if request.dry_run {
             return Ok(());
         }

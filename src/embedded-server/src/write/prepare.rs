@@ -139,7 +139,7 @@ fn set(object: &mut Value, field: &str, value: Option<Value>) {
 }
 
 /// A new random uid.
-pub(super) fn uid() -> String {
+pub(crate) fn uid() -> String {
     crate::simulation::uid(rand::random())
 }
 

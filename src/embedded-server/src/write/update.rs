@@ -212,7 +212,7 @@ impl Writer {
         }
         if is_finished(definition, &object) {
             let written = Written::of(entry, definition);
-            self.remove(request, entry)?;
+            self.remove(request, entry, Some(&object))?;
             return Ok(written);
         }
         let written = self.commit(request, name, Some(entry), &object, origin)?;

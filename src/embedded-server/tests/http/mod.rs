@@ -8,6 +8,8 @@ use watchcache_embedded_server::EmbeddedServer;
 /// An answer being read.
 pub(crate) struct Reply {
     pub(crate) code: u16,
+    /// In small letters.
+    pub(crate) headers: Vec<String>,
     reader: BufReader<TcpStream>,
     chunked: bool,
     buffer: Vec<u8>,
@@ -43,16 +45,18 @@ impl Reply {
         let mut line = String::new();
         reader.read_line(&mut line).await.expect("status line");
         let code = line.split(' ').nth(1).expect("code").parse().expect("number");
-        let mut chunked = false;
+        let (mut chunked, mut headers) = (false, Vec::new());
         loop {
             line.clear();
             reader.read_line(&mut line).await.expect("header");
             if line.trim().is_empty() {
                 break;
             }
-            chunked |= line.to_ascii_lowercase().starts_with("transfer-encoding: chunked");
+            let header = line.trim().to_ascii_lowercase();
+            chunked |= header.starts_with("transfer-encoding: chunked");
+            headers.push(header);
         }
-        Reply { code, reader, chunked, buffer: Vec::new() }
+        Reply { code, headers, reader, chunked, buffer: Vec::new() }
     }
 
     /// Reads some more of the body; `false` at its end, proper or not.

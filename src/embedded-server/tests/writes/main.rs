@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "shared with other tests, and each uses a part")]
 mod http;
 
+mod admission;
 mod controllers;
 mod custom;
 mod deletions;

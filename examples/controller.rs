@@ -1,0 +1,194 @@
+//! A controller: each Greeting, a resource of its own, has a ConfigMap with its words. Whatever happens
+//! to either, a queue hands the Greeting's key to a worker, who looks at what is there and mends it.
+//!
+//! ```sh
+//! cargo run --release --example controller --features kube -- --duration 5s
+//! cargo run --release --example controller --features kube -- --kubeconfig ~/.kube/config
+//! ```
+
+mod cluster;
+mod support;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::{Cluster, greetings, ignore_missing, mirrored};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::json;
+use support::{Arguments, Error, check};
+use watchcache::fifo::Backoff;
+use watchcache::reflector::{KubeSource, Reflector};
+use watchcache::{Batch, Change, Fifo, Key, KeyRef, Listing, Object, Sink, Store};
+use watchcache_embedded_server::Config;
+
+const FINALIZER: &str = "example.com/farewell";
+
+/// A Greeting that is to be looked at. The queue holds keys, since a ConfigMap's change is work, too.
+struct Work(Key);
+
+impl Object for Work {
+    fn key(&self) -> KeyRef<'_> {
+        self.0.as_ref()
+    }
+}
+
+/// Turns the changes of a stream into work.
+struct Feed<T> {
+    queue: Fifo<Work>,
+    work_of: fn(&T) -> Option<Key>,
+}
+
+impl<T> Feed<T> {
+    fn add(&self, object: &T) {
+        // A queue that is closed takes nothing more: then it is over.
+        let _ = (self.work_of)(object).map(|key| self.queue.add(Work(key)));
+    }
+}
+
+impl<T: Object> Sink<T> for Feed<T> {
+    fn apply(&self, batch: &Batch<T>) {
+        for (_, change) in batch.changes() {
+            if let Change::Add(object) | Change::Delete(Some(object)) = change {
+                self.add(object);
+            }
+        }
+    }
+
+    fn replace(&self, listing: &Listing<T>) {
+        listing.objects().for_each(|(_, object)| self.add(object));
+    }
+}
+
+struct Controller {
+    greetings: Arc<Store<DynamicObject>>,
+    maps: Arc<Store<ConfigMap>>,
+    greetings_api: Api<DynamicObject>,
+    maps_api: Api<ConfigMap>,
+}
+
+impl Controller {
+    /// Brings what is there to what is wanted, whatever has happened.
+    async fn reconcile(&self, key: &Key) -> Result<(), kube::Error> {
+        let Some(greeting) = self.greetings.get(key) else { return Ok(()) };
+        let (name, meta) = (key.name(), &greeting.metadata);
+        let finalizers = meta.finalizers.iter().flatten().map(String::as_str);
+        let mut others: Vec<_> = finalizers.clone().filter(|one| *one != FINALIZER).collect();
+        let has_finalizer = others.len() < finalizers.count();
+        let with_finalizers = |finalizers: &[&str]| {
+            // Refused if it has changed: then the next look comes after that change.
+            let version = &meta.resource_version;
+            Patch::Merge(
+                json!({"metadata": {"finalizers": finalizers, "resourceVersion": version}}),
+            )
+        };
+        let params = PatchParams::default();
+        if meta.deletion_timestamp.is_some() {
+            if has_finalizer {
+                ignore_missing(self.maps_api.delete(name, &DeleteParams::default()).await)?;
+                let patch = with_finalizers(&others);
+                ignore_missing(self.greetings_api.patch(name, &params, &patch).await)?;
+            }
+            return Ok(());
+        }
+        if !has_finalizer {
+            others.push(FINALIZER);
+            self.greetings_api.patch(name, &params, &with_finalizers(&others)).await?;
+        }
+        let words = greetings::words_for(&greeting);
+        let owned = |map: &Arc<ConfigMap>| greetings::is_right(map, &greeting);
+        if !self.maps.get(key).as_ref().is_some_and(owned) {
+            let map = json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "data": {"words": words},
+                "metadata": {"name": name, "ownerReferences": [{
+                    "apiVersion": "example.com/v1", "kind": "Greeting", "controller": true,
+                    "name": name, "uid": meta.uid,
+                }]},
+            });
+            let apply = PatchParams::apply("greeter").force();
+            self.maps_api.patch(name, &apply, &Patch::Apply(map)).await?;
+        }
+        if greeting.data.pointer("/status/words") != Some(&json!(words)) {
+            let status = Patch::Merge(json!({"status": {"words": words}}));
+            self.greetings_api.patch_status(name, &params, &status).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The Greeting that a ConfigMap belongs to.
+fn owner(map: &ConfigMap) -> Option<Key> {
+    let owners = map.metadata.owner_references.as_deref().unwrap_or_default();
+    let owner = owners.iter().find(|owner| owner.kind == "Greeting")?;
+    Key::new(map.metadata.namespace.as_deref(), &owner.name).ok()
+}
+
+fn main() -> ExitCode {
+    support::run(control)
+}
+
+async fn control(arguments: Arguments) -> Result<(), Error> {
+    let cluster =
+        Cluster::connect(&arguments, Config { pods: 50, rate: 0, ..Config::default() }).await?;
+    let kind = GroupVersionKind::gvk("example.com", "v1", "Greeting");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "greetings");
+    greetings::define(&cluster).await?;
+    let backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(5));
+    let queue = Fifo::builder().backoff(backoff).build()?;
+    let controller = Arc::new(Controller {
+        greetings: Arc::default(),
+        maps: Arc::default(),
+        greetings_api: Api::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource),
+        maps_api: cluster.api(),
+    });
+    // Stores before queues: whoever is handed a key finds what it stands for. What a list has lost is
+    // found by looking at everything now and then.
+    let source = KubeSource::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource);
+    let of_greeting = Feed {
+        queue: queue.clone(),
+        work_of: |greeting: &DynamicObject| greeting.key().to_key().ok(),
+    };
+    let all = Arc::clone(&controller.greetings);
+    let greetings = Reflector::builder(source).sink(Arc::clone(&controller.greetings));
+    mirrored(greetings.sink(of_greeting).resync(Duration::from_secs(30), move || all.list()))
+        .await?;
+    let source = KubeSource::namespaced(cluster.client.clone(), &cluster.namespace);
+    let of_map = Feed { queue: queue.clone(), work_of: owner };
+    let maps = Reflector::builder(source).sink(Arc::clone(&controller.maps));
+    mirrored(maps.sink(of_map)).await?;
+    for _ in 0..4 {
+        let (queue, controller) = (queue.clone(), Arc::clone(&controller));
+        tokio::spawn(async move {
+            while let Ok(lease) = queue.lease_async().await {
+                match controller.reconcile(lease.key()).await {
+                    Ok(()) => lease.done(),
+                    Err(_) => lease.retry(),
+                }
+            }
+        });
+    }
+
+    let until = arguments.begin();
+    let (stats, store) = (queue.clone(), Arc::clone(&controller.greetings));
+    let line = move || {
+        let stats = stats.stats();
+        format!(
+            "{} Greetings; {} looks, {} of them failed",
+            store.len(),
+            stats.popped,
+            stats.retries
+        )
+    };
+    support::report(until.clone(), line.clone());
+    let (greetings, maps) = (&controller.greetings_api, &controller.maps_api);
+    let changes = greetings::disturb(greetings, maps, &resource, until).await?;
+    println!("{}", line());
+    let settled = greetings::settle(greetings, maps).await?;
+    check(changes > 0, format!("after {changes} changes each of {settled} has its ConfigMap"))?;
+    greetings.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
+    check(greetings::settle(greetings, maps).await? == 0, "none is left when they are deleted")?;
+    greetings::remove(&cluster).await?;
+    cluster.close().await
+}

@@ -1,0 +1,110 @@
+//! Admission by a webhook: whoever runs the server has a say in each write of a client's.
+
+mod client;
+mod review;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::http::Uri;
+
+pub(crate) use client::Webhook;
+pub(crate) use review::{Operation, Subject};
+
+/// A webhook that is asked about each write of a client's, as by a ValidatingWebhookConfiguration
+/// whose rules match everything.
+///
+/// It is sent an `AdmissionReview` of `admission.k8s.io/v1` once the write is decoded, defaulted and
+/// valid, and before it is committed: with the object, the old object, the operation and whether it
+/// is a dry run. If the object changes in between, it is asked again about what the write comes to
+/// then. A denial reaches the client as the Status that the webhook gives. What the server's own
+/// controllers write is admitted.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache_embedded_server::{Admission, AdmissionError, Config, FailurePolicy};
+///
+/// let admission: Admission = "http://127.0.0.1:9443/validate".parse()?;
+/// let admission = admission.timeout(Duration::from_secs(2)).failure_policy(FailurePolicy::Ignore);
+/// let config = Config { admission: Some(admission), ..Config::default() };
+/// assert!(config.admission.is_some_and(|admission| admission.url().ends_with("/validate")));
+/// assert_eq!("https://example.com".parse::<Admission>().err(), Some(AdmissionError::Scheme));
+/// # Ok::<(), AdmissionError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    url: Uri,
+    failure_policy: FailurePolicy,
+    timeout: Duration,
+}
+
+/// What becomes of a write while the webhook cannot be reached, or does not answer as it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum FailurePolicy {
+    /// It fails, with an internal error (500) that says why.
+    #[default]
+    Fail,
+    /// It is admitted.
+    Ignore,
+}
+
+/// Why an address is none of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdmissionError {
+    /// It is no URL.
+    #[error("it is no URL: {0}")]
+    Url(String),
+    /// It is not `http`: the server, which serves no TLS itself, asks over none.
+    #[error("write it as http://127.0.0.1:9443/validate: a webhook is asked over plain HTTP")]
+    Scheme,
+    /// It names no host.
+    #[error("it names no host: write it as http://127.0.0.1:9443/validate")]
+    Host,
+}
+
+impl Admission {
+    /// Where the webhook is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url.to_string()
+    }
+
+    /// What becomes of a write while the webhook fails. Default: it fails, too.
+    #[must_use]
+    pub fn failure_policy(mut self, policy: FailurePolicy) -> Admission {
+        self.failure_policy = policy;
+        self
+    }
+
+    /// How long an answer may take. Default: 10 s, as for the real server.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Admission {
+        self.timeout = timeout;
+        self
+    }
+}
+
+impl FromStr for Admission {
+    type Err = AdmissionError;
+
+    fn from_str(url: &str) -> Result<Admission, AdmissionError> {
+        let url: Uri = url.parse().map_err(|error| AdmissionError::Url(format!("{error}")))?;
+        if url.scheme_str() != Some("http") {
+            return Err(AdmissionError::Scheme);
+        }
+        if url.host().is_none_or(str::is_empty) {
+            return Err(AdmissionError::Host);
+        }
+        let (failure_policy, timeout) = (FailurePolicy::default(), Duration::from_secs(10));
+        Ok(Admission { url, failure_policy, timeout })
+    }
+}
+
+impl fmt::Display for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.url.fmt(f)
+    }
+}
