@@ -27,6 +27,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use support::{Arguments, Error, Most, Until, check};
 use watchcache::reflector::{KubeSource, Reflector};
+use watchcache::store::Index;
 use watchcache::{Key, Object, Status, StatusError, Store};
 use watchcache_embedded_server::Config;
 
@@ -38,6 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Quota {
     namespaces: Arc<Store<Namespace>>,
     pods: Arc<Store<Pod>>,
+    running_in: Index<Pod, str>,
     /// Admitted Pods that the store does not have yet, by uid where that is known. One decision at a
     /// time holds it: two that see one snapshot would both take the last place.
     coming: Mutex<HashMap<Key, (Option<String>, Instant)>>,
@@ -65,7 +67,7 @@ impl Quota {
             let has_come = |held: &Arc<Pod>| uid.is_none() || held.uid() == uid.as_deref();
             !snapshot.get(key).is_some_and(has_come) && since.elapsed() < PATIENCE
         });
-        let there = snapshot.index_count("running in", namespace).unwrap_or_default();
+        let there = snapshot.by(&self.running_in, namespace).len();
         let used = there + coming.keys().filter(|key| key.namespace() == Some(namespace)).count();
         if used >= quota {
             let why = format!("the namespace has {used} Pods, and its quota is {quota}");
@@ -108,9 +110,11 @@ fn main() -> ExitCode {
 
 async fn admission(arguments: Arguments) -> Result<(), Error> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let index = Index::new("running in", running_in);
     let quota = Arc::new(Quota {
         namespaces: Arc::default(),
-        pods: Arc::new(Store::builder().index("running in", running_in).build()),
+        pods: Arc::new(Store::builder().index(&index).build()),
+        running_in: index,
         coming: Mutex::default(),
     });
     let url = format!("http://{}/validate", listener.local_addr()?);

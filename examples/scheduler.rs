@@ -23,12 +23,14 @@ use support::{Arguments, Error, Only, Until, check};
 use tokio::task::JoinSet;
 use watchcache::fifo::{Backoff, Lease};
 use watchcache::reflector::{KubeSource, Reflector};
+use watchcache::store::Index;
 use watchcache::{Fifo, Key, Listing, Object, Snapshot, Store};
 use watchcache_embedded_server::{Config, Scheduler as BoundBy};
 
 struct Scheduler {
     nodes: Arc<Store<Node>>,
     pods: Arc<Store<Pod>>,
+    by_node: Index<Pod, str>,
     unbound: Fifo<Pod>,
     /// Pods that are bound, or about to be, of which the store does not know yet.
     reserved: HashMap<Key, Reservation>,
@@ -51,9 +53,11 @@ async fn schedule(arguments: Arguments) -> Result<(), Error> {
     let cluster = Cluster::connect(&arguments, config).await?;
     let name = if cluster.is_embedded() { "default-scheduler" } else { "watchcache" };
     let backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
+    let by_node = pods::by_node();
     let mut scheduler = Scheduler {
         nodes: Arc::new(Store::builder().label_index("topology.kubernetes.io/zone").build()),
-        pods: Arc::new(pods::by_node()),
+        pods: Arc::new(Store::builder().index(&by_node).build()),
+        by_node,
         unbound: Fifo::builder().backoff(backoff).build()?,
         reserved: HashMap::new(),
         placed: HashMap::new(),
@@ -122,7 +126,7 @@ impl Scheduler {
     fn left(&self, node: &Node, pods: &Snapshot<Pod>) -> [i64; 3] {
         let name = node.metadata.name.as_deref().unwrap_or_default();
         let reserved = self.reserved.values().filter(|reserved| reserved.node == name);
-        let there = pods.by_index("node", name).into_iter().flatten().map(|(_, pod)| pod);
+        let there = pods.by(&self.by_node, name).map(|(_, pod)| pod);
         let taking = there.chain(reserved.map(|reserved| &reserved.pod));
         taking.fold(allocatable(node), |left, pod| less(left, pod))
     }
@@ -151,7 +155,7 @@ impl Scheduler {
         let everything = ListParams::default();
         let nodes = Api::<Node>::all(client.clone()).list(&everything).await?.items;
         let pods = Api::<Pod>::all(client.clone()).list(&everything).await?.items;
-        let truth = pods::by_node();
+        let truth = Store::builder().index(&self.by_node).build();
         truth.replace(&Listing::new(pods, None)?);
         let pods = truth.snapshot();
         self.reserved.clear();

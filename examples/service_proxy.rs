@@ -25,6 +25,7 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use support::{Arguments, Error, Until, check};
 use tokio::net::{TcpListener, TcpStream};
 use watchcache::reflector::{KubeSource, Reflector};
+use watchcache::store::Index;
 use watchcache::{Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion, Sink, Store};
 use watchcache_embedded_server::Config;
 
@@ -46,13 +47,14 @@ impl Object for Route {
 #[derive(Clone)]
 struct Routes {
     slices: Arc<Store<EndpointSlice>>,
+    by_service: Index<EndpointSlice, Key>,
     routes: Arc<Store<Route>>,
 }
 
-/// The Service of a slice, as `namespace/name`.
-fn service_of(slice: &EndpointSlice) -> Option<Arc<str>> {
+/// The Service of a slice.
+fn service_of(slice: &EndpointSlice) -> Option<Key> {
     let service = slice.label("kubernetes.io/service-name")?;
-    Some(format!("{}/{service}", slice.metadata.namespace.as_deref()?).into())
+    Key::namespaced(slice.metadata.namespace.as_deref()?, service).ok()
 }
 
 fn ready(slice: &EndpointSlice) -> impl Iterator<Item = SocketAddr> {
@@ -67,11 +69,10 @@ fn ready(slice: &EndpointSlice) -> impl Iterator<Item = SocketAddr> {
 
 impl Routes {
     /// All the routes of a change become visible at once, with the version that they are of.
-    fn update(&self, services: BTreeSet<Arc<str>>, version: Option<&ResourceVersion>) {
+    fn update(&self, services: BTreeSet<Key>, version: Option<&ResourceVersion>) {
         let (slices, mut batch) = (self.slices.snapshot(), Batch::new());
         for service in services {
-            let Ok(service) = service.parse::<Key>() else { continue };
-            let of_service = slices.by_index("service", service.as_str()).into_iter().flatten();
+            let of_service = slices.by(&self.by_service, &service);
             let ready: Vec<_> = of_service.flat_map(|(_, slice)| ready(slice)).collect();
             let turn = AtomicUsize::new(0);
             batch.add(Route { service, ready, turn }).expect("its key is valid");
@@ -118,8 +119,7 @@ impl Sink<EndpointSlice> for Routes {
 
     fn replace(&self, listing: &Listing<EndpointSlice>) {
         let listed = listing.objects().filter_map(|(_, slice)| service_of(slice));
-        let known = self.routes.keys().into_iter().map(|key| key.as_str().into());
-        self.update(listed.chain(known).collect(), listing.resource_version());
+        self.update(listed.chain(self.routes.keys()).collect(), listing.resource_version());
     }
 }
 
@@ -131,9 +131,9 @@ async fn proxy(arguments: Arguments) -> Result<(), Error> {
     let cluster =
         Cluster::connect(&arguments, Config { pods: 100, rate: 50, ..Config::default() }).await?;
     let backends = Arc::new(Backends::new(&cluster, ["web", "api", "db"]).await?);
-    let slices =
-        Store::builder().index("service", |slice: &EndpointSlice| service_of(slice)).build();
-    let routes = Routes { slices: Arc::new(slices), routes: Arc::default() };
+    let by_service = Index::new("service", service_of);
+    let slices = Arc::new(Store::builder().index(&by_service).build());
+    let routes = Routes { slices, by_service, routes: Arc::default() };
     let source = KubeSource::namespaced(cluster.client.clone(), &cluster.namespace);
     let slices = Reflector::builder(source).sink(Arc::clone(&routes.slices)).sink(routes.clone());
     let monitor = mirrored(slices).await?;

@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::{Node, Pod, Taint, Toleration};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
-use watchcache::{LabelSelector, Store};
+use watchcache::LabelSelector;
+use watchcache::store::Index;
 
 use super::Cluster;
 use crate::support::{Error, Until};
@@ -17,16 +18,15 @@ pub fn node_of(pod: &Pod) -> Option<&str> {
     pod.spec.as_ref()?.node_name.as_deref()
 }
 
-/// A store of Pods with the index "node": the Pods that take room there, which those that have ended
-/// do not.
-pub fn by_node() -> Store<Pod> {
+/// By Node, the Pods that take room there, which those that have ended do not.
+pub fn by_node() -> Index<Pod, str> {
     let has_ended = |pod: &Pod| {
         let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
         matches!(phase, Some("Succeeded" | "Failed"))
     };
-    Store::builder()
-        .index("node", move |pod: &Pod| node_of(pod).filter(|_| !has_ended(pod)).map(Arc::from))
-        .build()
+    Index::new("node", move |pod: &Pod| {
+        node_of(pod).filter(|_| !has_ended(pod)).map(Arc::<str>::from)
+    })
 }
 
 /// Whether a Pod waits for this scheduler to bind it.

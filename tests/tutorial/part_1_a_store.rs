@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use watchcache::store::{Outcome, UpdateError, WriteError};
+use watchcache::store::{Index, Outcome, UpdateError, WriteError};
 use watchcache::{Batch, Key, KeyError, KeyRef, LabelSelector, Listing, Object, Store};
 
 // What goes into a store is a type of your own. All that it has to say of itself is its key. We take
@@ -159,17 +159,23 @@ fn step_07_a_list_takes_the_place_of_everything() -> Result<(), WriteError> {
 
 #[test]
 fn step_08_an_index_finds_objects_by_what_they_say() -> Result<(), Box<dyn std::error::Error>> {
-    // Which machines are in a zone? Without an index one has to look at each of them.
-    let store =
-        Store::builder().index("zone", |node: &Node| [node.zone]).label_index("zone").build();
+    // Which machines are in a zone? Without an index one has to look at each of them. An index is a
+    // handle: the store gets it to keep up to date, and we keep it to look up by.
+    let by_zone = Index::new("zone", |node: &Node| [node.zone]);
+    let by_cores = Index::new("cores", |node: &Node| [node.cores]);
+    let builder = Store::builder().index(&by_zone).index(&by_cores).label_index("zone");
+    let store = builder.build();
     for name in ["a", "b", "c", "d"] {
         store.add(node(name, 4, "1"))?;
     }
     let snapshot = store.snapshot();
-    let east: Vec<_> = snapshot.by_index("zone", "east")?.map(|(key, _)| key.name()).collect();
+    let east: Vec<_> = snapshot.by(&by_zone, "east").map(|(key, _)| key.name()).collect();
     assert_eq!(east, ["a", "b"]);
     // Counting does not even look at those.
-    assert_eq!(snapshot.index_count("zone", "west")?, 2);
+    assert_eq!(snapshot.by(&by_zone, "west").len(), 2);
+    // Values have a type and an order: numbers can be asked for from one to another.
+    let with_few: usize = snapshot.groups(&by_cores, 1..8).map(|(_, nodes)| nodes.len()).sum();
+    assert_eq!(with_few, 4);
     // Selectors, as kubectl takes them, use the index of a label.
     let selector: LabelSelector = "zone in (west), zone != north".parse()?;
     assert_eq!(snapshot.select(&selector).count(), 2);
