@@ -2,8 +2,7 @@
 //! to either, a queue hands the Greeting's key to a worker, who looks at what is there and mends it.
 //!
 //! ```sh
-//! cargo run --release --example controller --features kube -- --duration 5s
-//! cargo run --release --example controller --features kube -- --kubeconfig ~/.kube/config
+//! cargo run --release --example controller --features kube -- --duration 5s  # or --kubeconfig FILE
 //! ```
 
 mod cluster;

@@ -2,8 +2,7 @@
 //! bound through the API. On a real cluster it places the Pods whose `schedulerName` is "watchcache".
 //!
 //! ```sh
-//! cargo run --release --example scheduler --features kube -- --duration 5s
-//! cargo run --release --example scheduler --features kube -- --kubeconfig ~/.kube/config
+//! cargo run --release --example scheduler --features kube -- --duration 5s  # or --kubeconfig FILE
 //! ```
 
 mod cluster;
@@ -23,8 +22,7 @@ use support::{Arguments, Error, Only, Until, check};
 use tokio::task::JoinSet;
 use watchcache::fifo::{Backoff, Lease};
 use watchcache::reflector::{KubeSource, Reflector};
-use watchcache::store::Index;
-use watchcache::{Fifo, Key, Listing, Object, Snapshot, Store};
+use watchcache::{Fifo, Key, Listing, Object, Snapshot, Store, store::Index};
 use watchcache_embedded_server::{Config, Scheduler as BoundBy};
 
 struct Scheduler {
@@ -62,19 +60,18 @@ async fn schedule(arguments: Arguments) -> Result<(), Error> {
         reserved: HashMap::new(),
         placed: HashMap::new(),
     };
-    let client = cluster.client.clone();
+    let client = &cluster.client;
     let nodes = Reflector::builder(KubeSource::all(client.clone()));
     mirrored(nodes.sink(Arc::clone(&scheduler.nodes))).await?;
     // The store first: whoever is handed a Pod by the queue then finds it there.
     let pods = Reflector::builder(KubeSource::all(client.clone()).prune_managed_fields());
     let unbound = Only::new(scheduler.unbound.clone(), move |pod| is_unbound(pod, name));
     mirrored(pods.sink(Arc::clone(&scheduler.pods)).sink(unbound)).await?;
-
     let until = arguments.begin();
     let demand = pods::demand(&cluster, name, scheduler.nodes.list(), until.clone());
-    let (demanded, ()) = tokio::join!(demand, scheduler.run(&client, until));
+    let (demanded, ()) = tokio::join!(demand, scheduler.run(client, until));
     demanded?;
-    scheduler.verify(&client).await?;
+    scheduler.verify(client).await?;
     cluster.close().await
 }
 
@@ -144,10 +141,11 @@ impl Scheduler {
 
     fn report(&self, began: Instant) {
         let (stats, seconds) = (self.unbound.stats(), began.elapsed().as_secs_f64());
-        let (decisions, waiting) = (stats.popped, stats.depth + stats.delayed);
-        let (rate, placed) = (decisions as f64 / seconds, self.placed.len());
-        let decisions = format!("{decisions} decisions, {rate:.0}/s");
-        println!("{seconds:5.1} s: {decisions}; {placed} Pods placed, {waiting} wait");
+        let (decided, waiting) = (stats.popped, stats.depth + stats.delayed);
+        let (rate, placed) = (decided as f64 / seconds, self.placed.len());
+        println!(
+            "{seconds:5.1} s: {decided} decided, {rate:.0}/s; {placed} placed, {waiting} wait"
+        );
     }
 
     /// By the server's own lists.
@@ -169,8 +167,8 @@ impl Scheduler {
         };
         let (right, wrong): (Vec<_>, Vec<_>) = ours.partition(is_right);
         check(wrong.is_empty(), format!("{} Pods are where they were placed", right.len()))?;
-        let count = self.placed.len();
-        check(count > 0, format!("{count} Pods were placed, none of them twice"))
+        let placed = self.placed.len();
+        check(placed > 0, format!("{placed} Pods were placed, none of them twice"))
     }
 }
 

@@ -2,8 +2,7 @@
 //! come and go. Each is one lookup, without a lock.
 //!
 //! ```sh
-//! cargo run --release --example service_proxy --features kube -- --duration 5s
-//! cargo run --release --example service_proxy --features kube -- --kubeconfig ~/.kube/config
+//! cargo run --release --example service_proxy --features kube -- --duration 5s  # or --kubeconfig FILE
 //! ```
 //!
 //! The backends are tasks of this process; the cluster holds the Services and EndpointSlices.

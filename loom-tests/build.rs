@@ -16,6 +16,7 @@ const MODULES: &[(&str, &str)] = &[
     ("panic", ""),
     ("sink", "pub use sink::{Batch, Change, Listing, Sink};"),
     ("version", "pub use version::{ResourceVersion, Revision};"),
+    ("waiters", ""),
     ("selector", "pub use selector::LabelSelector;"),
     ("store", "pub use store::{Snapshot, Store};"),
     ("fifo", "pub use fifo::Fifo;"),
@@ -31,6 +32,8 @@ const REDUCE: &[(&str, &str, &str)] = &[
         "let seed = foldhash::fast::RandomState::default().hash_one(0_u8);",
         "let seed = 7;",
     ),
+    ("store/feed/segment.rs", "const PUBLICATIONS: usize = 64;", "const PUBLICATIONS: usize = 2;"),
+    ("store/feed/log.rs", "const SEGMENTS: usize = 256;", "const SEGMENTS: usize = 2;"),
     ("store/engine/slab.rs", "const RECORDS: usize = 246;", "const RECORDS: usize = 4;"),
     ("fifo/state/keys.rs", "const SHARDS: usize = 16;", "const SHARDS: usize = 1;"),
     (

@@ -16,6 +16,7 @@ pub mod status;
 pub mod store;
 mod sync;
 mod version;
+mod waiters;
 
 pub use fifo::Fifo;
 pub use key::{Key, KeyError, KeyRef};

@@ -1,8 +1,9 @@
-//! The only place that names std's atomics, locks and cells, the lock-free queue, the sharded map, and parking.
+//! The only place that names std's atomics, locks and cells, the lock-free queue and shared pointer, the sharded map, and parking.
 //!
 //! The models in `loom-tests` compile the same sources against a `sync` of their own, made of
 //! loom's types. What std has no need for ([`UnsafeCell`]'s closures, [`Lifetime`]) costs nothing here.
 
+pub(crate) use arc_swap::{ArcSwapOption, Guard};
 pub(crate) use crossbeam_queue::SegQueue;
 pub(crate) use dashmap::{DashMap, RwLockWriteGuard, SharedValue};
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};

@@ -2,7 +2,7 @@
 //!
 //! By the event count alone: the queue's own locks would order the spinner behind the producer.
 
-use super::state::waiters::Waiters;
+use crate::waiters::Waiters;
 use crate::run::{Bound, run};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering};

@@ -7,10 +7,12 @@ pub(crate) use std::sync::{Arc, OnceLock, PoisonError, TryLockError};
 mod map;
 mod park;
 mod queue;
+mod swap;
 
 pub(crate) use map::{DashMap, RwLockWriteGuard, SharedValue};
 pub(crate) use park::Parker;
 pub(crate) use queue::SegQueue;
+pub(crate) use swap::{ArcSwapOption, Guard};
 
 pub(crate) mod atomic {
     pub(crate) use loom::sync::atomic::{

@@ -4,9 +4,9 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::state::waiters::Wait;
 use super::{Closed, Fifo, Lease, PopError, TryPopError};
 use crate::Object;
+use crate::waiters::Wait;
 
 /// Consumers.
 impl<T: Object> Fifo<T> {

@@ -9,9 +9,9 @@ use futures_core::Stream;
 use futures_core::stream::FusedStream;
 
 use super::shared::Shared;
-use super::state::waiters::Wait;
 use super::{Closed, Fifo, Lease};
 use crate::Object;
+use crate::waiters::Wait;
 
 /// The objects of a queue as a stream; made by [`Fifo::pops`]. It ends when the queue is closed and
 /// nothing can be handed out.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::engine::{Engine, NewIndex};
+use super::feed::{Feed, FeedLimits};
 use super::{Index, Observer, Store};
 use crate::sync::{Arc, SegQueue};
 use crate::{Object, panic};
@@ -28,11 +29,12 @@ use crate::{Object, panic};
 pub struct StoreBuilder<T> {
     indexes: Vec<NewIndex<T>>,
     observer: Option<Box<dyn Observer>>,
+    feed: FeedLimits,
 }
 
 impl<T: Object> StoreBuilder<T> {
     pub(super) fn new() -> Self {
-        Self { indexes: Vec::new(), observer: None }
+        Self { indexes: Vec::new(), observer: None, feed: FeedLimits::default() }
     }
 
     /// Adds an index. Adding one twice changes nothing.
@@ -68,13 +70,22 @@ impl<T: Object> StoreBuilder<T> {
         self
     }
 
+    /// How much the store keeps for its [subscriptions](Store::subscribe).
+    #[must_use]
+    pub fn feed(mut self, limits: FeedLimits) -> Self {
+        self.feed = limits;
+        self
+    }
+
     /// The store, empty.
     #[must_use]
     pub fn build(self) -> Store<T> {
         use std::hash::BuildHasher;
         let seed = foldhash::fast::RandomState::default().hash_one(0_u8);
+        let engine = Arc::new(Engine::new(seed, size_of_object));
         let store = Store {
-            engine: Arc::new(Engine::new(seed, size_of_object)),
+            feed: Feed::new(&engine, self.feed),
+            engine,
             waiting: SegQueue::new(),
             observer: self.observer,
         };

@@ -28,7 +28,7 @@ impl<T: Object> Store<T> {
     /// Runs the writes that wait, and publishes them with what was written so far.
     pub(super) fn finish(&self, mut writing: Writing<'_, T>) {
         self.run_waiting(&mut writing);
-        writing.guard.publish();
+        writing.publish();
     }
 
     /// Leaves a write for whoever writes next. That is this thread, if nobody else comes first.
@@ -50,7 +50,7 @@ impl<T: Object> Store<T> {
                 break result;
             }
             self.run_waiting(&mut writing);
-            writing.guard.publish();
+            writing.publish();
         };
         drop(writing);
         result.unwrap_or_else(|panic| resume_unwind(panic))
@@ -68,10 +68,10 @@ impl<T: Object> Store<T> {
     }
 
     pub(super) fn writing(&self) -> Writing<'_, T> {
-        Writing::new(self.engine.write())
+        Writing::new(self.engine.write(), &self.feed)
     }
 
     pub(super) fn try_writing(&self) -> Option<Writing<'_, T>> {
-        self.engine.try_write().map(Writing::new)
+        self.engine.try_write().map(|guard| Writing::new(guard, &self.feed))
     }
 }

@@ -109,12 +109,14 @@ impl<T: Object, V: Ord + Send + Sync + ?Sized + 'static> Index<T, V> {
     /// An object's values, for a snapshot that does not have the index. An object that the function fails
     /// on has none: where there is the index, it is not there.
     pub(super) fn values(&self, object: &T) -> Vec<Arc<V>> {
+        self.try_values(object).unwrap_or_default()
+    }
+
+    /// An object's values, unless the function fails on it.
+    pub(super) fn try_values(&self, object: &T) -> Option<Vec<Arc<V>>> {
         let mut values = Vec::new();
         let found = contain(|| (self.function)(object, &mut |value| values.push(value)));
-        if found.is_none_or(|found| found.is_err()) {
-            values.clear();
-        }
-        values
+        found?.ok().map(|()| values)
     }
 }
 

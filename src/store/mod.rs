@@ -18,6 +18,7 @@ mod diff;
 mod engine;
 mod entries;
 mod error;
+pub mod feed;
 mod groups;
 mod index;
 mod lookup;
@@ -39,6 +40,8 @@ pub use diff::{Diff, Updated};
 use engine::{Engine, PinnedRevision};
 pub use entries::{Entries, Objects};
 pub use error::{DifferentStores, PageError, RejectReason, Rejected, UpdateError, WriteError};
+use feed::Feed;
+pub use feed::{Delivery, DeliveryKind, FeedLimits, Item, Subscription};
 pub use groups::Groups;
 pub use index::{Index, IndexValue};
 pub use observe::{Observer, OldestPin, StoreStats};
@@ -88,6 +91,7 @@ pub struct Store<T: Object> {
     /// Writes that wait for whoever writes now.
     waiting: SegQueue<Waiting<T>>,
     observer: Option<Box<dyn Observer>>,
+    feed: Arc<Feed<T>>,
 }
 
 impl<T: Object> Store<T> {
@@ -229,7 +233,8 @@ impl<T: Object> Store<T> {
             let mut writing = self.writing();
             // A relist compares with what is published.
             self.run_waiting(&mut writing);
-            writing.guard.publish();
+            writing.publish();
+            writing.is_relist = true;
             let (applied, deleted) = self.run(writing, |writing| writing.replace(listing));
             Replaced { applied, deleted }
         };
@@ -270,7 +275,7 @@ impl<T: Object> Store<T> {
             let added = writing.guard.add_index(index.of_a_store(None));
             added.map_err(|(key, unindexed)| Rejected::unindexed(key, unindexed))?;
         }
-        Ok(Revision::new(writing.guard.publish()))
+        Ok(Revision::new(writing.publish()))
     }
 
     /// The object under a key. Allocates nothing but, at times, for a thread's first read.
@@ -399,6 +404,13 @@ impl<T: Object> Store<T> {
         drop(object);
         self.finish(writing);
         result
+    }
+}
+
+impl<T: Object> Drop for Store<T> {
+    /// Subscriptions end.
+    fn drop(&mut self) {
+        self.feed.close();
     }
 }
 

@@ -56,7 +56,8 @@ pub struct StoreStats {
     pub objects: usize,
     /// The newest revision.
     pub revision: Revision,
-    /// Snapshots that are alive, of whatever revision.
+    /// Snapshots that are alive, of whatever revision; the feed's, one for each segment of its log, among
+    /// them.
     pub live_snapshots: usize,
     /// Age of the oldest snapshot of a superseded revision, measured from the first reclamation pass
     /// that found it superseded.
@@ -101,8 +102,8 @@ impl StoreStats {
         Self {
             objects: pinned.view().len(),
             revision: Revision::new(pinned.view().number()),
-            // The store itself counts too.
-            live_snapshots: Arc::strong_count(engine) - 1,
+            // The store and its feed count too.
+            live_snapshots: Arc::strong_count(engine) - 2,
             oldest_snapshot_age: figures.oldest_held,
             retained_versions: figures.retained_versions,
             retained_bytes: figures.retained_bytes,

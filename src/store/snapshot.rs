@@ -135,6 +135,10 @@ impl<T> Snapshot<T> {
     pub(super) fn view(&self) -> View<'_, T> {
         self.0.view()
     }
+
+    pub(super) fn is_of(&self, engine: &Arc<Engine<T>>) -> bool {
+        self.0.view().is_of(engine)
+    }
 }
 
 impl<T: Object> Snapshot<T> {

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use super::engine::{Hashed, Pin, Slot, WriteGuard};
 use super::error::{RejectReason, Rejected, UpdateError};
+use super::feed::Feed;
 use super::report::{Applied, Deleted, Outcome, Written};
 use crate::object::same_version;
 use crate::panic::catch;
@@ -22,6 +23,9 @@ const AT_ONCE: usize = 32;
 /// Writes that become visible together. Several callers' may.
 pub(super) struct Writing<'s, T: Object> {
     pub(super) guard: WriteGuard<'s, T>,
+    feed: &'s Feed<T>,
+    /// Whether a relist is among what is written.
+    pub(super) is_relist: bool,
 }
 
 /// What counts where a key holds an object already.
@@ -43,8 +47,20 @@ enum Comparison {
 }
 
 impl<'s, T: Object> Writing<'s, T> {
-    pub(super) fn new(guard: WriteGuard<'s, T>) -> Self {
-        Self { guard }
+    pub(super) fn new(mut guard: WriteGuard<'s, T>, feed: &'s Feed<T>) -> Self {
+        feed.begin(&mut guard);
+        Self { guard, feed, is_relist: false }
+    }
+
+    /// Makes what was written visible, and has it told; returns the revision at which it is.
+    pub(super) fn publish(&mut self) -> u64 {
+        let before = self.guard.sequence();
+        let revision = self.guard.publish();
+        let is_relist = std::mem::take(&mut self.is_relist);
+        if self.guard.sequence() != before {
+            self.feed.published(&mut self.guard, is_relist);
+        }
+        revision
     }
 
     /// The revision at which what was written so far is visible.
@@ -283,6 +299,15 @@ impl<'s, T: Object> Writing<'s, T> {
         let mut held = self.guard.resource_version().cloned().filter(|_| !unordered);
         if to.clone().advance(&mut held) {
             self.guard.set_resource_version(to.clone());
+        }
+    }
+}
+
+impl<T: Object> Drop for Writing<'_, T> {
+    /// Publishes what a write that unwinds has linked.
+    fn drop(&mut self) {
+        if self.guard.is_unpublished() {
+            self.publish();
         }
     }
 }

@@ -6,8 +6,8 @@ use super::Shared;
 use crate::Object;
 use crate::fifo::state::clock::Moment;
 use crate::fifo::state::queue::Priority;
-use crate::fifo::state::waiters::Wait;
 use crate::sync::Arc;
+use crate::waiters::Wait;
 
 impl<T: Object> Shared<T> {
     pub(crate) fn is_closed(&self) -> bool {

@@ -33,11 +33,11 @@ use super::state::keys::{Keys, SHARDS};
 use super::state::queue::Queue;
 use super::state::shard::Shard;
 use super::state::timer::Timer;
-use super::state::waiters::Waiters;
 use crate::Object;
 use crate::panic::{contain, drop_all};
 use crate::sync::atomic::AtomicU64;
 use crate::sync::{Arc, OnceLock};
+use crate::waiters::Waiters;
 
 use capacity::Capacity;
 use initial_sync::InitialSync;

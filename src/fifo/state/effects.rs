@@ -60,8 +60,11 @@ impl<T> Effects<T> {
     /// Keeps a value that is not needed any more until it can be dropped.
     #[inline(always)]
     pub(crate) fn discard(&mut self, value: Arc<T>) {
-        if let Some(earlier) = self.value.replace(value) {
-            self.values.push(earlier);
+        match self.value.replace(value) {
+            // The same object once more: this count is not its last.
+            Some(earlier) if self.value.as_ref().is_some_and(|new| Arc::ptr_eq(new, &earlier)) => {}
+            Some(earlier) => self.values.push(earlier),
+            None => {}
         }
     }
 }

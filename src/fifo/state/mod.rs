@@ -11,4 +11,3 @@ pub(super) mod queue;
 pub(super) mod shard;
 pub(super) mod tally;
 pub(super) mod timer;
-pub(super) mod waiters;

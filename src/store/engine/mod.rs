@@ -26,6 +26,7 @@
 //! | `revision` | what is published |
 //! | `writer`, `slot` | builds a revision, key by key, and publishes it |
 //! | `view`, `entries`, `walk` | read at one revision: by key, by index, and everything |
+//! | `record` | what a publication changed |
 //! | `hold` | keeps a revision: for a short look, or a snapshot |
 //! | `pin`, `barrier` | keeps memory from being freed under a reader |
 //! | `reclaim`, `queue`, `garbage` | frees what nobody can see; drops its objects |
@@ -49,6 +50,7 @@ mod postings;
 mod prefetch;
 mod queue;
 mod reclaim;
+mod record;
 mod revision;
 mod slab;
 mod slot;
@@ -74,13 +76,14 @@ pub(crate) use hold::{Hold, PinnedRevision};
 pub(crate) use index::IndexId;
 pub(crate) use pin::Pin;
 use reclaim::Measure;
+pub(crate) use record::{Changed, Changes, ChangesIter, Publication};
 use revision::Revision;
 pub(crate) use slot::Slot;
 use table::Shard;
 pub(crate) use view::{Entry, View};
 pub(crate) use walk::{Cursor, Objects};
 use writer::Writer;
-pub(crate) use writer::{Hashed, Unindexed, WriteGuard};
+pub(crate) use writer::{Hashed, Unindexed, Unlocked, WriteGuard};
 
 use crate::KeyRef;
 use crate::sync::atomic::{AtomicPtr, Ordering};
@@ -129,7 +132,7 @@ impl<T> Engine<T> {
     /// With other bounds than [`PATIENCE`] on what gathers before it is freed.
     pub(crate) fn with_patience(seed: u64, measure: Measure<T>, patience: (usize, usize)) -> Self {
         barrier::prepare();
-        let first = Revision::new(0, None, 0, Arc::new(index::Indexes::new()));
+        let first = Revision::new(0, 0, None, 0, Arc::new(index::Indexes::new()));
         Self {
             published: CachePadded::new(AtomicPtr::new(first.as_ptr())),
             shards: (0..SHARDS).map(|_| Shard::new()).collect(),
@@ -161,6 +164,12 @@ impl<T> Engine<T> {
         let published = self.published.load(Ordering::Acquire);
         // SAFETY: one is published from the beginning on.
         unsafe { NonNull::new_unchecked(published) }
+    }
+
+    /// Sees to it that of this thread and a writer one comes first: either the writer sees, when it has
+    /// published, what this thread stored before, or this thread sees what the writer has published.
+    pub(crate) fn meet_writer() {
+        pin::advance();
     }
 
     /// What the last writers left for observers.

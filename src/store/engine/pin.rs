@@ -209,11 +209,12 @@ impl Drop for Pin {
 }
 
 /// Ends the present epoch and returns it. Whoever announces a later one sees what the caller stored
-/// before.
+/// before, and so does whoever ends a later one.
 pub(super) fn advance() -> u64 {
     // ORDERING: Release pairs with the Acquire in `Pin::new`. A read-modify-write, so that the
-    // advances of several stores form one release sequence.
-    DOMAIN.epoch.fetch_add(1, Ordering::Release)
+    // advances of several stores form one release sequence. Acquire pairs with the Release here: of a
+    // writer that has published and a thread that begins to follow, the later one sees the earlier.
+    DOMAIN.epoch.fetch_add(1, Ordering::AcqRel)
 }
 
 /// What a look at all announcements tells.

@@ -10,6 +10,8 @@ use crate::sync::{Arc, FREES, Lifetime};
 /// Everything that is not found by way of the table. Immutable once published, but for the count.
 pub(super) struct Revision<T> {
     pub(super) number: u64,
+    /// How many publications there were before: several may leave the same number.
+    pub(super) sequence: u64,
     pub(super) resource_version: Option<ResourceVersion>,
     pub(super) len: usize,
     pub(super) indexes: Arc<Indexes<T>>,
@@ -22,13 +24,14 @@ pub(super) struct Revision<T> {
 impl<T> Revision<T> {
     pub(super) fn new(
         number: u64,
+        sequence: u64,
         resource_version: Option<ResourceVersion>,
         len: usize,
         indexes: Arc<Indexes<T>>,
     ) -> NonNull<Self> {
         let holders = AtomicUsize::new(0);
         let life = Lifetime::new();
-        let this = Self { number, resource_version, len, indexes, holders, life };
+        let this = Self { number, sequence, resource_version, len, indexes, holders, life };
         NonNull::from(Box::leak(Box::new(this)))
     }
 

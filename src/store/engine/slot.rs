@@ -150,6 +150,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
             _ => {
                 let version =
                     Version::new(next, head, (value, source_version), record.address(), key);
+                writer.recorder.linked(version);
                 let word = Word::new(version.as_ptr(), hash.0);
                 // SAFETY: alive, and this is the writer.
                 unsafe { record.set_head(version.as_ptr(), object, next) };

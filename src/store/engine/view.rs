@@ -44,6 +44,11 @@ impl<'a, T> View<'a, T> {
         self.revision.number
     }
 
+    /// How many publications there were before this one.
+    pub(crate) fn sequence(self) -> u64 {
+        self.revision.sequence
+    }
+
     pub(crate) fn len(self) -> usize {
         self.revision.len
     }
@@ -96,6 +101,10 @@ impl<'a, T> View<'a, T> {
                 }
             }
         }
+    }
+
+    pub(crate) fn is_of(self, engine: &Engine<T>) -> bool {
+        std::ptr::eq(self.engine, engine)
     }
 
     pub(crate) fn same_engine(self, other: View<'_, T>) -> bool {

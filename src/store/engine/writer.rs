@@ -8,7 +8,8 @@ use super::column::{Column, NewIndex};
 use super::garbage::{Disposal, Garbage};
 use super::index::{IndexId, Indexes, Named};
 use super::pin;
-use super::reclaim::{self, Measure, Reclaim};
+use super::reclaim::{self, Measure, Reclaim, Retained};
+use super::record::{Publication, Recorder};
 use super::revision::Revision;
 use super::slab::{RecordRef, Slabs};
 use super::slot::Slot;
@@ -36,6 +37,8 @@ pub(super) struct Writer<T> {
     table_bytes: usize,
     /// The revision that is published.
     pub(super) published: u64,
+    /// How many publications there were before that one.
+    sequence: u64,
     /// Of the revision that is being built.
     pub(super) len: usize,
     resource_version: Option<ResourceVersion>,
@@ -50,6 +53,7 @@ pub(super) struct Writer<T> {
     pub(super) changed: bool,
     /// Whether something else changed: the source's version, or the set of indexes.
     republish: bool,
+    pub(super) recorder: Recorder<T>,
     pub(super) slabs: Slabs<T>,
     pub(super) reclaim: Reclaim<T>,
     /// What is dropped when the guard has let go of the lock.
@@ -67,6 +71,7 @@ impl<T> Writer<T> {
             live: (0..SHARDS).map(|_| 0).collect(),
             table_bytes: 0,
             published: 0,
+            sequence: 0,
             len: 0,
             resource_version: None,
             indexes: Arc::new(Indexes::new()),
@@ -75,6 +80,7 @@ impl<T> Writer<T> {
             changes: 0,
             changed: false,
             republish: false,
+            recorder: Recorder::new(),
             slabs: Slabs::new(),
             reclaim: Reclaim::new(measure),
             garbage: Garbage::new(),
@@ -129,11 +135,18 @@ impl<'k> Hashed<'k> {
 pub(crate) struct WriteGuard<'e, T: Send + Sync> {
     pub(super) engine: &'e Engine<T>,
     pub(super) writer: ManuallyDrop<MutexGuard<'e, Writer<T>>>,
+    unlocked: Option<&'e dyn Unlocked>,
+}
+
+/// Has something to do when the lock has been let go of, and before objects are dropped.
+pub(crate) trait Unlocked {
+    /// Does not panic.
+    fn unlocked(&self);
 }
 
 impl<'e, T: Send + Sync> WriteGuard<'e, T> {
     pub(super) fn new(engine: &'e Engine<T>, writer: MutexGuard<'e, Writer<T>>) -> Self {
-        Self { engine, writer: ManuallyDrop::new(writer) }
+        Self { engine, writer: ManuallyDrop::new(writer), unlocked: None }
     }
 
     pub(crate) fn hash<'k>(&self, key: KeyRef<'k>) -> Hashed<'k> {
@@ -245,8 +258,10 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
                     Arc::make_mut(&mut writer.indexes).named[i].tree = tree;
                 }
             }
+            writer.sequence += 1;
             let revision = Revision::new(
                 next,
+                writer.sequence,
                 writer.resource_version.clone(),
                 writer.len,
                 Arc::clone(&writer.indexes),
@@ -257,6 +272,12 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
             // revision sees every version, record and table that it leads to.
             self.engine.published.store(revision.as_ptr(), Ordering::Release);
             let epoch = pin::advance();
+            if writer.recorder.is_on {
+                let Writer { recorder, reclaim, resource_version, sequence, .. } = &mut *writer;
+                // SAFETY: this is the writer, the batch is published, and what it superseded is freed
+                // below at the earliest.
+                unsafe { recorder.publish(*sequence, next, resource_version.clone(), reclaim) };
+            }
             let versions = std::mem::take(&mut writer.superseded);
             if let Some(old) = NonNull::new(old) {
                 writer.reclaim.supersede_revision(old, epoch, versions);
@@ -270,6 +291,46 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         let (reclaim, mut owner) = split(self.engine, writer);
         reclaim.advance(changes, threshold, &mut owner);
         next
+    }
+
+    /// Whether something was linked, or set, that is not published yet.
+    pub(crate) fn is_unpublished(&self) -> bool {
+        self.writer.is_unpublished()
+    }
+
+    /// How many publications there were.
+    #[inline]
+    pub(crate) fn sequence(&self) -> u64 {
+        self.writer.sequence
+    }
+
+    /// Whether publications are recorded.
+    #[inline]
+    pub(crate) fn is_recording(&self) -> bool {
+        self.writer.recorder.is_on
+    }
+
+    /// Has publications recorded from the next one on, or not. To be called when nothing is linked that
+    /// is not published.
+    pub(crate) fn record(&mut self, on: bool) {
+        debug_assert!(!self.writer.is_unpublished(), "half a publication would be recorded");
+        self.writer.recorder.is_on = on;
+    }
+
+    /// What was published last, if it was recorded.
+    pub(crate) fn take_publication(&mut self) -> Option<Publication<T>> {
+        self.writer.recorder.published.take()
+    }
+
+    /// Who has something to do afterwards.
+    pub(crate) fn when_unlocked(&mut self, unlocked: &'e dyn Unlocked) {
+        self.unlocked = Some(unlocked);
+    }
+
+    /// Superseded versions that are not freed, and their objects' bytes.
+    pub(crate) fn retained(&self) -> (usize, usize) {
+        let Retained { versions, bytes, .. } = self.writer.reclaim.retained();
+        (versions, bytes)
     }
 
     /// Looks for what nobody can see any more, and frees some of it, in at most so many steps.
@@ -349,6 +410,9 @@ impl<T: Send + Sync> Drop for WriteGuard<'_, T> {
         let garbage = disposal.as_ref().map(|_| self.writer.garbage.take());
         // SAFETY: dropped here alone, and not used after this.
         unsafe { ManuallyDrop::drop(&mut self.writer) };
+        if let Some(unlocked) = self.unlocked {
+            unlocked.unlocked();
+        }
         drop(garbage);
         while let Some(disposal) = &mut disposal
             && disposal.take_left()

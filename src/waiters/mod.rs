@@ -24,10 +24,16 @@
 //! ran out of time, or its future was dropped) takes itself off; one that was notified and leaves passes
 //! the notification on.
 //!
+//! That is for items, of which each goes to one consumer. Of [news](told), which all sleepers are to hear,
+//! each listener gets its own.
+//!
 //! Wakers are user code. They are cloned, woken and dropped with no lock held, and a panic in one
 //! stops nobody else from being woken.
 
-use std::collections::BTreeMap;
+pub(crate) mod alarm;
+mod told;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -44,12 +50,32 @@ pub(crate) struct Waiters {
     /// Consumers that spin, and the length of the list. Read by each producer and seldom written.
     state: CachePadded<AtomicU64>,
     list: Mutex<List>,
+    /// Whether sleepers wait for news, rather than for items.
+    news: bool,
 }
 
 struct List {
-    /// Those not yet notified, by id, and so the oldest first.
-    listeners: BTreeMap<u64, Sleeper>,
+    /// Those not yet notified, the oldest first.
+    listeners: BTreeMap<Place, Sleeper>,
+    /// Those that are to be told, and that nobody has come to yet.
+    due: VecDeque<BTreeMap<Place, Sleeper>>,
     next_id: u64,
+}
+
+/// What a sleeper waits for, where it is a number that rises, and its own number.
+type Place = (u64, u64);
+
+impl List {
+    /// Whether somebody is in the list and was not notified.
+    fn get_mut(&mut self, place: Place) -> Option<&mut Sleeper> {
+        let due = self.due.iter_mut();
+        due.chain([&mut self.listeners]).find_map(|part| part.get_mut(&place))
+    }
+
+    fn remove(&mut self, place: Place) -> Option<Sleeper> {
+        let due = self.due.iter_mut();
+        due.chain([&mut self.listeners]).find_map(|part| part.remove(&place))
+    }
 }
 
 /// Who is to be woken, and how.
@@ -61,15 +87,19 @@ enum Sleeper {
 /// One consumer's registration.
 struct Listener {
     waiters: Arc<Waiters>,
-    id: u64,
+    place: Place,
     /// Whether it is known to be out of the list.
     notified: bool,
 }
 
 impl Waiters {
     pub(crate) fn new() -> Self {
-        let list = List { listeners: BTreeMap::new(), next_id: 0 };
-        Self { state: CachePadded::new(AtomicU64::new(0)), list: Mutex::new(list) }
+        Self::of(false)
+    }
+
+    fn of(news: bool) -> Self {
+        let list = List { listeners: BTreeMap::new(), due: VecDeque::new(), next_id: 0 };
+        Self { state: CachePadded::new(AtomicU64::new(0)), list: Mutex::new(list), news }
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
@@ -119,26 +149,31 @@ impl Waiters {
             }
             let mut list = self.list();
             let Some((_, sleeper)) = list.listeners.pop_first() else { return };
-            // ORDERING: Relaxed, as a producer that misses this only looks into the list in vain.
-            self.state.fetch_sub(1, Ordering::Relaxed);
+            self.one_less();
             drop(list);
             missing -= usize::from(sleeper.wake());
         }
     }
 
+    /// A listener has left the list.
+    fn one_less(&self) {
+        // ORDERING: Relaxed, as a producer that misses this only looks into the list in vain.
+        self.state.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Call before looking again.
-    fn listen(self: &Arc<Self>, sleeper: Sleeper) -> Listener {
+    fn listen(self: &Arc<Self>, rank: u64, sleeper: Sleeper) -> Listener {
         let mut list = self.list();
-        let id = list.next_id;
+        let place = (rank, list.next_id);
         list.next_id += 1;
-        list.listeners.insert(id, sleeper);
+        list.listeners.insert(place, sleeper);
         // ORDERING: Relaxed, as the fence orders it.
         self.state.fetch_add(1, Ordering::Relaxed);
         drop(list);
         // ORDERING: SeqCst pairs with the fence in `notify`: if our second look misses an item, its
         // producer comes after this fence and sees our count, and so our listener.
         fence(Ordering::SeqCst);
-        Listener { waiters: Arc::clone(self), id, notified: false }
+        Listener { waiters: Arc::clone(self), place, notified: false }
     }
 
     /// Looks for a while; whether there is something to be had.
@@ -182,7 +217,7 @@ impl Waiters {
                 return Some(found);
             }
             let parker = Parker::current();
-            let mut listener = self.listen(Sleeper::Thread(parker.clone()));
+            let mut listener = self.listen(0, Sleeper::Thread(parker.clone()));
             if ready() {
                 drop(listener);
                 if let Some(found) = attempt() {
@@ -229,14 +264,14 @@ impl Sleeper {
 
 impl Listener {
     fn is_notified(&mut self) -> bool {
-        self.notified = !self.waiters.list().listeners.contains_key(&self.id);
+        self.notified = self.waiters.list().get_mut(self.place).is_none();
         self.notified
     }
 
     /// Whether it was notified; if not, it is this waker that will be woken.
     fn poll(&mut self, waker: &Waker) -> bool {
-        let list = self.waiters.list();
-        let suits = list.listeners.get(&self.id).map(|sleeper| sleeper.will_wake(waker));
+        let mut list = self.waiters.list();
+        let suits = list.get_mut(self.place).map(|sleeper| sleeper.will_wake(waker));
         drop(list);
         match suits {
             None => self.notified = true,
@@ -248,7 +283,7 @@ impl Listener {
 
     fn replace(&mut self, mut sleeper: Sleeper) {
         let mut list = self.waiters.list();
-        match list.listeners.get_mut(&self.id) {
+        match list.get_mut(self.place) {
             Some(listed) => std::mem::swap(listed, &mut sleeper),
             None => self.notified = true,
         }
@@ -263,14 +298,14 @@ impl Drop for Listener {
             return;
         }
         let mut list = self.waiters.list();
-        let removed = list.listeners.remove(&self.id);
+        let removed = list.remove(self.place);
         if removed.is_some() {
-            // ORDERING: Relaxed, as in `wake`.
-            self.waiters.state.fetch_sub(1, Ordering::Relaxed);
+            self.waiters.one_less();
         }
         drop(list);
         match removed {
             Some(sleeper) => _ = contain(|| drop(sleeper)),
+            None if self.waiters.news => self.waiters.pass_on(),
             None => self.waiters.wake(1),
         }
     }
@@ -305,7 +340,7 @@ impl Wait {
             if let Some(found) = attempt() {
                 return Poll::Ready(found);
             }
-            let listener = waiters.listen(Sleeper::Task(context.waker().clone()));
+            let listener = waiters.listen(0, Sleeper::Task(context.waker().clone()));
             if !ready() {
                 self.listener = Some(listener);
                 return Poll::Pending;

@@ -1,0 +1,45 @@
+//! The log begins, and goes from segment to segment, beside a reader, which is given each publication by
+//! itself.
+
+use std::sync::Arc;
+
+use super::Store;
+use crate::run::{Bound, run};
+use crate::{KeyRef, Object};
+
+struct Item(u32);
+
+impl Object for Item {
+    fn key(&self) -> KeyRef<'_> {
+        "ns/a".into()
+    }
+}
+
+pub fn model() {
+    run(Bound { preemptions: 2 }, || {
+        let store = Arc::new(Store::new());
+        let mut subscription = store.subscribe().start().expect("there is no index to miss");
+        let writer = loom::thread::spawn({
+            let store = Arc::clone(&store);
+            move || {
+                for value in 1..=3 {
+                    store.add(Item(value)).expect("the key is valid");
+                }
+            }
+        });
+        let mut known = 0;
+        let mut drain = || {
+            while let Ok(delivery) = subscription.try_next() {
+                assert!(!delivery.is_coalesced(), "coalesced though the log has it");
+                for item in &delivery {
+                    assert_eq!(item.old.map_or(0, |old| old.0), known);
+                    known = item.new.expect("nothing is deleted").0;
+                }
+            }
+            known
+        };
+        drain();
+        writer.join().expect("the writer does not panic");
+        assert_eq!(drain(), 3, "a change was not told");
+    });
+}

@@ -1,0 +1,194 @@
+//! What a publication changed, for whoever follows the store.
+//!
+//! A key that changes several times before a publication changes once: from what was published before to
+//! what is published now.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+
+use super::chain::Version;
+use super::reclaim::Reclaim;
+use crate::panic::discard;
+use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
+use crate::{KeyRef, ResourceVersion};
+
+/// One publication.
+pub(crate) struct Publication<T> {
+    /// How many there were before it.
+    pub(crate) sequence: u64,
+    /// The revision that it made, or that it left where only the source's version moved.
+    pub(crate) revision: u64,
+    pub(crate) resource_version: Option<ResourceVersion>,
+    pub(crate) changes: Changes<T>,
+    /// Bytes of the objects before and after.
+    pub(crate) object_bytes: usize,
+}
+
+/// Keys, each with what it held before and holds now.
+pub(crate) struct Changes<T> {
+    /// The keys' parts, one after the other.
+    text: String,
+    entries: Vec<Entry<T>>,
+}
+
+struct Entry<T> {
+    start: usize,
+    namespace_len: u32,
+    name_len: u32,
+    old: Option<Arc<T>>,
+    new: Option<Arc<T>>,
+}
+
+/// A key, what it held, and what it holds.
+pub(crate) type Changed<'a, T> = (KeyRef<'a>, Option<&'a Arc<T>>, Option<&'a Arc<T>>);
+
+impl<T> Changes<T> {
+    pub(crate) fn new() -> Self {
+        Self::with_capacity(0, 0)
+    }
+
+    fn with_capacity(entries: usize, text: usize) -> Self {
+        Self { text: String::with_capacity(text), entries: Vec::with_capacity(entries) }
+    }
+
+    /// Adds a key, unless it holds what it held.
+    pub(crate) fn push(&mut self, key: KeyRef<'_>, old: Option<&Arc<T>>, new: Option<&Arc<T>>) {
+        let same = match (old, new) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (old, new) => old.is_none() && new.is_none(),
+        };
+        if same {
+            return;
+        }
+        let (namespace, name) = key.parts();
+        let len = |part: &str| u32::try_from(part.len()).expect("a key's part is below 4 GiB");
+        let (namespace_len, name_len) = (len(namespace), len(name));
+        let start = self.text.len();
+        self.text.push_str(namespace);
+        self.text.push_str(name);
+        let (old, new) = (old.cloned(), new.cloned());
+        self.entries.push(Entry { start, namespace_len, name_len, old, new });
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes, without objects.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.capacity() + self.entries.capacity() * size_of::<Entry<T>>()
+    }
+
+    #[inline]
+    pub(crate) fn iter(&self) -> ChangesIter<'_, T> {
+        ChangesIter { text: &self.text, entries: self.entries.iter() }
+    }
+
+    /// Takes its objects out.
+    pub(crate) fn take_objects(&mut self) -> impl Iterator<Item = Arc<T>> + use<T> {
+        let entries = std::mem::take(&mut self.entries);
+        entries.into_iter().flat_map(|entry| [entry.old, entry.new]).flatten()
+    }
+}
+
+/// The changes in their order.
+pub(crate) struct ChangesIter<'a, T> {
+    text: &'a str,
+    entries: std::slice::Iter<'a, Entry<T>>,
+}
+
+impl<'a, T> Iterator for ChangesIter<'a, T> {
+    type Item = Changed<'a, T>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Changed<'a, T>> {
+        let entry = self.entries.next()?;
+        let name = entry.start + entry.namespace_len as usize;
+        let namespace = &self.text[entry.start..name];
+        let key = KeyRef::from((namespace, &self.text[name..name + entry.name_len as usize]));
+        Some((key, entry.old.as_ref(), entry.new.as_ref()))
+    }
+}
+
+impl<T> Drop for Changes<T> {
+    /// Destructors of objects are the user's code: a panic of one ends here, and keeps no other object
+    /// from being dropped.
+    fn drop(&mut self) {
+        let mut objects = self.take_objects();
+        let mut drop_rest = || {
+            for object in objects.by_ref() {
+                drop(object);
+            }
+        };
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(&mut drop_rest)) {
+            discard(panic);
+        }
+    }
+}
+
+/// What the writer notes of the batch that is being built, if somebody follows.
+pub(super) struct Recorder<T> {
+    pub(super) is_on: bool,
+    /// The versions that the batch linked.
+    versions: Vec<NonNull<Version<T>>>,
+    /// What was published last, until it is taken.
+    pub(super) published: Option<Publication<T>>,
+}
+
+impl<T> Recorder<T> {
+    pub(super) fn new() -> Self {
+        Self { is_on: false, versions: Vec::new(), published: None }
+    }
+
+    #[inline]
+    pub(super) fn linked(&mut self, version: NonNull<Version<T>>) {
+        if self.is_on {
+            self.versions.push(version);
+        }
+    }
+
+    /// Notes a publication of what was linked.
+    ///
+    /// # Safety
+    /// The caller is the writer, the batch was published, and nothing was freed since it was begun.
+    pub(super) unsafe fn publish(
+        &mut self,
+        sequence: u64,
+        revision: u64,
+        resource_version: Option<ResourceVersion>,
+        reclaim: &Reclaim<T>,
+    ) {
+        // SAFETY: linked by this batch, so not freed.
+        let text = self.versions.iter().map(|version| unsafe { Version::key(version.as_ptr()) });
+        let text = text.map(|key| key.parts().0.len() + key.name().len()).sum();
+        let mut changes = Changes::with_capacity(self.versions.len(), text);
+        let mut object_bytes = 0_usize;
+        for version in self.versions.drain(..) {
+            // SAFETY: linked by this batch, so not freed, and this is the writer.
+            let (key, new, old) = unsafe {
+                let this = version.as_ref();
+                // ORDERING: Relaxed: only the writer stores links.
+                let old = this.prev.load(Ordering::Relaxed);
+                // The version before is not freed before what superseded it was published.
+                (
+                    Version::key(version.as_ptr()),
+                    this.value(),
+                    old.as_ref().and_then(|old| old.value()),
+                )
+            };
+            let before = changes.len();
+            changes.push(key, old, new);
+            if changes.len() > before {
+                let bytes = reclaim.measure(old).saturating_add(reclaim.measure(new));
+                object_bytes = object_bytes.saturating_add(bytes);
+            }
+        }
+        self.published =
+            Some(Publication { sequence, revision, resource_version, changes, object_bytes });
+    }
+}

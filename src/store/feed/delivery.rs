@@ -1,0 +1,276 @@
+//! What a subscription is given: some changes, or the whole content.
+
+use std::fmt;
+
+use super::cursor::Held;
+use super::filter::Filter;
+use super::segment::Batch;
+use crate::store::engine::{Changes, ChangesIter};
+use crate::store::{Entries, Snapshot};
+use crate::sync::{Arc, Guard};
+use crate::{KeyRef, Object, ResourceVersion, Revision};
+
+/// What a delivery is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeliveryKind {
+    /// The changes of one publication: a write, a batch, a relist, or some that became visible together.
+    Changes,
+    /// What several publications changed, coalesced: for each key the state before all of them and the
+    /// state after. Either the subscription fell behind the log, or it asked for it by
+    /// [`settle`](super::Subscribe::settle).
+    Coalesced,
+    /// No change: the source's version moved, or the store's indexes changed.
+    Progress,
+    /// The whole content, as the first delivery of a subscription that asked for it.
+    Initial,
+    /// The whole content, since the subscription fell so far behind that what it had last was given up.
+    /// What it knows and does not find here is gone.
+    Reset,
+}
+
+/// One change, borrowed from its [`Delivery`].
+#[non_exhaustive]
+pub struct Item<'a, T> {
+    /// The key.
+    pub key: KeyRef<'a>,
+    /// What it held; none if it is new to the subscription.
+    pub old: Option<&'a Arc<T>>,
+    /// What it holds; none if it is gone, or no longer what the subscription is about.
+    pub new: Option<&'a Arc<T>>,
+}
+
+pub(super) enum Content<T> {
+    /// A publication in the log.
+    Logged {
+        segment: Held<T>,
+        index: usize,
+    },
+    Coalesced {
+        changes: Changes<T>,
+        revision: u64,
+        resource_version: Option<ResourceVersion>,
+    },
+    Whole {
+        content: Snapshot<T>,
+        kind: DeliveryKind,
+    },
+}
+
+impl<T> Content<T> {
+    pub(super) fn batch(&self) -> Option<&Batch<T>> {
+        match self {
+            Self::Logged { segment, index } => segment.as_ref()?.batch(*index),
+            _ => None,
+        }
+    }
+
+    /// What changed, unless it is the whole content.
+    pub(super) fn changes(&self) -> Option<&Changes<T>> {
+        match self {
+            Self::Logged { .. } => self.batch().map(|batch| &batch.publication.changes),
+            Self::Coalesced { changes, .. } => Some(changes),
+            Self::Whole { .. } => None,
+        }
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        match self {
+            Self::Logged { .. } => self.batch().map_or(0, |batch| batch.publication.revision),
+            Self::Coalesced { revision, .. } => *revision,
+            Self::Whole { content, .. } => content.revision().get(),
+        }
+    }
+
+    pub(super) fn resource_version(&self) -> Option<&ResourceVersion> {
+        match self {
+            Self::Logged { .. } => self.batch()?.publication.resource_version.as_ref(),
+            Self::Coalesced { resource_version, .. } => resource_version.as_ref(),
+            Self::Whole { content, .. } => content.resource_version(),
+        }
+    }
+}
+
+/// Some changes, or the whole content, all of one moment; its items are read in place.
+///
+/// While it is kept, the part of the log that it lies in is, too.
+pub struct Delivery<'a, T: Object> {
+    content: Content<T>,
+    filter: FilterOf<'a, T>,
+}
+
+enum FilterOf<'a, T> {
+    Borrowed(&'a Arc<Filter<T>>),
+    Owned(Arc<Filter<T>>),
+}
+
+impl<'a, T: Object> Delivery<'a, T> {
+    pub(super) fn new(content: Content<T>, filter: &'a Arc<Filter<T>>) -> Self {
+        Self { content, filter: FilterOf::Borrowed(filter) }
+    }
+
+    /// The delivery without its borrow of the subscription, to be kept or sent elsewhere.
+    #[must_use]
+    pub fn into_owned(self) -> Delivery<'static, T> {
+        let filter = match self.filter {
+            FilterOf::Borrowed(filter) => Arc::clone(filter),
+            FilterOf::Owned(filter) => filter,
+        };
+        let content = match self.content {
+            Content::Logged { segment, index } => {
+                // A count of its own, instead of a mark of the thread's, of which there are few.
+                let segment = Guard::from_inner(Guard::into_inner(segment));
+                Content::Logged { segment, index }
+            }
+            content => content,
+        };
+        Delivery { content, filter: FilterOf::Owned(filter) }
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> DeliveryKind {
+        match &self.content {
+            Content::Logged { .. } => match self.content.changes() {
+                Some(changes) if !changes.is_empty() => DeliveryKind::Changes,
+                _ => DeliveryKind::Progress,
+            },
+            Content::Coalesced { .. } => DeliveryKind::Coalesced,
+            Content::Whole { kind, .. } => *kind,
+        }
+    }
+
+    /// Whether several publications are told of as one.
+    #[must_use]
+    pub fn is_coalesced(&self) -> bool {
+        matches!(self.content, Content::Coalesced { .. })
+    }
+
+    /// Whether this is the whole content, [`Initial`](DeliveryKind::Initial) or
+    /// [`Reset`](DeliveryKind::Reset), rather than changes to what was told before.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self.content, Content::Whole { .. })
+    }
+
+    /// Whether it is one publication, with a relist ([`Store::replace`](crate::Store::replace)) in it.
+    #[must_use]
+    pub fn is_relist(&self) -> bool {
+        self.content.batch().is_some_and(|batch| batch.is_relist)
+    }
+
+    /// The revision up to which it tells.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        Revision::new(self.content.revision())
+    }
+
+    /// The source's version at that revision, once the source has told one.
+    #[must_use]
+    pub fn resource_version(&self) -> Option<&ResourceVersion> {
+        self.content.resource_version()
+    }
+
+    /// The changes, each key once, in no particular order. Of the whole content, each object is new.
+    ///
+    /// O(1) per change, matching or not; of the whole content of a namespace or an index's value, O(1)
+    /// per object of it.
+    #[must_use]
+    pub fn iter(&self) -> Items<'_, T> {
+        let source = match (&self.content, self.content.changes()) {
+            (_, Some(changes)) => Source::Changes(changes.iter()),
+            (Content::Whole { content, .. }, _) => {
+                Source::Content(self.filter().candidates(content))
+            }
+            _ => Source::Nothing,
+        };
+        let filter = Some(self.filter()).filter(|filter| !filter.is_all());
+        Items { source, filter }
+    }
+
+    /// Whether there are no items in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    fn filter(&self) -> &Filter<T> {
+        match &self.filter {
+            FilterOf::Borrowed(filter) => filter,
+            FilterOf::Owned(filter) => filter,
+        }
+    }
+}
+
+/// The items of a [`Delivery`].
+pub struct Items<'a, T> {
+    source: Source<'a, T>,
+    filter: Option<&'a Filter<T>>,
+}
+
+enum Source<'a, T> {
+    Changes(ChangesIter<'a, T>),
+    Content(Entries<'a, T>),
+    Nothing,
+}
+
+impl<'a, T: Object> Iterator for Items<'a, T> {
+    type Item = Item<'a, T>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Item<'a, T>> {
+        loop {
+            let (key, old, new) = match &mut self.source {
+                Source::Changes(changes) => changes.next()?,
+                Source::Content(entries) => {
+                    let (key, object) = entries.next()?;
+                    (key, None, Some(object))
+                }
+                Source::Nothing => return None,
+            };
+            match self.filter {
+                None => return Some(Item { key, old, new }),
+                Some(filter) => {
+                    if let Some(item) = filter.apply(key, old, new) {
+                        return Some(item);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<'a, T: Object> IntoIterator for &'a Delivery<'_, T> {
+    type Item = Item<'a, T>;
+    type IntoIter = Items<'a, T>;
+
+    fn into_iter(self) -> Items<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T: Object> fmt::Debug for Delivery<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("kind", &self.kind())
+            .field("revision", &self.revision())
+            .field("resource_version", &self.resource_version())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Item<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Item")
+            .field("key", &self.key)
+            .field("old", &self.old.is_some())
+            .field("new", &self.new.is_some())
+            .finish()
+    }
+}
+
+impl<T> fmt::Debug for Items<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Items").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,76 @@
+//! What a subscription is told that the log has left behind, or that asked to be told seldom.
+
+use std::collections::HashMap;
+
+use super::segment::Segment;
+use crate::store::Snapshot;
+use crate::store::engine::{Changed, Changes};
+use crate::sync::Arc;
+use crate::{Key, KeyRef};
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// Whether two states of a key are the same object, or both none.
+fn same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
+}
+
+/// The changes from a place in a segment, behind so many of its publications, to a newer content.
+///
+/// O(what changed since the segment began).
+pub(super) fn since<T>(segment: &Segment<T>, publications: usize, to: &Snapshot<T>) -> Changes<T> {
+    // What the segment told last of each key stands for the content that it began from.
+    let mut told: Map<KeyRef<'_>, Option<&Arc<T>>> = Map::default();
+    for (key, _, new) in segment.changes(publications) {
+        told.insert(key, new);
+    }
+    let mut changes = Changes::new();
+    segment.start().view().changes(to.view(), |old, new| {
+        let Some((key, _)) = old.or(new) else { return };
+        if !told.contains_key(&key) {
+            changes.push(key, old.map(|(_, object)| object), new.map(|(_, object)| object));
+        }
+    });
+    for (key, old) in told {
+        changes.push(key, old, to.get(key));
+    }
+    changes
+}
+
+/// Changes of several publications, put together: the state before all of them, and after.
+pub(super) struct Gathered<T> {
+    states: Map<Key, States<T>>,
+}
+
+/// What a key held before all of them, and holds after.
+type States<T> = (Option<Arc<T>>, Option<Arc<T>>);
+
+impl<T> Gathered<T> {
+    pub(super) fn new() -> Self {
+        Self { states: Map::default() }
+    }
+
+    pub(super) fn add<'a>(&mut self, changes: impl Iterator<Item = Changed<'a, T>>)
+    where
+        T: 'a,
+    {
+        for (key, old, new) in changes {
+            let state =
+                self.states.entry(key.to_key_unchecked()).or_insert_with(|| (old.cloned(), None));
+            state.1 = new.cloned();
+        }
+    }
+
+    pub(super) fn into_changes(self) -> Changes<T> {
+        let mut changes = Changes::new();
+        for (key, (old, new)) in &self.states {
+            if !same(old.as_ref(), new.as_ref()) {
+                changes.push(key.as_ref(), old.as_ref(), new.as_ref());
+            }
+        }
+        changes
+    }
+}

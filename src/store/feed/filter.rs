@@ -1,0 +1,125 @@
+//! What a subscription is told of.
+
+use super::Item;
+use crate::selector::LabelSelector;
+use crate::store::{Entries, Index, Snapshot};
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::{KeyRef, Object, panic};
+
+/// A value of an index that objects are to have.
+pub(super) trait Indexed<T>: Send + Sync {
+    /// `None` if the index function fails.
+    fn has(&self, object: &T) -> Option<bool>;
+
+    fn candidates<'a>(&self, content: &'a Snapshot<T>) -> Entries<'a, T>;
+}
+
+pub(super) fn indexed<T: Object, V>(index: &Index<T, V>, value: Arc<V>) -> Box<dyn Indexed<T>>
+where
+    V: Ord + Send + Sync + ?Sized + 'static,
+{
+    Box::new(Value { index: index.clone(), value })
+}
+
+struct Value<T, V: ?Sized> {
+    index: Index<T, V>,
+    value: Arc<V>,
+}
+
+impl<T: Object, V: Ord + Send + Sync + ?Sized + 'static> Indexed<T> for Value<T, V> {
+    fn has(&self, object: &T) -> Option<bool> {
+        Some(self.index.try_values(object)?.contains(&self.value))
+    }
+
+    fn candidates<'a>(&self, content: &'a Snapshot<T>) -> Entries<'a, T> {
+        content.by(&self.index, &*self.value)
+    }
+}
+
+/// Objects that a subscription is told of: those that every part of it wants.
+pub(super) struct Filter<T> {
+    /// Empty stands for cluster-scoped objects.
+    pub(super) namespace: Option<Box<str>>,
+    pub(super) labels: Option<LabelSelector>,
+    pub(super) indexed: Option<Box<dyn Indexed<T>>>,
+    /// How often the user's code panicked, or an index function failed.
+    failures: AtomicU64,
+}
+
+impl<T: Object> Filter<T> {
+    pub(super) fn all() -> Self {
+        Self { namespace: None, labels: None, indexed: None, failures: AtomicU64::new(0) }
+    }
+
+    pub(super) fn is_all(&self) -> bool {
+        self.namespace.is_none() && self.labels.is_none() && self.indexed.is_none()
+    }
+
+    pub(super) fn failures(&self) -> u64 {
+        // ORDERING: Relaxed: a figure orders nothing.
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_key(&self, key: KeyRef<'_>) -> bool {
+        self.namespace.as_deref().is_none_or(|wanted| key.namespace().unwrap_or_default() == wanted)
+    }
+
+    /// Whether an object of a key that is wanted is. What the user's code fails on is not.
+    pub(super) fn has(&self, object: &T) -> bool {
+        let selected = self
+            .labels
+            .as_ref()
+            .is_none_or(|selector| self.ask(|| selector.matches(|label| object.label(label))));
+        selected
+            && self.indexed.as_ref().is_none_or(|indexed| {
+                let has = panic::catch(|| indexed.has(object)).ok().flatten();
+                has.unwrap_or_else(|| {
+                    self.failed();
+                    false
+                })
+            })
+    }
+
+    fn ask(&self, code: impl FnOnce() -> bool) -> bool {
+        panic::catch(code).unwrap_or_else(|_| {
+            self.failed();
+            false
+        })
+    }
+
+    fn failed(&self) {
+        // ORDERING: Relaxed, as above.
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Objects of a content among which are all that are wanted.
+    pub(super) fn candidates<'a>(&self, content: &'a Snapshot<T>) -> Entries<'a, T> {
+        if let Some(indexed) = &self.indexed {
+            return indexed.candidates(content);
+        }
+        match self.namespace.as_deref() {
+            Some(namespace) => content.namespace(namespace),
+            None => content.iter(),
+        }
+    }
+
+    /// A change as it is told: an object that comes to be wanted is new, and one that ceases to be is gone.
+    #[inline]
+    pub(super) fn apply<'a>(
+        &self,
+        key: KeyRef<'a>,
+        old: Option<&'a Arc<T>>,
+        new: Option<&'a Arc<T>>,
+    ) -> Option<Item<'a, T>> {
+        if self.is_all() {
+            return Some(Item { key, old, new });
+        }
+        if !self.has_key(key) {
+            return None;
+        }
+        let old = old.filter(|object| self.has(object));
+        let new = new.filter(|object| self.has(object));
+        (old.is_some() || new.is_some()).then_some(Item { key, old, new })
+    }
+}

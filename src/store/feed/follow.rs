@@ -1,0 +1,109 @@
+//! What the store's writer does for those who follow: it records, logs and tells.
+
+use super::segment::{Amount, Batch};
+use super::{Feed, WAITER};
+use crate::Object;
+use crate::store::engine::{PinnedRevision, Publication, Unlocked, WriteGuard};
+use crate::sync::PoisonError;
+use crate::sync::atomic::Ordering;
+
+/// Whether there are subscriptions among those who are interested.
+fn is_followed(interest: u64) -> bool {
+    interest & (WAITER - 1) > 0
+}
+
+impl<T: Object> Feed<T> {
+    /// Who is interested. After a publication: see [`Feed::join`].
+    #[inline]
+    fn interest(&self) -> u64 {
+        // ORDERING: Relaxed: the publication met whoever came before it. One that is missed at the
+        // beginning of a batch is met at its end.
+        self.interest.load(Ordering::Relaxed)
+    }
+
+    /// At the beginning of a batch: whether it is to be recorded.
+    #[inline]
+    pub(in crate::store) fn begin(&self, guard: &mut WriteGuard<'_, T>) {
+        let followed = is_followed(self.interest());
+        if followed != guard.is_recording() {
+            self.turn(guard, followed);
+        }
+    }
+
+    /// After a publication.
+    #[inline]
+    pub(in crate::store) fn published<'s>(
+        &'s self,
+        guard: &mut WriteGuard<'s, T>,
+        is_relist: bool,
+    ) {
+        let interest = self.interest();
+        if interest > 0 || guard.is_recording() {
+            self.follow(guard, is_relist, interest);
+        }
+    }
+
+    #[cold]
+    fn turn(&self, guard: &mut WriteGuard<'_, T>, followed: bool) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        match followed {
+            true => {
+                writer.open(&self.log, &self.engine);
+                writer.settle(&self.log, guard.sequence());
+            }
+            false => writer.end(&self.log),
+        }
+        guard.record(followed);
+        writer.take_dropped().for_each(|object| guard.discard(object));
+    }
+
+    fn follow<'s>(&'s self, guard: &mut WriteGuard<'s, T>, is_relist: bool, interest: u64) {
+        let publication = guard.take_publication();
+        if is_followed(interest) || publication.is_some() {
+            self.log(guard, publication, is_relist);
+        }
+        // Wakers are the user's code.
+        guard.when_unlocked(self);
+    }
+
+    /// Adds a publication to the log, or begins the log behind one that was not recorded.
+    fn log(
+        &self,
+        guard: &mut WriteGuard<'_, T>,
+        publication: Option<Publication<T>>,
+        is_relist: bool,
+    ) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        match publication {
+            Some(publication) => {
+                let batch = Batch { publication, is_relist };
+                if writer.push(&self.log, &self.engine, batch) {
+                    let (changes, bytes) = guard.retained();
+                    writer.revoke(&self.cursors, Amount { changes, bytes });
+                }
+            }
+            None => {
+                writer.open(&self.log, &self.engine);
+                guard.record(true);
+            }
+        }
+        writer.settle(&self.log, guard.sequence());
+        writer.take_dropped().for_each(|object| guard.discard(object));
+    }
+}
+
+impl<T: Object> Unlocked for Feed<T> {
+    fn unlocked(&self) {
+        self.subscribers.tell(u64::MAX);
+        if self.interest() >= WAITER {
+            let pinned = PinnedRevision::new(&self.engine);
+            let version = pinned.view().resource_version().and_then(|version| version.number());
+            let revision = pinned.view().number();
+            drop(pinned);
+            self.revisions.tell(revision);
+            if let Some(version) = version {
+                self.versions.tell(version);
+            }
+        }
+    }
+}

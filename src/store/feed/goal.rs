@@ -1,0 +1,205 @@
+//! Waiting until a store has come to a revision, or to a version of the source's.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use super::{Feed, WAITER, WaitError};
+use crate::store::Store;
+use crate::store::engine::PinnedRevision;
+use crate::sync::Arc;
+use crate::waiters::alarm::Alarm;
+use crate::waiters::{Wait, Waiters};
+use crate::{Object, ResourceVersion, Revision};
+
+/// What somebody waits for.
+#[derive(Clone)]
+enum Goal {
+    Revision(u64),
+    Version(ResourceVersion),
+}
+
+/// Somebody's interest in publications.
+struct Joined<T>(Arc<Feed<T>>);
+
+impl<T> Joined<T> {
+    fn new(feed: &Arc<Feed<T>>) -> Self {
+        feed.join(WAITER);
+        Self(Arc::clone(feed))
+    }
+}
+
+impl<T> Drop for Joined<T> {
+    fn drop(&mut self) {
+        self.0.leave(WAITER);
+    }
+}
+
+impl Goal {
+    /// Those that wait for such goals, and this one's rank among theirs.
+    fn waiters<T>(&self, feed: &Feed<T>) -> Result<(Arc<Waiters>, u64), WaitError> {
+        match self {
+            Self::Revision(revision) => Ok((Arc::clone(&feed.revisions), *revision)),
+            Self::Version(version) => match version.number() {
+                Some(number) => Ok((Arc::clone(&feed.versions), number)),
+                None => Err(WaitError::Unordered(version.clone())),
+            },
+        }
+    }
+
+    fn is_reached<T>(&self, feed: &Feed<T>) -> bool {
+        let pinned = PinnedRevision::new(&feed.engine);
+        match self {
+            Self::Revision(revision) => pinned.view().number() >= *revision,
+            Self::Version(version) => pinned
+                .view()
+                .resource_version()
+                .and_then(|held| held.compare(version))
+                .is_some_and(|order| order.is_ge()),
+        }
+    }
+
+    /// What the news was, or the end of the time.
+    fn outcome<T>(&self, feed: &Feed<T>, was_told: bool) -> Result<(), WaitError> {
+        match was_told {
+            true if feed.is_closed() && !self.is_reached(feed) => Err(WaitError::Ended),
+            true => Ok(()),
+            false => Err(WaitError::Timeout),
+        }
+    }
+
+    fn wait<T>(self, feed: &Arc<Feed<T>>, deadline: Option<Instant>) -> Result<(), WaitError> {
+        if self.is_reached(feed) {
+            return Ok(());
+        }
+        let (waiters, rank) = self.waiters(feed)?;
+        let joined = Joined::new(feed);
+        let ready = || self.is_reached(feed) || feed.is_closed();
+        let was_told = waiters.wait_for_news(rank, deadline, ready);
+        drop(joined);
+        self.outcome(feed, was_told)
+    }
+
+    async fn wait_async<T>(
+        self,
+        feed: Arc<Feed<T>>,
+        deadline: Option<Instant>,
+    ) -> Result<(), WaitError> {
+        if self.is_reached(&feed) {
+            return Ok(());
+        }
+        let (waiters, rank) = self.waiters(&feed)?;
+        let _joined = Joined::new(&feed);
+        let (mut news, mut alarm) = (Wait::new(), Alarm::new());
+        poll_fn(|context| {
+            let ready = || self.is_reached(&feed) || feed.is_closed();
+            if news.poll_news(context, &waiters, rank, ready).is_ready() {
+                return Poll::Ready(self.outcome(&feed, true));
+            }
+            let Some(deadline) = deadline else { return Poll::Pending };
+            alarm.poll(context, deadline).map(|()| self.outcome(&feed, false))
+        })
+        .await
+    }
+}
+
+fn deadline(timeout: Option<Duration>) -> Option<Instant> {
+    Instant::now().checked_add(timeout?)
+}
+
+/// Reading what was written: whoever knows a revision, or a version of the source's, waits until the store
+/// has come to it.
+///
+/// Any number of threads and tasks may wait. Each is woken when its own goal is reached, and a task needs no
+/// thread for that, but for its time limit: all tasks of the process share one.
+impl<T: Object> Store<T> {
+    /// Blocks until the store has come to a revision, or the time is over; `None` is no limit.
+    ///
+    /// # Errors
+    /// If the time runs out.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// use std::time::Duration;
+    ///
+    /// let store = Store::new();
+    /// let written = store.add(Pod("a/web"))?;
+    /// store.wait_for(written.revision, None)?;
+    /// store.delete("a/web");
+    /// let later = store.revision();
+    /// assert_eq!(store.wait_for(later, Some(Duration::ZERO)), Ok(()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_for(&self, revision: Revision, timeout: Option<Duration>) -> Result<(), WaitError> {
+        Goal::Revision(revision.get()).wait(&self.feed, deadline(timeout))
+    }
+
+    /// As [`wait_for`](Self::wait_for), for async tasks on any runtime.
+    ///
+    /// # Errors
+    /// If the time runs out, or the store is gone and never came to it.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub fn wait_for_async(
+        &self,
+        revision: Revision,
+        timeout: Option<Duration>,
+    ) -> impl Future<Output = Result<(), WaitError>> + Send + use<T> {
+        Goal::Revision(revision.get()).wait_async(Arc::clone(&self.feed), deadline(timeout))
+    }
+
+    /// Blocks until the store's content is of this version of the source's, or a later one, or the
+    /// time is over; `None` is no limit.
+    ///
+    /// # Errors
+    /// If the time runs out, or the version has no order and is not the store's.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # #[derive(Debug)]
+    /// # struct Pod;
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { "a/web".into() }
+    /// # }
+    /// use std::time::Duration;
+    /// use watchcache::Batch;
+    /// use watchcache::store::feed::WaitError;
+    ///
+    /// let store = Store::<Pod>::new();
+    /// let mut batch = Batch::new();
+    /// batch.set_resource_version("41".into());
+    /// store.apply(&batch);
+    /// store.wait_for_version(&"40".into(), None)?;
+    /// let waited = store.wait_for_version(&"42".into(), Some(Duration::from_millis(1)));
+    /// assert_eq!(waited, Err(WaitError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_for_version(
+        &self,
+        version: &ResourceVersion,
+        timeout: Option<Duration>,
+    ) -> Result<(), WaitError> {
+        Goal::Version(version.clone()).wait(&self.feed, deadline(timeout))
+    }
+
+    /// As [`wait_for_version`](Self::wait_for_version), for async tasks on any runtime.
+    ///
+    /// # Errors
+    /// As there, and if the store is gone and never came to it.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub fn wait_for_version_async(
+        &self,
+        version: &ResourceVersion,
+        timeout: Option<Duration>,
+    ) -> impl Future<Output = Result<(), WaitError>> + Send + use<T> {
+        let goal = Goal::Version(version.clone());
+        goal.wait_async(Arc::clone(&self.feed), deadline(timeout))
+    }
+}

@@ -1,0 +1,267 @@
+//! The log: the newest publications, in segments, and who writes them.
+
+use std::collections::VecDeque;
+
+use super::FeedLimits;
+use super::cursor::{Cursor, Cursors};
+use super::segment::{Amount, Batch, Segment};
+use crate::store::Snapshot;
+use crate::store::engine::Engine;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Arc, ArcSwapOption, OnceLock};
+
+/// The most segments that the log keeps.
+const SEGMENTS: usize = 256;
+
+/// Into how many segments a full log is divided, at least.
+const PARTS: usize = 8;
+
+/// The log as its readers see it. A segment lies in the slot of its number; whoever finds another one
+/// there, or none, has come too late.
+pub(super) struct Log<T> {
+    slots: OnceLock<Box<[ArcSwapOption<Segment<T>>]>>,
+    /// The number after the newest segment's.
+    end: AtomicU64,
+    /// Every publication up to this one is in the log, or is not going to be.
+    settled: AtomicU64,
+    /// All that was ever given to it.
+    // ORDERING: Relaxed throughout: figures order nothing.
+    changes: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl<T> Log<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            slots: OnceLock::new(),
+            end: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            changes: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn written(&self) -> Amount {
+        let changes = self.changes.load(Ordering::Relaxed);
+        Amount { changes, bytes: self.bytes.load(Ordering::Relaxed) }
+    }
+
+    #[inline]
+    pub(super) fn settled(&self) -> u64 {
+        // ORDERING: Acquire pairs with the Release in `LogWriter::settle`.
+        self.settled.load(Ordering::Acquire)
+    }
+
+    /// The segment in which a subscription stands that is to be given this publication next.
+    pub(super) fn find(&self, next: u64, after: Option<u64>) -> Option<Arc<Segment<T>>> {
+        // ORDERING: Acquire pairs with the Release in `LogWriter::open`: a segment of a smaller number
+        // is in its slot, and whole, unless it is gone.
+        let end = self.end.load(Ordering::Acquire);
+        let likely = after.into_iter().map(|after| after + 1).chain(end.checked_sub(1));
+        for number in likely.filter(|number| *number < end) {
+            if let Some(segment) = self.segment(number).filter(|found| found.has_place(next)) {
+                return Some(segment);
+            }
+        }
+        let (mut low, mut high) = (end.saturating_sub(SEGMENTS as u64), end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.segment(middle) {
+                Some(segment) if segment.has_place(next) => return Some(segment),
+                Some(segment) if segment.first > next => high = middle,
+                // What is gone was older.
+                _ => low = middle + 1,
+            }
+        }
+        None
+    }
+
+    fn segment(&self, number: u64) -> Option<Arc<Segment<T>>> {
+        let segment = slot(self.slots.get()?, number).load_full()?;
+        (segment.number == Some(number)).then_some(segment)
+    }
+}
+
+fn slot<T>(slots: &[ArcSwapOption<Segment<T>>], number: u64) -> &ArcSwapOption<Segment<T>> {
+    &slots[(number % SEGMENTS as u64) as usize]
+}
+
+/// What only the writer of the store touches.
+pub(super) struct LogWriter<T> {
+    /// The newest segment, while somebody follows.
+    open: Option<Arc<Segment<T>>>,
+    /// What is in it.
+    held: Amount,
+    /// The number of the oldest segment, and the number after the newest one's.
+    oldest: u64,
+    end: u64,
+    /// What the segments in the log have, oldest first.
+    amounts: VecDeque<Amount>,
+    /// What is in the log, and all that was ever given to it.
+    total: Amount,
+    written: Amount,
+    /// How much was written when the subscriptions were last looked at.
+    looked: Amount,
+    cursors: Vec<Arc<Cursor<T>>>,
+    limits: FeedLimits,
+    /// What has left the log. Destructors of objects are not run here.
+    dropped: Vec<Arc<Segment<T>>>,
+    /// A publication that was too large for it.
+    too_large: Option<Batch<T>>,
+}
+
+impl<T> LogWriter<T> {
+    pub(super) fn new(limits: FeedLimits) -> Self {
+        Self {
+            open: None,
+            held: Amount::default(),
+            oldest: 0,
+            end: 0,
+            amounts: VecDeque::new(),
+            total: Amount::default(),
+            written: Amount::default(),
+            looked: Amount::default(),
+            cursors: Vec::new(),
+            limits,
+            dropped: Vec::new(),
+            too_large: None,
+        }
+    }
+
+    /// Takes the objects that the log and the subscriptions need no more. A segment that a subscription
+    /// still has is dropped by that one.
+    pub(super) fn take_dropped(&mut self) -> impl Iterator<Item = Arc<T>> {
+        let segments = std::mem::take(&mut self.dropped).into_iter().filter_map(Arc::into_inner);
+        let batch = self.too_large.take().into_iter();
+        let objects = batch.flat_map(|mut batch| batch.publication.changes.take_objects());
+        segments.flat_map(Segment::into_objects).chain(objects)
+    }
+
+    /// Begins a segment with what is published now.
+    pub(super) fn open(&mut self, log: &Log<T>, engine: &Arc<Engine<T>>) {
+        let slots =
+            log.slots.get_or_init(|| (0..SEGMENTS).map(|_| ArcSwapOption::empty()).collect());
+        if self.amounts.len() == SEGMENTS {
+            self.drop_oldest(log);
+        }
+        let segment = Segment::new(Snapshot::new(engine), self.end, self.written);
+        slot(slots, self.end).store(Some(Arc::clone(&segment)));
+        self.end += 1;
+        self.amounts.push_back(Amount::default());
+        // ORDERING: Release pairs with the Acquire in `find`.
+        log.end.store(self.end, Ordering::Release);
+        if let Some(full) = self.open.replace(segment) {
+            full.close();
+            self.dropped.push(full);
+        }
+        self.held = Amount::default();
+    }
+
+    /// Ends the log; whoever stands in it gets a difference.
+    pub(super) fn end(&mut self, log: &Log<T>) {
+        if let Some(open) = self.open.take() {
+            open.close();
+            self.dropped.push(open);
+        }
+        while !self.amounts.is_empty() {
+            self.drop_oldest(log);
+        }
+    }
+
+    /// Adds a publication, and keeps to the limits. Whether a segment was closed by it.
+    pub(super) fn push(&mut self, log: &Log<T>, engine: &Arc<Engine<T>>, batch: Batch<T>) -> bool {
+        let limit = self.limits.log;
+        let amount = batch.amount();
+        self.written = self.written.plus(amount);
+        let Some(open) = &self.open else { return false };
+        if amount.exceeds(limit) {
+            // More than the whole log may have: it begins anew behind it.
+            self.open(log, engine);
+            while self.amounts.len() > 1 {
+                self.drop_oldest(log);
+            }
+            self.too_large = Some(batch);
+            return true;
+        }
+        let has_room = open.push(batch);
+        self.held = self.held.plus(amount);
+        self.total = self.total.plus(amount);
+        if let Some(last) = self.amounts.back_mut() {
+            *last = last.plus(amount);
+        }
+        let closes = !has_room || self.held.exceeds(limit.over(PARTS));
+        if closes {
+            self.open(log, engine);
+        }
+        while self.total.exceeds(limit) && self.amounts.len() > 1 {
+            self.drop_oldest(log);
+        }
+        closes
+    }
+
+    /// Every publication up to this one has been dealt with.
+    pub(super) fn settle(&self, log: &Log<T>, sequence: u64) {
+        log.changes.store(self.written.changes, Ordering::Relaxed);
+        log.bytes.store(self.written.bytes, Ordering::Relaxed);
+        // ORDERING: Release pairs with the Acquire in `settled`: who sees it finds the publication in the
+        // log, or knows that it is not there.
+        log.settled.store(sequence, Ordering::Release);
+    }
+
+    fn drop_oldest(&mut self, log: &Log<T>) {
+        let Some(amount) = self.amounts.pop_front() else { return };
+        self.total = self.total.minus(amount);
+        if let Some(slots) = log.slots.get() {
+            self.dropped.extend(slot(slots, self.oldest).swap(None));
+        }
+        self.oldest += 1;
+    }
+
+    /// Takes the places of the slowest subscriptions away while all that the log has left behind for
+    /// subscriptions exceeds its limit. Looks at the subscriptions once an eighth of the limit has been
+    /// written; `retained` is what the store keeps of superseded objects, for whatever reason.
+    pub(super) fn revoke(&mut self, cursors: &Cursors<T>, retained: Amount) {
+        let limit = self.limits.behind;
+        let since = self.written.minus(self.looked);
+        if !since.exceeds(limit.over(PARTS)) {
+            return;
+        }
+        self.looked = self.written;
+        // As much again may come until the next look.
+        let limit = limit.minus(limit.over(PARTS));
+        cursors.take_joined(&mut self.cursors);
+        let oldest = self.oldest;
+        let is_behind = |segment: &Segment<T>| segment.number.is_none_or(|number| number < oldest);
+        let mut behind: Vec<_> = self
+            .cursors
+            .iter()
+            .filter_map(|cursor| {
+                Some((cursor.load().as_ref().filter(|at| is_behind(at))?.clone(), cursor))
+            })
+            .collect();
+        behind.sort_unstable_by_key(|(segment, _)| (segment.first, Arc::as_ptr(segment).addr()));
+        let mut own = Amount::default();
+        let mut last = None;
+        for (segment, _) in &behind {
+            if last.replace(Arc::as_ptr(segment)) != Some(Arc::as_ptr(segment)) {
+                own = own.plus(segment.amount());
+            }
+        }
+        let mut behind = behind.into_iter().peekable();
+        while let Some((slowest, _)) = behind.peek() {
+            // What a held content alone keeps is among what was superseded since.
+            let held = self.written.minus(slowest.before).min(retained);
+            if !held.plus(own).exceeds(limit) {
+                break;
+            }
+            let slowest = Arc::clone(slowest);
+            own = own.minus(slowest.amount());
+            while let Some((_, cursor)) = behind.next_if(|(at, _)| Arc::ptr_eq(at, &slowest)) {
+                self.dropped.extend(cursor.revoke(&slowest));
+            }
+            self.dropped.push(slowest);
+        }
+        let rest: Vec<_> = behind.map(|(segment, _)| segment).collect();
+        self.dropped.extend(rest);
+    }
+}

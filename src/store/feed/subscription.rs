@@ -1,0 +1,313 @@
+//! A subscriber's place in the changes of a store, and how it moves on.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::cursor::Cursor;
+use super::delivery::{Content, Delivery, DeliveryKind};
+use super::difference::{self, Gathered};
+use super::filter::Filter;
+use super::segment::{Amount, Segment};
+use super::{Feed, TryNextError};
+use crate::store::Snapshot;
+use crate::sync::Arc;
+use crate::{Object, Revision};
+
+/// A subscription's count in `interest`.
+const SUBSCRIPTION: u64 = 1;
+
+/// A subscription to the changes of a store; from [`Store::subscribe`](crate::Store::subscribe).
+///
+/// It is given each change once, in the order of the revisions, and never half of a publication. Each
+/// delivery is read in place, and borrows the subscription:
+///
+/// | | |
+/// |---|---|
+/// | [`next`](Self::next) | blocks until there is a delivery |
+/// | [`next_timeout`](Self::next_timeout) | blocks for at most so long |
+/// | [`try_next`](Self::try_next) | at once |
+/// | [`next_async`](Self::next_async) | for a task |
+/// | [`into_iter`](IntoIterator::into_iter), [`into_stream`](Self::into_stream) | deliveries to keep |
+///
+/// One that is not asked keeps its place. Once the log has gone on without it, it is given the
+/// difference between what it was told last and the newest revision ([`DeliveryKind::Coalesced`]); once
+/// it would make the store keep too much ([`FeedLimits::behind`](super::FeedLimits::behind)), the whole content anew
+/// ([`DeliveryKind::Reset`]). It keeps no writer waiting in any case.
+///
+/// It ends when the store is gone, after everything was told. Until it is dropped it keeps what it has
+/// not been given, as a snapshot does.
+pub struct Subscription<T: Object> {
+    pub(super) feed: Arc<Feed<T>>,
+    cursor: Arc<Cursor<T>>,
+    /// The sequence number of the publication that is to be told next. The cursor's segment has a place
+    /// for it, so the content before it can be told.
+    next: u64,
+    todo: Todo,
+    pub(super) filter: Arc<Filter<T>>,
+    settle: Option<Duration>,
+    /// When something was told last.
+    last: Option<Instant>,
+    revision: u64,
+}
+
+/// What a subscription does next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Todo {
+    Follow,
+    /// Something was published that is not in the log.
+    Difference,
+    Content(DeliveryKind),
+}
+
+/// Where a subscription begins.
+pub(super) enum Start<T> {
+    Now,
+    Content,
+    Since(Snapshot<T>),
+}
+
+/// What a look for the next content finds.
+enum Found<T> {
+    Content(Content<T>),
+    Nothing,
+    Ended,
+}
+
+impl<T: Object> Subscription<T> {
+    pub(super) fn new(
+        feed: Arc<Feed<T>>,
+        filter: Filter<T>,
+        start: Start<T>,
+        settle: Option<Duration>,
+    ) -> Self {
+        feed.join(SUBSCRIPTION);
+        let mut this = Self {
+            cursor: feed.cursors.acquire(),
+            feed,
+            next: 0,
+            todo: Todo::Follow,
+            filter: Arc::new(filter),
+            settle,
+            last: None,
+            revision: 0,
+        };
+        match start {
+            Start::Now => {
+                let now = Snapshot::new(&this.feed.engine);
+                this.place(&now, this.feed.log.written());
+            }
+            Start::Content => this.todo = Todo::Content(DeliveryKind::Initial),
+            Start::Since(snapshot) => {
+                let now = Snapshot::new(&this.feed.engine);
+                // Who knows what the store keeps for it already?
+                let is_logged = this.place(&snapshot, Amount::default());
+                if !is_logged && now.view().sequence() >= this.next {
+                    this.todo = Todo::Difference;
+                }
+            }
+        }
+        this
+    }
+
+    /// Stands behind a content from now on: in the log, or else beside it. Whether in the log.
+    fn place(&mut self, behind: &Snapshot<T>, before: Amount) -> bool {
+        let sequence = behind.view().sequence();
+        self.next = sequence + 1;
+        self.revision = behind.revision().get();
+        let logged = self.feed.log.find(self.next, None);
+        let is_logged = logged.is_some();
+        let segment = logged.unwrap_or_else(|| Segment::outside(behind.clone(), before));
+        self.cursor.store(Some(segment));
+        is_logged
+    }
+
+    /// The delivery that is there already.
+    ///
+    /// # Errors
+    /// If there is none yet, or none any more.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// use watchcache::store::DeliveryKind;
+    /// use watchcache::store::feed::TryNextError;
+    ///
+    /// let store = Store::new();
+    /// store.add(Pod("a/web"))?;
+    /// let mut subscription = store.subscribe().with_content().start()?;
+    /// assert_eq!(subscription.try_next()?.kind(), DeliveryKind::Initial);
+    /// assert_eq!(subscription.try_next().err(), Some(TryNextError::Empty));
+    /// drop(store);
+    /// assert_eq!(subscription.try_next().err(), Some(TryNextError::Ended));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_next(&mut self) -> Result<Delivery<'_, T>, TryNextError> {
+        match self.attempt() {
+            Some(Some(content)) => Ok(Delivery::new(content, &self.filter)),
+            Some(None) => Err(TryNextError::Ended),
+            None => Err(TryNextError::Empty),
+        }
+    }
+
+    /// The revision up to which everything was told, or left out since the subscription is not about it.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        Revision::new(self.revision)
+    }
+
+    /// How often [`Object::label`] or the index function failed on an object, which then counts as one
+    /// that the subscription is not about.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.filter.failures()
+    }
+
+    /// When the next delivery may come, if that is later than now.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let due = self.last?.checked_add(self.settle?)?;
+        (due > Instant::now()).then_some(due)
+    }
+
+    /// Whether an attempt is worth it. No user code.
+    pub(super) fn is_ready(&self) -> bool {
+        self.todo != Todo::Follow
+            || self.feed.log.settled() >= self.next
+            || self.feed.is_closed()
+            || self.cursor.load().is_none()
+    }
+
+    /// The next content that has something to tell; within, none if there is no more to come.
+    pub(super) fn attempt(&mut self) -> Option<Option<Content<T>>> {
+        if self.due().is_some() {
+            return None;
+        }
+        loop {
+            let mut content = match self.find() {
+                Found::Content(content) => content,
+                Found::Nothing => return None,
+                Found::Ended => return Some(None),
+            };
+            if self.settle.is_some() {
+                content = self.gather(content);
+            }
+            self.revision = content.revision();
+            if self.is_worth_telling(&content) {
+                self.last = self.settle.map(|_| Instant::now());
+                return Some(Some(content));
+            }
+        }
+    }
+
+    /// Whether there is something in it that the subscription is about. Where there is no change at all,
+    /// the revision or the source's version is what is told.
+    fn is_worth_telling(&self, content: &Content<T>) -> bool {
+        let Some(changes) = content.changes() else { return true };
+        self.filter.is_all()
+            || changes.is_empty()
+            || changes.iter().any(|(key, old, new)| self.filter.apply(key, old, new).is_some())
+    }
+
+    /// Puts what was published since together with it.
+    fn gather(&mut self, first: Content<T>) -> Content<T> {
+        let until = self.feed.log.settled();
+        let Some(changes) = first.changes().filter(|_| until >= self.next) else { return first };
+        let mut gathered = Gathered::new();
+        gathered.add(changes.iter());
+        let mut last = first;
+        while self.next <= until
+            && let Found::Content(content) = self.find()
+        {
+            // The whole content has what was gathered in it.
+            let Some(changes) = content.changes() else { return content };
+            gathered.add(changes.iter());
+            last = content;
+        }
+        Content::Coalesced {
+            changes: gathered.into_changes(),
+            revision: last.revision(),
+            resource_version: last.resource_version().cloned(),
+        }
+    }
+
+    /// Moves on by one publication, or to the newest revision.
+    fn find(&mut self) -> Found<T> {
+        loop {
+            match self.todo {
+                Todo::Follow | Todo::Difference => {}
+                Todo::Content(kind) => return Found::Content(self.whole(kind)),
+            }
+            let held = self.cursor.load();
+            let Some(segment) = held.as_ref() else {
+                self.todo = Todo::Content(DeliveryKind::Reset);
+                continue;
+            };
+            let index = segment.index(self.next);
+            if self.todo == Todo::Difference {
+                let segment = Arc::clone(segment);
+                return Found::Content(self.difference(&segment, index));
+            }
+            if index < segment.state().len() {
+                self.next += 1;
+                return Found::Content(Content::Logged { segment: held, index });
+            }
+            // Looked at before the segment is once more: what was settled, or published last, is seen.
+            let closed = self.feed.is_closed();
+            let settled = self.feed.log.settled();
+            let state = segment.state();
+            if index < state.len() {
+                continue;
+            }
+            let further = match state.is_closed() {
+                true => self.feed.log.find(self.next, segment.number),
+                false => None,
+            };
+            match further {
+                Some(further) => self.cursor.store(Some(further)),
+                // It is not in the log, or not any more.
+                None if settled >= self.next => self.todo = Todo::Difference,
+                None if closed => return Found::Ended,
+                None => return Found::Nothing,
+            }
+        }
+    }
+
+    /// The whole content.
+    fn whole(&mut self, kind: DeliveryKind) -> Content<T> {
+        self.todo = Todo::Follow;
+        let content = Snapshot::new(&self.feed.engine);
+        self.place(&content, self.feed.log.written());
+        Content::Whole { content, kind }
+    }
+
+    /// What changed since a place in a segment.
+    fn difference(&mut self, segment: &Segment<T>, publications: usize) -> Content<T> {
+        self.todo = Todo::Follow;
+        let now = Snapshot::new(&self.feed.engine);
+        let changes = difference::since(segment, publications, &now);
+        self.place(&now, self.feed.log.written());
+        Content::Coalesced {
+            changes,
+            revision: now.revision().get(),
+            resource_version: now.resource_version().cloned(),
+        }
+    }
+}
+
+impl<T: Object> Drop for Subscription<T> {
+    fn drop(&mut self) {
+        self.feed.cursors.give_back(Arc::clone(&self.cursor));
+        self.feed.leave(SUBSCRIPTION);
+    }
+}
+
+impl<T: Object> fmt::Debug for Subscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("revision", &self.revision())
+            .field("settle", &self.settle)
+            .finish_non_exhaustive()
+    }
+}

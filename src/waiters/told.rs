@@ -1,0 +1,136 @@
+//! News, which every sleeper is to hear: that there is a new revision, or that one was reached.
+//!
+//! Whoever has news marks all that are to hear it, and wakes the oldest ones up to the first thread.
+//! That thread wakes on, up to two more threads, before it does anything else; so do those. So the cost to
+//! whoever has the news ends with the first thread that sleeps, however many there are.
+//!
+//! Tasks pass nothing on: one that was woken may never be polled again, and the rest would sleep on.
+//!
+//! Who was marked is in the list no more for later news, and who comes later is not marked: so two that
+//! hear the same news cannot wake each other without end.
+
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::{Sleeper, Wait, Waiters};
+use crate::sync::{Arc, Parker};
+
+/// How many threads a thread wakes that was woken.
+const BRANCHES: usize = 2;
+
+impl Waiters {
+    /// For those that wait for news.
+    pub(crate) fn for_news() -> Self {
+        Self::of(true)
+    }
+
+    /// Tells all that sleep, or those that wait for at most this rank. Call after the news is published.
+    pub(crate) fn tell(&self, rank: u64) {
+        if !self.any_asleep() {
+            return;
+        }
+        let mut list = self.list();
+        let later = match rank.checked_add(1) {
+            Some(next) => list.listeners.split_off(&(next, 0)),
+            None => Default::default(),
+        };
+        let due = std::mem::replace(&mut list.listeners, later);
+        if due.is_empty() {
+            return;
+        }
+        list.due.push_back(due);
+        drop(list);
+        self.wake_due(1);
+    }
+
+    /// For a thread that was woken.
+    pub(super) fn pass_on(&self) {
+        self.wake_due(BRANCHES);
+    }
+
+    /// Wakes those that are to be told, up to so many threads and whatever tasks come before.
+    fn wake_due(&self, mut threads: usize) {
+        while threads > 0 {
+            let mut list = self.list();
+            let Some(first) = list.due.front_mut() else { return };
+            let sleeper = first.pop_first();
+            if first.is_empty() {
+                list.due.pop_front();
+            }
+            let Some((_, sleeper)) = sleeper else { continue };
+            self.one_less();
+            drop(list);
+            threads -= usize::from(matches!(sleeper, Sleeper::Thread(_)));
+            sleeper.wake();
+        }
+    }
+
+    /// Blocks until there is news of this rank, or `ready` holds, which is no user code. Whether that is
+    /// so; it is not once the deadline has passed.
+    pub(crate) fn wait_for_news(
+        self: &Arc<Self>,
+        rank: u64,
+        deadline: Option<Instant>,
+        ready: impl Fn() -> bool,
+    ) -> bool {
+        let is_over = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= Instant::now());
+        if ready() {
+            return true;
+        }
+        if is_over(deadline) {
+            return false;
+        }
+        if self.spin(&ready) {
+            return true;
+        }
+        let parker = Parker::current();
+        let mut listener = self.listen(rank, Sleeper::Thread(parker.clone()));
+        if ready() {
+            return true;
+        }
+        while !listener.is_notified() {
+            match deadline {
+                None => parker.park(),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        // Whoever woke us until now has left it to us to wake on.
+                        drop(listener);
+                        return ready();
+                    }
+                    parker.park_timeout(left);
+                }
+            }
+        }
+        self.pass_on();
+        true
+    }
+}
+
+impl Wait {
+    /// Ready when there is news of this rank, or `ready` holds, which is no user code.
+    pub(crate) fn poll_news(
+        &mut self,
+        context: &mut Context<'_>,
+        waiters: &Arc<Waiters>,
+        rank: u64,
+        ready: impl Fn() -> bool,
+    ) -> Poll<()> {
+        if let Some(listener) = &mut self.listener {
+            if !listener.poll(context.waker()) {
+                return Poll::Pending;
+            }
+            self.listener = None;
+            return Poll::Ready(());
+        }
+        if ready() {
+            return Poll::Ready(());
+        }
+        let listener = waiters.listen(rank, Sleeper::Task(context.waker().clone()));
+        if ready() {
+            return Poll::Ready(());
+        }
+        self.listener = Some(listener);
+        Poll::Pending
+    }
+}

@@ -1,0 +1,129 @@
+//! A subscription that is about some objects: one that comes to be such is new, one that ceases is gone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use watchcache::Store;
+use watchcache::store::{DeliveryKind, FeedLimits, Index};
+
+use crate::basics::items;
+use crate::follower::Follower;
+use crate::thing::{Thing, app, batch, put};
+
+fn owned(expected: &[(&str, Option<u32>, Option<u32>)]) -> Vec<(String, Option<u32>, Option<u32>)> {
+    expected.iter().map(|(key, old, new)| ((*key).to_owned(), *old, *new)).collect()
+}
+
+#[test]
+fn a_namespace() {
+    let store = Store::new();
+    put(&store, "a/x", 1);
+    put(&store, "b/x", 1);
+    put(&store, "node", 1);
+    let mut a = store.subscribe().namespace("a").with_content().start().unwrap();
+    let mut cluster = store.subscribe().namespace(None).with_content().start().unwrap();
+    assert_eq!(items(&a.try_next().unwrap()), owned(&[("a/x", None, Some(1))]));
+    assert_eq!(items(&cluster.try_next().unwrap()), owned(&[("node", None, Some(1))]));
+    put(&store, "b/x", 2);
+    store.apply(&batch(&[("b/x", Some(3)), ("a/x", Some(2)), ("node", None)]));
+    put(&store, "b/x", 4);
+    assert_eq!(items(&a.try_next().unwrap()), owned(&[("a/x", Some(1), Some(2))]));
+    assert_eq!(items(&cluster.try_next().unwrap()), owned(&[("node", Some(1), None)]));
+    assert!(a.try_next().is_err(), "what it is not about is not told");
+    assert_eq!(a.revision(), store.revision(), "and it is beyond that");
+}
+
+#[test]
+fn labels_enter_and_leave() {
+    let store = Store::new();
+    let selector = "app=even".parse().unwrap();
+    let mut subscription = store.subscribe().labels(selector).start().unwrap();
+    for value in [1, 2, 4, 5, 7, 8] {
+        put(&store, "a/x", value);
+    }
+    store.delete("a/x");
+    let mut told = Vec::new();
+    while let Ok(delivery) = subscription.try_next() {
+        told.extend(items(&delivery));
+    }
+    let expected = [
+        ("a/x", None, Some(2)),
+        ("a/x", Some(2), Some(4)),
+        ("a/x", Some(4), None),
+        ("a/x", None, Some(8)),
+        ("a/x", Some(8), None),
+    ];
+    assert_eq!(told, owned(&expected));
+}
+
+#[test]
+fn an_index_value_enters_and_leaves() {
+    let by_app = Index::new("app", |thing: &Thing| [app(thing.value)]);
+    let store = Store::builder().index(&by_app).build();
+    put(&store, "a/old", 2);
+    let subscription = store.subscribe().index(&by_app, "even").with_content().start().unwrap();
+    let mut follower = Follower::new(subscription, BTreeMap::new());
+    for value in 0..10 {
+        put(&store, "a/x", value);
+        put(&store, "b/x", value + 1);
+        follower.drain();
+        let held = store.snapshot();
+        let held: BTreeMap<_, _> =
+            held.by(&by_app, "even").map(|(key, thing)| (key.to_string(), thing.clone())).collect();
+        assert_eq!(follower.known, held);
+    }
+    let by_value = Index::new("value", |thing: &Thing| [thing.value]);
+    let mut without = store.subscribe().index(&by_value, 9_u32).with_content().start().unwrap();
+    let expected: Vec<_> =
+        store.snapshot().by(&by_value, &9).map(|(key, _)| key.to_string()).collect();
+    let told = without.try_next().unwrap();
+    let told: Vec<_> = told.iter().map(|item| item.key.to_string()).collect();
+    assert_eq!((told.len(), told), (1, expected), "by an index that the store does not have");
+}
+
+#[test]
+fn all_of_them_at_once_and_behind_the_log() {
+    let by_key = Index::new("key", |thing: &Thing| [thing.key.clone()]);
+    let store =
+        Store::builder().feed(FeedLimits::default().log(16, usize::MAX)).index(&by_key).build();
+    let mut subscription = store
+        .subscribe()
+        .namespace("a")
+        .labels("app=even".parse().unwrap())
+        .index(&by_key, "a/x")
+        .start()
+        .unwrap();
+    put(&store, "a/x", 2);
+    put(&store, "a/y", 2);
+    put(&store, "b/x", 2);
+    assert_eq!(items(&subscription.try_next().unwrap()), owned(&[("a/x", None, Some(2))]));
+    for i in 0..100 {
+        put(&store, "b/x", i);
+    }
+    put(&store, "a/x", 3);
+    for i in 0..100 {
+        put(&store, "b/x", i);
+    }
+    let delivery = subscription.try_next().unwrap();
+    assert_eq!(delivery.kind(), DeliveryKind::Coalesced);
+    assert_eq!(items(&delivery), owned(&[("a/x", Some(2), None)]));
+}
+
+#[test]
+fn a_selector_that_panics_harms_nobody_else() {
+    let store = Store::new();
+    let mut selecting = store.subscribe().labels("app=even".parse().unwrap()).start().unwrap();
+    let mut all = store.subscribe().start().unwrap();
+    let trap = Arc::new(AtomicBool::new(true));
+    store.add(Thing { trap: Some(Arc::clone(&trap)), ..Thing::new("a/trap", 2) }).unwrap();
+    put(&store, "a/x", 2);
+
+    assert_eq!(items(&all.try_next().unwrap()), owned(&[("a/trap", None, Some(2))]));
+    assert_eq!(items(&all.try_next().unwrap()), owned(&[("a/x", None, Some(2))]));
+    assert_eq!(items(&selecting.try_next().unwrap()), owned(&[("a/x", None, Some(2))]));
+    assert_eq!(selecting.failures(), 1);
+    store.delete("a/trap");
+    assert!(selecting.try_next().is_err(), "it never was what this is about");
+    trap.store(false, Ordering::Relaxed);
+}

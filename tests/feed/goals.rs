@@ -1,0 +1,114 @@
+//! Waiting for a revision, and for a version of the source's.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use watchcache::store::feed::WaitError;
+use watchcache::{Batch, ResourceVersion, Store};
+
+use crate::common::watchdog::{sized, watched};
+use crate::thing::{Thing, put};
+
+fn bookmark(store: &Store<Thing>, version: &str) {
+    let mut batch = Batch::new();
+    batch.set_resource_version(version.into());
+    store.apply(&batch);
+}
+
+fn version(text: &str) -> ResourceVersion {
+    text.into()
+}
+
+#[test]
+fn threads_wait_for_a_revision_each_for_its_own() {
+    watched(|| {
+        let store = Store::new();
+        // Revisions cannot be made up, so another store lends them.
+        let other = Store::new();
+        let revisions: Vec<_> = (0..20)
+            .map(|value| {
+                put(&other, "a/x", value);
+                other.revision()
+            })
+            .collect();
+        std::thread::scope(|scope| {
+            for revision in &revisions {
+                let store = &store;
+                scope.spawn(move || {
+                    assert_eq!(store.wait_for(*revision, None), Ok(()));
+                    assert!(store.revision() >= *revision);
+                });
+            }
+            for value in 0..20 {
+                put(&store, "a/x", value);
+            }
+        });
+        let beyond = other.revision();
+        assert_eq!(store.wait_for(beyond, Some(Duration::ZERO)), Ok(()));
+        put(&other, "a/x", 0);
+        let waited = store.wait_for(other.revision(), Some(Duration::from_millis(5)));
+        assert_eq!(waited, Err(WaitError::Timeout));
+    });
+}
+
+#[test]
+fn ten_thousand_tasks_wait_for_one_version() {
+    watched(|| {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        let store = Store::new();
+        let waiting: Vec<_> = (0..sized(10_000, 20))
+            .map(|_| runtime.spawn(store.wait_for_version_async(&version("42"), None)))
+            .collect();
+        bookmark(&store, "41");
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(waiting.iter().all(|task| !task.is_finished()), "not yet");
+        bookmark(&store, "43");
+        for task in waiting {
+            assert_eq!(runtime.block_on(task).unwrap(), Ok(()));
+        }
+    });
+}
+
+#[test]
+fn only_those_whose_goal_is_reached_are_woken() {
+    let store = Store::<Thing>::new();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut near = pin!(store.wait_for_version_async(&version("5"), None));
+    let mut far = pin!(store.wait_for_version_async(&version("50"), None));
+    assert!(near.as_mut().poll(&mut context).is_pending());
+    assert!(far.as_mut().poll(&mut context).is_pending());
+    bookmark(&store, "10");
+    assert!(near.as_mut().poll(&mut context).is_ready());
+    assert!(far.as_mut().poll(&mut context).is_pending());
+    bookmark(&store, "50");
+    assert!(far.as_mut().poll(&mut context).is_ready());
+}
+
+#[test]
+fn a_task_has_a_time_limit_and_learns_of_the_end() {
+    watched(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let store = Store::<Thing>::new();
+        let limit = Some(Duration::from_millis(5));
+        let waited = runtime.block_on(store.wait_for_version_async(&version("5"), limit));
+        assert_eq!(waited, Err(WaitError::Timeout));
+        let waiting = store.wait_for_version_async(&version("5"), None);
+        let (reached, unreached) = (store.wait_for_async(store.revision(), None), waiting);
+        drop(store);
+        assert_eq!(runtime.block_on(unreached), Err(WaitError::Ended));
+        assert_eq!(runtime.block_on(reached), Ok(()), "it had come to it");
+    });
+}
+
+#[test]
+fn a_version_without_an_order_is_refused_unless_it_is_there() {
+    let store = Store::<Thing>::new();
+    let opaque = version("eyJtMSI6IjEifQ");
+    let waited = store.wait_for_version(&opaque, None);
+    assert_eq!(waited, Err(WaitError::Unordered(opaque.clone())));
+    bookmark(&store, opaque.as_str());
+    assert_eq!(store.wait_for_version(&opaque, None), Ok(()));
+}
