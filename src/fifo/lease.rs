@@ -114,8 +114,8 @@ impl<T: Object> Lease<T> {
     /// # }
     /// let fifo = Fifo::builder().deletions().build()?;
     /// fifo.add(Pod("a", 1))?;
-    /// assert!(matches!(fifo.lease()?.into_change(), Change::Put(pod) if pod.1 == 1));
-    /// fifo.delete(&"a".parse::<Key>()?);
+    /// assert!(matches!(fifo.lease()?.into_change(), Change::Add(pod) if pod.1 == 1));
+    /// fifo.delete("a");
     /// assert!(matches!(fifo.lease()?.into_change(), Change::Delete(Some(pod)) if pod.1 == 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
