@@ -143,9 +143,7 @@ impl Scheduler {
         let (stats, seconds) = (self.unbound.stats(), began.elapsed().as_secs_f64());
         let (decided, waiting) = (stats.popped, stats.depth + stats.delayed);
         let (rate, placed) = (decided as f64 / seconds, self.placed.len());
-        println!(
-            "{seconds:5.1} s: {decided} decided, {rate:.0}/s; {placed} placed, {waiting} wait"
-        );
+        println!("{seconds:5.1} s: {decided} decided, {rate:.0}/s; {placed} bound, {waiting} wait");
     }
 
     /// By the server's own lists.
