@@ -122,7 +122,7 @@ impl<T> Shard<'_, T> {
             if let Some((key, last)) = known.remove(hash, key.as_ref()) {
                 gone.push(Gone { rank, hash, key, last: Some(last) });
             } else if lost_its_place
-                && !self.known().is_some_and(|now| now.key(hash, key.as_ref()).is_some())
+                && self.known().is_none_or(|now| now.key(hash, key.as_ref()).is_none())
             {
                 gone.push(Gone { rank, hash, key: key.clone(), last: None });
             }

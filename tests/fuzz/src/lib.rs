@@ -119,7 +119,10 @@ where
         source.attach(report, interest);
         // It goes on watching while the list is read once more.
         let again = async {
-            monitor.synced().await;
+            if monitor.synced().await.is_err() {
+                // The reflector has ended, and its error is the answer.
+                std::future::pending::<()>().await;
+            }
             Ok(source.list(request()).await?.items.collect().await)
         };
         tokio::select! {
@@ -160,7 +163,7 @@ fn attachments<K: Decode>(share: Option<Shard>) -> (Report, Interest<K>) {
     let attached = Arc::clone(&source.attached);
     let mut builder = Reflector::builder(source);
     if let Some(share) = share {
-        builder = builder.share(share);
+        builder = builder.shard(share);
     }
     drop(builder.build());
     taken(&attached)
