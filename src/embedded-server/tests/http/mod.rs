@@ -9,6 +9,7 @@ use watchcache_embedded_server::EmbeddedServer;
 pub(crate) struct Reply {
     pub(crate) code: u16,
     /// In small letters.
+    #[allow(dead_code, reason = "not every test that has this module reads them")]
     pub(crate) headers: Vec<String>,
     reader: BufReader<TcpStream>,
     chunked: bool,
