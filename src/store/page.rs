@@ -118,26 +118,30 @@ pub(super) fn ordered<'a, 'p, T: Object>(
         Some((namespace, names)) => (Some(namespace), names),
         None => (None, prefix),
     };
-    let from = within.unwrap_or("").max(after.map_or("", |after| after.parts().0));
-    namespaces
-        .values((Bound::Included(from), Bound::Unbounded))
-        .take_while(move |(namespace, _)| match within {
-            Some(within) => !within.is_empty() && *namespace == within,
-            None => namespace.is_empty() || *namespace < prefix || namespace.starts_with(prefix),
-        })
-        .filter(move |(namespace, _)| {
-            within.is_some() || namespace.is_empty() || namespace.starts_with(prefix)
-        })
-        .flat_map(move |(namespace, _)| {
-            // The names to look for in this namespace, and where to begin.
-            let names = if within.is_some() || namespace.is_empty() { names } else { "" };
-            let first = KeyRef::from((namespace, names));
-            let begin = match after {
-                Some(after) if after >= first => Bound::Excluded(after),
-                _ => Bound::Included(first),
-            };
-            namespaces
-                .entries(namespace, begin)
-                .take_while(move |(key, _)| key.name().starts_with(names))
-        })
+    let past = after.map_or("", |after| after.parts().0);
+    let from = |first: &'p str| (Bound::Included(first.max(past)), Bound::Unbounded);
+    // Those without a namespace come first, then, with a gap between, the namespaces that begin so.
+    let cluster_scoped = namespaces.values(from("")).take(1);
+    let cluster_scoped =
+        cluster_scoped.filter(move |(namespace, _)| within.is_none() && namespace.is_empty());
+    let namespaced =
+        namespaces.values(from(within.unwrap_or(prefix))).take_while(move |(namespace, _)| {
+            match within {
+                Some(within) => !within.is_empty() && *namespace == within,
+                None => namespace.starts_with(prefix),
+            }
+        });
+    let namespaced = namespaced.filter(|(namespace, _)| !namespace.is_empty());
+    cluster_scoped.chain(namespaced).flat_map(move |(namespace, _)| {
+        // The names to look for in this namespace, and where to begin.
+        let names = if within.is_some() || namespace.is_empty() { names } else { "" };
+        let first = KeyRef::from((namespace, names));
+        let begin = match after {
+            Some(after) if after >= first => Bound::Excluded(after),
+            _ => Bound::Included(first),
+        };
+        namespaces
+            .entries(namespace, begin)
+            .take_while(move |(key, _)| key.name().starts_with(names))
+    })
 }

@@ -14,7 +14,7 @@ use super::report::{Applied, Deleted, Outcome, Written};
 use crate::object::same_version;
 use crate::panic::catch;
 use crate::sync::Arc;
-use crate::version::number_of;
+use crate::version;
 use crate::{Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion, Revision};
 
 /// Changes whose places are loaded together.
@@ -35,6 +35,8 @@ enum Precedence {
     Newest,
     /// What a listing says: another uid is another object, whatever its version.
     Listed,
+    /// What is known to be newer: a listing is older than what the store has seen.
+    Held,
     /// What comes, since versions have no order.
     Latest,
 }
@@ -94,8 +96,7 @@ impl<'s, T: Object> Writing<'s, T> {
         precedence: Precedence,
     ) -> Result<Outcome, Rejected> {
         let slot = self.guard.slot(key);
-        let number =
-            catch(|| version(&**object)).map_err(|message| panicked(key.key(), message))?;
+        let number = catch(|| number(&**object)).map_err(|message| panicked(key.key(), message))?;
         let number = number.unwrap_or(0);
         let comparison = match slot.held() {
             None => Ok(Comparison::Newer),
@@ -140,7 +141,7 @@ impl<'s, T: Object> Writing<'s, T> {
         }
         let judged = catch(|| {
             let older = held.is_some_and(|held| is_older(&**object, &**held));
-            (version(&**object).unwrap_or(0), older)
+            (number(&**object).unwrap_or(0), older)
         });
         let stored = match judged {
             Ok((_, true)) => return Err(conflict(seen)),
@@ -211,16 +212,17 @@ impl<'s, T: Object> Writing<'s, T> {
             (Some((held, _)), Some(last)) => catch(|| is_older(last, &**held)),
             _ => Ok(false),
         };
-        match older {
-            Ok(true) => applied.stale += 1,
-            Ok(false) => match slot.delete() {
-                Some(held) => {
-                    applied.deleted += 1;
-                    self.guard.discard(held);
-                }
-                None => applied.unchanged += 1,
-            },
-            Err(message) => applied.rejected.push(panicked(key.key(), message)),
+        // The source says that it is gone: what cannot be compared does not count against that.
+        if older.unwrap_or(false) {
+            applied.stale += 1;
+            return;
+        }
+        match slot.delete() {
+            Some(held) => {
+                applied.deleted += 1;
+                self.guard.discard(held);
+            }
+            None => applied.unchanged += 1,
         }
     }
 
@@ -233,7 +235,7 @@ impl<'s, T: Object> Writing<'s, T> {
         let older = !unordered && self.is_older(listing);
         let precedence = match (unordered, older) {
             (true, _) => Precedence::Latest,
-            (_, true) => Precedence::Newest,
+            (_, true) => Precedence::Held,
             _ => Precedence::Listed,
         };
         let mut hashed = Vec::with_capacity(listing.len().min(AT_ONCE));
@@ -252,7 +254,7 @@ impl<'s, T: Object> Writing<'s, T> {
         let gone = if !older && listed == held && applied.rejected.is_empty() {
             Vec::new()
         } else {
-            self.unlisted(listing)
+            self.unlisted(listing, older)
         };
         for key in &gone {
             if let Some(held) = self.delete(key.as_ref()).object {
@@ -273,21 +275,22 @@ impl<'s, T: Object> Writing<'s, T> {
         }
     }
 
-    /// What was published and is not listed, unless it is newer than the listing itself.
-    fn unlisted(&self, listing: &Listing<T>) -> Vec<Key> {
+    /// What was published and is not listed, unless it is newer than the listing, or may be where the
+    /// listing is `older` than what the store has seen.
+    fn unlisted(&self, listing: &Listing<T>, older: bool) -> Vec<Key> {
         let listed: HashSet<KeyRef<'_>, foldhash::fast::RandomState> =
             listing.objects().map(|(key, _)| key).collect();
-        let at = listing.resource_version().and_then(ResourceVersion::number);
-        let at = at.filter(|_| !listing.is_unordered());
+        let at = listing.resource_version().filter(|_| !listing.is_unordered());
+        let stays = |object: &T| {
+            let order = object.resource_version().zip(at);
+            let order = order.and_then(|(held, at)| version::compare(held, at.as_str()));
+            order.map_or(older, Ordering::is_gt)
+        };
         let pin = Pin::new();
         let view = self.guard.published(&pin);
         view.cursor(view.shards())
             .filter(|(key, object)| {
-                let newer = matches!(
-                    (catch(|| version(&***object)).unwrap_or(None), at),
-                    (Some(held), Some(at)) if held > at
-                );
-                !newer && !listed.contains(key)
+                !listed.contains(key) && !catch(|| stays(object)).unwrap_or(older)
             })
             .map(|(key, _)| key.to_key_unchecked())
             .collect()
@@ -339,6 +342,13 @@ fn compare<T: Object>(
     precedence: Precedence,
 ) -> Result<Comparison, String> {
     catch(|| {
+        if matches!(precedence, Precedence::Held) {
+            return match is_older(&**held, &**new) {
+                true => Comparison::Newer,
+                false if same_version(&**held, &**new) => Comparison::Same,
+                false => Comparison::Older,
+            };
+        }
         // A uid is a look at the object that is held; its version's text would be another.
         let same =
             if same_number { held.uid() == new.uid() } else { same_version(&**held, &**new) };
@@ -346,7 +356,7 @@ fn compare<T: Object>(
             return Comparison::Same;
         }
         let counts = match precedence {
-            Precedence::Newest => false,
+            Precedence::Newest | Precedence::Held => false,
             Precedence::Listed => held.uid() != new.uid(),
             Precedence::Latest => true,
         };
@@ -359,10 +369,11 @@ fn compare<T: Object>(
 }
 
 /// An object's version as a number, where it is one.
-fn version<T: Object>(object: &T) -> Option<u64> {
-    number_of(object.resource_version()?)
+fn number<T: Object>(object: &T) -> Option<u64> {
+    version::number_of(object.resource_version()?)
 }
 
 fn is_older<T: Object>(this: &T, that: &T) -> bool {
-    matches!((version(this), version(that)), (Some(this), Some(that)) if this < that)
+    let versions = this.resource_version().zip(that.resource_version());
+    versions.and_then(|(this, that)| version::compare(this, that)).is_some_and(Ordering::is_lt)
 }

@@ -293,8 +293,9 @@ impl<T> Reclaim<T> {
     fn work(&mut self, steps: usize, owner: &mut impl Owner<T>) -> usize {
         let share = steps / 4;
         let mut left = steps - 2 * share;
-        left = self.free_limbo(left, owner);
+        // What was let go of joins the limbo: behind it, what is new would wait.
         left = self.place_superseded(left, owner);
+        left = self.free_limbo(left, owner);
         left = self.ask_held(left + share);
         left = self.place_released(left + share, owner);
         // What the others did not need.
