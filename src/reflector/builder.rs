@@ -217,7 +217,7 @@ impl<S: Source> ReflectorBuilder<S> {
     /// The reflector. Nothing happens until it [runs](Reflector::run).
     #[must_use]
     pub fn build(mut self) -> Reflector<S> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new());
         let config = Arc::new(self.config);
         let interest = Interest::new(Arc::clone(&config), Arc::clone(&shared));
         // Weak: the sinks hold objects, which may hold the report.

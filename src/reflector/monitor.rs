@@ -33,6 +33,9 @@ pub struct Stopped;
 
 /// A handle on a reflector's progress. Cheap to clone; it outlives the reflector. No call waits for
 /// the reflector, unless it says so.
+///
+/// The reflector calls the wakers of those who wait, under no lock: one may ask the monitor again, a panic of
+/// one goes no further, and one that blocks holds the reflector up.
 #[derive(Clone, Debug)]
 pub struct Monitor {
     shared: Arc<Shared>,

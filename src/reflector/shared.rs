@@ -1,18 +1,19 @@
 //! What the reflector writes and its monitors read.
 
+use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use event_listener::Event;
 
 use super::progress::{Cause, Phase, Progress, now};
 use super::quarantine::Quarantine;
 use super::{SourceError, Undecodable};
 use crate::sync::{Mutex, PoisonError};
+use crate::waiters::{Wait, Waiters};
 use crate::{Key, KeyRef, ResourceVersion};
 
 /// Counters and quarantine. Neither a reader waits for the reflector nor the reflector for a reader.
-#[derive(Debug, Default)]
 pub(super) struct Shared {
     /// What readers see, replaced whole.
     published: ArcSwap<Progress>,
@@ -20,10 +21,28 @@ pub(super) struct Shared {
     /// from publishing over each other; nothing else is called under it.
     progress: Mutex<Progress>,
     quarantine: Quarantine,
-    changed: Event,
+    /// Whoever waits for an answer. Wakers are called when all of the above is whole and unlocked.
+    waiters: Arc<Waiters>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shared = f.debug_struct("Shared");
+        shared.field("progress", &**self.progress()).field("quarantine", &self.quarantine);
+        shared.finish_non_exhaustive()
+    }
 }
 
 impl Shared {
+    pub(super) fn new() -> Self {
+        Self {
+            published: ArcSwap::default(),
+            progress: Mutex::default(),
+            quarantine: Quarantine::default(),
+            waiters: Arc::new(Waiters::for_news()),
+        }
+    }
+
     pub(super) fn progress(&self) -> arc_swap::Guard<Arc<Progress>> {
         self.published.load()
     }
@@ -46,19 +65,15 @@ impl Shared {
     }
 
     /// Waits for an answer, which only a change of content or the end can bring.
-    pub(super) async fn until<R>(&self, mut answer: impl FnMut(&Progress) -> Option<R>) -> R {
-        loop {
-            // Listening starts before the look, so a change between the two is not missed.
-            let changed = self.changed.listen();
-            if let Some(answer) = answer(&self.progress()) {
-                return answer;
-            }
-            changed.await;
-        }
+    pub(super) async fn until<R>(&self, answer: impl Fn(&Progress) -> Option<R>) -> R {
+        let look = || answer(&self.progress());
+        let mut wait = Wait::new();
+        poll_fn(|context| wait.poll(context, &self.waiters, || look().is_some(), look)).await
     }
 
+    /// Call when the change is published.
     fn wake(&self) {
-        self.changed.notify(usize::MAX);
+        self.waiters.tell(u64::MAX);
     }
 
     pub(super) fn is_synced(&self) -> bool {

@@ -17,3 +17,4 @@ mod refused;
 mod script;
 mod shard;
 mod versions;
+mod wakers;
