@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use watchcache::reflector::ChangeFilter;
-use watchcache::{Batch, Change, Listing, Sink, Store};
+use watchcache::{Batch, Change, Listing, Sink};
 
 use crate::common::Pod;
 use crate::recording::{Recording, Told};
@@ -109,14 +109,4 @@ fn that_versions_have_no_order_is_passed_on() {
     }
     filter.replace(&Listing::new([Pod::new("a/1", 12)], None).unwrap().unordered());
     assert_eq!(*sink.0.lock().unwrap(), [true, true, false, false, true]);
-}
-
-#[test]
-fn of_what_it_left_out_it_does_not_say_that_it_is_not_current() {
-    let store = Arc::new(Store::new());
-    let filter = ChangeFilter::new(store.clone()).on(|pod: &Pod| &pod.resource_version[..1]);
-    filter.apply(&batch(11, vec![put("a/1", 10), put("a/1", 11)]));
-    assert_eq!(store.get("a/1").unwrap().version(), 10);
-    assert_eq!(filter.is_current("a/1".into(), "11"), None);
-    assert_eq!(filter.is_current("a/1".into(), "10"), Some(true));
 }
