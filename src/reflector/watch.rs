@@ -98,7 +98,7 @@ impl<S: Source> Run<'_, S> {
                 }
             };
             heard = Instant::now();
-            let end = self.gather(next, &mut watch, &mut gathered, &mut carried);
+            let end = self.gather(next, &mut watch, &mut gathered, &mut carried).await;
             if end.is_some() {
                 self.stop_short(&mut gathered);
             }
@@ -112,7 +112,7 @@ impl<S: Source> Run<'_, S> {
 
     /// Gathers what is there without waiting. What no longer fits is carried over; the first thing
     /// that is not there, or the end, closes the batch.
-    fn gather(
+    async fn gather(
         &mut self,
         mut next: Next<S>,
         watch: &mut Pin<Box<S::Watch>>,
@@ -126,6 +126,12 @@ impl<S: Source> Run<'_, S> {
                     if !gathered.takes(&event, self.config.batch_limit) {
                         *carried = Some(Some(Ok(event)));
                         return None;
+                    }
+                    if gathered.events > 0
+                        && gathered.events.is_multiple_of(self.config.batch_limit)
+                    {
+                        // One version may have any number of changes, which stay together.
+                        tokio::task::yield_now().await;
                     }
                     gathered.events += 1;
                     self.collect(event, gathered);

@@ -199,7 +199,7 @@ async fn a_list_that_cannot_be_read_on_is_asked_for_at_once() {
         page(30, None, &[("a/2", 20)]),
     ])
     .await;
-    assert_eq!(mirror.asked(), ["list ", "list next", "list ", "watch 30"]);
+    assert_eq!(mirror.asked(), ["list ", "list next", "list at once", "watch 30"]);
     assert_eq!(mirror.content(), [("a/2".into(), 20)]);
 }
 

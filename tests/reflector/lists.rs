@@ -1,6 +1,8 @@
 //! Lists: what they may cost, what breaks them, and lists as the beginning of a watch.
 
-use watchcache::reflector::{ListPage, Source, SourceError, Undecodable, WatchEvent};
+use std::sync::{Arc, Mutex, Weak};
+
+use watchcache::reflector::{Item, ListPage, Source, SourceError, Undecodable, WatchEvent};
 use watchcache::{Key, Status};
 
 use crate::common::Pod;
@@ -36,7 +38,7 @@ async fn what_is_wrong_with_pages_may_be_right_at_once() {
         page(10, None, &[("a/1", 1), ("a/2", 2)]),
     ])
     .await;
-    assert_eq!(mirror.asked(), ["list ", "list stuck", "list ", "watch 10"]);
+    assert_eq!(mirror.asked(), ["list ", "list stuck", "list at once", "watch 10"]);
     assert_eq!(mirror.content().len(), 2);
 }
 
@@ -80,6 +82,75 @@ async fn a_list_that_names_a_key_twice_counts_the_last() {
         mirror([page(10, Some("next"), &[("a/1", 1), ("a/2", 2)]), page(12, None, &[("a/1", 11)])])
             .await;
     assert_eq!(mirror.content(), [("a/1".into(), 11), ("a/2".into(), 2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_list_of_mixed_versions_the_next_comes_at_once() {
+    // Its history is shorter than a list in pages takes.
+    let mirror = mirror([
+        page(10, Some("next"), &[("a/1", 1)]),
+        page(30, None, &[("b/1", 25)]),
+        Answer::Watch(Err(expired()), End::Closes),
+        page(40, None, &[("a/1", 1), ("b/1", 35)]),
+        closed(vec![WatchEvent::Added(pod("c/1", 41))]),
+        Answer::Watch(Err(expired()), End::Closes),
+        page(50, None, &[("b/1", 35)]),
+    ])
+    .await;
+    let asked = mirror.asked();
+    let (mixed, later) = asked.split_at(3);
+    assert_eq!(mixed, ["list ", "list next", "watch 10"]);
+    // What came at once is of one version, so that pages are tried again.
+    assert_eq!(later, ["list at once", "watch 40", "watch 41", "list ", "watch 50"]);
+    assert_eq!(mirror.content(), [("b/1".into(), 35)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_relist_brings_again_is_dropped_as_it_comes() {
+    let (again, changed) = (Mutex::new(Weak::new()), Mutex::new(Weak::new()));
+    let mirror = served(move |question, n| match (question, n) {
+        ("list ", 0) => Some(page(10, None, &[("a/1", 1), ("a/2", 2), ("a/3", 3)])),
+        ("watch 10", _) => Some(Answer::Watch(Err(expired()), End::Closes)),
+        ("list ", _) => {
+            let pods = [pod("a/1", 1), pod("a/2", 12)];
+            let [first, second] = [&pods[0], &pods[1]].map(Arc::downgrade);
+            (*again.lock().unwrap(), *changed.lock().unwrap()) = (first, second);
+            let mut page = ListPage::new(pods.map(Item::Object).into(), "20");
+            page.continue_token = Some("second".to_owned());
+            Some(Answer::List(Ok(page)))
+        }
+        ("list second", _) => Some(page(20, Some("third"), &[("a/3", 3)])),
+        // Of the first page only what the sinks do not hold is in memory.
+        ("list third", _) => {
+            assert_eq!(again.lock().unwrap().strong_count(), 0);
+            assert_ne!(changed.lock().unwrap().strong_count(), 0);
+            Some(page(20, None, &[]))
+        }
+        _ => None,
+    })
+    .await;
+    assert_eq!(mirror.content(), [("a/1".into(), 1), ("a/2".into(), 12), ("a/3".into(), 3)]);
+    assert_eq!(mirror.monitor.progress().relists, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_relist_brings_again_is_not_transformed_again() {
+    let transformed = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&transformed);
+    let answers = [
+        page(10, None, &[("a/1", 1), ("a/2", 2)]),
+        Answer::Watch(Err(expired()), End::Closes),
+        page(20, None, &[("a/1", 1), ("a/2", 12)]),
+    ];
+    let mirror = mirror_with(answers, |builder| {
+        builder.transform(move |pod| {
+            noted.lock().unwrap().push(pod.version());
+            pod
+        })
+    })
+    .await;
+    assert_eq!(mirror.content(), [("a/1".into(), 1), ("a/2".into(), 12)]);
+    assert_eq!(*transformed.lock().unwrap(), [1, 2, 12]);
 }
 
 async fn streamed(answers: impl IntoIterator<Item = Answer>) -> crate::script::Mirror {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use watchcache::reflector::{
-    Interest, Item, ListPage, ListRequest, Report, Source, SourceError, Undecodable, WatchEvent,
-    WatchRequest,
+    ChangeFilter, Interest, Item, ListPage, ListRequest, Report, Source, SourceError, Undecodable,
+    WatchEvent, WatchRequest,
 };
 use watchcache::{KeyRef, Object, Reflector, Store};
 
@@ -194,6 +194,30 @@ async fn what_is_found_bad_late_is_listed_while_it_is_current() {
     };
     reflector.run(stop).await.unwrap();
     assert_eq!(store.len(), 3);
+}
+
+/// A filter's sink holds an older version than what the filter left out.
+#[tokio::test(start_paused = true)]
+async fn what_is_found_bad_late_is_listed_though_a_filter_left_it_out() {
+    let report = Arc::new(Mutex::new(None));
+    let source = Lazy {
+        listed: Mutex::new(vec![vec![shy("a/1", 1), shy("a/2", 2)]]),
+        events: Mutex::new(vec![vec![WatchEvent::Modified(Arc::new(shy("a/2", 101)))]]),
+        report: Arc::clone(&report),
+    };
+    let store = Arc::new(Store::new());
+    // No aspect is chosen, so that no change passes.
+    let reflector = Reflector::builder(source).sink(ChangeFilter::new(store.clone())).build();
+    let monitor = reflector.monitor();
+    let stop = async {
+        monitor.wait_for(&"101".into()).await.unwrap();
+        assert_eq!(store.get("a/2").unwrap().0.version(), 2);
+        let report = report.lock().unwrap().clone().unwrap();
+        report.undecodable(bad("a/1", "1"));
+        report.undecodable(bad("a/2", "101"));
+        assert_eq!(names(&monitor), ["a/1", "a/2"]);
+    };
+    reflector.run(stop).await.unwrap();
 }
 
 /// Looks at what it is given at once, as an index function does.

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt};
 use watchcache::reflector::{
-    ListPage, ListRequest, Phase, RequestKind, Source, SourceError, WatchEvent, WatchRequest,
+    Item, ListPage, ListRequest, Phase, RequestKind, Source, SourceError, WatchEvent, WatchRequest,
 };
 use watchcache::{Reflector, Status, Store};
 
@@ -255,27 +255,56 @@ async fn never_is_a_duration_like_any_other() {
 }
 
 /// Always ready, and of no use.
-struct Busy;
+#[derive(Clone, Copy, Debug)]
+enum Busy {
+    /// Endless pages.
+    Lists,
+    /// An endless streaming list.
+    Streams,
+    /// Endless changes.
+    Changes,
+    /// Endless changes of one version.
+    Repeats,
+}
+
+impl Busy {
+    fn pods(self) -> impl Stream<Item = Arc<Pod>> {
+        let mut sent = 0;
+        stream::repeat_with(move || {
+            sent += 1;
+            // Nothing else ends what leaves others no turn.
+            assert!(sent < 100_000, "others had no turn");
+            pod("a/1", if matches!(self, Self::Changes) { 10 + sent } else { 11 })
+        })
+    }
+}
 
 impl Source for Busy {
     type Object = Pod;
     type Watch = stream::BoxStream<'static, Event>;
 
     async fn list(&self, _: ListRequest) -> Result<ListPage<Pod>, SourceError> {
-        Ok(ListPage::new(vec![], "10"))
+        let mut page = ListPage::new(vec![], "10");
+        if matches!(self, Self::Lists) {
+            page.items = self.pods().map(Item::Object).boxed();
+        }
+        Ok(page)
     }
 
     async fn watch(&self, _: WatchRequest) -> Result<Self::Watch, SourceError> {
-        Ok(stream::repeat_with(|| Ok(WatchEvent::Modified(pod("a/1", 11)))).boxed())
+        Ok(self.pods().map(|pod| Ok(WatchEvent::Modified(pod))).boxed())
     }
 }
 
 #[tokio::test]
 async fn a_source_that_is_always_ready_leaves_others_their_turns() {
     let store = Arc::new(Store::new());
-    for streaming in [false, true] {
-        let reflector =
-            Reflector::builder(Busy).sink(store.clone()).streaming_list(streaming).build();
+    for busy in [Busy::Lists, Busy::Streams, Busy::Changes, Busy::Repeats] {
+        let reflector = Reflector::builder(busy)
+            .sink(store.clone())
+            .streaming_list(matches!(busy, Busy::Streams))
+            .batch_limit(100)
+            .build();
         let monitor = reflector.monitor();
         // Each turn of another task is one of the reflector's, and of `stop`.
         let others = tokio::spawn(async {
@@ -284,7 +313,8 @@ async fn a_source_that_is_always_ready_leaves_others_their_turns() {
             }
         });
         let stop = async { others.await.unwrap() };
-        reflector.run(stop).await.unwrap();
+        let result = reflector.run(stop).await;
+        assert!(result.is_ok(), "{busy:?}: {result:?}");
         assert_eq!(monitor.progress().phase, Phase::Stopped);
     }
 }

@@ -77,7 +77,12 @@ impl Source for Script {
     type Watch = BoxStream<'static, Event>;
 
     async fn list(&self, request: ListRequest) -> Result<ListPage<Pod>, SourceError> {
-        match self.next(format!("list {}", request.continue_token.unwrap_or_default())) {
+        let question = match (request.continue_token, request.limit) {
+            (Some(token), _) => format!("list {token}"),
+            (None, Some(_)) => "list ".to_owned(),
+            (None, None) => "list at once".to_owned(),
+        };
+        match self.next(question) {
             Some(Answer::List(answer)) => answer,
             Some(Answer::Watch(..)) => panic!("the script expected a watch"),
             Some(Answer::Hangs) | None => std::future::pending().await,

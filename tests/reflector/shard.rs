@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use watchcache::reflector::Shard;
+use watchcache::reflector::{Item, ListPage, Shard, Undecodable, WatchEvent};
 use watchcache::{Batch, Change, Key, Listing, Sink, Store};
 
 use crate::common::Pod;
 use crate::recording::{Recording, Told};
+use crate::script::{Answer, mirror_with, open, pod};
 
 fn listing(version: u64, pods: &[(&str, u64)]) -> Listing<Pod> {
     let pods = pods.iter().map(|(key, version)| Pod::new(key, *version));
@@ -86,6 +87,63 @@ fn of_a_batch_only_the_shards_own_passes() {
     let names = own.iter().map(ToString::to_string).collect();
     let batch = Told::Batch(expected, Some("7".into()));
     assert_eq!(recording.take(), [batch, Told::Resync(names), Told::Ended(None)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reflector_takes_its_own_keys_alone() {
+    let shard = Shard::by_namespace(0, 2).unwrap();
+    let names: Vec<String> = (0..20).map(|n| format!("n{n}/x")).collect();
+    let owns = |name: &&String| shard.owns(*name);
+    let own = names.iter().find(owns).unwrap().as_str();
+    let other = names.iter().find(|name| !owns(name)).unwrap().as_str();
+    let bad = |name: &str| {
+        let key = Some(name.replace('x', "bad").parse().unwrap());
+        Undecodable { key, resource_version: Some("3".into()), ..Undecodable::default() }
+    };
+    let changes = || {
+        vec![
+            WatchEvent::Modified(pod(own, 11)),
+            WatchEvent::Modified(pod(other, 12)),
+            WatchEvent::Undecodable(bad(other)),
+            WatchEvent::Bookmark("13".into()),
+        ]
+    };
+    for streaming in [false, true] {
+        let first = if streaming {
+            let mut events = vec![
+                WatchEvent::Added(pod(own, 1)),
+                WatchEvent::Added(pod(other, 2)),
+                WatchEvent::Undecodable(bad(own)),
+                WatchEvent::Undecodable(bad(other)),
+                WatchEvent::InitialEventsEnd("10".into()),
+            ];
+            events.extend(changes());
+            vec![open(events)]
+        } else {
+            let items = vec![
+                Item::Object(pod(own, 1)),
+                Item::Object(pod(other, 2)),
+                Item::Undecodable(bad(own)),
+                Item::Undecodable(bad(other)),
+            ];
+            vec![Answer::List(Ok(ListPage::new(items, "10"))), open(changes())]
+        };
+        let recording = Recording::default();
+        let sink = recording.clone();
+        let mirror =
+            mirror_with(first, |builder| builder.shard(shard).streaming_list(streaming).sink(sink))
+                .await;
+        let expected = [
+            Told::Listing(vec![(own.to_owned(), "1".to_owned())], Some("10".to_owned())),
+            Told::Batch(vec![(own.to_owned(), Some("11".to_owned()))], Some("13".to_owned())),
+            Told::Ended(None),
+        ];
+        assert_eq!(recording.take(), expected, "streaming: {streaming}");
+        let quarantined = mirror.monitor.quarantined();
+        let quarantined: Vec<_> = quarantined.into_iter().map(|(key, _)| Some(key)).collect();
+        assert_eq!(quarantined, [bad(own).key], "streaming: {streaming}");
+        assert_eq!(mirror.monitor.progress().undecodable, 1, "streaming: {streaming}");
+    }
 }
 
 proptest! {

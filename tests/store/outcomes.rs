@@ -117,6 +117,31 @@ fn a_batch_accounts_for_each_of_its_changes() {
     assert_eq!(applied.revision, store.revision());
 }
 
+/// Versions of several sources joined: a smaller number is no older state.
+#[test]
+fn where_versions_have_no_order_each_change_counts_as_it_comes() {
+    let last = |version| Change::Delete(Some(Arc::new(Pod::new("ns/a", version))));
+    let put = |version| Change::Add(Arc::new(Pod::new("ns/a", version)));
+    let apply = |unordered: bool, changes: Vec<Change<Pod>>| {
+        let store = Store::new();
+        store.add(Pod::new("ns/a", 10)).unwrap();
+        let mut batch = Batch::new();
+        for change in changes {
+            batch.push("ns/a", change).unwrap();
+        }
+        if unordered {
+            batch.set_unordered();
+        }
+        let applied = store.apply(&batch);
+        let held = store.get("ns/a").map(|pod| pod.version());
+        ((applied.added, applied.updated, applied.deleted, applied.stale), held)
+    };
+    assert_eq!(apply(true, vec![last(6)]), ((0, 0, 1, 0), None));
+    assert_eq!(apply(true, vec![put(7)]), ((0, 1, 0, 0), Some(7)));
+    assert_eq!(apply(true, vec![put(12), last(6), put(4)]), ((1, 1, 1, 0), Some(4)));
+    assert_eq!(apply(false, vec![last(6), put(7)]), ((0, 0, 0, 2), Some(10)));
+}
+
 /// Writes of several threads that are done together still say each its own.
 #[test]
 fn a_combined_write_says_what_became_of_it_and_not_of_another() {
