@@ -233,6 +233,8 @@ impl Model {
         }
         let given = self.given.remove(&key)?;
         if self.closed && !self.waits(key) {
+            // Its deletion will not come.
+            self.settle(key);
             self.bar(|leased| leased == key);
             return None;
         }
