@@ -1,4 +1,4 @@
-//! A compaction beside a consumer: the order of the line stays.
+//! A sweep beside a consumer: the order of the line stays.
 
 use super::Fifo;
 use crate::run::{Bound, run};
