@@ -341,7 +341,7 @@ mod tests {
     fn a_sweep_keeps_the_order_and_misses_nothing_that_consumers_move() {
         let queue = Queue::new(false);
         push(&queue, 1_000);
-        let holds = |ticket: Ticket| ticket.seq % 10 == 0 || ticket.seq >= 1_000;
+        let holds = |ticket: Ticket| ticket.seq.is_multiple_of(10) || ticket.seq >= 1_000;
         let mut popped = Vec::new();
         queue.stale.store(1_000, Ordering::Relaxed);
         queue.mark_stale(1, 0, holds);
