@@ -14,7 +14,7 @@ const MODULES: &[(&str, &str)] = &[
     ("keyed", ""),
     ("object", "pub use object::Object;"),
     ("panic", ""),
-    ("sink", "pub use sink::{Batch, Change, Listing, Sink};"),
+    ("sink", "pub use sink::{Batch, Change, Listing, Refused, Sink};"),
     ("version", "pub use version::{ResourceVersion, Revision};"),
     ("waiters", ""),
     ("selector", "pub use selector::LabelSelector;"),

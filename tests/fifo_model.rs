@@ -269,6 +269,7 @@ impl Model {
             Some(_) if self.config.deletions => {}
             Some(initial) => initial.retain(|key| keys.contains(key)),
         }
+        let delayed: HashSet<u8> = self.delayed.iter().map(|entry| entry.2).collect();
         if self.config.deletions {
             self.replace_gone(&keys);
         } else {
@@ -284,7 +285,9 @@ impl Model {
                 entry.3 = *version;
                 continue;
             }
-            self.levels.insert(*key, u8::from(self.config.levels));
+            // A change that was delayed is still one.
+            let changed = delayed.contains(key) && self.levels.get(key) == Some(&0);
+            self.levels.insert(*key, u8::from(self.config.levels && !changed));
             self.enqueue(*key, *version);
         }
         self.tidy();

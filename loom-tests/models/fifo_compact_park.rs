@@ -1,4 +1,4 @@
-//! A compaction beside a consumer that parks: it does not sleep while tickets are on their way.
+//! A sweep beside a consumer that parks: it does not sleep while tickets are on their way.
 
 use super::Fifo;
 use crate::run::{Bound, run};

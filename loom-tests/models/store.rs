@@ -15,7 +15,7 @@ pub fn engine() -> Arc<Engine<u32>> {
 
 pub fn put(guard: &mut WriteGuard<'_, u32>, key: &str, object: impl Into<Arc<u32>>) {
     let key = guard.hash(KeyRef::from(key));
-    let put = guard.slot(key).put(object.into(), 0);
+    let put = guard.slot(key).put(&object.into(), 0);
     assert!(put.is_ok(), "there is no index to fail");
 }
 

@@ -92,7 +92,7 @@ impl<T: Object> FifoBuilder<T> {
     /// Hands out changes before what a replace listed, so that a relist of everything does not delay
     /// what happens now; controller-runtime does so too. A listed key that changes moves up to the
     /// back of the changes, and a change that waits when a list arrives stays where it is and takes the
-    /// listed value. One key in 16 is a listed one even so, so that those do not starve.
+    /// listed value; one that is delayed is due then, as with any add, and goes to the back of the changes. One key in 16 is a listed one even so, so that those do not starve.
     pub fn lower_priority_for_lists(mut self, lower: bool) -> Self {
         self.settings.prioritized = lower;
         self

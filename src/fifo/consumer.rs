@@ -52,6 +52,9 @@ impl<T: Object> Fifo<T> {
     ///
     /// # Cancel safety
     /// Dropping the future loses no object, and passes a wakeup it was given on to another consumer.
+    /// A future that is woken has to be polled or dropped: one that is kept without, or forgotten
+    /// ([`mem::forget`](std::mem::forget)), keeps the wakeup to itself, and another consumer may sleep on
+    /// beside an object until the next add. The same holds for all futures and streams of the queue.
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.

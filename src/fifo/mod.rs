@@ -233,7 +233,8 @@ impl<T: Object> Fifo<T> {
     }
 
     /// Drops the waiting value of a key and returns it. A lease of the key runs on, but will not put
-    /// it back. Deleting works on a closed queue too.
+    /// it back. Deleting works on a closed queue too. O(log n) for n waiting keys, as it may have to look
+    /// at some places of keys that were deleted earlier.
     ///
     /// Where [deletions](FifoBuilder::deletions) are handed out, it queues one instead, and returns the last
     /// state; nothing, if the queue was not given the object or has its deletion already.

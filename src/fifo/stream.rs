@@ -55,6 +55,9 @@ impl<T: Object> Consumer<T> {
 impl<T: Object> Fifo<T> {
     /// What [`Fifo::pop_async`] gives, again and again until it is [`Closed`].
     ///
+    /// A stream that waits and is kept without being polled, as beside a `select!` in a loop that does other
+    /// things, keeps a wakeup to itself as [such a future](Fifo::pop_async) does: poll it, or drop it.
+    ///
     /// ```
     /// use futures_util::StreamExt;
     /// # use watchcache::{Fifo, KeyRef, Object};
@@ -78,7 +81,8 @@ impl<T: Object> Fifo<T> {
         Pops(Consumer::new(self))
     }
 
-    /// What [`Fifo::lease_async`] gives, again and again until it is [`Closed`].
+    /// What [`Fifo::lease_async`] gives, again and again until it is [`Closed`]. Poll it or drop it, as
+    /// [`Fifo::pops`] says.
     #[must_use = "a stream does nothing unless polled"]
     pub fn leases(&self) -> Leases<T> {
         Leases(Consumer::new(self))

@@ -97,6 +97,21 @@ fn a_list_leaves_a_change_that_waits_where_it_is() {
 }
 
 #[test]
+fn a_list_does_not_put_a_change_that_is_delayed_behind_itself() {
+    let (clock, second) = (ManualClock::new(), Duration::from_secs(1));
+    let builder = Fifo::builder().backoff(Backoff::new(second, second));
+    let fifo = builder.clock(&clock).lower_priority_for_lists(true).build().unwrap();
+    fifo.replace(&listing(&["listed"])).unwrap();
+    fifo.lease().unwrap().retry();
+    fifo.add(item("retried", 1)).unwrap();
+    fifo.lease().unwrap().retry();
+    fifo.add_after(item("delayed", 1), second).unwrap();
+    fifo.replace(&listing(&["low", "listed", "delayed", "retried"])).unwrap();
+    assert_eq!(keys(&fifo), ["delayed", "retried", "low", "listed"]);
+    assert_eq!(fifo.stats().delayed, 0);
+}
+
+#[test]
 fn several_limiters_and_the_longest_delay_counts() {
     let second = Duration::from_secs(1);
     let clock = ManualClock::new();

@@ -50,10 +50,10 @@ impl<T: Object> Shared<T> {
 
     #[cold]
     fn mark_stale(&self, stale: usize, depth: u64) {
-        if self.queue.mark_stale(stale, depth as usize * super::SHARDS) {
-            let shard = |ticket: Ticket| self.keys.lock(self.keys.shard_of(ticket.hash));
-            self.queue.compact(|ticket| shard(ticket).holds(ticket));
-        }
+        let shard = |ticket: Ticket| self.keys.lock(self.keys.shard_of(ticket.hash));
+        self.queue.mark_stale(stale, depth as usize * super::SHARDS, |ticket| {
+            shard(ticket).holds(ticket)
+        });
     }
 
     /// Sees to it that what is due next is not forgotten, now that it is due earlier.

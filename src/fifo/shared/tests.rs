@@ -28,7 +28,7 @@ fn a_replace_leaves_no_tickets_behind() {
     for key in 0..300 {
         fifo.add(item(key)).unwrap();
     }
-    // Compactions move those to the front.
+    // Sweeps move those to the front.
     for key in 300..2_000 {
         fifo.add(item(key)).unwrap();
         fifo.delete(&key.to_string().parse::<Key>().unwrap());

@@ -188,7 +188,8 @@ impl<T> Entry<T> {
         Added::Coalesced
     }
 
-    /// Accepts a value and gives the key a new sequence number.
+    /// Accepts a value and gives the key a new sequence number. What was delayed keeps its priority if that
+    /// is the higher one: a change is not put behind a list by the list.
     pub(crate) fn put(
         &mut self,
         lines: Lines<'_>,
@@ -198,6 +199,10 @@ impl<T> Entry<T> {
         effects: &mut Effects<T>,
     ) {
         let Arrival { hash, priority, since, initial, deletion, .. } = arrival;
+        let priority = match self.waiting {
+            Waiting::Delayed { .. } => priority.min(self.priority),
+            _ => priority,
+        };
         let seq = arrival.seq(lines);
         self.initial |= initial;
         self.deletion = deletion;

@@ -33,7 +33,7 @@ impl<T> Keys<T> {
         }
     }
 
-    /// Two keys that differ only in where the namespace ends hash alike, which is harmless.
+    /// Two keys may hash alike, which is harmless: an entry is found by its key or its sequence number.
     #[inline]
     pub(crate) fn hash(&self, key: KeyRef<'_>) -> u64 {
         let (namespace, name) = key.parts();

@@ -3,13 +3,13 @@
 //!
 //! A ticket has a sequence number, and each number is given out once. The key's entry says which number
 //! it has; a ticket with any other is stale and is dropped by whoever dequeues it, which is how a
-//! deleted key leaves without the queue being searched. Should stale tickets outnumber the rest, the
-//! queue is compacted.
+//! deleted key leaves without the queue being searched. Should stale tickets outnumber the rest, a
+//! *sweep* goes through all tickets and drops them: some at a time, by those that make more.
 //!
 //! What has to stand before the rest goes to `front`, which is ordered by sequence and behind a lock:
 //!
 //! * a ticket that was skipped because its key was leased, once the lease ends;
-//! * the rest of the lane after a compaction.
+//! * what a sweep has dequeued and found to hold.
 //!
 //! Nobody looks at the lock while `front_len` is zero. A consumer dequeues *first* and looks at
 //! `front_len` *then*: whoever moves tickets raises it before taking the first one, so a consumer
@@ -19,11 +19,14 @@ use std::collections::BTreeMap;
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard, PoisonError, SegQueue};
 
 /// Of this many keys that are handed out in a row, at least one is of the lower lane if that has any.
 pub(crate) const TURNS: usize = 16;
+
+/// A sweep looks at this many tickets for each that has become stale, and between two unlockings.
+const AT_ONCE: usize = 32;
 
 /// What is handed out first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +68,7 @@ impl Lane {
     #[inline]
     fn pop(&self) -> Option<Ticket> {
         let ticket = self.tickets.pop();
-        // ORDERING: Acquire pairs with the Release in `compact`. If that dequeued tickets before ours, or
+        // ORDERING: Acquire pairs with the Release in `move_to_front`. If that dequeued tickets before ours, or
         // the last one, we dequeued after it did, so the raised length is visible here.
         if self.front_len.load(Ordering::Acquire) == 0 {
             return ticket;
@@ -90,17 +93,17 @@ impl Lane {
         self.front_len.store(front.len(), Ordering::Release);
     }
 
-    fn compact(&self, holds: &impl Fn(Ticket) -> bool) {
+    /// Dequeues up to this many tickets. Those that hold go to the front.
+    fn move_to_front(&self, tickets: usize, holds: &impl Fn(Ticket) -> bool) {
         let mut front = self.front();
-        let moving = self.tickets.len();
-        let at_most = front.len() + moving;
-        if at_most == 0 {
+        let moving = tickets.min(self.tickets.len());
+        if moving == 0 {
             return;
         }
+        let at_most = front.len() + moving;
         // ORDERING: Release pairs with the Acquire in `pop`, through the dequeues below: whoever dequeues
         // a ticket behind ours, or finds none, sees that it must ask for the lock.
         self.front_len.store(at_most, Ordering::Release);
-        front.retain(|&seq, &mut hash| holds(Ticket { hash, seq }));
         for _ in 0..moving {
             let Some(ticket) = self.tickets.pop() else { break };
             if holds(ticket) {
@@ -111,20 +114,50 @@ impl Lane {
         self.front_len.store(front.len(), Ordering::Release);
     }
 
+    /// Drops the stale ones of the first tickets in front that have these numbers. Returns where to go
+    /// on, if there may be more.
+    fn sweep_front(&self, from: u64, to: u64, holds: &impl Fn(Ticket) -> bool) -> Option<u64> {
+        let mut front = self.front();
+        let some = front.range(from..=to).take(AT_ONCE);
+        let some: Vec<_> = some.map(|(&seq, &hash)| Ticket { hash, seq }).collect();
+        for ticket in some.iter().filter(|ticket| !holds(**ticket)) {
+            front.remove(&ticket.seq);
+        }
+        // ORDERING: Release pairs with the Acquire in `pop`; the data itself is under the lock.
+        self.front_len.store(front.len(), Ordering::Release);
+        let last = some.get(AT_ONCE - 1)?.seq;
+        (last < to).then_some(last + 1)
+    }
+
     fn len(&self) -> usize {
         let tickets = self.tickets.len();
-        // ORDERING: Acquire pairs with the Release in `compact`; the tickets are counted first for the
+        // ORDERING: Acquire pairs with the Release in `move_to_front`; the tickets are counted first for the
         // same reason as in `pop`.
         tickets + self.front_len.load(Ordering::Acquire)
     }
+}
+
+/// Where a sweep is. Each ticket that was in a lane when the sweep got to it is looked at, or handed out,
+/// before the sweep leaves that lane: those in the queue go to the front, unless a consumer dequeues them
+/// and puts them there itself, and then the front is gone through.
+#[derive(Clone, Copy)]
+enum Sweep {
+    /// This many tickets are yet to leave the lane's queue.
+    Queued { lane: usize, left: usize },
+    /// Those in front with these numbers are yet to be looked at.
+    Front { lane: usize, from: u64, to: u64 },
 }
 
 pub(crate) struct Queue {
     lanes: [Lane; 2],
     /// Producers share it: on a cache line of its own.
     next_seq: CachePadded<AtomicU64>,
-    /// About how many tickets are stale.
+    /// About how many tickets are stale; while there is a sweep, of those that it may miss.
     stale: AtomicUsize,
+    /// The sweep that is on its way. Locked before a lane's front.
+    sweep: Mutex<Option<Sweep>>,
+    /// Whether there is one. Written under its lock.
+    sweeping: AtomicBool,
     /// Whether both lanes are in use.
     prioritized: bool,
     /// How many keys of the upper lane were handed out since the last of the lower one.
@@ -137,6 +170,8 @@ impl Queue {
             lanes: [Lane::new(), Lane::new()],
             next_seq: CachePadded::new(AtomicU64::new(0)),
             stale: AtomicUsize::new(0),
+            sweep: Mutex::new(None),
+            sweeping: AtomicBool::new(false),
             prioritized,
             turns: AtomicUsize::new(0),
         }
@@ -194,11 +229,54 @@ impl Queue {
         }
     }
 
-    /// Counts tickets that have become stale; whether it is time to compact, with `live` keys queued.
-    pub(crate) fn mark_stale(&self, tickets: usize, live: usize) -> bool {
+    /// Counts tickets that have become stale, with `live` keys queued; by a caller that holds no shard.
+    /// Should they outnumber the rest, a sweep begins. While there is one, its work is done here: O(log n)
+    /// for each of these tickets, with no lock held for more than one.
+    #[cold]
+    pub(crate) fn mark_stale(&self, tickets: usize, live: usize, holds: impl Fn(Ticket) -> bool) {
         // ORDERING: Relaxed, as it is a rough count.
-        let stale = self.stale.fetch_add(tickets, Ordering::Relaxed) + tickets;
-        stale > live + 64
+        self.stale.fetch_add(tickets, Ordering::Relaxed);
+        for _ in 0..tickets {
+            // ORDERING: Relaxed, as it is a rough count, and a sweep that is not seen is seen next time.
+            let stale = self.stale.load(Ordering::Relaxed);
+            if !(stale > live + 64 || self.sweeping.load(Ordering::Relaxed)) {
+                break;
+            }
+            let mut sweep = self.sweep.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = sweep.unwrap_or_else(|| {
+                // ORDERING: Relaxed, as it is a rough count.
+                self.stale.store(0, Ordering::Relaxed);
+                self.sweep_lane(0)
+            });
+            *sweep = self.sweep_some(at, &holds);
+            // ORDERING: Relaxed, as whoever goes on has the lock.
+            self.sweeping.store(sweep.is_some(), Ordering::Relaxed);
+        }
+    }
+
+    fn sweep_lane(&self, lane: usize) -> Sweep {
+        Sweep::Queued { lane, left: self.lanes[lane].tickets.len() }
+    }
+
+    /// Goes on with a sweep; where it is then, if it is not over.
+    fn sweep_some(&self, at: Sweep, holds: &impl Fn(Ticket) -> bool) -> Option<Sweep> {
+        match at {
+            Sweep::Queued { lane, left } => {
+                self.lanes[lane].move_to_front(left.min(AT_ONCE), holds);
+                // ORDERING: Relaxed, as the lock of the front orders it after the numbers of those in it.
+                let to = self.next_seq.load(Ordering::Relaxed);
+                Some(match left.saturating_sub(AT_ONCE) {
+                    0 => Sweep::Front { lane, from: 0, to },
+                    left => Sweep::Queued { lane, left },
+                })
+            }
+            Sweep::Front { lane, from, to } => {
+                match self.lanes[lane].sweep_front(from, to, holds) {
+                    Some(from) => Some(Sweep::Front { lane, from, to }),
+                    None => (lane + 1 < self.lanes.len()).then(|| self.sweep_lane(lane + 1)),
+                }
+            }
+        }
     }
 
     /// Counts a stale ticket that was dequeued.
@@ -206,14 +284,6 @@ impl Queue {
         let less = |stale: usize| stale.checked_sub(1);
         // ORDERING: Relaxed, as it is a rough count.
         let _ = self.stale.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-    }
-
-    /// Drops the stale tickets. O(n log n) for n tickets, by a caller that holds no shard.
-    #[cold]
-    pub(crate) fn compact(&self, holds: impl Fn(Ticket) -> bool) {
-        // ORDERING: Relaxed, as it is a rough count.
-        self.stale.store(0, Ordering::Relaxed);
-        self.lanes.iter().for_each(|lane| lane.compact(&holds));
     }
 
     /// Drops a lane's tickets, by a caller that holds all shards and will give the keys that stay new
@@ -234,19 +304,70 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
-    #[test]
-    fn a_queue_that_is_compacted_has_no_less_and_not_much_more() {
-        let queue = Queue::new(false);
-        for seq in 0..100 {
-            queue.push(Priority::Change, Ticket { hash: 0, seq });
+    const CHANGE: Priority = Priority::Change;
+
+    fn push(queue: &Queue, n: u64) {
+        for _ in 0..n {
+            queue.push(CHANGE, Ticket { hash: 0, seq: queue.sequence(1) });
         }
-        queue.compact(|ticket| {
-            assert!((100..=200).contains(&queue.len()));
-            ticket.seq % 2 == 0
-        });
+    }
+
+    #[test]
+    fn a_queue_that_is_swept_has_no_less_and_not_much_more() {
+        let queue = Queue::new(false);
+        push(&queue, 100);
+        let mut looks = 0;
+        for _ in 0..100 {
+            let before = queue.len();
+            let looked = Cell::new(0);
+            queue.mark_stale(1, 10, |ticket| {
+                assert!((50..=before + AT_ONCE).contains(&queue.len()));
+                looked.set(looked.get() + 1);
+                ticket.seq % 2 == 0
+            });
+            assert!(looked.get() <= AT_ONCE);
+            looks += looked.get();
+        }
         assert_eq!(queue.len(), 50);
-        assert_eq!(queue.clear(Priority::Change), 50);
+        assert_eq!(looks, 150, "each in the queue once, and then once more in front");
+        assert_eq!(queue.clear(CHANGE), 50);
+    }
+
+    #[test]
+    fn a_sweep_keeps_the_order_and_misses_nothing_that_consumers_move() {
+        let queue = Queue::new(false);
+        push(&queue, 1_000);
+        let holds = |ticket: Ticket| ticket.seq.is_multiple_of(10) || ticket.seq >= 1_000;
+        let mut popped = Vec::new();
+        queue.stale.store(1_000, Ordering::Relaxed);
+        queue.mark_stale(1, 0, holds);
+        while queue.sweeping.load(Ordering::Relaxed) {
+            push(&queue, 1);
+            popped.extend(queue.pop());
+            queue.mark_stale(1, usize::MAX - 64, holds);
+        }
+        let left: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert!(left.iter().all(|ticket| holds(*ticket)));
+        popped.extend(left);
+        assert!(popped.is_sorted_by_key(|ticket| ticket.seq));
+        let held = popped.iter().filter(|ticket| ticket.seq < 1_000 && holds(**ticket));
+        assert_eq!(held.count(), 100);
+    }
+
+    #[test]
+    fn tickets_stay_in_proportion_to_what_waits() {
+        let queue = Queue::new(true);
+        push(&queue, 1_000);
+        for priority in [CHANGE, Priority::List] {
+            for _ in 0..10_000 {
+                queue.push(priority, Ticket { hash: 1, seq: queue.sequence(1) });
+                queue.mark_stale(1, 1_000, |ticket| ticket.hash == 0);
+                assert!(queue.len() < 2_500, "{}", queue.len());
+            }
+        }
     }
 }
