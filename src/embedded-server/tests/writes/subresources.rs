@@ -135,3 +135,33 @@ async fn without_a_scheduler_nothing_is_bound() {
     );
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_no_scale() {
+    let server = server().await;
+    send(&server, "POST", DEPLOYMENTS, &deployment("web", 2)).await;
+    let path = format!("{DEPLOYMENTS}/web/scale");
+    for wrong in [
+        json!({"spec": 5}),
+        json!({"spec": {"replicas": "3"}}),
+        json!({"spec": {"replicas": 1.5}}),
+        json!({"spec": {"replicas": 3_000_000_000_u32}}),
+        json!({"kind": "Deployment"}),
+        json!({"apiVersion": "apps/v1"}),
+    ] {
+        let mut scale = json!({"metadata": {"name": "web"}, "spec": {"replicas": 1}});
+        for (field, value) in wrong.as_object().unwrap() {
+            scale[field] = value.clone();
+        }
+        assert_status(&send(&server, "PUT", &path, &scale).await, 400, "BadRequest");
+        let patched = send_as(&server, "PATCH", &path, MERGE, &wrong).await;
+        assert_status(&patched, 400, "BadRequest");
+    }
+    let (_, scale) = http::get(&server, &path).await;
+    assert_eq!(scale["spec"]["replicas"], 2);
+    // It is the API's default.
+    let empty = json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "spec": {}});
+    let (code, scale) = send(&server, "PUT", &path, &empty).await;
+    assert_eq!((code, &scale["spec"]["replicas"]), (200, &json!(0)));
+    server.stop().await;
+}
