@@ -165,3 +165,34 @@ async fn what_is_no_scale() {
     assert_eq!((code, &scale["spec"]["replicas"]), (200, &json!(0)));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_no_binding() {
+    let config = Config { pods: 10, rate: 0, scheduler: Scheduler::External, ..Config::default() };
+    let server = EmbeddedServer::start(config).await.unwrap();
+    send(&server, "POST", PODS, &pod("a")).await;
+    let path = format!("{PODS}/a/binding");
+    let (_, nodes) = http::get(&server, "/api/v1/nodes").await;
+    let node = &nodes["items"][0]["metadata"]["name"];
+    let right = json!({"metadata": {"name": "a"}, "target": {"kind": "Node", "name": node}});
+    for (pointer, value) in [
+        ("/kind", json!("Pod")),
+        ("/apiVersion", json!("v2")),
+        ("/metadata/name", json!("b")),
+        ("/metadata/namespace", json!("elsewhere")),
+        ("/target/kind", json!("Pod")),
+        ("/target/kind", json!(5)),
+        ("/target/name", json!("")),
+        ("/target", json!("node-1")),
+    ] {
+        let mut wrong = json!({"kind": "Binding", "apiVersion": "v1"});
+        wrong["metadata"] = json!({"name": "a", "namespace": "default"});
+        wrong["target"] = right["target"].clone();
+        *wrong.pointer_mut(pointer).unwrap() = value;
+        assert_status(&send(&server, "POST", &path, &wrong).await, 400, "BadRequest");
+    }
+    let (_, pod) = http::get(&server, &format!("{PODS}/a")).await;
+    assert!(pod["spec"].get("nodeName").is_none());
+    assert_eq!(send(&server, "POST", &path, &right).await.0, 201);
+    server.stop().await;
+}
