@@ -145,9 +145,11 @@ fn object(target: &Target, written: Written, format: Format) -> Response {
 
 fn add_warnings(response: &mut Response, warnings: &[String]) {
     for warning in warnings {
-        // Characters that a header cannot carry make it none.
-        let text = format!("299 - \"{}\"", warning.replace('"', "\\\""));
-        if let Ok(warning) = HeaderValue::from_str(&text) {
+        // A header carries no control characters; what is beyond ASCII goes as UTF-8.
+        let printable = warning.replace(char::is_control, " ");
+        let quoted = printable.replace('\\', "\\\\").replace('"', "\\\"");
+        let text = format!("299 - \"{quoted}\"");
+        if let Ok(warning) = HeaderValue::from_bytes(text.as_bytes()) {
             response.headers_mut().append(header::WARNING, warning);
         }
     }
