@@ -116,6 +116,11 @@ pub(super) async fn write(
             deleted(target, admitting.delete(&request, delete).await?)
         }
         (&Method::DELETE, None, None) => {
+            // What lies across namespaces, and Namespaces themselves, go one by one.
+            let is_across = definition.namespaced && target.namespace.is_none();
+            if is_across || !definition.has_delete_collection() {
+                return Err(Failure::method_not_allowed());
+            }
             let options = delete_options::read(params.options.clone(), body)?;
             let request = Request { dry_run: params.dry_run || options.1, ..request };
             delete_collection(api, target, &request, &params, &options.0, &mut admitting).await?

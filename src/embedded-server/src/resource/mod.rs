@@ -115,6 +115,11 @@ impl Definition {
         }
     }
 
+    /// Whether all of its objects can be deleted at once.
+    pub(crate) fn has_delete_collection(&self) -> bool {
+        self.id != NAMESPACES
+    }
+
     /// Whether its objects count the changes of their spec.
     pub(crate) fn has_generation(&self) -> bool {
         self.is_custom() || matches!(self.id, PODS | DEPLOYMENTS | REPLICA_SETS)

@@ -203,3 +203,26 @@ async fn options_that_are_none() {
     assert_eq!(http::get(&server, &path).await.0, 404);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_cluster_does_not_do_without() {
+    let server = server().await;
+    for name in ["default", "kube-system", "kube-public"] {
+        let path = format!("/api/v1/namespaces/{name}");
+        assert_status(&send(&server, "DELETE", &path, &Value::Null).await, 403, "Forbidden");
+    }
+    let (_, default) = http::get(&server, "/api/v1/namespaces/default").await;
+    assert_eq!(default["status"]["phase"], "Active");
+    // All Namespaces, and all objects of all of them.
+    for path in ["/api/v1/namespaces", "/api/v1/configmaps"] {
+        let answer = send(&server, "DELETE", path, &Value::Null).await;
+        assert_status(&answer, 405, "MethodNotAllowed");
+    }
+    let (_, resources) = http::get(&server, "/api/v1").await;
+    for one in resources["resources"].as_array().unwrap() {
+        let deletes_all = one["verbs"].as_array().unwrap().contains(&json!("deletecollection"));
+        let name = one["name"].as_str().unwrap();
+        assert_eq!(deletes_all, !name.contains('/') && name != "namespaces", "{name}");
+    }
+    server.stop().await;
+}
