@@ -52,6 +52,10 @@ pub(crate) enum Command {
     #[command(after_help = EXAMPLES, max_term_width = 100)]
     Mirror(MirrorArgs),
     /// Run the embedded API server alone until Ctrl-C
+    ///
+    /// It speaks JSON alone, and refuses what is written in protobuf (415), as client-go's typed
+    /// clients do by default. So `kubectl create deployment ...` fails, while `kubectl create -f`,
+    /// `kubectl apply` and all that reads work.
     #[command(max_term_width = 100)]
     EmbeddedServer(EmbeddedServerArgs),
 }

@@ -3,7 +3,8 @@
 //!
 //! It exists so that a program that lists and watches can be run, measured and tested against
 //! something that behaves like a cluster under load, with no cluster at hand. `kubectl` and
-//! any client library work against it unchanged:
+//! client libraries read and watch it unchanged, and write to it as long as they write JSON (see
+//! [below](#protobuf)):
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), watchcache_embedded_server::StartError> {
@@ -24,10 +25,20 @@
 //! - **Writes**: create, replace, patch (JSON, merge, strategic merge, server-side apply), delete
 //!   with finalizers, preconditions and propagation, the subresources `status`, `scale` and
 //!   `binding`, dry runs, validation that names fields, optimistic concurrency; a webhook may have a
-//!   say in them ([`Admission`]). Bodies are JSON.
+//!   say in them ([`Admission`]).
 //! - **Controllers**: the Pods of clients are scheduled (unless [`Scheduler::External`]) and run,
 //!   Deployments roll out through ReplicaSets, what is owned goes with its owner, Namespaces and
 //!   CustomResourceDefinitions with their content.
+//!
+//! # Protobuf
+//!
+//! The server speaks JSON alone. Who prefers protobuf for an answer gets JSON, which such clients
+//! read. A body in protobuf is refused with 415 (Unsupported Media Type), and client-go's typed
+//! clients write protobuf unless they are told otherwise. So `kubectl create deployment ...`, which
+//! uses one, fails, while `kubectl create -f`, `kubectl apply` and kube-rs, which write JSON, work. A
+//! program in Go sets `ContentType: "application/json"` in its `rest.Config`.
+//!
+//! # Content
 //!
 //! The simulated content comes from the seed alone: as long as clients only read, the same seed
 //! gives the same changes in the same order, however fast they are made. What clients change of it

@@ -118,7 +118,8 @@ fn denial(webhook: &str, status: &Value) -> Failure {
     told["apiVersion"] = "v1".into();
     told["status"] = "Failure".into();
     told["message"] = message.as_str().into();
-    if told["code"].as_u64().is_none_or(|code| code < 400) {
+    // Any other code is no failure over HTTP.
+    if told["code"].as_u64().is_none_or(|code| !(400..=599).contains(&code)) {
         told["code"] = 400.into();
     }
     // What is no Status apart from that is a denial all the same.
@@ -150,6 +151,11 @@ mod tests {
                 json!({"status": "Success", "message": "full", "code": 200}),
                 400,
                 "admission webhook \"w\" denied the request: full",
+            ),
+            (
+                json!({"message": "high", "code": 999}),
+                400,
+                "admission webhook \"w\" denied the request: high",
             ),
             (
                 json!({"message": "odd", "code": "x"}),

@@ -92,12 +92,13 @@ fn resources(all: &[Arc<Definition>], group: &str, version: &str) -> Option<Valu
 }
 
 fn entries(definition: &Definition) -> Vec<Value> {
+    let mut verbs = vec!["create", "delete", "deletecollection"];
+    verbs.retain(|verb| *verb != "deletecollection" || definition.has_delete_collection());
+    verbs.extend(["get", "list", "patch", "update", "watch"]);
     let mut entry = json!({
         "name": definition.plural, "singularName": definition.singular,
         "namespaced": definition.namespaced, "kind": definition.kind,
-        "verbs": [
-            "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
-        ],
+        "verbs": verbs,
     });
     if !definition.short_names.is_empty() {
         entry["shortNames"] = json!(definition.short_names);

@@ -3,6 +3,7 @@
 mod admit;
 mod body;
 mod compress;
+mod delete_options;
 mod discovery;
 mod format;
 mod get;

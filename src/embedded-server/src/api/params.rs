@@ -159,7 +159,7 @@ fn flag(value: &str) -> bool {
     !matches!(value, "false" | "False" | "FALSE" | "0")
 }
 
-fn number(name: &str, value: &str) -> Result<i64, Failure> {
+pub(super) fn number(name: &str, value: &str) -> Result<i64, Failure> {
     value.parse().map_err(|_| {
         Failure::bad_request(format!(
             "{name}: strconv.ParseInt: parsing \"{value}\": invalid syntax"

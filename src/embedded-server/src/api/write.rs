@@ -11,10 +11,10 @@ use watchcache::status::StatusDetails;
 use super::admit::Admitting;
 use super::body::{Change, Content};
 use super::format::Format;
-use super::params::{IncludeObject, pairs};
+use super::params::{IncludeObject, number, pairs};
 use super::path::{Subresource, Target};
-use super::{Api, get};
-use crate::object::{text, uid};
+use super::{Api, delete_options, get};
+use crate::object::uid;
 use crate::patch::Patch;
 use crate::selector::Selector;
 use crate::status::{Failure, json_response, status_response};
@@ -110,13 +110,18 @@ pub(super) async fn write(
             object(target, admitting.write(&request, patch).await?, format)
         }
         (&Method::DELETE, Some(name), None) => {
-            let options = params.options.or_in(body)?;
+            let options = delete_options::read(params.options, body)?;
             let request = Request { dry_run: params.dry_run || options.1, ..request };
             let delete = |request: &Request| writer.delete(request, name, &options.0);
             deleted(target, admitting.delete(&request, delete).await?)
         }
         (&Method::DELETE, None, None) => {
-            let options = params.options.clone().or_in(body)?;
+            // What lies across namespaces, and Namespaces themselves, go one by one.
+            let is_across = definition.namespaced && target.namespace.is_none();
+            if is_across || !definition.has_delete_collection() {
+                return Err(Failure::method_not_allowed());
+            }
+            let options = delete_options::read(params.options.clone(), body)?;
             let request = Request { dry_run: params.dry_run || options.1, ..request };
             delete_collection(api, target, &request, &params, &options.0, &mut admitting).await?
         }
@@ -145,9 +150,11 @@ fn object(target: &Target, written: Written, format: Format) -> Response {
 
 fn add_warnings(response: &mut Response, warnings: &[String]) {
     for warning in warnings {
-        // Characters that a header cannot carry make it none.
-        let text = format!("299 - \"{}\"", warning.replace('"', "\\\""));
-        if let Ok(warning) = HeaderValue::from_str(&text) {
+        // A header carries no control characters; what is beyond ASCII goes as UTF-8.
+        let printable = warning.replace(char::is_control, " ");
+        let quoted = printable.replace('\\', "\\\\").replace('"', "\\\"");
+        let text = format!("299 - \"{quoted}\"");
+        if let Ok(warning) = HeaderValue::from_bytes(text.as_bytes()) {
             response.headers_mut().append(header::WARNING, warning);
         }
     }
@@ -227,8 +234,12 @@ impl Params {
                         }
                     }
                 }
-                "gracePeriodSeconds" => params.options.grace_seconds = value.parse().ok(),
-                "propagationPolicy" => params.options.propagation = Some(propagation(&value)?),
+                "gracePeriodSeconds" => {
+                    params.options.grace_seconds = Some(number(&name, &value)?);
+                }
+                "propagationPolicy" => {
+                    params.options.propagation = Some(delete_options::propagation(&value)?);
+                }
                 "orphanDependents" if value == "true" => {
                     params.options.propagation = Some(Propagation::Orphan);
                 }
@@ -238,42 +249,5 @@ impl Params {
             }
         }
         Ok(params)
-    }
-}
-
-fn propagation(text: &str) -> Result<Propagation, Failure> {
-    match text {
-        "Background" => Ok(Propagation::Background),
-        "Foreground" => Ok(Propagation::Foreground),
-        "Orphan" => Ok(Propagation::Orphan),
-        other => Err(Failure::bad_request(format!(
-            "invalid propagationPolicy {other:?}: supported values: \"Background\", \"Foreground\", \"Orphan\""
-        ))),
-    }
-}
-
-impl DeleteOptions {
-    /// The options of the query, or those in the body, and whether it asks for a dry run.
-    fn or_in(mut self, body: &Content) -> Result<(DeleteOptions, bool), Failure> {
-        if body.is_empty() {
-            return Ok((self, false));
-        }
-        let body = body.object()?;
-        if let Some(seconds) = body["gracePeriodSeconds"].as_i64() {
-            self.grace_seconds = Some(seconds);
-        }
-        match text(&body, "/propagationPolicy") {
-            "" if body["orphanDependents"] == true => self.propagation = Some(Propagation::Orphan),
-            "" => {}
-            policy => self.propagation = Some(propagation(policy)?),
-        }
-        let precondition = |field: &str| {
-            let text = text(&body, &format!("/preconditions/{field}"));
-            (!text.is_empty()).then(|| text.to_owned())
-        };
-        self.uid = precondition("uid");
-        self.resource_version = precondition("resourceVersion");
-        let dry_run = crate::object::array(&body, "/dryRun").iter().any(|one| one == "All");
-        Ok((self, dry_run))
     }
 }

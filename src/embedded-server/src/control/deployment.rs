@@ -25,11 +25,12 @@ impl Controllers {
         if is_deleting(deployment) {
             return Ok(());
         }
+        self.adopt(REPLICA_SETS, "Deployment", deployment, |_| true)?;
         let hash = template_hash(deployment);
         let (mut new, old): (Vec<_>, Vec<_>) = self
             .sets_of(deployment)
             .into_iter()
-            .partition(|set| text(set, &format!("/metadata/labels/{HASH}")) == hash);
+            .partition(|set| is_of_template(set, deployment, &hash));
         if deployment["spec"]["paused"] != true {
             if new.is_empty() {
                 new.push(self.create_set(deployment, &hash, &old)?);
@@ -177,7 +178,7 @@ impl Controllers {
         let sum = |field: &str| -> i64 {
             sets.iter().map(|set| number(set, &format!("/status/{field}"))).sum()
         };
-        let is_new = |set: &&Value| text(set, &format!("/metadata/labels/{HASH}")) == hash;
+        let is_new = |set: &&Value| is_of_template(set, deployment, hash);
         let updated: i64 =
             sets.iter().filter(is_new).map(|set| number(set, "/status/replicas")).sum();
         let wanted = number(deployment, "/spec/replicas");
@@ -270,6 +271,17 @@ fn template_hash(deployment: &Value) -> String {
         rest /= ALPHABET.len() as u64;
     }
     name
+}
+
+/// Whether a ReplicaSet has the template that the Deployment now has. One that was adopted need not
+/// have the label of those that are made here.
+fn is_of_template(set: &Value, deployment: &Value, hash: &str) -> bool {
+    if text(set, &format!("/metadata/labels/{HASH}")) == hash {
+        return true;
+    }
+    let mut template = set["spec"]["template"].clone();
+    section(&mut template["metadata"], "labels").remove(HASH);
+    template == deployment["spec"]["template"]
 }
 
 fn revision(set: &Value) -> u64 {

@@ -4,6 +4,7 @@
 //! The simulated objects are the simulation's to keep; what clients change of them is looked at
 //! here only where they delete one.
 
+mod adopt;
 mod definition;
 mod deployment;
 mod garbage;
@@ -41,7 +42,7 @@ const LAG: Duration = Duration::from_millis(250);
 const BATCH: usize = 1024;
 
 /// An object that is to be looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Work {
     resource: ResourceId,
     key: String,
@@ -164,8 +165,12 @@ impl Controllers {
         let work = Work { resource: id, key: key.to_owned() };
         match object {
             Some(object) => {
+                let was_free = self.graph.is_free(&work);
                 self.graph.put(&work, object);
                 self.queue_owners(object);
+                if !was_free && self.graph.is_free(&work) {
+                    self.queue_adopters(object, id);
+                }
                 self.queue.push(work);
             }
             None => {

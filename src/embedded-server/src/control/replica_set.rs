@@ -10,6 +10,9 @@ use crate::write::{DeleteOptions, Part, Request};
 
 impl Controllers {
     pub(super) fn replica_set(&mut self, request: &Request, set: &Value) -> Result<(), Failure> {
+        if !is_deleting(set) {
+            self.adopt(PODS, "ReplicaSet", set, is_active)?;
+        }
         let pods = self.pods_of(set);
         let wanted = number(set, "/spec/replicas");
         if !is_deleting(set) {
@@ -39,9 +42,6 @@ impl Controllers {
         let of_set = |work: &Work| {
             let entry = self.writer.storage.get(work.resource, &work.key)?;
             Some(entry.value(&definition))
-        };
-        let is_active = |pod: &Value| {
-            !is_deleting(pod) && !matches!(text(pod, "/status/phase"), "Failed" | "Succeeded")
         };
         let mut works: Vec<_> =
             self.graph.owned_by(uid(set)).filter(|work| work.resource == PODS).collect();
@@ -106,6 +106,10 @@ impl Controllers {
         })?;
         Ok(())
     }
+}
+
+fn is_active(pod: &Value) -> bool {
+    !is_deleting(pod) && !matches!(text(pod, "/status/phase"), "Failed" | "Succeeded")
 }
 
 fn is_ready(pod: &Value) -> bool {

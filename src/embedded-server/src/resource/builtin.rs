@@ -87,7 +87,10 @@ pub(crate) fn all() -> Vec<Definition> {
             ],
             ..of::<core::Event>(EVENTS, "", "events", "Event")
         },
-        of::<coordination::Lease>(LEASES, "coordination.k8s.io", "leases", "Lease"),
+        Definition {
+            unconditional_update: false,
+            ..of::<coordination::Lease>(LEASES, "coordination.k8s.io", "leases", "Lease")
+        },
         Definition {
             short_names: vec!["deploy".into()],
             categories: vec!["all".into()],
@@ -108,6 +111,7 @@ pub(crate) fn all() -> Vec<Definition> {
             categories: vec!["api-extensions".into()],
             namespaced: false,
             has_status: true,
+            unconditional_update: false,
             ..of::<apiextensions::CustomResourceDefinition>(
                 CUSTOM_RESOURCE_DEFINITIONS,
                 "apiextensions.k8s.io",
@@ -138,6 +142,7 @@ fn of<T: Serialize + DeserializeOwned>(
         categories: Vec::new(),
         selectable: &[],
         has_status: false,
+        unconditional_update: true,
         scale: None,
         types: Types::Builtin { through: through::<T>, learn: learn::<T> },
         dictionary: Dictionary::default(),

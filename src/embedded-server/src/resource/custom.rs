@@ -39,6 +39,7 @@ fn definition(crd: &Value, version: &Value, id: ResourceId) -> Definition {
         categories: all("/spec/names/categories"),
         selectable: &[],
         has_status: version.pointer("/subresources/status").is_some(),
+        unconditional_update: false,
         scale: version.pointer("/subresources/scale").map(scale),
         types: Types::Custom {
             schema: Schema::new(version.pointer("/schema/openAPIV3Schema").cloned()),

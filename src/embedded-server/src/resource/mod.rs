@@ -55,6 +55,8 @@ pub(crate) struct Definition {
     /// stored object are kept in this order.
     pub(crate) selectable: &'static [&'static str],
     pub(crate) has_status: bool,
+    /// Whether a replacement may leave out the version that it replaces.
+    pub(crate) unconditional_update: bool,
     pub(crate) scale: Option<Scale>,
     pub(crate) types: Types,
     /// What the stored objects are packed against.
@@ -111,6 +113,11 @@ impl Definition {
             Types::Builtin { .. } => None,
             Types::Custom { schema, .. } => Some(schema),
         }
+    }
+
+    /// Whether all of its objects can be deleted at once.
+    pub(crate) fn has_delete_collection(&self) -> bool {
+        self.id != NAMESPACES
     }
 
     /// Whether its objects count the changes of their spec.

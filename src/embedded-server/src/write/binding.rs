@@ -1,7 +1,9 @@
 //! `pods/binding`: a Pod gets its Node.
 
+use k8s_openapi::api::core::v1 as core;
 use serde_json::{Value, json};
 
+use super::decode::check_namespace;
 use super::{Request, Writer, Written};
 use crate::object::{array, fields, is_deleting, section, text};
 use crate::resource::NODES;
@@ -17,11 +19,8 @@ impl Writer {
         name: &str,
         binding: &Value,
     ) -> Result<Written, Failure> {
-        let node = text(binding, "/target/name");
-        let kind = text(binding, "/target/kind");
-        if !matches!(kind, "" | "Node") || node.is_empty() {
-            return Err(Failure::bad_request("a binding's target is the name of a Node"));
-        }
+        let node = checked(request, name, binding)?;
+        let node = node.as_str();
         let annotates = fields(binding, "/metadata/annotations").next().is_some();
         // The simulation goes on with its Pod on any of its own Nodes.
         let is_simulated =
@@ -41,6 +40,26 @@ impl Writer {
             self.churn.bound(namespace, name, node);
         }
         Ok(written)
+    }
+}
+
+/// The name of the Node, if it is a Binding of this Pod to one.
+fn checked(request: &Request, name: &str, binding: &Value) -> Result<String, Failure> {
+    let refused = |why: &str| Err(Failure::bad_request(why));
+    let read: core::Binding = serde_json::from_value(binding.clone()).map_err(|error| {
+        let why = format!("Binding in version \"v1\" cannot be handled as a Binding: {error}");
+        Failure::bad_request(why)
+    })?;
+    if read.metadata.name.as_deref().is_some_and(|given| !given.is_empty() && given != name) {
+        return refused("name in URL does not match name in Binding object");
+    }
+    check_namespace(request, binding)?;
+    if !matches!(read.target.kind.as_deref(), None | Some("" | "Node")) {
+        return refused("target.kind: Unsupported value: supported values: \"Node\"");
+    }
+    match read.target.name {
+        Some(node) if !node.is_empty() => Ok(node),
+        _ => refused("target.name: Required value: a binding's target is the name of a Node"),
     }
 }
 

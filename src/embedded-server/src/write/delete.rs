@@ -27,6 +27,9 @@ pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 /// Keeps an owner until those it owns know it no more.
 pub(crate) const ORPHAN: &str = "orphan";
 
+/// The Namespaces that a cluster does not do without.
+const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
+
 /// On which terms an object is deleted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DeleteOptions {
@@ -53,6 +56,10 @@ impl Writer {
         name: &str,
         options: &DeleteOptions,
     ) -> Result<Deleted, Failure> {
+        if request.definition.id == NAMESPACES && IMMORTAL.contains(&name) {
+            let why = "this namespace may not be deleted";
+            return Err(Failure::forbidden(&request.definition, name, why));
+        }
         for _ in 0..TRIES {
             let entry = self.get(request, name)?;
             let mut object = entry.value(&request.definition);

@@ -1,10 +1,11 @@
 //! The `scale` subresource: the number of replicas, the same for every kind that has one.
 
+use k8s_openapi::api::autoscaling::v1 as autoscaling;
 use serde_json::{Value, json};
 use watchcache::status::{CauseType, StatusCause};
 
 use super::{Part, Request, Writer, Written};
-use crate::object::{array, fields, name, text};
+use crate::object::{array, fields, text};
 use crate::resource::Scale;
 use crate::status::Failure;
 
@@ -40,21 +41,21 @@ impl Writer {
         let Some(scale) = &definition.scale else { return Err(Failure::path_not_found()) };
         let written = self.change(request, of_name, Part::Main, |object| {
             let wanted = change(&of(scale, object))?;
-            let given = name(&wanted);
+            let wanted: autoscaling::Scale = serde_json::from_value(wanted).map_err(|error| {
+                let why = format!("Scale in version \"v1\" cannot be handled as a Scale: {error}");
+                Failure::bad_request(why)
+            })?;
+            let given = wanted.metadata.name.unwrap_or_default();
             if !given.is_empty() && given != of_name {
                 return Err(Failure::bad_request("the name of the Scale is not the object's"));
             }
-            let replicas = &wanted["spec"]["replicas"];
-            let count = match replicas {
-                Value::Null => 0,
-                number => match number.as_i64() {
-                    Some(count) if count >= 0 => count,
-                    _ => return Err(negative(of_name, number)),
-                },
-            };
+            let count = wanted.spec.and_then(|spec| spec.replicas).unwrap_or(0);
+            if count < 0 {
+                return Err(negative(of_name, count));
+            }
             let mut object = object.clone();
             set(&mut object, &scale.spec_replicas, count.into());
-            let version = text(&wanted, "/metadata/resourceVersion");
+            let version = wanted.metadata.resource_version.unwrap_or_default();
             if !version.is_empty() {
                 crate::object::metadata(&mut object)
                     .insert("resourceVersion".to_owned(), version.into());
@@ -66,7 +67,7 @@ impl Writer {
     }
 }
 
-fn negative(name: &str, number: &Value) -> Failure {
+fn negative(name: &str, number: i32) -> Failure {
     let message = format!("Invalid value: {number}: must be greater than or equal to 0");
     let cause = StatusCause::new(CauseType::FieldValueInvalid, message).with_field("spec.replicas");
     watchcache::Status::invalid("autoscaling", "Scale", name, [cause]).into()
@@ -85,7 +86,7 @@ fn set(object: &mut Value, pointer: &str, value: Value) {
 }
 
 /// A label selector as text.
-fn selector_text(selector: &Value) -> String {
+pub(crate) fn selector_text(selector: &Value) -> String {
     if let Some(text) = selector.as_str() {
         return text.to_owned();
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use watchcache::status::{CauseType, StatusCause};
 
 use super::{Request, TRIES, Writer, Written, decode, defaults, is_held, origin_after, prepare};
 use crate::object::{is_deleting, text};
@@ -233,16 +234,24 @@ fn check_preconditions(
     new: &Value,
     current: &Value,
 ) -> Result<(), Failure> {
-    let version = text(new, "/metadata/resourceVersion");
-    if !version.is_empty() && version != text(current, "/metadata/resourceVersion") {
-        return Err(Failure::modified(&request.definition, name));
+    let definition = &request.definition;
+    match text(new, "/metadata/resourceVersion") {
+        "" | "0" if definition.unconditional_update => {}
+        "" | "0" => {
+            let message = "Invalid value: 0: must be specified for an update";
+            let cause = StatusCause::new(CauseType::FieldValueInvalid, message)
+                .with_field("metadata.resourceVersion");
+            return Err(Failure::invalid(definition, name, vec![cause]));
+        }
+        version if version == text(current, "/metadata/resourceVersion") => {}
+        _ => return Err(Failure::modified(definition, name)),
     }
     let (wanted, uid) = (text(new, "/metadata/uid"), text(current, "/metadata/uid"));
     if !wanted.is_empty() && wanted != uid {
         let why = format!(
             "Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}"
         );
-        return Err(Failure::conflict(&request.definition, name, &why));
+        return Err(Failure::conflict(definition, name, &why));
     }
     Ok(())
 }

@@ -213,6 +213,39 @@ async fn a_denial_reaches_the_client_and_changes_nothing() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn a_denial_is_an_answer_whatever_its_code() {
+    let (webhook, admission) = Webhook::start(allow).await;
+    let server = server(admission).await;
+    let object = json!({"metadata": {"name": "a"}});
+    for (code, told) in [(999, 400), (600, 400), (200, 400), (-1, 400), (599, 599), (409, 409)] {
+        webhook.answers(move |request| {
+            let status = json!({"message": "no", "code": code});
+            respond(request, json!({"allowed": false, "status": status}))
+        });
+        let (got, status) = send(&server, "POST", CONFIG_MAPS, &object).await;
+        assert_eq!((got, &status["code"]), (told, &json!(told)), "{code}: {status}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_warning_is_heard_whatever_is_in_it() {
+    let (_webhook, admission) = Webhook::start(|request| {
+        respond(request, json!({"allowed": true, "warnings": ["two\nlines", "caf\u{e9} \\ \"q\""]}))
+    })
+    .await;
+    let server = server(admission).await;
+    let object = json!({"metadata": {"name": "a"}}).to_string();
+    let json = "application/json";
+    let reply = Reply::with_body(&server, "POST", CONFIG_MAPS, "*/*", json, &object).await;
+    assert_eq!(reply.code, 201);
+    for heard in ["warning: 299 - \"two lines\"", "warning: 299 - \"caf\u{e9} \\\\ \\\"q\\\"\""] {
+        assert!(reply.headers.iter().any(|line| line == heard), "{heard} in {:?}", reply.headers);
+    }
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_goes_by_the_policy() {
     let (webhook, admission) = Webhook::start(|_| "<html>".into_response()).await;

@@ -86,3 +86,55 @@ async fn a_deployment_rolls_out_scales_and_goes() {
     eventually(&server, &selected, |list| list["items"] == json!([])).await;
     server.stop().await;
 }
+
+/// Whoever deletes an object alone can take it up again.
+#[tokio::test]
+async fn what_is_orphaned_is_adopted() {
+    let server = server().await;
+    send(&server, "POST", DEPLOYMENTS, &deployment("web", 2)).await;
+    let path = format!("{DEPLOYMENTS}/web");
+    let is_complete = |one: &Value| {
+        one["status"]["updatedReplicas"] == 2
+            && one["status"]["availableReplicas"] == 2
+            && one["status"]["replicas"] == 2
+    };
+    eventually(&server, &path, is_complete).await;
+    let uids = |objects: &[Value]| -> Vec<String> {
+        objects.iter().map(|one| one["metadata"]["uid"].as_str().unwrap().to_owned()).collect()
+    };
+    let sets = format!("{REPLICA_SETS}?labelSelector=app%3Dweb");
+    let pods = format!("{PODS}?labelSelector=app%3Dweb");
+    let (old_sets, old_pods) = (items(&server, &sets).await, items(&server, &pods).await);
+
+    let orphan = json!({"propagationPolicy": "Orphan"});
+    send(&server, "DELETE", &path, &orphan).await;
+    eventually(&server, &path, Value::is_null).await;
+    let set = format!("{REPLICA_SETS}/{}", old_sets[0]["metadata"]["name"].as_str().unwrap());
+    send(&server, "DELETE", &set, &orphan).await;
+    eventually(&server, &set, Value::is_null).await;
+    // The ReplicaSet again, which takes its Pods, and the Deployment, which takes the ReplicaSet.
+    let mut again = old_sets[0].clone();
+    again["metadata"]["ownerReferences"] = Value::Null;
+    again["metadata"]["resourceVersion"] = Value::Null;
+    again["metadata"]["uid"] = Value::Null;
+    let (code, again) = send(&server, "POST", REPLICA_SETS, &again).await;
+    assert_eq!(code, 201, "{again}");
+    eventually(&server, &set, |set| set["status"]["readyReplicas"] == 2).await;
+    let (_, created) = send(&server, "POST", DEPLOYMENTS, &deployment("web", 2)).await;
+    eventually(&server, &path, is_complete).await;
+    assert_eq!(uids(&items(&server, &pods).await), uids(&old_pods), "the same Pods");
+    let held = items(&server, &sets).await;
+    assert_eq!(uids(&held), uids(&[again]), "the same ReplicaSet");
+    assert_eq!(held[0]["metadata"]["ownerReferences"][0]["uid"], created["metadata"]["uid"]);
+
+    // A Pod of a client's own that is one too many goes, or another does.
+    let mut own = pod("own");
+    own["metadata"]["labels"] = held[0]["spec"]["selector"]["matchLabels"].clone();
+    send(&server, "POST", PODS, &own).await;
+    eventually(&server, &pods, |list| {
+        let pods = list["items"].as_array().unwrap();
+        pods.len() == 2 && pods.iter().all(|pod| pod["metadata"]["ownerReferences"].is_array())
+    })
+    .await;
+    server.stop().await;
+}

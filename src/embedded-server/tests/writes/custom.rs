@@ -167,3 +167,25 @@ async fn definitions_are_validated() {
     );
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_replacement_says_what_it_replaces() {
+    let server = server().await;
+    let (_, definition) = send(&server, "POST", DEFINITIONS, &definition()).await;
+    let mut widget = json!({"metadata": {"name": "a"}, "spec": {"size": 3}});
+    let (_, created) = send(&server, "POST", WIDGETS, &widget).await;
+    let path = format!("{WIDGETS}/a");
+    for path in [path.clone(), format!("{path}/status")] {
+        let answer = send(&server, "PUT", &path, &widget).await;
+        assert_status(&answer, 422, "Invalid");
+        assert_eq!(fields(&answer.1), ["metadata.resourceVersion"]);
+    }
+    widget["metadata"]["resourceVersion"] = created["metadata"]["resourceVersion"].clone();
+    assert_eq!(send(&server, "PUT", &path, &widget).await.0, 200);
+
+    let mut again = definition.clone();
+    again["metadata"]["resourceVersion"] = Value::Null;
+    let path = format!("{DEFINITIONS}/widgets.example.com");
+    assert_status(&send(&server, "PUT", &path, &again).await, 422, "Invalid");
+    server.stop().await;
+}

@@ -166,3 +166,63 @@ async fn a_namespace_goes_with_its_content() {
     eventually(&server, "/api/v1/namespaces/team", Value::is_null).await;
     server.stop().await;
 }
+
+/// What cannot be read deletes nothing.
+#[tokio::test]
+async fn options_that_are_none() {
+    let server = server().await;
+    config_map(&server, "a").await;
+    let path = format!("{CONFIG_MAPS}/a");
+    for (options, code, reason) in [
+        (json!({"preconditions": {"uid": 5}}), 400, "BadRequest"),
+        (json!({"preconditions": "uid"}), 400, "BadRequest"),
+        (json!({"gracePeriodSeconds": "soon"}), 400, "BadRequest"),
+        (json!({"propagationPolicy": 1}), 400, "BadRequest"),
+        (json!({"propagationPolicy": "Sideways"}), 400, "BadRequest"),
+        (json!({"dryRun": "All"}), 400, "BadRequest"),
+        (json!(["DeleteOptions"]), 400, "BadRequest"),
+        (json!(5), 400, "BadRequest"),
+        (json!({"kind": "ConfigMap", "apiVersion": "v1"}), 400, "BadRequest"),
+        (json!({"dryRun": ["Some"]}), 422, "Invalid"),
+        (json!({"dryRun": ["All", "Some"]}), 422, "Invalid"),
+        (json!({"propagationPolicy": "Orphan", "orphanDependents": true}), 422, "Invalid"),
+    ] {
+        for path in [path.as_str(), CONFIG_MAPS] {
+            assert_status(&send(&server, "DELETE", path, &options).await, code, reason);
+        }
+    }
+    let query = format!("{path}?gracePeriodSeconds=x");
+    assert_status(&send(&server, "DELETE", &query, &Value::Null).await, 400, "BadRequest");
+    assert_eq!(http::get(&server, &path).await.0, 200, "nothing was deleted");
+
+    let dry = json!({"kind": "DeleteOptions", "apiVersion": "apps/v1", "dryRun": ["All"]});
+    assert_eq!(send(&server, "DELETE", &path, &dry).await.0, 200);
+    assert_eq!(http::get(&server, &path).await.0, 200, "a dry run");
+    let options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "orphanDependents": false});
+    assert_eq!(send(&server, "DELETE", &path, &options).await.0, 200);
+    assert_eq!(http::get(&server, &path).await.0, 404);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_cluster_does_not_do_without() {
+    let server = server().await;
+    for name in ["default", "kube-system", "kube-public"] {
+        let path = format!("/api/v1/namespaces/{name}");
+        assert_status(&send(&server, "DELETE", &path, &Value::Null).await, 403, "Forbidden");
+    }
+    let (_, default) = http::get(&server, "/api/v1/namespaces/default").await;
+    assert_eq!(default["status"]["phase"], "Active");
+    // All Namespaces, and all objects of all of them.
+    for path in ["/api/v1/namespaces", "/api/v1/configmaps"] {
+        let answer = send(&server, "DELETE", path, &Value::Null).await;
+        assert_status(&answer, 405, "MethodNotAllowed");
+    }
+    let (_, resources) = http::get(&server, "/api/v1").await;
+    for one in resources["resources"].as_array().unwrap() {
+        let deletes_all = one["verbs"].as_array().unwrap().contains(&json!("deletecollection"));
+        let name = one["name"].as_str().unwrap();
+        assert_eq!(deletes_all, !name.contains('/') && name != "namespaces", "{name}");
+    }
+    server.stop().await;
+}

@@ -309,3 +309,31 @@ async fn kubes_client_writes() {
     assert!(leases.get("leader").await.unwrap().metadata.uid.is_some());
     server.stop().await;
 }
+
+/// Of some kinds a replacement must say what it replaces.
+#[tokio::test]
+async fn replacing_without_a_version() {
+    let server = server().await;
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+    let (_, created) =
+        send(&server, "POST", leases, &json!({"metadata": {"name": "leader"}})).await;
+    let path = format!("{leases}/leader");
+    let mut lease = json!({"metadata": {"name": "leader"}, "spec": {"holderIdentity": "me"}});
+    for unsaid in [Value::Null, json!(""), json!("0")] {
+        lease["metadata"]["resourceVersion"] = unsaid;
+        let answer = send(&server, "PUT", &path, &lease).await;
+        assert_status(&answer, 422, "Invalid");
+        assert_eq!(fields(&answer.1), ["metadata.resourceVersion"]);
+    }
+    lease["metadata"]["resourceVersion"] = created["metadata"]["resourceVersion"].clone();
+    assert_eq!(send(&server, "PUT", &path, &lease).await.0, 200);
+    let patch = json!({"spec": {"holderIdentity": "you"}});
+    assert_eq!(send_as(&server, "PATCH", &path, MERGE, &patch).await.0, 200);
+
+    config_map(&server, "a").await;
+    for unsaid in [Value::Null, json!("0")] {
+        let object = json!({"metadata": {"name": "a", "resourceVersion": unsaid}});
+        assert_eq!(send(&server, "PUT", &format!("{CONFIG_MAPS}/a"), &object).await.0, 200);
+    }
+    server.stop().await;
+}

@@ -135,3 +135,64 @@ async fn without_a_scheduler_nothing_is_bound() {
     );
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_no_scale() {
+    let server = server().await;
+    send(&server, "POST", DEPLOYMENTS, &deployment("web", 2)).await;
+    let path = format!("{DEPLOYMENTS}/web/scale");
+    for wrong in [
+        json!({"spec": 5}),
+        json!({"spec": {"replicas": "3"}}),
+        json!({"spec": {"replicas": 1.5}}),
+        json!({"spec": {"replicas": 3_000_000_000_u32}}),
+        json!({"kind": "Deployment"}),
+        json!({"apiVersion": "apps/v1"}),
+    ] {
+        let mut scale = json!({"metadata": {"name": "web"}, "spec": {"replicas": 1}});
+        for (field, value) in wrong.as_object().unwrap() {
+            scale[field] = value.clone();
+        }
+        assert_status(&send(&server, "PUT", &path, &scale).await, 400, "BadRequest");
+        let patched = send_as(&server, "PATCH", &path, MERGE, &wrong).await;
+        assert_status(&patched, 400, "BadRequest");
+    }
+    let (_, scale) = http::get(&server, &path).await;
+    assert_eq!(scale["spec"]["replicas"], 2);
+    // It is the API's default.
+    let empty = json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "spec": {}});
+    let (code, scale) = send(&server, "PUT", &path, &empty).await;
+    assert_eq!((code, &scale["spec"]["replicas"]), (200, &json!(0)));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_binding() {
+    let config = Config { pods: 10, rate: 0, scheduler: Scheduler::External, ..Config::default() };
+    let server = EmbeddedServer::start(config).await.unwrap();
+    send(&server, "POST", PODS, &pod("a")).await;
+    let path = format!("{PODS}/a/binding");
+    let (_, nodes) = http::get(&server, "/api/v1/nodes").await;
+    let node = &nodes["items"][0]["metadata"]["name"];
+    let right = json!({"metadata": {"name": "a"}, "target": {"kind": "Node", "name": node}});
+    for (pointer, value) in [
+        ("/kind", json!("Pod")),
+        ("/apiVersion", json!("v2")),
+        ("/metadata/name", json!("b")),
+        ("/metadata/namespace", json!("elsewhere")),
+        ("/target/kind", json!("Pod")),
+        ("/target/kind", json!(5)),
+        ("/target/name", json!("")),
+        ("/target", json!("node-1")),
+    ] {
+        let mut wrong = json!({"kind": "Binding", "apiVersion": "v1"});
+        wrong["metadata"] = json!({"name": "a", "namespace": "default"});
+        wrong["target"] = right["target"].clone();
+        *wrong.pointer_mut(pointer).unwrap() = value;
+        assert_status(&send(&server, "POST", &path, &wrong).await, 400, "BadRequest");
+    }
+    let (_, pod) = http::get(&server, &format!("{PODS}/a")).await;
+    assert!(pod["spec"].get("nodeName").is_none());
+    assert_eq!(send(&server, "POST", &path, &right).await.0, 201);
+    server.stop().await;
+}
