@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, extract::State, routing::post};
-use cluster::{Cluster, mirrored};
+use cluster::{Cluster, mirrored, pods::has_ended};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde::Deserialize;
@@ -84,9 +84,7 @@ fn quota_of(namespace: &Namespace) -> Option<usize> {
 
 /// The namespace in which a Pod counts, until it has ended.
 fn running_in(pod: &Pod) -> Option<Arc<str>> {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    let has_ended = matches!(phase, Some("Succeeded" | "Failed"));
-    pod.metadata.namespace.as_deref().filter(|_| !has_ended).map(Arc::from)
+    pod.metadata.namespace.as_deref().filter(|_| !has_ended(pod)).map(Arc::from)
 }
 
 async fn answer(State(quota): State<Arc<Quota>>, body: String) -> Response {
@@ -103,11 +101,13 @@ async fn answer(State(quota): State<Arc<Quota>>, body: String) -> Response {
 }
 
 fn main() -> ExitCode {
-    support::run(admission)
+    support::run(cluster::OPTIONS, admission)
 }
 
 async fn admission(arguments: Arguments) -> Result<(), Error> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/validate", listener.local_addr()?);
+    let config = Config { pods: 50, rate: 0, admission: Some(url.parse()?), ..Config::default() };
     let index = Index::new("running in", running_in);
     let quota = Arc::new(Quota {
         namespaces: Arc::default(),
@@ -115,19 +115,18 @@ async fn admission(arguments: Arguments) -> Result<(), Error> {
         running_in: index,
         coming: Mutex::default(),
     });
-    let url = format!("http://{}/validate", listener.local_addr()?);
     let router = Router::new().route("/validate", post(answer)).with_state(Arc::clone(&quota));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let config = Config { pods: 50, rate: 0, admission: Some(url.parse()?), ..Config::default() };
-    let cluster = Cluster::connect(&arguments, config).await?;
-    let quotas = [
-        (cluster.another_namespace(QUOTA, "4").await?, 4),
-        (cluster.another_namespace(QUOTA, "9").await?, 9),
-    ];
+    cluster::run_on(&arguments, config, async |it| hold(it, &arguments, quota).await).await
+}
+
+async fn hold(cluster: &Cluster, arguments: &Arguments, quota: Arc<Quota>) -> Result<(), Error> {
+    let four = (cluster.another_namespace(QUOTA, "4").await?, 4);
+    let nine = (cluster.another_namespace(QUOTA, "9").await?, 9);
+    let quotas = [four, nine];
     let client = cluster.client.clone();
     let namespaces = Reflector::builder(KubeSource::all(client.clone()));
     mirrored(namespaces.sink(Arc::clone(&quota.namespaces))).await?;
-    // Beside the store, something that goes by every single change.
     let most = Arc::new(Most::by(running_in));
     let pods = Reflector::builder(KubeSource::all(client.clone())).sink(Arc::clone(&quota.pods));
     let monitor = mirrored(pods.sink(Arc::clone(&most))).await?;
@@ -142,7 +141,7 @@ async fn admission(arguments: Arguments) -> Result<(), Error> {
         let pods = Api::<Pod>::namespaced(client.clone(), &quotas[number % 2].0);
         tokio::spawn(create(number, pods, asks.clone(), Arc::clone(&tally), until.clone()))
     });
-    let mut admitted = Vec::new();
+    let (mut admitted, mut reached) = (Vec::new(), false);
     for client in clients.collect::<Vec<_>>() {
         admitted.extend(client.await??);
     }
@@ -152,14 +151,15 @@ async fn admission(arguments: Arguments) -> Result<(), Error> {
         let version = list.metadata.resource_version.unwrap_or_default();
         monitor.wait_for(&version.into()).await?;
         let most = most.of(namespace);
-        check(most <= *quota, format!("{namespace} never had more than {quota} Pods, but {most}"))?;
+        reached |= most == *quota;
+        check(most <= *quota, format!("{namespace}, with a quota of {quota}, had {most} at most"))?;
         let there = |key: &Key| list.items.iter().any(|pod| pod.key() == key.as_ref());
         let mut of_it = admitted.iter().filter(|key| key.namespace() == Some(namespace));
-        check(of_it.all(there), "each Pod that was admitted is there")?;
+        check(of_it.all(there), "each Pod that was admitted and not deleted is there")?;
     }
     let (admitted, denied) = *tally.lock().expect("whole");
-    check(admitted > 0, format!("{admitted} were admitted, {denied} denied"))?;
-    cluster.close().await
+    let what = format!("{admitted} were admitted, {denied} denied, and a quota was used up");
+    check(reached && admitted > 0 && denied > 0, what)
 }
 
 /// Creates Pods; when one is denied, deletes the oldest. What is left of those that were admitted.

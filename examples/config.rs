@@ -16,12 +16,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
-use support::{Arguments, Error, check};
+use support::{Arguments, Error, Says, check};
 use watchcache::reflector::{
-    Item, ListPage, ListRequest, Reflector, Source, SourceError, WatchEvent, WatchRequest,
+    Item, ListPage, ListRequest, Monitor, Reflector, Source, SourceError, WatchEvent, WatchRequest,
     WatchStart,
 };
 use watchcache::{KeyRef, Object, ResourceVersion, Status, Store};
+
+const OWN: &str = "example-counter";
+const FLAG: &str = "example-flag";
 
 /// A file, in the version that the last change of it brought.
 struct Setting {
@@ -40,7 +43,7 @@ impl Object for Setting {
     }
 }
 
-/// The files of a directory. It numbers the changes that it finds and keeps them, so that a watch may
+/// The files of a directory, but for those that are hidden or no text. It numbers the changes that it finds and keeps them, so that a watch may
 /// begin after any.
 #[derive(Clone)]
 struct Directory {
@@ -59,11 +62,8 @@ impl Directory {
         for entry in std::fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if let (Ok(text), false) =
-                (std::fs::read_to_string(entry.path()), name.starts_with('.'))
-            {
-                found.insert(name, text);
-            }
+            let text = std::fs::read_to_string(entry.path()).ok();
+            found.extend(text.filter(|_| !name.starts_with('.')).map(|text| (name, text)));
         }
         files.retain(|name, _| {
             changes.extend((!found.contains_key(name)).then(|| Err(name.clone())));
@@ -125,7 +125,7 @@ fn unreadable(error: std::io::Error) -> SourceError {
 }
 
 fn main() -> ExitCode {
-    support::run(config)
+    support::run(if cfg!(feature = "etcd") { &["--etcd ADDRESS"] } else { &[] }, config)
 }
 
 async fn config(arguments: Arguments) -> Result<(), Error> {
@@ -135,7 +135,7 @@ async fn config(arguments: Arguments) -> Result<(), Error> {
     }
     let path = std::env::temp_dir().join(format!("watchcache-config-{}", std::process::id()));
     std::fs::create_dir_all(&path)?;
-    println!("in {}: change a file there, and see", path.display());
+    println!("in {}: change a file there, and see; {OWN} and {FLAG} are its own", path.display());
     let result = of_directory(&arguments, &path).await;
     std::fs::remove_dir_all(&path).map_err(Error::from).and(result)
 }
@@ -143,27 +143,27 @@ async fn config(arguments: Arguments) -> Result<(), Error> {
 async fn of_directory(arguments: &Arguments, path: &Path) -> Result<(), Error> {
     let directory = Directory { path: path.to_owned(), seen: Arc::default() };
     let write = async |text: &str| {
-        // Nobody ever reads half of a file that is written so.
         std::fs::write(path.join(".new"), text)?;
-        std::fs::rename(path.join(".new"), path.join("timeout"))?;
-        let feature = path.join(format!("feature-{}", text.len()));
-        let removed = std::fs::remove_file(&feature);
-        removed.or_else(|_| std::fs::write(&feature, "on"))?;
+        std::fs::rename(path.join(".new"), path.join(OWN))?;
+        let removed = std::fs::remove_file(path.join(FLAG));
+        removed.or_else(|_| std::fs::write(path.join(FLAG), "on"))?;
         Ok(directory.look()?.0)
     };
-    let store = follow(arguments, directory.clone(), |file| &file.text, write).await?;
-    let files = std::fs::read_dir(path)?.count();
-    check(store.len() == files, format!("the store has the {files} files"))
+    let (store, monitor) = follow(arguments, directory.clone(), |file| &file.text, write).await?;
+    let (version, files) = directory.look()?;
+    monitor.wait_for(&version).await?;
+    check(store.len() == files.len(), format!("the store has the {} files", files.len()))
 }
 
-/// The same from keys of etcd, which any number of processes may mirror.
+/// The same from keys of etcd.
 #[cfg(feature = "etcd")]
 async fn of_etcd(arguments: &Arguments, address: &str) -> Result<(), Error> {
     let client = etcd_client::Client::connect([address], None).await?;
     let text = |value: &[u8]| String::from_utf8(value.to_vec());
     let source = watchcache::reflector::EtcdSource::new(&client, "/watchcache-example/", text);
     let write = async |text: &str| {
-        let put = client.kv_client().put("/watchcache-example/timeout", text, None).await?;
+        let key = format!("/watchcache-example/{OWN}");
+        let put = client.kv_client().put(key, text, None).await?;
         let revision = put.header().map_or(0, |header| header.revision());
         Ok(revision.to_string().into())
     };
@@ -176,16 +176,16 @@ async fn follow<S: Source>(
     source: S,
     text: fn(&S::Object) -> &str,
     write: impl AsyncFn(&str) -> Result<ResourceVersion, Error>,
-) -> Result<Arc<Store<S::Object>>, Error> {
+) -> Result<(Arc<Store<S::Object>>, Monitor), Error> {
     let store = Arc::new(Store::new());
-    let reflector = Reflector::builder(source).sink(Arc::clone(&store)).build();
+    let reflector = Reflector::builder(source).sink(Arc::clone(&store)).sink(Says { text }).build();
     let monitor = reflector.monitor();
     tokio::spawn(reflector.run(std::future::pending()));
     monitor.synced().await?;
     let (mut until, mut changes, reader) = (arguments.begin(), 0, Arc::clone(&store));
-    let read = move || reader.get("timeout").map(|setting| text(&setting).to_owned());
+    let read = move || reader.get(OWN).map(|setting| text(&setting).to_owned());
     let reported = read.clone();
-    support::report(until.clone(), move || format!("the timeout is {:?}", reported()));
+    support::report(until.clone(), move || format!("{OWN} is {:?}", reported()));
     while until.pause(Duration::from_millis(50)).await {
         changes += 1;
         let wanted = Some(changes.to_string());
@@ -195,5 +195,5 @@ async fn follow<S: Source>(
         }
     }
     check(changes > 0, format!("each of {changes} changes was there when it was waited for"))?;
-    Ok(store)
+    Ok((store, monitor))
 }

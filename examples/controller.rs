@@ -15,7 +15,6 @@ use std::time::Duration;
 use cluster::{Cluster, greetings, ignore_missing, mirrored};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
-use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::json;
 use support::{Arguments, Error, check};
 use watchcache::fifo::Backoff;
@@ -125,15 +124,16 @@ fn owner(map: &ConfigMap) -> Option<Key> {
 }
 
 fn main() -> ExitCode {
-    support::run(control)
+    cluster::run(Config { pods: 50, rate: 0, ..Config::default() }, async |cluster, arguments| {
+        greetings::define(cluster).await?;
+        let result = control(cluster, arguments).await;
+        let removed = greetings::remove(cluster).await;
+        result.and(removed)
+    })
 }
 
-async fn control(arguments: Arguments) -> Result<(), Error> {
-    let cluster =
-        Cluster::connect(&arguments, Config { pods: 50, rate: 0, ..Config::default() }).await?;
-    let kind = GroupVersionKind::gvk("example.com", "v1", "Greeting");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "greetings");
-    greetings::define(&cluster).await?;
+async fn control(cluster: &Cluster, arguments: &Arguments) -> Result<(), Error> {
+    let resource = greetings::resource();
     let backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(5));
     let queue = Fifo::builder().backoff(backoff).build()?;
     let controller = Arc::new(Controller {
@@ -187,7 +187,5 @@ async fn control(arguments: Arguments) -> Result<(), Error> {
     let settled = greetings::settle(greetings, maps).await?;
     check(changes > 0, format!("after {changes} changes each of {settled} has its ConfigMap"))?;
     greetings.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
-    check(greetings::settle(greetings, maps).await? == 0, "none is left when they are deleted")?;
-    greetings::remove(&cluster).await?;
-    cluster.close().await
+    check(greetings::settle(greetings, maps).await? == 0, "none is left when they are deleted")
 }

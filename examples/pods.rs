@@ -1,18 +1,29 @@
-//! Mirrors the Pods of the cluster that your kubeconfig names, and prints how many there are.
+//! Mirrors the Pods of the cluster that your kubeconfig names, and prints how many there are, until Ctrl-C.
 //!
 //! ```sh
 //! cargo run --example pods --features kube
 //! ```
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
+use watchcache::Store;
 use watchcache::reflector::{KubeSource, Reflector};
-use watchcache::{Store, reflector::Phase};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> ExitCode {
+    match mirror().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn mirror() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = kube::Config::infer().await?;
     // The reflector retries, and tells of it.
     config.default_retry = false;
@@ -20,21 +31,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Arc::new(Store::<Pod>::new());
     let reflector = Reflector::builder(KubeSource::all(client)).sink(store.clone()).build();
     let monitor = reflector.monitor();
-    let mirror = tokio::spawn(reflector.run(std::future::pending()));
+    let interrupted = async { drop(tokio::signal::ctrl_c().await) };
+    let mut mirror = tokio::spawn(reflector.run(interrupted));
 
     // If it stops before, `mirror` tells why.
     monitor.synced().await.ok();
-    while monitor.progress().phase != Phase::Stopped {
+    loop {
         let snapshot = store.snapshot();
-        let running = snapshot
-            .iter()
-            .filter(|(_, pod)| {
-                pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
-            })
-            .count();
-        println!("revision {}: {} pods, {running} running", snapshot.revision(), snapshot.len());
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        let running = snapshot.objects().filter(|pod| {
+            pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
+        });
+        let (revision, pods) = (snapshot.revision(), snapshot.len());
+        println!("revision {revision}: {pods} pods, {} running", running.count());
+        tokio::select! {
+            ended = &mut mirror => return Ok(ended??),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
     }
-    mirror.await??;
-    Ok(())
 }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cluster::pods::{self, allocatable, is_unbound, less, node_of, selector, takes};
+use cluster::pods::{self, allocatable, is_unbound, less, may_be_on, node_of, selector, takes};
 use cluster::{Cluster, mirrored};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, ListParams, PostParams};
@@ -32,23 +32,22 @@ struct Scheduler {
     unbound: Fifo<Pod>,
     /// Pods that are bound, or about to be, of which the store does not know yet.
     reserved: HashMap<Key, Reservation>,
-    /// Where each Pod went, by uid.
-    placed: HashMap<String, String>,
+    /// Where each Pod went, by uid: the Node as it was when that was decided.
+    placed: HashMap<String, Arc<Node>>,
 }
 
 #[derive(Clone)]
 struct Reservation {
     pod: Arc<Pod>,
-    node: String,
+    node: Arc<Node>,
 }
 
 fn main() -> ExitCode {
-    support::run(schedule)
+    let config = Config { pods: 300, rate: 400, scheduler: BoundBy::External, ..Config::default() };
+    cluster::run(config, schedule)
 }
 
-async fn schedule(arguments: Arguments) -> Result<(), Error> {
-    let config = Config { pods: 300, rate: 400, scheduler: BoundBy::External, ..Config::default() };
-    let cluster = Cluster::connect(&arguments, config).await?;
+async fn schedule(cluster: &Cluster, arguments: &Arguments) -> Result<(), Error> {
     let name = if cluster.is_embedded() { "default-scheduler" } else { "watchcache" };
     let backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
     let by_node = pods::by_node();
@@ -68,11 +67,10 @@ async fn schedule(arguments: Arguments) -> Result<(), Error> {
     let unbound = Only::new(scheduler.unbound.clone(), move |pod| is_unbound(pod, name));
     mirrored(pods.sink(Arc::clone(&scheduler.pods)).sink(unbound)).await?;
     let until = arguments.begin();
-    let demand = pods::demand(&cluster, name, scheduler.nodes.list(), until.clone());
+    let demand = pods::demand(cluster, name, scheduler.nodes.list(), until.clone());
     let (demanded, ()) = tokio::join!(demand, scheduler.run(client, until));
     demanded?;
-    scheduler.verify(client).await?;
-    cluster.close().await
+    scheduler.verify(client).await
 }
 
 impl Scheduler {
@@ -113,16 +111,15 @@ impl Scheduler {
         let with_room = after.filter(|(left, _)| left.iter().all(|left| *left >= 0));
         // With no room it comes back when its back-off is over, unless it is deleted before.
         let fullest = with_room.min_by_key(|(left, _)| *left).ok_or(Lease::retry as _)?;
-        let node = fullest.1.metadata.name.clone().unwrap_or_default();
-        let reservation = Reservation { pod: Arc::clone(pod), node };
+        let reservation = Reservation { pod: Arc::clone(pod), node: Arc::clone(fullest.1) };
         self.reserved.insert(key.clone(), reservation.clone());
         Ok(reservation)
     }
 
     /// What a Node has left.
     fn left(&self, node: &Node, pods: &Snapshot<Pod>) -> [i64; 3] {
-        let name = node.metadata.name.as_deref().unwrap_or_default();
-        let reserved = self.reserved.values().filter(|reserved| reserved.node == name);
+        let name = node.key().name();
+        let reserved = self.reserved.values().filter(|it| it.node.key().name() == name);
         let there = pods.by(&self.by_node, name).map(|(_, pod)| pod);
         let taking = there.chain(reserved.map(|reserved| &reserved.pod));
         taking.fold(allocatable(node), |left, pod| less(left, pod))
@@ -135,7 +132,7 @@ impl Scheduler {
             return lease.retry();
         };
         let before = self.placed.insert(pod.uid().unwrap_or_default().to_owned(), node);
-        assert_eq!(before, None, "{} is bound twice", lease.key());
+        assert!(before.is_none(), "{} is bound twice", lease.key());
         lease.done();
     }
 
@@ -159,12 +156,15 @@ impl Scheduler {
         let over = nodes.iter().filter(is_over).count();
         check(over == 0, format!("none of {} Nodes has more than it can take", nodes.len()))?;
         let ours = pods.objects().filter_map(|pod| Some((pod, self.placed.get(pod.uid()?)?)));
-        let is_right = |(pod, placed): &(&Pod, &String)| {
-            let node = nodes.iter().find(|node| node.metadata.name.as_ref() == Some(placed));
-            node_of(pod) == Some(placed) && node.is_some_and(|node| takes(node, pod))
+        // A Node that was cordoned or labelled anew since then keeps its Pods.
+        let is_right = |(pod, node): &(&Pod, &Arc<Node>)| {
+            node_of(pod) == Some(node.key().name()) && may_be_on(node, pod)
         };
         let (right, wrong): (Vec<_>, Vec<_>) = ours.partition(is_right);
-        check(wrong.is_empty(), format!("{} Pods are where they were placed", right.len()))?;
+        check(
+            wrong.is_empty(),
+            format!("{} Pods are where they were placed, and might be placed there", right.len()),
+        )?;
         let placed = self.placed.len();
         check(placed > 0, format!("{placed} Pods were placed, none of them twice"))
     }
@@ -179,7 +179,7 @@ async fn bind(
     let (namespace, name) = (lease.key().namespace().unwrap_or_default(), lease.key().name());
     let pods = Api::<Pod>::namespaced(client, namespace);
     let binding = json!({
-        "apiVersion": "v1", "kind": "Binding", "target": {"kind": "Node", "name": there.node},
+        "apiVersion": "v1", "kind": "Binding", "target": {"kind": "Node", "name": there.node.key().name()},
         "metadata": {"name": name, "uid": there.pod.uid()},
     });
     let params = PostParams::default();
@@ -192,7 +192,7 @@ async fn bind(
             continue;
         };
         let same = now.filter(|now| now.uid() == there.pod.uid());
-        is_bound = same.is_some_and(|now| node_of(&now) == Some(&there.node));
+        is_bound = same.is_some_and(|now| node_of(&now) == Some(there.node.key().name()));
         break;
     }
     (lease, is_bound.then_some(there))

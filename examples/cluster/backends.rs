@@ -151,10 +151,14 @@ async fn serve(number: u64, listener: TcpListener, mut stopped: watch::Receiver<
 
 /// The number of the backend that answers at this address.
 pub async fn ask(address: SocketAddr) -> std::io::Result<u64> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(b"who?").await?;
-    stream.shutdown().await?;
-    stream.read_u64().await
+    let asked = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"who?").await?;
+        stream.shutdown().await?;
+        stream.read_u64().await
+    };
+    // Whoever hears nothing for so long never will.
+    tokio::time::timeout(Duration::from_secs(30), asked).await?
 }
 
 /// The address by which others reach this machine. Nothing is sent.

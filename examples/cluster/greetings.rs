@@ -6,15 +6,20 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::core::ApiResource;
+use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::json;
 
-use super::Cluster;
+use super::{Cluster, ignore_missing};
 use crate::support::{Error, Until};
 
 const NAME: &str = "greetings.example.com";
 
-/// Defines the resource, and waits until it is served.
+pub fn resource() -> ApiResource {
+    let kind = GroupVersionKind::gvk("example.com", "v1", "Greeting");
+    ApiResource::from_gvk_with_plural(&kind, "greetings")
+}
+
+/// Defines the resource, and waits until it is served. A run that was killed has left it defined.
 pub async fn define(cluster: &Cluster) -> Result<(), Error> {
     let text = json!({"type": "object", "properties": {"words": {"type": "string"}}});
     let definition = json!({
@@ -32,7 +37,10 @@ pub async fn define(cluster: &Cluster) -> Result<(), Error> {
         },
     });
     let definitions = Api::<CustomResourceDefinition>::all(cluster.client.clone());
-    definitions.create(&PostParams::default(), &serde_json::from_value(definition)?).await?;
+    match definitions.create(&PostParams::default(), &serde_json::from_value(definition)?).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+        created => drop(created?),
+    }
     loop {
         let status = definitions.get(NAME).await?.status.unwrap_or_default();
         let mut conditions = status.conditions.into_iter().flatten();
@@ -43,10 +51,30 @@ pub async fn define(cluster: &Cluster) -> Result<(), Error> {
     }
 }
 
+/// Removes the resource, and with it what is left of Greetings, of a run that was killed too: nobody
+/// else takes off their finalizers.
 pub async fn remove(cluster: &Cluster) -> Result<(), Error> {
     let definitions = Api::<CustomResourceDefinition>::all(cluster.client.clone());
-    definitions.delete(NAME, &DeleteParams::default()).await?;
-    Ok(())
+    ignore_missing(definitions.delete(NAME, &DeleteParams::default()).await)?;
+    let all = Api::<DynamicObject>::all_with(cluster.client.clone(), &resource());
+    for _ in 0..300 {
+        if definitions.get_opt(NAME).await?.is_none() {
+            return Ok(());
+        }
+        let left = all.list(&ListParams::default()).await.map(|list| list.items);
+        for greeting in left.unwrap_or_default() {
+            let (client, meta) = (cluster.client.clone(), greeting.metadata);
+            let namespace = meta.namespace.unwrap_or_default();
+            let greetings = Api::<DynamicObject>::namespaced_with(client, &namespace, &resource());
+            if meta.deletion_timestamp.is_some() {
+                let none = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+                let name = meta.name.unwrap_or_default();
+                ignore_missing(greetings.patch(&name, &PatchParams::default(), &none).await)?;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err(format!("{NAME} is still there").into())
 }
 
 /// What a Greeting wants said.

@@ -5,8 +5,11 @@ pub mod backends;
 pub mod greetings;
 pub mod pods;
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::process::ExitCode;
 use std::sync::Mutex;
 
+use futures_util::FutureExt;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -14,7 +17,7 @@ use serde_json::{Value, json};
 use watchcache::reflector::{Monitor, ReflectorBuilder, Source, renewing_client};
 use watchcache_embedded_server::{Config, EmbeddedServer};
 
-use crate::support::{Arguments, Error};
+use crate::support::{self, Arguments, Error};
 
 pub struct Cluster {
     pub client: kube::Client,
@@ -24,9 +27,34 @@ pub struct Cluster {
     server: Option<EmbeddedServer>,
 }
 
+/// The options of an example that runs on a cluster.
+pub const OPTIONS: &[&str] = &["--kubeconfig PATH"];
+
+/// Runs an example on a cluster, and leaves that as it was found, however the example ends.
+pub fn run(
+    config: Config,
+    example: impl AsyncFnOnce(&Cluster, &Arguments) -> Result<(), Error>,
+) -> ExitCode {
+    support::run(OPTIONS, async |arguments| {
+        run_on(&arguments, config, async |cluster| example(cluster, &arguments).await).await
+    })
+}
+
+/// The same for an example that has begun already.
+pub async fn run_on(
+    arguments: &Arguments,
+    config: Config,
+    example: impl AsyncFnOnce(&Cluster) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let cluster = Cluster::connect(arguments, config).await?;
+    let result = AssertUnwindSafe(example(&cluster)).catch_unwind().await;
+    let closed = cluster.close().await;
+    result.unwrap_or_else(|panic| resume_unwind(panic)).and(closed)
+}
+
 impl Cluster {
     /// The cluster of `--kubeconfig`, or an embedded one.
-    pub async fn connect(arguments: &Arguments, mut config: Config) -> Result<Self, Error> {
+    async fn connect(arguments: &Arguments, mut config: Config) -> Result<Self, Error> {
         if cfg!(debug_assertions) {
             // What an unoptimised server can do beside everything else.
             config.rate /= 10;
@@ -80,16 +108,18 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Leaves the cluster as it was found.
-    pub async fn close(self) -> Result<(), Error> {
+    /// Leaves the cluster as it was found. What fails keeps nothing else from being deleted.
+    async fn close(self) -> Result<(), Error> {
         let namespaces = Api::<Namespace>::all(self.client);
+        let mut closed = Ok(());
         for name in self.others.into_inner().expect("whole").iter().chain([&self.namespace]) {
-            namespaces.delete(name, &DeleteParams::default()).await?;
+            let deleted = namespaces.delete(name, &DeleteParams::default()).await;
+            closed = closed.and(ignore_missing(deleted).map_err(Error::from));
         }
         if let Some(server) = self.server {
             server.stop().await;
         }
-        Ok(())
+        closed
     }
 }
 

@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::{Node, Pod, Taint, Toleration};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
-use watchcache::LabelSelector;
 use watchcache::store::Index;
+use watchcache::{LabelSelector, Object};
 
 use super::Cluster;
 use crate::support::{Error, Until};
@@ -18,12 +18,13 @@ pub fn node_of(pod: &Pod) -> Option<&str> {
     pod.spec.as_ref()?.node_name.as_deref()
 }
 
+pub fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
 /// By Node, the Pods that take room there, which those that have ended do not.
 pub fn by_node() -> Index<Pod, str> {
-    let has_ended = |pod: &Pod| {
-        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-        matches!(phase, Some("Succeeded" | "Failed"))
-    };
     Index::new("node", move |pod: &Pod| {
         node_of(pod).filter(|_| !has_ended(pod)).map(Arc::<str>::from)
     })
@@ -77,6 +78,11 @@ pub fn takes(node: &Node, pod: &Pod) -> bool {
         taint.effect != "PreferNoSchedule" && !tolerations.iter().any(|one| tolerates(one, taint))
     };
     node.unschedulable != Some(true) && !node.taints.iter().flatten().any(repels)
+}
+
+/// Whether a Pod may be on a Node: that is open to it, and has the labels that it selects by.
+pub fn may_be_on(node: &Node, pod: &Pod) -> bool {
+    takes(node, pod) && selector(pod).matches(|label| node.label(label))
 }
 
 fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {

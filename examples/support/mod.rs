@@ -4,6 +4,7 @@
 
 mod most;
 mod only;
+mod says;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 #[allow(unused_imports)]
-pub use {most::Most, only::Only};
+pub use {most::Most, only::Only, says::Says};
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -61,18 +62,19 @@ impl Arguments {
 }
 
 /// Runs an example: 0 if it ends well, 1 if something that it asserts does not hold, 2 for a command
-/// line that is none.
-pub fn run<F>(example: impl FnOnce(Arguments) -> F) -> ExitCode
-where
-    F: Future<Output = Result<(), Error>>,
-{
+/// line that is none. It takes these options beside `--duration`, each written with its value.
+pub fn run(takes: &[&str], example: impl AsyncFnOnce(Arguments) -> Result<(), Error>) -> ExitCode {
+    let usage: String = takes.iter().map(|option| format!(" [{option}]")).collect();
+    let usage = format!("usage: [--duration 5s]{usage}");
+    if std::env::args().skip(1).any(|option| option == "--help" || option == "-h") {
+        println!("{usage}\nWithout --duration it runs until Ctrl-C.");
+        return ExitCode::SUCCESS;
+    }
     let runtime = tokio::runtime::Runtime::new().expect("an async runtime");
-    let (duration, kubeconfig, etcd) = match parse(std::env::args().skip(1)) {
+    let (duration, kubeconfig, etcd) = match parse(takes, std::env::args().skip(1)) {
         Ok(parsed) => parsed,
         Err(wrong) => {
-            eprintln!(
-                "error: {wrong}\nusage: [--duration 5s] [--kubeconfig PATH] [--etcd ADDRESS]"
-            );
+            eprintln!("error: {wrong}\n{usage}");
             return ExitCode::from(2);
         }
     };
@@ -100,15 +102,16 @@ where
 
 type Parsed = (Option<Duration>, Option<PathBuf>, Option<String>);
 
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Parsed, String> {
+fn parse(takes: &[&str], mut arguments: impl Iterator<Item = String>) -> Result<Parsed, String> {
+    let is_taken = |option: &str| takes.iter().any(|one| one.split(' ').next() == Some(option));
     let (mut duration, mut kubeconfig, mut etcd) = (None, None, None);
     while let Some(option) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{option} needs a value"));
         match option.as_str() {
             "--duration" => duration = Some(seconds(&value()?)?),
-            "--kubeconfig" => kubeconfig = Some(value()?.into()),
-            "--etcd" => etcd = Some(value()?),
-            other => return Err(format!("{other} is no option")),
+            "--kubeconfig" if is_taken(&option) => kubeconfig = Some(value()?.into()),
+            "--etcd" if is_taken(&option) => etcd = Some(value()?),
+            other => return Err(format!("{other} is no option of this example")),
         }
     }
     Ok((duration, kubeconfig, etcd))
