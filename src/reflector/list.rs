@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use futures_util::{StreamExt, future};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::draft::{Content, Draft, Taken};
 use super::facts::{Facts, version_of};
 use super::failure::RequestKind;
 use super::run::{Behind, Opened, Run, too_late};
+use super::watch::GRACE;
 use super::{
     Item, Items, ListPage, ListRequest, Source, SourceError, Undecodable, WatchEvent, WatchStart,
 };
@@ -108,6 +109,7 @@ impl<S: Source> Run<'_, S> {
         self.shared.quarantine().relist(bad, listed);
         self.shared.refused(refused);
         self.shared.synced(version.as_ref(), restarted);
+        self.unversioned = version.is_none();
         self.position = version;
         self.behind = Behind::default();
         self.pace.listed(Instant::now(), &mut self.jitter);
@@ -329,6 +331,8 @@ impl<S: Source> Run<'_, S> {
     /// The initial events of a watch.
     async fn stream(&mut self) -> Result<Streamed<S>, SourceError> {
         let mut opened = self.open(WatchStart::InitialEvents).await?;
+        // A server that does not know the option sends no end, but bookmarks all the same.
+        let deadline = Instant::now() + opened.timeout + GRACE;
         let mut draft = self.draft();
         let silence = self.config.limits.silence;
         let torn = |message: &str| SourceError::Transport {
@@ -336,9 +340,12 @@ impl<S: Source> Run<'_, S> {
             source: None,
         };
         for events in 1_usize.. {
-            let event = tokio::time::timeout(silence, opened.watch.next()).await;
-            // A server that does not know the option sends no end.
-            let event = event.map_err(|_| torn("fell silent before its end"))?;
+            let patience = deadline.min(Instant::now() + silence);
+            let event = timeout_at(patience, opened.watch.next()).await;
+            let event = event.map_err(|_| match patience == deadline {
+                true => torn("did not come to its end in time"),
+                false => torn("fell silent before its end"),
+            })?;
             match event.ok_or_else(|| torn("ended before it was complete"))?? {
                 WatchEvent::InitialEventsEnd(version) => {
                     if version.as_str().is_empty() {
@@ -356,6 +363,7 @@ impl<S: Source> Run<'_, S> {
                         draft.key(key).push(Taken::Gone);
                     }
                 }
+                WatchEvent::Gone { key, .. } if !self.config.wants(key.as_ref()) => {}
                 WatchEvent::Gone { key, .. } => draft.key(key.as_ref()).push(Taken::Gone),
                 WatchEvent::Undecodable(Undecodable { key: Some(key), deleted: true, .. }) => {
                     draft.key(key.as_ref()).push(Taken::Gone);
@@ -367,6 +375,9 @@ impl<S: Source> Run<'_, S> {
             if events % STEP == 0 {
                 self.shared.listed(draft.len() as u64, None);
                 self.check_size(&draft)?;
+                if Instant::now() >= deadline {
+                    return Err(torn("did not come to its end in time"));
+                }
                 tokio::task::yield_now().await;
             }
         }

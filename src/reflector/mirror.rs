@@ -106,7 +106,7 @@ impl<S: Source> Run<'_, S> {
         self.pace.watched(ended.lasted);
         let now = Instant::now();
         let may_list = self.pace.not_before(now).is_none();
-        let resumable = self.position.is_some();
+        let resumable = self.position.is_some() && !self.unversioned;
         let Verdict { pause, relist } = self.recovery.judge(ended, resumable, may_list, now);
         match (&ended.end, pause) {
             (End::Failed(error), Pause::Backoff) => self.pause(RequestKind::Watch, error).await,

@@ -44,6 +44,9 @@ pub(super) struct Quarantine {
 struct Entry {
     quarantined: Quarantined,
     origin: Origin,
+    /// Whether a sink did not take this version, or one before it that others may have taken, and
+    /// none came since that all took.
+    refused: bool,
 }
 
 /// How a version was found to be bad.
@@ -51,6 +54,8 @@ struct Entry {
 enum Origin {
     /// It came as one.
     Source,
+    /// It came as one in a list, so that no sink holds anything of its key.
+    List,
     /// It was delivered as a good object and reported afterwards.
     Report,
     /// A sink did not take it.
@@ -83,14 +88,14 @@ impl Quarantine {
         self.put(refused, Origin::Sink);
     }
 
-    /// Whether a sink did not take the newest version of the key, which others may have taken.
+    /// Whether a sink did not take the key's newest good version, which others may have taken.
     pub(super) fn is_refused(&self, key: KeyRef<'_>) -> bool {
         if self.is_empty() {
             return false;
         }
         // The map looks up by owned keys alone.
         let entry = self.entries.get(&key.to_key_unchecked());
-        entry.is_some_and(|entry| entry.origin == Origin::Sink)
+        entry.is_some_and(|entry| entry.refused)
     }
 
     /// A version that was delivered turns out to be undecodable; it is listed while `is_current` says
@@ -161,9 +166,12 @@ impl Quarantine {
             resource_version: bad.resource_version,
             raw: bad.raw.filter(|raw| self.reserve(raw.len())),
         };
-        let entry = Entry { quarantined, origin };
+        let mut entry = Entry { quarantined, origin, refused: origin == Origin::Sink };
         let replaced = match self.entries.entry(key) {
-            Place::Occupied(mut place) => Some(place.insert(entry)),
+            Place::Occupied(mut place) => {
+                entry.refused |= place.get().refused && origin != Origin::List;
+                Some(place.insert(entry))
+            }
             Place::Vacant(place) => {
                 place.insert(entry);
                 // ORDERING: Relaxed: a count, which the fences above order where it matters.
@@ -246,7 +254,7 @@ impl Quarantine {
         }
         let keys: Vec<Key> = self.entries.iter().map(|entry| entry.key().clone()).collect();
         for bad in bad {
-            self.put(bad, Origin::Source);
+            self.put(bad, Origin::List);
         }
         for key in keys.iter().filter(|key| !kept.contains(*key)) {
             self.release(key.as_ref(), None);

@@ -28,6 +28,9 @@ pub(super) struct Run<'a, S: Source> {
     pub(super) order: Order,
     /// Everything up to here is in the sinks; `None` too where the source gives no versions.
     pub(super) position: Option<ResourceVersion>,
+    /// Whether the last list was of no version. Nobody knows then what went between it and its
+    /// watch, so that another list has to follow, wherever the watch has come to.
+    pub(super) unversioned: bool,
     /// How often sinks were told something new: what a watch is judged by.
     pub(super) steps: u64,
     /// Lists and bookmarks that are older than the position.
@@ -79,6 +82,7 @@ impl<'a, S: Source> Run<'a, S> {
             recovery: Recovery::default(),
             order: Order::default(),
             position: None,
+            unversioned: false,
             steps: 0,
             behind: Behind::default(),
             lists: Lists { streaming: config.streaming_list, postponed: 0, whole: false },

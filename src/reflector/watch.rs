@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, Stream, StreamExt};
@@ -13,11 +14,11 @@ use super::recovery::End;
 use super::run::{Behind, Opened, Run};
 use super::shared::Applied;
 use super::{Source, SourceError, Undecodable, WatchEvent};
-use crate::panic::catch_as_sentence;
+use crate::panic::{catch_as_sentence, drop_all};
 use crate::{Batch, Change, Key, KeyRef, ResourceVersion};
 
 /// How long after its agreed end a watch is still waited for.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// Most events of one version that are kept together: a batch has to end some time.
 const ONE_VERSION: usize = 1 << 22;
@@ -220,9 +221,14 @@ impl<S: Source> Run<'_, S> {
         let version = Some(version.as_str()).filter(|version| !version.is_empty());
         if !self.config.wants(key) {
             self.order.pass(version);
-            return self.advance(version, Kind::Deleted, gathered);
+            // It may stand for an object of another shard that the watch began with.
+            return self.advance(version, Kind::Added, gathered);
         }
-        let news = self.order.admit(key, version, true) == Admission::New;
+        let news = match self.order.admit(key, version, true) {
+            Admission::New => true,
+            Admission::NewIfHeld => self.may_be_held(key, version),
+            Admission::Old => false,
+        };
         self.advance(version, Kind::Deleted, gathered);
         if !news {
             gathered.stale += 1;
@@ -241,11 +247,7 @@ impl<S: Source> Run<'_, S> {
         let news = match bad.key.as_ref().map(Key::as_ref) {
             Some(key) if wanted => match self.order.admit(key, version, bad.deleted) {
                 Admission::New => true,
-                Admission::NewIfHeld => {
-                    let held = |version| self.config.is_current(key, version) == Some(true);
-                    bad.resource_version.as_ref().is_some_and(held)
-                        || self.is_set_aside(key, version)
-                }
+                Admission::NewIfHeld => self.may_be_held(key, version),
                 Admission::Old => false,
             },
             _ => {
@@ -259,6 +261,18 @@ impl<S: Source> Run<'_, S> {
         } else if wanted {
             self.set_aside(bad, gathered);
         }
+    }
+
+    /// Whether just this version of the key is what the sinks hold, as far as any of them knows, or
+    /// is quarantined.
+    fn may_be_held(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
+        let current = version.map(|version| self.config.is_current(key, &version.into()));
+        current.is_some_and(|current| current != Some(false)) || self.is_set_aside(key, version)
+    }
+
+    /// Whether none of the sinks tells what it holds, as a queue does not.
+    fn is_unknown(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
+        version.is_some_and(|version| self.config.is_current(key, &version.into()).is_none())
     }
 
     /// Whether just this version of the key is quarantined.
@@ -290,7 +304,11 @@ impl<S: Source> Run<'_, S> {
         let held = |version| self.config.held(key, uid, version).is_some();
         match self.order.admit(key, version, kind == Kind::Deleted) {
             Admission::Old => false,
-            Admission::NewIfHeld => version.is_some_and(held) || self.is_set_aside(key, version),
+            Admission::NewIfHeld => {
+                version.is_some_and(held)
+                    || self.is_set_aside(key, version)
+                    || self.is_unknown(key, version)
+            }
             // A watch without a version begins with what exists, most of which is known.
             Admission::New if gathered.replays && kind == Kind::Added => !version.is_some_and(held),
             Admission::New => true,
@@ -386,9 +404,11 @@ impl<S: Source> Run<'_, S> {
             complete: gathered.complete,
             bytes: self.source.received_bytes(),
         });
+        let freed = objects(batch);
         batch.clear();
         (gathered.events, gathered.stale) = (0, 0);
         (gathered.moved, gathered.complete) = (false, false);
+        drop_all(freed);
     }
 
     /// Sends everything to the sinks again, if it is time.
@@ -410,6 +430,16 @@ impl<S: Source> Run<'_, S> {
             Err(panic) => tracing::error!(panic, "nothing to resync from"),
         }
     }
+}
+
+/// The objects of a batch, of which it may be the last to know. Were they dropped with it, a second
+/// destructor that panics would end the process.
+fn objects<T: crate::Object>(batch: &Batch<T>) -> Vec<Arc<T>> {
+    let objects = batch.changes().filter_map(|(_, change)| match change {
+        Change::Add(object) | Change::Delete(Some(object)) => Some(Arc::clone(object)),
+        Change::Delete(None) => None,
+    });
+    objects.collect()
 }
 
 /// What happened to an object.

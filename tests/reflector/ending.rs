@@ -3,7 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use watchcache::reflector::{Merge, Phase, SourceError, Stopped, WaitError, WatchEvent};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use watchcache::reflector::{
+    Item, ListPage, ListRequest, Merge, Phase, Source, SourceError, Stopped, WaitError, WatchEvent,
+    WatchRequest,
+};
 use watchcache::{Reflector, Sink, Status, Store};
 
 use crate::common::Pod;
@@ -254,4 +259,56 @@ async fn a_store_keeps_what_it_holds() {
     let monitor = reflector.monitor();
     reflector.run(async { monitor.synced().await.unwrap() }).await.unwrap();
     assert!(store.contains("a/1"));
+}
+
+/// An object whose destructor may panic.
+struct Fragile {
+    pod: Pod,
+    breaks: bool,
+}
+
+impl watchcache::Object for Fragile {
+    fn key(&self) -> watchcache::KeyRef<'_> {
+        (&self.pod.key).into()
+    }
+
+    fn resource_version(&self) -> Option<&str> {
+        Some(&self.pod.resource_version)
+    }
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        assert!(!self.breaks, "a destructor");
+    }
+}
+
+/// A source whose objects break when they are gone.
+struct Breaking;
+
+impl Source for Breaking {
+    type Object = Fragile;
+    type Watch = BoxStream<'static, Result<WatchEvent<Fragile>, SourceError>>;
+
+    async fn list(&self, _: ListRequest) -> Result<ListPage<Fragile>, SourceError> {
+        let whole = |(key, at)| Fragile { pod: Pod::new(key, at), breaks: false };
+        let items = [("a/1", 1), ("a/2", 2)].map(|listed| Item::Object(Arc::new(whole(listed))));
+        Ok(ListPage::new(items.into(), "10"))
+    }
+
+    async fn watch(&self, _: WatchRequest) -> Result<Self::Watch, SourceError> {
+        let last = |(key, at)| Arc::new(Fragile { pod: Pod::new(key, at), breaks: true });
+        let gone = [("a/1", 11), ("a/2", 12)].map(|gone| Ok(WatchEvent::Deleted(last(gone))));
+        Ok(stream::iter(gone).chain(stream::pending()).boxed())
+    }
+}
+
+/// A second panic, while the first unwinds, would end the process.
+#[tokio::test(start_paused = true)]
+async fn destructors_that_panic_end_the_reflector_and_not_the_process() {
+    let store = Arc::new(Store::new());
+    let reflector = Reflector::builder(Breaking).sink(store.clone()).build();
+    let ended = reflector.run(tokio::time::sleep(Duration::from_secs(5))).await;
+    assert!(matches!(ended, Err(SourceError::Panicked(_))), "{ended:?}");
+    assert!(store.is_empty());
 }

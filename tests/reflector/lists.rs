@@ -1,6 +1,7 @@
 //! Lists: what they may cost, what breaks them, and lists as the beginning of a watch.
 
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use watchcache::reflector::{Item, ListPage, Source, SourceError, Undecodable, WatchEvent};
 use watchcache::{Key, Status};
@@ -60,7 +61,7 @@ async fn a_list_has_a_limit() {
         question.starts_with("list").then(|| page(10, Some(&n.to_string()), &pods))
     };
     let limit = 1000 * size_of::<Pod>() as u64;
-    let stop = tokio::time::sleep(std::time::Duration::from_secs(30));
+    let stop = tokio::time::sleep(Duration::from_secs(30));
     let mirror = run(Script::of(endless), |builder| builder.list_limit(limit), stop).await;
     assert!(mirror.asked().len() < 12 * 11, "{} requests", mirror.asked().len());
     assert!(error(&mirror).contains("the limit set for it"), "{}", error(&mirror));
@@ -194,7 +195,7 @@ async fn a_source_that_was_away_is_asked_for_a_stream_again() {
     .await;
     assert_eq!(mirror.asked(), ["stream", "list ", "stream"]);
     // Asked to wait, it waits; then it asks for pages.
-    let busy = || failed(Status::too_many_requests(std::time::Duration::from_secs(5)));
+    let busy = || failed(Status::too_many_requests(Duration::from_secs(5)));
     let mirror = streamed([
         Answer::Watch(Err(busy()), End::Closes),
         Answer::Watch(Err(busy()), End::Closes),
@@ -262,4 +263,32 @@ async fn half_a_streaming_list_is_never_published() {
 #[test]
 fn a_source_need_not_count_bytes() {
     assert_eq!(Script::new([]).received_bytes(), 0);
+}
+
+/// A server that does not know the option, and sends bookmarks as ever.
+#[tokio::test(start_paused = true)]
+async fn a_streaming_list_without_an_end_is_given_up_when_its_watch_should_have_ended() {
+    let script = Script::of(|question, _| {
+        Some(match question {
+            "list " => page(10, None, &[("a/1", 1)]),
+            "stream" => {
+                let bookmarks = (0..100).map(|_| Ok(WatchEvent::Bookmark("10".into()))).collect();
+                Answer::Watch(Ok(bookmarks), End::Every(Duration::from_secs(60)))
+            }
+            _ => Answer::Watch(Ok(Vec::new()), End::ClosesAfter(Duration::from_secs(300))),
+        })
+    });
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    let configure = |builder: watchcache::reflector::ReflectorBuilder<Script>| {
+        builder.streaming_list(true).watch_timeout(minutes(5)..minutes(6))
+    };
+    let mirror = run(script, configure, tokio::time::sleep(minutes(60))).await;
+    assert_eq!(mirror.content(), [("a/1".to_owned(), 1)]);
+    let asked = mirror.asked();
+    assert_eq!(asked[..3], ["stream", "list ", "watch 10"]);
+    assert_eq!(
+        asked.iter().filter(|question| *question == "stream").count(),
+        1,
+        "it is remembered"
+    );
 }

@@ -154,6 +154,7 @@ enum Step {
     Advance(usize, usize, bool),
     StartList(usize),
     FinishList(usize),
+    Drop(usize),
     CatchUp,
 }
 
@@ -166,6 +167,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(part, most, last)| Step::Advance(part, most, last)),
         2 => part().prop_map(Step::StartList),
         3 => part().prop_map(Step::FinishList),
+        1 => part().prop_map(Step::Drop),
         1 => Just(Step::CatchUp),
     ];
     prop::collection::vec(step, 0..120)
@@ -187,9 +189,23 @@ proptest! {
         for step in steps.into_iter().chain([Step::CatchUp]) {
             match step {
                 Step::Change(key, selected) => server.change(key, selected),
-                Step::Advance(part, most, last) => readers[part].advance(&server, most, last),
-                Step::StartList(part) => readers[part].start_list(&server),
-                Step::FinishList(part) => readers[part].finish_list(),
+                // The last part's content stays when it is dropped.
+                Step::Drop(part) if readers.len() > 1 => {
+                    readers.retain(|reader| reader.index != part);
+                }
+                Step::Drop(_) => {}
+                Step::Advance(part, most, last) => {
+                    let reader = readers.iter_mut().find(|reader| reader.index == part);
+                    reader.into_iter().for_each(|reader| reader.advance(&server, most, last));
+                }
+                Step::StartList(part) => {
+                    let reader = readers.iter_mut().find(|reader| reader.index == part);
+                    reader.into_iter().for_each(|reader| reader.start_list(&server));
+                }
+                Step::FinishList(part) => {
+                    let reader = readers.iter_mut().find(|reader| reader.index == part);
+                    reader.into_iter().for_each(Reader::finish_list);
+                }
                 Step::CatchUp => {
                     for reader in &mut readers {
                         if reader.position.is_none() && reader.listing.is_none() {
@@ -199,8 +215,9 @@ proptest! {
                         reader.advance(&server, usize::MAX / 2, true);
                     }
                     let state = content.state.lock().unwrap();
+                    let selected = readers.iter().flat_map(|reader| server.selected_by(reader.index));
                     let expected: BTreeMap<String, u64> =
-                        server.objects.iter().map(|(key, (at, _))| (name(*key), *at)).collect();
+                        selected.map(|(key, at)| (name(key), at)).collect();
                     prop_assert_eq!(&state.objects, &expected);
                 }
             }

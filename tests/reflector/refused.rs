@@ -6,15 +6,15 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use watchcache::reflector::{
-    ChangeFilter, Item, ListPage, ListRequest, Merge, Shard, Source, SourceError, WatchEvent,
-    WatchRequest,
+    ChangeFilter, Item, ListPage, ListRequest, Merge, Shard, Source, SourceError, Undecodable,
+    WatchEvent, WatchRequest,
 };
 use watchcache::store::Index;
-use watchcache::{Batch, Listing, Reflector, Refused, Sink, Store};
+use watchcache::{Batch, Fifo, Listing, Reflector, Refused, Sink, Store};
 
 use crate::common::Pod;
 use crate::recording::{Recording, Told};
-use crate::script::{Answer, Event, closed, expired, mirror_with, open, page, pod};
+use crate::script::{Answer, Event, Script, closed, expired, mirror_with, open, page, pod};
 
 /// A store whose index fails on every version that ends in 3.
 fn picky() -> Arc<Store<Pod>> {
@@ -109,6 +109,31 @@ async fn a_resync_takes_nobody_back() {
     .await;
     let told = recording.take();
     assert!(told.contains(&Told::Resync(vec!["a/2".to_owned()])), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resync_takes_nobody_back_once_a_newer_version_did_not_decode() {
+    let store = picky();
+    let (mirrored, queue) = (store.clone(), Fifo::new());
+    let bad = Undecodable {
+        key: Some("a/1".parse().unwrap()),
+        resource_version: Some("14".into()),
+        error: "bad".into(),
+        ..Undecodable::default()
+    };
+    let script = Script::new([
+        page(10, None, &[("a/1", 1)]),
+        closed(vec![WatchEvent::Modified(pod("a/1", 13))]),
+        open(vec![WatchEvent::Undecodable(bad)]),
+    ]);
+    let reflector = Reflector::builder(script)
+        .sink(store.clone())
+        .sink(queue.clone())
+        .resync(Duration::from_secs(10), move || mirrored.list())
+        .build();
+    reflector.run(tokio::time::sleep(Duration::from_secs(15))).await.unwrap();
+    assert_eq!(held(&store), [("a/1".to_owned(), 1)]);
+    assert_eq!(queue.list().last().map(|pod| pod.version()), Some(13));
 }
 
 fn listing(pods: &[(&str, u64)]) -> Listing<Pod> {

@@ -31,6 +31,8 @@ pub(crate) enum End {
     StaysOpen,
     ClosesAfter(Duration),
     BreaksAfter(Duration),
+    /// The events come one by one, this far apart; the watch stays open.
+    Every(Duration),
 }
 
 /// Answers a question, the n-th from 0.
@@ -103,6 +105,13 @@ impl Source for Script {
                     End::ClosesAfter(time) => {
                         let closing = stream::once(tokio::time::sleep(time));
                         events.chain(closing.filter_map(async |()| None)).boxed()
+                    }
+                    End::Every(time) => {
+                        let events = events.then(move |event| async move {
+                            tokio::time::sleep(time).await;
+                            event
+                        });
+                        events.chain(stream::pending()).boxed()
                     }
                     End::BreaksAfter(time) => {
                         let breaking = stream::once(tokio::time::sleep(time));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use watchcache::reflector::{Item, ListPage, WatchEvent};
+use watchcache::reflector::{ChangeFilter, Item, ListPage, Undecodable, WatchEvent};
 use watchcache::{Reflector, Status, Store};
 
 use crate::common::Pod;
@@ -274,20 +274,65 @@ async fn a_list_without_a_version_is_watched_from_now_and_followed_by_another_li
     assert_eq!(progress.relist_causes.unversioned, progress.relists);
 }
 
+/// What went between the list and its watch is told by none of the two, wherever the watch comes to.
 #[tokio::test(start_paused = true)]
-async fn what_a_watch_from_now_tells_of_is_a_place_to_resume_at() {
+async fn what_goes_between_a_list_without_a_version_and_its_watch_goes_with_the_next_list() {
     let mirror = mirror([
-        odd_page(None, &[("a", "u", "5")]),
+        odd_page(None, &[("a", "u", "5"), ("gone", "u", "6")]),
         closed(vec![
             WatchEvent::Added(odd("b", "u", "50")),
             WatchEvent::Added(odd("a", "u", "5")),
             WatchEvent::Modified(odd("a", "u", "60")),
             WatchEvent::Added(odd("c", "u", "61")),
         ]),
-        open(vec![]),
+        odd_page(Some("61"), &[("a", "u", "60"), ("b", "u", "50"), ("c", "u", "61")]),
+        closed(vec![WatchEvent::Bookmark("62".into())]),
     ])
     .await;
-    assert_eq!(mirror.asked(), ["list ", "watch ", "watch 61"]);
+    assert_eq!(mirror.asked(), ["list ", "watch ", "list ", "watch 61", "watch 62"]);
+    let expected = owned(&[("a", "u", "60"), ("b", "u", "50"), ("c", "u", "61")]);
+    assert_eq!(versions(&mirror.store), expected);
+    assert_eq!(mirror.monitor.progress().relist_causes.unversioned, 1);
+}
+
+/// A queue does not tell what it holds, and a filter's store may hold less than was told.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_in_a_version_that_is_not_new_counts_where_nobody_knows_what_is_held() {
+    type Gone = fn() -> WatchEvent<Pod>;
+    let undecodable = || {
+        WatchEvent::Undecodable(Undecodable {
+            key: Some("a/1".parse().unwrap()),
+            resource_version: Some("5".into()),
+            deleted: true,
+            ..Undecodable::default()
+        })
+    };
+    let alone = || WatchEvent::Gone { key: "a/1".parse().unwrap(), version: "5".into() };
+    let gone: [Gone; 3] = [|| WatchEvent::Deleted(pod("a/1", 5)), undecodable, alone];
+    for gone in gone {
+        let script = Script::new([page(10, None, &[("a/1", 5), ("a/2", 6)]), open(vec![gone()])]);
+        let recording = Recording::default();
+        let reflector = Reflector::builder(script).sink(recording.clone()).build();
+        reflector.run(tokio::time::sleep(Duration::from_secs(100))).await.unwrap();
+        let deleted = vec![("a/1".to_owned(), None)];
+        let told = recording.take();
+        assert!(
+            told.iter().any(|told| matches!(told, Told::Batch(it, _) if *it == deleted)),
+            "{told:?}"
+        );
+    }
+
+    let script = Script::new([
+        page(10, None, &[("a/1", 5), ("a/2", 6)]),
+        Answer::Watch(Err(expired()), End::Closes),
+        page(20, None, &[("a/1", 15), ("a/2", 6)]),
+        open(vec![WatchEvent::Deleted(pod("a/1", 15))]),
+    ]);
+    let store = Arc::new(Store::new());
+    let filter = ChangeFilter::new(store.clone()).on(|pod: &Pod| &pod.key);
+    let reflector = Reflector::builder(script).sink(filter).build();
+    reflector.run(tokio::time::sleep(Duration::from_secs(100))).await.unwrap();
+    assert_eq!(versions(&store), owned(&[("a/2", "uid", "6")]));
 }
 
 /// A server that was restored from a backup, and says so when it is asked for its future.

@@ -59,11 +59,6 @@ impl<T> Default for Held<T> {
     }
 }
 
-/// Whether the object is of this uid and version.
-fn is<T: Object>(object: &T, uid: Option<&str>, resource_version: &str) -> bool {
-    object.uid() == uid && object.resource_version() == Some(resource_version)
-}
-
 /// An object's version: as a number, or 0, and as a mark of it and the uid; 0 for an object that has
 /// none, which is never taken to be unchanged.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -176,34 +171,24 @@ impl<T: Object> Merged<T> {
         std::mem::take(&mut self.freed)
     }
 
-    /// The object, if it waits for the first list in just this version.
-    pub(super) fn waiting(
-        &self,
-        key: KeyRef<'_>,
-        uid: Option<&str>,
-        resource_version: &str,
-    ) -> Option<Arc<T>> {
-        let (_, object) = self.waiting.as_ref()?.get(&key)?;
-        is(&**object, uid, resource_version).then(|| Arc::clone(object))
-    }
-
-    /// The object, if the part holds it in just this version, which a sink refused.
-    pub(super) fn refused(
+    /// The object, if the part holds it in just this version. What the sinks hold is another
+    /// question: another part may have told them of a newer one.
+    pub(super) fn held(
         &self,
         index: usize,
         key: KeyRef<'_>,
         uid: Option<&str>,
         resource_version: &str,
     ) -> Option<Arc<T>> {
-        if !self.refused.contains_key(&key) {
-            return None;
-        }
         let object = self.parts[index].objects.get(&key)?;
-        is(&**object, uid, resource_version).then(|| Arc::clone(object))
+        let same = object.uid() == uid && object.resource_version() == Some(resource_version);
+        same.then(|| Arc::clone(object))
     }
 
-    pub(super) fn holds(&self, index: usize, key: KeyRef<'_>) -> bool {
-        self.parts[index].objects.contains_key(&key)
+    /// Whether the part holds the key in this version.
+    pub(super) fn holds(&self, index: usize, key: KeyRef<'_>, resource_version: &str) -> bool {
+        let object = self.parts[index].objects.get(&key);
+        object.is_some_and(|object| object.resource_version() == Some(resource_version))
     }
 
     /// What of a batch the part holds, without what a sink refused while others took it; `None`
@@ -237,7 +222,9 @@ impl<T: Object> Merged<T> {
         let mut batch = Batch::new();
         for (key, object) in std::mem::take(&mut self.parts[index].objects) {
             self.freed.push(object);
-            self.let_go(&key, None, &mut batch);
+            // That nobody holds it any more says nothing of the object: another part may yet bring
+            // it in this very version, but in no older one.
+            self.let_go(&key, None, |told| told.number, &mut batch);
         }
         self.tell(index, batch, None, false)
     }
@@ -331,13 +318,25 @@ impl<T: Object> Merged<T> {
         batch: &mut Batch<T>,
     ) {
         if let Some((key, object)) = self.parts[index].objects.remove_entry(&key) {
+            let held = State::of(&*object);
             self.freed.push(object);
-            self.let_go(&key, last, batch);
+            // It left one part's selection in a version in which it may be in another's.
+            let deleted = last.map_or(0, |last| State::of(&**last).number);
+            // Of an older state this is the end of that one: what was told last may still come.
+            let back_from = |told: State| told.number + u64::from(held.is_same(told));
+            self.let_go(&key, last, |told| deleted.max(back_from(told)), batch);
         }
     }
 
-    /// A part no longer holds the key: it is gone unless another part does.
-    fn let_go(&mut self, key: &Key, last: Option<&Arc<T>>, batch: &mut Batch<T>) {
+    /// A part no longer holds the key: it is gone unless another part does, until it comes in the
+    /// version that `back_from` makes of the one that was told last.
+    fn let_go(
+        &mut self,
+        key: &Key,
+        last: Option<&Arc<T>>,
+        back_from: impl FnOnce(State) -> u64,
+        batch: &mut Batch<T>,
+    ) {
         if self.parts.iter().any(|part| part.objects.contains_key(key)) {
             return;
         }
@@ -345,9 +344,7 @@ impl<T: Object> Merged<T> {
         let Some(told) = self.told.remove(key) else { return };
         self.refused.remove(key);
         if told.number > 0 {
-            // It left one part's selection in a version in which it may be in another's.
-            let deleted = last.map_or(0, |last| State::of(&**last).number);
-            self.tombstones.insert(key.clone(), deleted.max(told.number + 1));
+            self.tombstones.insert(key.clone(), back_from(told));
         }
         // A sink would take the end of an older state for a late event.
         let last = last.filter(|last| !State::of(&***last).is_older_than(told));

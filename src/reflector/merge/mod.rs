@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use self::merged::Merged;
 use crate::panic::{catch, drop_all};
-use crate::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::{Batch, KeyRef, Listing, Object, Refused, Sink};
 
 /// Merges what several reflectors bring, of several namespaces or selectors of one server, into one
@@ -100,15 +100,13 @@ impl<T: Object> Merge<T> {
 
     fn inner(self, count: usize) -> Arc<Inner<T>> {
         let merged = Mutex::new(Merged::new(count));
-        Arc::new(Inner { sinks: self.sinks, merged, listed: OnceLock::new() })
+        Arc::new(Inner { sinks: self.sinks, merged })
     }
 }
 
 struct Inner<T> {
     sinks: Vec<Box<dyn Sink<T>>>,
     merged: Mutex<Merged<T>>,
-    /// Set once the sinks have the first list.
-    listed: OnceLock<()>,
 }
 
 /// What the sinks are to be told.
@@ -155,9 +153,6 @@ impl<T: Object> Part<T> {
             Told::Apply(batch) => self.tell(&mut merged, |sink| sink.apply_reporting(batch)),
         };
         let refused = merged.report(self.index);
-        if let Told::Replace(_) = &told {
-            self.inner.listed.get_or_init(|| ());
-        }
         // Not before the lock is let go: destructors are a user's.
         drop(merged);
         drop_all(freed);
@@ -221,25 +216,13 @@ impl<T: Object> Sink<T> for Part<T> {
     }
 
     fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
-        if self.inner.listed.get().is_none() {
-            return self.lock().waiting(key, uid, resource_version);
-        }
-        let mut sinks = self.inner.sinks.iter();
-        sinks.find_map(|sink| sink.held(key, uid, resource_version)).or_else(|| {
-            // What a sink refused is not news either.
-            self.lock().refused(self.index, key, uid, resource_version)
-        })
+        self.lock().held(self.index, key, uid, resource_version)
     }
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
-        self.inner.listed.get()?;
         // Not waited for: this may be asked by what a sink calls, an index function for one.
-        let holds = self.inner.merged.try_lock().ok()?.holds(self.index, key);
-        if !holds {
-            // What another part still holds is not this one's to tell of.
-            return Some(false);
-        }
-        self.inner.sinks.iter().find_map(|sink| sink.is_current(key, resource_version))
+        let merged = self.inner.merged.try_lock().ok()?;
+        Some(merged.holds(self.index, key, resource_version))
     }
 
     fn ended(&self, error: Option<&(dyn Error + 'static)>) {
