@@ -1,21 +1,28 @@
 //! From a target to a client of a server that has answered, with each failure as a sentence.
 
+use std::cell::RefCell;
 use std::error::Error as StdError;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::client::AuthError;
-use kube::config::{ExecConfig, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::ExecConfig;
 use kube::{Client, Config};
 use watchcache::reflector::renewing_client;
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
+use crate::kubeconfig;
 use crate::proxy::Proxy;
 use crate::target::Target;
 
 /// How long the server may take to answer the first request.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a credential plugin runs before it is told that it is waited for.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// What is waited for, so that it can be named when the time is up.
+pub(crate) type Step = RefCell<String>;
 
 /// Checks what can be checked of a `--server` without connecting.
 pub(crate) fn check_url(url: &str) -> Result<Config, Failure> {
@@ -67,16 +74,7 @@ pub(crate) async fn configure(target: &Target) -> Result<Route, Failure> {
                 .advise("leave out --in-cluster and pass --kubeconfig or --server")
         })?),
         Target::Kubeconfig { path, context } => {
-            let fail = |error| explain_kubeconfig(path.as_deref(), &error);
-            let kubeconfig = match path {
-                Some(path) => Kubeconfig::read_from(path),
-                None => Kubeconfig::read(),
-            };
-            let kubeconfig = kubeconfig.map_err(fail)?;
-            let own_proxy = proxy_url(&kubeconfig, context.as_deref());
-            let options = KubeConfigOptions { context: context.clone(), ..Default::default() };
-            let config =
-                Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(fail)?;
+            let (config, own_proxy) = kubeconfig::load(path.as_deref(), context.as_deref()).await?;
             match own_proxy {
                 Some(Ok(uri)) => Ok(Route { config, proxy: Some(Proxy::of_cluster(uri)) }),
                 Some(Err(error)) => {
@@ -89,21 +87,8 @@ pub(crate) async fn configure(target: &Target) -> Result<Route, Failure> {
     }
 }
 
-/// The proxy that the kubeconfig names for the cluster of a context.
-fn proxy_url(
-    kubeconfig: &Kubeconfig,
-    context: Option<&str>,
-) -> Option<Result<http::Uri, http::uri::InvalidUri>> {
-    let name = context.or(kubeconfig.current_context.as_deref())?;
-    let context = kubeconfig.contexts.iter().find(|context| context.name == name)?;
-    let cluster = &context.context.as_ref()?.cluster;
-    let cluster = kubeconfig.clusters.iter().find(|named| named.name == *cluster)?;
-    let url = cluster.cluster.as_ref()?.proxy_url.as_deref().filter(|url| !url.is_empty())?;
-    Some(url.replacen("socks5h://", "socks5://", 1).parse())
-}
-
 /// A client whose server has answered a first request.
-pub(crate) async fn connect(route: Route) -> Result<Client, Failure> {
+pub(crate) async fn connect(route: Route, step: &Step) -> Result<Client, Failure> {
     let url = route.url();
     let Route { mut config, proxy } = route;
     config.connect_timeout = Some(PATIENCE);
@@ -112,7 +97,8 @@ pub(crate) async fn connect(route: Route) -> Result<Client, Failure> {
     // The choice was made for this server; the client's own looks at the proxy's address.
     config.proxy_url = proxy.as_ref().map(|proxy| proxy.uri.clone());
     let plugin = config.auth_info.exec.clone();
-    let client = renewing_client(config)
+    let client = client(config, plugin.as_ref(), step)
+        .await?
         .map_err(|error| explain_client(&url, plugin.as_ref(), proxy.as_ref(), &error))?;
     match tokio::time::timeout(PATIENCE, client.apiserver_version()).await {
         Ok(Ok(_)) => Ok(client),
@@ -127,6 +113,38 @@ pub(crate) async fn connect(route: Route) -> Result<Client, Failure> {
     }
 }
 
+/// The client, once the credential plugin has ended, which may log in by a browser or never end.
+async fn client(
+    config: Config,
+    plugin: Option<&ExecConfig>,
+    step: &Step,
+) -> Result<Result<Client, kube::Error>, Failure> {
+    let before = plugin.map(|plugin| {
+        let waiting = format!("the credential plugin \"{}\" has not ended", name_of(plugin));
+        step.replace(waiting)
+    });
+    // Not a task's work: it blocks for as long as the plugin runs.
+    let mut made = tokio::task::spawn_blocking(move || renewing_client(config));
+    let made = match tokio::time::timeout(QUIET, &mut made).await {
+        Ok(made) => made,
+        Err(_) => {
+            if let Some(plugin) = plugin {
+                let name = name_of(plugin);
+                failure::note(&format!("waiting for the credential plugin \"{name}\" to end"));
+            }
+            made.await
+        }
+    };
+    if let Some(before) = before {
+        step.replace(before);
+    }
+    made.map_err(|error| Failure::run(format!("making the client failed: {error}")))
+}
+
+fn name_of(plugin: &ExecConfig) -> &str {
+    plugin.command.as_deref().unwrap_or("?")
+}
+
 /// Why there is no client.
 fn explain_client(
     url: &str,
@@ -134,7 +152,7 @@ fn explain_client(
     proxy: Option<&Proxy>,
     error: &kube::Error,
 ) -> Failure {
-    let command = plugin.and_then(|plugin| plugin.command.as_deref()).unwrap_or("?");
+    let command = plugin.map_or("?", name_of);
     let hint = plugin.and_then(|plugin| plugin.install_hint.as_deref());
     match (error, proxy) {
         (kube::Error::Auth(AuthError::AuthExecStart(error)), _) => {
@@ -248,46 +266,6 @@ fn explain_transport(url: &str, error: &kube::Error, text: &str) -> Failure {
             .advise("check the address, and any VPN or proxy on the way"),
         _ => Failure::run(format!("{url} cannot be reached: {text}"))
             .advise("check the address, and whether it is http or https"),
-    }
-}
-
-fn explain_kubeconfig(path: Option<&Path>, error: &KubeconfigError) -> Failure {
-    let name = match path {
-        Some(path) => format!("the kubeconfig {}", path.display()),
-        None => "the kubeconfig".to_owned(),
-    };
-    match error {
-        KubeconfigError::ReadConfig(error, path) => {
-            let path: &PathBuf = path;
-            Failure::run(format!("the kubeconfig {} cannot be read: {error}", path.display()))
-                .advise("check the path, or leave out --kubeconfig and --context for the embedded server")
-        }
-        KubeconfigError::FindPath => Failure::run("there is no kubeconfig: no home directory")
-            .advise("pass its path with --kubeconfig"),
-        KubeconfigError::Parse(error) => {
-            let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            Failure::run(format!("{name} does not parse: {line}"))
-                .advise("`kubectl config view` with it, or another file")
-        }
-        KubeconfigError::CurrentContextNotSet => {
-            Failure::run(format!("{name} names no current context"))
-                .advise("pass one with --context; `kubectl config get-contexts` lists them")
-        }
-        KubeconfigError::LoadContext(context) => {
-            Failure::run(format!("{name} has no context \"{context}\""))
-                .advise("`kubectl config get-contexts` lists them")
-        }
-        KubeconfigError::ParseProxyUrl(error) => {
-            Failure::run(format!("the proxy of {name}, or in HTTPS_PROXY, is no address: {error}"))
-                .advise("write it as http://proxy.example.com:3128")
-        }
-        KubeconfigError::ParseNoProxy(error) => {
-            Failure::run(format!("the client does not take what NO_PROXY holds: {error}"))
-                .advise("entries such as example.com or 10.0.0.0/8, no empty ones")
-        }
-        error => Failure::run(format!("{name} cannot be used: {}", chain(error)))
-            .advise("`kubectl config view` with it, or another file"),
     }
 }
 

@@ -6,6 +6,7 @@ mod discovery;
 mod duration;
 mod embedded;
 mod failure;
+mod kubeconfig;
 mod latency;
 mod mirror;
 mod mirrored;

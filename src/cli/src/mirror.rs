@@ -13,7 +13,7 @@ use watchcache::{Fifo, Store};
 use watchcache_embedded_server::EmbeddedServer;
 
 use crate::args::MirrorArgs;
-use crate::connect::Route;
+use crate::connect::{Route, Step};
 use crate::discovery::{self, Found};
 use crate::failure::Failure;
 use crate::mirrored::Mirrored;
@@ -31,8 +31,9 @@ pub(crate) async fn run(args: MirrorArgs) -> Result<ExitCode, Failure> {
     let end = args.duration.map(|duration| tokio::time::Instant::now() + duration);
     let target = Target::of(&args)?;
     let scope = Scope::of(&args)?;
+    let step = Step::new("the server has not said yet what it has".to_owned());
     let opening = async {
-        let cluster = Cluster::open(target).await?;
+        let cluster = Cluster::open(target, &step).await?;
         let found = discovery::find(&cluster.client, &cluster.url, &args.resource).await?;
         Ok((cluster, found))
     };
@@ -40,7 +41,7 @@ pub(crate) async fn run(args: MirrorArgs) -> Result<ExitCode, Failure> {
         biased;
         opened = opening => opened?,
         () = elapsed(end) => {
-            return Err(too_short(&args, "the server has not said yet what it has"));
+            return Err(too_short(&args, &step.borrow()));
         }
     };
     if scope.namespace.is_some() && !found.namespaced {
@@ -51,6 +52,8 @@ pub(crate) async fn run(args: MirrorArgs) -> Result<ExitCode, Failure> {
     let mut view = View::new(args.output, &title);
     let mut mirror = Mirror::start(&cluster, &found, &scope);
     let ran = mirror.watch(&args, end, &cluster, &found, &mut view).await;
+    // Whatever ended it: signals that somebody has waited for once do nothing by themselves any more.
+    signals::end_at_next();
     if let Err(failure) = ran {
         mirror.stop().await;
         return Err(failure);
@@ -82,7 +85,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    async fn open(target: Target) -> Result<Self, Failure> {
+    async fn open(target: Target, step: &Step) -> Result<Self, Failure> {
         let (route, server, seed) = match target {
             Target::Embedded(config) => {
                 let seed = config.seed;
@@ -93,7 +96,7 @@ impl Cluster {
             target => (connect::configure(&target).await?, None, None),
         };
         let url = route.url();
-        let client = connect::connect(route).await?;
+        let client = connect::connect(route, step).await?;
         Ok(Self { url, client, server, seed })
     }
 
@@ -187,7 +190,6 @@ impl Mirror {
             tokio::select! {
                 biased;
                 () = &mut interrupted => {
-                    signals::end_at_next();
                     if self.synced.is_none() {
                         return Err(Failure::run("stopped before the first list was complete"));
                     }

@@ -1,9 +1,12 @@
 //! Compares the whole store with a fresh list of the server, object by object.
 
 use std::collections::{BTreeMap, HashSet};
+use std::error::Error;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use futures_util::stream::{Stream, StreamExt};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::api::{ApiResource, DynamicObject, ListParams, Request};
@@ -23,8 +26,12 @@ use crate::target::Scope;
 const LISTS: usize = 5;
 /// How long the store may take to catch up with each.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long a fresh list may take.
-const ANSWER: Duration = Duration::from_secs(60);
+/// How long nothing of a page may come, and how long all of it may take: as it is for the mirror, a
+/// large page over a slow line is no server that is dead.
+const SILENCE: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(600);
+/// How many pages in a row may bring nothing new. One is not unusual: the last.
+const IDLE_PAGES: usize = 1_000;
 /// How many differences are reported.
 const SHOWN: usize = 10;
 
@@ -132,9 +139,7 @@ impl Fresh {
         let mut verdict = Verdict::default();
         for _ in 0..LISTS {
             states.keep();
-            let listed = tokio::time::timeout(ANSWER, self.list()).await;
-            let listed = listed.unwrap_or_else(|_| Err(format!("it took longer than {ANSWER:?}")));
-            match listed {
+            match self.list().await {
                 // Of a server that lags: the store's state of that version is gone.
                 Ok((_, version)) if states.are_past(&version) => {
                     let what =
@@ -160,6 +165,7 @@ impl Fresh {
 
     async fn list(&self) -> Result<(Listed, ResourceVersion), String> {
         let mut objects = BTreeMap::new();
+        let (mut named, mut idle) = (HashSet::new(), 0);
         let mut params = ListParams {
             label_selector: self.scope.labels.clone(),
             field_selector: self.scope.fields.clone(),
@@ -167,16 +173,22 @@ impl Fresh {
             ..ListParams::default()
         };
         loop {
-            let text = self.page(&params).await?;
+            let page = tokio::time::timeout(LONGEST, self.page(&params)).await;
+            let text = page.map_err(|_| format!("a page took longer than {LONGEST:?}"))??;
             let page: Page<'_> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            let before = objects.len();
             for item in page.items.iter().flatten() {
                 // The mirror skips, and counts, what has no name; so does this.
                 objects.extend(Content::read(item.get()));
             }
+            idle = if objects.len() == before { idle + 1 } else { 0 };
             let metadata = page.metadata.unwrap_or_default();
             match metadata.r#continue.filter(|token| !token.is_empty()) {
-                Some(token) if params.continue_token.as_ref() == Some(&token) => {
+                Some(token) if !named.insert(token.clone()) => {
                     return Err("the server names the same next page again".to_owned());
+                }
+                Some(_) if idle == IDLE_PAGES => {
+                    return Err(format!("{idle} pages in a row bring nothing new"));
                 }
                 Some(token) => params.continue_token = Some(token),
                 None => {
@@ -191,16 +203,34 @@ impl Fresh {
     /// one that the mirror has not decoded.
     async fn page(&self, params: &ListParams) -> Result<String, String> {
         let request = self.request.list(params).map_err(|error| error.to_string())?;
-        let answer =
-            self.client.send(request.map(Body::from)).await.map_err(|error| chain(&error))?;
+        let answer = in_time(SILENCE, self.client.send(request.map(Body::from))).await?;
+        let answer = answer.map_err(|error| chain(&error))?;
         let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(|error| chain(&error))?.to_bytes();
+        let body = whole(answer.into_body().into_data_stream(), SILENCE).await?;
         if !status.is_success() {
             let failure = Status::from_json(&body).map(|status| status.to_string());
             return Err(failure.unwrap_or_else(|_| format!("the server answered {status}")));
         }
         Ok(String::from_utf8_lossy(&body).replace(|c: char| c.is_ascii_control(), " "))
     }
+}
+
+/// All pieces of a body, unless none comes for too long.
+async fn whole<P: AsRef<[u8]>, E: Error>(
+    pieces: impl Stream<Item = Result<P, E>>,
+    silence: Duration,
+) -> Result<Vec<u8>, String> {
+    let mut pieces = pin!(pieces);
+    let mut bytes = Vec::new();
+    while let Some(piece) = in_time(silence, pieces.next()).await? {
+        bytes.extend_from_slice(piece.map_err(|error| chain(&error))?.as_ref());
+    }
+    Ok(bytes)
+}
+
+async fn in_time<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T, String> {
+    let answer = tokio::time::timeout(limit, answer).await;
+    answer.map_err(|_| format!("nothing came for {limit:?}"))
 }
 
 /// Waits until the store has caught up with a list, and compares the two.
@@ -326,6 +356,19 @@ mod tests {
         assert_eq!(other.as_deref(), Some("the same version with other content"));
         let newer = difference(&held, &read(&deep(2, 9_000)));
         assert_eq!(newer.as_deref(), Some("resourceVersion 1, on the server 2"));
+    }
+
+    #[tokio::test]
+    async fn a_page_that_goes_on_coming_is_waited_for_and_silence_is_not() {
+        let silence = Duration::from_secs(2);
+        let slow = futures_util::stream::unfold(0, |piece| async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            (piece < 30).then_some((Ok::<_, kube::Error>("x"), piece + 1))
+        });
+        assert_eq!(whole(slow, silence).await.map(|bytes| bytes.len()), Ok(30));
+        let none = futures_util::stream::pending::<Result<&str, kube::Error>>();
+        let silent = whole(none, Duration::from_millis(50)).await;
+        assert_eq!(silent, Err("nothing came for 50ms".to_owned()));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! A client that gets new credentials when the server no longer takes its own.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use futures_util::future::{BoxFuture, FutureExt, Shared};
 use http::{Request, Response, StatusCode};
 use kube::client::Body;
 use kube::{Client, Config};
@@ -13,8 +14,11 @@ use kube::{Client, Config};
 /// `kube`'s own client does so only for a token of which the plugin says when it expires; any other
 /// is used for the life of the client, and once the server takes it no longer, a reflector is
 /// answered 401 for ever. Here the first request that is answered 401 makes the plugin run, and so
-/// does the end of a client certificate's time; the requests after it use what it gives. The answer
-/// itself stays what it is: a reflector asks again by itself.
+/// does the end of a client certificate's time; what it gives is used by the requests after it, and
+/// by that request, which is made once more. Where the plugin fails, the answer stays what it is.
+///
+/// The plugin runs once for all the requests that wait for it, and to its end, even if they no longer
+/// do.
 ///
 /// Without an exec plugin in `config` this is `Client::try_from(config)`: the client reads a token
 /// file again by itself, and nothing else can be renewed.
@@ -46,11 +50,8 @@ pub fn renewing_client(config: Config) -> Result<Client, kube::Error> {
         return Ok(client);
     }
     let namespace = config.default_namespace.clone();
-    let renewing = Arc::new(Renewing {
-        config,
-        current: Mutex::new(Current { client, generation: 0 }),
-        renewal: futures_util::lock::Mutex::new(()),
-    });
+    let current = Current { client, generation: 0, renewal: None };
+    let renewing = Arc::new(Renewing { config, current: Mutex::new(current) });
     let service = tower::service_fn(move |request| Arc::clone(&renewing).send(request));
     Ok(Client::new(service, namespace))
 }
@@ -58,52 +59,86 @@ pub fn renewing_client(config: Config) -> Result<Client, kube::Error> {
 struct Renewing {
     config: Config,
     current: Mutex<Current>,
-    /// Held by the one that renews.
-    renewal: futures_util::lock::Mutex<()>,
 }
 
-#[derive(Clone)]
 struct Current {
     client: Client,
     generation: u64,
+    /// While the plugin runs.
+    renewal: Option<Shared<BoxFuture<'static, ()>>>,
 }
 
 impl Renewing {
     async fn send(self: Arc<Self>, request: Request<Body>) -> Result<Response<Body>, kube::Error> {
-        let mut current = self.current();
-        let expires = (*current.client.valid_until()).map(SystemTime::from);
+        let (mut client, mut generation) = self.client();
+        let expires = (*client.valid_until()).map(SystemTime::from);
         if expires.is_some_and(|expires| expires <= SystemTime::now()) {
-            self.renew(current.generation).await;
-            current = self.current();
+            self.renew(generation).await;
+            (client, generation) = self.client();
         }
-        let response = current.client.send(request).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            self.renew(current.generation).await;
+        let (head, body) = request.into_parts();
+        // A body that is a stream can be sent once.
+        let again = body.try_clone().map(|body| Request::from_parts(head.clone(), body));
+        let response = client.send(Request::from_parts(head, body)).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
         }
-        Ok(response)
+        self.renew(generation).await;
+        match (self.client(), again) {
+            ((client, renewed), Some(again)) if renewed != generation => client.send(again).await,
+            _ => Ok(response),
+        }
     }
 
-    fn current(&self) -> Current {
+    fn client(&self) -> (Client, u64) {
+        let current = self.current();
+        (current.client.clone(), current.generation)
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
         // A client is replaced as a whole.
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Replaces the client of this generation, unless another request has done so meanwhile.
-    async fn renew(&self, generation: u64) {
-        let _renewal = self.renewal.lock().await;
-        if self.current().generation != generation {
-            return;
-        }
-        tracing::info!("the credentials are no longer taken, running the exec plugin again");
-        let config = self.config.clone();
-        match tokio::task::spawn_blocking(move || Client::try_from(config)).await {
-            Ok(Ok(client)) => {
-                let current = Current { client, generation: generation + 1 };
-                *self.current.lock().unwrap_or_else(PoisonError::into_inner) = current;
+    async fn renew(self: &Arc<Self>, generation: u64) {
+        let renewal = {
+            let mut current = self.current();
+            if current.generation != generation {
+                return;
             }
-            // The next request that is answered so tries again.
-            Ok(Err(error)) => tracing::warn!(%error, "the exec plugin failed"),
-            Err(error) => tracing::warn!(%error, "running the exec plugin failed"),
-        }
+            let start = || {
+                // A task of its own: whoever waits for it may give up, and the plugin still runs.
+                let task = tokio::spawn(Arc::clone(self).run_plugin());
+                task.map(|_| ()).boxed().shared()
+            };
+            current.renewal.get_or_insert_with(start).clone()
+        };
+        renewal.await;
+    }
+
+    /// Loggers may panic: none is called before all is in place, nor under the lock.
+    async fn run_plugin(self: Arc<Self>) {
+        let config = self.config.clone();
+        let run = move || {
+            tracing::info!("the credentials are no longer taken, running the exec plugin again");
+            Client::try_from(config)
+        };
+        let made = tokio::task::spawn_blocking(run).await;
+        let failed = {
+            let mut current = self.current();
+            current.renewal = None;
+            match made {
+                Ok(Ok(client)) => {
+                    current.client = client;
+                    current.generation += 1;
+                    return;
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => error.to_string(),
+            }
+        };
+        // The next request that is answered so tries again.
+        tracing::warn!(error = failed, "the exec plugin failed");
     }
 }

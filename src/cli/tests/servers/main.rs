@@ -1,12 +1,14 @@
 //! The command against servers, proxies and plugins as people meet them.
 
+#[cfg(unix)]
+mod credentials;
 mod fake;
 mod proxy;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -187,68 +189,6 @@ fn proxies_of_the_environment() {
     assert_eq!(proxy.used(), used);
 }
 
-#[test]
-fn a_credential_plugin_that_is_missing_or_fails_is_named() {
-    let plugin = |command: &str| {
-        format!(
-            "exec: {{ apiVersion: client.authentication.k8s.io/v1, command: \"{command}\", \
-             interactiveMode: Never, installHint: \"Install it by brew install no-such-plugin\" }}"
-        )
-    };
-    let server = quiet();
-    let config = kubeconfig("plugin", &server.url(), "", &plugin("no-such-plugin"));
-    let text = failed(&mut command(&["--kubeconfig", &config]));
-    for words in ["\"no-such-plugin\"", "not installed", "try: Install it by brew install"] {
-        assert!(text.contains(words), "{text}");
-    }
-    let config = kubeconfig("plugin-fails", &server.url(), "", &plugin("false"));
-    let text = failed(&mut command(&["--kubeconfig", &config]));
-    assert!(text.contains("\"false\" of the kubeconfig failed"), "{text}");
-}
-
-/// The server stops taking the first token; the plugin never said that it would expire.
-#[cfg(unix)]
-#[test]
-fn a_credential_plugin_is_run_again_once_its_token_is_refused() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let token = file("plugin-token", "t1");
-    let (rotated, held) = (AtomicBool::new(false), token.clone());
-    let server = Fake::start(move |request| {
-        let wanted = if rotated.load(Ordering::Relaxed) { "bearer t2" } else { "bearer t1" };
-        match () {
-            () if request.path == PODS && request.authorization != wanted => Answer::Json(
-                401,
-                br#"{"kind":"Status","status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#.to_vec(),
-            ),
-            () if request.is_list(PODS) && wanted == "bearer t1" => json(pods(10, &[pod("a", 5)])),
-            () if request.is_list(PODS) => json(pods(11, &[pod("a", 5), pod("b", 11)])),
-            () if request.is_watch(PODS) && wanted == "bearer t1" => {
-                rotated.store(true, Ordering::Relaxed);
-                std::fs::write(&held, "t2").expect("the file is written");
-                Answer::Ended(vec![event("MODIFIED", &pod("a", 5))])
-            }
-            () if request.is_watch(PODS) => Answer::Watch(vec![event("ADDED", &pod("b", 11))]),
-            () => Answer::Default,
-        }
-    });
-    let script = format!(
-        "#!/bin/sh\necho '{{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",'\n\
-         echo '\"status\":{{\"token\":\"'$(cat \"{}\")'\"}}}}'\n",
-        token.display()
-    );
-    let plugin = file("plugin.sh", &script);
-    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).expect("ours");
-    let user = format!(
-        "exec: {{ apiVersion: client.authentication.k8s.io/v1, command: \"{}\", interactiveMode: Never }}",
-        plugin.display()
-    );
-    let config = kubeconfig("plugin-rotates", &server.url(), "", &user);
-    let (summary, _) = verified(&mut command(&["--kubeconfig", &config, "--duration", "10s"]));
-    assert_eq!(summary["objects"], 2, "{summary}");
-    assert!(summary["failures"].as_u64().is_some_and(|failures| failures > 0), "{summary}");
-}
-
 fn groups(versions: &[(&str, &[&str])]) -> String {
     let group = |(name, versions): &(&str, &[&str])| {
         let version = |v: &&str| format!(r#"{{"groupVersion":"{name}/{v}","version":"{v}"}}"#);
@@ -274,6 +214,19 @@ fn resources(version: &str, names: &[&str]) -> String {
         r#"{{"kind":"APIResourceList","groupVersion":"{version}","resources":[{}]}}"#,
         resources.join(",")
     )
+}
+
+#[test]
+fn exceptions_from_the_proxy_may_be_empty() {
+    let server = quiet();
+    let config = kubeconfig("no-proxy", &server.url(), "", "");
+    for exceptions in ["localhost,127.0.0.1,", "a,,b", ","] {
+        let mut command = command(&["--kubeconfig", &config, "--duration", "3s"]);
+        verified(command.env("NO_PROXY", exceptions).env("HTTPS_PROXY", "http://127.0.0.1:1"));
+    }
+    // For another scheme than the server's, it is nobody's.
+    let mut command = command(&["--kubeconfig", &config, "--duration", "3s"]);
+    verified(command.env("HTTPS_PROXY", "no address"));
 }
 
 #[test]
@@ -379,20 +332,28 @@ fn what_the_mirror_takes_is_verified() {
 
 #[test]
 fn a_server_that_repeats_itself_is_no_end_of_the_verification() {
-    let lists = AtomicUsize::new(0);
-    let server = Fake::start(move |request| match () {
-        () if request.is_list(PODS) => match lists.fetch_add(1, Ordering::Relaxed) {
-            0 => json(pods(10, &[pod("a", 5)])),
-            _ => json(
-                r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"10","continue":"stuck"},"items":[]}"#,
-            ),
-        },
-        () if request.is_watch(PODS) => Answer::Watch(Vec::new()),
-        () => Answer::Default,
-    });
-    let args = ["--server", &server.url(), "--duration", "4s", "--output", "plain"];
-    let output = run(&mut command(&args));
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("names the same next page again"), "{text}{}", stderr(&output));
-    assert!(server.asked("limit=1000") <= 20);
+    // The same page again and again, two in turn, and always another that brings nothing.
+    for (pages, words) in [
+        (1, "names the same next page again"),
+        (2, "names the same next page again"),
+        (usize::MAX, "pages in a row bring nothing new"),
+    ] {
+        let lists = AtomicUsize::new(0);
+        let server = Fake::start(move |request| match () {
+            () if request.is_list(PODS) => match lists.fetch_add(1, Ordering::Relaxed) {
+                0 => json(pods(10, &[pod("a", 5)])),
+                list => json(format!(
+                    r#"{{"kind":"PodList","apiVersion":"v1","metadata":{{"resourceVersion":"10","continue":"stuck-{}"}},"items":[]}}"#,
+                    list % pages
+                )),
+            },
+            () if request.is_watch(PODS) => Answer::Watch(Vec::new()),
+            () => Answer::Default,
+        });
+        let args = ["--server", &server.url(), "--duration", "4s", "--output", "plain"];
+        let output = run(&mut command(&args));
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains(words), "{text}{}", stderr(&output));
+        assert_eq!(output.status.code(), Some(1));
+    }
 }
