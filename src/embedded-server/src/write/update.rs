@@ -241,7 +241,9 @@ fn check_preconditions(
             let message = "Invalid value: 0: must be specified for an update";
             let cause = StatusCause::new(CauseType::FieldValueInvalid, message)
                 .with_field("metadata.resourceVersion");
-            return Err(Failure::invalid(definition, name, vec![cause]));
+            // The real server names the resource here, where other refusals name the kind.
+            let (group, plural) = (&*definition.group, &*definition.plural);
+            return Err(watchcache::Status::invalid(group, plural, name, [cause]).into());
         }
         version if version == text(current, "/metadata/resourceVersion") => {}
         _ => return Err(Failure::modified(definition, name)),
