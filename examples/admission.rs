@@ -152,7 +152,7 @@ async fn hold(cluster: &Cluster, arguments: &Arguments, quota: Arc<Quota>) -> Re
         monitor.wait_for(&version.into()).await?;
         let most = most.of(namespace);
         reached |= most == *quota;
-        check(most <= *quota, format!("{namespace}, with a quota of {quota}, had {most} at most"))?;
+        check(most <= *quota, format!("{namespace} kept to its quota of {quota}: {most} at most"))?;
         let there = |key: &Key| list.items.iter().any(|pod| pod.key() == key.as_ref());
         let mut of_it = admitted.iter().filter(|key| key.namespace() == Some(namespace));
         check(of_it.all(there), "each Pod that was admitted and not deleted is there")?;

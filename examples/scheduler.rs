@@ -161,10 +161,8 @@ impl Scheduler {
             node_of(pod) == Some(node.key().name()) && may_be_on(node, pod)
         };
         let (right, wrong): (Vec<_>, Vec<_>) = ours.partition(is_right);
-        check(
-            wrong.is_empty(),
-            format!("{} Pods are where they were placed, and might be placed there", right.len()),
-        )?;
+        let all = right.len() + wrong.len();
+        check(wrong.is_empty(), format!("each of {all} Pods is where it was and may be placed"))?;
         let placed = self.placed.len();
         check(placed > 0, format!("{placed} Pods were placed, none of them twice"))
     }
