@@ -181,14 +181,17 @@ impl<K: Decode> Decoder<K> {
         Metadata::deserialize(&mut serde_json::Deserializer::from_str(rest)).ok()
     }
 
-    /// What an event amounts to that is about a key which nobody here wants: its version.
+    /// What an event amounts to that is about a key which nobody here wants: that it is not here, and
+    /// its version, of which more may follow. No bookmark: that would say that nothing does.
     fn unwanted(&self, raw: &str) -> Option<WatchEvent<K>> {
         let interest = self.interest.as_ref().filter(|interest| interest.is_sharded())?;
         let meta = self.leading_metadata(raw)?;
-        if interest.wants(meta.key()?) {
+        let key = meta.key()?;
+        if interest.wants(key) || may_be_several(raw) {
             return None;
         }
-        Some(WatchEvent::Bookmark(non_empty(meta.resource_version.as_ref())?.into()))
+        let version = non_empty(meta.resource_version.as_ref())?.into();
+        Some(WatchEvent::Gone { key: key.to_key().ok()?, version })
     }
 
     fn decode(
@@ -325,6 +328,13 @@ impl Expected {
         let [version, kind] = [version, kind].map(|found| found.unwrap_or("?"));
         Some(format!("expected {} {}, found {version} {kind}", self.api_version, self.kind))
     }
+}
+
+/// Whether another value may begin within the text: within one, no brace opens after one that
+/// closed but for a comma between them. (In a string they may, so it need not be so.)
+fn may_be_several(raw: &str) -> bool {
+    let bytes = raw.as_bytes();
+    memchr::memchr_iter(b'{', bytes).any(|at| bytes[..at].trim_ascii_end().ends_with(b"}"))
 }
 
 fn bookmark<K>(raw: &str) -> Result<WatchEvent<K>, SourceError> {

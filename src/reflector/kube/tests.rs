@@ -15,6 +15,8 @@ use super::*;
 use crate::reflector::{Item, Reflector, Undecodable};
 use crate::{Key, KeyRef, LabelSelector, Store};
 
+mod shards;
+
 /// A client of a server that answers so.
 fn client(answer: impl Fn(&Uri) -> Vec<u8> + Send + Sync + 'static) -> Client {
     let answer = Arc::new(answer);

@@ -1,6 +1,6 @@
 //! Keys that are gone, while a part may still bring an older state of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
 
@@ -14,17 +14,16 @@ const MOST: usize = 65_536;
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
     back_from: HashMap<Key, u64, RandomState>,
-    by_version: BTreeMap<u64, Vec<Key>>,
+    by_version: BTreeSet<(u64, Key)>,
 }
 
 impl Tombstones {
     pub(super) fn insert(&mut self, key: Key, back_from: u64) {
-        self.by_version.entry(back_from).or_default().push(key.clone());
+        self.remove(&key);
+        self.by_version.insert((back_from, key.clone()));
         self.back_from.insert(key, back_from);
-        if self.back_from.len() > MOST
-            && let Some((_, keys)) = self.by_version.pop_first()
-        {
-            self.forget(&keys);
+        if self.back_from.len() > MOST {
+            self.forget_first();
         }
     }
 
@@ -35,28 +34,21 @@ impl Tombstones {
 
     /// The key is there again.
     pub(super) fn remove(&mut self, key: &Key) {
-        let Some(back_from) = self.back_from.remove(key) else { return };
-        if let Some(keys) = self.by_version.get_mut(&back_from) {
-            keys.retain(|other| other != key);
-            if keys.is_empty() {
-                self.by_version.remove(&back_from);
-            }
+        if let Some((key, back_from)) = self.back_from.remove_entry(key) {
+            self.by_version.remove(&(back_from, key));
         }
     }
 
     /// Each part has come this far: what it brings from now on is newer.
     pub(super) fn forget_up_to(&mut self, version: u64) {
-        while let Some(first) = self.by_version.first_entry()
-            && *first.key() <= version
-        {
-            let keys = first.remove();
-            self.forget(&keys);
+        while self.by_version.first().is_some_and(|(first, _)| *first <= version) {
+            self.forget_first();
         }
     }
 
-    fn forget(&mut self, keys: &[Key]) {
-        for key in keys {
-            self.back_from.remove(key);
+    fn forget_first(&mut self) {
+        if let Some((_, key)) = self.by_version.pop_first() {
+            self.back_from.remove(&key);
         }
     }
 
