@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use watchcache::reflector::{ChangeFilter, Item, ListPage, Undecodable, WatchEvent};
+use watchcache::reflector::{ChangeFilter, Item, ListPage, Shard, Undecodable, WatchEvent};
 use watchcache::{Reflector, Status, Store};
 
 use crate::common::Pod;
@@ -293,6 +293,26 @@ async fn what_goes_between_a_list_without_a_version_and_its_watch_goes_with_the_
     let expected = owned(&[("a", "u", "60"), ("b", "u", "50"), ("c", "u", "61")]);
     assert_eq!(versions(&mirror.store), expected);
     assert_eq!(mirror.monitor.progress().relist_causes.unversioned, 1);
+}
+
+/// As the Kubernetes source tells of another shard's objects.
+#[tokio::test(start_paused = true)]
+async fn what_is_gone_in_another_shard_ends_no_replay() {
+    let shard = Shard::by_key(0, 2).unwrap();
+    let mut names = (0..).map(|n| format!("a/{n}"));
+    let foreign = names.clone().find(|name| !shard.owns(name.as_str())).unwrap();
+    let own = names.find(|name| shard.owns(name.as_str())).unwrap();
+    let answers = [
+        odd_page(None, &[(&own, "u", "5")]),
+        open(vec![
+            WatchEvent::Gone { key: foreign.parse().unwrap(), version: "7".into() },
+            WatchEvent::Added(odd(&own, "u", "5")),
+        ]),
+    ];
+    let mirror = mirror_with(answers, |builder| builder.shard(shard)).await;
+    let progress = mirror.monitor.progress();
+    assert_eq!((progress.events, progress.stale_events), (0, 1), "it is known");
+    assert_eq!(progress.resource_version, None, "a replayed version is no place");
 }
 
 /// A queue does not tell what it holds, and a filter's store may hold less than was told.
