@@ -27,11 +27,12 @@ mod page;
 mod pinned;
 mod report;
 mod select;
+mod single;
+mod sink;
 mod snapshot;
 mod write;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 
 pub use builder::StoreBuilder;
@@ -50,11 +51,8 @@ pub use pinned::Pinned;
 pub use report::{Applied, Deleted, Outcome, Replaced, Written};
 pub use snapshot::Snapshot;
 
-use crate::panic::catch;
 use crate::sync::{Arc, SegQueue};
-use crate::{
-    Batch, Change, Key, KeyRef, Listing, Object, Refused, ResourceVersion, Revision, Sink,
-};
+use crate::{Batch, Key, KeyRef, Listing, Object, ResourceVersion, Revision};
 
 /// A concurrent map from [`Key`] to `Arc<T>` with consistent snapshots and indexes.
 ///
@@ -365,76 +363,10 @@ impl<T: Object> Store<T> {
     }
 }
 
-/// Writes of one object. A key becomes an owned one only for whoever writes it for this thread.
-impl<T: Object> Store<T> {
-    fn put(&self, object: Arc<T>) -> Result<Written, WriteError> {
-        // Asked for once, before any lock is taken: it is the user's code that answers.
-        let key = object.key();
-        key.check()?;
-        let Some(mut writing) = self.try_writing() else {
-            let key = key.to_key_unchecked();
-            return Ok(self.combine(move |writing| {
-                let result = writing.add(key.as_ref(), &object);
-                writing.let_go(object, &result);
-                result
-            })?);
-        };
-        let result = writing.add(key, &object);
-        writing.let_go(object, &result);
-        self.finish(writing);
-        Ok(result?)
-    }
-
-    fn update(&self, seen: Option<&Arc<T>>, object: Arc<T>) -> Result<Written, UpdateError<T>> {
-        let key = object.key();
-        if let Err(error) = key.check() {
-            return Err(UpdateError::Write { object, error: error.into() });
-        }
-        let Some(mut writing) = self.try_writing() else {
-            let (key, seen) = (key.to_key_unchecked(), seen.cloned());
-            // `seen` comes back with the result, so that it is not dropped under the lock.
-            let (result, _seen) = self.combine(move |writing| {
-                let result = writing.update(key.as_ref(), seen.as_ref(), &object);
-                (result, seen)
-            });
-            return result;
-        };
-        let result = writing.update(key, seen, &object);
-        // Whoever holds it now does so at least until the lock is let go of: no destructor runs.
-        drop(object);
-        self.finish(writing);
-        result
-    }
-}
-
 impl<T: Object> Drop for Store<T> {
     /// Subscriptions end.
     fn drop(&mut self) {
         self.feed.close();
-    }
-}
-
-impl<T: Object> Store<T> {
-    /// What was rejected, of what a sink was given, unless a later change of its key counts.
-    fn refused<'b, I>(&self, applied: Applied, given: impl FnOnce() -> I) -> Vec<Refused>
-    where
-        T: 'b,
-        I: Iterator<Item = (KeyRef<'b>, Option<&'b Arc<T>>)>,
-    {
-        if applied.rejected.is_empty() {
-            return Vec::new();
-        }
-        let newest: HashMap<KeyRef<'_>, Option<&Arc<T>>> = given().collect();
-        let refused = applied.rejected.into_iter().filter_map(|Rejected { key, reason }| {
-            let object = newest.get(&key.as_ref()).copied().flatten()?;
-            if self.get(&key).is_some_and(|held| Arc::ptr_eq(&held, object)) {
-                return None;
-            }
-            let version = catch(|| object.resource_version().map(ResourceVersion::from));
-            let resource_version = version.ok().flatten();
-            Some(Refused { key, resource_version, error: reason.to_string() })
-        });
-        refused.collect()
     }
 }
 
@@ -452,41 +384,5 @@ impl<T: Object> fmt::Debug for Store<T> {
             .field("revision", &snapshot.revision())
             .field("resource_version", &snapshot.resource_version())
             .finish()
-    }
-}
-
-impl<T: Object> Sink<T> for Store<T> {
-    fn apply(&self, batch: &Batch<T>) {
-        Store::apply(self, batch);
-    }
-
-    fn replace(&self, listing: &Listing<T>) {
-        Store::replace(self, listing);
-    }
-
-    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
-        let applied = Store::apply(self, batch);
-        self.refused(applied, || {
-            // What counts is what the batch says of a key last.
-            batch.changes().map(|(key, change)| match change {
-                Change::Add(object) => (key, Some(object)),
-                Change::Delete(_) => (key, None),
-            })
-        })
-    }
-
-    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
-        let applied = Store::replace(self, listing).applied;
-        self.refused(applied, || listing.objects().map(|(key, object)| (key, Some(object))))
-    }
-
-    fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
-        let same =
-            |held: &Arc<T>| held.resource_version() == Some(resource_version) && held.uid() == uid;
-        self.get(key).filter(same)
-    }
-
-    fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
-        Some(self.get(key).is_some_and(|held| held.resource_version() == Some(resource_version)))
     }
 }

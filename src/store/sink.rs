@@ -1,0 +1,68 @@
+//! A store behind a reflector: what it tells of what it did not take.
+
+use std::collections::HashMap;
+
+use super::{Applied, Rejected, Store};
+use crate::panic::catch;
+use crate::sync::Arc;
+use crate::{Batch, Change, KeyRef, Listing, Object, Refused, ResourceVersion, Sink};
+
+impl<T: Object> Sink<T> for Store<T> {
+    fn apply(&self, batch: &Batch<T>) {
+        Store::apply(self, batch);
+    }
+
+    fn replace(&self, listing: &Listing<T>) {
+        Store::replace(self, listing);
+    }
+
+    fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        let applied = Store::apply(self, batch);
+        self.refused(applied, || {
+            // What counts is what the batch says of a key last.
+            batch.changes().map(|(key, change)| match change {
+                Change::Add(object) => (key, Some(object)),
+                Change::Delete(_) => (key, None),
+            })
+        })
+    }
+
+    fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        let applied = Store::replace(self, listing).applied;
+        self.refused(applied, || listing.objects().map(|(key, object)| (key, Some(object))))
+    }
+
+    fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
+        let same =
+            |held: &Arc<T>| held.resource_version() == Some(resource_version) && held.uid() == uid;
+        self.get(key).filter(same)
+    }
+
+    fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
+        Some(self.get(key).is_some_and(|held| held.resource_version() == Some(resource_version)))
+    }
+}
+
+impl<T: Object> Store<T> {
+    /// What was rejected, of what a sink was given, unless a later change of its key counts.
+    fn refused<'b, I>(&self, applied: Applied, given: impl FnOnce() -> I) -> Vec<Refused>
+    where
+        T: 'b,
+        I: Iterator<Item = (KeyRef<'b>, Option<&'b Arc<T>>)>,
+    {
+        if applied.rejected.is_empty() {
+            return Vec::new();
+        }
+        let newest: HashMap<KeyRef<'_>, Option<&Arc<T>>> = given().collect();
+        let refused = applied.rejected.into_iter().filter_map(|Rejected { key, reason }| {
+            let object = newest.get(&key.as_ref()).copied().flatten()?;
+            if self.get(&key).is_some_and(|held| Arc::ptr_eq(&held, object)) {
+                return None;
+            }
+            let version = catch(|| object.resource_version().map(ResourceVersion::from));
+            let resource_version = version.ok().flatten();
+            Some(Refused { key, resource_version, error: reason.to_string() })
+        });
+        refused.collect()
+    }
+}
