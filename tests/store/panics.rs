@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use watchcache::store::{Applied, Index, RejectReason};
-use watchcache::{Batch, KeyRef, LabelSelector, Listing, Object, ResourceVersion, Sink, Store};
+use watchcache::{
+    Batch, Change, KeyRef, LabelSelector, Listing, Object, ResourceVersion, Sink, Store,
+};
 
 use crate::common::canary::panicked;
 use crate::common::watchdog::{sized, watched};
@@ -184,6 +186,24 @@ fn a_method_that_panics_within_a_batch_and_a_relist() {
                 .collect();
             bench.is_whole(&held);
         });
+    }
+}
+
+/// The source says that the object is gone: a version that cannot be asked for does not count against that.
+#[test]
+fn a_version_that_panics_while_its_object_is_deleted() {
+    for last_panics in [false, true] {
+        let bench = Bench::new();
+        let version = |panics: bool| panics.then_some(In::ResourceVersion);
+        bench.store.add(bench.mine("a", 1, version(!last_panics))).unwrap();
+        bench.armed.store(true, Ordering::Relaxed);
+        let mut batch = Batch::new();
+        let last = Arc::new(bench.mine("a", 2, version(last_panics)));
+        batch.push("ns/a", Change::Delete(Some(last))).unwrap();
+        let applied = bench.store.apply(&batch);
+        assert_eq!((applied.deleted, applied.rejected.len()), (1, 0));
+        assert!(!bench.store.contains("ns/a"));
+        bench.is_whole(&[]);
     }
 }
 

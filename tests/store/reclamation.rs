@@ -2,7 +2,7 @@
 //! Pins are the process's: where it counts how much waits, no other test may run beside.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use watchcache::{Batch, KeyRef, Object, Store};
 
@@ -29,6 +29,49 @@ fn many_live_snapshots_do_not_keep_garbage_waiting() {
             for (snapshot, version) in held.iter().zip(1..) {
                 assert_eq!(snapshot.get("ns/hot").unwrap().version(), version);
             }
+        }
+    });
+}
+
+/// What one snapshot alone kept goes, beside an older one: what comes anew is freed meanwhile.
+#[test]
+fn what_is_new_is_freed_beside_what_was_let_go() {
+    static FREED: AtomicUsize = AtomicUsize::new(0);
+    struct Counted {
+        key: String,
+        hot: bool,
+    }
+    impl Object for Counted {
+        fn key(&self) -> KeyRef<'_> {
+            (&self.key).into()
+        }
+    }
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            FREED.fetch_add(usize::from(self.hot), Ordering::Relaxed);
+        }
+    }
+    in_a_process_of_its_own(|| {
+        let store = Store::new();
+        let _older = store.snapshot();
+        let fill = || {
+            for from in (0..sized(100_000, 300)).step_by(1_000) {
+                let mut batch = Batch::new();
+                let keys = from..from + sized(1_000, 300);
+                keys.for_each(|i| {
+                    batch.add(Counted { key: format!("ns/{i}"), hot: false }).unwrap();
+                });
+                store.apply(&batch);
+            }
+        };
+        fill();
+        let newer = store.snapshot();
+        fill();
+        drop(newer);
+        for i in 1..=sized(40_000, 300) {
+            store.add(Counted { key: format!("ns/hot-{}", i % 4), hot: true }).unwrap();
+            let waiting = i - FREED.load(Ordering::Relaxed);
+            assert!(waiting < 15_000, "of {i} new versions {waiting} are not freed");
         }
     });
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use watchcache::{Batch, Change, Listing, Store};
+use watchcache::store::Outcome;
+use watchcache::{Batch, Change, KeyRef, Listing, Object, Store};
 
 use crate::common::Pod;
 
@@ -81,4 +82,58 @@ fn what_is_newer_than_an_old_listing_stays() {
     assert_eq!(store.get("a/b").unwrap().version(), 13);
     assert!(store.contains("a/new") && store.contains("a/c"));
     assert_eq!(store.resource_version().unwrap().as_str(), "13");
+}
+
+/// Without a version of its own an object is not known to be older than what is listed.
+#[test]
+fn an_older_listing_undoes_nothing_that_cannot_be_compared() {
+    struct Plain(&'static str, u32);
+    impl Object for Plain {
+        fn key(&self) -> KeyRef<'_> {
+            self.0.into()
+        }
+    }
+    let store = Store::new();
+    for (key, version) in [("ns/a", "90"), ("ns/b", "100")] {
+        let mut batch = Batch::new();
+        batch.add(Plain(key, 2)).unwrap();
+        batch.set_resource_version(version.into());
+        store.apply(&batch);
+    }
+    let older = Listing::new([Plain("ns/a", 1), Plain("ns/c", 1)], Some("90".into())).unwrap();
+    let replaced = store.replace(&older);
+    assert_eq!((replaced.applied.stale, replaced.deleted.len()), (2, 0));
+    let mut held: Vec<_> = store.list().iter().map(|plain| (plain.0, plain.1)).collect();
+    held.sort_unstable();
+    assert_eq!(held, [("ns/a", 2), ("ns/b", 2)]);
+    // The store's next list, of a newer version, decides again.
+    let newer = Listing::new([Plain("ns/a", 3)], Some("101".into())).unwrap();
+    assert_eq!(store.replace(&newer).deleted.len(), 1);
+    assert_eq!(store.get("ns/a").unwrap().1, 3);
+}
+
+/// Versions have an order however long they are.
+#[test]
+fn versions_past_64_bits_are_compared() {
+    struct At(&'static str);
+    impl Object for At {
+        fn key(&self) -> KeyRef<'_> {
+            "ns/a".into()
+        }
+        fn resource_version(&self) -> Option<&str> {
+            Some(self.0)
+        }
+    }
+    let (old, new) = ("100000000000000000000001", "100000000000000000000002");
+    let store = Store::new();
+    let mut batch = Batch::new();
+    batch.add(At(new)).unwrap();
+    batch.set_resource_version(new.into());
+    store.apply(&batch);
+    assert_eq!(store.add(At(old)).unwrap().outcome, Outcome::Stale);
+    let mut late = Batch::new();
+    late.push("ns/a", Change::Delete(Some(Arc::new(At(old))))).unwrap();
+    assert_eq!(store.apply(&late).stale, 1);
+    store.replace(&Listing::new([] as [At; 0], Some(old.into())).unwrap());
+    assert_eq!(store.get("ns/a").unwrap().0, new);
 }

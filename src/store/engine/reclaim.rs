@@ -45,6 +45,10 @@ const LUMP: usize = 64;
 /// How many versions ahead of its turn one begins to load.
 const AHEAD: usize = 8;
 
+/// What was let go of is unlinked while fewer than this wait to be freed, since what is new is freed
+/// behind it. As many as may gather before a look.
+const LIMBO: usize = 4096;
+
 /// Tells an object's size in bytes. The user's code, under the writer's lock; 0 if it panics.
 pub(super) type Measure<T> = fn(&T) -> usize;
 
@@ -293,7 +297,7 @@ impl<T> Reclaim<T> {
     fn work(&mut self, steps: usize, owner: &mut impl Owner<T>) -> usize {
         let share = steps / 4;
         let mut left = steps - 2 * share;
-        // What was let go of joins the limbo: behind it, what is new would wait.
+        // Placed first: the limbo has what was let go of, too.
         left = self.place_superseded(left, owner);
         left = self.free_limbo(left, owner);
         left = self.ask_held(left + share);
@@ -346,6 +350,7 @@ impl<T> Reclaim<T> {
 
     fn place_released(&mut self, mut steps: usize, owner: &mut impl Owner<T>) -> usize {
         while steps > 0
+            && self.limbo.len() + self.unlinked.len() < LIMBO
             && let Some(released) = self.released.last_mut()
         {
             let before = released.before;
