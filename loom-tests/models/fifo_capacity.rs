@@ -1,16 +1,9 @@
 //! A batch beside a consumer that puts something else in the place of what it got: there is room for it.
 
 use super::Fifo;
+use super::model::Item;
 use crate::run::{Bound, run};
-use crate::{Batch, KeyRef, Object};
-
-struct Item(&'static str, u32);
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        self.0.into()
-    }
-}
+use crate::Batch;
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {

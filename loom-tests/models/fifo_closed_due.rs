@@ -6,17 +6,9 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use super::{Fifo, ManualClock};
+use super::model::Item;
 use crate::run::{Bound, run};
 use crate::sync::Arc;
-use crate::{KeyRef, Object};
-
-struct Item(&'static str, u32);
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        self.0.into()
-    }
-}
 
 /// Looked at when all threads have ended.
 #[derive(Default)]

@@ -1,16 +1,8 @@
 //! A sweep beside a consumer: the order of the line stays.
 
 use super::Fifo;
+use super::model::Item;
 use crate::run::{Bound, run};
-use crate::{KeyRef, Object};
-
-struct Item(&'static str, u32);
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        self.0.into()
-    }
-}
 
 pub fn model() {
     run(Bound { preemptions: 3 }, || {

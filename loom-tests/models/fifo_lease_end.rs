@@ -1,16 +1,8 @@
 //! A consumer that parks beside a lease: its end brings a change, or the key itself.
 
 use super::Fifo;
+use super::model::Item;
 use crate::run::{Bound, run};
-use crate::{KeyRef, Object};
-
-struct Item(&'static str, u32);
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        self.0.into()
-    }
-}
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {

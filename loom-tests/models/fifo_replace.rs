@@ -1,16 +1,9 @@
 //! A replace beside a consumer that parks: what it lists is not out of sight for good.
 
 use super::Fifo;
+use super::model::Item;
 use crate::run::{Bound, run};
-use crate::{KeyRef, Listing, Object};
-
-struct Item(&'static str, u32);
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        self.0.into()
-    }
-}
+use crate::Listing;
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {

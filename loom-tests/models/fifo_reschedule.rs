@@ -4,16 +4,8 @@
 use std::time::Duration;
 
 use super::{Backoff, Fifo, ManualClock};
+use super::model::Item;
 use crate::run::{Bound, run};
-use crate::{KeyRef, Object};
-
-struct Item(&'static str, u32);
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        self.0.into()
-    }
-}
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {

@@ -1,16 +1,9 @@
 //! The keys of the first replace are dealt with by two threads at once.
 
 use super::Fifo;
+use super::model::Item;
 use crate::run::{Bound, run};
-use crate::{KeyRef, Listing, Object};
-
-struct Item(&'static str, u32);
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        self.0.into()
-    }
-}
+use crate::Listing;
 
 pub fn model() {
     run(Bound { preemptions: 3 }, || {

@@ -3,16 +3,8 @@
 use std::time::Duration;
 
 use super::Fifo;
+use super::model::Item;
 use crate::run::{Bound, run};
-use crate::{KeyRef, Object};
-
-struct Item(&'static str, u32);
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        self.0.into()
-    }
-}
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {

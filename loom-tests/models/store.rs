@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::engine::{Engine, WriteGuard};
-use crate::KeyRef;
+use crate::{KeyRef, Object};
 
 pub const A: &str = "ns/a";
 pub const B: &str = "ns/b";
@@ -32,4 +32,24 @@ pub fn write(engine: &Engine<u32>, key: &str, object: impl Into<Arc<u32>>) {
 /// Frees all that can be freed.
 pub fn collect(engine: &Engine<u32>) {
     engine.write().collect(usize::MAX);
+}
+
+/// What becomes of both keys, published at once.
+pub fn write_both(engine: &Engine<u32>, a: u32, b: Option<u32>) {
+    let mut guard = engine.write();
+    put(&mut guard, A, a);
+    match b {
+        Some(b) => put(&mut guard, B, b),
+        None => drop(delete(&mut guard, B)),
+    }
+    guard.publish();
+}
+
+/// An object of a key, told from others of it by a number.
+pub struct Item(pub &'static str, pub u32);
+
+impl Object for Item {
+    fn key(&self) -> KeyRef<'_> {
+        self.0.into()
+    }
 }

@@ -3,16 +3,9 @@
 use std::sync::Arc;
 
 use super::Store;
+use super::model::{A, Item};
 use crate::run::{Bound, run};
-use crate::{KeyRef, Object, Revision};
-
-struct Item;
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        "ns/a".into()
-    }
-}
+use crate::Revision;
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
@@ -24,7 +17,7 @@ pub fn model() {
                 assert_eq!(store.revision(), Revision::new(1));
             }
         });
-        store.add(Item).expect("the key is valid");
+        store.add(Item(A, 1)).expect("the key is valid");
         waiter.join().expect("the waiter's assertions hold");
     });
 }

@@ -4,16 +4,8 @@
 use std::sync::Arc;
 
 use super::{DeliveryKind, FeedLimits, Store};
+use super::model::{A, Item};
 use crate::run::{Bound, run};
-use crate::{KeyRef, Object};
-
-struct Item(u32);
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        "ns/a".into()
-    }
-}
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
@@ -22,15 +14,15 @@ pub fn model() {
         let limits = FeedLimits::default().log(2, usize::MAX).behind(3, usize::MAX);
         let store = Arc::new(Store::builder().feed(limits).build());
         let mut subscription = store.subscribe().start().expect("there is no index to miss");
-        store.add(Item(1)).expect("the key is valid");
+        store.add(Item(A, 1)).expect("the key is valid");
         assert!(subscription.try_next().is_ok());
         for value in 2..=3 {
-            store.add(Item(value)).expect("the key is valid");
+            store.add(Item(A, value)).expect("the key is valid");
         }
         let writer = loom::thread::spawn({
             let store = Arc::clone(&store);
             move || {
-                store.add(Item(4)).expect("the key is valid");
+                store.add(Item(A, 4)).expect("the key is valid");
             }
         });
         let mut known = 1;
@@ -47,11 +39,11 @@ pub fn model() {
                 }
                 for item in &delivery {
                     assert_eq!(
-                        item.old.map_or(0, |old| old.0),
+                        item.old.map_or(0, |old| old.1),
                         known,
                         "told after what it was not"
                     );
-                    known = item.new.expect("nothing is deleted").0;
+                    known = item.new.expect("nothing is deleted").1;
                 }
             }
             known

@@ -3,16 +3,8 @@
 use std::sync::Arc;
 
 use super::Store;
+use super::model::{A, Item};
 use crate::run::{Bound, run};
-use crate::{KeyRef, Object};
-
-struct Item;
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        "ns/a".into()
-    }
-}
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
@@ -22,7 +14,7 @@ pub fn model() {
             let told = subscription.next().map(|delivery| delivery.iter().count());
             assert_eq!(told, Some(1));
         });
-        store.add(Item).expect("the key is valid");
+        store.add(Item(A, 1)).expect("the key is valid");
         sleeper.join().expect("the sleeper's assertions hold");
     });
 }

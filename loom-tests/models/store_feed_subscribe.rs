@@ -3,16 +3,8 @@
 use std::sync::Arc;
 
 use super::Store;
+use super::model::{A, Item};
 use crate::run::{Bound, run};
-use crate::{KeyRef, Object};
-
-struct Item(u32);
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        "ns/a".into()
-    }
-}
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
@@ -21,7 +13,7 @@ pub fn model() {
             let store = Arc::clone(&store);
             move || {
                 for value in 1..=2 {
-                    store.add(Item(value)).expect("the key is valid");
+                    store.add(Item(A, value)).expect("the key is valid");
                 }
             }
         });
@@ -30,9 +22,9 @@ pub fn model() {
         writer.join().expect("the writer does not panic");
         while let Ok(delivery) = subscription.try_next() {
             for item in &delivery {
-                let before = item.old.map_or(0, |old| old.0);
+                let before = item.old.map_or(0, |old| old.1);
                 assert_eq!(before, known, "a change was left out, or told twice");
-                known = item.new.expect("nothing is deleted").0;
+                known = item.new.expect("nothing is deleted").1;
             }
         }
         assert_eq!(known, 2, "a change was not told");

@@ -4,16 +4,8 @@
 use std::sync::Arc;
 
 use super::Store;
+use super::model::{A, Item};
 use crate::run::{Bound, run};
-use crate::{KeyRef, Object};
-
-struct Item(u32);
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        "ns/a".into()
-    }
-}
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
@@ -23,7 +15,7 @@ pub fn model() {
             let store = Arc::clone(&store);
             move || {
                 for value in 1..=3 {
-                    store.add(Item(value)).expect("the key is valid");
+                    store.add(Item(A, value)).expect("the key is valid");
                 }
             }
         });
@@ -32,8 +24,8 @@ pub fn model() {
             while let Ok(delivery) = subscription.try_next() {
                 assert!(!delivery.is_coalesced(), "coalesced though the log has it");
                 for item in &delivery {
-                    assert_eq!(item.old.map_or(0, |old| old.0), known);
-                    known = item.new.expect("nothing is deleted").0;
+                    assert_eq!(item.old.map_or(0, |old| old.1), known);
+                    known = item.new.expect("nothing is deleted").1;
                 }
             }
             known

@@ -5,22 +5,13 @@ use std::ops::Bound::Unbounded;
 use std::sync::Arc;
 
 use super::engine::PinnedRevision;
-use super::model::{A, B, delete, engine, put};
+use super::model::{A, B, engine, write_both};
 use crate::run::{Bound, run};
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
         let engine = engine();
-        let write = |a: u32, b: Option<u32>| {
-            let mut guard = engine.write();
-            put(&mut guard, A, a);
-            match b {
-                Some(b) => put(&mut guard, B, b),
-                None => drop(delete(&mut guard, B)),
-            }
-            guard.publish();
-        };
-        write(1, Some(1));
+        write_both(&engine, 1, Some(1));
         let reader = loom::thread::spawn({
             let engine = Arc::clone(&engine);
             move || {
@@ -34,8 +25,8 @@ pub fn model() {
                 assert_eq!(objects, whole, "half an index walk over objects");
             }
         });
-        write(2, Some(2));
-        write(3, None);
+        write_both(&engine, 2, Some(2));
+        write_both(&engine, 3, None);
         reader.join().expect("the reader's assertions hold");
     });
 }
