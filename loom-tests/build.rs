@@ -1,14 +1,15 @@
-//! Copies the library's sources for the models: once as they are, and once for each negative twin
-//! with the twin's edits. In every copy `crate::` leads into the copy, except that `crate::sync` is
-//! the models' own, made of loom's types. The shipped sources know nothing of any of this.
+//! Copies the library's sources for the models: once as they are, and once with the edits of all negative
+//! twins, each in force only in a run of its twin (a copy for each would take ten minutes to compile). In both
+//! copies `crate::` leads into the copy, except that `crate::sync` is the models' own, made of loom's types.
+//! The shipped sources know nothing of any of this.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// The modules that are modelled, each with the names that the library's root gives it. A twin has
-/// only its own part beside what both parts stand on: compiling the copies is what takes the time.
+/// The modules that are modelled, each with the names that the library's root gives it.
 const MODULES: &[(&str, &str)] = &[
     ("key", "pub use key::{Key, KeyError, KeyRef};"),
     ("keyed", ""),
@@ -21,9 +22,6 @@ const MODULES: &[(&str, &str)] = &[
     ("store", "pub use store::{Snapshot, Store};"),
     ("fifo", "pub use fifo::Fifo;"),
 ];
-/// Left out of a twin of the other part.
-const PARTS: &[(&str, &[&str])] = &[("store", &["fifo"]), ("fifo", &["store", "selector"])];
-
 /// What the models cannot afford, in every copy: size, and chance.
 const REDUCE: &[(&str, &str, &str)] = &[
     ("store/engine/mod.rs", "const SHARDS: usize = 256;", "const SHARDS: usize = 1;"),
@@ -49,22 +47,69 @@ struct Twins {
     twin: Vec<Twin>,
 }
 
-/// A copy with a guard taken out, in which a model has to fail.
+/// Sources with a guard taken out, over which a model has to fail.
 #[derive(Deserialize)]
 struct Twin {
     name: String,
     model: String,
-    /// What the failure says, in part; nothing if the copy has to pass.
+    /// What the failure says, in part; nothing if the model has to pass.
     fails: String,
     edit: Vec<Edit>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize, PartialEq)]
 struct Edit {
     file: String,
+    /// What stands right before the text to replace, and stays.
+    #[serde(default)]
+    after: String,
     find: String,
+    /// What stands right behind it.
+    #[serde(default)]
+    before: String,
     #[serde(default)]
     replace: String,
+}
+
+/// The edits of the twins, each once, with the names of the twins that have it.
+fn switched(twins: &[Twin]) -> Vec<Edit> {
+    let mut edits: Vec<(&Edit, Vec<&str>)> = Vec::new();
+    for twin in twins {
+        for edit in &twin.edit {
+            match edits.iter_mut().find(|(other, _)| *other == edit) {
+                Some((_, names)) => names.push(&twin.name),
+                None => edits.push((edit, vec![&twin.name])),
+            }
+        }
+    }
+    edits.into_iter().map(|(edit, twins)| edit.switched(&twins)).collect()
+}
+
+impl Edit {
+    /// This edit, in force for these twins alone.
+    fn switched(&self, twins: &[&str]) -> Self {
+        let Self { find, replace, .. } = self;
+        let on = format!("crate::run::is_twin(&{twins:?})");
+        let replace = if is_expression(find) && is_expression(replace) {
+            format!("(if {on} {{ ({replace}) }} else {{ ({find}) }})")
+        } else if are_statements(find) && are_statements(replace) {
+            format!("if {on} {{\n{replace}\n}} else {{\n{find}\n}}")
+        } else {
+            panic!("{twins:?}: neither an expression nor whole statements, in both texts:\n{find}");
+        };
+        Self { replace, ..self.clone() }
+    }
+}
+
+fn is_expression(text: &str) -> bool {
+    syn::parse_str::<syn::Expr>(text).is_ok()
+}
+
+/// Those that bind names end at a brace, which the switch would bring.
+fn are_statements(text: &str) -> bool {
+    syn::parse_str::<syn::Block>(&format!("{{\n{text}\n}}")).is_ok_and(|block| {
+        !block.stmts.iter().any(|statement| matches!(statement, syn::Stmt::Local(_)))
+    })
 }
 
 fn main() {
@@ -79,36 +124,28 @@ fn main() {
 
     let twins = fs::read_to_string(here.join("twins.toml")).expect("twins.toml is there");
     let twins: Twins = toml::from_str(&twins).expect("twins.toml is well-formed");
-    let mut models = models(&here.join("models"));
-    println!("cargo::rerun-if-env-changed=WATCHCACHE_LOOM_ONLY");
-    let mut twins = twins;
-    if let Ok(only) = std::env::var("WATCHCACHE_LOOM_ONLY") {
-        let wanted = |name: &str| !name.contains('_') || name.contains(&only);
-        models.retain(|(name, _)| wanted(name));
-        twins.twin.retain(|twin| wanted(&twin.model));
-    }
-
+    let models = models(&here.join("models"));
     let mut root = copy(&source, &out, "real", &models, &[]);
+    let mut seen = HashSet::new();
     for twin in &twins.twin {
-        let model: Vec<_> =
-            models.iter().filter(|(name, _)| is_for(name, &twin.model)).cloned().collect();
+        assert!(seen.insert(&twin.name), "two twins are called {}", twin.name);
         assert!(
-            model.iter().any(|(name, _)| *name == twin.model),
+            models.iter().any(|(name, _)| *name == twin.model),
             "twin {}: there is no model {}",
             twin.name,
             twin.model
         );
-        root += &copy(&source, &out, &format!("twin_{}", twin.name), &model, &twin.edit);
     }
+    root += &copy(&source, &out, "twins", &models, &switched(&twins.twin));
     root += "pub const MODELS: &[(&str, fn())] = &[\n";
     for (name, _) in models.iter().filter(|(name, _)| name.contains('_')) {
         root += &format!("    ({name:?}, real::{}),\n", model_path(name));
     }
     root += "];\n/// Name, model, what the failure says, and the run.\n";
     root += "pub const TWINS: &[(&str, &str, &str, fn())] = &[\n";
-    for Twin { name, model, fails, .. } in &twins.twin {
-        root +=
-            &format!("    ({name:?}, {model:?}, {fails:?}, twin_{name}::{}),\n", model_path(model));
+    for twin in &twins.twin {
+        let Twin { name, model, fails, .. } = twin;
+        root += &format!("    ({name:?}, {model:?}, {fails:?}, twins::{}),\n", model_path(model));
     }
     root += "];\n";
     write(&out.join("models.rs"), &root);
@@ -130,11 +167,6 @@ fn models(folder: &Path) -> Vec<(String, PathBuf)> {
     models
 }
 
-/// Whether a file is a model, or what it shares with others of its part.
-fn is_for(file: &str, model: &str) -> bool {
-    file == model || model.split('_').next() == Some(file)
-}
-
 fn model_path(name: &str) -> String {
     let (part, idea) = name.split_once('_').expect("a model is named part_idea");
     format!("{part}::model_{idea}::model")
@@ -151,10 +183,7 @@ fn copy(
     let _ = fs::remove_dir_all(&folder);
     // A twin is mutilated on purpose.
     let mut root = format!("#[allow(warnings)]\npub mod {name} {{\n");
-    let part = models.first().and_then(|(model, _)| model.split('_').next());
-    let without = PARTS.iter().find(|(name, _)| !edits.is_empty() && Some(*name) == part);
-    let without = without.map_or(&[][..], |(_, without)| without);
-    for (module, names) in MODULES.iter().filter(|(module, _)| !without.contains(module)) {
+    for (module, names) in MODULES {
         let path = module_path(source, module);
         if path.is_dir() {
             copy_folder(&path, &folder.join(module), name);
@@ -168,11 +197,12 @@ fn copy(
     root += "}\n";
     let reduce = REDUCE
         .iter()
-        .filter(|(file, ..)| !without.iter().any(|part| file.starts_with(part)))
-        .map(|(file, find, replace)| (*file, *find, *replace));
-    let edits =
-        edits.iter().map(|edit| (edit.file.as_str(), edit.find.as_str(), edit.replace.as_str()));
+        .map(|(file, find, replace)| (*file, (*find).to_owned(), (*replace).to_owned()));
+    let edits = edits.iter().map(|Edit { file, after, find, before, replace }| {
+        (file.as_str(), format!("{after}{find}{before}"), format!("{after}{replace}{before}"))
+    });
     for (file, find, replace) in reduce.chain(edits) {
+        let (find, replace) = (find.as_str(), replace.as_str());
         let path = folder.join(file);
         let text = fs::read_to_string(&path).unwrap_or_else(|_| panic!("{name}: no file {file}"));
         let found = text.matches(find).count();

@@ -1,5 +1,6 @@
 //! Exploring a model.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How far a model is explored.
@@ -7,6 +8,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Bound {
     /// Preemptive switches of threads in one execution.
     pub preemptions: usize,
+}
+
+/// The twin whose edits are in force in the copy that has those of many. Set once, before its model runs.
+static TWIN: OnceLock<&'static str> = OnceLock::new();
+
+/// Puts a twin's edits in force.
+pub fn become_twin(name: &'static str) {
+    TWIN.set(name).expect("one twin a process");
+}
+
+/// Whether the edits of one of these are in force: the copy's sources ask at each edit.
+pub fn is_twin(names: &[&str]) -> bool {
+    TWIN.get().is_some_and(|twin| names.contains(twin))
 }
 
 static EXECUTIONS: AtomicUsize = AtomicUsize::new(0);
