@@ -24,7 +24,7 @@ pub fn model() {
             while let Ok(delivery) = subscription.try_next() {
                 assert!(!delivery.is_coalesced(), "coalesced though the log has it");
                 for item in &delivery {
-                    assert_eq!(item.old.map_or(0, |old| old.1), known);
+                    assert_eq!(item.old.map_or(0, |old| old.1), known, "a change was skipped");
                     known = item.new.expect("nothing is deleted").1;
                 }
             }

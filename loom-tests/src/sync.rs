@@ -2,14 +2,16 @@
 
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 // Plain shared ownership; its count is not what the models are about.
-pub(crate) use std::sync::{Arc, OnceLock, PoisonError, TryLockError};
+pub(crate) use std::sync::{Arc, PoisonError, TryLockError};
 
 mod map;
+mod once;
 mod park;
 mod queue;
 mod swap;
 
 pub(crate) use map::{DashMap, RwLockWriteGuard, SharedValue};
+pub(crate) use once::OnceLock;
 pub(crate) use park::Parker;
 pub(crate) use queue::SegQueue;
 pub(crate) use swap::{ArcSwapOption, Guard};
