@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod arc_ref;
 pub mod fifo;
 mod key;
 mod keyed;
@@ -18,6 +19,7 @@ mod sync;
 mod version;
 mod waiters;
 
+pub use arc_ref::ArcRef;
 pub use fifo::Fifo;
 pub use key::{Key, KeyError, KeyRef};
 pub use object::Object;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use super::state::shard::{LeaseEnd, Leasing};
-use crate::{Change, Key, Object};
+use crate::{ArcRef, Change, Key, Object};
 
 /// A key and its object in this worker's hands; nobody else gets the key until the lease ends.
 ///
@@ -58,8 +58,8 @@ impl<T: Object> Lease<T> {
 
     /// The object that was handed out. It stays the same, whatever arrives meanwhile.
     #[must_use]
-    pub fn object(&self) -> &Arc<T> {
-        &self.leasing.object
+    pub fn object(&self) -> ArcRef<'_, T> {
+        ArcRef::from(&self.leasing.object)
     }
 
     /// Whether the object is gone, so that this is its last known state. Only a queue that hands out
@@ -121,7 +121,7 @@ impl<T: Object> Lease<T> {
     /// ```
     #[must_use = "nobody else gets it; `done` ends the lease without it"]
     pub fn into_change(self) -> Change<T> {
-        let object = Arc::clone(self.object());
+        let object = self.object().to_arc();
         let change = match self.is_deleted() {
             true => Change::Delete(Some(object)),
             false => Change::Add(object),

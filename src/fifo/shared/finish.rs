@@ -51,7 +51,7 @@ impl<T: Object> Shared<T> {
     #[cold]
     fn mark_stale(&self, stale: usize, depth: u64) {
         let shard = |ticket: Ticket| self.keys.lock(self.keys.shard_of(ticket.hash));
-        self.queue.mark_stale(stale, depth as usize * super::SHARDS, |ticket| {
+        self.queue.mark_stale(stale, depth as usize * super::SHARD_COUNT, |ticket| {
             shard(ticket).holds(ticket)
         });
     }

@@ -150,7 +150,7 @@ impl<'a, T> Entries<'a, T> {
 
     /// What is left of it, without keys.
     pub(crate) fn objects(self) -> Objects<'a, T> {
-        let read = self.buffer.map(|(_, object)| Arc::as_ptr(object)).collect();
+        let read = self.buffer.map(|(_, object)| Arc::as_ptr(&object)).collect();
         Objects::of(self.view, read, self.records)
     }
 }

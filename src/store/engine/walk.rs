@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 
-use super::SHARDS;
+use super::SHARD_COUNT;
 use super::chain::{Version, visible};
 use super::entries::AT_ONCE;
 use super::pin::Pin;
@@ -21,7 +21,7 @@ const AHEAD: usize = 16;
 impl<'a, T> View<'a, T> {
     /// All shards, for [`cursor`](Self::cursor).
     pub(crate) fn shards(self) -> Range<usize> {
-        0..SHARDS
+        0..SHARD_COUNT
     }
 
     /// A walk over the keys and objects of a range of the shards.
