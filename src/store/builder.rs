@@ -64,6 +64,28 @@ impl<T: Object> StoreBuilder<T> {
     }
 
     /// Sets an observer, which is called after each write.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use std::time::Duration;
+    /// use watchcache::store::Applied;
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Node(&'static str);
+    /// # impl Object for Node {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let added = Arc::new(AtomicUsize::new(0));
+    /// let count = Arc::clone(&added);
+    /// let observer = move |applied: &Applied, _took: Duration| {
+    ///     count.fetch_add(applied.added, Ordering::Relaxed);
+    /// };
+    /// let store = Store::builder().observer(observer).build();
+    /// store.add(Node("node-1"))?;
+    /// store.delete("node-1");
+    /// assert_eq!(added.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
     #[must_use]
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.observer = Some(Box::new(observer));

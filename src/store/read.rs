@@ -7,6 +7,19 @@ use crate::{ArcRef, Key, KeyRef, Object, ResourceVersion, Revision};
 
 impl<T: Object> Store<T> {
     /// The object under a key. Allocates nothing, except sometimes for a thread's first read.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Node(&'static str);
+    /// # impl Object for Node {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Node("node-1"))?;
+    /// assert!(store.get("node-1").is_some_and(|node| node.0 == "node-1"));
+    /// assert!(store.get("node-2").is_none());
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
     #[inline]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
         PinnedRevision::new(&self.engine).get(key.into()).map(ArcRef::to_arc)
@@ -61,12 +74,38 @@ impl<T: Object> Store<T> {
     }
 
     /// All keys of one revision, in no particular order. O(objects).
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Node(&'static str);
+    /// # impl Object for Node {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Node("node-1"))?;
+    /// assert_eq!(store.keys(), ["node-1".parse()?]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
         self.snapshot().keys().map(KeyRef::to_key_unchecked).collect()
     }
 
     /// An immutable view of everything as it is now. O(1).
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Node(&'static str);
+    /// # impl Object for Node {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Node("node-1"))?;
+    /// let snapshot = store.snapshot();
+    /// store.delete("node-1");
+    /// assert_eq!((snapshot.len(), store.len()), (1, 0));
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<T> {
         Snapshot::new(&self.engine)
@@ -91,6 +130,19 @@ impl<T: Object> Store<T> {
     }
 
     /// The source's version of the content, once the source has sent one.
+    ///
+    /// ```
+    /// # use watchcache::{Batch, KeyRef, Object, Store};
+    /// # struct Node;
+    /// # impl Object for Node {
+    /// #     fn key(&self) -> KeyRef<'_> { "node-1".into() }
+    /// # }
+    /// let store = Store::<Node>::new();
+    /// let mut bookmark = Batch::new();
+    /// bookmark.set_resource_version("41".into());
+    /// store.apply(&bookmark);
+    /// assert_eq!(store.resource_version(), Some("41".into()));
+    /// ```
     #[must_use]
     pub fn resource_version(&self) -> Option<ResourceVersion> {
         PinnedRevision::new(&self.engine).view().resource_version().cloned()
