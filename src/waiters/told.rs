@@ -1,4 +1,4 @@
-//! News, which every sleeper is to hear: that there is a new revision, or that one was reached.
+//! Waking all sleepers: that there is a new revision, or that one was reached.
 //!
 //! Whoever has news marks all that are to hear it, and wakes the oldest ones up to the first thread.
 //! That thread wakes on, up to two more threads, before it does anything else; so do those. So the cost to

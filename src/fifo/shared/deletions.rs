@@ -1,4 +1,4 @@
-//! Deletions that are handed out, where that was chosen.
+//! Deletions that are handed out, if the queue does so.
 
 use super::{SHARD_COUNT, Shared};
 use crate::fifo::state::clock::Moment;

@@ -1,4 +1,4 @@
-//! What comes in: adds, deletes, batches and lists.
+//! Accepting adds, deletes, batches and lists.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The states of all keys: a `DashMap`, whose shards are locked one by one, or several together.
+//! The states of all keys: a `DashMap` whose shards are locked one at a time, or several together.
 
 use std::hash::BuildHasher;
 

@@ -1,4 +1,4 @@
-//! Keeping a revision: for a short look of one thread, or for a snapshot.
+//! Keeping a revision alive: for a short read of one thread, or for a snapshot.
 
 use std::ptr::NonNull;
 

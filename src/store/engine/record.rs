@@ -1,4 +1,4 @@
-//! What a publication changed, for whoever follows the store.
+//! Recording what a publication changed, for the change feed.
 //!
 //! A key that changes several times before a publication changes once: from what was published before to
 //! what is published now.

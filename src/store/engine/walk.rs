@@ -15,7 +15,7 @@ use super::prefetch::prefetch;
 use super::view::{Entry, View, entry};
 use crate::sync::Arc;
 
-/// How many entries before its turn a version, or an object, begins to load.
+/// How many entries ahead a version, or an object, begins to load.
 const AHEAD: usize = 16;
 
 impl<'a, T> View<'a, T> {
@@ -112,8 +112,8 @@ impl<'a, T> Iterator for Cursor<'a, T> {
     }
 }
 
-/// A walk over objects alone: it visits no version, and so has half the misses, where nothing has
-/// changed since its revision.
+/// A walk over objects alone: where nothing has changed since its revision it reads no version, and so has
+/// half the cache misses.
 pub(crate) struct Objects<'a, T> {
     view: View<'a, T>,
     source: Source<'a, T>,

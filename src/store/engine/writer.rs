@@ -310,8 +310,8 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.writer.recorder.is_on
     }
 
-    /// Has publications recorded from the next one on, or not. To be called when nothing is linked that
-    /// is not published.
+    /// Turns recording on or off, from the next publication on. Call while nothing is linked but not yet
+    /// published.
     pub(crate) fn record(&mut self, on: bool) {
         debug_assert!(!self.writer.is_unpublished(), "half a publication would be recorded");
         self.writer.recorder.is_on = on;

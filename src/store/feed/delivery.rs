@@ -1,4 +1,4 @@
-//! What a subscription is given: some changes, or the whole content.
+//! Deliveries: what a subscription receives, some changes or the whole content.
 
 use std::fmt;
 

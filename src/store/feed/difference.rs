@@ -1,4 +1,4 @@
-//! What a subscription is told that the log has left behind, or that asked to be told seldom.
+//! Coalesced changes, for a subscription that fell behind the log, or asked for fewer deliveries.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What a subscription is told of.
+//! Filters: which objects a subscription is about.
 
 use super::Item;
 use crate::selector::LabelSelector;
@@ -57,7 +57,7 @@ impl<T: Object> Filter<T> {
     }
 
     pub(super) fn failures(&self) -> u64 {
-        // ORDERING: Relaxed: a figure orders nothing.
+        // ORDERING: Relaxed: statistics order nothing.
         self.failures.load(Ordering::Relaxed)
     }
 

@@ -1,4 +1,4 @@
-//! What the store's writer does for those who follow: it records, logs and tells.
+//! The writer's part of the change feed: recording, logging and waking.
 
 use super::segment::{Amount, Batch};
 use super::{Feed, WAITER};
