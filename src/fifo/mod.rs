@@ -58,7 +58,7 @@ pub use error::{AddError, BuildError, Closed, PopError, TryPopError};
 pub use lease::Lease;
 pub use limiter::{Backoff, Failure, Limiter, TokenBucket, fast_slow, max_of};
 pub use observer::Observer;
-pub use shutdown::Drained;
+pub use shutdown::DrainReport;
 pub use state::clock::ManualClock;
 pub use stats::FifoStats;
 pub use stream::{Leases, Pops};

@@ -9,7 +9,7 @@ use crate::Object;
 
 /// What [`Fifo::drain`] has left unprocessed.
 #[must_use = "unprocessed values are processed by nobody else"]
-pub struct Drained<T> {
+pub struct DrainReport<T> {
     /// Values that were accepted and not handed out, in queue order.
     pub unprocessed: Vec<Arc<T>>,
     /// The number of leases that have not ended. They go on.
@@ -92,13 +92,13 @@ impl<T: Object> Fifo<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use = "unprocessed values are processed by nobody else"]
-    pub fn drain(&self, timeout: Duration) -> Drained<T> {
+    pub fn drain(&self, timeout: Duration) -> DrainReport<T> {
         self.shared.close();
         if self.shared.wait_drained(Instant::now().checked_add(timeout)) {
-            return Drained { unprocessed: Vec::new(), leased: 0 };
+            return DrainReport { unprocessed: Vec::new(), leased: 0 };
         }
         let unprocessed = self.shared.take_waiting();
-        Drained { unprocessed, leased: self.shared.stats().processing }
+        DrainReport { unprocessed, leased: self.shared.stats().processing }
     }
 
     /// Waits until the queue is closed and everything that was accepted has been processed. It does not
@@ -106,12 +106,30 @@ impl<T: Object> Fifo<T> {
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
-    pub async fn drained(&self) {
+    ///
+    /// ```
+    /// # use watchcache::{Fifo, KeyRef, Object};
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// let fifo = Fifo::new();
+    /// fifo.add(Pod("a"))?;
+    /// fifo.close();
+    /// fifo.lease()?.done();
+    /// # runtime.block_on(async {
+    /// fifo.wait_drained().await;
+    /// # });
+    /// assert!(fifo.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn wait_drained(&self) {
         self.shared.wait_drained_async().await;
     }
 }
 
-impl<T> Drained<T> {
+impl<T> DrainReport<T> {
     /// Whether everything that was accepted has been processed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -119,9 +137,9 @@ impl<T> Drained<T> {
     }
 }
 
-impl<T> fmt::Debug for Drained<T> {
+impl<T> fmt::Debug for DrainReport<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Drained")
+        f.debug_struct("DrainReport")
             .field("unprocessed", &self.unprocessed.len())
             .field("leased", &self.leased)
             .finish()

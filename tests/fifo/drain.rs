@@ -50,7 +50,7 @@ fn a_drain_hands_back_what_is_left_at_its_deadline() {
     let back: Vec<_> = drained.unprocessed.iter().map(|item| item.key.as_str()).collect();
     assert_eq!((back, drained.leased), (vec!["b", "c", "d"], 1));
     assert!(!drained.is_complete());
-    let mut all = Parked::new(fifo.drained());
+    let mut all = Parked::new(fifo.wait_drained());
     lease.done();
     assert!(all.poll().is_ready());
     let stats = fifo.stats();

@@ -277,7 +277,7 @@ fn a_destructor_that_panics_comes_after_everything_is_done() {
     for key in ["b", "c", "d"] {
         batch.add(sound(key)).unwrap();
     }
-    let mut parked = Parked::new(async { fifo.drained().await });
+    let mut parked = Parked::new(async { fifo.wait_drained().await });
     // Three destructors panic, and the first panic comes through.
     assert!(panics(|| fifo.apply(&batch)));
     whole(&["b", "c", "d"]);
