@@ -7,10 +7,10 @@ mod common;
 
 mod deletions;
 mod drain;
-mod figures;
 mod item;
 mod leases;
 mod limits;
+mod metrics;
 mod order;
 mod parked;
 mod stream;
