@@ -54,14 +54,14 @@ impl<T: Object> Store<T> {
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
-    /// # struct Node(u32);
+    /// # struct Node;
     /// # impl Object for Node {
     /// #     fn key(&self) -> KeyRef<'_> { "node-1".into() }
     /// # }
     /// let store = Store::new();
-    /// store.add(Node(1))?;
+    /// store.add(Node)?;
     /// let snapshot = store.snapshot();
-    /// store.add(Node(2))?;
+    /// store.add(Node)?;
     /// let stats = store.stats();
     /// assert_eq!((stats.objects, stats.retained_versions), (1, 1));
     /// # drop(snapshot);
