@@ -62,8 +62,9 @@ impl Quota {
         let mut coming = self.coming.lock().expect("whole");
         let snapshot = self.pods.snapshot();
         coming.retain(|key, (uid, since)| {
-            let has_come = |held: &Arc<Pod>| uid.is_none() || held.uid() == uid.as_deref();
-            !snapshot.get(key).is_some_and(has_come) && since.elapsed() < PATIENCE
+            let held = snapshot.get(key);
+            let has_come = held.is_some_and(|held| uid.is_none() || held.uid() == uid.as_deref());
+            !has_come && since.elapsed() < PATIENCE
         });
         let there = snapshot.by(&self.running_in, namespace).len();
         let used = there + coming.keys().filter(|key| key.namespace() == Some(namespace)).count();

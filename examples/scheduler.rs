@@ -100,18 +100,18 @@ impl Scheduler {
         self.reserved.retain(|key, reserved| {
             // Until the store has the Pod on its Node, or has it no more.
             let held = pods.get(key).filter(|held| held.uid() == reserved.pod.uid());
-            held.is_some_and(|held| node_of(held).is_none())
+            held.is_some_and(|held| node_of(&held).is_none())
         });
         let unbound = pods.get(key).filter(|pod| node_of(pod).is_none());
         // It is bound already, or gone.
         let pod = unbound.filter(|_| !self.reserved.contains_key(key)).ok_or(Lease::done as _)?;
-        let selector = selector(pod);
-        let open = nodes.select(&selector).map(|(_, node)| node).filter(|node| takes(node, pod));
-        let after = open.map(|node| (less(self.left(node, &pods), pod), node));
+        let selector = selector(&pod);
+        let open = nodes.select(&selector).map(|(_, node)| node).filter(|node| takes(node, &pod));
+        let after = open.map(|node| (less(self.left(&node, &pods), &pod), node));
         let with_room = after.filter(|(left, _)| left.iter().all(|left| *left >= 0));
         // With no room it comes back when its back-off is over, unless it is deleted before.
         let fullest = with_room.min_by_key(|(left, _)| *left).ok_or(Lease::retry as _)?;
-        let reservation = Reservation { pod: Arc::clone(pod), node: Arc::clone(fullest.1) };
+        let reservation = Reservation { pod: pod.to_arc(), node: fullest.1.to_arc() };
         self.reserved.insert(key.clone(), reservation.clone());
         Ok(reservation)
     }
@@ -120,8 +120,8 @@ impl Scheduler {
     fn left(&self, node: &Node, pods: &Snapshot<Pod>) -> [i64; 3] {
         let name = node.key().name();
         let reserved = self.reserved.values().filter(|it| it.node.key().name() == name);
-        let there = pods.by(&self.by_node, name).map(|(_, pod)| pod);
-        let taking = there.chain(reserved.map(|reserved| &reserved.pod));
+        let there = pods.by(&self.by_node, name).objects();
+        let taking = there.chain(reserved.map(|reserved| &*reserved.pod));
         taking.fold(allocatable(node), |left, pod| less(left, pod))
     }
 

@@ -72,7 +72,7 @@ impl Routes {
         let (slices, mut batch) = (self.slices.snapshot(), Batch::new());
         for service in services {
             let of_service = slices.by(&self.by_service, &service);
-            let ready: Vec<_> = of_service.flat_map(|(_, slice)| ready(slice)).collect();
+            let ready: Vec<_> = of_service.objects().flat_map(ready).collect();
             // The round goes on where it was.
             let before = self.routes.get(&service);
             // ORDERING: Relaxed; it only counts.

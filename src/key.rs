@@ -1,15 +1,15 @@
-//! The name of an object: a namespace (absent for cluster-scoped objects) and a name.
+//! Keys: the namespace and name that an object is cached under, owned and borrowed.
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
 /// The name under which an object is cached: `namespace/name`, or `name` for a cluster-scoped object.
 ///
-/// One shared allocation, so a clone is a reference-count increment. Keys order by namespace, then
-/// name, with cluster-scoped keys first.
+/// It is one shared allocation: cloning increments a reference count. Keys are ordered by namespace, then
+/// by name; cluster-scoped keys come first.
 ///
 /// ```
 /// use watchcache::Key;
@@ -84,7 +84,7 @@ impl Key {
         &self.text
     }
 
-    /// The borrowed form, as lookups take it.
+    /// The borrowed form, which lookups take.
     #[must_use]
     #[inline]
     pub fn as_ref(&self) -> KeyRef<'_> {
@@ -95,9 +95,8 @@ impl Key {
 /// A borrowed [`Key`]: what lookups take and objects [return](crate::Object::key), built without
 /// allocating.
 ///
-/// Made from `"namespace/name"` or `"name"`, from a `(namespace, name)` pair, or from a `&Key`. Making
-/// one never fails: text that is no valid key names nothing when it is looked up, and is refused where a
-/// key becomes owned.
+/// Made from `"namespace/name"` or `"name"`, from a `(namespace, name)` pair, or from a `&Key`. That
+/// never fails: a lookup of an invalid key finds nothing, and what would need to own it refuses it.
 ///
 /// ```
 /// use watchcache::{Key, KeyRef};
@@ -128,16 +127,25 @@ impl<'a> KeyRef<'a> {
         self.name
     }
 
-    /// Namespace, empty for a cluster-scoped object, and name.
+    /// The namespace, empty for a cluster-scoped object, and the name.
     #[inline]
     pub(crate) fn parts(self) -> (&'a str, &'a str) {
         (self.namespace, self.name)
     }
 
-    /// Whether this can be a [`Key`]. Allocates only for an error.
+    /// A hash for the tables of this crate, which look keys up by either form.
+    #[inline]
+    pub(crate) fn hash_with(self, hasher: &impl BuildHasher) -> u64 {
+        let mut hasher = hasher.build_hasher();
+        hasher.write(self.namespace.as_bytes());
+        hasher.write(self.name.as_bytes());
+        hasher.finish()
+    }
+
+    /// Checks that this is a valid [`Key`]. Allocates only for an error.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What makes it invalid.
     pub fn check(&self) -> Result<(), KeyError> {
         let Self { namespace, name } = *self;
         if name.is_empty() {
@@ -167,7 +175,7 @@ impl<'a> KeyRef<'a> {
         Ok(self.to_key_unchecked())
     }
 
-    /// An owned key, of parts that were checked, or came from one.
+    /// An owned key, without the check: the parts passed it before, or came from a [`Key`].
     pub(crate) fn to_key_unchecked(self) -> Key {
         let text = match self.namespace {
             "" => self.name.into(),
@@ -181,7 +189,7 @@ impl<'a> From<&'a str> for KeyRef<'a> {
     #[inline]
     fn from(text: &'a str) -> Self {
         match text.split_once('/') {
-            // Without a namespace before it, the '/' is part of a name, and no key has such a name.
+            // With nothing before it, the '/' is part of the name, which makes the key invalid.
             Some(("", _)) | None => Self { namespace: "", name: text },
             Some((namespace, name)) => Self { namespace, name },
         }
@@ -236,16 +244,16 @@ impl fmt::Display for KeyRef<'_> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// There is no text at all.
+    /// The text is empty.
     #[error("key is empty: expected \"namespace/name\" or \"name\"")]
     Empty,
-    /// Nothing stands before the `/`.
+    /// Nothing comes before the `/`.
     #[error("key {0:?} has an empty namespace: leave out the '/' for a cluster-scoped object")]
     EmptyNamespace(String),
-    /// Nothing stands after the `/`.
+    /// Nothing comes after the `/`.
     #[error("key {0:?} has an empty name")]
     EmptyName(String),
-    /// More than one `/`.
+    /// There is more than one `/`.
     #[error("key {0:?} has more than one '/': expected \"namespace/name\" or \"name\"")]
     ExtraSlash(String),
     /// A part is longer than [`Key::MAX_PART`].

@@ -1,4 +1,4 @@
-//! Values with their keys, whose texts lie one after the other in one allocation.
+//! A list of keys and values, with all keys' texts in one allocation.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -9,17 +9,17 @@ use foldhash::fast::RandomState;
 
 use crate::KeyRef;
 
-/// A list of values, each with a key. Adding one copies the key's text to the end of the others', so
-/// that no key has an allocation of its own, and what the key was borrowed from is not asked again.
+/// A list of values, each with a key. Adding one appends the key's text to the others': no key has an
+/// allocation of its own, and user code is not asked for it again.
 ///
-/// Keys are valid: whoever adds one has checked it.
+/// The keys are valid: whoever adds one has checked it.
 #[derive(Clone)]
 pub(crate) struct Keyed<V> {
     texts: String,
     entries: Vec<(Span, V)>,
 }
 
-/// Where a key's text lies among the others.
+/// Where in the texts a key is.
 #[derive(Clone, Copy)]
 struct Span {
     start: usize,
@@ -60,7 +60,7 @@ impl<V> Keyed<V> {
         self.entries.reserve(more);
     }
 
-    /// Empties the list and keeps its memory.
+    /// Clears the list; its memory is kept.
     pub(crate) fn clear(&mut self) {
         self.texts.clear();
         self.entries.clear();
@@ -70,7 +70,7 @@ impl<V> Keyed<V> {
         self.key(key).push(value);
     }
 
-    /// Adds a key whose value may hold what the key is borrowed from.
+    /// Adds a key first, and its value by [`Pending::push`]: the key may be borrowed from that value.
     pub(crate) fn key(&mut self, key: KeyRef<'_>) -> Pending<'_, V> {
         let (namespace, name) = key.parts();
         let start = self.texts.len();
@@ -87,7 +87,7 @@ impl<V> Keyed<V> {
         Iter { texts: &self.texts, entries: self.entries.iter() }
     }
 
-    /// The same keys in the same order with other values, but for those that have none.
+    /// Maps the values, in the same order; a key whose value becomes `None` is left out.
     #[cfg(feature = "reflector")]
     pub(crate) fn filter_map<W>(self, mut value: impl FnMut(V) -> Option<W>) -> Keyed<W> {
         let entries = self.entries.into_iter();
@@ -95,14 +95,14 @@ impl<V> Keyed<V> {
         Keyed { texts: self.texts, entries }
     }
 
-    /// Leaves out other keys than these.
+    /// Keeps only these keys.
     #[cfg(feature = "reflector")]
     pub(crate) fn retain(&mut self, keep: impl Fn(KeyRef<'_>) -> bool) {
         let Self { texts, entries } = self;
         entries.retain(|(span, _)| keep(span.key(texts)));
     }
 
-    /// Keeps the last value of each key, in the place of the first.
+    /// Keeps the last value of each key, at the position of the first.
     pub(crate) fn keep_last(&mut self) {
         if self.is_distinct() {
             return;
@@ -126,7 +126,7 @@ impl<V> Keyed<V> {
 
     fn is_distinct(&self) -> bool {
         let texts = || self.entries.iter().map(|(span, _)| span.text(&self.texts));
-        // The API server lists in this order.
+        // The API server lists in key order, which is the cheap case.
         texts().is_sorted_by(|one, next| one < next) || {
             let mut seen: HashSet<&str, RandomState> =
                 HashSet::with_capacity_and_hasher(self.len(), RandomState::default());
@@ -142,7 +142,7 @@ impl<V: fmt::Debug> fmt::Debug for Keyed<V> {
     }
 }
 
-/// A key that has its place in a list, and no value yet. Without one it is no part of the list.
+/// A key that was added to a list but has no value yet. Unless it gets one, it is not part of the list.
 pub(crate) struct Pending<'l, V> {
     list: &'l mut Keyed<V>,
     span: Span,

@@ -3,9 +3,12 @@
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod arc_ref;
+mod batch;
 pub mod fifo;
 mod key;
 mod keyed;
+mod listing;
 mod object;
 mod panic;
 #[cfg(feature = "reflector")]
@@ -18,13 +21,16 @@ mod sync;
 mod version;
 mod waiters;
 
+pub use arc_ref::ArcRef;
+pub use batch::{Batch, Change};
 pub use fifo::Fifo;
 pub use key::{Key, KeyError, KeyRef};
+pub use listing::Listing;
 pub use object::Object;
 #[cfg(feature = "reflector")]
 pub use reflector::Reflector;
 pub use selector::LabelSelector;
-pub use sink::{Batch, Change, Listing, Refused, Sink};
+pub use sink::{Refused, Sink};
 pub use status::{Status, StatusError};
 pub use store::{Snapshot, Store};
 pub use version::{ResourceVersion, Revision};

@@ -1,9 +1,8 @@
-//! What the cache asks of an object.
+//! The `Object` trait: what a cache needs to know of an object.
 
 use crate::KeyRef;
 
-/// An object that can be cached: it knows its key and, where the source gives them, its identity
-/// and version.
+/// An object that can be cached: it has a key and, if the source gives them, an identity and a version.
 ///
 /// With the feature `kube`, every `kube::Resource` is an `Object`.
 ///
@@ -22,20 +21,20 @@ use crate::KeyRef;
 /// assert_eq!(endpoint.key().to_string(), "web/10.0.0.1");
 /// ```
 pub trait Object: Send + Sync + 'static {
-    /// The key under which the object is cached, borrowed from the object: a type whose key is computed
-    /// stores its text, or a [`Key`](crate::Key). It must not change over the object's life.
+    /// The key that the object is cached under, borrowed from the object: a type that computes its key
+    /// has to store it. It must never change.
     ///
-    /// Whoever takes the object [checks](KeyRef::check) the key: an object without a name returns an
-    /// empty one, and is refused.
+    /// Whatever takes the object [checks](KeyRef::check) the key. An object without a name returns an
+    /// empty key, and is refused.
     fn key(&self) -> KeyRef<'_>;
 
-    /// Distinguishes an object from an earlier one of the same key.
+    /// Tells the object from an earlier one with the same key.
     fn uid(&self) -> Option<&str> {
         None
     }
 
-    /// The source's version of this object. Two objects of the same key, uid and version are
-    /// taken to be equal; without a version nothing is assumed.
+    /// The source's version of this object. Two objects with the same key, uid and version are
+    /// assumed to be equal; without a version nothing is assumed.
     fn resource_version(&self) -> Option<&str> {
         None
     }
@@ -46,15 +45,15 @@ pub trait Object: Send + Sync + 'static {
         None
     }
 
-    /// Bytes that the object keeps in memory, for the store's accounting of what snapshots retain.
-    /// The default counts what does not lie behind pointers.
+    /// How many bytes of memory the object takes, for the store's count of what snapshots retain.
+    /// The default does not follow pointers.
     fn size(&self) -> usize {
         size_of_val(self)
     }
 }
 
-/// Whether `new` is the very version that `old` is, so that the older `Arc` can stay. An empty
-/// version is none.
+/// Whether both are the same version of one object, so that the old `Arc` can stay. An empty version
+/// is no version.
 pub(crate) fn same_version<T: Object>(old: &T, new: &T) -> bool {
     new.resource_version().is_some_and(|version| !version.is_empty())
         && old.resource_version() == new.resource_version()

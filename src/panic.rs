@@ -1,13 +1,13 @@
-//! Panics of the user's code: where they end, and what they said.
+//! Panics of user code: where they end, and their messages.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::sync::Arc;
 
-/// Runs code of the user's; its panic's text is the error.
+/// Runs user code; a panic becomes an error with its message.
 ///
-/// What the code can reach must be whole whenever it may panic.
+/// Whatever the code can reach must be consistent whenever it may panic.
 pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
         let text = text(&*payload).unwrap_or("a panic without a text").to_owned();
@@ -16,19 +16,19 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, String> {
     })
 }
 
-/// As [`catch`], with a sentence that says that it was a panic.
+/// As [`catch`], with a message that says that it was a panic.
 #[cfg(feature = "reflector")]
 pub(crate) fn catch_as_sentence<R>(code: impl FnOnce() -> R) -> Result<R, String> {
     catch(code).map_err(|text| format!("it panicked: {text}"))
 }
 
-/// Runs code of somebody who is not our caller: a waker, an observer, a limiter. A panic has been
-/// reported by the panic hook and goes no further; `None` stands for it.
+/// Runs code that is not our caller's: a waker, an observer, a limiter. A panic ends here, once the panic
+/// hook has reported it; the result is `None`.
 pub(crate) fn contain<R>(code: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(code)).map_err(discard).ok()
 }
 
-/// Drops all values, also if a destructor panics. The first panic goes on to our caller.
+/// Drops all values, even if a destructor panics, and then resumes the first panic.
 #[cold]
 pub(crate) fn drop_all<T>(values: Vec<Arc<T>>) {
     let mut first = None;
@@ -48,14 +48,14 @@ pub(crate) fn drop_all<T>(values: Vec<Arc<T>>) {
     }
 }
 
-/// Drops what a panic was raised with. Its destructor may panic in turn; that payload is leaked.
+/// Drops a panic's payload. If its destructor panics in turn, that second payload is leaked.
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(payload);
     }
 }
 
-/// The text that a panic was raised with, if it was one.
+/// A panic's message, if its payload is a string.
 fn text(payload: &(dyn Any + Send)) -> Option<&str> {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))

@@ -1,7 +1,8 @@
-//! The only place that names std's atomics, locks and cells, the lock-free queue and shared pointer, the sharded map, and parking.
+//! The concurrency primitives of store, queue and waiters: they name std's atomics, locks and cells, and the
+//! types of arc-swap, crossbeam-queue and dashmap, through this module alone.
 //!
 //! The models in `loom-tests` compile the same sources against a `sync` of their own, made of
-//! loom's types. What std has no need for ([`UnsafeCell`]'s closures, [`Lifetime`]) costs nothing here.
+//! loom's types. What only the models need ([`UnsafeCell`]'s closures, [`Lifetime`]) costs nothing here.
 
 pub(crate) use arc_swap::{ArcSwapOption, Guard};
 pub(crate) use crossbeam_queue::SegQueue;
@@ -14,7 +15,7 @@ pub(crate) mod atomic {
     };
 }
 
-/// A cell that is reached through closures, as loom's is, so that the models see each access.
+/// A cell accessed through closures, as loom's is, so that the models see each access.
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
@@ -34,8 +35,8 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Marks a shared allocation's life for the models: a visit after the end, or one that the end is
-/// not ordered behind, fails there. Here it is nothing.
+/// Tracks an allocation's lifetime for the models: an access after its end, or one that is not ordered
+/// before it, fails there. Here it is nothing.
 #[derive(Debug)]
 pub(crate) struct Lifetime;
 
@@ -50,12 +51,12 @@ impl Lifetime {
     #[inline]
     pub(crate) fn end(&self) {}
 
-    /// After an end, where what was freed is used again.
+    /// Begins a new lifetime in the same memory.
     #[inline]
     pub(crate) fn begin(&self) {}
 }
 
-/// A thread's name, for reports by others. The models have none.
+/// A thread's name, for other threads to report. The models have none.
 #[derive(Debug)]
 pub(crate) struct ThreadName(Mutex<Option<std::thread::Thread>>);
 
@@ -64,7 +65,7 @@ impl ThreadName {
         Self(Mutex::new(None))
     }
 
-    /// Takes the calling thread's. Waits for nobody: beside a report it is left out.
+    /// Notes the calling thread. Never waits: it does nothing while another thread reads the name.
     pub(crate) fn set(&self) {
         if let Ok(mut name) = self.0.try_lock() {
             *name = Some(std::thread::current());
@@ -85,8 +86,8 @@ impl ThreadName {
     }
 }
 
-/// A number that whoever holds a certain lock may touch, and nobody else; the models check that. Here
-/// it is a word of which no access is a locked instruction.
+/// A number that only the holder of a certain lock accesses, which the models check. No access is a
+/// locked instruction.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(atomic::AtomicU64);
 
@@ -114,7 +115,7 @@ impl Counter {
     }
 }
 
-/// A thread that parks, until somebody who has a clone unparks it. That may also happen for no reason.
+/// A handle to a thread that parks until a clone of the handle unparks it. It may wake spuriously.
 #[derive(Clone, Debug)]
 pub(crate) struct Parker(std::thread::Thread);
 
@@ -123,12 +124,12 @@ impl Parker {
         Self(std::thread::current())
     }
 
-    /// Parks the thread that this is.
+    /// Parks the current thread, whose handle this must be.
     pub(crate) fn park(&self) {
         std::thread::park();
     }
 
-    /// As [`Parker::park`], for at most so long.
+    /// As [`Parker::park`], for at most this time.
     pub(crate) fn park_timeout(&self, timeout: std::time::Duration) {
         std::thread::park_timeout(timeout);
     }
@@ -138,10 +139,10 @@ impl Parker {
     }
 }
 
-/// How often a thread looks around before it sleeps: some microseconds, then some turns for others.
+/// How often a thread spins before it parks: a few microseconds, then a few yields.
 pub(crate) const SPINS: usize = 16;
 
-/// What a thread does between two looks, longer and longer.
+/// Backs off between two spins, longer each time.
 #[inline]
 pub(crate) fn relax(step: usize) {
     if step < 8 {
@@ -151,13 +152,19 @@ pub(crate) fn relax(step: usize) {
     }
 }
 
+/// A seed for hashing, which differs from cache to cache. The models always take the same.
+pub(crate) fn random_seed() -> u64 {
+    use std::hash::BuildHasher;
+    foldhash::fast::RandomState::default().hash_one(0_u8)
+}
+
 /// Whether the system may have a `membarrier` call. The models and Miri have none.
 pub(crate) const MEMBARRIER: bool = cfg!(all(target_os = "linux", not(miri)));
 
-/// Whether freed memory is really freed. The models keep it, so that a visit after the end is seen.
+/// Whether freed memory is really freed. The models keep it, to catch an access after its end.
 pub(crate) const FREES: bool = true;
 
-/// A `static`; the models make it anew for each execution.
+/// A `static`. In the models each execution has its own.
 macro_rules! global {
     ($(#[$doc:meta])* static $name:ident: $type:ty = $value:expr;) => {
         $(#[$doc])*
@@ -165,7 +172,7 @@ macro_rules! global {
     };
 }
 
-/// A `thread_local!`; likewise.
+/// A `thread_local!`, likewise.
 macro_rules! local {
     ($(#[$doc:meta])* static $name:ident: $type:ty = $value:expr;) => {
         std::thread_local! {

@@ -4,12 +4,12 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-/// The store's own sequence number: each batch that changes something makes the next one.
+/// The store's own sequence number, incremented by each batch that changes something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Revision(u64);
 
 impl Revision {
-    /// The number, counted from 0 (an empty, fresh store).
+    /// The number; 0 for a new, empty store.
     #[must_use]
     pub fn get(self) -> u64 {
         self.0
@@ -49,19 +49,19 @@ impl ResourceVersion {
         &self.0
     }
 
-    /// The version as a number, if it is one that fits.
+    /// The version as a number, if it is decimal and fits.
     #[must_use]
     pub fn number(&self) -> Option<u64> {
         number_of(&self.0)
     }
 
-    /// The order of two versions, or `None` where it cannot be told.
+    /// How two versions are ordered, or `None` if that is unknown.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
         compare(&self.0, &other.0)
     }
 
-    /// Moves `held` to this version unless that would be a step back or none; whether it moved.
+    /// Sets `held` to this version, unless it is the same or an older one. Returns whether it did.
     pub(crate) fn advance(self, held: &mut Option<Self>) -> bool {
         let forward = held.as_ref().is_none_or(|held| {
             !matches!(self.compare(held), Some(Ordering::Less | Ordering::Equal))
@@ -73,13 +73,13 @@ impl ResourceVersion {
     }
 }
 
-/// A version's text as a number, if it is a decimal one that fits.
+/// A version's text as a number, if it is decimal and fits.
 pub(crate) fn number_of(version: &str) -> Option<u64> {
     // `parse` would take a leading '+', which no source writes.
     if is_decimal(version) { version.parse().ok() } else { None }
 }
 
-/// The order of two versions' texts, or `None` where it cannot be told.
+/// How two versions' texts are ordered, or `None` if that is unknown.
 pub(crate) fn compare(one: &str, other: &str) -> Option<Ordering> {
     if one == other {
         return Some(Ordering::Equal);

@@ -1,12 +1,16 @@
 //! What a write allocates: nothing for a key that is known.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod common;
+
 use std::alloc::System;
 use std::sync::Arc;
 
 use cap::Cap;
 use watchcache::store::Applied;
-use watchcache::{Batch, Fifo, KeyRef, Object, Store};
+use watchcache::{Batch, Fifo, Store};
+
+use crate::common::Pod;
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
@@ -14,24 +18,8 @@ static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 /// Far longer than all else that a write allocates.
 const LONG: usize = 60_000;
 
-struct Pod {
-    key: String,
-    version: String,
-}
-
-impl Object for Pod {
-    fn key(&self) -> KeyRef<'_> {
-        (&self.key).into()
-    }
-
-    fn resource_version(&self) -> Option<&str> {
-        Some(&self.version)
-    }
-}
-
 fn pod(version: u64) -> Arc<Pod> {
-    let key = format!("default/{}", "x".repeat(LONG));
-    Arc::new(Pod { key, version: version.to_string() })
+    Arc::new(Pod::new(&format!("default/{}", "x".repeat(LONG)), version))
 }
 
 /// Bytes that the call allocates, whatever is freed. The least of several, as threads of the test
@@ -59,7 +47,7 @@ fn a_known_key_is_not_allocated() {
     let update = allocated(|round| _ = store.add(pod(round + 1)).unwrap());
     assert!((LONG..LONG * 3 / 2).contains(&update), "{update}");
     let update = allocated(|round| {
-        let seen = store.get(pod(0).key());
+        let seen = store.get(&pod(0).key);
         store.compare_and_update(seen.as_ref(), pod(round + 30)).unwrap();
     });
     assert!((LONG..LONG * 3 / 2).contains(&update), "{update}");
@@ -86,7 +74,7 @@ fn a_known_key_is_not_allocated() {
     let fifo = Fifo::<Pod>::builder().deletions().build().unwrap();
     let new = allocated(|round| {
         fifo.add(pod(round)).unwrap();
-        fifo.delete(pod(round).key());
+        fifo.delete(&pod(round).key);
         fifo.try_lease().unwrap().done();
     });
     // A key's text is put together before it is shared.

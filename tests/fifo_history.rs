@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,7 @@ fn no_value_is_lost_doubled_or_overtaken() {
                             // One consumer of three works on leases.
                             let (popped, lease) = if which == 0 {
                                 let Ok(lease) = fifo.lease() else { break };
-                                (Arc::clone(lease.object()), Some(lease))
+                                (lease.object().to_arc(), Some(lease))
                             } else {
                                 let Ok(popped) = fifo.pop() else { break };
                                 (popped, None)

@@ -167,7 +167,7 @@ fn get_and_read(bench: &Bench) {
     let mut next = keys.iter().cycle();
     bench.per_operation("get, borrowed, and read two fields", || {
         for key in next.by_ref().take(1024) {
-            black_box(look(store.pin().get(key).expect("all keys are there")));
+            black_box(look(&store.pin().get(key).expect("all keys are there")));
         }
         1024
     });

@@ -23,7 +23,7 @@ pub fn model() {
             }
         });
         fifo.close();
-        loom::future::block_on(fifo.drained());
+        loom::future::block_on(fifo.wait_drained());
         let accepted = producer.join().expect("no thread panics");
         let taken: u64 = consumer.join().expect("no thread panics");
         assert_eq!(taken, accepted, "accepted and lost");

@@ -3,22 +3,14 @@
 use std::sync::Arc;
 
 use super::Store;
+use super::model::Item;
 use crate::run::{Bound, run};
-use crate::{KeyRef, Object};
-
-struct Item(&'static str);
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        self.0.into()
-    }
-}
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
         let store = Arc::new(Store::new());
         let write = |store: &Store<Item>, key: &'static str| {
-            let revision = store.add(Item(key)).expect("the key is valid").revision;
+            let revision = store.add(Item(key, 0)).expect("the key is valid").revision;
             assert!(store.contains(key), "a write returned before it was visible");
             assert!(store.revision() >= revision, "a revision that is not published");
         };

@@ -137,6 +137,10 @@ pub(crate) const SPINS: usize = 1;
 
 pub(crate) fn relax(_: usize) {}
 
+pub(crate) fn random_seed() -> u64 {
+    7
+}
+
 macro_rules! global {
     ($(#[$doc:meta])* static $name:ident: $type:ty = $value:expr;) => {
         loom::lazy_static! {

@@ -1,4 +1,4 @@
-//! Making a queue.
+//! Building a queue.
 
 use std::fmt;
 
@@ -40,7 +40,7 @@ use crate::Object;
 pub struct FifoBuilder<T> {
     settings: Settings,
     rate: Option<(f64, u32)>,
-    // The queue's objects: a builder has none yet.
+    // The builder holds none of the queue's objects yet.
     objects: std::marker::PhantomData<fn(T)>,
 }
 
@@ -62,62 +62,62 @@ impl<T: Object> FifoBuilder<T> {
         }
     }
 
-    /// How long a key stays away after [`Lease::retry`](super::Lease::retry), or after its lease was
-    /// dropped. Without a limiter it is requeued immediately; with several, the longest delay counts.
+    /// Sets how long a key stays away after [`Lease::retry`](super::Lease::retry), or after its lease was
+    /// dropped. Without a limiter it is requeued immediately; of several, the longest delay counts.
     pub fn limiter(mut self, limiter: impl Limiter + 'static) -> Self {
         self.settings.limiters.push(Box::new(limiter));
         self
     }
 
-    /// A [limiter](FifoBuilder::limiter): exponential, each key for itself.
+    /// Adds a [limiter](FifoBuilder::limiter) with an exponential back-off for each key.
     pub fn backoff(self, backoff: Backoff) -> Self {
         self.limiter(backoff)
     }
 
-    /// A [limiter](FifoBuilder::limiter): lets at most so many retries of all keys together come back per
-    /// second, after a burst of this many. (A [`TokenBucket`].)
+    /// Adds a [limiter](FifoBuilder::limiter) for all keys together: at most so many retries come back per
+    /// second, after a burst of this many. See [`TokenBucket`].
     pub fn retry_rate(mut self, per_second: f64, burst: u32) -> Self {
         self.rate = Some((per_second, burst));
         self
     }
 
-    /// Bounds the keys that the queue holds, in line, delayed and leased. An add of one more is refused
-    /// with [`AddError::Full`](super::AddError::Full). Batches and lists are never refused, since a
-    /// stream has nowhere else to go with them, but they count.
+    /// Limits the keys that the queue holds: in line, delayed or leased. An add of one more is refused with
+    /// [`AddError::Full`](super::AddError::Full). The keys of batches and lists count, but are never refused,
+    /// since a stream could not put them anywhere else.
     pub fn capacity(mut self, keys: usize) -> Self {
         self.settings.capacity = Some(keys);
         self
     }
 
-    /// Hands out changes before what a replace listed, so that a relist of everything does not delay
-    /// what happens now; controller-runtime does so too. A listed key that changes moves up to the
-    /// back of the changes, and a change that waits when a list arrives stays where it is and takes the
-    /// listed value; one that is delayed is due then, as with any add, and goes to the back of the changes. One key in 16 is a listed one even so, so that those do not starve.
+    /// Hands out changes before the keys that a replace has listed, so that a relist does not delay
+    /// changes; controller-runtime does the same. A listed key that changes moves to the back of the
+    /// changes. A change that waits when a list arrives keeps its place and takes the listed value; if
+    /// it is delayed, it becomes due, as with any add, and goes to the back of the changes. Still, one
+    /// key in 16 is a listed one, so that those do not starve.
     pub fn lower_priority_for_lists(mut self, lower: bool) -> Self {
         self.settings.prioritized = lower;
         self
     }
 
-    /// Hands out deletions, too, so that a worker can clean up after what is gone: when an object goes,
-    /// deleted or no longer listed, its key is handed out with the last state that is known, as
-    /// [`Lease::is_deleted`] tells. By default a deletion takes a waiting value out and wakes nobody.
+    /// Also hands out deletions, so that a worker can clean up: when an object is gone, deleted or no longer
+    /// listed, its key is handed out with its last known state, and [`Lease::is_deleted`] is true. By default
+    /// a deletion only removes a waiting value, and wakes no consumer.
     ///
-    /// * Each object that was given to the queue has one deletion, whether or not it was ever handed out;
-    ///   an object that never was has none. The last state is the delete's own if it brings one, else
-    ///   the last that was given.
-    /// * A deletion is a value of its key like any other. It takes the place of a value that waits, and
-    ///   a newer value takes its place in turn; while the key is leased it leads to one more run; a lease
-    ///   of it that fails brings it back, unless something newer came. It counts as an add.
-    /// * [`Fifo::replace`] puts what is no longer listed before what is listed, and leaves a deletion
-    ///   that waits, or is leased, where it is.
-    /// * An initial key that is deleted is [dealt with](Fifo::has_synced) when its deletion is.
-    /// * [`capacity`](FifoBuilder::capacity) refuses no deletion, and counts it while it waits or is
-    ///   leased.
-    /// * A closed queue turns a value that waits into a deletion, and takes no other.
+    /// * Each object that was given to the queue has one deletion, even if it was never handed out; an
+    ///   object that was never given has none. The last state is the one that the delete brings, or else
+    ///   the last one that was given.
+    /// * A deletion is a value of its key like any other: it replaces a waiting value, and a newer value
+    ///   replaces it; while the key is leased it leads to one more run; if its lease fails it comes
+    ///   back, unless there is a newer value. It counts as an add.
+    /// * [`Fifo::replace`] queues the deletions of what is no longer listed before what is listed, and
+    ///   leaves a deletion that waits or is leased where it is.
+    /// * A key of the first list that is deleted is [processed](Fifo::has_synced) once its deletion is.
+    /// * A deletion counts for the [`capacity`](FifoBuilder::capacity), but is never refused.
+    /// * A closed queue turns a waiting value into a deletion, and accepts no other deletion.
     ///
-    /// Memory: a key and a reference for each object that has not gone. Consumers lease: one that
-    /// [`pop`](Fifo::pop)s cannot tell a deletion from any other state, and ends its lease at once
-    /// instead, with [`Lease::into_change`].
+    /// This takes memory for a key and a reference for each object that is not gone. Consumers have to
+    /// lease, as [`pop`](Fifo::pop) cannot tell a deletion from another state; [`Lease::into_change`]
+    /// ends a lease at once.
     ///
     /// [`Lease::is_deleted`]: super::Lease::is_deleted
     /// [`Lease::into_change`]: super::Lease::into_change
@@ -147,37 +147,37 @@ impl<T: Object> FifoBuilder<T> {
         self
     }
 
-    /// Leaves the queue open when its source has ended for good, as one must that has other sources,
-    /// too, or will get a new one. By default it is [closed](Fifo::close) then. Either way
-    /// [`Fifo::source_error`] has the reason.
+    /// Keeps the queue open when its source has ended for good, because it has other sources or will get
+    /// a new one. By default it is [closed](Fifo::close) then. In both cases [`Fifo::source_error`] has
+    /// the reason.
     pub fn outlives_source(mut self) -> Self {
         self.settings.outlives_source = true;
         self
     }
 
-    /// Keeps times for [`Fifo::oldest_age`] and the durations in [`Fifo::stats`]. It costs one look at
-    /// the clock, some 20 ns, for each add and each hand-out.
+    /// Keeps times, for [`Fifo::oldest_age`] and the durations in [`Fifo::stats`]. That costs one
+    /// reading of the clock, about 20 ns, for each add and each value that is handed out.
     pub fn timed(mut self) -> Self {
         self.settings.timed = true;
         self
     }
 
-    /// Tells an observer what happens, and keeps times.
+    /// Sets an observer, and keeps times.
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.settings.observer = Some(Box::new(observer));
         self.timed()
     }
 
-    /// Goes by a clock that is moved by hand.
+    /// Uses a clock that is advanced by hand, for tests.
     pub fn clock(mut self, clock: &ManualClock) -> Self {
         self.settings.clock = Clock::Manual(clock.clone());
         self
     }
 
-    /// The queue.
+    /// Builds the queue.
     ///
     /// # Errors
-    /// If the capacity or the rate would let nothing pass.
+    /// If the capacity or the rate would let nothing through.
     pub fn build(mut self) -> Result<Fifo<T>, BuildError> {
         if self.settings.capacity == Some(0) {
             return Err(BuildError::ZeroCapacity);

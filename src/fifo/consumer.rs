@@ -10,8 +10,9 @@ use crate::waiters::Wait;
 
 /// Consumers.
 impl<T: Object> Fifo<T> {
-    /// Removes and returns the object at the head; blocks the thread while there is none. (Of a deletion,
-    /// where [those](super::FifoBuilder::deletions) are handed out, the last state: lease there.)
+    /// Removes and returns the object at the head; blocks the thread while there is none. If the queue
+    /// hands out [deletions](super::FifoBuilder::deletions), use leases: for a deletion this returns the
+    /// last state.
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
@@ -51,10 +52,10 @@ impl<T: Object> Fifo<T> {
     /// As [`Fifo::pop`], for async tasks on any runtime.
     ///
     /// # Cancel safety
-    /// Dropping the future loses no object, and passes a wakeup it was given on to another consumer.
-    /// A future that is woken has to be polled or dropped: one that is kept without, or forgotten
-    /// ([`mem::forget`](std::mem::forget)), keeps the wakeup to itself, and another consumer may sleep on
-    /// beside an object until the next add. The same holds for all futures and streams of the queue.
+    /// Dropping the future loses no object, and passes on a wakeup that it has received to another
+    /// consumer. A future that was woken must be polled or dropped: if it is kept without, or forgotten
+    /// ([`mem::forget`](std::mem::forget)), it keeps the wakeup, and another consumer may sleep although
+    /// there is an object, until the next add. This holds for all futures and streams of the queue.
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
@@ -62,9 +63,9 @@ impl<T: Object> Fifo<T> {
         self.wait_async(|| self.shared.pop()).await
     }
 
-    /// Removes and returns up to `max` objects from the head, in order; blocks the thread while there
-    /// is none. It does not wait for the batch to fill: what is there is what comes, at least one. (With
-    /// a `max` of zero it returns nothing, at once, and the same holds for its variants.)
+    /// Removes and returns up to `max` objects from the head, in order; blocks the thread while there is
+    /// none. It does not wait for the batch to fill, but returns at least one object. With a `max` of
+    /// zero it returns an empty batch at once, and so do its variants.
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
@@ -105,7 +106,7 @@ impl<T: Object> Fifo<T> {
     /// As [`Fifo::pop_batch`], for async tasks on any runtime.
     ///
     /// # Cancel safety
-    /// Dropping the future loses no object, and passes a wakeup it was given on to another consumer.
+    /// Dropping the future loses no object, and passes on a wakeup that it has received to another consumer.
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
@@ -116,7 +117,7 @@ impl<T: Object> Fifo<T> {
         self.wait_async(|| self.shared.pop_batch(max)).await
     }
 
-    /// Leases the key at the head; blocks the thread while there is none.
+    /// Leases the key at the head; blocks the thread while there is none. See [`Lease`] for an example.
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
@@ -144,7 +145,7 @@ impl<T: Object> Fifo<T> {
     /// As [`Fifo::lease`], for async tasks on any runtime.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves every key where it is, and passes a wakeup it was given on to
+    /// Dropping the future leaves every key where it is, and passes on a wakeup that it has received to
     /// another consumer.
     ///
     /// # Errors

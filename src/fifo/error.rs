@@ -1,28 +1,28 @@
-//! Why a call on a queue came back with nothing.
+//! Errors of a queue.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::KeyError;
 
-/// The queue is closed: it takes nothing more, or, for a consumer, nothing is left to hand out.
+/// The queue is closed: it accepts nothing more or, for a consumer, nothing is left to hand out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is closed, so this producer or consumer can end")]
 pub struct Closed;
 
-/// Why an object was not taken in. The object comes back with [`AddError::into_inner`].
+/// Why an object was not accepted. [`AddError::into_inner`] returns the object.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AddError<T> {
     /// The queue is closed.
     #[error("the queue is closed and takes nothing more; the object is in the error")]
     Closed(Arc<T>),
-    /// The queue holds as many keys as it may, and this is none of them.
+    /// The queue holds as many keys as it may, and not this one.
     #[error(
         "the queue is full: it holds as many keys as its capacity; add again when some are done"
     )]
     Full(Arc<T>),
-    /// The object has no usable key.
+    /// The object's key is invalid.
     #[error(
         "the object has no usable key, so it cannot be queued; mend what `Object::key` returns"
     )]
@@ -35,7 +35,7 @@ pub enum AddError<T> {
 }
 
 impl<T> AddError<T> {
-    /// The object that was not taken in.
+    /// The object that was not accepted.
     #[must_use]
     pub fn into_inner(self) -> Arc<T> {
         match self {
@@ -44,7 +44,7 @@ impl<T> AddError<T> {
     }
 }
 
-// Not derived: an error must be printable whatever it carries.
+// Not derived, so that `T` need not be `Debug`.
 impl<T> fmt::Debug for AddError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -57,7 +57,7 @@ impl<T> fmt::Debug for AddError<T> {
     }
 }
 
-/// Why a consumer with a time limit got nothing.
+/// Why a consumer with a timeout got nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PopError {
@@ -69,7 +69,7 @@ pub enum PopError {
     Closed,
 }
 
-/// Why a consumer that does not wait got nothing.
+/// Why a consumer that does not block got nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TryPopError {
@@ -93,14 +93,14 @@ impl From<Closed> for TryPopError {
     }
 }
 
-/// Why a queue was not made.
+/// Why a queue could not be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// A capacity of zero: no key could ever be added.
     #[error("a capacity of zero lets no key in; give it at least 1, or none for no limit")]
     ZeroCapacity,
-    /// A rate that lets no retry start, or is no number.
+    /// A rate that lets no retry through, or is not a number.
     #[error(
         "this rate lets no retry through; give more than zero per second, and a burst of at least 1"
     )]

@@ -1,4 +1,4 @@
-//! A key in one worker's hands.
+//! Leases: a key and its object, for one worker at a time.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,18 +7,17 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use super::state::shard::{LeaseEnd, Leasing};
-use crate::{Change, Key, Object};
+use crate::{ArcRef, Change, Key, Object};
 
-/// A key and its object in this worker's hands; nobody else gets the key until the lease ends.
+/// A key and its object, leased to a worker: no other consumer gets the key until the lease ends.
 ///
-/// End it with [`done`](Lease::done), [`after`](Lease::after) or [`retry`](Lease::retry); each takes the
-/// lease, so none can be ended twice. A lease that is dropped without, as by a panic, puts its key back
-/// as `retry` does and is counted as abandoned. One that is forgotten (`std::mem::forget`) keeps its key
-/// from everybody for good.
+/// End it with [`done`](Lease::done), [`after`](Lease::after) or [`retry`](Lease::retry). If it is
+/// dropped instead, for example by a panic, its key is put back as by `retry`, and it is counted as
+/// abandoned. If it is forgotten (`std::mem::forget`), no consumer ever gets its key again.
 ///
-/// Whatever happens to the key meanwhile applies when the lease ends, however it ends: after a change
-/// the key is handed out once more, with the newest value and at the place of the change; after a
-/// delete it is not handed out again, unless the queue hands out
+/// Whatever happens to the key in the meantime takes effect when the lease ends, however it ends. After
+/// a change the key is handed out once more, with the newest value and in the place of the change. After
+/// a delete it is not handed out again, unless the queue hands out
 /// [deletions](super::FifoBuilder::deletions).
 ///
 /// ```
@@ -33,7 +32,7 @@ use crate::{Change, Key, Object};
 /// assert_eq!(lease.key().name(), "web-0");
 ///
 /// fifo.add(Pod("default/web-0", 2))?;
-/// assert!(fifo.try_lease().is_err(), "the key is in our hands");
+/// assert!(fifo.try_lease().is_err(), "the key is leased");
 /// lease.done();
 /// assert_eq!(fifo.lease()?.1, 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -56,22 +55,22 @@ impl<T: Object> Lease<T> {
         &self.leasing.key
     }
 
-    /// The object that was handed out. It stays the same, whatever arrives meanwhile.
+    /// The object that was handed out. It stays the same, whatever arrives in the meantime.
     #[must_use]
-    pub fn object(&self) -> &Arc<T> {
-        &self.leasing.object
+    pub fn object(&self) -> ArcRef<'_, T> {
+        ArcRef::from(&self.leasing.object)
     }
 
-    /// Whether the object is gone, so that this is its last known state. Only a queue that hands out
-    /// [deletions](super::FifoBuilder::deletions) has such leases. It stays the same, whatever arrives
-    /// meanwhile.
+    /// Whether the object is gone, and this is its last known state. Only a queue that hands out
+    /// [deletions](super::FifoBuilder::deletions) has such leases. It stays the same, whatever arrives in the
+    /// meantime.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
         self.leasing.deletion
     }
 
-    /// How often in a row the key's leases have failed before this one: ended in [`retry`](Lease::retry),
-    /// or dropped. So a worker can give up.
+    /// How many of the key's leases have failed in a row before this one: ended with
+    /// [`retry`](Lease::retry), or dropped. A worker can use it to give up.
     ///
     /// ```
     /// # use watchcache::{Fifo, KeyRef, Object};
@@ -94,13 +93,12 @@ impl<T: Object> Lease<T> {
         self.leasing.failures
     }
 
-    /// Ends the lease: the work is done, and the key's back-off starts over. Never waits for other
-    /// workers' leases.
+    /// Ends the lease: the work is done, and the key's back-off starts over. Never waits for other leases.
     pub fn done(mut self) {
         self.end(LeaseEnd::Done);
     }
 
-    /// Ends the lease as [`done`](Lease::done) does, and gives what was handed out: how to consume for good
+    /// Ends the lease as [`done`](Lease::done) does, and returns what was handed out: this is how to pop
     /// from a queue that hands out [deletions](super::FifoBuilder::deletions). A deletion always has its
     /// last state.
     ///
@@ -121,7 +119,7 @@ impl<T: Object> Lease<T> {
     /// ```
     #[must_use = "nobody else gets it; `done` ends the lease without it"]
     pub fn into_change(self) -> Change<T> {
-        let object = Arc::clone(self.object());
+        let object = self.object().to_arc();
         let change = match self.is_deleted() {
             true => Change::Delete(Some(object)),
             false => Change::Add(object),
@@ -130,11 +128,11 @@ impl<T: Object> Lease<T> {
         change
     }
 
-    /// Ends the lease as [`done`](Lease::done) does, and has the key come back after this time with the
-    /// same object. Whatever arrives for the key in between comes first; of two times the earlier one
-    /// counts. If the key was deleted meanwhile, it stays deleted.
+    /// Ends the lease as [`done`](Lease::done) does, and queues the same object again after a delay. A
+    /// newer value of the key comes first; of two delays the one that ends earlier counts. If the key
+    /// was deleted in the meantime, it stays deleted.
     ///
-    /// On a closed queue it is as `done`: a queue to which keys come back by themselves would not end.
+    /// On a closed queue it is the same as `done`: otherwise the queue would never be empty.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -161,12 +159,11 @@ impl<T: Object> Lease<T> {
         self.end(LeaseEnd::After(delay));
     }
 
-    /// Ends the lease: the work failed. Puts the key back at the tail with this object, once its
-    /// back-off is over, if the queue has [limiters](super::FifoBuilder::limiter). If a newer object arrived
-    /// meanwhile, that one stays, and keeps its place; if the key was deleted meanwhile, it stays
-    /// deleted.
+    /// Ends the lease: the work failed. The key goes to the back of the queue with this object, after
+    /// its back-off if the queue has [limiters](super::FifoBuilder::limiter). If a newer object has
+    /// arrived, that one stays, and keeps its place; if the key was deleted, it stays deleted.
     ///
-    /// Works on a closed queue too.
+    /// Works on a closed queue, too.
     pub fn retry(mut self) {
         self.end(LeaseEnd::Retry);
     }

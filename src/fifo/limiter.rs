@@ -1,4 +1,4 @@
-//! How long a key stays away after a failure.
+//! Limiters: how long a key stays away after a failure.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use super::state::clock::Moment;
 use crate::Key;
 use crate::sync::{Mutex, PoisonError};
 
-/// Says how long a key stays away whose lease failed; see [`FifoBuilder::limiter`]. Closures that take a
-/// [`Failure`] and return a [`Duration`] are limiters.
+/// Decides how long a key stays away after its lease has failed; see [`FifoBuilder::limiter`]. A closure that
+/// takes a [`Failure`] and returns a [`Duration`] is a limiter.
 ///
-/// It is asked by the thread that ends the lease, with no lock held. If it panics, the panic hook reports
-/// that, and the key stays away as by [`Backoff::default`].
+/// The thread that ends the lease calls it, under no lock. If it panics, the panic is contained, and
+/// [`Backoff::default`] decides.
 ///
 /// [`FifoBuilder::limiter`]: super::FifoBuilder::limiter
 pub trait Limiter: Send + Sync {
-    /// For how long the key is not to be handed out.
+    /// How long the key is not to be handed out.
     fn delay(&self, failure: &Failure<'_>) -> Duration;
 }
 
@@ -39,19 +39,19 @@ impl<'a> Failure<'a> {
         Self { key, failures, now, chance }
     }
 
-    /// Whose lease it was.
+    /// The key of the lease.
     #[must_use]
     pub fn key(&self) -> &Key {
         self.key
     }
 
-    /// How many leases of the key have now failed in a row, at least 1.
+    /// How many leases of the key have failed in a row, including this one.
     #[must_use]
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// The time since the beginning of the queue's clock.
+    /// The time since the queue's clock began.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.now.since(Moment::default())
@@ -64,13 +64,13 @@ impl<'a> Failure<'a> {
     }
 }
 
-/// The longer delay of two (client-go's `MaxOfRateLimiter`). Both are asked.
+/// The longer delay of two limiters (client-go's `MaxOfRateLimiter`). Both are called.
 #[must_use]
 pub fn max_of(one: impl Limiter, other: impl Limiter) -> impl Limiter {
     move |failure: &Failure<'_>| one.delay(failure).max(other.delay(failure))
 }
 
-/// `fast` for so many failures in a row, then `slow` (client-go's `ItemFastSlowRateLimiter`).
+/// `fast` for the first so many failures in a row, then `slow` (client-go's `ItemFastSlowRateLimiter`).
 ///
 /// ```
 /// use std::time::Duration;
@@ -98,8 +98,8 @@ pub fn fast_slow(fast: Duration, tries: u32, slow: Duration) -> impl Limiter {
     move |failure: &Failure<'_>| if failure.failures <= tries { fast } else { slow }
 }
 
-/// Exponential back-off of each key for itself: the first failure in a row costs `base`, each further
-/// one twice as much, up to `cap`. A success starts over.
+/// Exponential back-off for each key: the first failure in a row costs `base`, and each further one twice as
+/// much, up to `cap`. A success starts over.
 ///
 /// ```
 /// use std::time::Duration;
@@ -118,14 +118,14 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// From `base` up to `cap`, without jitter.
+    /// A back-off from `base` up to `cap`, without jitter.
     #[must_use]
     pub const fn new(base: Duration, cap: Duration) -> Self {
         Self { base, cap, jitter: 0.0 }
     }
 
-    /// Shortens each delay by a random part of at most this fraction, so that keys that failed
-    /// together do not return together. What is not within 0 to 1 counts as the nearer of the two.
+    /// Shortens each delay at random by up to this fraction, so that keys that failed together do not
+    /// come back together. It is clamped to 0 to 1.
     #[must_use]
     pub const fn jitter(mut self, fraction: f64) -> Self {
         // `clamp` would let a NaN through.
@@ -152,26 +152,26 @@ impl Limiter for Backoff {
     fn delay(&self, failure: &Failure<'_>) -> Duration {
         let longest = self.after(failure.failures);
         let part = 1.0 - self.jitter * failure.chance;
-        // Near the longest duration there is, rounding may leave its range.
+        // Near the longest duration, rounding may exceed its range.
         let shortened = Duration::try_from_secs_f64(longest.as_secs_f64() * part);
         shortened.unwrap_or(longest).min(longest)
     }
 }
 
-/// client-go's: 5 ms to 1,000 s (`DefaultTypedControllerRateLimiter`), here with a tenth of jitter.
+/// client-go's default, 5 ms to 1,000 s (`DefaultTypedControllerRateLimiter`), with a jitter of one tenth.
 impl Default for Backoff {
     fn default() -> Self {
         Self::new(Duration::from_millis(5), Duration::from_secs(1000)).jitter(0.1)
     }
 }
 
-/// How many retries of all keys together may start per second, after a burst (client-go's
+/// Limits how many retries of all keys together start per second, after a burst (client-go's
 /// `BucketRateLimiter`).
 #[derive(Debug)]
 pub struct TokenBucket {
     interval: Duration,
     burst: u32,
-    /// When the bucket would be full again, on the queue's clock.
+    /// When the bucket will be full again, on the queue's clock.
     full: Mutex<Duration>,
 }
 
@@ -179,7 +179,7 @@ impl TokenBucket {
     /// A full bucket.
     ///
     /// # Errors
-    /// If nothing would ever pass: the rate must be above zero, and the burst, too.
+    /// If nothing would ever get through: rate and burst must be above zero.
     pub fn new(per_second: f64, burst: u32) -> Result<Self, BuildError> {
         let interval = Duration::try_from_secs_f64(per_second.recip());
         match interval {
@@ -192,7 +192,7 @@ impl TokenBucket {
 }
 
 impl Limiter for TokenBucket {
-    /// Takes a token, perhaps one of the future; how long until that one is there.
+    /// Takes a token, perhaps a future one. Returns how long until it is there.
     fn delay(&self, failure: &Failure<'_>) -> Duration {
         let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
         *full = (*full).max(failure.now()).saturating_add(self.interval);

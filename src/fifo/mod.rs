@@ -1,42 +1,41 @@
 //! A keyed FIFO: each key waits at most once, with its newest value.
 //!
-//! [`Fifo`] is a work queue fed by a reflector (it is a [`Sink`]) or by hand. Consumers are threads,
-//! async tasks, or both on one queue; idle ones sleep.
+//! [`Fifo`] is a work queue that is fed by a reflector (it is a [`Sink`]) or by hand. Its consumers are
+//! threads, async tasks, or both; idle ones park.
 //!
-//! * A key that is added again while it waits keeps its place and gets the new value. Deleted and
+//! * A key that is added again while it waits keeps its place and gets the new value. If it is deleted and
 //!   added again, it goes to the back.
-//! * A deletion takes a waiting value out and wakes nobody, unless the queue is built to hand out
+//! * A deletion removes a waiting value and wakes no consumer, unless the queue is built to hand out
 //!   [deletions](FifoBuilder::deletions), so that a worker can clean up.
-//! * [`Fifo::pop`] hands an object out for good. [`Fifo::lease`] leases it: until the [`Lease`] ends,
-//!   nobody else gets its key, and a change of the key meanwhile leads to exactly one more run.
-//! * What fails comes back after a back-off of its own ([`Lease::retry`]), what is not due yet at its
-//!   time ([`Fifo::add_after`], [`Lease::after`]); see [`FifoBuilder`] for limiters, capacity, priorities
-//!   and metrics.
-//! * [`Fifo::close`] refuses what comes later and lets consumers drain what was accepted;
-//!   [`Fifo::drain`] does so up to a deadline and hands the rest back. A queue is also closed when the
-//!   reflector that feeds it has ended for good; [`Fifo::source_error`] says why.
+//! * [`Fifo::pop`] hands an object out for good. [`Fifo::lease`] leases it: until the [`Lease`] ends, no
+//!   other consumer gets its key, and changes of the key in the meantime lead to exactly one more run.
+//! * A key that fails comes back after its back-off ([`Lease::retry`]); a key can also be queued for later
+//!   ([`Fifo::add_after`], [`Lease::after`]). See [`FifoBuilder`] for limiters, capacity, priorities and
+//!   metrics.
+//! * [`Fifo::close`] refuses new values and lets consumers drain what was accepted; [`Fifo::drain`] does
+//!   so up to a deadline and returns the rest. A queue is also closed when the reflector that feeds it
+//!   has ended for good; [`Fifo::source_error`] says why.
 //!
-//! A value *waits* from being accepted until it is handed out, deleted or replaced. The value of a
-//! key that is leased at the moment waits too, and keeps its place in line, but it is passed over until
-//! the lease ends. The value of a key that is delayed waits too, but is not in line.
+//! A value *waits* from when it is accepted until it is handed out, deleted or replaced. If its key is
+//! leased, the value keeps its place in line, but is skipped until the lease ends. If its key is
+//! delayed, the value waits, but is not in line.
 //!
 //! # Progress
-//! The order of the keys is a queue without a lock. The state of a key is behind the lock of its shard (one
-//! of sixteen), held for the change of one entry; a batch holds the locks it needs together, and a replace
-//! all of them, and so do the questions about the whole queue. No lock is held while a consumer waits or a sleeper is woken.
+//! The order of the keys is a lock-free queue. The state of a key is protected by the lock of its shard,
+//! one of sixteen, which is held for the change of one entry. A batch holds all the locks that it needs;
+//! a replace and the queries about the whole queue hold all sixteen. No lock is held while a consumer
+//! waits or is woken.
 //!
 //! # User code
-//! [`Object::key`], wakers, [`Observer`]s, [`Limiter`]s and destructors run with no lock held and with
-//! the queue in a state that is whole: they may block, panic, or call back into the queue. While one
-//! blocks, the call that runs it does not return, and what that call has yet to run waits with it: the
-//! wakers of consumers that it was to wake as well, observers, destructors. All other calls go on. A
-//! panic of a waker, an observer or a limiter is reported by the panic hook and goes no further, and in
-//! the place of a task whose waker panics the next consumer is woken. A panic of `key` or of a
-//! destructor goes to the caller whose call ran it: after `key`, nothing was changed; a destructor runs
-//! when everything has been done. Only what is left when the last handle goes is dropped with its panics
-//! contained.
+//! [`Object::key`], wakers, [`Observer`]s, [`Limiter`]s and destructors run under no lock, with the
+//! queue in a consistent state: they may block, panic, or call back into the queue. If one blocks, the
+//! call that runs it blocks, too, and so does the other user code that this call has yet to run; all
+//! other calls go on. A panic of a waker, an observer or a limiter is contained, and if a task's waker
+//! panics, the next consumer is woken instead. A panic of `key` or of a destructor reaches the caller:
+//! `key` runs before anything is changed, destructors once everything is done. Panics of destructors are
+//! contained only when the last handle is dropped.
 //!
-//! `docs/fifo.md` has the argument and the measurements.
+//! `docs/fifo.md` has the design, its argument and the measurements.
 
 mod builder;
 mod consumer;
@@ -59,7 +58,7 @@ pub use error::{AddError, BuildError, Closed, PopError, TryPopError};
 pub use lease::Lease;
 pub use limiter::{Backoff, Failure, Limiter, TokenBucket, fast_slow, max_of};
 pub use observer::Observer;
-pub use shutdown::Drained;
+pub use shutdown::DrainReport;
 pub use state::clock::ManualClock;
 pub use stats::FifoStats;
 pub use stream::{Leases, Pops};
@@ -70,12 +69,12 @@ use crate::{Batch, Key, KeyRef, Listing, Object, Sink};
 /// What became of an added value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Added {
-    /// It got a place of its own, at the back.
+    /// It is at the back of the queue.
     Queued,
-    /// It replaced the value of its key that was waiting, in that one's place; if that one was delayed,
-    /// the key is in line now, at the back.
+    /// It replaced the waiting value of its key, and keeps that one's place; if that one was delayed, the key
+    /// is now at the back of the queue.
     Coalesced,
-    /// It waits for its time.
+    /// It waits for its delay.
     Delayed,
 }
 
@@ -108,9 +107,9 @@ pub struct Fifo<T> {
     shared: Arc<Shared<T>>,
 }
 
-/// Producers. None of these calls waits for a consumer.
+/// Producers. None of these calls waits for consumers.
 impl<T: Object> Fifo<T> {
-    /// An empty, open queue, without any limiter: what fails comes back at once.
+    /// An empty, open queue without a limiter: a key that fails comes back at once.
     ///
     /// [`Lease::retry`] puts a key at the tail with no delay, however often it has failed, so a key that
     /// always fails keeps a worker busy. For workers that retry, build the queue with a
@@ -139,12 +138,12 @@ impl<T: Object> Fifo<T> {
         FifoBuilder::new()
     }
 
-    /// Queues an object, or gives its key the new value if the key waits already. Wakes one consumer
-    /// if the key has become available.
+    /// Queues an object, or replaces the waiting value of its key. Wakes one consumer if the key has become
+    /// available.
     ///
     /// # Errors
-    /// If the queue is closed, the object has no usable key, or the queue has a
-    /// [capacity](FifoBuilder::capacity), is full and this key is not in it; the error returns the object.
+    /// If the queue is closed, the object's key is invalid, or the queue has a
+    /// [capacity](FifoBuilder::capacity) and is full without this key; the error returns the object.
     ///
     /// ```
     /// # use watchcache::{Fifo, KeyRef, Object};
@@ -170,13 +169,13 @@ impl<T: Object> Fifo<T> {
         Ok(added.unwrap_or(Added::Queued))
     }
 
-    /// As [`Fifo::add`], but a key that does not wait yet is not handed out before this time has
-    /// passed. A key that waits gets the new value and keeps its place, or the earlier of the two
-    /// times. O(log n) for n delayed keys.
+    /// As [`Fifo::add`], but a key that does not wait yet is not handed out before `delay` is over. A
+    /// key that waits gets the new value and keeps its place in line, or the earlier of two due times.
+    /// O(log n) for n delayed keys.
     ///
-    /// The first delay of a queue starts a thread, which sleeps until something is due and ends with
-    /// the queue. Where the system refuses one, the next delay that is sooner than all others tries again;
-    /// until then a delayed key is handed out late, when a consumer comes by after its time.
+    /// The first delay of a queue starts a thread, which sleeps until something is due and ends with the
+    /// queue. If the system refuses a thread, the next key that is due before all others tries again;
+    /// until then a delayed key is handed out late, to the first consumer that asks after it was due.
     ///
     /// # Errors
     /// As [`Fifo::add`].
@@ -205,11 +204,11 @@ impl<T: Object> Fifo<T> {
         Ok(added.unwrap_or(Added::Delayed))
     }
 
-    /// Queues an object unless its key waits, is delayed or is leased; says whether it did.
+    /// Queues an object unless its key waits, is delayed or is leased. Returns whether it did.
     ///
-    /// This is how a consumer that [`pop`](Fifo::pop)s puts a failed object back without overwriting
-    /// a newer one. What has arrived *and* been handed out for good meanwhile it cannot know: for that,
-    /// [`lease`](Fifo::lease) and [`Lease::retry`].
+    /// This is how a consumer that uses [`pop`](Fifo::pop) puts a failed object back without overwriting
+    /// a newer one. It cannot see a newer one that was also popped in the meantime;
+    /// [`lease`](Fifo::lease) and [`Lease::retry`] can.
     ///
     /// # Errors
     /// As [`Fifo::add`].
@@ -232,18 +231,31 @@ impl<T: Object> Fifo<T> {
         Ok(self.shared.add(object.into(), Duration::ZERO, true)?.is_some())
     }
 
-    /// Drops the waiting value of a key and returns it. A lease of the key runs on, but will not put
-    /// it back. Deleting works on a closed queue too. O(log n) for n waiting keys, as it may have to look
-    /// at some places of keys that were deleted earlier.
+    /// Removes and returns the waiting value of a key. A lease of the key goes on, but will not put its value
+    /// back. Works on a closed queue, too. O(log n) for n waiting keys, since it may clean up after earlier
+    /// deletes.
     ///
-    /// Where [deletions](FifoBuilder::deletions) are handed out, it queues one instead, and returns the last
-    /// state; nothing, if the queue was not given the object or has its deletion already.
+    /// If the queue hands out [deletions](FifoBuilder::deletions), this queues one instead and returns
+    /// the last state, unless the queue was never given the object or has its deletion already.
+    ///
+    /// ```
+    /// # use watchcache::{Fifo, KeyRef, Object};
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let fifo = Fifo::new();
+    /// fifo.add(Pod("a"))?;
+    /// assert!(fifo.delete("a").is_some());
+    /// assert!(fifo.delete("a").is_none() && fifo.try_pop().is_err());
+    /// # Ok::<(), watchcache::fifo::AddError<Pod>>(())
+    /// ```
     pub fn delete<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
         self.shared.delete(key.into())
     }
 
-    /// Applies a batch of changes as one: no other call sees half of it, and the consumers it has
-    /// work for are woken together.
+    /// Applies a batch of changes at once: no other call sees half of it, and as many consumers as it
+    /// has work for are woken together.
     ///
     /// # Errors
     /// If the queue is closed; nothing is applied.
@@ -267,9 +279,9 @@ impl<T: Object> Fifo<T> {
         self.shared.apply(batch)
     }
 
-    /// Makes the listed objects, in the order of the list, all that waits. Leases run on: a listed key
-    /// that is leased gets its place as after any change, an unlisted one counts as deleted, and where
-    /// [deletions](FifoBuilder::deletions) are handed out these come first.
+    /// Replaces all waiting values by the listed objects, in the order of the list. Leases go on: a
+    /// leased key that is listed counts as changed, one that is not listed counts as deleted. If the
+    /// queue hands out [deletions](FifoBuilder::deletions), these come first.
     ///
     /// # Errors
     /// If the queue is closed; nothing is replaced.
@@ -293,32 +305,32 @@ impl<T: Object> Fifo<T> {
 
 /// Queries.
 impl<T: Object> Fifo<T> {
-    /// The waiting value of a key, in line or delayed; of a deletion, the last state.
+    /// The waiting value of a key, in line or delayed; for a deletion, the last state.
     #[must_use]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
         self.shared.get(key.into())
     }
 
-    /// Whether a value of the key is waiting.
+    /// Whether a value of the key waits.
     #[must_use]
     pub fn contains<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
         self.shared.get(key.into()).is_some()
     }
 
-    /// The values in line, in queue order. Of a deletion it is the last state, which nothing here tells
-    /// from a value: see [`FifoBuilder::deletions`]. O(n log n), of which O(n) with all shards locked.
+    /// The values in line, in queue order; for a [deletion](FifoBuilder::deletions) the last state,
+    /// which cannot be told from a value here. O(n log n), of which O(n) under all locks.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<T>> {
         self.shared.list()
     }
 
-    /// The keys of the values in line, in queue order. As [`Fifo::list`].
+    /// The keys of the values in line, in queue order. Costs what [`Fifo::list`] does.
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
         self.shared.list_keys()
     }
 
-    /// Number of values in line. Locks all shards for a moment.
+    /// The number of values in line. Takes all locks briefly.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.len()
@@ -330,20 +342,20 @@ impl<T: Object> Fifo<T> {
         self.len() == 0
     }
 
-    /// For how long the oldest value in line has been there, or its key has if it was replaced there.
-    /// `None` if there is none, or if the queue does not [keep times](FifoBuilder::timed). O(n).
+    /// How long the oldest value in line has been there, counted from when its key was queued. `None` if
+    /// there is none, or if the queue does not [keep times](FifoBuilder::timed). O(n).
     #[must_use]
     pub fn oldest_age(&self) -> Option<Duration> {
         self.shared.oldest_age()
     }
 
-    /// Whether each key of the first replace has been dealt with: popped, leased and
-    /// [`done`](Lease::done), deleted, or left out by a later replace; where
-    /// [deletions](FifoBuilder::deletions) are handed out, the last two count once that is dealt with. A
-    /// retried or abandoned lease does not count. Once true, it stays true.
+    /// Whether all keys of the first replace have been processed: popped, leased and
+    /// [`done`](Lease::done), deleted, or left out of a later replace. If the queue hands out
+    /// [deletions](FifoBuilder::deletions), the last two count once the deletion is processed. A retried
+    /// or abandoned lease does not count. Once true, it stays true.
     ///
-    /// Until the first replace it is false; an empty one makes it true, and so does an add or delete
-    /// *before* any replace, since there is then no initial list to wait for.
+    /// It is false until the first replace. An empty replace makes it true, and so does an add or delete
+    /// *before* any replace, since then there is no initial list to wait for.
     ///
     /// ```
     /// # use watchcache::{Fifo, KeyRef, Listing, Object};
@@ -365,18 +377,18 @@ impl<T: Object> Fifo<T> {
         self.shared.has_synced()
     }
 
-    /// Whether the queue is closed. It may still hold what it accepted before.
+    /// Whether the queue is closed. It may still hold values that it accepted before.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.is_closed()
     }
 
-    /// Why the source that feeds the queue has ended for good: none if it has not, or was stopped. Of
-    /// several, the first counts.
+    /// Why the source that feeds the queue has ended for good; `None` if it has not, or was stopped. If
+    /// there are several sources, it is the error of the first that ended.
     ///
-    /// A queue that is a reflector's sink learns of it, and unless it
-    /// [outlives its source](FifoBuilder::outlives_source) it is closed then: consumers get what was
-    /// accepted, and then [`Closed`].
+    /// When its reflector ends, the queue is closed, unless it
+    /// [outlives its source](FifoBuilder::outlives_source): consumers get what was accepted, and then
+    /// [`Closed`].
     ///
     /// ```
     /// # use watchcache::{Fifo, KeyRef, Object, Sink};
@@ -398,8 +410,22 @@ impl<T: Object> Fifo<T> {
         self.shared.source_error()
     }
 
-    /// The queue's counters. Locks all shards for a moment; if the queue [keeps times](FifoBuilder::timed)
-    /// it goes through all keys after that, shard by shard: O(n).
+    /// The queue's counters. Takes all locks briefly; if the queue [keeps times](FifoBuilder::timed), it then
+    /// visits all keys, shard by shard: O(n).
+    ///
+    /// ```
+    /// # use watchcache::{Fifo, KeyRef, Object};
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let fifo = Fifo::new();
+    /// fifo.add(Pod("a"))?;
+    /// fifo.add(Pod("a"))?;
+    /// let stats = fifo.stats();
+    /// assert_eq!((stats.adds, stats.coalesced, stats.depth), (2, 1, 1));
+    /// # Ok::<(), watchcache::fifo::AddError<Pod>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> FifoStats {
         self.shared.stats()
@@ -409,7 +435,7 @@ impl<T: Object> Fifo<T> {
 /// A closed queue ignores what a reflector sends, and counts it as refused.
 impl<T: Object> Sink<T> for Fifo<T> {
     fn apply(&self, batch: &Batch<T>) {
-        // The stream has no use for the refusal: it ends when its owner stops it.
+        // The reflector cannot use the refusal: its owner stops it.
         let _ = Self::apply(self, batch);
     }
 

@@ -7,41 +7,40 @@ use std::time::{Duration, Instant};
 use super::Fifo;
 use crate::Object;
 
-/// What [`Fifo::drain`] came to: what was not processed.
+/// What [`Fifo::drain`] has left unprocessed.
 #[must_use = "unprocessed values are processed by nobody else"]
-pub struct Drained<T> {
-    /// What was accepted and not handed out, in queue order.
+pub struct DrainReport<T> {
+    /// Values that were accepted and not handed out, in queue order.
     pub unprocessed: Vec<Arc<T>>,
-    /// Leases that were still out. They run on.
+    /// The number of leases that have not ended. They go on.
     pub leased: u64,
 }
 
-/// Closing. What was accepted is handed out, handed back, or still in a worker's hands.
+/// Closing. What was accepted is handed out, returned, or still leased.
 impl<T: Object> Fifo<T> {
-    /// Closes the queue: later adds, batches and replaces are refused, and consumers get what is
-    /// queued and then [`Closed`](super::Closed). Closing again changes nothing.
+    /// Closes the queue: later adds, batches and replaces are refused, and consumers get what is queued
+    /// and then [`Closed`](super::Closed). Closing again changes nothing.
     ///
-    /// What is delayed comes due at once; a retry after this waits for its back-off all the same, and
-    /// consumers with it. A lease that ends by [`after`](super::Lease::after) is done for good.
+    /// Delayed keys become due at once. A later retry still waits for its back-off, and consumers wait
+    /// with it. A lease that ends with [`after`](super::Lease::after) is done for good.
     ///
-    /// A consumer gets `Closed` as soon as nothing can be handed out any more, even if leases are still
-    /// out.
-    /// Should one of those put its key back, the key is there for whoever asks next, and so for the
-    /// worker that held the lease if it takes until it gets `Closed` itself.
+    /// A consumer gets `Closed` as soon as nothing can be handed out any more, even if there are still
+    /// leases. If one of them puts its key back, the next consumer to ask gets the key: that includes
+    /// the worker that held the lease, if it goes on until it gets `Closed` itself.
     pub fn close(&self) {
         self.shared.close();
     }
 
-    /// Closes the queue at once: what waits is handed back, in queue order, instead of to consumers.
-    /// It is counted as [`deleted`](super::FifoStats::deleted). Of a
-    /// [deletion](super::FifoBuilder::deletions) it is the last state, which nothing here tells from a value.
+    /// Closes the queue and returns what waits, in queue order, instead of handing it out. These values
+    /// count as [`deleted`](super::FifoStats::deleted). For a [deletion](super::FifoBuilder::deletions)
+    /// it is the last state, which cannot be told from a value here.
     ///
-    /// Leases run on. A key that is handed back here is not put back by its lease, since the lease has
-    /// an older value; any other lease may still [`retry`](super::Lease::retry), as after [`Fifo::close`].
-    /// A [`Fifo::drain`] that waits ends at once, whatever leases are out, and so does each later one: call
-    /// this from another thread where draining is to be cut short, as at a second SIGTERM.
+    /// Leases go on. If a leased key's newer value is returned here, the lease does not put its key
+    /// back; any other lease may still [`retry`](super::Lease::retry), as after [`Fifo::close`]. A
+    /// waiting [`Fifo::drain`] ends at once, and so does any later one, whatever is leased: call this
+    /// from another thread to cut a drain short, for example at a second SIGTERM.
     ///
-    /// O(n log n) for n waiting values; nothing else moves meanwhile.
+    /// O(n log n) for n waiting values, during which no other call on the queue makes progress.
     ///
     /// ```
     /// # use watchcache::{Fifo, KeyRef, Object};
@@ -66,11 +65,10 @@ impl<T: Object> Fifo<T> {
         unprocessed
     }
 
-    /// Closes the queue and waits, for at most `timeout`, until all that was accepted is processed:
-    /// nothing waits and no lease is out. What waits after that is handed back, in queue order, as by
-    /// [`Fifo::close_now`] (so of a deletion it is the last state, told from no value), which ends the wait
-    /// early when somebody else calls it; after it there is no wait. Blocks the thread; the consumers are
-    /// other threads or tasks.
+    /// Closes the queue and waits, for at most `timeout`, until everything that was accepted has been
+    /// processed: nothing waits and nothing is leased. Then it returns what still waits, as
+    /// [`Fifo::close_now`] does. If another thread calls `close_now`, the wait ends early; if it was
+    /// called before, there is no wait. Blocks the thread; the consumers are other threads or tasks.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -94,36 +92,54 @@ impl<T: Object> Fifo<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use = "unprocessed values are processed by nobody else"]
-    pub fn drain(&self, timeout: Duration) -> Drained<T> {
+    pub fn drain(&self, timeout: Duration) -> DrainReport<T> {
         self.shared.close();
         if self.shared.wait_drained(Instant::now().checked_add(timeout)) {
-            return Drained { unprocessed: Vec::new(), leased: 0 };
+            return DrainReport { unprocessed: Vec::new(), leased: 0 };
         }
         let unprocessed = self.shared.take_waiting();
-        Drained { unprocessed, leased: self.shared.stats().processing }
+        DrainReport { unprocessed, leased: self.shared.stats().processing }
     }
 
-    /// Waits until the queue is closed and all that was accepted is processed. It does not close the
-    /// queue; for a deadline, drop the future and call [`Fifo::close_now`].
+    /// Waits until the queue is closed and everything that was accepted has been processed. It does not
+    /// close the queue. For a deadline, drop the future and call [`Fifo::close_now`].
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
-    pub async fn drained(&self) {
+    ///
+    /// ```
+    /// # use watchcache::{Fifo, KeyRef, Object};
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// let fifo = Fifo::new();
+    /// fifo.add(Pod("a"))?;
+    /// fifo.close();
+    /// fifo.lease()?.done();
+    /// # runtime.block_on(async {
+    /// fifo.wait_drained().await;
+    /// # });
+    /// assert!(fifo.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn wait_drained(&self) {
         self.shared.wait_drained_async().await;
     }
 }
 
-impl<T> Drained<T> {
-    /// Whether all that was accepted was processed.
+impl<T> DrainReport<T> {
+    /// Whether everything that was accepted has been processed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.unprocessed.is_empty() && self.leased == 0
     }
 }
 
-impl<T> fmt::Debug for Drained<T> {
+impl<T> fmt::Debug for DrainReport<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Drained")
+        f.debug_struct("DrainReport")
             .field("unprocessed", &self.unprocessed.len())
             .field("leased", &self.leased)
             .finish()

@@ -4,40 +4,39 @@ use std::time::Duration;
 
 use super::state::tally::Tally;
 
-/// Counters of a [`Fifo`](crate::Fifo), all read at one moment but for the last three.
+/// Statistics of a [`Fifo`](crate::Fifo), consistent with each other but for the last three.
 ///
-/// `depth`, `delayed` and `processing` are levels; the counters only grow. What came in is what went
-/// out and what is there: `adds + requeued = popped + coalesced + deleted + depth + delayed`.
+/// `depth`, `delayed` and `processing` are gauges; the rest only grows. What came in equals what went out and
+/// what is there: `adds + requeued = popped + coalesced + deleted + depth + delayed`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FifoStats {
-    /// Values in line now, those behind a lease of their key included.
+    /// Values in line now, including those whose key is leased.
     pub depth: u64,
-    /// Values that wait for their time.
+    /// Values that are delayed now.
     pub delayed: u64,
-    /// Leases out now.
+    /// Keys that are leased now.
     pub processing: u64,
-    /// Values accepted, whether they took a place of their own or coalesced.
+    /// Values accepted, queued or coalesced.
     pub adds: u64,
-    /// Waiting values that a newer one of the same key replaced.
+    /// Waiting values that were replaced by a newer one of the same key.
     pub coalesced: u64,
     /// Values handed out, for good or on a lease.
     pub popped: u64,
-    /// Waiting values dropped by a delete or by a replace that no longer lists their key, or handed
-    /// back by [`Fifo::close_now`](crate::Fifo::close_now) or [`Fifo::drain`](crate::Fifo::drain).
+    /// Waiting values that were removed by a delete, or by a replace without their key, or returned by
+    /// [`Fifo::close_now`](crate::Fifo::close_now) or [`Fifo::drain`](crate::Fifo::drain).
     pub deleted: u64,
     /// Leases ended with [`Lease::retry`](super::Lease::retry).
     pub retries: u64,
-    /// Leased values that were put back, since nothing newer was there.
+    /// Leased values that were put back, since there was no newer one.
     pub requeued: u64,
-    /// Leases dropped without an outcome, as by a panic.
+    /// Leases that were dropped without an outcome, for example by a panic.
     pub abandoned: u64,
     /// Calls (not values) refused because the queue is closed or full.
     pub refused: u64,
-    /// For how long the leases now out have been out, all together. Zero unless the queue
-    /// [keeps times](super::FifoBuilder::timed).
+    /// The total age of all leases now. Zero unless the queue [keeps times](super::FifoBuilder::timed).
     pub unfinished_work: Duration,
-    /// For how long the oldest of them has been out. Zero unless the queue keeps times.
+    /// The age of the oldest lease now. Zero unless the queue keeps times.
     pub longest_running: Duration,
 }
 

@@ -50,13 +50,13 @@ impl<T: Object> Consumer<T> {
     }
 }
 
-/// Streams, for whoever prefers them to [`Fifo::pop_async`] and [`Fifo::lease_async`]. Dropping one
-/// loses no object, and passes a wakeup it was given on to another consumer.
+/// Streams, as an alternative to [`Fifo::pop_async`] and [`Fifo::lease_async`]. Dropping one loses no
+/// object, and passes on a wakeup that it has received to another consumer.
 impl<T: Object> Fifo<T> {
-    /// What [`Fifo::pop_async`] gives, again and again until it is [`Closed`].
+    /// A stream of what [`Fifo::pop_async`] returns, until that is [`Closed`].
     ///
-    /// A stream that waits and is kept without being polled, as beside a `select!` in a loop that does other
-    /// things, keeps a wakeup to itself as [such a future](Fifo::pop_async) does: poll it, or drop it.
+    /// Like [that future](Fifo::pop_async), a stream that was woken must be polled or dropped, or it
+    /// keeps the wakeup: for example beside a `select!` in a loop that does other things.
     ///
     /// ```
     /// use futures_util::StreamExt;
@@ -81,8 +81,8 @@ impl<T: Object> Fifo<T> {
         Pops(Consumer::new(self))
     }
 
-    /// What [`Fifo::lease_async`] gives, again and again until it is [`Closed`]. Poll it or drop it, as
-    /// [`Fifo::pops`] says.
+    /// A stream of what [`Fifo::lease_async`] returns, until that is [`Closed`]. Poll it or drop it, as for
+    /// [`Fifo::pops`].
     #[must_use = "a stream does nothing unless polled"]
     pub fn leases(&self) -> Leases<T> {
         Leases(Consumer::new(self))

@@ -1,4 +1,4 @@
-//! How long to wait: delays after failures, the pace of relists, and the jitter of both.
+//! Delays: after failures and between relists, with jitter.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How a reflector is made.
+//! Building a reflector.
 
 use std::fmt;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Everything that shapes a reflector, beside its source.
+//! A reflector's configuration, apart from its source.
 
 use std::fmt;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! What is told of a failed request.
+//! How a failed request is reported.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Only the changes that matter to whoever is behind.
+//! A sink that passes on only the changes that matter to another one.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};

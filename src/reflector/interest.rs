@@ -1,4 +1,4 @@
-//! What a reflector needs of its source, and what it would only throw away.
+//! What a reflector needs from its source, and what it would only drop.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! How a reflector is doing, readable from any thread.
+//! Monitors: a reflector's state, readable from any thread.
 
 use std::fmt;
 use std::sync::Arc;

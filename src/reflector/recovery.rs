@@ -1,4 +1,4 @@
-//! What follows a watch that ended: whether to go on where it was, when, and when only a list helps.
+//! What follows a watch that has ended: resuming it, when, and when only a relist helps.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a reflector reads from: anything that can list at a version and watch from there.
+//! The `Source` trait: anything that can list at a version and watch from there.
 
 use std::fmt;
 use std::future::Future;

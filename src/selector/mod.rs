@@ -9,14 +9,14 @@ use std::str::FromStr;
 pub use parse::ParseSelectorError;
 pub use requirement::{Operator, Requirement, RequirementError};
 
-/// Which objects to select by their labels: those that meet every requirement.
+/// Selects objects by their labels: those that meet every requirement.
 ///
 /// The syntax is that of Kubernetes: `app=web`, `app==web`, `app!=web`, `app in (web, api)`,
-/// `app notin (db)`, `app`, `!app`, `weight>3`, `weight<9`, joined by commas. `!=` and `notin` are
-/// met by objects without the label too. The empty text selects everything.
+/// `app notin (db)`, `app`, `!app`, `weight>3`, `weight<9`, separated by commas. Objects without the label
+/// meet `!=` and `notin`, too. The empty text selects everything.
 ///
-/// It is shown in one canonical form: requirements in order of their labels, values in order, `=`
-/// for `==`, and a set of one value as an equality. Selectors that are equal are shown alike.
+/// `Display` writes a canonical form: requirements sorted by label, values sorted, `=` for `==`, and a set of
+/// one value as an equality. Equal selectors are written alike.
 ///
 /// ```
 /// use watchcache::LabelSelector;
@@ -32,7 +32,7 @@ pub use requirement::{Operator, Requirement, RequirementError};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LabelSelector {
-    /// In order.
+    /// Sorted.
     requirements: Vec<Requirement>,
 }
 
@@ -49,7 +49,7 @@ impl LabelSelector {
         self.requirements.is_empty()
     }
 
-    /// What is required, in order of the labels.
+    /// The requirements, sorted by label.
     #[must_use]
     pub fn requirements(&self) -> &[Requirement] {
         &self.requirements

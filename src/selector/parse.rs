@@ -1,24 +1,24 @@
-//! The grammar of apimachinery's `labels.Parse` (as of its version 0.37), its corners included.
+//! The grammar of apimachinery's `labels.Parse` (version 0.37), corner cases included.
 
 use thiserror::Error;
 
 use super::requirement::{Operator, Requirement, RequirementError};
 
-/// Why a text is no selector, and where. Places are byte offsets.
+/// Why a text is not a selector, and where. Positions are byte offsets.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ParseSelectorError {
-    /// Something else belongs here.
+    /// An unexpected token.
     #[error("found '{found}' at {at}, expected: {expected}")]
     Unexpected {
-        /// Where it stands.
+        /// Its position.
         at: usize,
-        /// What stands there; nothing at the text's end.
+        /// The token; empty at the end of the text.
         found: String,
-        /// What may stand there.
+        /// What was expected.
         expected: &'static str,
     },
-    /// The requirement reads well but is none.
+    /// A requirement that parses, but is invalid.
     #[error("requirement at {at}: {source}")]
     Requirement {
         /// Where it begins.
@@ -48,14 +48,14 @@ pub(super) fn requirements(text: &str) -> Result<Vec<Requirement>, ParseSelector
     }
 }
 
-/// A token and where it stands; the text's end is the empty token.
+/// A token and its position; the end of the text is the empty token.
 type Token<'a> = (usize, &'a str);
 
 fn unexpected<T>((at, found): Token<'_>, expected: &'static str) -> Result<T, ParseSelectorError> {
     Err(ParseSelectorError::Unexpected { at, found: found.to_owned(), expected })
 }
 
-// The longer ones first, so that "==" is not read as two of "=".
+// Longer ones first, so that "==" is not read as two "=".
 const SYMBOLS: [&str; 9] = ["==", "!=", "=", "!", ",", "(", ")", ">", "<"];
 const SPACES: [char; 4] = [' ', '\t', '\r', '\n'];
 
@@ -119,7 +119,7 @@ impl<'a> Parser<'a> {
             .map_err(|source| ParseSelectorError::Requirement { at, source })
     }
 
-    /// One value; none at all is the empty value.
+    /// One value; if there is none, the empty value.
     fn value(&mut self) -> Result<&'a str, ParseSelectorError> {
         if matches!(self.peek(), "" | ",") {
             return Ok("");
@@ -128,8 +128,7 @@ impl<'a> Parser<'a> {
         if is_word(next.1) { Ok(next.1) } else { unexpected(next, "identifier") }
     }
 
-    /// Values in parentheses. Nothing between commas, or at either end, is the empty value, and so
-    /// is nothing at all.
+    /// Values in parentheses. Nothing between two commas, at either end, or at all is the empty value.
     fn values(&mut self) -> Result<Vec<&'a str>, ParseSelectorError> {
         let open = self.next();
         if open.1 != "(" {

@@ -13,9 +13,9 @@ pub enum Operator {
     In,
     /// `notin`, and `!=` for one value. Met by objects without the label.
     NotIn,
-    /// The label's name alone.
+    /// The label exists: its name alone.
     Exists,
-    /// `!` before the label's name.
+    /// The label does not exist: `!` before its name.
     DoesNotExist,
     /// `>`, as 64-bit integers.
     GreaterThan,
@@ -23,16 +23,16 @@ pub enum Operator {
     LessThan,
 }
 
-/// What one label must be.
+/// What one label must be, or must not be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Requirement {
     label: String,
     operator: Operator,
-    /// In order, without repetition.
+    /// Sorted and distinct.
     values: Vec<String>,
 }
 
-/// Why a requirement is none.
+/// Why a requirement is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RequirementError {
@@ -44,7 +44,7 @@ pub enum RequirementError {
         /// The rule that it breaks.
         rule: &'static str,
     },
-    /// The value can be no label's.
+    /// The value breaks Kubernetes' rules for label values.
     #[error("label value {value:?}: {rule}")]
     Value {
         /// The value.
@@ -52,7 +52,7 @@ pub enum RequirementError {
         /// The rule that it breaks.
         rule: &'static str,
     },
-    /// `>` and `<` compare with a 64-bit integer.
+    /// `>` and `<` compare with a 64-bit integer, and the value is not one.
     #[error("{value:?} is no 64-bit integer, which '>' and '<' compare with")]
     NotAnInteger {
         /// The value.
@@ -71,7 +71,7 @@ pub enum RequirementError {
 }
 
 impl Requirement {
-    /// A requirement, if it is one by the rules of Kubernetes' `labels.NewRequirement`.
+    /// A requirement, by the rules of Kubernetes' `labels.NewRequirement`.
     ///
     /// ```
     /// use watchcache::selector::{Operator, Requirement, RequirementError};
@@ -83,7 +83,7 @@ impl Requirement {
     /// ```
     ///
     /// # Errors
-    /// If name, values or their number break those rules.
+    /// If the name, a value or the number of values breaks those rules.
     pub fn new(
         label: impl Into<String>,
         operator: Operator,
@@ -128,7 +128,7 @@ impl Requirement {
         self.operator
     }
 
-    /// What it is compared with, in order.
+    /// The values to compare with, sorted.
     #[must_use]
     pub fn values(&self) -> &[String] {
         &self.values
@@ -173,8 +173,8 @@ impl fmt::Display for Requirement {
     }
 }
 
-/// A qualified name: an optional DNS subdomain and a slash before a name. The rules are those of
-/// apimachinery's `validation.IsQualifiedName`.
+/// Checks a qualified name: a name, and before it an optional DNS subdomain and a slash. The rules are those
+/// of apimachinery's `validation.IsQualifiedName`.
 fn check_label(label: &str) -> Result<(), &'static str> {
     let name = match label.split_once('/') {
         None => label,
@@ -209,7 +209,7 @@ fn is_dns_label(text: &str) -> bool {
         && is_enclosed(text, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit(), b"-")
 }
 
-/// Whether `outer` bytes enclose whatever others there are.
+/// Whether the text is of `outer` bytes and `others`, and neither begins nor ends with one of the others.
 fn is_enclosed(text: &str, outer: impl Fn(u8) -> bool, others: &[u8]) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_none_or(|&byte| outer(byte))

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
+use super::http::TOO_MANY_REQUESTS;
 use super::wire::Metadata;
 use super::{CauseType, Outcome, Status, StatusCause, StatusDetails, StatusReason};
 
@@ -146,7 +147,7 @@ impl Status {
         Self::failure(StatusReason::Gone, message)
     }
 
-    /// The request makes no sense.
+    /// The request is malformed.
     #[must_use]
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::failure(StatusReason::BadRequest, message)
@@ -217,8 +218,7 @@ impl Status {
             ))
     }
 
-    /// Something unexpected went wrong: `Internal error occurred: <error>`, with the error as
-    /// the cause.
+    /// Something went wrong unexpectedly: `Internal error occurred: <error>`, with the error as the cause.
     #[must_use]
     pub fn internal(error: impl fmt::Display) -> Self {
         let error = error.to_string();
@@ -233,167 +233,9 @@ impl Status {
         Self::failure(StatusReason::ServiceUnavailable, message)
     }
 
-    /// What an answer means that has a failure's HTTP code but no Status in it, such as a
-    /// proxy's error page.
-    ///
-    /// This follows `NewGenericServerResponse` of [apimachinery]: the reason comes from the
-    /// code, except that 409 to a POST is `AlreadyExists`; `what` names the resource and may
-    /// carry the `Retry-After` delay; and the body becomes an `UnexpectedServerResponse` cause.
-    ///
-    /// ```
-    /// use watchcache::Status;
-    /// use watchcache::status::{StatusDetails, StatusReason};
-    ///
-    /// let pods = StatusDetails::new("", "pods", "");
-    /// let status = Status::from_http_code(502, "GET", pods, "Bad Gateway");
-    /// assert_eq!(*status.reason(), StatusReason::InternalError);
-    /// assert_eq!(
-    ///     status.message(),
-    ///     r#"an error on the server ("Bad Gateway") has prevented the request from succeeding (get pods)"#
-    /// );
-    /// ```
-    ///
-    /// [apimachinery]: https://pkg.go.dev/k8s.io/apimachinery/pkg/api/errors#NewGenericServerResponse
-    #[must_use]
-    pub fn from_http_code(code: u16, method: &str, what: StatusDetails, body: &str) -> Self {
-        let reason = match StatusReason::from_code(code) {
-            StatusReason::Conflict if method.eq_ignore_ascii_case("POST") => {
-                StatusReason::AlreadyExists
-            }
-            // An answer that carries no Status says nothing of work in progress.
-            StatusReason::Working => StatusReason::Unknown,
-            reason => reason,
-        };
-        let mut message = generic_message(&reason, code, body);
-        let kind = what.qualified_kind();
-        if !kind.is_empty() {
-            let method = method.to_ascii_lowercase();
-            let space = if what.name().is_empty() { "" } else { " " };
-            // A write to a String cannot fail.
-            let _ = write!(message, " ({method} {kind}{space}{})", what.name());
-        }
-        let cause = StatusCause::new(CauseType::UnexpectedServerResponse, body);
-        Self::failure(reason, message).with_code(code).with_details(what.with_cause(cause))
-    }
-
     fn new(outcome: Outcome, reason: StatusReason, message: String, code: u16) -> Self {
         Self { outcome, reason, message, details: None, code, metadata: Metadata::default() }
     }
-}
-
-/// Changes to a status, each returning it.
-impl Status {
-    /// Replaces the message.
-    #[must_use]
-    pub fn with_message(mut self, message: impl Into<String>) -> Self {
-        self.message = message.into();
-        self
-    }
-
-    /// Replaces the HTTP code.
-    #[must_use]
-    pub fn with_code(mut self, code: u16) -> Self {
-        self.code = code;
-        self
-    }
-
-    /// As part of an answer with this code: it counts where the status has none, and so does what it
-    /// means where there is no reason either.
-    #[cfg(feature = "kube")]
-    pub(crate) fn or_code(mut self, code: u16) -> Self {
-        if self.code == 0 {
-            self.code = code;
-        }
-        if self.reason == StatusReason::Unknown {
-            self.reason = StatusReason::from_code(self.code);
-        }
-        self
-    }
-
-    /// Replaces the details.
-    #[must_use]
-    pub fn with_details(mut self, details: StatusDetails) -> Self {
-        self.details = Some(Box::new(details));
-        self
-    }
-
-    /// Adds a cause to the details.
-    #[must_use]
-    pub fn with_cause(self, cause: StatusCause) -> Self {
-        self.map_details(|details| details.with_cause(cause))
-    }
-
-    /// Says how long to wait before another try, in whole seconds rounded up.
-    #[must_use]
-    pub fn with_retry_after(self, delay: Duration) -> Self {
-        self.map_details(|details| details.with_retry_after(delay))
-    }
-
-    /// Sets the resource version of the metadata.
-    #[must_use]
-    pub fn with_resource_version(mut self, version: impl Into<String>) -> Self {
-        self.metadata.resource_version = version.into();
-        self
-    }
-
-    /// Sets the token to continue a list with.
-    #[must_use]
-    pub fn with_continue_token(mut self, token: impl Into<String>) -> Self {
-        self.metadata.continue_token = token.into();
-        self
-    }
-
-    /// Sets the count of items that a list has left.
-    #[must_use]
-    pub fn with_remaining_item_count(mut self, count: i64) -> Self {
-        self.metadata.remaining_item_count = Some(count);
-        self
-    }
-
-    fn map_details(mut self, change: impl FnOnce(StatusDetails) -> StatusDetails) -> Self {
-        let details = self.details.take().map_or_else(Default::default, |old| *old);
-        self.with_details(change(details))
-    }
-}
-
-const TOO_MANY_REQUESTS: &str =
-    "the server has received too many requests and has asked us to try again later";
-
-fn generic_message(reason: &StatusReason, code: u16, body: &str) -> String {
-    let text = match reason {
-        StatusReason::Conflict | StatusReason::AlreadyExists => "the server reported a conflict",
-        StatusReason::NotFound => "the server could not find the requested resource",
-        StatusReason::BadRequest => "the server rejected our request for an unknown reason",
-        StatusReason::Unauthorized => "the server has asked for the client to provide credentials",
-        StatusReason::MethodNotAllowed => {
-            "the server does not allow this method on the requested resource"
-        }
-        StatusReason::Invalid => "the server rejected our request due to an error in our request",
-        StatusReason::ServiceUnavailable => "the server is currently unable to handle the request",
-        StatusReason::Timeout => {
-            "the server was unable to return a response in the time allotted, but may still be processing the request"
-        }
-        StatusReason::TooManyRequests => TOO_MANY_REQUESTS,
-        // The server's own words say who may not do what, or which content types would do.
-        StatusReason::Forbidden
-        | StatusReason::NotAcceptable
-        | StatusReason::UnsupportedMediaType
-            if !body.is_empty() =>
-        {
-            body
-        }
-        StatusReason::InternalError => {
-            return format!(
-                "an error on the server ({body:?}) has prevented the request from succeeding"
-            );
-        }
-        _ => {
-            return format!(
-                "the server responded with the status code {code} but did not return more information"
-            );
-        }
-    };
-    text.to_owned()
 }
 
 struct Named<'a>(&'a StatusDetails);

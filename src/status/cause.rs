@@ -1,3 +1,5 @@
+//! The causes of a failure: a type, a message and a field each.
+
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +21,7 @@ use super::wire::or_default;
 /// ```
 ///
 /// [apimachinery]: https://pkg.go.dev/k8s.io/apimachinery/pkg/apis/meta/v1#CauseType
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 #[non_exhaustive]
 pub enum CauseType {
@@ -46,7 +48,7 @@ pub enum CauseType {
     FieldValueTypeInvalid,
     /// An error inside the server.
     InternalError,
-    /// The answer was not one the client understands, for example a proxy's error page.
+    /// The client does not understand the answer, for example a proxy's error page.
     UnexpectedServerResponse,
     /// Another field manager owns the field.
     FieldManagerConflict,
@@ -155,7 +157,7 @@ impl fmt::Display for CauseType {
 ///     .with_field("spec.containers[0].image");
 /// assert_eq!(cause.to_string(), "spec.containers[0].image: must name an image");
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StatusCause {
     #[serde(
@@ -171,7 +173,7 @@ pub struct StatusCause {
 }
 
 impl StatusCause {
-    /// A cause of the given type, with a sentence for people to read.
+    /// A cause of the given type, with a message for humans.
     #[must_use]
     pub fn new(cause: impl Into<CauseType>, message: impl Into<String>) -> Self {
         Self { cause: cause.into(), message: message.into(), field: String::new() }
@@ -184,13 +186,13 @@ impl StatusCause {
         self
     }
 
-    /// What kind of problem this is; the API calls this property `reason`.
+    /// The kind of problem; the API calls this property `reason`.
     #[must_use]
     pub fn cause(&self) -> &CauseType {
         &self.cause
     }
 
-    /// The sentence for people to read; empty if the server sent none.
+    /// The message for humans; empty if the server sent none.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

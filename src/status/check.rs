@@ -1,9 +1,9 @@
-//! The questions callers ask of a [`Status`].
+//! Queries: what kind of answer a [`Status`] is.
 
 use super::{Outcome, Status, StatusReason};
 
-/// Questions about the result, with client-go's rule: the reason decides, and the HTTP code is
-/// consulted only if the reason is not a known one.
+/// Queries, with client-go's rule: the reason decides, and the HTTP code counts only if the reason is
+/// unknown.
 impl Status {
     /// Whether the request succeeded.
     #[must_use]
@@ -31,7 +31,7 @@ impl Status {
 
     /// Whether the object to create exists already.
     ///
-    /// Only the reason counts: code 409 alone may as well mean a conflict.
+    /// Only the reason counts: code 409 alone may also mean a conflict.
     #[must_use]
     pub fn is_already_exists(&self) -> bool {
         self.reason == StatusReason::AlreadyExists

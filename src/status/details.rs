@@ -1,3 +1,5 @@
+//! The details of a status: what it is about, its causes, and how long to wait.
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ use super::wire::or_default;
 /// ```
 ///
 /// [metav1.StatusDetails]: https://pkg.go.dev/k8s.io/apimachinery/pkg/apis/meta/v1#StatusDetails
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "WireDetails", rename_all = "camelCase")]
 pub struct StatusDetails {
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -99,7 +101,7 @@ impl StatusDetails {
         &self.uid
     }
 
-    /// The single problems behind the failure, for example one for each invalid field.
+    /// The individual problems behind the failure, for example one for each invalid field.
     #[must_use]
     pub fn causes(&self) -> &[StatusCause] {
         &self.causes

@@ -1,3 +1,5 @@
+//! A status as an error, and the error of reading one.
+
 use super::Status;
 
 /// A [`Status`] as an error, for `?` and `Box<dyn Error>`.
@@ -13,7 +15,7 @@ use super::Status;
 /// assert!(error.status().is_not_found());
 /// assert_eq!(error.to_string(), "pods \"web-0\" not found");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{status}")]
 pub struct StatusError {
     // Boxed to keep every `Result` that carries it small.

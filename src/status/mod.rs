@@ -1,13 +1,13 @@
 //! The Kubernetes API's machine-readable result: what happened, why, and to which object.
 //!
-//! An API server answers a failed request, and many a successful one, with a [`Status`]; an
-//! `ERROR` event of a watch carries one too. It can be read at three depths: the HTTP
-//! [code](Status::code), the [reason](Status::reason) that a program switches on, and the
-//! [details](Status::details) with the object, the single causes and the retry delay.
+//! An API server answers failed requests, and many successful ones, with a [`Status`]; an `ERROR` event
+//! of a watch carries one, too. It has three levels of detail: the HTTP [code](Status::code), the
+//! [reason](Status::reason) that a program matches on, and the [details](Status::details) with the object,
+//! the individual causes and the retry delay.
 //!
 //! The types follow [metav1.Status] and the helpers of [apimachinery's errors package][errors],
-//! and still read the first form of 2014 (lower-case words, `id` in the details, `working` with
-//! code 202). They are written in today's form.
+//! and still read the API's first form, of 2014: lower-case words, `id` in the details, `working` with
+//! code 202. They are written in today's form.
 //!
 //! ```
 //! use watchcache::Status;
@@ -28,9 +28,11 @@
 
 mod build;
 mod cause;
+mod change;
 mod check;
 mod details;
 mod error;
+mod http;
 #[cfg(feature = "kube")]
 mod kube;
 mod outcome;
@@ -48,10 +50,10 @@ pub use reason::StatusReason;
 
 use wire::{Metadata, WireStatus};
 
-/// The result of an API request, as the server puts it into words and properties.
+/// The result of an API request, as the server reports it.
 ///
-/// Serialized with serde it is the API's own JSON. When it is read, missing properties and ones
-/// this crate does not know are accepted; an object of another kind is not.
+/// With serde it is the API's own JSON. Reading accepts missing and unknown properties, but not an object
+/// of another kind.
 ///
 /// ```
 /// use std::time::Duration;
@@ -65,13 +67,13 @@ use wire::{Metadata, WireStatus};
 /// let error: StatusError = status.into_result().unwrap_err();
 /// assert!(error.to_string().contains("too many requests"));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Status {
     outcome: Outcome,
     reason: StatusReason,
     message: String,
     details: Option<Box<StatusDetails>>,
-    // Zero where the server sent none.
+    // 0 if the server sent none.
     code: u16,
     metadata: Metadata,
 }
@@ -105,7 +107,7 @@ impl Status {
         &self.reason
     }
 
-    /// The sentence for people to read; empty if the server sent none.
+    /// The message for humans; empty if the server sent none.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -129,7 +131,7 @@ impl Status {
         self.details.as_deref()
     }
 
-    /// The single problems behind the failure; empty if there are no details.
+    /// The individual problems behind the failure; empty if there are no details.
     #[must_use]
     pub fn causes(&self) -> &[StatusCause] {
         self.details().map_or(&[], StatusDetails::causes)
@@ -160,7 +162,7 @@ impl Status {
         non_empty(&self.metadata.continue_token)
     }
 
-    /// How many items the list has left, if the server counted.
+    /// How many items of the list are left, if the server counted them.
     #[must_use]
     pub fn remaining_item_count(&self) -> Option<i64> {
         self.metadata.remaining_item_count

@@ -1,3 +1,5 @@
+//! How a request ended.
+
 use std::fmt;
 
 /// How a request ended: the `status` property of a [`Status`](super::Status).
@@ -9,7 +11,7 @@ use std::fmt;
 /// assert_eq!(Status::success().outcome(), Outcome::Success);
 /// assert_eq!(Status::bad_request("no").outcome(), Outcome::Failure);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
     /// The request did what it asked for.

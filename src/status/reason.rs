@@ -1,10 +1,12 @@
+//! The reasons of a failure, their spellings and their HTTP codes.
+
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a request did not succeed: the word a program switches on.
+/// Why a request did not succeed: the word that a program matches on.
 ///
 /// The variants are the `StatusReason` constants of [apimachinery], plus
 /// [`Working`](Self::Working) from 2014. Every reason has one HTTP code, but one code may have
@@ -28,7 +30,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// [apimachinery]: https://pkg.go.dev/k8s.io/apimachinery/pkg/apis/meta/v1#StatusReason
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 #[non_exhaustive]
 pub enum StatusReason {
@@ -59,7 +61,7 @@ pub enum StatusReason {
     Timeout,
     /// The caller should slow down and wait for the retry delay. Code 429.
     TooManyRequests,
-    /// The request makes no sense and can never succeed. Code 400.
+    /// The request is malformed and can never succeed. Code 400.
     BadRequest,
     /// The resource does not support this action. Code 405.
     MethodNotAllowed,
@@ -69,7 +71,7 @@ pub enum StatusReason {
     RequestEntityTooLarge,
     /// The content type of the request body is not supported. Code 415.
     UnsupportedMediaType,
-    /// Something unexpected went wrong and the outcome is not known. Code 500.
+    /// Something went wrong unexpectedly, and the outcome is unknown. Code 500.
     InternalError,
     /// The service is unavailable at this time. Code 503.
     ServiceUnavailable,

@@ -1,4 +1,4 @@
-//! The JSON form of a [`Status`].
+//! The JSON form of a [`Status`], read and written.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -13,7 +13,7 @@ where
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Metadata {
     #[serde(deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
@@ -61,8 +61,8 @@ impl WireStatus {
 
     pub(super) fn from_json(json: &[u8]) -> Result<Self, StatusParseError> {
         serde_json::from_slice(json).map_err(|error| {
-            // The `status` of most other kinds is an object, which fails before the kind is
-            // looked at; the kind is still the better thing to report.
+            // In most other kinds `status` is an object, which fails before the kind is checked. The
+            // kind is the better thing to report.
             match serde_json::from_slice::<TypeMeta>(json) {
                 Ok(TypeMeta { kind, api_version }) if kind != "Status" => {
                     StatusParseError::UnexpectedObject { kind, api_version }
@@ -91,8 +91,8 @@ impl WireStatus {
     }
 }
 
-/// client-go takes everything but an explicit success for an error; only a code that says
-/// otherwise is better evidence than silence.
+/// client-go takes everything but an explicit success for an error. Here a code of success counts, too, if
+/// the server said nothing else.
 fn infer_outcome(reason: &StatusReason, code: u16) -> Outcome {
     match (reason, code) {
         (StatusReason::Working, _) | (StatusReason::Unknown, 202) => Outcome::Working,

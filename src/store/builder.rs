@@ -1,14 +1,14 @@
-//! Making a store.
+//! Building a store.
 
 use std::fmt;
 
 use super::engine::{Engine, NewIndex};
 use super::feed::{Feed, FeedLimits};
 use super::{Index, Observer, Store};
-use crate::sync::{Arc, SegQueue};
+use crate::sync::{Arc, SegQueue, random_seed};
 use crate::{Object, panic};
 
-/// Builds a [`Store`] with indexes and an observer.
+/// Builds a [`Store`] with indexes, an observer, or limits of its change feed.
 ///
 /// ```
 /// use std::net::IpAddr;
@@ -49,8 +49,8 @@ impl<T: Object> StoreBuilder<T> {
         self
     }
 
-    /// Adds an index over the values of a label, which [`Snapshot::select`](super::Snapshot::select) uses
-    /// for selectors that ask for values of it. Adding one twice changes nothing.
+    /// Adds an index by the values of a label, which [`Snapshot::select`](super::Snapshot::select) uses for
+    /// selectors that ask for such values. Adding one twice changes nothing.
     #[must_use]
     pub fn label_index(mut self, label: &str) -> Self {
         if self.indexes.iter().all(|held| held.label().is_none_or(|held| &**held != label)) {
@@ -63,26 +63,46 @@ impl<T: Object> StoreBuilder<T> {
         self
     }
 
-    /// Calls an observer after each write, whoever writes and however.
+    /// Sets an observer, which is called after each write.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use std::time::Duration;
+    /// use watchcache::store::Applied;
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Node(&'static str);
+    /// # impl Object for Node {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let added = Arc::new(AtomicUsize::new(0));
+    /// let count = Arc::clone(&added);
+    /// let observer = move |applied: &Applied, _took: Duration| {
+    ///     count.fetch_add(applied.added, Ordering::Relaxed);
+    /// };
+    /// let store = Store::builder().observer(observer).build();
+    /// store.add(Node("node-1"))?;
+    /// store.delete("node-1");
+    /// assert_eq!(added.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
     #[must_use]
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.observer = Some(Box::new(observer));
         self
     }
 
-    /// How much the store keeps for its [subscriptions](Store::subscribe).
+    /// Limits how much the store keeps for its [subscriptions](Store::subscribe).
     #[must_use]
     pub fn feed(mut self, limits: FeedLimits) -> Self {
         self.feed = limits;
         self
     }
 
-    /// The store, empty.
+    /// Builds the store, which is empty.
     #[must_use]
     pub fn build(self) -> Store<T> {
-        use std::hash::BuildHasher;
-        let seed = foldhash::fast::RandomState::default().hash_one(0_u8);
-        let engine = Arc::new(Engine::new(seed, size_of_object));
+        let engine = Arc::new(Engine::new(random_seed(), size_of_object));
         let store = Store {
             feed: Feed::new(&engine, self.feed),
             engine,

@@ -1,21 +1,21 @@
-//! What differs between two snapshots.
+//! The difference between two snapshots.
 
 use std::fmt;
 
 use super::engine::{Entry, View};
 use super::error::DifferentStores;
-use crate::KeyRef;
 use crate::sync::Arc;
+use crate::{ArcRef, KeyRef};
 
 /// The difference between two snapshots of one store, in no particular order.
 #[non_exhaustive]
 pub struct Diff<'a, T> {
     /// Objects that only the newer snapshot has.
-    pub added: Vec<(KeyRef<'a>, &'a Arc<T>)>,
+    pub added: Vec<(KeyRef<'a>, ArcRef<'a, T>)>,
     /// Keys that hold different objects.
     pub updated: Vec<Updated<'a, T>>,
     /// Objects that only the older snapshot has.
-    pub deleted: Vec<(KeyRef<'a>, &'a Arc<T>)>,
+    pub deleted: Vec<(KeyRef<'a>, ArcRef<'a, T>)>,
 }
 
 /// A key that holds different objects in two snapshots.
@@ -24,9 +24,9 @@ pub struct Updated<'a, T> {
     /// The key.
     pub key: KeyRef<'a>,
     /// The older snapshot's object.
-    pub old: &'a Arc<T>,
+    pub old: ArcRef<'a, T>,
     /// The newer one's.
-    pub new: &'a Arc<T>,
+    pub new: ArcRef<'a, T>,
 }
 
 impl<'a, T> Diff<'a, T> {
@@ -38,7 +38,7 @@ impl<'a, T> Diff<'a, T> {
         older.changes(newer, |old: Option<Entry<'a, T>>, new| match (old, new) {
             (None, Some(new)) => diff.added.push(new),
             (Some(old), None) => diff.deleted.push(old),
-            (Some((key, old)), Some((_, new))) if !Arc::ptr_eq(old, new) => {
+            (Some((key, old)), Some((_, new))) if !Arc::ptr_eq(&old, &new) => {
                 diff.updated.push(Updated { key, old, new });
             }
             _ => {}

@@ -1,18 +1,19 @@
-//! Iterators over objects, with their keys and without.
+//! Iterators over objects, with their keys or without.
 
 use std::fmt;
 use std::iter::FusedIterator;
 
 use super::engine::{self, Cursor, Entry, View};
-use crate::KeyRef;
 use crate::sync::Arc;
+use crate::{ArcRef, KeyRef};
 
-/// Objects with their keys: of a [`Snapshot`](super::Snapshot), of a namespace, or of an index value.
+/// An iterator over objects with their keys: of a [`Snapshot`](super::Snapshot), of a namespace, or of an
+/// index value.
 ///
-/// The keys cost a look at each object's place. If you need only the objects,
+/// Reading the key costs another memory access for each object. If you need only the objects,
 /// [`objects`](Self::objects) or [`list`](Self::list) is cheaper.
 ///
-/// It borrows the snapshot, and so does all that it gives:
+/// It borrows the snapshot, and so do its items:
 ///
 /// ```compile_fail,E0716
 /// # use watchcache::{KeyRef, Object, Store};
@@ -36,18 +37,18 @@ enum Source<'a, T> {
 }
 
 impl<'a, T> Entries<'a, T> {
-    /// Everything.
+    /// Everything, in no particular order.
     pub(super) fn all(view: View<'a, T>) -> Self {
         Self { source: Source::Walk(view.cursor(view.shards())), left: view.len() }
     }
 
-    /// What was found without an index.
+    /// What a scan found; sorted by key, as an index has it.
     pub(super) fn found(mut found: Vec<Entry<'a, T>>) -> Self {
         found.sort_unstable_by_key(|(key, _)| *key);
         Self { left: found.len(), source: Source::Found(found.into_iter()) }
     }
 
-    /// All of an index value.
+    /// Everything under an index value.
     pub(super) fn of(entries: engine::Entries<'a, T>) -> Self {
         let left = entries.at_most();
         Self { source: Source::Index(entries), left }
@@ -77,19 +78,33 @@ impl<'a, T> Entries<'a, T> {
         })
     }
 
-    /// The objects alone, shared, in the same order.
+    /// The objects alone, as `Arc`s, in the same order.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Pod("a/web-0"))?;
+    /// store.add(Pod("b/web-0"))?;
+    /// let list = store.snapshot().namespace("a").list();
+    /// assert_eq!(list.len(), 1);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
     #[must_use]
     pub fn list(self) -> Vec<Arc<T>> {
         let left = self.left;
         match self.objects().0 {
             Walk::Read(objects) => objects.list(left),
-            Walk::Found(entries) => entries.map(|(_, object)| Arc::clone(object)).collect(),
+            Walk::Found(entries) => entries.map(|(_, object)| object.to_arc()).collect(),
         }
     }
 }
 
 impl<'a, T> Iterator for Entries<'a, T> {
-    type Item = (KeyRef<'a>, &'a Arc<T>);
+    type Item = (KeyRef<'a>, ArcRef<'a, T>);
 
     #[inline]
     fn next(&mut self) -> Option<Entry<'a, T>> {
@@ -125,7 +140,7 @@ impl<T> fmt::Debug for Entries<'_, T> {
     }
 }
 
-/// Objects alone. The cheapest walk: as a rule it reads nothing but the objects.
+/// An iterator over objects alone. This is the cheapest walk: as a rule it reads nothing but the objects.
 pub struct Objects<'a, T>(Walk<'a, T>);
 
 enum Walk<'a, T> {
@@ -140,14 +155,14 @@ impl<'a, T> Iterator for Objects<'a, T> {
     fn next(&mut self) -> Option<&'a T> {
         match &mut self.0 {
             Walk::Read(objects) => objects.next(),
-            Walk::Found(entries) => entries.next().map(|(_, object)| &**object),
+            Walk::Found(entries) => entries.next().map(|(_, object)| object.object()),
         }
     }
 
     fn fold<B, F: FnMut(B, &'a T) -> B>(self, start: B, f: F) -> B {
         match self.0 {
             Walk::Read(objects) => objects.fold(start, f),
-            Walk::Found(entries) => entries.map(|(_, object)| &**object).fold(start, f),
+            Walk::Found(entries) => entries.map(|(_, object)| object.object()).fold(start, f),
         }
     }
 }

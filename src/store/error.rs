@@ -1,4 +1,4 @@
-//! What can go wrong with a write or a read of the store.
+//! Errors of writing and reading a store.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::{Key, KeyError, KeyRef, Revision};
 #[error("object {key} was rejected: {reason}")]
 #[non_exhaustive]
 pub struct Rejected {
-    /// Its key; what was held under it stays.
+    /// Its key, which still holds what it held before.
     pub key: Key,
     /// Why.
     pub reason: RejectReason,
@@ -32,10 +32,10 @@ pub enum RejectReason {
     Index {
         /// The index's name.
         index: Arc<str>,
-        /// The error's or the panic's text.
+        /// The message of the error or panic.
         message: String,
     },
-    /// One of the object's own methods panicked, with this text.
+    /// One of the object's own methods panicked, with this message.
     Panicked(String),
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for RejectReason {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The object has no usable key.
+    /// The object's key is invalid.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The object could not be indexed.
@@ -60,14 +60,14 @@ pub enum WriteError {
     Rejected(#[from] Rejected),
 }
 
-/// Why a conditional update failed. The store is unchanged, and the object comes back.
+/// Why a conditional update failed. The store is unchanged, and the error returns the object.
 #[non_exhaustive]
 pub enum UpdateError<T> {
-    /// Something else is held than what the caller saw.
+    /// The key holds something else than the caller has seen.
     Conflict {
         /// The object that was not stored.
         object: Arc<T>,
-        /// What is held, if anything is.
+        /// The object that the key holds, if any.
         held: Option<Arc<T>>,
     },
     /// The object itself cannot be stored.
@@ -126,8 +126,8 @@ pub struct DifferentStores;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PageError {
-    /// The text is no page token.
-    #[error("{0:?} is no page token: expected \"revision:key\"")]
+    /// The text is not a page token.
+    #[error("{0:?} is not a page token: expected \"revision:key\"")]
     Malformed(String),
     /// The token continues a listing of another revision.
     #[error(

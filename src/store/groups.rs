@@ -1,4 +1,4 @@
-//! Objects by the values of an index.
+//! Iterating over the values of an index.
 
 use std::collections::{BTreeMap, btree_map};
 use std::fmt;
@@ -8,8 +8,8 @@ use super::Entries;
 use super::engine::{self, Entry};
 use crate::sync::Arc;
 
-/// The values of an [`Index`](super::Index) in order, each with its objects in key order; made by
-/// [`Snapshot::groups`](super::Snapshot::groups).
+/// An iterator over the values of an [`Index`](super::Index) in order, each with its objects in key order;
+/// made by [`Snapshot::groups`](super::Snapshot::groups).
 pub struct Groups<'a, T, V: ?Sized>(Source<'a, T, V>);
 
 enum Source<'a, T, V: ?Sized> {
@@ -22,7 +22,7 @@ impl<'a, T, V: ?Sized> Groups<'a, T, V> {
         Self(Source::Index(groups))
     }
 
-    /// What was found without an index.
+    /// What a scan found.
     pub(super) fn found(groups: BTreeMap<Arc<V>, Vec<Entry<'a, T>>>) -> Self {
         Self(Source::Found(groups.into_iter()))
     }

@@ -1,4 +1,4 @@
-//! Indexes that users make: a function that finds an object's values, and the handle to look them up by.
+//! Index handles: a function from an object to its values, and the means to look objects up by them.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -12,25 +12,24 @@ use crate::panic::contain;
 use crate::sync::Arc;
 use crate::{Key, Object};
 
-/// An index: what a store is to find objects by, and the handle to find them with.
+/// An index: the values that a store finds objects by, and the handle to look them up with.
 ///
-/// A function gives an object's values, any number of them. They are of any type that has an order:
-/// texts, numbers, pairs; see [`IndexValue`]. Make the index, give it to the
-/// [builder](super::StoreBuilder::index) or to [`Store::add_index`](super::Store::add_index), and look up by
-/// it with [`Snapshot::by`](super::Snapshot::by) and [`Snapshot::groups`](super::Snapshot::groups). It is a
-/// handle: clones are the same index. One may be given to any number of stores, which keep what they hold
-/// apart.
+/// A function returns an object's values, any number of them. They can be of any ordered type: strings,
+/// numbers, pairs; see [`IndexValue`]. Create the index, give it to the [builder](super::StoreBuilder::index)
+/// or to [`Store::add_index`](super::Store::add_index), and look objects up with
+/// [`Snapshot::by`](super::Snapshot::by) and [`Snapshot::groups`](super::Snapshot::groups). It is a handle:
+/// its clones are the same index, and any number of stores may use it, each for its own objects.
 ///
 /// The name is for messages, and need not be unique.
 ///
-/// A lookup by an index is right whether or not the store has it. If it does not, all objects are looked
-/// at, as [`Snapshot::by`](super::Snapshot::by) says.
+/// A lookup is correct whether or not the store has the index. Without it the lookup scans all objects, as
+/// [`Snapshot::by`](super::Snapshot::by) says.
 ///
 /// # User code
-/// The function, and comparisons and destructors of values, run while a write holds the writer's lock. They
-/// may read the store; a write from within one deadlocks. An object for which the function fails, by an
-/// error or a panic, is not stored; see [`Applied::rejected`](super::Applied::rejected). A comparison that
-/// panics, or that is no total order, makes lookups by this index find too little, and nothing else.
+/// The function, and the comparisons and destructors of values, run under the writer's lock: they may read
+/// the store, but a write from within one deadlocks. An object that the function fails on, by an error or a
+/// panic, is not stored; see [`Applied::rejected`](super::Applied::rejected). If a comparison panics, or is
+/// not a total order, lookups by this index may miss objects, and nothing else goes wrong.
 ///
 /// ```
 /// use watchcache::store::Index;
@@ -58,9 +57,9 @@ pub struct Index<T, V: ?Sized> {
 }
 
 impl<T: Object, V: Ord + Send + Sync + ?Sized + 'static> Index<T, V> {
-    /// An index by the values that the function gives.
+    /// An index by the values that the function returns.
     ///
-    /// A value is held once for all objects that have it; [`IndexValue`] tells as what.
+    /// A value is stored once for all objects that have it, in the form that [`IndexValue`] gives.
     pub fn new<I>(name: &str, values: impl Fn(&T) -> I + Send + Sync + 'static) -> Self
     where
         I: IntoIterator<Item: IndexValue<Value = V>>,
@@ -68,9 +67,21 @@ impl<T: Object, V: Ord + Send + Sync + ?Sized + 'static> Index<T, V> {
         Self::try_new(name, move |object| Ok::<_, Infallible>(values(object)))
     }
 
-    /// An index whose function can fail. An object that it fails on is not stored; see
-    /// [`Applied::rejected`](super::Applied::rejected). Behind a reflector it is listed as quarantined, by
-    /// `Monitor::quarantined`.
+    /// An index whose function can fail. An object that it fails on is not stored, see
+    /// [`Applied::rejected`](super::Applied::rejected); a reflector lists it as quarantined.
+    ///
+    /// ```
+    /// use watchcache::store::Index;
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Pod { port: &'static str }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { "default/web-0".into() }
+    /// # }
+    /// let by_port = Index::try_new("port", |pod: &Pod| pod.port.parse::<u16>().map(|port| [port]));
+    /// let store = Store::builder().index(&by_port).build();
+    /// assert!(store.add(Pod { port: "80" }).is_ok());
+    /// assert!(store.add(Pod { port: "http" }).is_err());
+    /// ```
     pub fn try_new<I, E>(
         name: &str,
         values: impl Fn(&T) -> Result<I, E> + Send + Sync + 'static,
@@ -99,15 +110,15 @@ impl<T: Object, V: Ord + Send + Sync + ?Sized + 'static> Index<T, V> {
         IndexId::of(&self.function)
     }
 
-    /// The index of one store, for [`StoreBuilder::label_index`](super::StoreBuilder::label_index) if it
-    /// is by a label.
+    /// The index as one store has it; with a label, the one that
+    /// [`StoreBuilder::label_index`](super::StoreBuilder::label_index) adds.
     pub(super) fn of_a_store(&self, label: Option<&str>) -> NewIndex<T> {
         let (name, function) = (Arc::clone(&self.name), Arc::clone(&self.function));
         NewIndex::new(name, label.map(Arc::from), function)
     }
 
-    /// An object's values, for a snapshot that does not have the index. An object that the function fails
-    /// on has none: where there is the index, it is not there.
+    /// An object's values, for a scan. If the function fails on the object there are none, since a store with
+    /// the index would not hold it.
     pub(super) fn values(&self, object: &T) -> Vec<Arc<V>> {
         self.try_values(object).unwrap_or_default()
     }
@@ -132,11 +143,10 @@ impl<T, V: ?Sized> fmt::Debug for Index<T, V> {
     }
 }
 
-/// What an index function may give, and what it is looked up by.
+/// What an index function may return, and what it is looked up by.
 ///
-/// Owned and borrowed texts are held and looked up as `str`, vectors as slices, and an `Arc<V>` as what
-/// it holds; everything else is held as itself. So a type of one's own needs an `Arc` around it, or an
-/// implementation:
+/// Owned and borrowed strings are stored and looked up as `str`, vectors as slices, and an `Arc<V>` as `V`;
+/// everything else is stored as itself. A type of your own needs an `Arc` around it, or an implementation:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -162,10 +172,10 @@ impl<T, V: ?Sized> fmt::Debug for Index<T, V> {
 /// # Ok::<(), watchcache::store::WriteError>(())
 /// ```
 pub trait IndexValue {
-    /// What it is held as, ordered by and looked up by.
+    /// The type that it is stored, ordered and looked up as.
     type Value: Ord + Send + Sync + ?Sized + 'static;
 
-    /// The value as it is held.
+    /// Converts the value to what is stored.
     fn into_shared(self) -> Arc<Self::Value>;
 }
 
@@ -177,7 +187,7 @@ impl<V: Ord + Send + Sync + ?Sized + 'static> IndexValue for Arc<V> {
     }
 }
 
-/// Held as another type, by a conversion of the standard library's.
+/// Values stored as another type, by a conversion of the standard library.
 macro_rules! held_as {
     ($([$($parameters:tt)*] $type:ty => $value:ty),* $(,)?) => {$(
         impl<$($parameters)*> IndexValue for $type {
@@ -198,7 +208,7 @@ held_as! {
     [V: Ord + Send + Sync + 'static] Vec<V> => [V],
 }
 
-/// Held as themselves.
+/// Values stored as themselves.
 macro_rules! held {
     ($([$($parameters:tt)*] $type:ty),* $(,)?) => {
         held_as! { $([$($parameters)*] $type => Self),* }

@@ -1,4 +1,4 @@
-//! Lookups by an index, and without it where a snapshot does not have it.
+//! Lookups by an index, and scans where a snapshot does not have it.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
@@ -7,12 +7,12 @@ use super::{Entries, Groups, Index, Snapshot};
 use crate::Object;
 
 impl<T: Object> Snapshot<T> {
-    /// The objects of one value of an [`Index`], in key order. O(log values), and O(1) per object; how
-    /// many there are is known at once ([`len`](ExactSizeIterator::len)).
+    /// The objects with a value of an [`Index`], in key order. O(log values), and O(1) per object; their
+    /// number is known from the start ([`len`](ExactSizeIterator::len)).
     ///
-    /// If this snapshot does not have the index (it is older than the index, or of a store that was not
-    /// given it), the objects are found without: O(objects), with the index's function run on each by the
-    /// caller.
+    /// If this snapshot does not have the index (it is older than the index, or its store was not given
+    /// it), this is a scan instead: O(objects), and the index's function runs on each of them, on the
+    /// calling thread.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -32,7 +32,7 @@ impl<T: Object> Snapshot<T> {
     /// ```
     ///
     /// # Panics
-    /// If a comparison of values does.
+    /// If a comparison of values panics.
     #[must_use]
     pub fn by<V>(&self, index: &Index<T, V>, value: &V) -> Entries<'_, T>
     where
@@ -44,8 +44,9 @@ impl<T: Object> Snapshot<T> {
         }
     }
 
-    /// The values of an [`Index`] that lie in a range (all: `..`), in order, each with its objects in key
-    /// order. O(log values), and O(1) per value and object. Without the index it costs what [`by`](Self::by) does.
+    /// The values of an [`Index`] within a range (`..` for all), in order, each with its objects in key
+    /// order. O(log values), and O(1) per value and object. Without the index it is a scan, as for
+    /// [`by`](Self::by).
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -69,7 +70,7 @@ impl<T: Object> Snapshot<T> {
     /// ```
     ///
     /// # Panics
-    /// If a comparison of values does.
+    /// If a comparison of values panics.
     pub fn groups<V>(&self, index: &Index<T, V>, range: impl RangeBounds<V>) -> Groups<'_, T, V>
     where
         V: Ord + Send + Sync + ?Sized + 'static,
@@ -81,17 +82,17 @@ impl<T: Object> Snapshot<T> {
     }
 }
 
-/// As [`Snapshot::by`], over all objects.
+/// [`Snapshot::by`] without the index.
 fn scan<'a, T, V>(snapshot: &'a Snapshot<T>, index: &Index<T, V>, value: &V) -> Entries<'a, T>
 where
     T: Object,
     V: Ord + Send + Sync + ?Sized + 'static,
 {
     let has = |object: &T| index.values(object).iter().any(|held| **held == *value);
-    Entries::found(snapshot.iter().filter(|(_, object)| has(object)).collect())
+    Entries::found(snapshot.iter().filter(|(_, object)| has(object.object())).collect())
 }
 
-/// As [`Snapshot::groups`], over all objects.
+/// [`Snapshot::groups`] without the index.
 fn scan_groups<'a, T, V>(
     snapshot: &'a Snapshot<T>,
     index: &Index<T, V>,
@@ -103,7 +104,7 @@ where
 {
     let mut groups = BTreeMap::<_, Vec<_>>::new();
     for (key, object) in snapshot {
-        let mut values = index.values(object);
+        let mut values = index.values(object.object());
         values.sort_unstable();
         values.dedup();
         for value in values.into_iter().filter(|value| range.contains(&**value)) {

@@ -1,16 +1,16 @@
 //! The store: objects by key, read by many threads while one stream of changes is applied.
 //!
 //! Readers never wait. Each read works at the revision that was published last; a writer links the
-//! next revision's versions beside what readers look at, and publishes them with one atomic store.
-//! A batch, and likewise a relist, is one such step, so no reader sees half of it.
+//! next revision's versions where no reader looks yet, and publishes them with one atomic store.
+//! A batch, and likewise a relist, is published as one, so no reader sees half of it.
 //!
-//! Ways to read, from the cheapest to the most lasting:
+//! Ways to read, from the cheapest to the longest-lived:
 //!
-//! | | returns | consistent over | costs while it is held |
+//! | | returns | consistent over | cost while held |
 //! |---|---|---|---|
 //! | [`Store::get`] | `Arc<T>` | one key | nothing |
-//! | [`Store::pin`] | borrows | everything, until it is dropped | no memory is freed: keep it short |
-//! | [`Store::snapshot`] | borrows | everything, for as long as you like | what it alone still sees |
+//! | [`Store::pin`] | a borrow | everything, until it is dropped | no memory is freed: keep it short |
+//! | [`Store::snapshot`] | a borrow | everything, for as long as you like | what only it can still see |
 
 mod builder;
 mod combine;
@@ -25,6 +25,7 @@ mod lookup;
 mod observe;
 mod page;
 mod pinned;
+mod read;
 mod report;
 mod select;
 mod single;
@@ -38,7 +39,7 @@ use std::fmt;
 pub use builder::StoreBuilder;
 use combine::Waiting;
 pub use diff::{Diff, Updated};
-use engine::{Engine, PinnedRevision};
+use engine::Engine;
 pub use entries::{Entries, Objects};
 pub use error::{DifferentStores, PageError, RejectReason, Rejected, UpdateError, WriteError};
 use feed::Feed;
@@ -52,19 +53,19 @@ pub use report::{Applied, Deleted, Outcome, Replaced, Written};
 pub use snapshot::Snapshot;
 
 use crate::sync::{Arc, SegQueue};
-use crate::{Batch, Key, KeyRef, Listing, Object, ResourceVersion, Revision};
+use crate::{Batch, KeyRef, Listing, Object, Revision};
 
-/// A concurrent map from [`Key`] to `Arc<T>` with consistent snapshots and indexes.
+/// A concurrent map from [`Key`](crate::Key) to `Arc<T>` with consistent snapshots and indexes.
 ///
-/// Reads take no lock, wait for nobody and free nothing. Writes of several threads combine: whoever
-/// gets to write writes for those that wait, and publishes once.
+/// Reads take no lock, never wait and free nothing. Concurrent writes combine: the thread that holds the
+/// writer's lock also does the waiting threads' writes, and publishes all of them at once.
 ///
 /// # User code
 ///
-/// [`Object::key`] runs first, once, under no lock, and its panic is the caller's. The other methods and index
-/// functions run while a write holds the writer's lock. They may read the store; a write from within one
-/// deadlocks. If one panics, the object is rejected with the panic's text.
-/// An object's destructor runs after the lock, and may use the store in any way; its panic ends there.
+/// [`Object::key`] runs first, once, under no lock; if it panics, so does the call. The object's other
+/// methods and index functions run under the writer's lock: they may read the store, but a write from within
+/// one deadlocks. If one panics, the object is rejected with the panic's message. Destructors of objects run
+/// once the lock is released, and may use the store in any way; a panic of one is contained.
 ///
 /// ```
 /// use watchcache::{KeyRef, Object, Store};
@@ -86,34 +87,34 @@ use crate::{Batch, Key, KeyRef, Listing, Object, ResourceVersion, Revision};
 /// ```
 pub struct Store<T: Object> {
     engine: Arc<Engine<T>>,
-    /// Writes that wait for whoever writes now.
+    /// Writes that wait for the thread that holds the writer's lock.
     waiting: SegQueue<Waiting<T>>,
     observer: Option<Box<dyn Observer>>,
     feed: Arc<Feed<T>>,
 }
 
 impl<T: Object> Store<T> {
-    /// An empty store at revision 0. Every store can be read by namespace ([`Snapshot::namespace`])
-    /// without an index of that name.
+    /// An empty store at revision 0. Reading by namespace ([`Snapshot::namespace`]) needs no index of one's
+    /// own.
     ///
-    /// On Linux the first store of a process registers it for `membarrier`. If it has several threads by
-    /// then, that takes the kernel some milliseconds.
+    /// On Linux the first store of a process registers the process for `membarrier`, which takes some
+    /// milliseconds if it has several threads by then.
     #[must_use]
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// A store with indexes or an observer.
+    /// A builder for a store with indexes, an observer, or limits of its change feed.
     #[must_use]
     pub fn builder() -> StoreBuilder<T> {
         StoreBuilder::new()
     }
 
-    /// Puts an object under its key, whether or not one is there, and tells what became of it.
+    /// Adds an object, or replaces the one under its key, and returns what became of it.
     ///
-    /// An object whose uid and resource version are the held one's is taken to be equal to it, and
-    /// one with an older resource version is stale: neither is stored. A program that changes an
-    /// object it holds, and leaves its version, wants [`compare_and_update`](Self::compare_and_update).
+    /// An object with the uid and resource version of the held one is assumed to be equal to it, and one with
+    /// an older resource version is stale: neither is stored. To change a held object but not its version,
+    /// use [`compare_and_update`](Self::compare_and_update).
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -133,8 +134,8 @@ impl<T: Object> Store<T> {
     /// ```
     ///
     /// # Errors
-    /// If the object has no usable key, an index function fails on it, or one of its methods
-    /// panics while it is compared; the store is unchanged.
+    /// If the object's key is invalid, an index function fails on it, or one of its methods panics; the store
+    /// is unchanged.
     ///
     /// # Panics
     /// If [`Object::key`] does.
@@ -146,10 +147,11 @@ impl<T: Object> Store<T> {
         )
     }
 
-    /// Puts an object only if its key still holds what the caller saw: that very `Arc`, or nothing.
+    /// Stores an object only if its key still holds what the caller has seen: that very `Arc`, or nothing.
     ///
-    /// The object may have the held one's resource version: a copy that was changed locally. It
-    /// stays until the source tells of a newer version.
+    /// The object may have the resource version of the held one, as a copy that was changed locally does. It
+    /// then stays until the source sends a newer version. Pass what a snapshot lends by `as_deref`:
+    /// `store.compare_and_update(snapshot.get(key).as_deref(), object)`.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -167,8 +169,8 @@ impl<T: Object> Store<T> {
     /// ```
     ///
     /// # Errors
-    /// [`UpdateError::Conflict`] with what is held, if it is something else, or newer by resource
-    /// version; [`UpdateError::Write`] as [`add`](Self::add). The object comes back with either.
+    /// [`UpdateError::Conflict`] with the held object, if that is another one, or one with a newer resource
+    /// version; [`UpdateError::Write`] in the cases of [`add`](Self::add). Both return the object.
     pub fn compare_and_update(
         &self,
         seen: Option<&Arc<T>>,
@@ -188,11 +190,26 @@ impl<T: Object> Store<T> {
         )
     }
 
-    /// Removes a key and returns what it held. Deleting an absent key changes nothing.
+    /// Removes a key and returns the object it held. Deleting an absent key changes nothing.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Node(u32);
+    /// # impl Object for Node {
+    /// #     fn key(&self) -> KeyRef<'_> { "node-1".into() }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Node(8))?;
+    /// let deleted = store.delete("node-1");
+    /// assert!(deleted.object.is_some_and(|node| node.0 == 8));
+    /// assert_eq!(deleted.revision, store.revision());
+    /// assert!(store.delete("node-1").object.is_none());
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
     pub fn delete<'k>(&self, key: impl Into<KeyRef<'k>>) -> Deleted<T> {
         let key = key.into();
         if key.check().is_err() {
-            // What is no valid key names nothing.
+            // An invalid key names nothing.
             return Deleted { object: None, revision: self.revision() };
         }
         let delete = || match self.try_writing() {
@@ -205,11 +222,11 @@ impl<T: Object> Store<T> {
         self.observed(delete, |deleted| Some(Cow::Owned(Applied::of_delete(deleted))))
     }
 
-    /// Applies a batch; all of it becomes visible at once.
+    /// Applies a batch, which becomes visible at once. See [`Batch`] for an example.
     ///
-    /// Changes apply in order. An add or delete that is older than what is held, by resource
-    /// version, changes nothing and is counted as [`stale`](Applied::stale). An object that an index
-    /// function fails on is [`rejected`](Applied::rejected), and the rest applies.
+    /// Changes apply in order. An add or delete with an older resource version than the held object changes
+    /// nothing and counts as [`stale`](Applied::stale). An object that an index function fails on is
+    /// [`rejected`](Applied::rejected), and the rest of the batch applies.
     pub fn apply(&self, batch: &Batch<T>) -> Applied {
         let apply = || match self.try_writing() {
             Some(writing) => self.run(writing, |writing| writing.apply(batch)),
@@ -221,11 +238,11 @@ impl<T: Object> Store<T> {
         self.observed(apply, |applied| Some(Cow::Borrowed(applied)))
     }
 
-    /// Replaces the whole content; readers see the old one or the new one, nothing between.
+    /// Replaces the whole content, which becomes visible at once. See [`Listing`] for an example.
     ///
-    /// An object whose uid and resource version are unchanged keeps its `Arc`. A listing that is
-    /// older than the store, by resource version, does not undo what the store learnt since: newer
-    /// objects stay, and keys that were deleted stay away.
+    /// An object whose uid and resource version are unchanged keeps its `Arc`. A listing that is older than
+    /// the store, by resource version, does not undo what the store has learnt since: newer objects stay, and
+    /// deleted keys stay deleted.
     pub fn replace(&self, listing: &Listing<T>) -> Replaced {
         let replace = || {
             let mut writing = self.writing();
@@ -239,9 +256,9 @@ impl<T: Object> Store<T> {
         self.observed(replace, |replaced| Some(Cow::Borrowed(&replaced.applied)))
     }
 
-    /// Adds an index over everything that is held and everything to come. Readers go on meanwhile;
-    /// writers wait, O(objects · log objects). It is in every snapshot from the returned revision on.
-    /// Adding one that is there changes nothing.
+    /// Adds an index over the objects that are held and all later ones; it is in every snapshot from the
+    /// returned revision on. Takes O(objects · log objects), during which readers go on and writers wait.
+    /// Adding an index twice changes nothing.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -263,7 +280,7 @@ impl<T: Object> Store<T> {
     /// ```
     ///
     /// # Errors
-    /// If the function fails on an object that is held; the store is unchanged.
+    /// If the function fails on a held object; the store is unchanged.
     pub fn add_index<V>(&self, index: &Index<T, V>) -> Result<Revision, Rejected>
     where
         V: Ord + Send + Sync + ?Sized + 'static,
@@ -275,96 +292,10 @@ impl<T: Object> Store<T> {
         }
         Ok(Revision::new(writing.publish()))
     }
-
-    /// The object under a key. Allocates nothing but, at times, for a thread's first read.
-    #[inline]
-    pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
-        PinnedRevision::new(&self.engine).get(key.into()).cloned()
-    }
-
-    /// Whether a key is present.
-    #[inline]
-    pub fn contains<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
-        PinnedRevision::new(&self.engine).get(key.into()).is_some()
-    }
-
-    /// The objects under several keys, all at one revision.
-    pub fn get_many<'k, K: Into<KeyRef<'k>>>(
-        &self,
-        keys: impl IntoIterator<Item = K>,
-    ) -> Vec<Option<Arc<T>>> {
-        let pinned = self.pin();
-        keys.into_iter().map(|key| pinned.get(key).cloned()).collect()
-    }
-
-    /// A short look at everything as it is now, which borrows instead of cloning and writes to no
-    /// shared memory. Nothing that any store of the process supersedes is freed while it lives: hold it
-    /// over a few reads, and use a [`snapshot`](Self::snapshot) for what takes longer. One that is
-    /// forgotten (`std::mem::forget`) stops freeing for good, also when its thread has ended; see
-    /// [`StoreStats::oldest_pin`]. Pins of one thread that overlap count as one, from the first one's
-    /// beginning: drop one before the next is taken, or nothing is freed in between.
-    #[inline]
-    #[must_use]
-    pub fn pin(&self) -> Pinned<'_, T> {
-        Pinned::new(&self.engine)
-    }
-
-    /// All objects at one revision, in no particular order. O(objects); see
-    /// [`snapshot`](Self::snapshot) for a view that costs nothing to take.
-    #[must_use]
-    pub fn list(&self) -> Vec<Arc<T>> {
-        self.snapshot().list()
-    }
-
-    /// All keys at one revision, in no particular order. O(objects).
-    #[must_use]
-    pub fn keys(&self) -> Vec<Key> {
-        self.snapshot().keys().map(KeyRef::to_key_unchecked).collect()
-    }
-
-    /// An immutable view of everything as it is now. O(1).
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot<T> {
-        Snapshot::new(&self.engine)
-    }
-
-    /// Number of objects.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        PinnedRevision::new(&self.engine).view().len()
-    }
-
-    /// Whether there are no objects.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The store's own sequence number.
-    #[must_use]
-    pub fn revision(&self) -> Revision {
-        Revision::new(PinnedRevision::new(&self.engine).view().number())
-    }
-
-    /// The source's version of the content, once the source has told one.
-    #[must_use]
-    pub fn resource_version(&self) -> Option<ResourceVersion> {
-        PinnedRevision::new(&self.engine).view().resource_version().cloned()
-    }
-
-    /// Figures for observation. Waits for no writer.
-    ///
-    /// If no writer is writing, this frees some of what can be freed (a bounded part), so its figures are
-    /// of now; objects that are freed are dropped by this thread. Beside a writer they are of the end
-    /// of the last write.
-    #[must_use]
-    pub fn stats(&self) -> StoreStats {
-        StoreStats::of(&self.engine)
-    }
 }
 
 impl<T: Object> Drop for Store<T> {
-    /// Subscriptions end.
+    /// Ends the store's subscriptions.
     fn drop(&mut self) {
         self.feed.close();
     }

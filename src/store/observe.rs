@@ -1,4 +1,4 @@
-//! Metric callbacks and statistics of a store.
+//! Metric callbacks, and statistics.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -9,17 +9,17 @@ use crate::panic::contain;
 use crate::sync::Arc;
 use crate::{Object, Revision};
 
-/// Called after each write: each batch, each relist, and each single put and delete, as a batch of
-/// one. What was refused before it could change anything is no write: an object without a usable key,
-/// and a [`compare_and_update`](super::Store::compare_and_update) that finds something else. A store without
-/// one measures nothing.
+/// Called after each write: after each batch, each relist, and each single add or delete, as a batch of one.
+/// It is not called for what could not change anything: an object with an invalid key, or a
+/// [`compare_and_update`](super::Store::compare_and_update) that conflicts. Without an observer a store
+/// measures nothing.
 ///
-/// Calls come from the thread whose write it is, after the write is visible, under no lock; several threads
-/// may call at once. An observer may write to the store, and is called for that, too. A panic in one is
-/// contained: the panic hook reports it, and whoever wrote does not notice.
+/// The thread that wrote makes the call, once the write is visible, under no lock; several threads may do so
+/// at once. An observer may write to the store, which calls it again. A panic in one is contained: the panic
+/// hook reports it, and the write succeeds.
 pub trait Observer: Send + Sync {
-    /// A write is visible. It took this long, waiting for other writers included. What it changed
-    /// nothing of is told as well: see the counts.
+    /// A write is visible, and it took this long, waiting for other writers included. See the counts for how
+    /// much of it changed nothing.
     fn applied(&self, applied: &Applied, took: Duration);
 }
 
@@ -30,7 +30,7 @@ impl<F: Fn(&Applied, Duration) + Send + Sync> Observer for F {
 }
 
 impl<T: Object> Store<T> {
-    /// Writes, and tells the observer, if there is one, what that `Applied` is of.
+    /// Writes, and calls the observer, if there is one.
     #[inline]
     pub(super) fn observed<R>(
         &self,
@@ -46,6 +46,31 @@ impl<T: Object> Store<T> {
         }
         result
     }
+
+    /// Statistics: what the store holds, and what it cannot free. Never waits for a writer.
+    ///
+    /// If nobody is writing, this first frees a bounded part of what can be freed, and the calling thread
+    /// drops those objects. Otherwise the statistics are as of the end of the last write.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Node;
+    /// # impl Object for Node {
+    /// #     fn key(&self) -> KeyRef<'_> { "node-1".into() }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Node)?;
+    /// let snapshot = store.snapshot();
+    /// store.add(Node)?;
+    /// let stats = store.stats();
+    /// assert_eq!((stats.objects, stats.retained_versions), (1, 1));
+    /// # drop(snapshot);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        StoreStats::of(&self.engine)
+    }
 }
 
 /// What a store holds, and what it cannot free.
@@ -56,43 +81,42 @@ pub struct StoreStats {
     pub objects: usize,
     /// The newest revision.
     pub revision: Revision,
-    /// Snapshots that are alive, of whatever revision; the feed's, one for each segment of its log, among
-    /// them.
+    /// Live snapshots, of any revision, including the change feed's: one for each segment of its log.
     pub live_snapshots: usize,
     /// Age of the oldest snapshot of a superseded revision, measured from the first reclamation pass
     /// that found it superseded.
     pub oldest_snapshot_age: Option<Duration>,
-    /// Superseded versions that are not freed.
+    /// Superseded versions that are not yet freed.
     pub retained_versions: usize,
-    /// Bytes of their objects, by [`Object::size`].
+    /// The size of their objects in bytes, by [`Object::size`].
     pub retained_bytes: usize,
-    /// Those of them that no snapshot is known to need: they wait for a reclamation pass, or for a
-    /// pinned thread.
+    /// How many of them no snapshot is known to need: they wait for a reclamation pass, or for a pinned
+    /// thread.
     pub waiting_versions: usize,
-    /// The oldest pin that is holding memory back, if one is. A pin of any store of the process
-    /// does: see [`Store::pin`](super::Store::pin).
+    /// The oldest pin that keeps memory from being freed, if there is one. It may be a pin of any store of
+    /// the process: see [`Store::pin`](super::Store::pin).
     pub oldest_pin: Option<OldestPin>,
-    /// Whether nothing can be freed at present, since the system refuses the call (`membarrier`) that
-    /// freeing needs until every thread that has read before has read again, or ended.
+    /// Whether nothing can be freed at present: the system refuses `membarrier`, and without it freeing has
+    /// to wait until every thread that has read before has read again, or ended.
     pub reclamation_refused: bool,
-    /// Bytes of the table and of each object's place in it, without keys, objects and indexes.
+    /// The size in bytes of the hash table and its records, without keys, objects and indexes.
     pub table_bytes: usize,
 }
 
-/// The pin that has kept memory from being freed for the longest.
+/// The pin that has kept memory from being freed for the longest time.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct OldestPin {
-    /// Since a reclamation pass first found it. A healthy one is gone by the next pass.
+    /// The time since a reclamation pass first found it. Usually a pin is gone by the next pass.
     pub age: Duration,
-    /// The name of its thread, or its id where it has none. Of a pin that was forgotten by a thread
-    /// that has ended, that thread's.
+    /// The name of its thread, or the thread's id if it has no name. The thread may have ended, if the pin
+    /// was forgotten.
     pub thread: Option<String>,
 }
 
 impl StoreStats {
     pub(super) fn of<T: Object>(engine: &Arc<Engine<T>>) -> Self {
-        /// Some milliseconds of work at most.
+        /// At most some milliseconds of work.
         const STEPS: usize = 4096;
         if let Some(mut guard) = engine.try_write() {
             guard.collect(STEPS);
@@ -102,7 +126,7 @@ impl StoreStats {
         Self {
             objects: pinned.view().len(),
             revision: Revision::new(pinned.view().number()),
-            // The store and its feed count too.
+            // The store and its feed are not snapshots.
             live_snapshots: Arc::strong_count(engine) - 2,
             oldest_snapshot_age: figures.oldest_held,
             retained_versions: figures.retained_versions,

@@ -1,4 +1,4 @@
-//! Ordered listing, page by page.
+//! Ordered listings, page by page.
 
 use std::fmt;
 use std::ops::Bound;
@@ -7,12 +7,9 @@ use std::str::FromStr;
 use super::Snapshot;
 use super::engine::{Entry, IndexView};
 use super::error::PageError;
-use crate::sync::Arc;
-use crate::{Key, KeyRef, Object, Revision};
+use crate::{ArcRef, Key, KeyRef, Object, Revision};
 
-/// Where a page ended, so that the next one can begin behind it.
-///
-/// As text, `revision:key`.
+/// Where a page ended, so that the next one can continue after it. As text it is `revision:key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageToken {
     revision: Revision,
@@ -20,7 +17,7 @@ pub struct PageToken {
 }
 
 impl PageToken {
-    /// The revision that the listing is of.
+    /// The revision of the listing.
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.revision
@@ -32,8 +29,8 @@ impl PageToken {
         &self.after
     }
 
-    /// A token that goes on at another revision. What was before this place may have changed
-    /// meanwhile: the listing as a whole is no longer consistent.
+    /// The same position at another revision. The pages before it may be out of date by then: the listing
+    /// as a whole is no longer consistent.
     #[must_use]
     pub fn at(self, revision: Revision) -> Self {
         Self { revision, ..self }
@@ -63,10 +60,10 @@ impl FromStr for PageToken {
 #[non_exhaustive]
 pub struct Page<'a, T> {
     /// The objects, in key order.
-    pub entries: Vec<(KeyRef<'a>, &'a Arc<T>)>,
-    /// Continues behind this page; `None` on the last one.
+    pub entries: Vec<(KeyRef<'a>, ArcRef<'a, T>)>,
+    /// Continues after this page; `None` on the last one.
     pub next: Option<PageToken>,
-    /// How many objects are behind this page.
+    /// How many objects come after this page.
     pub remaining: usize,
 }
 
@@ -105,22 +102,21 @@ pub(super) fn page<'a, T: Object>(
     Ok(Page { entries, next, remaining })
 }
 
-/// Every entry whose key begins with a prefix, in key order, from behind a key.
+/// Every entry whose key begins with a prefix, in key order, after a key.
 pub(super) fn ordered<'a, 'p, T: Object>(
     namespaces: IndexView<'a, T>,
     prefix: &'p str,
     after: Option<KeyRef<'p>>,
 ) -> impl Iterator<Item = Entry<'a, T>> + use<'a, 'p, T> {
-    // A prefix with a '/' lies within one namespace; one without is of cluster-scoped names and of
-    // namespaces.
-    // A prefix without a namespace before its '/' begins no key.
+    // A prefix with a '/' lies within one namespace, and begins no key if nothing comes before the '/'. One
+    // without is a prefix of cluster-scoped names and of namespaces.
     let (within, names) = match prefix.split_once('/') {
         Some((namespace, names)) => (Some(namespace), names),
         None => (None, prefix),
     };
     let past = after.map_or("", |after| after.parts().0);
     let from = |first: &'p str| (Bound::Included(first.max(past)), Bound::Unbounded);
-    // Those without a namespace come first, then, with a gap between, the namespaces that begin so.
+    // Cluster-scoped objects come first, then, after a gap, the namespaces with the prefix.
     let cluster_scoped = namespaces.values(from("")).take(1);
     let cluster_scoped =
         cluster_scoped.filter(move |(namespace, _)| within.is_none() && namespace.is_empty());
@@ -133,7 +129,7 @@ pub(super) fn ordered<'a, 'p, T: Object>(
         });
     let namespaced = namespaced.filter(|(namespace, _)| !namespace.is_empty());
     cluster_scoped.chain(namespaced).flat_map(move |(namespace, _)| {
-        // The names to look for in this namespace, and where to begin.
+        // The prefix of names within this namespace, and where to begin.
         let names = if within.is_some() || namespace.is_empty() { names } else { "" };
         let first = KeyRef::from((namespace, names));
         let begin = match after {

@@ -1,15 +1,14 @@
-//! A short borrowed look at the store.
+//! Pinned reads: a short borrowed view of the store.
 
 use std::fmt;
 
 use super::engine::{Engine, PinnedRevision};
-use crate::sync::Arc;
-use crate::{KeyRef, ResourceVersion, Revision};
+use crate::{ArcRef, KeyRef, ResourceVersion, Revision};
 
-/// The store as it was when this was taken; made by [`Store::pin`](super::Store::pin).
+/// The store as it was when this was made by [`Store::pin`](super::Store::pin).
 ///
-/// Not `Send`: it is a thread's. It cannot be held over an `.await` in a task that moves between
-/// threads, which is as it should be.
+/// It stays on its thread (it is not `Send`), and is meant to be short-lived: a task that moves between
+/// threads cannot hold it across an `.await`.
 ///
 /// ```
 /// # use watchcache::{KeyRef, Object, Store};
@@ -26,7 +25,7 @@ use crate::{KeyRef, ResourceVersion, Revision};
 /// # Ok::<(), watchcache::store::WriteError>(())
 /// ```
 ///
-/// What it lends ends with it, and it stays on its thread:
+/// What it lends cannot outlive it, and it cannot be sent:
 ///
 /// ```compile_fail,E0505
 /// # use watchcache::{KeyRef, Object, Store};
@@ -63,7 +62,7 @@ impl<'s, T> Pinned<'s, T> {
 
     /// The object under a key. Allocates nothing, and writes to no shared memory.
     #[inline]
-    pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<&Arc<T>> {
+    pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<ArcRef<'_, T>> {
         self.0.get(key.into())
     }
 
@@ -73,7 +72,7 @@ impl<'s, T> Pinned<'s, T> {
         self.get(key).is_some()
     }
 
-    /// Number of objects.
+    /// The number of objects.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.view().len()
@@ -85,13 +84,13 @@ impl<'s, T> Pinned<'s, T> {
         self.len() == 0
     }
 
-    /// The store's sequence number of this look.
+    /// The store's revision that this is a view of.
     #[must_use]
     pub fn revision(&self) -> Revision {
         Revision::new(self.0.view().number())
     }
 
-    /// The source's version of this look, if the source has told one.
+    /// The source's version of this view, if the source has sent one.
     #[must_use]
     pub fn resource_version(&self) -> Option<&ResourceVersion> {
         self.0.view().resource_version()

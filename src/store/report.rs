@@ -1,4 +1,4 @@
-//! What a write changed.
+//! What a write did.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::{Key, Revision};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
-    /// The revision at which it is visible or, if nothing changed, the current one.
+    /// The revision at which the object is visible or, if nothing changed, the current one.
     pub revision: Revision,
     /// What became of the object.
     pub outcome: Outcome,
@@ -22,7 +22,7 @@ pub struct Written {
 pub enum Outcome {
     /// It is stored; the key was absent.
     Added,
-    /// It is stored in another's place.
+    /// It is stored, in place of another object.
     Updated,
     /// It is not stored: the held object has its uid and resource version.
     Unchanged,
@@ -56,28 +56,28 @@ impl<T> fmt::Debug for Deleted<T> {
     }
 }
 
-/// What a batch really changed.
+/// What a batch changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Applied {
     /// The revision at which all of the batch is visible.
     pub revision: Revision,
-    /// Keys that were absent and are present.
+    /// Keys that were absent and are now present.
     pub added: usize,
     /// Keys whose object was replaced.
     pub updated: usize,
-    /// Keys that were present and are absent.
+    /// Keys that were present and are now absent.
     pub deleted: usize,
-    /// Adds of the very version that was held, and deletes of absent keys.
+    /// Adds of the version that was held, and deletes of absent keys.
     pub unchanged: usize,
     /// Changes that were older than what was held.
     pub stale: usize,
-    /// Objects that were not stored, each with its reason. What was held under their keys stayed.
+    /// Objects that were not stored, each with the reason. Their keys still hold what they held before.
     pub rejected: Vec<Rejected>,
 }
 
 impl Applied {
-    /// A put of one object; `current` is the store's revision. `None` if it came to no write.
+    /// An add of one object, if it came to a write; `current` is the store's revision.
     pub(super) fn of_put(put: Result<&Written, &WriteError>, current: Revision) -> Option<Self> {
         let mut applied = Self { revision: current, ..Self::default() };
         match put {
@@ -109,7 +109,7 @@ impl Applied {
     }
 }
 
-/// What a relist really changed.
+/// What a relist changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replaced {

@@ -1,19 +1,18 @@
-//! Objects by their labels.
+//! Selecting objects by their labels.
 
 use std::ops::Bound;
 
 use super::Snapshot;
 use super::engine::IndexView;
 use crate::selector::{Operator, Requirement};
-use crate::sync::Arc;
-use crate::{KeyRef, LabelSelector, Object};
+use crate::{ArcRef, KeyRef, LabelSelector, Object};
 
 impl<T: Object> Snapshot<T> {
-    /// The objects that a selector selects, in no particular order.
+    /// The objects that match a selector, in no particular order.
     ///
-    /// Where the selector asks for values of a label that is
-    /// [indexed](super::StoreBuilder::label_index), only the objects with such a value are looked
-    /// at, by the index that leaves the fewest. Otherwise O(objects).
+    /// If the selector asks for values of an [indexed](super::StoreBuilder::label_index) label, only the
+    /// objects with such a value are tested; of several such labels the one with the fewest objects is used.
+    /// Otherwise O(objects).
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -39,14 +38,14 @@ impl<T: Object> Snapshot<T> {
     pub fn select<'a>(
         &'a self,
         selector: &'a LabelSelector,
-    ) -> impl Iterator<Item = (KeyRef<'a>, &'a Arc<T>)> {
+    ) -> impl Iterator<Item = (KeyRef<'a>, ArcRef<'a, T>)> {
         let indexed = selector.requirements().iter().filter_map(|requirement| {
             let index = self.index_for(requirement)?;
             let objects = requirement.values().iter().map(|value| index.count(value)).sum();
             Some((objects, index, requirement))
         });
         let fewest = indexed.min_by_key(|(objects, ..): &(usize, _, _)| *objects);
-        // An object has one value of a label at most, so it occurs once.
+        // An object has at most one value of a label, so it occurs once.
         let by_index = fewest.map(|(_, index, requirement)| {
             let values = requirement.values().iter();
             values.flat_map(move |value| index.entries(value, Bound::Unbounded))

@@ -1,4 +1,4 @@
-//! Immutable views of the store.
+//! Snapshots: immutable views of the store.
 
 use std::fmt;
 use std::ops::Bound;
@@ -7,15 +7,15 @@ use super::engine::{Engine, Hold, IndexView, Pin, View};
 use super::error::{DifferentStores, PageError};
 use super::{Diff, Entries, Objects, Page, PageToken};
 use crate::sync::Arc;
-use crate::{KeyRef, Object, ResourceVersion, Revision};
+use crate::{ArcRef, KeyRef, Object, ResourceVersion, Revision};
 
 /// The store's whole content at one revision.
 ///
-/// O(1) to take and to clone. It never changes, and every read through it agrees with every other.
-/// While it is held, the store keeps those superseded objects that it can see, and nothing that came
-/// later. Dropping it frees nothing on the spot: the store's next writes do, or its `stats`.
+/// Taking and cloning one is O(1). It never changes, so all reads through it are consistent. While it is
+/// held, the store keeps the superseded objects that it can see, and nothing that came later. Dropping it
+/// frees nothing at once: the store's next writes do, or [`Store::stats`](super::Store::stats).
 ///
-/// A snapshot outlives its store.
+/// A snapshot may outlive its store.
 pub struct Snapshot<T>(Hold<T>);
 
 impl<T> Snapshot<T> {
@@ -23,9 +23,9 @@ impl<T> Snapshot<T> {
         Self(Hold::new(engine))
     }
 
-    /// The object under a key. Allocates nothing but, at times, for a thread's first read.
+    /// The object under a key. Allocates nothing, except sometimes for a thread's first read.
     #[inline]
-    pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<&Arc<T>> {
+    pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<ArcRef<'_, T>> {
         self.0.view().get(key.into(), &Pin::new())
     }
 
@@ -40,8 +40,8 @@ impl<T> Snapshot<T> {
         Entries::all(self.0.view())
     }
 
-    /// Every object, in no particular order. The cheapest walk: it looks at nothing but the objects,
-    /// as a rule.
+    /// Every object, in no particular order. This is the cheapest walk: as a rule it reads nothing but the
+    /// objects.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -65,7 +65,7 @@ impl<T> Snapshot<T> {
         self.iter().map(|(key, _)| key)
     }
 
-    /// The snapshot in at most `parts` disjoint parts of about the same size, for as many threads.
+    /// Splits the snapshot into at most `parts` disjoint parts of about the same size, one for each thread.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -94,7 +94,7 @@ impl<T> Snapshot<T> {
     pub fn partitions(
         &self,
         parts: usize,
-    ) -> Vec<impl Iterator<Item = (KeyRef<'_>, &Arc<T>)> + use<'_, T>> {
+    ) -> Vec<impl Iterator<Item = (KeyRef<'_>, ArcRef<'_, T>)> + use<'_, T>> {
         let view = self.0.view();
         let shards = view.shards();
         let parts = parts.clamp(1, shards.len());
@@ -102,13 +102,13 @@ impl<T> Snapshot<T> {
         (0..parts).map(|i| view.cursor(bound(i)..bound(i + 1))).collect()
     }
 
-    /// The objects, shared, in no particular order. O(objects).
+    /// Every object, as an `Arc`, in no particular order. O(objects).
     #[must_use]
     pub fn list(&self) -> Vec<Arc<T>> {
         self.iter().list()
     }
 
-    /// Number of objects.
+    /// The number of objects.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.view().len()
@@ -120,13 +120,13 @@ impl<T> Snapshot<T> {
         self.len() == 0
     }
 
-    /// The store's sequence number of this view.
+    /// The store's revision that this is a view of.
     #[must_use]
     pub fn revision(&self) -> Revision {
         Revision::new(self.0.view().number())
     }
 
-    /// The source's version of this view, if the source has told one.
+    /// The source's version of this view, if the source has sent one.
     #[must_use]
     pub fn resource_version(&self) -> Option<&ResourceVersion> {
         self.0.view().resource_version()
@@ -142,8 +142,8 @@ impl<T> Snapshot<T> {
 }
 
 impl<T: Object> Snapshot<T> {
-    /// The objects of a namespace, in order of name; `None` stands for the cluster-scoped ones. O(log
-    /// namespaces), and O(1) per object.
+    /// The objects of a namespace, ordered by name; `None` means the cluster-scoped ones. O(log namespaces),
+    /// and O(1) per object.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -165,8 +165,24 @@ impl<T: Object> Snapshot<T> {
         Entries::of(self.by_namespace().entries(namespace, Bound::Unbounded))
     }
 
-    /// The namespaces in order, each with the number of its objects; `None` comes first where there
-    /// are cluster-scoped ones.
+    /// The namespaces in order, each with its number of objects. `None` comes first, if there are
+    /// cluster-scoped objects.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Thing(&'static str);
+    /// # impl Object for Thing {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let store = Store::new();
+    /// for key in ["default/web-0", "node-1", "default/web-1"] {
+    ///     store.add(Thing(key))?;
+    /// }
+    /// let snapshot = store.snapshot();
+    /// let namespaces: Vec<_> = snapshot.namespaces().collect();
+    /// assert_eq!(namespaces, [(None, 1), (Some("default"), 2)]);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
     pub fn namespaces(&self) -> impl Iterator<Item = (Option<&str>, usize)> {
         let named = |namespace| Some(namespace).filter(|namespace: &&str| !namespace.is_empty());
         self.by_namespace()
@@ -174,14 +190,14 @@ impl<T: Object> Snapshot<T> {
             .map(move |(text, count)| (named(text), count))
     }
 
-    /// How many objects a namespace has. O(log namespaces).
+    /// The number of objects of a namespace. O(log namespaces).
     #[must_use]
     pub fn namespace_count<'n>(&self, namespace: impl Into<Option<&'n str>>) -> usize {
         self.by_namespace().count(namespace.into().unwrap_or_default())
     }
 
-    /// Every object whose key begins with `prefix`, in key order: cluster-scoped ones first, then
-    /// by namespace and name.
+    /// Every object whose key begins with `prefix`, in key order: cluster-scoped ones first, then by
+    /// namespace and name. O(log objects) per namespace, and O(1) per object.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -198,14 +214,17 @@ impl<T: Object> Snapshot<T> {
     /// assert_eq!(keys, ["b/web-0", "b/web-1"]);
     /// # Ok::<(), watchcache::store::WriteError>(())
     /// ```
-    pub fn prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (KeyRef<'a>, &'a Arc<T>)> {
+    pub fn prefix<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (KeyRef<'a>, ArcRef<'a, T>)> {
         super::page::ordered(self.by_namespace(), prefix, None)
     }
 
-    /// A page of [`prefix`](Self::prefix): at most `limit` objects, from behind the last one of
-    /// the page that `token` came with. As in the Kubernetes API, a limit of 0 is none.
+    /// A page of [`prefix`](Self::prefix): at most `limit` objects, after the last one of the page that
+    /// `token` came with. As in the Kubernetes API, a limit of 0 means no limit.
     ///
-    /// O(log objects + `limit` + what is behind the page), since it is counted.
+    /// O(log objects + objects from the page on), since those after it are counted.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -226,8 +245,8 @@ impl<T: Object> Snapshot<T> {
     /// ```
     ///
     /// # Errors
-    /// [`PageError::Expired`] if the token continues another revision; see
-    /// [`PageToken::at`] for continuing on this one nevertheless.
+    /// [`PageError::Expired`] if the token is of another revision; [`PageToken::at`] makes one that
+    /// continues on this one nevertheless.
     pub fn page(
         &self,
         prefix: &str,
@@ -237,8 +256,8 @@ impl<T: Object> Snapshot<T> {
         super::page::page(self, prefix, limit, token)
     }
 
-    /// What differs between an older snapshot of the same store and this one. Costs in proportion
-    /// to what changed between the older one and now, not to the objects.
+    /// The difference between an older snapshot of the same store and this one. The cost is proportional to
+    /// what changed between the older one and now, not to the number of objects.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -289,7 +308,7 @@ impl<T> fmt::Debug for Snapshot<T> {
 }
 
 impl<'a, T> IntoIterator for &'a Snapshot<T> {
-    type Item = (KeyRef<'a>, &'a Arc<T>);
+    type Item = (KeyRef<'a>, ArcRef<'a, T>);
     type IntoIter = Entries<'a, T>;
 
     fn into_iter(self) -> Entries<'a, T> {

@@ -1,5 +1,5 @@
-//! Waking tasks at a time, without a runtime: one thread of the process sleeps for all of them. It is
-//! started when a task needs it, and ends when none has for a while.
+//! Waking tasks at a given time, without a runtime: one thread of the process sleeps for all of them. It is
+//! started when a task needs it, and ends when none has needed it for a while.
 
 use std::collections::BTreeMap;
 use std::task::{Context, Poll, Waker};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::panic::contain;
 use crate::sync::{Mutex, MutexGuard, PoisonError, global};
 
-/// For how long the thread waits for work before it ends.
+/// How long the thread waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
 struct Alarms {
@@ -27,7 +27,7 @@ fn alarms() -> MutexGuard<'static, Alarms> {
     ALARMS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One task's alarm. Dropping it takes it back.
+/// One task's alarm. Dropping it cancels it.
 pub(crate) struct Alarm(Option<(Instant, u64)>);
 
 impl Alarm {
@@ -35,8 +35,7 @@ impl Alarm {
         Self(None)
     }
 
-    /// Ready when it is that time. Where the system has no thread to give, the task is woken at once, to
-    /// look again.
+    /// Ready at that time. If the system refuses a thread, the task is woken at once, to check again.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>, at: Instant) -> Poll<()> {
         if at <= Instant::now() {
             self.take_back();
@@ -66,7 +65,7 @@ impl Alarm {
     fn take_back(&mut self) {
         let Some(place) = self.0.take() else { return };
         let waker = alarms().due.remove(&place);
-        // Destructors of wakers are the user's code.
+        // Destructors of wakers are user code.
         contain(|| drop(waker));
     }
 }

@@ -1,34 +1,34 @@
 //! Parking for idle consumers, threads and tasks alike: an event count.
 //!
-//! A consumer *listens, then looks again, then sleeps*; a producer *publishes, then asks whether
-//! anybody sleeps*. Between the two steps of each stands a sequentially consistent fence, and of two
-//! such fences one comes first:
+//! A consumer *registers as a listener, then rechecks, then sleeps*; a producer *publishes, then checks for
+//! listeners*. Between the two steps of each is a sequentially consistent fence, and one of two such fences
+//! comes first:
 //!
-//! 1. The producer's first: the consumer's second look sees the item, and it does not sleep.
-//! 2. The consumer's first: the producer sees that somebody sleeps, and finds it in the list.
+//! 1. The producer's: the consumer's recheck sees the item, and it does not sleep.
+//! 2. The consumer's: the producer sees that there is a listener, and finds it in the list.
 //!
-//! So a push with nobody asleep costs the fence and one load.
+//! So a push while nobody sleeps costs the fence and one load.
 //!
-//! A listener is in the list until it is notified, and each notification takes a listener out: so each
-//! wakes one that no earlier one woke. Were two to go to the same consumer, and it then worked on
-//! its first item for long, the second would lie there beside a sleeper.
+//! Each notification removes a listener from the list, so it wakes one that no earlier notification woke. If
+//! two notifications went to the same consumer, and that worked on its first item for long, the second item
+//! would wait although another consumer sleeps.
 //!
-//! A thread spins for some microseconds before it parks. While it spins, producers leave waking to it:
-//! when it has found something, it wakes as many sleepers as there is more to do. That is what
-//! makes a busy hand-over run without a system call per item.
+//! A thread spins for a few microseconds before it parks. While it spins, producers delegate wake-ups to it:
+//! once it has found an item, it wakes as many sleepers as there are more items. That is how a busy hand-over
+//! needs no system call per item.
 //!
-//! The second look asks only whether there is something. Getting it runs user code, which may block, and
-//! a listener that does not sleep must not stand before one that does: so it leaves the list first.
+//! The recheck only asks whether there is an item. Getting it runs user code, which may block, and a listener
+//! that does not sleep must not stand before one that does: so it leaves the list first.
 //!
-//! A consumer that leaves the list without having been notified (it found an item when it looked again,
-//! ran out of time, or its future was dropped) takes itself off; one that was notified and leaves passes
-//! the notification on.
+//! A consumer that leaves the list without having been notified (its recheck found an item, it ran out
+//! of time, or its future was dropped) removes itself; one that was notified and leaves passes the
+//! notification on.
 //!
-//! That is for items, of which each goes to one consumer. Of [news](told), which all sleepers are to hear,
-//! each listener gets its own.
+//! So it is for items, each of which goes to one consumer. [News](told) is for all sleepers: each
+//! listener gets its own notification.
 //!
-//! Wakers are user code. They are cloned, woken and dropped with no lock held, and a panic in one
-//! stops nobody else from being woken.
+//! Wakers are user code. They are cloned, woken and dropped under no lock, and if one panics, the others are
+//! woken all the same.
 
 pub(crate) mod alarm;
 mod told;
@@ -129,7 +129,7 @@ impl Waiters {
         }
     }
 
-    /// Whether anybody sleeps who may not have seen what was published before this.
+    /// Whether anybody sleeps that may not have seen what was published before this.
     pub(crate) fn any_asleep(&self) -> bool {
         // ORDERING: SeqCst pairs with the fence in `listen`, as in `notify`.
         fence(Ordering::SeqCst);
@@ -161,7 +161,7 @@ impl Waiters {
         self.state.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Call before looking again.
+    /// Call before rechecking.
     fn listen(self: &Arc<Self>, rank: u64, sleeper: Sleeper) -> Listener {
         let mut list = self.list();
         let place = (rank, list.next_id);
@@ -170,13 +170,13 @@ impl Waiters {
         // ORDERING: Relaxed, as the fence orders it.
         self.state.fetch_add(1, Ordering::Relaxed);
         drop(list);
-        // ORDERING: SeqCst pairs with the fence in `notify`: if our second look misses an item, its
+        // ORDERING: SeqCst pairs with the fence in `notify`: if our recheck misses an item, its
         // producer comes after this fence and sees our count, and so our listener.
         fence(Ordering::SeqCst);
         Listener { waiters: Arc::clone(self), place, notified: false }
     }
 
-    /// Looks for a while; whether there is something to be had.
+    /// Spins for a while. Returns whether there is an item.
     fn spin(&self, ready: &impl Fn() -> bool) -> bool {
         // ORDERING: Relaxed, as a producer that sees it acts on it only by leaving the waking to us, and
         // that is ordered by the fence below.
@@ -355,7 +355,7 @@ impl Wait {
 mod tests {
     use super::*;
 
-    /// Finds nothing, sees on its second look that there is something, and is not listed when it gets it.
+    /// Finds nothing, sees on its recheck that there is something, and is not listed when it gets it.
     fn attempt(waiters: &Waiters) -> impl FnMut() -> Option<()> {
         let mut attempts = 0;
         move || {

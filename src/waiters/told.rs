@@ -1,13 +1,13 @@
-//! News, which every sleeper is to hear: that there is a new revision, or that one was reached.
+//! Waking all sleepers: that there is a new revision, or that one was reached.
 //!
-//! Whoever has news marks all that are to hear it, and wakes the oldest ones up to the first thread.
-//! That thread wakes on, up to two more threads, before it does anything else; so do those. So the cost to
-//! whoever has the news ends with the first thread that sleeps, however many there are.
+//! The thread that has news marks all sleepers it is for, and wakes the oldest of them up to the first
+//! thread. Before that thread does anything else, it wakes up to two more threads, and so do those. So
+//! the thread that has the news pays for one sleeping thread, however many there are.
 //!
 //! Tasks pass nothing on: one that was woken may never be polled again, and the rest would sleep on.
 //!
-//! Who was marked is in the list no more for later news, and who comes later is not marked: so two that
-//! hear the same news cannot wake each other without end.
+//! Marked sleepers have left the list that later news is for, and later sleepers are not marked: so two
+//! that hear the same news cannot wake each other without end.
 
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -15,16 +15,16 @@ use std::time::Instant;
 use super::{Sleeper, Wait, Waiters};
 use crate::sync::{Arc, Parker};
 
-/// How many threads a thread wakes that was woken.
+/// How many threads a woken thread wakes.
 const BRANCHES: usize = 2;
 
 impl Waiters {
-    /// For those that wait for news.
+    /// A list of sleepers that wait for news.
     pub(crate) fn for_news() -> Self {
         Self::of(true)
     }
 
-    /// Tells all that sleep, or those that wait for at most this rank. Call after the news is published.
+    /// Wakes all sleepers, or those that wait for at most this rank. Call after the news is published.
     pub(crate) fn tell(&self, rank: u64) {
         if !self.any_asleep() {
             return;
@@ -43,7 +43,7 @@ impl Waiters {
         self.wake_due(1);
     }
 
-    /// For a thread that was woken.
+    /// Called by a thread that was woken.
     pub(super) fn pass_on(&self) {
         self.wake_due(BRANCHES);
     }

@@ -1,11 +1,10 @@
 //! Each change once, publication by publication, with what was before and what is now.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use watchcache::store::feed::{SubscribeError, TryNextError};
 use watchcache::store::{Delivery, DeliveryKind, FeedLimits};
-use watchcache::{Batch, Listing, Store};
+use watchcache::{ArcRef, Batch, Listing, Store};
 
 use crate::common::Pod;
 use crate::follower::Follower;
@@ -14,7 +13,7 @@ use crate::thing::{Thing, batch, listing, put};
 type Told = Vec<(String, Option<u32>, Option<u32>)>;
 
 pub(crate) fn items(delivery: &Delivery<'_, Thing>) -> Told {
-    let value = |object: Option<&Arc<Thing>>| object.map(|thing| thing.value);
+    let value = |object: Option<ArcRef<'_, Thing>>| object.map(|thing| thing.value);
     let mut items: Vec<_> = delivery
         .iter()
         .map(|item| (item.key.to_string(), value(item.old), value(item.new)))
@@ -105,7 +104,7 @@ fn begins_behind_a_snapshot_with_what_changed_since() {
 
         let mut subscription = store.subscribe().since(&snapshot).start().unwrap();
         put(&store, "a/y", 4);
-        let known = snapshot.iter().map(|(key, thing)| (key.to_string(), Arc::clone(thing)));
+        let known = snapshot.iter().map(|(key, thing)| (key.to_string(), thing.to_arc()));
         let first = subscription.try_next().unwrap();
         // With a log the publications are told one by one.
         assert_eq!(first.is_coalesced(), !always);
@@ -209,7 +208,7 @@ fn subscriptions_that_come_and_go_find_their_place() {
     for round in 0..300 {
         let known = |store: &Store<Thing>| {
             let snapshot = store.snapshot();
-            snapshot.iter().map(|(key, thing)| (key.to_string(), Arc::clone(thing))).collect()
+            snapshot.iter().map(|(key, thing)| (key.to_string(), thing.to_arc())).collect()
         };
         let mut follower = Follower::new(store.subscribe().start().unwrap(), known(&store));
         put(&store, &format!("a/{}", round % 7), round);

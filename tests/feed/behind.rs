@@ -67,7 +67,7 @@ fn a_difference_begins_with_what_was_told_last() {
         assert!(told < 100, "{told} deliveries of a log of 64");
         let held = store.snapshot();
         let held: BTreeMap<_, _> =
-            held.iter().map(|(key, thing)| (key.to_string(), thing.clone())).collect();
+            held.iter().map(|(key, thing)| (key.to_string(), thing.to_arc())).collect();
         assert_eq!(follower.known, held);
     }
 }

@@ -81,7 +81,7 @@ fn follow(store: &Store<Thing>, done: &AtomicBool, speed: u64, random: &mut StdR
     } else {
         let wanted = |thing: &Thing| !filtered || app(thing.value) == "even";
         let known = snapshot.iter().filter(|(_, thing)| wanted(thing));
-        let known = known.map(|(key, thing)| (key.to_string(), Arc::clone(thing))).collect();
+        let known = known.map(|(key, thing)| (key.to_string(), thing.to_arc())).collect();
         (subscribe.since(&snapshot), known)
     };
     let mut subscription = subscribe.start().unwrap();
@@ -95,7 +95,7 @@ fn follow(store: &Store<Thing>, done: &AtomicBool, speed: u64, random: &mut StdR
                 let held = store.snapshot();
                 let held = held.iter().filter(|(_, thing)| !filtered || app(thing.value) == "even");
                 let held: BTreeMap<_, _> =
-                    held.map(|(key, thing)| (key.to_string(), Arc::clone(thing))).collect();
+                    held.map(|(key, thing)| (key.to_string(), thing.to_arc())).collect();
                 assert_eq!(known, held);
                 return;
             }

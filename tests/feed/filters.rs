@@ -69,8 +69,10 @@ fn an_index_value_enters_and_leaves() {
         put(&store, "b/x", value + 1);
         follower.drain();
         let held = store.snapshot();
-        let held: BTreeMap<_, _> =
-            held.by(&by_app, "even").map(|(key, thing)| (key.to_string(), thing.clone())).collect();
+        let held: BTreeMap<_, _> = held
+            .by(&by_app, "even")
+            .map(|(key, thing)| (key.to_string(), thing.to_arc()))
+            .collect();
         assert_eq!(follower.known, held);
     }
     let by_value = Index::new("value", |thing: &Thing| [thing.value]);

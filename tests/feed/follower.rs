@@ -48,12 +48,12 @@ pub(crate) fn take<T: Object>(known: &mut BTreeMap<String, Arc<T>>, delivery: &D
         let before = known.get(&key);
         assert_eq!(
             before.map(Arc::as_ptr),
-            item.old.map(Arc::as_ptr),
+            item.old.map(|old| Arc::as_ptr(&old)),
             "{key}: {:?} does not follow what was told before",
             delivery.kind()
         );
         match item.new {
-            Some(new) => known.insert(key, Arc::clone(new)),
+            Some(new) => known.insert(key, new.to_arc()),
             None => known.remove(&key),
         };
     }

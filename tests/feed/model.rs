@@ -84,7 +84,7 @@ type Content = BTreeMap<String, Arc<Thing>>;
 
 fn content(store: &Store<Thing>) -> Content {
     let snapshot = store.snapshot();
-    snapshot.iter().map(|(key, thing)| (key.to_string(), Arc::clone(thing))).collect()
+    snapshot.iter().map(|(key, thing)| (key.to_string(), thing.to_arc())).collect()
 }
 
 fn about(content: &Content, about: About) -> Content {

@@ -1,8 +1,14 @@
 //! A queue that hands out deletions.
 
-use watchcache::Change;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
-use super::*;
+use watchcache::fifo::{AddError, Added, Backoff, ManualClock, TryPopError};
+use watchcache::{Batch, Change, Fifo, Sink};
+
+use crate::item::{Item, item, keys, listing};
+use crate::parked::Parked;
 
 fn queue() -> Fifo<Item> {
     Fifo::builder().deletions().build().unwrap()

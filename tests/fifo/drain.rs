@@ -1,10 +1,18 @@
 //! Draining.
 
-use super::*;
+use std::thread;
+use std::time::Duration;
+
+use watchcache::Fifo;
+use watchcache::fifo::TryPopError;
+
+use crate::common::watchdog::watched;
+use crate::item::{Item, item, popped};
+use crate::parked::Parked;
 
 #[test]
 fn a_drain_waits_for_the_workers() {
-    watchdog(|| {
+    watched(|| {
         let fifo = Fifo::new();
         let worker = thread::spawn({
             let fifo: Fifo<Item> = fifo.clone();
@@ -42,7 +50,7 @@ fn a_drain_hands_back_what_is_left_at_its_deadline() {
     let back: Vec<_> = drained.unprocessed.iter().map(|item| item.key.as_str()).collect();
     assert_eq!((back, drained.leased), (vec!["b", "c", "d"], 1));
     assert!(!drained.is_complete());
-    let mut all = Parked::new(fifo.drained());
+    let mut all = Parked::new(fifo.wait_drained());
     lease.done();
     assert!(all.poll().is_ready());
     let stats = fifo.stats();
@@ -51,7 +59,7 @@ fn a_drain_hands_back_what_is_left_at_its_deadline() {
 
 #[test]
 fn closing_at_once_ends_a_drain() {
-    watchdog(|| {
+    watched(|| {
         let fifo = Fifo::new();
         fifo.add(item("a", 1)).unwrap();
         fifo.add(item("b", 1)).unwrap();

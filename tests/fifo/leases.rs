@@ -1,6 +1,14 @@
 //! Leases.
 
-use super::*;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use watchcache::fifo::{Added, Lease, TryPopError};
+use watchcache::{Batch, Fifo, KeyRef, Listing, Object};
+
+use crate::common::watchdog::watched;
+use crate::item::{Item, item, keys, listing, popped};
 
 #[test]
 fn a_leased_key_is_in_nobody_elses_hands() {
@@ -103,7 +111,7 @@ fn a_replace_during_processing_is_a_change_or_a_delete() {
 
 #[test]
 fn a_panicking_worker_puts_its_key_back() {
-    watchdog(|| {
+    watched(|| {
         let fifo = Fifo::new();
         fifo.add(item("a", 1)).unwrap();
         let worker = thread::spawn({
@@ -140,7 +148,7 @@ fn a_destructor_may_use_the_queue() {
         }
     }
 
-    watchdog(|| {
+    watched(|| {
         let fifo = FIFO.get_or_init(Fifo::new);
         fifo.add(Nosy).unwrap();
         fifo.add(Nosy).unwrap();

@@ -1,6 +1,11 @@
 //! Capacity, rates and priorities.
 
-use super::*;
+use std::time::Duration;
+
+use watchcache::fifo::{AddError, Added, Backoff, BuildError, ManualClock, fast_slow};
+use watchcache::{Batch, Fifo};
+
+use crate::item::{Item, item, keys, listing, popped};
 
 #[test]
 fn a_full_queue_refuses_new_keys_and_returns_them() {

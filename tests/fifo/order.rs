@@ -1,8 +1,11 @@
 //! One entry per key, in order.
 
-use watchcache::KeyError;
+use std::sync::Arc;
 
-use super::*;
+use watchcache::fifo::{AddError, Added, TryPopError};
+use watchcache::{Batch, Fifo, Key, KeyError};
+
+use crate::item::{item, keys, listing, popped};
 
 #[test]
 fn objects_come_out_in_the_order_of_arrival() {

@@ -1,6 +1,12 @@
 //! The queue as a stream.
 
-use super::*;
+use std::task::Poll;
+
+use futures_util::StreamExt;
+use watchcache::Fifo;
+
+use crate::item::{Item, item};
+use crate::parked::Parked;
 
 #[tokio::test]
 async fn a_queue_is_a_stream_until_it_is_closed() {

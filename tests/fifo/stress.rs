@@ -1,10 +1,20 @@
 //! Everything at once.
 
-use super::*;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use watchcache::fifo::{Closed, Lease, PopError};
+use watchcache::{Batch, Fifo};
+
+use crate::common::watchdog::watched;
+use crate::item::{Item, item};
 
 #[test]
 fn no_key_is_ever_in_two_hands() {
-    watchdog(|| {
+    watched(|| {
         const KEYS: usize = 8;
         const ADDS: u64 = if cfg!(miri) { 100 } else { 20_000 };
         let fifo = Fifo::<Item>::new();
@@ -53,7 +63,7 @@ fn no_key_is_ever_in_two_hands() {
 
 #[test]
 fn threads_and_tasks_share_one_queue() {
-    watchdog(|| {
+    watched(|| {
         const PRODUCERS: u64 = 3;
         const EACH: u64 = if cfg!(miri) { 50 } else { 5_000 };
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -141,7 +151,7 @@ fn threads_and_tasks_share_one_queue() {
 /// A consumer that only ever sleeps: if one wakeup were lost, this would hang.
 #[test]
 fn ping_pong_never_stalls() {
-    watchdog(|| {
+    watched(|| {
         let (ping, pong) = (Fifo::<Item>::new(), Fifo::<Item>::new());
         let echo = thread::spawn({
             let (ping, pong) = (ping.clone(), pong.clone());

@@ -1,6 +1,16 @@
 //! `has_synced`, and closing.
 
-use super::*;
+use std::sync::Arc;
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use watchcache::fifo::{AddError, Closed, Lease, TryPopError};
+use watchcache::{Batch, Fifo, Sink};
+
+use crate::common::watchdog::watched;
+use crate::item::{Item, item, listing, popped};
+use crate::parked::Parked;
 
 #[test]
 fn has_synced_waits_for_a_first_replace() {
@@ -106,7 +116,7 @@ fn a_batch_comes_out_in_order_and_never_empty() {
 
     let mut parked = Parked::new(fifo.pop_batch_async(2));
     fifo.add(item("d", 3)).unwrap();
-    assert_eq!(parked.wakes.0.load(Ordering::SeqCst), 1);
+    assert_eq!(parked.wakes(), 1);
     assert!(matches!(parked.poll(), Poll::Ready(Ok(batch)) if values(batch.clone()) == [3]));
     drop(parked);
     fifo.close();
@@ -193,7 +203,7 @@ fn a_line_with_many_deleted_keys_keeps_its_order() {
 
 #[test]
 fn consumers_learn_that_the_source_has_ended() {
-    watchdog(|| {
+    watched(|| {
         let fifo = Fifo::new();
         let sink: &dyn Sink<Item> = &fifo;
         let mut task = Parked::new(fifo.pop_async());

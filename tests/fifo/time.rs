@@ -1,6 +1,16 @@
 //! Back-off and delays, by a clock of the test.
 
-use super::*;
+use std::sync::Arc;
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use watchcache::Fifo;
+use watchcache::fifo::{Backoff, Closed, ManualClock, TryPopError};
+
+use crate::common::watchdog::watched;
+use crate::item::{Item, item, popped};
+use crate::parked::Parked;
 
 #[test]
 fn a_key_that_fails_stays_away_longer_each_time_until_it_succeeds() {
@@ -27,7 +37,7 @@ fn a_key_that_fails_stays_away_longer_each_time_until_it_succeeds() {
 
 #[test]
 fn what_is_due_wakes_threads_and_tasks() {
-    watchdog(|| {
+    watched(|| {
         let fifo = Fifo::<Item>::new();
         let thread = thread::spawn({
             let fifo = fifo.clone();
@@ -47,7 +57,7 @@ fn what_is_due_wakes_threads_and_tasks() {
 
 #[test]
 fn a_dropped_queue_frees_what_was_delayed() {
-    watchdog(|| {
+    watched(|| {
         let object = Arc::new(item("a", 1));
         let fifo = Fifo::<Item>::new();
         fifo.add_after(Arc::clone(&object), Duration::from_secs(3600)).unwrap();

@@ -1,8 +1,20 @@
 //! Wakers, observers, limiters, keys and destructors that panic, block, or call back into the queue.
 
-use super::*;
-
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use watchcache::fifo::{AddError, Added, Failure, ManualClock, Observer};
+use watchcache::{Batch, Fifo, Key, KeyRef, Listing, Object};
+
+use crate::common::watchdog::watched;
+use crate::item::{Item, item, listing, popped};
+use crate::parked::{Parked, Wakes};
 
 /// A panic that the panic hook does not report.
 fn fail() -> ! {
@@ -36,7 +48,7 @@ fn park<'a, R>(
 
 #[test]
 fn a_waker_may_use_the_queue() {
-    watchdog(|| {
+    watched(|| {
         let fifo = Fifo::<Item>::new();
         let woken = fifo.clone();
         let first = park(fifo.pop_async(), move || {
@@ -55,7 +67,7 @@ fn a_waker_may_use_the_queue() {
 
 #[test]
 fn a_waker_that_blocks_holds_up_nobody_but_its_caller() {
-    watchdog(|| {
+    watched(|| {
         let fifo = Fifo::<Item>::new();
         let (go, gone) = mpsc::channel();
         let gone = Mutex::new(gone);
@@ -108,7 +120,7 @@ fn a_waker_that_panics_keeps_nobody_asleep() {
 
 #[test]
 fn a_waker_that_panics_does_not_end_the_timer() {
-    watchdog(|| {
+    watched(|| {
         let fifo = Fifo::<Item>::new();
         let woken = Arc::new(AtomicBool::new(false));
         let wakes = Arc::clone(&woken);
@@ -181,7 +193,7 @@ fn an_observer_may_use_the_queue() {
             }
         }
     }
-    watchdog(|| {
+    watched(|| {
         let build = || Fifo::builder().observer(Counts(AtomicUsize::new(0))).build().unwrap();
         let fifo = FIFO.get_or_init(build);
         fifo.add(item("a", 1)).unwrap();
@@ -265,7 +277,7 @@ fn a_destructor_that_panics_comes_after_everything_is_done() {
     for key in ["b", "c", "d"] {
         batch.add(sound(key)).unwrap();
     }
-    let mut parked = Parked::new(async { fifo.drained().await });
+    let mut parked = Parked::new(async { fifo.wait_drained().await });
     // Three destructors panic, and the first panic comes through.
     assert!(panics(|| fifo.apply(&batch)));
     whole(&["b", "c", "d"]);
@@ -304,7 +316,7 @@ fn a_destructor_that_blocks_holds_up_nobody_but_its_caller() {
             }
         }
     }
-    watchdog(|| {
+    watched(|| {
         let fifo = Fifo::new();
         let (go, gone) = mpsc::channel();
         fifo.add(Slow(Mutex::new(Some(gone)))).unwrap();
@@ -369,7 +381,7 @@ fn a_copy_may_be_the_last_to_hold_its_objects() {
             fail()
         }
     }
-    watchdog(|| {
+    watched(|| {
         let fifo = Fifo::new();
         for key in 0..5_000 {
             fifo.add(Fails(key.to_string())).unwrap();
@@ -422,7 +434,7 @@ fn a_waker_whose_destructor_panics_disturbs_nobody() {
     let waker = Waker::from(Arc::clone(&wakes));
     assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     fifo.add(item("a", 1)).unwrap();
-    assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+    assert_eq!(wakes.count(), 1);
 }
 
 #[test]
@@ -450,7 +462,7 @@ fn a_waker_finds_all_that_is_due_in_line() {
 
 #[test]
 fn a_waker_that_blocks_holds_up_no_due_key() {
-    watchdog(|| {
+    watched(|| {
         let clock = ManualClock::new();
         let fifo = Fifo::<Item>::builder().clock(&clock).build().unwrap();
         for key in ["a", "b"] {

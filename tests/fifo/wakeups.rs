@@ -1,6 +1,15 @@
 //! Who is woken, and who is not.
 
-use super::*;
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use watchcache::fifo::{Closed, PopError, TryPopError};
+use watchcache::{Batch, Fifo};
+
+use crate::common::watchdog::watched;
+use crate::item::{Item, item, listing};
+use crate::parked::Parked;
 
 #[test]
 fn one_add_wakes_one_consumer_and_the_next_add_the_next() {
@@ -84,7 +93,7 @@ fn closing_wakes_everybody() {
 
 #[test]
 fn a_blocked_thread_is_woken_by_an_add_and_by_a_close() {
-    watchdog(|| {
+    watched(|| {
         let fifo = Fifo::<Item>::new();
         let consumer = thread::spawn({
             let fifo = fifo.clone();

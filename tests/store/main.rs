@@ -11,6 +11,7 @@ mod destructors;
 mod forgotten;
 mod hot_key;
 mod indexes;
+mod lent;
 mod long_keys;
 mod membarrier;
 mod ordered;

@@ -54,7 +54,7 @@ fn a_conditional_update_with_the_version_that_was_seen_is_stored() {
     let written = store.compare_and_update(Some(&seen), Arc::clone(&changed)).unwrap();
     assert!(written.outcome.is_stored(), "{written:?}");
     assert!(Arc::ptr_eq(&store.get("ns/a").unwrap(), &changed), "a lost update");
-    assert!(Arc::ptr_eq(before.get("ns/a").unwrap(), &seen));
+    assert!(Arc::ptr_eq(&before.get("ns/a").unwrap(), &seen));
     // Whoever saw the old one is told of the new one.
     let late = store.compare_and_update(Some(&seen), Pod::new("ns/a", 5)).unwrap_err();
     assert!(

@@ -5,7 +5,7 @@ use std::cmp::Ordering as Order;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use watchcache::store::{Index, IndexValue};
+use watchcache::store::{Entries, Index, IndexValue};
 use watchcache::{KeyRef, Object, Snapshot, Store};
 
 use crate::common::watchdog::{eventually, sized, watched};
@@ -41,8 +41,8 @@ fn pod(name: &str, node: Option<&str>, ports: &[u16], phase: Phase) -> Pod {
     Pod { name: name.to_owned(), node: node.map(str::to_owned), ports: ports.to_vec(), phase }
 }
 
-fn names<'a>(entries: impl Iterator<Item = (KeyRef<'a>, &'a Arc<Pod>)>) -> Vec<&'a str> {
-    entries.map(|(_, pod)| pod.name.as_str()).collect()
+fn names(entries: Entries<'_, Pod>) -> Vec<&str> {
+    entries.objects().map(|pod| pod.name.as_str()).collect()
 }
 
 fn fill(store: &Store<Pod>) {

@@ -261,7 +261,7 @@ impl Verdict {
         let mut found = BTreeMap::new();
         for (key, fresh) in listed.iter().filter(|(key, _)| !left_out.contains(*key)) {
             let difference = match mirrored.get(key) {
-                Some(object) => difference(object, fresh),
+                Some(object) => difference(&object, fresh),
                 None => Some("the store lacks it".to_owned()),
             };
             if let Some(difference) = difference {

@@ -1,4 +1,4 @@
-//! How many keys the queue holds, where that is bounded.
+//! The capacity: how many keys the queue may hold.
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
 

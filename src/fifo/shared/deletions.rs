@@ -1,6 +1,6 @@
-//! Deletions that are handed out, where that was chosen.
+//! Deletions that are handed out, if the queue does so.
 
-use super::{SHARDS, Shared};
+use super::{SHARD_COUNT, Shared};
 use crate::fifo::state::clock::Moment;
 use crate::fifo::state::deletions::Gone;
 use crate::fifo::state::effects::Effects;
@@ -45,7 +45,7 @@ impl<T: Object> Shared<T> {
         since: Moment,
         effects: &mut Effects<T>,
     ) {
-        let share = listing.len() / SHARDS;
+        let share = listing.len() / SHARD_COUNT;
         let mut known: Vec<_> = shards.iter().map(|shard| shard.take_known(share)).collect();
         for (key, object) in listing.objects() {
             let hash = self.keys.hash(key);

@@ -1,4 +1,4 @@
-//! What goes out, for good or on a lease, and how leases end.
+//! Handing keys out, for good or on a lease, and ending leases.
 
 use std::time::Duration;
 

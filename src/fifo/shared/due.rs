@@ -1,4 +1,4 @@
-//! What is due.
+//! Queueing what is due.
 
 use std::time::Duration;
 

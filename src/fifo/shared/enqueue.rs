@@ -1,8 +1,8 @@
-//! What comes in: adds, deletes, batches and lists.
+//! Accepting adds, deletes, batches and lists.
 
 use std::time::Duration;
 
-use super::{SHARDS, Shared};
+use super::{SHARD_COUNT, Shared};
 use crate::fifo::state::entry::Arrival;
 use crate::fifo::state::queue::Priority;
 use crate::fifo::{AddError, Added, Closed};
@@ -84,7 +84,7 @@ impl<T: Object> Shared<T> {
     /// Applies a batch as one: no other call sees half of it.
     pub(crate) fn apply(&self, batch: &Batch<T>) -> Result<(), Closed> {
         let changes = batch.changes();
-        let mut needed = [false; SHARDS];
+        let mut needed = [false; SHARD_COUNT];
         let hash = |(key, _)| {
             let hash = self.keys.hash(key);
             needed[self.keys.shard_of(hash)] = true;
@@ -146,7 +146,7 @@ impl<T: Object> Shared<T> {
             // Every key that waits in this lane is about to get a new place, or to go. A consumer that
             // looks in between finds the lane empty, so all of them count as newly available.
             effects.stale += self.queue.clear(priority);
-            let share = listing.len() / SHARDS;
+            let share = listing.len() / SHARD_COUNT;
             let mut before: Vec<_> = shards.iter_mut().map(|s| s.take_table(share)).collect();
             if self.keys.hands_out_deletions() {
                 self.put_gone(shards, &mut before, (listing, priority), since, effects);

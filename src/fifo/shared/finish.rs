@@ -1,4 +1,4 @@
-//! What follows from a locked section.
+//! Carrying out what a locked section has decided.
 
 use super::Shared;
 use crate::Object;
@@ -51,7 +51,7 @@ impl<T: Object> Shared<T> {
     #[cold]
     fn mark_stale(&self, stale: usize, depth: u64) {
         let shard = |ticket: Ticket| self.keys.lock(self.keys.shard_of(ticket.hash));
-        self.queue.mark_stale(stale, depth as usize * super::SHARDS, |ticket| {
+        self.queue.mark_stale(stale, depth as usize * super::SHARD_COUNT, |ticket| {
             shard(ticket).holds(ticket)
         });
     }
@@ -63,8 +63,8 @@ impl<T: Object> Shared<T> {
             self.timer.wake();
             return;
         }
-        // Whoever moves a clock by hand queues what is due by then. Had that been done before the key was
-        // in the schedule, nobody would do it.
+        // Advancing a manual clock queues what is due by then. If that was done before the key was in the
+        // schedule, nobody else would queue it.
         // ORDERING: SeqCst pairs with the fence in `ManualClock::advance`: whichever is second sees the
         // other's store, and so that the key is due.
         fence(Ordering::SeqCst);

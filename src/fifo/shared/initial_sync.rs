@@ -1,4 +1,4 @@
-//! Whether the first list has been dealt with.
+//! Whether the first list has been processed.
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
 

@@ -29,7 +29,7 @@ use super::state::clock::{Clock, Moment};
 use super::state::delays::Delays;
 use super::state::effects::Effects;
 use super::state::entry::Lines;
-use super::state::keys::{Keys, SHARDS};
+use super::state::keys::{Keys, SHARD_COUNT};
 use super::state::queue::Queue;
 use super::state::shard::Shard;
 use super::state::timer::Timer;
@@ -129,11 +129,11 @@ impl<T: Object> Shared<T> {
     /// other call sees half of the section.
     fn with_shards<R>(
         &self,
-        needed: [bool; SHARDS],
-        section: impl FnOnce(&mut [Option<Shard<'_, T>>; SHARDS], &mut Effects<T>) -> R,
+        needed: [bool; SHARD_COUNT],
+        section: impl FnOnce(&mut [Option<Shard<'_, T>>; SHARD_COUNT], &mut Effects<T>) -> R,
     ) -> R {
         let mut effects = Effects::none();
-        let mut shards: [Option<Shard<'_, T>>; SHARDS] =
+        let mut shards: [Option<Shard<'_, T>>; SHARD_COUNT] =
             std::array::from_fn(|shard| needed[shard].then(|| self.keys.lock(shard)));
         let result = section(&mut shards, &mut effects);
         let depths = shards.iter().flatten().map(|shard| shard.tally().depth());

@@ -1,12 +1,12 @@
-//! Open, closed, and on the way.
+//! The phases of a queue: open, closing, closed, and abandoned.
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 const OPEN: usize = 0;
-/// Adds are refused, but one that was let in before may still be on its way.
+/// Adds are refused, but one that was accepted before may not be queued yet.
 const CLOSING: usize = 1;
 const CLOSED: usize = 2;
-/// Closed, and nobody is to wait for the rest.
+/// Closed, and nobody waits for the rest to be processed.
 const ABANDONED: usize = 3;
 
 pub(super) struct Phase(AtomicUsize);

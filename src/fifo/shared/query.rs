@@ -1,4 +1,4 @@
-//! Questions about the whole queue.
+//! Queries about the whole queue.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A section of code that has the shard of one key locked.
+//! A section that holds the lock of one key's shard.
 
 use std::ops::{Deref, DerefMut};
 

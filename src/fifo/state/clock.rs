@@ -1,4 +1,4 @@
-//! What time it is for a queue: the system's, or one that a test moves.
+//! A queue's clock: the system's, or one that a test advances.
 
 use std::fmt;
 use std::sync::Weak;

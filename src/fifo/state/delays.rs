@@ -1,4 +1,4 @@
-//! Keys that wait for their time, ordered by it.
+//! Delayed keys, ordered by when they are due.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What a locked section decided, and what is therefore left to do once it is unlocked.
+//! What a locked section has decided, to be carried out once it is unlocked.
 
 use std::time::Duration;
 

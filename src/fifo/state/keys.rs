@@ -1,6 +1,6 @@
-//! The states of all keys: a `DashMap`, whose shards are locked one by one, or several together.
+//! The states of all keys: a `DashMap` whose shards are locked one at a time, or several together.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::BuildHasher;
 
 use crossbeam_utils::CachePadded;
 
@@ -8,11 +8,11 @@ use super::entry::Entry;
 use super::known::Known;
 use super::shard::Shard;
 use super::tally::Tally;
-use crate::sync::{Arc, DashMap, Mutex};
+use crate::sync::{Arc, DashMap, Mutex, random_seed};
 use crate::{Key, KeyRef};
 
 /// Enough that two threads seldom meet, few enough that taking all of them is cheap.
-pub(crate) const SHARDS: usize = 16;
+pub(crate) const SHARD_COUNT: usize = 16;
 
 pub(crate) struct Keys<T> {
     map: DashMap<Key, Entry<T>, foldhash::fast::FixedState>,
@@ -23,24 +23,19 @@ pub(crate) struct Keys<T> {
 
 impl<T> Keys<T> {
     pub(crate) fn new(deletions: bool) -> Self {
-        let seed = foldhash::fast::RandomState::default().hash_one(0_u8);
-        let hasher = foldhash::fast::FixedState::with_seed(seed);
+        let hasher = foldhash::fast::FixedState::with_seed(random_seed());
         Self {
-            map: DashMap::with_hasher_and_shard_amount(hasher, SHARDS),
-            tallies: (0..SHARDS).map(|_| CachePadded::new(Tally::default())).collect(),
+            map: DashMap::with_hasher_and_shard_amount(hasher, SHARD_COUNT),
+            tallies: (0..SHARD_COUNT).map(|_| CachePadded::new(Tally::default())).collect(),
             known: deletions
-                .then(|| (0..SHARDS).map(|_| Mutex::new(Known::with_capacity(0))).collect()),
+                .then(|| (0..SHARD_COUNT).map(|_| Mutex::new(Known::with_capacity(0))).collect()),
         }
     }
 
     /// Two keys may hash alike, which is harmless: an entry is found by its key or its sequence number.
     #[inline]
     pub(crate) fn hash(&self, key: KeyRef<'_>) -> u64 {
-        let (namespace, name) = key.parts();
-        let mut hasher = self.map.hasher().build_hasher();
-        hasher.write(namespace.as_bytes());
-        hasher.write(name.as_bytes());
-        hasher.finish()
+        key.hash_with(self.map.hasher())
     }
 
     /// A number from 0 to 1 that differs from key to key, from time to time and from queue to queue.
@@ -62,13 +57,13 @@ impl<T> Keys<T> {
 
     /// Locks all shards.
     pub(crate) fn lock_all(&self) -> Vec<Shard<'_, T>> {
-        (0..SHARDS).map(|shard| self.lock(shard)).collect()
+        (0..SHARD_COUNT).map(|shard| self.lock(shard)).collect()
     }
 
     /// Whether there was no entry in any shard, looked at one after the other, up to the first that has
     /// one. (The map's own question counts them all.)
     pub(crate) fn is_empty(&self) -> bool {
-        (0..SHARDS).all(|shard| self.lock(shard).is_empty())
+        (0..SHARD_COUNT).all(|shard| self.lock(shard).is_empty())
     }
 
     pub(crate) fn hands_out_deletions(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What the queue was given and has not seen go, where it hands out deletions.
+//! The last states of objects that are not gone, if the queue hands out deletions.
 
 use hashbrown_raw::raw::RawTable;
 

@@ -1,4 +1,4 @@
-//! The parts of a queue: plain data and the rules of one part each. None of them runs user code.
+//! The parts of a queue: plain data, each with its rules. None of them runs user code.
 
 pub(super) mod clock;
 pub(super) mod delays;

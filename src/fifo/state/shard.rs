@@ -1,4 +1,4 @@
-//! What can happen to the keys of one shard, while it is locked.
+//! The operations on the keys of one shard, while it is locked.
 //!
 //! Objects are never dropped here, as their destructors are user code: whatever a call displaces
 //! goes into its [`Effects`], and is dropped after unlocking.

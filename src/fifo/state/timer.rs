@@ -1,4 +1,4 @@
-//! The thread that queues keys when their time has come.
+//! The thread that queues keys when they are due.
 //!
 //! A queue starts it with its first delay and ends it when the queue is gone; a queue that never
 //! delays a key has none. It sleeps until the earliest moment, or without end if there is none.

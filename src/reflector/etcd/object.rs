@@ -1,4 +1,4 @@
-//! A key and its value into an object.
+//! Decoding a key and its value into an object.
 
 use std::fmt;
 use std::sync::Arc;

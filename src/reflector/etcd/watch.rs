@@ -1,4 +1,4 @@
-//! etcd's answers to a watch as events.
+//! Turning etcd's watch answers into events.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

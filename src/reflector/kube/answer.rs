@@ -1,4 +1,4 @@
-//! Requests, and what an answer that is a failure means.
+//! Requests, and what a failed answer means.
 
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! A client that gets new credentials when the server no longer takes its own.
+//! A client that renews its credentials when the server refuses them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;

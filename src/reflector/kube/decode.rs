@@ -1,4 +1,4 @@
-//! Text into objects and events. What does not decode is told by key, and the stream goes on.
+//! Decoding text into objects and events; what does not decode is reported by key.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

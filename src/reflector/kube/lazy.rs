@@ -1,4 +1,4 @@
-//! An object as its text, decoded on first use.
+//! An object that is kept as text, and decoded on first use.
 
 use std::collections::BTreeMap;
 use std::fmt;

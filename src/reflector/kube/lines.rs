@@ -1,4 +1,4 @@
-//! A body in pieces into lines.
+//! Splitting a body that arrives in pieces into lines.
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt};

@@ -1,4 +1,4 @@
-//! Bytes that should be JSON text and are not quite, as text.
+//! Turning bytes that are not quite JSON text into text.
 
 use std::borrow::Cow;
 

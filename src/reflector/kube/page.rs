@@ -1,4 +1,4 @@
-//! A list's answer: its metadata at once, its items as they are taken.
+//! A list's answer: its metadata at once, its items one by one.
 
 use std::num::NonZero;
 use std::ops::Range;

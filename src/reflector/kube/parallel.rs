@@ -1,4 +1,4 @@
-//! Decoding on several threads, and everything in order all the same.
+//! Decoding on several threads, in order.
 
 use std::num::NonZero;
 use std::thread;

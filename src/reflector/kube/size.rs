@@ -1,4 +1,4 @@
-//! How much memory an object of the `kube` crate's kind keeps.
+//! The memory that an object of the `kube` crate takes.
 
 use std::any::Any;
 

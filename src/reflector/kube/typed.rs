@@ -1,4 +1,4 @@
-//! JSON into a typed object, as fast and as small as it gets.
+//! Decoding JSON into typed objects, fast and compact.
 
 use std::cell::RefCell;
 

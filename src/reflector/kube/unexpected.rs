@@ -1,4 +1,4 @@
-//! Answers that are not what was asked for: what came instead.
+//! Answers that are not what was asked for, and what came instead.
 
 use super::header::Header;
 use crate::Status;

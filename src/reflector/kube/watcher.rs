@@ -1,4 +1,4 @@
-//! kube-runtime's watcher as what feeds a cache.
+//! kube-runtime's watcher as the source of a cache.
 
 use std::sync::Arc;
 

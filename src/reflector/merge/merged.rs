@@ -1,4 +1,4 @@
-//! What the parts of a merge hold, and what its sinks were told of it.
+//! What the parts of a merge hold, and what its sinks have been told.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Several reflectors into one cache.
+//! Merging several reflectors into one cache.
 
 mod merged;
 mod tombstones;

@@ -38,12 +38,12 @@ impl<T> Record<T> {
         self.life.visit();
     }
 
-    /// Begins its life with another key.
+    /// Begins a new lifetime, with another key.
     pub(super) fn begin(&self) {
         self.life.begin();
     }
 
-    /// Makes it a record without a version again. To be called when nobody can reach it any more.
+    /// Makes it a record without a version again. Call once nothing can reach it any more.
     pub(super) fn end(&self) {
         self.life.end();
         // ORDERING: Relaxed: who comes to its next key comes by way of a later publication.

@@ -1,4 +1,4 @@
-//! A named index as the writer has it: its function, its tree, and what each object is under.
+//! An index as the writer has it: its function, its tree, and the values that each object is under.
 
 use std::any::Any;
 use std::collections::HashMap;

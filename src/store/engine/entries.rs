@@ -24,7 +24,7 @@ impl<'a, T> View<'a, T> {
         IndexView { view: self, tree: &self.revision.indexes.namespaces }
     }
 
-    /// A named index, if this revision has it with values of this type.
+    /// A user's index, if this revision has it.
     pub(crate) fn index<V>(self, id: IndexId) -> Option<IndexView<'a, T, V>>
     where
         T: 'static,
@@ -150,7 +150,7 @@ impl<'a, T> Entries<'a, T> {
 
     /// What is left of it, without keys.
     pub(crate) fn objects(self) -> Objects<'a, T> {
-        let read = self.buffer.map(|(_, object)| Arc::as_ptr(object)).collect();
+        let read = self.buffer.map(|(_, object)| Arc::as_ptr(&object)).collect();
         Objects::of(self.view, read, self.records)
     }
 }

@@ -1,4 +1,4 @@
-//! Objects that nobody needs any more, until they are dropped.
+//! Objects that are no longer needed, until they are dropped.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};

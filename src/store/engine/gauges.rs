@@ -1,4 +1,4 @@
-//! What a writer leaves for observers, so that these wait for no writer.
+//! Gauges that the writer publishes, so that reading statistics never waits for it.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use super::reclaim::Reclaim;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Each figure by itself; together they may be of different moments.
-// ORDERING: Relaxed throughout: figures order nothing.
+// ORDERING: Relaxed throughout: statistics order nothing.
 pub(super) struct Gauges {
     /// What the times below count from.
     start: Instant,

@@ -1,4 +1,4 @@
-//! Keeping a revision: for a short look of one thread, or for a snapshot.
+//! Keeping a revision alive: for a short read of one thread, or for a snapshot.
 
 use std::ptr::NonNull;
 
@@ -6,9 +6,9 @@ use super::Engine;
 use super::pin::Pin;
 use super::revision::Revision;
 use super::view::View;
-use crate::KeyRef;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
+use crate::{ArcRef, KeyRef};
 
 /// A thread's short hold on the revision that was published when it pinned.
 pub(crate) struct PinnedRevision<'e, T> {
@@ -32,7 +32,7 @@ impl<'e, T> PinnedRevision<'e, T> {
 
     /// The object under a key.
     #[inline]
-    pub(crate) fn get(&self, key: KeyRef<'_>) -> Option<&Arc<T>> {
+    pub(crate) fn get(&self, key: KeyRef<'_>) -> Option<ArcRef<'_, T>> {
         self.view().get(key, &self.pin)
     }
 }

@@ -61,7 +61,6 @@ mod view;
 mod walk;
 mod writer;
 
-use std::hash::{BuildHasher, Hasher};
 use std::mem;
 use std::ptr::NonNull;
 
@@ -90,7 +89,7 @@ use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 /// Shards of a store. Enough that growing one of them takes microseconds up to a million objects.
-const SHARDS: usize = 256;
+const SHARD_COUNT: usize = 256;
 
 /// The least and the most superseded versions that gather before the writer looks for what it can
 /// free. A look costs every running thread microseconds, since it makes them fence: too often, and it
@@ -104,7 +103,7 @@ struct Hash(u64);
 impl Hash {
     #[inline]
     fn shard(self) -> usize {
-        (self.0 >> 32) as usize % SHARDS
+        (self.0 >> 32) as usize % SHARD_COUNT
     }
 }
 
@@ -135,7 +134,7 @@ impl<T> Engine<T> {
         let first = Revision::new(0, 0, None, 0, Arc::new(index::Indexes::new()));
         Self {
             published: CachePadded::new(AtomicPtr::new(first.as_ptr())),
-            shards: (0..SHARDS).map(|_| Shard::new()).collect(),
+            shards: (0..SHARD_COUNT).map(|_| Shard::new()).collect(),
             hasher: FixedState::with_seed(seed),
             writer: Mutex::new(Writer::new(measure)),
             patience,
@@ -145,11 +144,7 @@ impl<T> Engine<T> {
 
     #[inline]
     fn hash(&self, key: KeyRef<'_>) -> Hash {
-        let (namespace, name) = key.parts();
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(namespace.as_bytes());
-        hasher.write(name.as_bytes());
-        Hash(hasher.finish())
+        Hash(key.hash_with(&self.hasher))
     }
 
     #[inline]

@@ -1,4 +1,4 @@
-//! Short protection of memory: what a pinned thread can reach is not freed until it unpins.
+//! Pins: what a pinned thread can reach is not freed until it unpins.
 //!
 //! One counter, the epoch, is advanced after each publication. A thread that pins announces the
 //! epoch it saw in a cache line of its own; what was superseded at an epoch is freed once every

@@ -1,6 +1,6 @@
-//! Telling the processor what will be read soon, so that cache misses overlap.
+//! Prefetching, so that cache misses overlap.
 
-/// Begins to load the line at an address, which need not be good to read.
+/// Begins to load the cache line at an address, which may be dangling.
 #[inline]
 pub(super) fn prefetch<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]

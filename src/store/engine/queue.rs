@@ -1,4 +1,4 @@
-//! A queue that neither copies what it holds when it grows, nor keeps the room when it shrinks.
+//! A queue in blocks: growing copies nothing, and shrinking returns the memory.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Freeing what nobody can see any more; the writer's work alone.
+//! Reclamation: the writer frees what no reader can see any more.
 //!
 //! A version is born at one revision and superseded at a later one. It is needed while
 //!

@@ -1,4 +1,4 @@
-//! What a publication changed, for whoever follows the store.
+//! Recording what a publication changed, for the change feed.
 //!
 //! A key that changes several times before a publication changes once: from what was published before to
 //! what is published now.
@@ -11,7 +11,7 @@ use super::reclaim::Reclaim;
 use crate::panic::discard;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
-use crate::{KeyRef, ResourceVersion};
+use crate::{ArcRef, KeyRef, ResourceVersion};
 
 /// One publication.
 pub(crate) struct Publication<T> {
@@ -41,7 +41,7 @@ struct Entry<T> {
 }
 
 /// A key, what it held, and what it holds.
-pub(crate) type Changed<'a, T> = (KeyRef<'a>, Option<&'a Arc<T>>, Option<&'a Arc<T>>);
+pub(crate) type Changed<'a, T> = (KeyRef<'a>, Option<ArcRef<'a, T>>, Option<ArcRef<'a, T>>);
 
 impl<T> Changes<T> {
     pub(crate) fn new() -> Self {
@@ -111,7 +111,7 @@ impl<'a, T> Iterator for ChangesIter<'a, T> {
         let name = entry.start + entry.namespace_len as usize;
         let namespace = &self.text[entry.start..name];
         let key = KeyRef::from((namespace, &self.text[name..name + entry.name_len as usize]));
-        Some((key, entry.old.as_ref(), entry.new.as_ref()))
+        Some((key, entry.old.as_ref().map(ArcRef::from), entry.new.as_ref().map(ArcRef::from)))
     }
 }
 

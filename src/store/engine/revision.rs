@@ -1,4 +1,4 @@
-//! One published revision: what a reader takes hold of to see a whole state.
+//! A published revision: the root from which a reader sees one consistent state.
 
 use std::ptr::NonNull;
 

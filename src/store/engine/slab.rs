@@ -1,5 +1,5 @@
-//! Where records lie: some hundreds side by side, so that a walk over an index finds several in one
-//! cache line, and finds what their objects are without a look at a version.
+//! Slabs: records lie side by side, so that a walk over an index finds several of them in one cache line,
+//! and their objects without reading a version.
 
 use std::cmp;
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! One key's place in the table, for the writer: found once, then read and changed.
+//! A key's slot in the table, for the writer: found once, then read and changed.
 
 use std::ptr::{self, NonNull};
 

@@ -1,4 +1,4 @@
-//! How a walk finds an object without a look at its version.
+//! Change stamps: how a walk finds an object without reading its version.
 //!
 //! A table's slot, and likewise a record, has the address of its newest object. Some sixteen of them
 //! share a stamp, the last revision that changed one. The writer raises the stamp, then stores the

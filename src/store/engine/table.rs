@@ -1,4 +1,4 @@
-//! The hash table: from a key to the newest version of it.
+//! The hash table: from a key to its newest version.
 //!
 //! Open addressing over buckets of four slots, one cache line each, in shards that grow on their own.
 //! A probe compares all tags of a bucket at once, without a branch per slot. A slot has two words:

@@ -6,12 +6,11 @@ use super::Engine;
 use super::chain::{Version, visible};
 use super::pin::Pin;
 use super::revision::Revision;
-use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
-use crate::{KeyRef, ResourceVersion};
+use crate::{ArcRef, KeyRef, ResourceVersion};
 
 /// A key and its object.
-pub(crate) type Entry<'a, T> = (KeyRef<'a>, &'a Arc<T>);
+pub(crate) type Entry<'a, T> = (KeyRef<'a>, ArcRef<'a, T>);
 
 /// An engine's content at one revision, which something else protects for `'a`: a pin since before
 /// the revision was learnt, or a hold on it.
@@ -59,12 +58,12 @@ impl<'a, T> View<'a, T> {
 
     /// The object under a key. The thread is pinned meanwhile, as the pin shows.
     #[inline]
-    pub(crate) fn get(self, key: KeyRef<'_>, _pin: &Pin) -> Option<&'a Arc<T>> {
+    pub(crate) fn get(self, key: KeyRef<'_>, _pin: &Pin) -> Option<ArcRef<'a, T>> {
         let hash = self.engine.hash(key);
         // SAFETY: pinned; this view's revision is protected for `'a`.
         unsafe {
             let head = self.engine.shard(hash).table()?.find(key, hash.0);
-            visible(head, self.revision.number)?.as_ref().value()
+            visible(head, self.revision.number)?.as_ref().value().map(ArcRef::from)
         }
     }
 
@@ -119,5 +118,5 @@ impl<'a, T> View<'a, T> {
 #[inline]
 pub(super) unsafe fn entry<'a, T>(version: NonNull<Version<T>>) -> Option<Entry<'a, T>> {
     // SAFETY: alive for `'a`, and its revision was published.
-    unsafe { Some((Version::key(version.as_ptr()), version.as_ref().value()?)) }
+    unsafe { Some((Version::key(version.as_ptr()), version.as_ref().value()?.into())) }
 }

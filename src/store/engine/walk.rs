@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 
-use super::SHARDS;
+use super::SHARD_COUNT;
 use super::chain::{Version, visible};
 use super::entries::AT_ONCE;
 use super::pin::Pin;
@@ -15,13 +15,13 @@ use super::prefetch::prefetch;
 use super::view::{Entry, View, entry};
 use crate::sync::Arc;
 
-/// How many entries before its turn a version, or an object, begins to load.
+/// How many entries ahead a version, or an object, begins to load.
 const AHEAD: usize = 16;
 
 impl<'a, T> View<'a, T> {
     /// All shards, for [`cursor`](Self::cursor).
     pub(crate) fn shards(self) -> Range<usize> {
-        0..SHARDS
+        0..SHARD_COUNT
     }
 
     /// A walk over the keys and objects of a range of the shards.
@@ -112,8 +112,8 @@ impl<'a, T> Iterator for Cursor<'a, T> {
     }
 }
 
-/// A walk over objects alone: it visits no version, and so has half the misses, where nothing has
-/// changed since its revision.
+/// A walk over objects alone: where nothing has changed since its revision it reads no version, and so has
+/// half the cache misses.
 pub(crate) struct Objects<'a, T> {
     view: View<'a, T>,
     source: Source<'a, T>,

@@ -15,7 +15,7 @@ use super::slab::{RecordRef, Slabs};
 use super::slot::Slot;
 use super::table::{Place, Table, Word};
 use super::view::View;
-use super::{Engine, Hash, Pin, SHARDS};
+use super::{Engine, Hash, Pin, SHARD_COUNT};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, MutexGuard};
 use crate::{KeyRef, ResourceVersion};
@@ -67,8 +67,8 @@ unsafe impl<T: Send + Sync> Send for Writer<T> {}
 impl<T> Writer<T> {
     pub(super) fn new(measure: Measure<T>) -> Self {
         Self {
-            used: (0..SHARDS).map(|_| 0).collect(),
-            live: (0..SHARDS).map(|_| 0).collect(),
+            used: (0..SHARD_COUNT).map(|_| 0).collect(),
+            live: (0..SHARD_COUNT).map(|_| 0).collect(),
             table_bytes: 0,
             published: 0,
             sequence: 0,
@@ -310,8 +310,8 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.writer.recorder.is_on
     }
 
-    /// Has publications recorded from the next one on, or not. To be called when nothing is linked that
-    /// is not published.
+    /// Turns recording on or off, from the next publication on. Call while nothing is linked but not yet
+    /// published.
     pub(crate) fn record(&mut self, on: bool) {
         debug_assert!(!self.writer.is_unpublished(), "half a publication would be recorded");
         self.writer.recorder.is_on = on;

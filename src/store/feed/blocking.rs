@@ -1,4 +1,4 @@
-//! Waiting for a delivery: for threads, and for tasks.
+//! Waiting for a delivery, for threads and tasks.
 
 use std::fmt;
 use std::future::poll_fn;

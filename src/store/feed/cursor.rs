@@ -1,4 +1,4 @@
-//! Where a subscription stands, as its store's writer sees it.
+//! A subscription's position, as the writer sees it.
 
 use super::segment::Segment;
 use crate::sync::{Arc, ArcSwapOption, Guard, SegQueue};

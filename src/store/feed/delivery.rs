@@ -1,4 +1,4 @@
-//! What a subscription is given: some changes, or the whole content.
+//! Deliveries: what a subscription receives, some changes or the whole content.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::segment::Batch;
 use crate::store::engine::{Changes, ChangesIter};
 use crate::store::{Entries, Snapshot};
 use crate::sync::{Arc, Guard};
-use crate::{KeyRef, Object, ResourceVersion, Revision};
+use crate::{ArcRef, KeyRef, Object, ResourceVersion, Revision};
 
 /// What a delivery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,9 +35,9 @@ pub struct Item<'a, T> {
     /// The key.
     pub key: KeyRef<'a>,
     /// What it held; none if it is new to the subscription.
-    pub old: Option<&'a Arc<T>>,
+    pub old: Option<ArcRef<'a, T>>,
     /// What it holds; none if it is gone, or no longer what the subscription is about.
-    pub new: Option<&'a Arc<T>>,
+    pub new: Option<ArcRef<'a, T>>,
 }
 
 pub(super) enum Content<T> {

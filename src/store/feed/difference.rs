@@ -1,4 +1,4 @@
-//! What a subscription is told that the log has left behind, or that asked to be told seldom.
+//! Coalesced changes, for a subscription that fell behind the log, or asked for fewer deliveries.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::segment::Segment;
 use crate::store::Snapshot;
 use crate::store::engine::{Changed, Changes};
 use crate::sync::Arc;
-use crate::{Key, KeyRef};
+use crate::{ArcRef, Key, KeyRef};
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
@@ -23,7 +23,7 @@ fn same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
 /// O(what changed since the segment began).
 pub(super) fn since<T>(segment: &Segment<T>, publications: usize, to: &Snapshot<T>) -> Changes<T> {
     // What the segment told last of each key stands for the content that it began from.
-    let mut told: Map<KeyRef<'_>, Option<&Arc<T>>> = Map::default();
+    let mut told: Map<KeyRef<'_>, Option<ArcRef<'_, T>>> = Map::default();
     for (key, _, new) in segment.changes(publications) {
         told.insert(key, new);
     }
@@ -31,11 +31,12 @@ pub(super) fn since<T>(segment: &Segment<T>, publications: usize, to: &Snapshot<
     segment.start().view().changes(to.view(), |old, new| {
         let Some((key, _)) = old.or(new) else { return };
         if !told.contains_key(&key) {
-            changes.push(key, old.map(|(_, object)| object), new.map(|(_, object)| object));
+            let object = |(_, object)| object;
+            changes.push(key, old.map(object).as_deref(), new.map(object).as_deref());
         }
     });
     for (key, old) in told {
-        changes.push(key, old, to.get(key));
+        changes.push(key, old.as_deref(), to.get(key).as_deref());
     }
     changes
 }
@@ -58,9 +59,11 @@ impl<T> Gathered<T> {
         T: 'a,
     {
         for (key, old, new) in changes {
-            let state =
-                self.states.entry(key.to_key_unchecked()).or_insert_with(|| (old.cloned(), None));
-            state.1 = new.cloned();
+            let state = self
+                .states
+                .entry(key.to_key_unchecked())
+                .or_insert_with(|| (old.map(ArcRef::to_arc), None));
+            state.1 = new.map(ArcRef::to_arc);
         }
     }
 

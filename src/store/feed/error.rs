@@ -1,4 +1,4 @@
-//! What can go wrong with a subscription, or with waiting for a revision.
+//! Errors of subscribing, and of waiting for a revision.
 
 use crate::ResourceVersion;
 use crate::store::DifferentStores;

@@ -1,11 +1,11 @@
-//! What a subscription is told of.
+//! Filters: which objects a subscription is about.
 
 use super::Item;
 use crate::selector::LabelSelector;
 use crate::store::{Entries, Index, Snapshot};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::{KeyRef, Object, panic};
+use crate::{ArcRef, KeyRef, Object, panic};
 
 /// A value of an index that objects are to have.
 pub(super) trait Indexed<T>: Send + Sync {
@@ -57,7 +57,7 @@ impl<T: Object> Filter<T> {
     }
 
     pub(super) fn failures(&self) -> u64 {
-        // ORDERING: Relaxed: a figure orders nothing.
+        // ORDERING: Relaxed: statistics order nothing.
         self.failures.load(Ordering::Relaxed)
     }
 
@@ -109,8 +109,8 @@ impl<T: Object> Filter<T> {
     pub(super) fn apply<'a>(
         &self,
         key: KeyRef<'a>,
-        old: Option<&'a Arc<T>>,
-        new: Option<&'a Arc<T>>,
+        old: Option<ArcRef<'a, T>>,
+        new: Option<ArcRef<'a, T>>,
     ) -> Option<Item<'a, T>> {
         if self.is_all() {
             return Some(Item { key, old, new });

@@ -1,4 +1,4 @@
-//! What the store's writer does for those who follow: it records, logs and tells.
+//! The writer's part of the change feed: recording, logging and waking.
 
 use super::segment::{Amount, Batch};
 use super::{Feed, WAITER};
@@ -23,7 +23,7 @@ impl<T: Object> Feed<T> {
 
     /// At the beginning of a batch: whether it is to be recorded.
     #[inline]
-    pub(in crate::store) fn begin(&self, guard: &mut WriteGuard<'_, T>) {
+    pub(crate) fn begin(&self, guard: &mut WriteGuard<'_, T>) {
         let followed = is_followed(self.interest());
         if followed != guard.is_recording() {
             self.turn(guard, followed);
@@ -32,11 +32,7 @@ impl<T: Object> Feed<T> {
 
     /// After a publication.
     #[inline]
-    pub(in crate::store) fn published<'s>(
-        &'s self,
-        guard: &mut WriteGuard<'s, T>,
-        is_relist: bool,
-    ) {
+    pub(crate) fn published<'s>(&'s self, guard: &mut WriteGuard<'s, T>, is_relist: bool) {
         let interest = self.interest();
         if interest > 0 || guard.is_recording() {
             self.follow(guard, is_relist, interest);

@@ -1,4 +1,4 @@
-//! Waiting until a store has come to a revision, or to a version of the source's.
+//! Waiting until a store has reached a revision, or a version of its source.
 
 use std::future::poll_fn;
 use std::task::Poll;

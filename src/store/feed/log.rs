@@ -1,4 +1,4 @@
-//! The log: the newest publications, in segments, and who writes them.
+//! The log: the newest publications, in segments, and its writer.
 
 use std::collections::VecDeque;
 
@@ -25,7 +25,7 @@ pub(super) struct Log<T> {
     /// Every publication up to this one is in the log, or is not going to be.
     settled: AtomicU64,
     /// All that was ever given to it.
-    // ORDERING: Relaxed throughout: figures order nothing.
+    // ORDERING: Relaxed throughout: statistics order nothing.
     changes: AtomicUsize,
     bytes: AtomicUsize,
 }

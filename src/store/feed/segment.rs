@@ -1,4 +1,4 @@
-//! A part of the log: some publications one after the other, and the content that they begin from.
+//! A segment of the log: consecutive publications, and the content before them.
 
 use crate::store::Snapshot;
 use crate::store::engine::{Changed, Publication};

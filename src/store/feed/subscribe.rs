@@ -1,4 +1,4 @@
-//! Making a subscription: what it is about, and where it begins.
+//! Building a subscription: what it is about, and where it begins.
 
 use std::fmt;
 use std::time::Duration;

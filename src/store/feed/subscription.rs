@@ -1,4 +1,4 @@
-//! A subscriber's place in the changes of a store, and how it moves on.
+//! A subscription: a position in a store's changes, and how it advances.
 
 use std::fmt;
 use std::time::{Duration, Instant};

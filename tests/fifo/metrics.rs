@@ -1,6 +1,12 @@
 //! What observers and counters tell.
 
-use super::*;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use watchcache::fifo::{Backoff, ManualClock, Observer};
+use watchcache::{Fifo, Key};
+
+use crate::item::{Item, item};
 
 #[test]
 fn an_observer_and_the_counters_tell_the_same_story() {

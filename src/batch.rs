@@ -1,0 +1,194 @@
+//! Batches: changes that a sink applies at once.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::keyed::Keyed;
+use crate::{KeyError, KeyRef, Object, ResourceVersion};
+
+/// One change of one key.
+pub enum Change<T> {
+    /// The object exists, and this is its newest version.
+    Add(Arc<T>),
+    /// The object is gone; with its last state, if the source sent it.
+    Delete(Option<Arc<T>>),
+}
+
+// Not derived: an `Arc<T>` is cloned, so `T` need not be `Clone`.
+impl<T> Clone for Change<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Add(object) => Self::Add(Arc::clone(object)),
+            Self::Delete(last) => Self::Delete(last.clone()),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Change<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Add(_) => "Add",
+            Self::Delete(_) => "Delete",
+        })
+    }
+}
+
+/// Changes that apply in order and become visible together, and the source's version after them.
+///
+/// A batch has its own copy of each key. All of them are in one allocation, which [`clear`](Self::clear)
+/// keeps.
+///
+/// ```
+/// use watchcache::{Batch, KeyError, KeyRef, Object, Store};
+/// # struct Pod(&'static str);
+/// # impl Object for Pod {
+/// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+/// # }
+/// let store = Store::new();
+/// let mut batch = Batch::new();
+/// batch.add(Pod("default/web-0"))?;
+/// batch.add(Pod("default/web-1"))?;
+/// batch.delete("default/web-2");
+/// let applied = store.apply(&batch);
+/// assert_eq!((applied.added, applied.deleted), (2, 0));
+/// # Ok::<(), KeyError>(())
+/// ```
+pub struct Batch<T> {
+    changes: Keyed<Change<T>>,
+    resource_version: Option<ResourceVersion>,
+    unordered: bool,
+}
+
+impl<T> Clone for Batch<T> {
+    fn clone(&self) -> Self {
+        Self {
+            changes: self.changes.clone(),
+            resource_version: self.resource_version.clone(),
+            unordered: self.unordered,
+        }
+    }
+}
+
+impl<T> Batch<T> {
+    /// An empty batch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { changes: Keyed::new(), resource_version: None, unordered: false }
+    }
+
+    /// Appends an object that was added or changed.
+    ///
+    /// # Errors
+    /// If the object's key is invalid; the batch is unchanged.
+    ///
+    /// # Panics
+    /// If [`Object::key`] does; the batch is unchanged.
+    pub fn add(&mut self, object: impl Into<Arc<T>>) -> Result<(), KeyError>
+    where
+        T: Object,
+    {
+        let object = object.into();
+        let key = object.key();
+        key.check()?;
+        self.changes.key(key).push(Change::Add(object));
+        Ok(())
+    }
+
+    /// Appends a deletion. An invalid key names no object, and is ignored.
+    pub fn delete<'k>(&mut self, key: impl Into<KeyRef<'k>>) {
+        let key = key.into();
+        if key.check().is_ok() {
+            self.changes.push(key, Change::Delete(None));
+        }
+    }
+
+    /// Appends a change whose key is known without asking the object.
+    ///
+    /// # Errors
+    /// If the key is invalid; the batch is unchanged.
+    pub fn push<'k>(
+        &mut self,
+        key: impl Into<KeyRef<'k>>,
+        change: Change<T>,
+    ) -> Result<(), KeyError> {
+        let key = key.into();
+        key.check()?;
+        self.changes.push(key, change);
+        Ok(())
+    }
+
+    /// The changes, for appending more; their keys must be valid.
+    #[cfg(feature = "reflector")]
+    pub(crate) fn changes_mut(&mut self) -> &mut Keyed<Change<T>> {
+        &mut self.changes
+    }
+
+    /// Sets the source's version after this batch.
+    pub fn set_resource_version(&mut self, version: ResourceVersion) {
+        self.resource_version = Some(version);
+    }
+
+    /// Declares that this batch's versions have no order: each change applies, even if its version is a
+    /// smaller number than the held one. A source that joins several others makes such versions.
+    pub fn set_unordered(&mut self) {
+        self.unordered = true;
+    }
+
+    /// Whether this batch's versions have no order, so that a sink must not compare them with its own.
+    #[must_use]
+    pub fn is_unordered(&self) -> bool {
+        self.unordered
+    }
+
+    /// The changes with their keys, oldest first.
+    #[must_use]
+    pub fn changes(&self) -> impl ExactSizeIterator<Item = (KeyRef<'_>, &Change<T>)> + Clone {
+        self.changes.iter()
+    }
+
+    /// The source's version after this batch, if known.
+    #[must_use]
+    pub fn resource_version(&self) -> Option<&ResourceVersion> {
+        self.resource_version.as_ref()
+    }
+
+    /// Number of changes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Whether there are no changes. A batch without changes may still carry a version, as a bookmark does.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Keeps only the changes of these keys.
+    #[cfg(feature = "reflector")]
+    pub(crate) fn retain(&mut self, keep: impl Fn(KeyRef<'_>) -> bool) {
+        self.changes.retain(keep);
+    }
+
+    /// Clears the batch; its memory is kept for the next one.
+    pub fn clear(&mut self) {
+        self.changes.clear();
+        self.resource_version = None;
+        self.unordered = false;
+    }
+}
+
+impl<T> Default for Batch<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> fmt::Debug for Batch<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("changes", &self.changes)
+            .field("resource_version", &self.resource_version)
+            .finish()
+    }
+}

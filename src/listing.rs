@@ -1,0 +1,127 @@
+//! Listings: the whole content, which a sink takes in place of its own.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::keyed::Keyed;
+use crate::{KeyError, KeyRef, Object, ResourceVersion};
+
+/// The whole content of a source at one version: what a list returns.
+///
+/// Each key occurs once: of two objects with the same key the later one is kept, at the position of the
+/// first. Like a [`Batch`](crate::Batch), a listing has its own copy of each key.
+///
+/// ```
+/// use watchcache::{KeyRef, Listing, Object, Store};
+/// # struct Pod(&'static str);
+/// # impl Object for Pod {
+/// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+/// # }
+/// let store = Store::new();
+/// store.add(Pod("default/old"))?;
+/// let listing = Listing::new([Pod("default/web-0"), Pod("default/web-1")], Some("7".into()))?;
+/// let replaced = store.replace(&listing);
+/// assert_eq!((replaced.applied.added, replaced.deleted.len()), (2, 1));
+/// assert!(!store.contains("default/old"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Listing<T> {
+    objects: Keyed<Arc<T>>,
+    resource_version: Option<ResourceVersion>,
+    unordered: bool,
+}
+
+impl<T: Object> Listing<T> {
+    /// A listing of these objects at this version.
+    ///
+    /// # Errors
+    /// If an object's key is invalid.
+    pub fn new<O: Into<Arc<T>>>(
+        objects: impl IntoIterator<Item = O>,
+        resource_version: Option<ResourceVersion>,
+    ) -> Result<Self, KeyError> {
+        let mut keyed = Keyed::new();
+        for object in objects {
+            let object = object.into();
+            let key = object.key();
+            key.check()?;
+            keyed.key(key).push(object);
+        }
+        Ok(Self::from_list(keyed, resource_version))
+    }
+}
+
+impl<T> Listing<T> {
+    /// As [`Listing::new`], with keys that are known without asking the objects.
+    ///
+    /// # Errors
+    /// If a key is invalid.
+    pub fn from_keyed<'k, K: Into<KeyRef<'k>>>(
+        objects: impl IntoIterator<Item = (K, Arc<T>)>,
+        resource_version: Option<ResourceVersion>,
+    ) -> Result<Self, KeyError> {
+        let mut keyed = Keyed::new();
+        for (key, object) in objects {
+            let key = key.into();
+            key.check()?;
+            keyed.push(key, object);
+        }
+        Ok(Self::from_list(keyed, resource_version))
+    }
+
+    pub(crate) fn from_list(
+        mut objects: Keyed<Arc<T>>,
+        resource_version: Option<ResourceVersion>,
+    ) -> Self {
+        objects.keep_last();
+        Self { objects, resource_version, unordered: false }
+    }
+
+    /// Declares that this listing's versions cannot be compared with those that are held: the sink takes
+    /// it as it is, and what it does not list is gone. That is so if a source's versions have no order, or
+    /// if its history has started over.
+    #[must_use]
+    pub fn unordered(mut self) -> Self {
+        self.unordered = true;
+        self
+    }
+
+    /// Whether this listing's versions have no order, so that a sink must not compare them with its own.
+    #[must_use]
+    pub fn is_unordered(&self) -> bool {
+        self.unordered
+    }
+
+    /// The objects with their keys, in the source's order.
+    #[must_use]
+    pub fn objects(&self) -> impl ExactSizeIterator<Item = (KeyRef<'_>, &Arc<T>)> + Clone {
+        self.objects.iter()
+    }
+
+    /// The source's version of this listing.
+    #[must_use]
+    pub fn resource_version(&self) -> Option<&ResourceVersion> {
+        self.resource_version.as_ref()
+    }
+
+    /// Number of objects.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there are no objects.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+}
+
+impl<T> fmt::Debug for Listing<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listing")
+            .field("len", &self.len())
+            .field("resource_version", &self.resource_version)
+            .finish()
+    }
+}
