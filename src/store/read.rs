@@ -56,10 +56,11 @@ impl<T: Object> Store<T> {
     /// A short-lived view of everything as it is now. It lends objects instead of cloning them, and writes to
     /// no shared memory.
     ///
-    /// While it lives, no store of the process frees what it supersedes: hold it for a few reads, and use a
-    /// [`snapshot`](Self::snapshot) for anything longer. Overlapping pins of one thread count as one that
-    /// began with the first: drop one before taking the next. A forgotten one (`std::mem::forget`) stops
-    /// freeing for good, even once its thread has ended; see [`StoreStats::oldest_pin`].
+    /// While it lives, no store of the process frees what it supersedes: hold it for a few reads, and
+    /// use a [`snapshot`](Self::snapshot) for anything longer. Overlapping pins of one thread count as
+    /// one that began with the first: drop one before taking the next. A forgotten one
+    /// (`std::mem::forget`) stops freeing for good, even once its thread has ended; see
+    /// [`StoreStats::oldest_pin`](super::StoreStats::oldest_pin).
     #[inline]
     #[must_use]
     pub fn pin(&self) -> Pinned<'_, T> {
