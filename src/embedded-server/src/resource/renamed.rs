@@ -46,7 +46,7 @@ impl Renamed {
         let (field, rest) = path.split_at(path.find('.').unwrap_or(path.len()));
         match self.0.iter().find(|(_, shown)| *shown == field) {
             Some((stored, _)) => format!("{stored}{rest}").into(),
-            None => path.to_owned().into(),
+            None => path.into(),
         }
     }
 }
