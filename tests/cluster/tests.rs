@@ -1,5 +1,5 @@
-//! The mirror against the real thing: kube-apiserver and etcd, started once for all tests. And the
-//! real informer, client-go's, against the embedded server.
+//! The mirror against the real thing: kube-apiserver and etcd, started once for all tests. And client-go,
+//! its informer and what its clients write, against the embedded server.
 //!
 //! `cargo test -p watchcache-cluster-tests` builds and runs everything. Without Go the tests are
 //! reported as ignored, and why is said on standard error; they never pass unrun.
@@ -16,6 +16,7 @@ mod objects;
 mod proxy;
 mod server;
 mod wire;
+mod writes;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
         cluster: Arc::new(Cluster::new()),
         missing: server::missing(),
     };
-    let trials = vec![
+    let mut trials = vec![
         suite.shared("creates_updates_and_deletes", objects::creates_updates_and_deletes),
         suite.shared("ten_thousand_objects_in_pages", objects::ten_thousand_objects_in_pages),
         suite.shared("a_streaming_list", objects::a_streaming_list),
@@ -65,6 +66,11 @@ fn main() -> ExitCode {
         suite.embedded("informer_through_faults", informer::through_faults),
         suite.embedded("informer_of_a_new_server", informer::of_a_server_that_begins_anew),
     ];
+    trials.extend(
+        writes::tests()
+            .into_iter()
+            .map(|test| suite.embedded(&test.clone(), move || writes::run(test))),
+    );
     if let (Some(missing), false) = (&suite.missing, arguments.list) {
         eprintln!(
             "\n*** NOT TESTED against a real API server, nor with client-go: {missing} ***\n"

@@ -1,5 +1,5 @@
 //! A store holds the newest version of each object, by key. It is for reading: any number of threads
-//! do, none of them ever waits, and each can have a view that holds still.
+//! read at once, none of them ever waits, and each can have a view that holds still.
 
 use std::sync::Arc;
 use std::thread;
@@ -7,8 +7,8 @@ use std::thread;
 use watchcache::store::{Index, Outcome, UpdateError, WriteError};
 use watchcache::{Batch, Key, KeyError, KeyRef, LabelSelector, Listing, Object, Store};
 
-// What goes into a store is a type of your own. All that it has to say of itself is its key. We take
-// the machines of a small cluster:
+// What goes into a store is a type of your own. The one thing that it must have is a key. Ours are the
+// machines of a small cluster:
 
 struct Node {
     name: &'static str,
@@ -50,11 +50,11 @@ fn step_01_an_object_is_found_by_its_key() -> Result<(), WriteError> {
 
 #[test]
 fn step_02_a_key_is_a_name_or_a_namespace_and_a_name() {
-    // As in Kubernetes. Two objects of one name in two namespaces have nothing to do with each other.
+    // As in Kubernetes: two objects of the same name in two namespaces have nothing to do with each other.
     let key = Key::namespaced("shop", "web-0").unwrap();
     assert_eq!(key.as_str(), "shop/web-0");
     assert_eq!((key.namespace(), key.name()), (Some("shop"), "web-0"));
-    // What is no key is an error, with a sentence that says why.
+    // What cannot be a key is an error, which says why.
     let error = "shop/web/0".parse::<Key>().unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -76,8 +76,8 @@ fn step_03_the_newest_version_counts_whatever_comes_last() -> Result<(), WriteEr
 
 #[test]
 fn step_04_what_was_read_stays_what_it_was() -> Result<(), WriteError> {
-    // An object is shared and never changes. Whoever has it keeps it for as long as he likes, and a
-    // change is another object under the same key.
+    // An object is shared and never changes. Whoever holds it may keep it; a change is another object
+    // under the same key.
     let store = Store::new();
     store.add(node("a", 4, "1"))?;
     let before = store.get("a").unwrap();
@@ -102,7 +102,7 @@ fn step_05_a_snapshot_is_everything_at_one_moment() -> Result<(), WriteError> {
         |nodes: &watchcache::Snapshot<Node>| nodes.objects().map(|node| node.cores).sum::<u32>();
     assert_eq!(cores(&snapshot), 8);
     assert_eq!(cores(&store.snapshot()), 20);
-    // What lies between two of them costs as much as has changed, not as much as there is.
+    // Comparing two of them takes as long as there are changes between them, however much there is.
     let now = store.snapshot();
     let difference = now.diff(&snapshot).unwrap();
     assert_eq!((difference.added.len(), difference.deleted.len()), (1, 1));
@@ -111,8 +111,8 @@ fn step_05_a_snapshot_is_everything_at_one_moment() -> Result<(), WriteError> {
 
 #[test]
 fn step_06_a_batch_is_seen_whole_or_not_at_all() -> Result<(), KeyError> {
-    // A machine is moved: it goes under one name and comes back under another. At no time are there
-    // two of them, or none.
+    // A machine is renamed: the old name goes, and a new one comes. Nobody ever sees both names, or
+    // neither.
     let store = Arc::new(Store::new());
     let mut batch = Batch::new();
     batch.add(node("old", 4, "1"))?;
@@ -139,8 +139,8 @@ fn step_06_a_batch_is_seen_whole_or_not_at_all() -> Result<(), KeyError> {
 
 #[test]
 fn step_07_a_list_takes_the_place_of_everything() -> Result<(), WriteError> {
-    // Whoever was away for too long asks for all that there is, and puts it in place of what he had.
-    // What the list does not have is gone; what has not changed is the very object that it was.
+    // After being away for too long, one asks for everything there is, and puts it in place of what one
+    // had. What is not in the list is gone; what has not changed stays the very same object.
     let store = Store::new();
     store.add(node("a", 4, "1"))?;
     store.add(node("b", 4, "2"))?;
@@ -158,9 +158,9 @@ fn step_07_a_list_takes_the_place_of_everything() -> Result<(), WriteError> {
 }
 
 #[test]
-fn step_08_an_index_finds_objects_by_what_they_say() -> Result<(), Box<dyn std::error::Error>> {
+fn step_08_an_index_finds_objects_by_what_is_in_them() -> Result<(), Box<dyn std::error::Error>> {
     // Which machines are in a zone? Without an index one has to look at each of them. An index is a
-    // handle: the store gets it to keep up to date, and we keep it to look up by.
+    // handle: the store is given it, and keeps it up to date; we keep it, and look things up by it.
     let by_zone = Index::new("zone", |node: &Node| [node.zone]);
     let by_cores = Index::new("cores", |node: &Node| [node.cores]);
     let builder = Store::builder().index(&by_zone).index(&by_cores).label_index("zone");
@@ -171,12 +171,12 @@ fn step_08_an_index_finds_objects_by_what_they_say() -> Result<(), Box<dyn std::
     let snapshot = store.snapshot();
     let east: Vec<_> = snapshot.by(&by_zone, "east").map(|(key, _)| key.name()).collect();
     assert_eq!(east, ["a", "b"]);
-    // Counting does not even look at those.
+    // Counting them looks at none.
     assert_eq!(snapshot.by(&by_zone, "west").len(), 2);
-    // Values have a type and an order: numbers can be asked for from one to another.
+    // Values have a type and an order, so one can ask for a range of them.
     let with_few: usize = snapshot.groups(&by_cores, 1..8).map(|(_, nodes)| nodes.len()).sum();
     assert_eq!(with_few, 4);
-    // Selectors, as kubectl takes them, use the index of a label.
+    // A selector, as kubectl takes it, uses the index of a label.
     let selector: LabelSelector = "zone in (west), zone != north".parse()?;
     assert_eq!(snapshot.select(&selector).count(), 2);
     Ok(())
@@ -184,8 +184,9 @@ fn step_08_an_index_finds_objects_by_what_they_say() -> Result<(), Box<dyn std::
 
 #[test]
 fn step_09_two_who_change_one_object_do_not_lose_a_change() -> Result<(), WriteError> {
-    // Both have read the same machine, and each wants to give it a core more. The second one is told
-    // that it has changed, and by what; he looks again.
+    // Both have read the same machine, and each wants to give it one more core. The second one is
+    // refused, is told what the machine is by now, and decides again. The version stays: it is the
+    // source's, and this is a change of our own, which lasts until the source tells of a newer one.
     let store = Store::new();
     store.add(node("a", 4, "1"))?;
     let seen = store.get("a").unwrap();
@@ -201,9 +202,8 @@ fn step_09_two_who_change_one_object_do_not_lose_a_change() -> Result<(), WriteE
 
 #[test]
 fn step_10_the_hottest_path_borrows() -> Result<(), WriteError> {
-    // `get` counts a reference, which is a write to memory that other threads count in, too. A pin
-    // writes to nothing that is shared. It is for a lookup or a few: while it is held no memory of any
-    // store is freed.
+    // `get` counts a reference, and so writes to memory that other threads write to as well. A pin
+    // writes to nothing that is shared. It is for a few lookups: no store frees memory while it is held.
     let store = Store::new();
     store.add(node("a", 4, "1"))?;
     let cores = {

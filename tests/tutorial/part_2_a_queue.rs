@@ -1,6 +1,5 @@
 //! A queue hands out keys that need work, each to one worker at a time. It is for doing: what changes ten
-//! times before anybody comes to it is done once, what fails comes back, and nobody who waits turns a
-//! wheel meanwhile.
+//! times before anybody gets to it is done once, what fails comes back, and whoever waits sleeps.
 //!
 //! A store says what is true; a queue says where to look.
 
@@ -12,7 +11,7 @@ use std::time::Duration;
 use watchcache::fifo::{AddError, Backoff, Closed, ManualClock};
 use watchcache::{Batch, Fifo, KeyError, KeyRef, Object, Sink, Store};
 
-// Some deployments, of which each wants a number of replicas.
+// Here it is about deployments, each of which wants a number of replicas.
 #[derive(Debug)]
 struct Deployment {
     name: &'static str,
@@ -43,8 +42,8 @@ fn step_01_first_come_first_served() -> Added {
 
 #[test]
 fn step_02_a_key_waits_once_with_its_newest_value() -> Added {
-    // The web is scaled three times before anybody gets to it. The first two do not matter any more; but
-    // it does not lose its place to those who came later.
+    // `web` is scaled three times before anybody gets to it. Only the last time matters, and it keeps the
+    // place that it had from the first.
     let queue = Fifo::new();
     queue.add(deployment("web", 1))?;
     queue.add(deployment("db", 1))?;
@@ -69,8 +68,8 @@ fn step_03_what_is_deleted_is_nobodys_work() -> Added {
 
 #[test]
 fn step_04_who_waits_sleeps() -> Added {
-    // `pop` waits for as long as there is nothing. The thread costs nothing until an add wakes it; an
-    // async task does the same with `pop_async`, at the same queue if need be.
+    // `pop` waits while there is nothing, and costs nothing until an add wakes it. An async task does
+    // the same with `pop_async`; threads and tasks may share a queue.
     let queue = Fifo::<Deployment>::new();
     let worker = thread::spawn({
         let queue = queue.clone();
@@ -83,8 +82,8 @@ fn step_04_who_waits_sleeps() -> Added {
 
 #[test]
 fn step_05_a_closed_queue_is_worked_off_and_then_over() -> Added {
-    // So workers end: nothing that was accepted is lost, nothing more is accepted, and whoever sleeps
-    // is told.
+    // That is how workers end: what was accepted is still handed out, nothing more is accepted, and
+    // whoever sleeps is told.
     let queue = Fifo::new();
     queue.add(deployment("web", 1))?;
     queue.close();
@@ -96,9 +95,8 @@ fn step_05_a_closed_queue_is_worked_off_and_then_over() -> Added {
 
 #[test]
 fn step_06_a_lease_keeps_a_key_from_everybody_else() -> Added {
-    // Two workers on one deployment would undo each other's work. With a lease one of them has the key
-    // until he is done. What changes meanwhile is not lost: it leads to one more run, and to no
-    // more than one.
+    // Two workers on one deployment would undo each other's work. With a lease, one of them has the key
+    // until it says `done`. What changes meanwhile is not lost: it leads to exactly one more run.
     let queue = Fifo::new();
     queue.add(deployment("web", 1))?;
     let lease = queue.lease().unwrap();
@@ -116,7 +114,7 @@ fn step_06_a_lease_keeps_a_key_from_everybody_else() -> Added {
 
 #[test]
 fn step_07_what_fails_comes_back_and_later_each_time() -> Result<(), Box<dyn std::error::Error>> {
-    // A test does not wait for time to pass: it has a clock of its own.
+    // So that the test need not wait for time to pass, it has a clock of its own.
     let clock = ManualClock::new();
     let second = Duration::from_secs(1);
     let queue = Fifo::builder().backoff(Backoff::new(second, 60 * second)).clock(&clock).build()?;
@@ -130,7 +128,7 @@ fn step_07_what_fails_comes_back_and_later_each_time() -> Result<(), Box<dyn std
     }
     let lease = queue.lease()?;
     assert_eq!(lease.failures(), 3);
-    // Success is forgiving: the next failure begins with one second.
+    // Success forgets the failures: after the next one it is one second again.
     lease.done();
     Ok(())
 }
@@ -154,9 +152,9 @@ fn step_08_a_worker_that_panics_loses_nothing() -> Added {
 
 #[test]
 fn step_09_a_store_before_a_queue() -> Result<(), KeyError> {
-    // Together they make a controller. Changes go to both, to the store first: so whoever is woken by
-    // the queue finds in the store what he was woken for, or something newer still. He does not
-    // ask what has happened, only what there is.
+    // Together they make a controller. Changes go to both, to the store first: so a worker that the
+    // queue wakes finds in the store what it was woken for, or something newer. It does not ask what has
+    // happened, only what there is now.
     let store = Arc::new(Store::<Deployment>::new());
     let queue = Fifo::<Deployment>::new();
     let running = Arc::new(AtomicU32::new(0));
@@ -190,8 +188,8 @@ fn step_09_a_store_before_a_queue() -> Result<(), KeyError> {
 
 #[test]
 fn step_10_the_end_of_a_process_has_a_deadline() -> Added {
-    // On SIGTERM there are some seconds. What was not done by then comes back to whoever asks, instead
-    // of being lost in silence.
+    // After SIGTERM a process has a few seconds. What is not done by then is handed back, instead of
+    // being lost in silence.
     let queue = Fifo::new();
     for name in ["web", "db", "cache"] {
         queue.add(deployment(name, 1))?;

@@ -1,5 +1,5 @@
-//! A reflector keeps a copy true. It lists what there is, follows what changes from there on, and
-//! knows what to do when the line breaks. It is for forgetting about all that.
+//! A reflector keeps a copy up to date. It lists what there is, follows what changes from there on, and
+//! knows what to do when the line breaks. It is there so that you need not think about any of that.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 use watchcache::reflector::{
-    Item, ListPage, ListRequest, Phase, Reflector, Source, SourceError, WatchEvent, WatchRequest,
+    Item, ListPage, ListRequest, Reflector, Source, SourceError, WatchEvent, WatchRequest,
     WatchStart,
 };
 use watchcache::{Fifo, KeyRef, Object, ResourceVersion, Status, Store};
 
-// The other side is a shop that numbers its changes. What it sells has a price, and the number of the
-// change that made it so.
+// The other side is a shop that numbers its changes. Each article has a price, and the number of the
+// change that set it.
 
 struct Article {
     name: &'static str,
@@ -37,13 +37,15 @@ struct Shop(Arc<Mutex<Books>>);
 #[derive(Default)]
 struct Books {
     articles: BTreeMap<&'static str, Arc<Article>>,
-    /// Change by change: an article with its price, or the name of one that is sold out.
+    /// In order: an article with its new price, or the name of one that is sold out.
     changes: Vec<Result<Arc<Article>, &'static str>>,
     /// Changes up to this one are not remembered any more.
     forgotten: usize,
-    /// How often all lines were cut, and how often somebody asked for everything.
+    /// How often the lines of all who watch were cut.
     cuts: u32,
+    /// How often somebody has asked for everything.
     lists: u32,
+    /// Nobody is served any more.
     closed: bool,
 }
 
@@ -52,7 +54,7 @@ impl Shop {
         look(&mut self.0.lock().unwrap())
     }
 
-    /// Sells at a price from now on; the number of that change.
+    /// Sets a price; the number of that change.
     fn sell(&self, name: &'static str, price: u32) -> ResourceVersion {
         self.books(|books| {
             let version = (books.changes.len() + 1).to_string();
@@ -72,8 +74,8 @@ impl Shop {
     }
 }
 
-// All that a reflector wants of the other side are two answers: what is there, and what has changed
-// since. The Kubernetes API gives both, and so does etcd; those sources come with the crate.
+// A reflector needs two answers of the other side: what there is, and what has changed since. The
+// Kubernetes API gives both, and so does etcd; those sources come with the crate. This is one of our own.
 
 impl Source for Shop {
     type Object = Article;
@@ -124,8 +126,8 @@ fn price(store: &Store<Article>, name: &str) -> Option<u32> {
     store.get(name).map(|article| article.price)
 }
 
-// The tests run on a clock that jumps to the next thing to happen whenever everybody waits, so what
-// takes a minute takes no time here.
+// The tests run with tokio's clock paused: whenever all tasks wait, it jumps to the next thing that is
+// due. So a minute takes no time here.
 
 #[tokio::test(start_paused = true)]
 async fn step_01_a_copy_that_follows() {
@@ -149,8 +151,8 @@ async fn step_01_a_copy_that_follows() {
 
 #[tokio::test(start_paused = true)]
 async fn step_02_who_writes_can_wait_to_read_it() {
-    // A copy is behind by a moment. Whoever has just changed something gets the number of his change,
-    // waits until the copy has it, and then reads what he wrote.
+    // A copy lags by a moment. Whoever changes something gets the number of that change, waits until the
+    // copy has it, and then reads what was written.
     let shop = Shop::default();
     let store = Arc::new(Store::new());
     let reflector = Reflector::builder(shop.clone()).sink(store.clone()).build();
@@ -165,8 +167,8 @@ async fn step_02_who_writes_can_wait_to_read_it() {
 
 #[tokio::test(start_paused = true)]
 async fn step_03_a_broken_line_costs_no_list() {
-    // It knows how far it has heard, and asks to go on from there. A list of everything is not
-    // needed, which matters where everything is a hundred thousand objects.
+    // The reflector knows the last change that it has heard of, and asks to go on from there. It needs no
+    // list of everything, which matters where everything is a hundred thousand objects.
     let shop = Shop::default();
     let store = Arc::new(Store::new());
     let reflector = Reflector::builder(shop.clone()).sink(store.clone()).build();
@@ -182,9 +184,9 @@ async fn step_03_a_broken_line_costs_no_list() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn step_04_away_for_too_long_means_to_ask_for_everything() {
-    // Nobody remembers changes for ever. When the other side says that those which were missed are
-    // forgotten, a list takes the place of everything, also of what has gone meanwhile.
+async fn step_04_after_too_long_it_asks_for_everything() {
+    // Nobody remembers changes for ever. Once the other side has forgotten those that were missed, a new
+    // list takes the place of everything. What went meanwhile is not in it, and so goes here, too.
     let shop = Shop::default();
     shop.sell("tea", 3);
     let store = Arc::new(Store::new());
@@ -207,8 +209,8 @@ async fn step_04_away_for_too_long_means_to_ask_for_everything() {
 
 #[tokio::test(start_paused = true)]
 async fn step_05_one_stream_for_a_store_and_a_queue() {
-    // Whoever has to act on each price puts a queue behind the store. The store comes first among the
-    // sinks: what the queue hands out is there by then.
+    // To act on each price, put a queue behind the store. The store comes first among the sinks, so it
+    // has already what the queue hands out.
     let shop = Shop::default();
     shop.sell("tea", 3);
     let (store, queue) = (Arc::new(Store::new()), Fifo::new());
@@ -228,23 +230,32 @@ async fn step_05_one_stream_for_a_store_and_a_queue() {
 
 #[tokio::test(start_paused = true)]
 async fn step_06_a_copy_that_nobody_keeps_up_says_so() {
-    // The store answers as before when the other side is silent, and that is what one wants. But a
-    // program should be able to tell, and take itself off the air.
+    // When the other side falls silent, the store answers as before, which is what one wants. But a
+    // program must be able to tell, so that it can take itself out of service.
     let shop = Shop::default();
-    let reflector = Reflector::builder(shop.clone()).sink(Arc::new(Store::new())).build();
+    shop.sell("tea", 3);
+    let store = Arc::new(Store::new());
+    let reflector = Reflector::builder(shop.clone()).sink(store.clone()).build();
     let monitor = reflector.monitor();
     let minute = Duration::from_secs(60);
     assert!(!monitor.is_ready(minute), "there is no list yet");
     tokio::spawn(reflector.run(std::future::pending()));
     monitor.synced().await.unwrap();
     assert!(monitor.is_ready(minute));
-    assert_eq!(monitor.progress().phase, Phase::Watching);
+
+    // Either nothing has changed for two minutes, or the news does not come through: who knows?
+    tokio::time::sleep(2 * minute).await;
+    assert!(!monitor.is_ready(minute));
+    assert_eq!(price(&store, "tea"), Some(3));
+    let news = shop.sell("tea", 4);
+    monitor.wait_for(&news).await.unwrap();
+    assert!(monitor.is_ready(minute));
 }
 
 #[tokio::test(start_paused = true)]
 async fn step_07_a_refusal_ends_it() {
-    // Most failures pass, and the reflector asks again, later each time. One to which there is nothing
-    // to add ends it; who waits for it learns of that, and so does a queue behind it.
+    // Most failures pass, and the reflector asks again, after a longer pause each time. A refusal does
+    // not pass, and ends it; whoever waits is told, also at a queue behind it.
     let shop = Shop::default();
     shop.books(|books| books.closed = true);
     let queue = Fifo::new();
@@ -259,7 +270,7 @@ async fn step_07_a_refusal_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn step_08_it_ends_when_it_is_told() {
+async fn step_08_it_stops_when_it_is_told_to() {
     let shop = Shop::default();
     shop.sell("tea", 3);
     let store = Arc::new(Store::new());
@@ -269,6 +280,6 @@ async fn step_08_it_ends_when_it_is_told() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     stop.send(()).unwrap();
     running.await.unwrap().unwrap();
-    // The copy stays, as it was.
+    // The copy stays as it was.
     assert_eq!(price(&store, "tea"), Some(3));
 }

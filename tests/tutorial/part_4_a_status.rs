@@ -1,5 +1,5 @@
-//! A status says how a request ended, in words for a person and in words for a program. It is for
-//! deciding: to give up, to look again, or to wait.
+//! A status says how a request ended, for people and for programs. It is for deciding what to do next:
+//! to give up, to look again, or to wait.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ fn step_01_a_sentence_a_reason_and_a_code() {
 
 #[test]
 fn step_02_two_failures_of_one_code_are_two_things() {
-    // Both are 409. If it exists already, all is well for whoever wanted it to be there; if it has been
-    // changed, one has to look again. The reason tells them apart, and the code does not.
+    // Both are 409. That it exists already may be all that was wanted; that it has been changed means to
+    // look again. The reason tells the two apart, and the code does not.
     let exists = Status::already_exists("", "pods", "web-0");
     let changed = Status::conflict("", "pods", "web-0", "it has been modified");
     assert_eq!((exists.code(), changed.code()), (409, 409));
@@ -41,7 +41,7 @@ fn step_03_which_field_is_wrong() {
 
 #[test]
 fn step_04_how_long_to_wait() {
-    // Who is asked too much says when to come back. A reflector does as it is told.
+    // A server that is asked too much says when to come back, and a reflector obeys.
     let busy = Status::too_many_requests(Duration::from_secs(3));
     assert!(busy.is_too_many_requests());
     assert_eq!(busy.retry_after(), Some(Duration::from_secs(3)));
@@ -49,12 +49,12 @@ fn step_04_how_long_to_wait() {
 
 #[test]
 fn step_05_it_travels_as_json() -> Result<(), Box<dyn std::error::Error>> {
-    // The form is the Kubernetes API's: what this crate writes, kubectl reads, and the other way round.
+    // In the form of the Kubernetes API: what this crate writes kubectl reads, and the other way round.
     let status = Status::expired("too old resource version: 1 (7)");
     let json = serde_json::to_string(&status)?;
     assert!(json.contains(r#""reason":"Expired""#) && json.contains(r#""code":410"#));
     assert_eq!(Status::from_json(json.as_bytes())?, status);
-    // What is something else does not pass for one.
+    // Anything else is an error.
     assert!(Status::from_json(br#"{"kind":"Pod","apiVersion":"v1"}"#).is_err());
     Ok(())
 }
@@ -70,5 +70,5 @@ fn step_06_a_failure_is_an_error_like_any_other() {
     assert_eq!(scale(3).unwrap(), 3);
     let error = scale(-1).unwrap_err();
     assert!(error.status().is_bad_request());
-    // And where to go from here: `cargo run --example workers`, then docs/examples.md.
+    // Where to go from here: `cargo run --example workers`, then docs/examples.md.
 }

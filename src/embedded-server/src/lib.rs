@@ -17,8 +17,9 @@
 //! # }
 //! ```
 //!
-//! It serves Pods, Nodes, Services, ConfigMaps, Namespaces, EndpointSlices, Events, Leases,
-//! Deployments, ReplicaSets and CustomResourceDefinitions, whose resources are served at once.
+//! It serves Pods, Nodes, Services, ConfigMaps, Namespaces, EndpointSlices, Events (of the core group and
+//! of `events.k8s.io`), Leases, Deployments, ReplicaSets and CustomResourceDefinitions, whose resources
+//! are served at once.
 //!
 //! - **Reads**: lists with pages, selectors and every resourceVersion semantic; watches with
 //!   bookmarks, initial events and expiry; tables for `kubectl get`; OpenAPI for `kubectl explain`.
@@ -32,9 +33,9 @@
 //!
 //! # Protobuf
 //!
-//! The server speaks JSON alone. Who prefers protobuf for an answer gets JSON, which such clients
-//! read. A body in protobuf is refused with 415 (Unsupported Media Type), and client-go's typed
-//! clients write protobuf unless they are told otherwise. So `kubectl create deployment ...`, which
+//! The server speaks JSON alone. Clients that prefer protobuf for an answer get JSON, which they can read,
+//! too. A body in protobuf is refused with 415 (Unsupported Media Type). Client-go's typed clients write
+//! protobuf unless they are told otherwise, and do not fall back: so `kubectl create deployment ...`, which
 //! uses one, fails, while `kubectl create -f`, `kubectl apply` and kube-rs, which write JSON, work. A
 //! program in Go sets `ContentType: "application/json"` in its `rest.Config`.
 //!

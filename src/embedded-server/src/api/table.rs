@@ -90,7 +90,7 @@ fn cells(definition: &Definition, object: &Value) -> Vec<Value> {
         ENDPOINT_SLICES => service::slice_cells(object),
         CONFIG_MAPS => cluster::config_map_cells(object),
         NAMESPACES => cluster::namespace_cells(object),
-        EVENTS => event::cells(object),
+        EVENTS => event::cells(&definition.renamed.stored(object)),
         LEASES => cluster::lease_cells(object),
         DEPLOYMENTS => workload::deployment_cells(object),
         REPLICA_SETS => workload::replica_set_cells(object),

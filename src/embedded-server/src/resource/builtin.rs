@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::{
     apps::v1 as apps, coordination::v1 as coordination, core::v1 as core,
-    discovery::v1 as discovery,
+    discovery::v1 as discovery, events::v1 as events,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use serde::Serialize;
@@ -12,17 +12,18 @@ use serde_json::Value;
 use super::learn::learn;
 use super::{
     CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, Definition, ENDPOINT_SLICES, EVENTS,
-    LEASES, NAMESPACES, NODES, PODS, REPLICA_SETS, ResourceId, SERVICES, Scale, Types,
+    LEASES, NAMESPACES, NODES, PODS, REPLICA_SETS, Renamed, ResourceId, SERVICES, Scale, Types,
 };
 use crate::storage::Dictionary;
 
-/// Every resource, in the order of their ids.
+/// Every resource, in the order of their ids; then those that another group serves as well.
 pub(crate) fn all() -> Vec<Definition> {
     let workload_scale = || Scale {
         spec_replicas: "/spec/replicas".into(),
         status_replicas: "/status/replicas".into(),
         selector: Some("/spec/selector".into()),
     };
+    let dictionary_of_events = Dictionary::default();
     vec![
         Definition {
             short_names: vec!["po".into()],
@@ -85,6 +86,7 @@ pub(crate) fn all() -> Vec<Definition> {
                 "source",
                 "type",
             ],
+            dictionary: dictionary_of_events.clone(),
             ..of::<core::Event>(EVENTS, "", "events", "Event")
         },
         Definition {
@@ -119,6 +121,26 @@ pub(crate) fn all() -> Vec<Definition> {
                 "CustomResourceDefinition",
             )
         },
+        Definition {
+            short_names: vec!["ev".into()],
+            // In the order of the core group's.
+            selectable: &[
+                "regarding.kind",
+                "regarding.namespace",
+                "regarding.name",
+                "regarding.uid",
+                "regarding.apiVersion",
+                "regarding.resourceVersion",
+                "regarding.fieldPath",
+                "reason",
+                "reportingController",
+                "source",
+                "type",
+            ],
+            renamed: Renamed::EVENTS,
+            dictionary: dictionary_of_events,
+            ..of::<events::Event>(EVENTS, "events.k8s.io", "events", "Event")
+        },
     ]
 }
 
@@ -141,6 +163,7 @@ fn of<T: Serialize + DeserializeOwned>(
         short_names: Vec::new(),
         categories: Vec::new(),
         selectable: &[],
+        renamed: Renamed::default(),
         has_status: false,
         unconditional_update: true,
         scale: None,
@@ -159,8 +182,13 @@ mod tests {
 
     #[test]
     fn ids_are_places() {
-        for (place, definition) in all().iter().enumerate() {
+        let all = all();
+        let (resources, others) = all.split_at(CUSTOM_RESOURCE_DEFINITIONS.0 + 1);
+        for (place, definition) in resources.iter().enumerate() {
             assert_eq!(definition.id, ResourceId(place), "{}", definition.plural);
+        }
+        for other in others {
+            assert_eq!(other.selectable.len(), all[other.id.0].selectable.len(), "the same places");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Definition, PrinterColumn, ResourceId, Scale, Schema, Types};
+use super::{Definition, PrinterColumn, Renamed, ResourceId, Scale, Schema, Types};
 use crate::object::{array, text};
 use crate::storage::Dictionary;
 
@@ -38,6 +38,7 @@ fn definition(crd: &Value, version: &Value, id: ResourceId) -> Definition {
         short_names: all("/spec/names/shortNames"),
         categories: all("/spec/names/categories"),
         selectable: &[],
+        renamed: Renamed::default(),
         has_status: version.pointer("/subresources/status").is_some(),
         unconditional_update: false,
         scale: version.pointer("/subresources/scale").map(scale),

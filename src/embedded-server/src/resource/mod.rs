@@ -4,6 +4,7 @@ mod builtin;
 mod custom;
 mod learn;
 mod registry;
+mod renamed;
 mod schema;
 
 use std::borrow::Cow;
@@ -17,9 +18,11 @@ pub(crate) use builtin::all as builtins;
 pub(crate) use custom::definitions as of_custom_resource;
 pub(crate) use learn::Learnt;
 pub(crate) use registry::Registry;
+pub(crate) use renamed::Renamed;
 pub(crate) use schema::{ListType, Schema, ValueType};
 
-/// The place of a resource's objects in the storage. All versions of a resource share it.
+/// The place of a resource's objects in the storage. All versions of a resource share it, and all groups
+/// that serve it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct ResourceId(pub(crate) usize);
 
@@ -54,6 +57,8 @@ pub(crate) struct Definition {
     /// The fields that a field selector may name beside the object's name and namespace. Those of a
     /// stored object are kept in this order.
     pub(crate) selectable: &'static [&'static str],
+    /// How its fields are named where its objects are stored.
+    pub(crate) renamed: Renamed,
     pub(crate) has_status: bool,
     /// Whether a replacement may leave out the version that it replaces.
     pub(crate) unconditional_update: bool,

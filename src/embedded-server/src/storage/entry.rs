@@ -46,7 +46,10 @@ pub(crate) struct Entry {
 impl Content {
     /// Serialises an object; its resourceVersion is left out.
     pub(crate) fn new(definition: &Definition, object: &Value, origin: Origin) -> Content {
-        let fields = definition.selectable.iter().map(|field| selectable(object, field));
+        let renamed = definition.renamed;
+        let object = &*renamed.stored(object);
+        let fields = definition.selectable.iter();
+        let fields = fields.map(|field| selectable(object, &renamed.stored_path(field)));
         Content {
             origin,
             labels: Labels::of(object),
@@ -113,7 +116,7 @@ impl Entry {
         }
         out.extend_from_slice(definition.version.as_bytes());
         out.extend_from_slice(b"\",");
-        self.write_from_metadata(version, out);
+        self.write_from_metadata(version, definition, out);
     }
 
     /// Writes the object as an item of a list, which says by its own kind what kind its items are.
@@ -123,10 +126,22 @@ impl Entry {
             return self.write_at(self.version, definition, out);
         }
         out.push(b'{');
-        self.write_from_metadata(self.version, out);
+        self.write_from_metadata(self.version, definition, out);
     }
 
-    fn write_from_metadata(&self, version: u64, out: &mut Vec<u8>) {
+    fn write_from_metadata(&self, version: u64, definition: &Definition, out: &mut Vec<u8>) {
+        if definition.renamed.is_empty() {
+            return self.write_stored(version, out);
+        }
+        let mut stored = b"{".to_vec();
+        self.write_stored(version, &mut stored);
+        // It was serialised here: it always parses.
+        let object = serde_json::from_slice(&stored).unwrap_or_default();
+        let shown = definition.renamed.shown(object).to_string();
+        out.extend(shown.into_bytes().into_iter().skip(1));
+    }
+
+    fn write_stored(&self, version: u64, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\"metadata\":{\"resourceVersion\":\"");
         out.extend_from_slice(version.to_string().as_bytes());
         out.push(b'"');

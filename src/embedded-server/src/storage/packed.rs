@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 use lz4_flex::block::{compress_with_dict, decompress_into_with_dict};
 
 /// What the objects of one resource are packed against: the first one's text.
-#[derive(Debug, Default)]
-pub(crate) struct Dictionary(OnceLock<Arc<[u8]>>);
+/// A clone is the same one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Dictionary(Arc<OnceLock<Arc<[u8]>>>);
 
 /// A text in a fraction of its size.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 mod causes;
 mod custom;
 mod definition;
+mod event;
 mod metadata;
 mod names;
 mod pod;
@@ -26,6 +27,9 @@ pub(crate) fn new(definition: &Definition, object: &Value) -> Vec<StatusCause> {
     let mut causes = Causes::default();
     metadata::new(definition, object, &mut causes);
     content(definition, object, &mut causes);
+    if definition.id == EVENTS {
+        event::new(definition, object, &mut causes);
+    }
     causes.into()
 }
 
@@ -38,6 +42,7 @@ pub(crate) fn update(definition: &Definition, new: &Value, old: &Value) -> Vec<S
         PODS => pod::update(new, old, &mut causes),
         SERVICES => service::update(new, old, &mut causes),
         CONFIG_MAPS => small::config_map_update(new, old, &mut causes),
+        EVENTS => event::update(definition, new, old, &mut causes),
         DEPLOYMENTS | REPLICA_SETS => workload::update(new, old, &mut causes),
         CUSTOM_RESOURCE_DEFINITIONS => definition::update(new, old, &mut causes),
         _ => {}
@@ -55,8 +60,7 @@ fn content(definition: &Definition, object: &Value, causes: &mut Causes) {
         ENDPOINT_SLICES => service::slice(object, causes),
         CONFIG_MAPS => small::config_map(object, causes),
         NODES => small::node(object, causes),
-        NAMESPACES => {}
-        EVENTS => small::event(object, causes),
+        NAMESPACES | EVENTS => {}
         LEASES => small::lease(object, causes),
         DEPLOYMENTS | REPLICA_SETS => workload::new(object, causes),
         CUSTOM_RESOURCE_DEFINITIONS => definition::new(object, causes),

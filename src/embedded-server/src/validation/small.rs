@@ -1,10 +1,10 @@
-//! Kinds with little to be wrong about: ConfigMaps, Nodes, Events and Leases.
+//! Kinds with little to be wrong about: ConfigMaps, Nodes and Leases.
 
 use serde_json::Value;
 
 use super::causes::Causes;
 use super::names;
-use crate::object::{array, fields, namespace, text};
+use crate::object::{array, fields, text};
 
 /// The most that a ConfigMap holds.
 const LARGEST: usize = 1 << 20;
@@ -51,16 +51,6 @@ pub(super) fn node(node: &Value, causes: &mut Causes) {
         }
         let supported = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
         causes.one_of(&format!("{path}.effect"), &taint["effect"], &supported);
-    }
-}
-
-pub(super) fn event(event: &Value, causes: &mut Causes) {
-    let about = text(event, "/involvedObject/namespace");
-    // What is in no namespace has its events in the default one.
-    let expected = if about.is_empty() { "default" } else { about };
-    if expected != namespace(event) {
-        let why = "does not match event.namespace";
-        causes.invalid("involvedObject.namespace", &event["involvedObject"]["namespace"], why);
     }
 }
 

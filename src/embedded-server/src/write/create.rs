@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Request, Writer, Written, decode, defaults, prepare, suffix};
+use super::{Next, Request, Writer, Written, decode, defaults, prepare, suffix};
 use crate::object::{metadata, name, text};
 use crate::patch::managed;
 use crate::status::Failure;
@@ -56,9 +56,8 @@ impl Writer {
         for _ in 0..NAMES {
             let name = name(&object).to_owned();
             let is_taken = self.storage.get(definition.id, &request.key(&name)).is_some();
-            if !is_taken
-                && let Ok(written) = self.commit(request, &name, None, &object, Origin::Client)
-            {
+            let next = Next { name: &name, current: None, object: &object, origin: Origin::Client };
+            if !is_taken && let Ok(written) = self.commit(request, next) {
                 return Ok(Written { warnings, ..written });
             }
             if !is_generated {

@@ -53,7 +53,8 @@ pub(super) fn fill(definition: &Definition, object: &mut Value, addresses: &Addr
             template(object);
         }
         SERVICES => service(section(object, "spec"), addresses),
-        EVENTS => {
+        // The other group's say by themselves what they are, and when.
+        EVENTS if definition.renamed.is_empty() => {
             let now = time::rfc3339(time::now());
             if let Value::Object(fields) = object {
                 or_insert(fields, "type", "Normal");

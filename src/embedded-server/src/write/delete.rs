@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Request, TRIES, Writer, Written, is_held, origin_after};
+use super::{Next, Request, TRIES, Writer, Written, is_held, origin_after};
 use crate::object::{add_finalizer, is_deleting, metadata, remove_finalizer, text};
 use crate::resource::{NAMESPACES, PODS};
 use crate::status::Failure;
@@ -82,8 +82,9 @@ impl Writer {
             if object == before {
                 return Ok(Deleted::Pending(Written::of(&entry, &request.definition)));
             }
-            let origin = origin_after(&entry);
-            if let Ok(written) = self.commit(request, name, Some(&entry), &object, origin) {
+            let next =
+                Next { name, current: Some(&entry), object: &object, origin: origin_after(&entry) };
+            if let Ok(written) = self.commit(request, next) {
                 return Ok(Deleted::Pending(written));
             }
         }
@@ -96,7 +97,9 @@ impl Writer {
             let entry = self.get(request, name)?;
             let mut object = entry.value(&request.definition);
             metadata(&mut object).insert("deletionGracePeriodSeconds".to_owned(), json!(0));
-            if self.commit(request, name, Some(&entry), &object, origin_after(&entry)).is_ok() {
+            let next =
+                Next { name, current: Some(&entry), object: &object, origin: origin_after(&entry) };
+            if self.commit(request, next).is_ok() {
                 return Ok(());
             }
         }

@@ -2,6 +2,7 @@
 //! provided that nobody was faster.
 
 mod binding;
+mod commit;
 mod create;
 mod decode;
 mod defaults;
@@ -16,11 +17,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::churn::Churn;
-use crate::object::{array, finalizers, is_deleting, text};
+use crate::object::{array, finalizers, is_deleting};
 use crate::patch::managed::Manager;
-use crate::resource::{self, CUSTOM_RESOURCE_DEFINITIONS, Definition, NAMESPACES, PODS, Registry};
+use crate::resource::{Definition, NAMESPACES, Registry};
 use crate::status::Failure;
-use crate::storage::{self, Change, Content, Entry, Event, Origin, Stale, Storage};
+use crate::storage::{self, Entry, Origin, Storage};
+
+use commit::Next;
 
 pub(crate) use delete::{DeleteOptions, Deleted, FOREGROUND, ORPHAN, Propagation};
 pub(crate) use prepare::{CLEANUP, uid};
@@ -113,131 +116,6 @@ impl Writer {
         self.storage
             .get(request.definition.id, &request.key(name))
             .ok_or_else(|| Failure::object_not_found(&request.definition, name))
-    }
-
-    /// Commits an object in place of `current`, or as a new one; nothing when it is the same.
-    fn commit(
-        &self,
-        request: &Request,
-        name: &str,
-        current: Option<&Arc<Entry>>,
-        object: &Value,
-        origin: Origin,
-    ) -> Result<Written, Stale> {
-        let expected = current.map(|entry| entry.version);
-        if let Some(review) = &request.review {
-            let Some(Planned { name, object: Some(object), origin, .. }) =
-                review.take_admitted(expected)
-            else {
-                review.note(self.plan(request, name, current, Some(object), origin));
-                return Ok(self.dry(request, name, current, object, origin));
-            };
-            return self.store(request, &name, current, &object, origin);
-        }
-        self.store(request, name, current, object, origin)
-    }
-
-    fn store(
-        &self,
-        request: &Request,
-        name: &str,
-        current: Option<&Arc<Entry>>,
-        object: &Value,
-        origin: Origin,
-    ) -> Result<Written, Stale> {
-        if request.dry_run {
-            return Ok(self.dry(request, name, current, object, origin));
-        }
-        let definition = &request.definition;
-        let content = Content::new(definition, object, origin);
-        if let Some(entry) = current.filter(|entry| content.is_of(entry)) {
-            return Ok(Written::of(entry, definition));
-        }
-        let (key, expected) = (request.key(name), current.map(|entry| entry.version));
-        let event =
-            self.storage.compare_and_commit(definition.id, &key, expected, Change::Put(content))?;
-        self.committed(definition, &event);
-        // It is a Put: there is a state after it.
-        let entry = event.current.as_ref().ok_or(Stale)?;
-        Ok(Written { is_new: current.is_none(), ..Written::of(entry, definition) })
-    }
-
-    /// What a commit would give.
-    fn dry(
-        &self,
-        request: &Request,
-        name: &str,
-        current: Option<&Arc<Entry>>,
-        object: &Value,
-        origin: Origin,
-    ) -> Written {
-        let content = Content::new(&request.definition, object, origin);
-        let version = current.map_or(0, |entry| entry.version);
-        let entry = content.at(request.key(name).into(), version);
-        Written { is_new: current.is_none(), ..Written::of(&entry, &request.definition) }
-    }
-
-    fn plan(
-        &self,
-        request: &Request,
-        name: &str,
-        current: Option<&Arc<Entry>>,
-        object: Option<&Value>,
-        origin: Origin,
-    ) -> Planned {
-        Planned {
-            name: name.to_owned(),
-            expected: current.map(|entry| entry.version),
-            object: object.cloned(),
-            old: current.map(|entry| entry.value(&request.definition)),
-            origin,
-        }
-    }
-
-    /// Removes an object for good; `last` is its state then, if a change brings that about.
-    fn remove(
-        &self,
-        request: &Request,
-        entry: &Arc<Entry>,
-        last: Option<&Value>,
-    ) -> Result<(), Stale> {
-        if let Some(review) = &request.review
-            && review.take_admitted(Some(entry.version)).is_none()
-        {
-            review.note(self.plan(request, entry.name(), Some(entry), last, entry.origin()));
-            return Ok(());
-        }
-        if request.dry_run {
-            return Ok(());
-        }
-        let id = request.definition.id;
-        let event = self.storage.compare_and_commit(
-            id,
-            entry.key(),
-            Some(entry.version),
-            Change::Delete,
-        )?;
-        self.committed(&request.definition, &event);
-        Ok(())
-    }
-
-    /// What follows from a change at once.
-    fn committed(&self, definition: &Definition, event: &Event) {
-        if let (CUSTOM_RESOURCE_DEFINITIONS, Some(entry)) = (definition.id, event.newest()) {
-            let crd = entry.value(definition);
-            let names = (text(&crd, "/spec/group"), text(&crd, "/spec/names/plural"));
-            match event.current {
-                Some(_) => {
-                    self.registry.serve(|id| resource::of_custom_resource(&crd, id), names);
-                }
-                None => self.registry.withdraw(names.0, names.1),
-            }
-        }
-        if let (PODS, None, Some(gone)) = (definition.id, &event.current, &event.previous)
-            && gone.origin() != Origin::Client
-        {
-            self.churn.removed(gone.namespace().unwrap_or_default(), gone.name());
-        }
     }
 
     /// Objects come into namespaces that are there, and stay.

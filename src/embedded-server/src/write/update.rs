@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 use watchcache::status::{CauseType, StatusCause};
 
-use super::{Request, TRIES, Writer, Written, decode, defaults, is_held, origin_after, prepare};
+use super::{
+    Next, Request, TRIES, Writer, Written, decode, defaults, is_held, origin_after, prepare,
+};
 use crate::object::{is_deleting, text};
 use crate::patch::managed::{self, Manager};
 use crate::patch::{Patch, apply};
@@ -216,7 +218,8 @@ impl Writer {
             self.remove(request, entry, Some(&object))?;
             return Ok(written);
         }
-        let written = self.commit(request, name, Some(entry), &object, origin)?;
+        let next = Next { name, current: Some(entry), object: &object, origin };
+        let written = self.commit(request, next)?;
         Ok(Written { warnings, ..written })
     }
 }

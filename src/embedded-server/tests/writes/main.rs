@@ -9,6 +9,7 @@ mod admission;
 mod controllers;
 mod custom;
 mod deletions;
+mod events;
 mod objects;
 mod patches;
 mod simulated;

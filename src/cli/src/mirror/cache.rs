@@ -1,136 +1,42 @@
-//! The mirror: connects, reflects, measures, and verifies in the end.
+//! The cache under observation: a store and a queue behind a reflector, their readers and workers, and
+//! what is measured of them.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kube::Client;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
-use watchcache::reflector::{KubeSource, Monitor, Reflector, SourceError};
+use watchcache::reflector::{Monitor, Reflector, SourceError};
 use watchcache::{Fifo, Store};
-use watchcache_embedded_server::EmbeddedServer;
 
+use super::cluster::{Cluster, qualified, source};
+use super::elapsed;
+use super::failures::{explain_end, too_short};
 use crate::args::MirrorArgs;
-use crate::connect::{Route, Step};
-use crate::discovery::{self, Found};
+use crate::discovery::Found;
 use crate::failure::Failure;
 use crate::mirrored::Mirrored;
 use crate::readers::{Readers, Reads};
 use crate::report::{BatchSize, Meter, Rates, Sample, Summary, tenths, waiting_for};
+use crate::signals;
 use crate::staleness::Staleness;
 use crate::states::States;
-use crate::target::{Scope, Target};
-use crate::verify::{Fresh, Verdict};
+use crate::target::Scope;
+use crate::verify::Verdict;
 use crate::view::View;
 use crate::workers::Workers;
-use crate::{connect, embedded, signals};
-
-pub(crate) async fn run(args: MirrorArgs) -> Result<ExitCode, Failure> {
-    let end = args.duration.map(|duration| tokio::time::Instant::now() + duration);
-    let target = Target::of(&args)?;
-    let scope = Scope::of(&args)?;
-    let step = Step::new("the server has not said yet what it has".to_owned());
-    let opening = async {
-        let cluster = Cluster::open(target, &step).await?;
-        let found = discovery::find(&cluster.client, &cluster.url, &args.resource).await?;
-        Ok((cluster, found))
-    };
-    let (cluster, found) = tokio::select! {
-        biased;
-        opened = opening => opened?,
-        () = elapsed(end) => {
-            return Err(too_short(&args, &step.borrow()));
-        }
-    };
-    if scope.namespace.is_some() && !found.namespaced {
-        return Err(Failure::run(format!("{} are in no namespace", found.resource.plural))
-            .advise("leave out --namespace"));
-    }
-    let title = format!("{} of {}", qualified(&found), cluster.name());
-    let mut view = View::new(args.output, &title);
-    let mut mirror = Mirror::start(&cluster, &found, &scope);
-    let ran = mirror.watch(&args, end, &cluster, &found, &mut view).await;
-    // Whatever ended it: signals that somebody has waited for once do nothing by themselves any more.
-    signals::end_at_next();
-    if let Err(failure) = ran {
-        mirror.stop().await;
-        return Err(failure);
-    }
-    let last = mirror.sample();
-    view.note("verifying: comparing the store with a fresh list of the server");
-    // What is measured has been measured; the machine is the verification's now.
-    mirror.readers.iter_mut().for_each(Readers::stop);
-    if let Some(server) = &cluster.server {
-        server.pause().await;
-    }
-    let fresh = Fresh::new(cluster.client.clone(), &found.resource, scope.clone());
-    let verdict = fresh.compare(&mirror.states, &mirror.monitor).await;
-    mirror.stop().await;
-    let summary = mirror.summary(&args, &cluster, &found, &last, verdict);
-    view.finish(&summary);
-    drop(mirror);
-    cluster.close().await;
-    Ok(if summary.verified { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The server and a client of it.
-struct Cluster {
-    url: String,
-    client: Client,
-    /// Here, if it is the embedded one.
-    server: Option<Arc<EmbeddedServer>>,
-    seed: Option<u64>,
-}
-
-impl Cluster {
-    async fn open(target: Target, step: &Step) -> Result<Self, Failure> {
-        let (route, server, seed) = match target {
-            Target::Embedded(config) => {
-                let seed = config.seed;
-                let server = embedded::start(config).await?;
-                let config = connect::check_url(&server.url())?;
-                (Route::direct(config), Some(Arc::new(server)), Some(seed))
-            }
-            target => (connect::configure(&target).await?, None, None),
-        };
-        let url = route.url();
-        let client = connect::connect(route, step).await?;
-        Ok(Self { url, client, server, seed })
-    }
-
-    fn name(&self) -> String {
-        match self.server {
-            Some(_) => format!("the embedded server at {}", self.url),
-            None => self.url.clone(),
-        }
-    }
-
-    async fn close(self) {
-        if let Some(server) = self.server.and_then(Arc::into_inner) {
-            server.stop().await;
-        }
-    }
-}
-
-fn qualified(found: &Found) -> String {
-    match found.resource.group.as_str() {
-        "" => found.resource.plural.clone(),
-        group => format!("{}.{group}", found.resource.plural),
-    }
-}
 
 /// The cache under observation.
-struct Mirror {
+pub(super) struct Mirror {
     store: Arc<Store<Mirrored>>,
     fifo: Fifo<Mirrored>,
     staleness: Arc<Staleness>,
-    states: Arc<States>,
-    monitor: Monitor,
+    pub(super) states: Arc<States>,
+    pub(super) monitor: Monitor,
     stop: Option<oneshot::Sender<()>>,
     reflector: JoinHandle<Result<(), SourceError>>,
-    readers: Option<Readers>,
+    pub(super) readers: Option<Readers>,
     workers: Option<Workers>,
     meter: Meter,
     started: Instant,
@@ -138,7 +44,7 @@ struct Mirror {
 }
 
 impl Mirror {
-    fn start(cluster: &Cluster, found: &Found, scope: &Scope) -> Self {
+    pub(super) fn start(cluster: &Cluster, found: &Found, scope: &Scope) -> Self {
         let store = Arc::new(Store::new());
         let fifo = Fifo::new();
         let staleness = Arc::new(Staleness::new(cluster.server.clone()));
@@ -172,7 +78,7 @@ impl Mirror {
     }
 
     /// Shows what goes on until the time is up or Ctrl-C.
-    async fn watch(
+    pub(super) async fn watch(
         &mut self,
         args: &MirrorArgs,
         end: Option<tokio::time::Instant>,
@@ -229,7 +135,7 @@ impl Mirror {
         Ok(())
     }
 
-    fn sample(&mut self) -> Sample {
+    pub(super) fn sample(&mut self) -> Sample {
         let snapshot = self.store.snapshot();
         let progress = self.monitor.progress();
         let reads = self.readers.as_ref().map_or_else(Reads::default, Readers::measured);
@@ -252,7 +158,7 @@ impl Mirror {
         }
     }
 
-    async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         drop(self.stop.take());
         if !self.reflector.is_finished() {
             // How it ended no longer matters.
@@ -265,7 +171,7 @@ impl Mirror {
 
     /// `last` was taken when the measurements ended; what is not measured but counted goes on
     /// until the store has caught up.
-    fn summary(
+    pub(super) fn summary(
         &self,
         args: &MirrorArgs,
         cluster: &Cluster,
@@ -313,64 +219,5 @@ impl Mirror {
             differing: verdict.differing,
             differences: verdict.differences,
         }
-    }
-}
-
-fn source(client: Client, found: &Found, scope: &Scope) -> KubeSource<Mirrored> {
-    let mut source = match &scope.namespace {
-        Some(namespace) => KubeSource::namespaced_with(client, namespace, &found.resource),
-        None => KubeSource::all_with(client, &found.resource),
-    };
-    if let Some(labels) = &scope.labels {
-        source = source.labels(labels);
-    }
-    if let Some(fields) = &scope.fields {
-        source = source.fields(fields);
-    }
-    source
-}
-
-/// Waits for the end, if there is one.
-async fn elapsed(end: Option<tokio::time::Instant>) {
-    match end {
-        Some(end) => tokio::time::sleep_until(end).await,
-        None => std::future::pending().await,
-    }
-}
-
-fn too_short(args: &MirrorArgs, why: &str) -> Failure {
-    let duration = args.duration.unwrap_or_default();
-    Failure::run(format!("no complete list came within {duration:?}: {why}"))
-        .advise("a longer --duration, if nothing is wrong with the server")
-}
-
-/// Why the reflector ended though nobody had stopped it.
-fn explain_end(
-    ended: Result<Result<(), SourceError>, tokio::task::JoinError>,
-    cluster: &Cluster,
-    found: &Found,
-) -> Failure {
-    let what = qualified(found);
-    match ended {
-        Ok(Err(SourceError::Status(status))) if status.is_forbidden() => {
-            Failure::run(format!("{} forbids to list {what}: {}", cluster.url, status.message()))
-                .advise(format!("ask for list and watch on {what}, or narrow with --namespace"))
-        }
-        Ok(Err(SourceError::Status(status))) if status.is_unauthorized() => Failure::run(format!(
-            "{} does not accept the credentials: {}",
-            cluster.url,
-            status.message()
-        ))
-        .advise("log in again, so that the kubeconfig gets fresh credentials"),
-        Ok(Err(SourceError::Status(status))) if status.is_bad_request() => {
-            Failure::run(format!("{} does not understand: {}", cluster.url, status.message()))
-                .advise("other --selector and --field-selector: each resource has its own fields")
-        }
-        Ok(Err(error)) => {
-            Failure::run(format!("{what} of {} cannot be listed: {error}", cluster.url))
-                .advise("the same list with kubectl")
-        }
-        Ok(Ok(())) => Failure::run("the reflector stopped by itself"),
-        Err(error) => Failure::run(format!("the reflector failed: {error}")),
     }
 }
