@@ -50,7 +50,34 @@ async fn pages_that_bring_nothing_come_to_an_end() {
     })
     .await;
     assert!(mirror.asked().len() < 20_000, "{} requests", mirror.asked().len());
-    assert!(error(&mirror).contains("without an object"), "{}", error(&mirror));
+    assert!(error(&mirror).contains("without a new object"), "{}", error(&mirror));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_repeats_under_ever_new_tokens_comes_to_an_end() {
+    for keys in [vec![("a/1", 1), ("a/2", 2)], vec![("a/1", 1)]] {
+        let mirror = served(move |question, n| {
+            // Now and then an empty one, which is no progress either.
+            let keys = if n % 7 == 6 { &[] } else { &keys[..] };
+            question.starts_with("list").then(|| page(10, Some(&n.to_string()), keys))
+        })
+        .await;
+        assert!(mirror.asked().len() < 20 * 125, "{} requests", mirror.asked().len());
+        assert!(error(&mirror).contains("repeat what came before"), "{}", error(&mirror));
+        assert!(mirror.content().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_overlap_are_a_list() {
+    let mirror = served(|question, n| {
+        let names = [n, n + 1, n + 2].map(|n| format!("a/{n}"));
+        let pods: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        let next = (n < 300).then(|| n.to_string());
+        question.starts_with("list").then(|| page(10, next.as_deref(), &pods))
+    })
+    .await;
+    assert_eq!(mirror.content().len(), 303);
 }
 
 #[tokio::test(start_paused = true)]
