@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use futures_util::{StreamExt, future};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::STEP;
 use super::draft::Draft;
@@ -20,6 +20,9 @@ const RESERVED: usize = 1 << 20;
 /// The longest that an answer of which something arrives all the while may take, and a whole list in
 /// any case: this many times the limit of one answer.
 const LONGEST: u32 = 10;
+
+/// How often, within the limit of an answer, one looks whether more of it has come.
+const LOOKS: u32 = 8;
 
 impl<S: Source> Run<'_, S> {
     /// All pages. One that has expired makes the list start over, once, without pages.
@@ -79,12 +82,17 @@ impl<S: Source> Run<'_, S> {
         answer: impl Future<Output = Result<T, SourceError>>,
     ) -> Result<T, SourceError> {
         let mut answer = pin!(timeout(longest, answer));
+        let (mut received, mut heard) = (self.source.received_bytes(), Instant::now());
         loop {
-            let before = self.source.received_bytes();
-            match timeout(silence, &mut answer).await {
-                Ok(answered) => return answered.unwrap_or_else(|_| Err(too_late(longest))),
-                Err(_) if self.source.received_bytes() == before => return Err(too_late(silence)),
-                Err(_) => {}
+            let look = (Instant::now() + silence / LOOKS).min(heard + silence);
+            if let Ok(answered) = timeout_at(look, &mut answer).await {
+                return answered.unwrap_or_else(|_| Err(too_late(longest)));
+            }
+            let before = std::mem::replace(&mut received, self.source.received_bytes());
+            if received != before {
+                heard = Instant::now();
+            } else if heard.elapsed() >= silence {
+                return Err(too_late(silence));
             }
         }
     }
