@@ -11,7 +11,6 @@
 mod backoff;
 mod builder;
 mod config;
-mod draft;
 #[cfg(feature = "etcd")]
 mod etcd;
 mod facts;

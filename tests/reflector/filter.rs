@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use watchcache::reflector::ChangeFilter;
-use watchcache::{Batch, Change, Listing, Sink};
+use watchcache::{Batch, Change, Listing, Sink, Store};
 
 use crate::common::Pod;
 use crate::recording::{Recording, Told};
@@ -109,4 +109,33 @@ fn that_versions_have_no_order_is_passed_on() {
     }
     filter.replace(&Listing::new([Pod::new("a/1", 12)], None).unwrap().unordered());
     assert_eq!(*sink.0.lock().unwrap(), [true, true, false, false, true]);
+}
+
+#[test]
+fn another_object_of_a_list_reaches_a_store_whatever_its_version() {
+    let store = Arc::new(Store::new());
+    let filter = ChangeFilter::new(store.clone()).on(|pod: &Pod| &pod.key);
+    filter.replace(&Listing::new([Pod::new("a/1", 50)], Some("50".into())).unwrap());
+    let other = || Pod::new("a/1", 42).with_uid("other");
+    for _ in 0..2 {
+        filter.replace(&Listing::new([other()], Some("60".into())).unwrap());
+        assert_eq!(store.get("a/1").map(|pod| pod.version()), Some(42));
+    }
+    filter.apply(&batch(61, vec![("a/1", None)]));
+    assert!(store.is_empty());
+}
+
+#[test]
+fn a_version_that_was_left_out_supersedes_the_one_that_the_sink_holds() {
+    let store = Arc::new(Store::new());
+    let filter = ChangeFilter::new(store.clone()).on(|pod: &Pod| &pod.uid);
+    let current = |version| filter.is_current("a/1".into(), version);
+    assert_eq!(current("10"), Some(false), "it was never there");
+    filter.apply(&batch(10, vec![put("a/1", 10)]));
+    assert_eq!((current("10"), current("11")), (Some(true), Some(false)));
+    filter.apply(&batch(11, vec![put("a/1", 11)]));
+    assert_eq!(store.get("a/1").unwrap().version(), 10, "nothing in it changed");
+    assert_eq!((current("10"), current("11")), (Some(false), None));
+    filter.apply(&batch(12, vec![("a/1", None)]));
+    assert_eq!(current("11"), Some(false));
 }

@@ -1,10 +1,14 @@
 //! Lists: what they may cost, what breaks them, and lists as the beginning of a watch.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use watchcache::reflector::{Item, ListPage, Source, SourceError, Undecodable, WatchEvent};
-use watchcache::{Key, Status};
+use futures_util::stream::{Pending, pending};
+use watchcache::reflector::{
+    Item, ListPage, ListRequest, Source, SourceError, Undecodable, WatchEvent, WatchRequest,
+};
+use watchcache::{Key, Reflector, Status, Store};
 
 use crate::common::Pod;
 use crate::script::{
@@ -50,7 +54,34 @@ async fn pages_that_bring_nothing_come_to_an_end() {
     })
     .await;
     assert!(mirror.asked().len() < 20_000, "{} requests", mirror.asked().len());
-    assert!(error(&mirror).contains("without an object"), "{}", error(&mirror));
+    assert!(error(&mirror).contains("without a new object"), "{}", error(&mirror));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_repeats_under_ever_new_tokens_comes_to_an_end() {
+    for keys in [vec![("a/1", 1), ("a/2", 2)], vec![("a/1", 1)]] {
+        let mirror = served(move |question, n| {
+            // Now and then an empty one, which is no progress either.
+            let keys = if n % 7 == 6 { &[] } else { &keys[..] };
+            question.starts_with("list").then(|| page(10, Some(&n.to_string()), keys))
+        })
+        .await;
+        assert!(mirror.asked().len() < 20 * 125, "{} requests", mirror.asked().len());
+        assert!(error(&mirror).contains("repeat what came before"), "{}", error(&mirror));
+        assert!(mirror.content().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_overlap_are_a_list() {
+    let mirror = served(|question, n| {
+        let names = [n, n + 1, n + 2].map(|n| format!("a/{n}"));
+        let pods: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        let next = (n < 300).then(|| n.to_string());
+        question.starts_with("list").then(|| page(10, next.as_deref(), &pods))
+    })
+    .await;
+    assert_eq!(mirror.content().len(), 303);
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,6 +294,50 @@ async fn half_a_streaming_list_is_never_published() {
 #[test]
 fn a_source_need_not_count_bytes() {
     assert_eq!(Script::new([]).received_bytes(), 0);
+}
+
+/// A list of which a piece comes every 50 s, this many times, and nothing more unless that was all.
+struct Slow {
+    pieces: u64,
+    whole: bool,
+    received: AtomicU64,
+}
+
+impl Source for Slow {
+    type Object = Pod;
+    type Watch = Pending<Result<WatchEvent<Pod>, SourceError>>;
+
+    async fn list(&self, _: ListRequest) -> Result<ListPage<Pod>, SourceError> {
+        for _ in 0..self.pieces {
+            tokio::time::sleep(Duration::from_secs(50)).await;
+            self.received.fetch_add(100, Ordering::Relaxed);
+        }
+        match self.whole {
+            true => Ok(ListPage::new(vec![Item::Object(pod("a/1", 1))], "10")),
+            false => std::future::pending().await,
+        }
+    }
+
+    async fn watch(&self, _: WatchRequest) -> Result<Self::Watch, SourceError> {
+        Ok(pending())
+    }
+
+    fn received_bytes(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_may_be_slow_and_may_not_stop() {
+    for (whole, failures) in [(true, 0), (false, 1)] {
+        let source = Slow { pieces: 4, whole, received: AtomicU64::new(0) };
+        let reflector = Reflector::builder(source).sink(Arc::new(Store::<Pod>::new())).build();
+        let monitor = reflector.monitor();
+        // The limit is a minute, which may be found out an eighth of it late.
+        reflector.run(tokio::time::sleep(Duration::from_secs(200 + 60 + 8))).await.unwrap();
+        let progress = monitor.progress();
+        assert_eq!((progress.synced, progress.failures), (whole, failures));
+    }
 }
 
 /// A server that does not know the option, and sends bookmarks as ever.

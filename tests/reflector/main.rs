@@ -18,3 +18,5 @@ mod script;
 mod shard;
 mod versions;
 mod wakers;
+#[cfg(feature = "kube-runtime")]
+mod watcher;

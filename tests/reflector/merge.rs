@@ -320,6 +320,106 @@ fn of_what_several_parts_hold_the_newest_shows_again_and_what_still_counts_is_no
     assert_eq!(changes(&recording), [told("n/x", 35)]);
 }
 
+fn other(key: &str, version: u64) -> Pod {
+    Pod::new(key, version).with_uid("other")
+}
+
+fn listing_of(version: u64, pods: impl IntoIterator<Item = Pod>) -> Listing<Pod> {
+    Listing::new(pods, Some(version.to_string().into())).unwrap()
+}
+
+#[test]
+fn in_a_list_another_uid_is_another_object_whatever_its_version() {
+    let store = Arc::new(Store::new());
+    let (recording, fifo) = (Recording::default(), Fifo::new());
+    let merge = Merge::new([store.clone()]).sink(recording.clone()).sink(fifo.clone());
+    let [a, b] = merge.parts();
+    a.replace(&listing(50, &[("n/x", 50)]));
+    b.replace(&listing(50, &[("n/x", 50)]));
+    recording.take();
+    a.replace(&listing_of(60, [other("n/x", 42)]));
+    assert_eq!(changes(&recording), [("n/x".to_owned(), None), told("n/x", 42)]);
+    let held = store.get("n/x").unwrap();
+    assert_eq!((&*held.uid, held.version()), ("other", 42));
+    assert_eq!(fifo.try_pop().unwrap().version(), 42);
+    // What the other part has had to say of the one before, until it comes as far.
+    b.apply(&put("n/x", 55));
+    b.replace(&listing(58, &[("n/x", 55)]));
+    b.apply(&delete("n/x", 59));
+    b.replace(&listing_of(61, [other("n/x", 42)]));
+    assert_eq!(changes(&recording), []);
+    let mut newer = Batch::new();
+    newer.add(other("n/x", 62)).unwrap();
+    a.apply(&newer);
+    assert_eq!(changes(&recording), [told("n/x", 62)]);
+}
+
+#[test]
+fn a_slow_list_does_not_bring_another_object_back() {
+    for waiting in [true, false] {
+        let (recording, [a, b]) = merged();
+        if !waiting {
+            b.replace(&listing(5, &[]));
+        }
+        a.replace(&listing(5, &[]));
+        a.apply(&put("n/x", 9));
+        recording.take();
+        b.replace(&listing_of(8, [other("n/x", 7)]));
+        let content: Vec<Told> = recording.take();
+        let first = Told::Listing(vec![("n/x".into(), "9".into())], Some("8".into()));
+        let nothing = Told::Batch(vec![], Some("8".into()));
+        assert_eq!(content, [if waiting { first } else { nothing }]);
+    }
+}
+
+#[test]
+fn another_object_of_a_list_shows_in_the_first_list_and_in_a_new_history() {
+    let (recording, [a, b]) = merged();
+    a.replace(&listing(50, &[("n/x", 50)]));
+    a.replace(&listing_of(60, [other("n/x", 42)]));
+    b.replace(&listing(60, &[]));
+    let first = Told::Listing(vec![("n/x".into(), "42".into())], Some("60".into()));
+    assert_eq!(recording.take(), [first]);
+    // The history is set back to where it was there already.
+    a.replace(&listing_of(45, [other("n/x", 42)]).unordered());
+    let mut next = Batch::new();
+    next.add(other("n/x", 46)).unwrap();
+    a.apply(&next);
+    assert_eq!(changes(&recording), [told("n/x", 46)]);
+}
+
+#[test]
+fn a_part_may_bring_again_what_it_said_was_gone() {
+    let again: [fn(&Part<Pod>); 2] =
+        [|part| part.replace(&listing(30, &[("n/x", 5)])), |part| part.apply(&put("n/x", 5))];
+    for again in again {
+        let (recording, [a, b]) = merged();
+        a.replace(&listing(5, &[("n/x", 5)]));
+        b.replace(&listing(4, &[]));
+        recording.take();
+        a.replace(&listing(20, &[]));
+        // One that is behind may not.
+        b.apply(&put("n/x", 5));
+        assert_eq!(changes(&recording), [("n/x".to_owned(), None)]);
+        again(&a);
+        assert_eq!(changes(&recording), [told("n/x", 5)]);
+    }
+}
+
+#[test]
+fn a_part_that_was_behind_brings_nothing_older_than_what_others_told() {
+    let (recording, [a, b]) = merged();
+    a.replace(&listing(5, &[("n/x", 5)]));
+    b.replace(&listing(5, &[("n/x", 5)]));
+    b.apply(&put("n/x", 9));
+    b.apply(&delete("n/x", 12));
+    recording.take();
+    // What it holds is not what was told: it was deleted, and is there again, before that.
+    a.apply(&delete("n/x", 6));
+    a.apply(&put("n/x", 7));
+    assert_eq!(changes(&recording), [("n/x".to_owned(), None)]);
+}
+
 /// What a part brought meanwhile was taken for older, or for gone.
 #[test]
 fn what_was_older_than_a_lost_history_counts_once_that_is_gone() {

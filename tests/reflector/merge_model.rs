@@ -18,15 +18,34 @@ type Selected = [bool; PARTS];
 /// One server: what there is, and all that ever changed.
 #[derive(Default)]
 struct Server {
-    objects: BTreeMap<usize, (u64, Selected)>,
+    objects: BTreeMap<usize, (Object, Selected)>,
     log: Vec<Logged>,
 }
 
+/// An object is another's whose uid is another; the uid is the version at which it came to be there.
+/// So the pair never goes back, whatever the version alone does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Object {
+    uid: u64,
+    version: u64,
+}
+
+impl Object {
+    fn pod(self, key: usize) -> Pod {
+        Pod::new(&name(key), self.version).with_uid(&self.uid.to_string())
+    }
+
+    fn of(pod: &Pod) -> Self {
+        Self { uid: pod.uid.parse().unwrap(), version: pod.version() }
+    }
+}
+
 #[derive(Clone, Copy)]
-struct Logged {
-    key: usize,
-    before: Selected,
-    after: Selected,
+enum Logged {
+    /// What an object became, or was when it was deleted.
+    Change { key: usize, object: Object, before: Selected, after: Selected },
+    /// Something that no watch tells: whoever has not listed since has to.
+    Gap,
 }
 
 impl Server {
@@ -34,21 +53,34 @@ impl Server {
         self.log.len() as u64
     }
 
-    fn change(&mut self, key: usize, after: Selected) {
-        let before = self.objects.get(&key).map_or([false; PARTS], |(_, selected)| *selected);
-        if before == after && !after.contains(&true) {
+    fn change(&mut self, key: usize, after: Selected, another: bool) {
+        let before = self.objects.get(&key).copied();
+        let selected = before.map_or([false; PARTS], |(_, selected)| selected);
+        if selected == after && !after.contains(&true) {
             return;
         }
-        self.log.push(Logged { key, before, after });
+        let version = self.version() + 1;
+        let uid = before.filter(|_| !another).map_or(version, |(object, _)| object.uid);
+        let object = Object { uid, version };
+        self.log.push(Logged::Change { key, object, before: selected, after });
         match after.contains(&true) {
-            true => self.objects.insert(key, (self.version(), after)),
+            true => self.objects.insert(key, (object, after)),
             false => self.objects.remove(&key),
         };
     }
 
-    fn selected_by(&self, part: usize) -> BTreeMap<usize, u64> {
+    /// Another object takes the key, in a version that is lower than the one before.
+    fn replace(&mut self, key: usize) {
+        let uid = self.version() + 1;
+        if let Some((object, _)) = self.objects.get_mut(&key) {
+            *object = Object { uid, version: object.version / 2 + 1 };
+            self.log.push(Logged::Gap);
+        }
+    }
+
+    fn selected_by(&self, part: usize) -> BTreeMap<usize, Object> {
         let own = self.objects.iter().filter(|(_, (_, selected))| selected[part]);
-        own.map(|(key, (version, _))| (*key, *version)).collect()
+        own.map(|(key, (object, _))| (*key, *object)).collect()
     }
 }
 
@@ -57,7 +89,7 @@ struct Reader {
     part: Part<Pod>,
     index: usize,
     position: Option<u64>,
-    listing: Option<(u64, BTreeMap<usize, u64>)>,
+    listing: Option<(u64, BTreeMap<usize, Object>)>,
 }
 
 fn name(key: usize) -> String {
@@ -71,32 +103,46 @@ impl Reader {
 
     fn finish_list(&mut self) {
         let Some((version, objects)) = self.listing.take() else { return };
-        let pods = objects.iter().map(|(key, version)| Pod::new(&name(*key), *version));
+        let pods = objects.iter().map(|(key, object)| object.pod(*key));
         let listing = Listing::new(pods, Some(version.to_string().into())).unwrap();
         self.part.replace(&listing);
         self.position = Some(version);
     }
 
-    /// Takes the next events as one batch.
-    fn advance(&mut self, server: &Server, most: usize, names_last: bool) {
+    /// Takes the next events as one batch, up to where it has to list.
+    fn advance(&mut self, server: &Server, most: usize, told: Deletions) {
         let (Some(position), None) = (self.position, &self.listing) else { return };
         let mut batch = Batch::new();
-        let from = position as usize;
-        let until = server.log.len().min(from + most);
-        for version in from..until {
-            let Logged { key, before, after } = server.log[version];
-            let pod = || Arc::new(Pod::new(&name(key), version as u64 + 1));
+        let mut until = position;
+        for logged in server.log.iter().skip(position as usize).take(most) {
+            let Logged::Change { key, object, before, after } = *logged else { break };
+            until += 1;
+            let pod = || Arc::new(object.pod(key));
             let change = match (before[self.index], after[self.index]) {
                 (_, true) => Change::Add(pod()),
-                (true, false) => Change::Delete(names_last.then(pod)),
-                (false, false) => continue,
+                (false, false) if !told.others_too => continue,
+                (_, false) => Change::Delete(told.last_states.then(pod)),
             };
             batch.push(&name(key), change).unwrap();
         }
         batch.set_resource_version(until.to_string().into());
         self.part.apply(&batch);
-        self.position = Some(until as u64);
+        self.position = Some(until);
     }
+
+    /// Whether the watch goes on from where it is.
+    fn has_to_list(&self, server: &Server) -> bool {
+        let gap = server.log.iter().rposition(|logged| matches!(logged, Logged::Gap));
+        self.position.is_none_or(|position| gap.is_some_and(|gap| position <= gap as u64))
+    }
+}
+
+/// How a watch tells deletions.
+#[derive(Clone, Copy, Debug)]
+struct Deletions {
+    last_states: bool,
+    /// Also of what it does not select, as of keys of other shards.
+    others_too: bool,
 }
 
 /// What the sinks hold; it fails as soon as a key goes back.
@@ -108,17 +154,20 @@ struct Content {
 #[derive(Default)]
 struct State {
     listed: bool,
-    objects: BTreeMap<String, u64>,
-    newest: BTreeMap<String, u64>,
+    objects: BTreeMap<String, Object>,
+    newest: BTreeMap<String, Object>,
     version: Option<u64>,
 }
 
 impl State {
     fn put(&mut self, pod: &Pod) {
-        let newest = self.newest.insert(pod.key.clone(), pod.version());
-        assert!(newest <= Some(pod.version()), "{} goes back from {newest:?}", pod.key);
-        let held = self.objects.insert(pod.key.clone(), pod.version());
-        assert_ne!(held, Some(pod.version()), "{} is no news", pod.key);
+        let object = Object::of(pod);
+        let newest = self.newest.insert(pod.key.clone(), object);
+        assert!(newest <= Some(object), "{} goes back from {newest:?}", pod.key);
+        let held = self.objects.insert(pod.key.clone(), object);
+        assert_ne!(held, Some(object), "{} is no news", pod.key);
+        // A store would take it for older.
+        assert!(held.is_none_or(|held| held.version <= object.version), "{} is not taken", pod.key);
     }
 }
 
@@ -132,8 +181,8 @@ impl Sink<Pod> for Content {
                 Change::Delete(last) => {
                     let held = state.objects.remove(&key.to_string());
                     let held = held.unwrap_or_else(|| panic!("{key} was not there"));
-                    let last = last.as_ref().map_or(held, |last| last.version());
-                    assert!(last >= held, "{key} ends at {last}, {held} is held");
+                    let last = last.as_ref().map_or(held, |last| Object::of(last));
+                    assert!(last >= held, "{key} ends at {last:?}, {held:?} is held");
                 }
             }
         }
@@ -150,8 +199,9 @@ impl Sink<Pod> for Content {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Change(usize, Selected),
-    Advance(usize, usize, bool),
+    Change(usize, Selected, bool),
+    Replace(usize),
+    Advance(usize, usize, Deletions),
     StartList(usize),
     FinishList(usize),
     Drop(usize),
@@ -162,9 +212,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let selected = || prop::array::uniform3(any::<bool>());
     let part = || 0..PARTS;
     let step = prop_oneof![
-        6 => (0..KEYS, selected()).prop_map(|(key, selected)| Step::Change(key, selected)),
-        5 => (part(), 1_usize..4, any::<bool>())
-            .prop_map(|(part, most, last)| Step::Advance(part, most, last)),
+        6 => (0..KEYS, selected(), prop::bool::weighted(0.2))
+            .prop_map(|(key, selected, another)| Step::Change(key, selected, another)),
+        1 => (0..KEYS).prop_map(Step::Replace),
+        5 => (part(), 1_usize..4, any::<bool>(), any::<bool>()).prop_map(
+            |(part, most, last_states, others_too)| {
+                Step::Advance(part, most, Deletions { last_states, others_too })
+            }
+        ),
         2 => part().prop_map(Step::StartList),
         3 => part().prop_map(Step::FinishList),
         1 => part().prop_map(Step::Drop),
@@ -188,15 +243,16 @@ proptest! {
             .collect();
         for step in steps.into_iter().chain([Step::CatchUp]) {
             match step {
-                Step::Change(key, selected) => server.change(key, selected),
+                Step::Change(key, selected, another) => server.change(key, selected, another),
+                Step::Replace(key) => server.replace(key),
                 // The last part's content stays when it is dropped.
                 Step::Drop(part) if readers.len() > 1 => {
                     readers.retain(|reader| reader.index != part);
                 }
                 Step::Drop(_) => {}
-                Step::Advance(part, most, last) => {
+                Step::Advance(part, most, told) => {
                     let reader = readers.iter_mut().find(|reader| reader.index == part);
-                    reader.into_iter().for_each(|reader| reader.advance(&server, most, last));
+                    reader.into_iter().for_each(|reader| reader.advance(&server, most, told));
                 }
                 Step::StartList(part) => {
                     let reader = readers.iter_mut().find(|reader| reader.index == part);
@@ -207,17 +263,19 @@ proptest! {
                     reader.into_iter().for_each(Reader::finish_list);
                 }
                 Step::CatchUp => {
+                    let told = Deletions { last_states: true, others_too: false };
                     for reader in &mut readers {
-                        if reader.position.is_none() && reader.listing.is_none() {
-                            reader.start_list(&server);
-                        }
                         reader.finish_list();
-                        reader.advance(&server, usize::MAX / 2, true);
+                        if reader.has_to_list(&server) {
+                            reader.start_list(&server);
+                            reader.finish_list();
+                        }
+                        reader.advance(&server, usize::MAX, told);
                     }
                     let state = content.state.lock().unwrap();
                     let selected = readers.iter().flat_map(|reader| server.selected_by(reader.index));
-                    let expected: BTreeMap<String, u64> =
-                        selected.map(|(key, at)| (name(key), at)).collect();
+                    let expected: BTreeMap<String, Object> =
+                        selected.map(|(key, object)| (name(key), object)).collect();
                     prop_assert_eq!(&state.objects, &expected);
                 }
             }

@@ -138,7 +138,7 @@ async fn a_resync_takes_nobody_back_once_a_newer_version_did_not_decode() {
 
 fn listing(pods: &[(&str, u64)]) -> Listing<Pod> {
     let pods = pods.iter().map(|(key, version)| Pod::new(key, *version));
-    Listing::new(pods, Some("60".into())).unwrap()
+    Listing::new(pods, Some("13".into())).unwrap()
 }
 
 fn puts(pods: &[(&str, u64)]) -> Batch<Pod> {

@@ -10,7 +10,8 @@ use watchcache::{Batch, Listing, Sink, Store};
 use crate::common::Pod;
 use crate::plan::{Bad, Topology};
 use crate::server::Server;
-use crate::world::{Change, Kind};
+use crate::source::uid;
+use crate::world::{Change, Kind, Object};
 
 /// Worlds with longer histories are looked at now and then only.
 const LONG: usize = 1_000;
@@ -50,38 +51,39 @@ impl Check {
             changes.entry(&change.key).or_default().push(change);
         }
         let shows_bad = plan.bad == Bad::Lazy;
-        let held: BTreeMap<String, u64> =
-            snapshot.iter().map(|(key, pod)| (key.to_string(), pod.version())).collect();
-        for (key, version) in &held {
+        let held: BTreeMap<String, Arc<Pod>> =
+            snapshot.iter().map(|(key, pod)| (key.to_string(), Arc::clone(pod))).collect();
+        for (key, pod) in &held {
             let all = changes.get(key.as_str()).map_or(&[][..], Vec::as_slice);
-            let made = all
-                .iter()
-                .any(|change| change.object.version == *version && change.kind != Kind::Deleted);
-            assert!(made, "{key}@{version} never was");
+            let is_held = |change: &&&Change| {
+                let Object { version, .. } = change.object;
+                version == pod.version() && uid(change.object) == pod.uid
+            };
+            let made = all.iter().filter(is_held).find(|change| change.kind != Kind::Deleted);
+            let version = made.unwrap_or_else(|| panic!("{key}@{} never was", pod.version())).at;
             // What a store refuses of a list leaves what it held, also where that is long gone.
-            let refused = |change: &&Change| change.object.bad && change.object.version > *version;
+            let refused = |change: &&Change| change.object.bad && change.at > version;
             if plan.bad == Bad::Refused && all.iter().copied().any(|change| refused(&change)) {
                 continue;
             }
-            let newer =
-                all.iter().filter(|change| (version + 1..=at).contains(&change.object.version));
+            let newer = all.iter().filter(|change| (version + 1..=at).contains(&change.at));
             for change in newer {
                 let unseen = change.object.bad && !shows_bad && change.kind != Kind::Deleted;
                 assert!(unseen, "at {at} {key} is {change:?}, and {version} is held");
             }
             // A transaction that was cut off is there in part, and its version is not told.
             let exact = plan.topology != Topology::Merged && plan.transaction == 0;
-            assert!(!exact || *version <= at, "{key}@{version} at {at}");
+            assert!(!exact || version <= at, "{key}@{version} at {at}");
         }
         for (key, all) in &changes {
-            let Some(last) = all.iter().rfind(|change| change.object.version <= at) else {
+            let Some(last) = all.iter().rfind(|change| change.at <= at) else {
                 continue;
             };
             let there = last.kind != Kind::Deleted && (shows_bad || !last.object.bad);
             // A list that is newer than the version leaves out what has become bad since.
             let goes = all.iter().any(|change| {
                 let bad = change.object.bad && !shows_bad;
-                change.object.version > at && (bad || change.kind == Kind::Deleted)
+                change.at > at && (bad || change.kind == Kind::Deleted)
             });
             assert!(!there || goes || held.contains_key(*key), "{key} is missing at {at}");
         }

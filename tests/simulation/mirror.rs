@@ -159,7 +159,7 @@ impl Cache {
             calls: Arc::default(),
             looks: Arc::default(),
         };
-        let may_go_back = server.plan.restore.is_some();
+        let may_go_back = server.plan.may_go_back();
         let [worker, filtered] = [(); 2].map(|()| Worker::start(may_go_back));
         Self { store, check, worker, filtered, reports }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) old_deletions: bool,
     /// Changes of a transaction, of which there are some.
     pub(crate) transaction: usize,
+    /// Objects give way to others of lower versions, once.
+    pub(crate) moves: bool,
     /// The history is set back once, by a server that says so by failures or by bookmarks.
     pub(crate) restore: Option<Restored>,
     pub(crate) page_size: Option<u32>,
@@ -78,6 +80,7 @@ impl Plan {
             disorder: random.random_bool(0.5),
             old_deletions: random.random_bool(0.2),
             transaction,
+            moves: random.random_bool(0.15),
             restore: random.random_bool(0.1).then_some(restored),
             page_size: match transaction > 100 || large {
                 true => [None, Some(500)][random.random_range(0..2)],
@@ -93,6 +96,7 @@ impl Plan {
         if plan.transaction > 0 || plan.old_deletions || plan.bad == Bad::Refused {
             plan.restore = None;
         }
+        plan.moves &= plan.restore.is_none();
         plan
     }
 
@@ -106,6 +110,11 @@ impl Plan {
                 key.starts_with("ns-1/") || key.ends_with(['0', '2', '4', '6', '8'])
             }
         }
+    }
+
+    /// Whether a consumer may be told of a lower version after a higher one.
+    pub(crate) fn may_go_back(&self) -> bool {
+        self.restore.is_some() || self.moves
     }
 
     pub(crate) fn reflectors(&self) -> usize {

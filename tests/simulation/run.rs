@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::mirror::{Mirror, Mirrors, aspect};
 use crate::plan::{Bad, Plan, Topology};
 use crate::server::Server;
-use crate::source::Counts;
+use crate::source::{Counts, uid};
 use crate::tally::Tally;
 
 /// How long, in virtual time, the reflector may take to catch up once the faults are over: the
@@ -45,6 +45,9 @@ pub(crate) async fn simulate(seed: u64) -> Tally {
         }
         if plan.transaction > 0 && (round == special.0 || round == special.1) {
             server.world().transaction(plan.transaction);
+        }
+        if plan.moves && round == special.0 {
+            server.world().move_here();
         }
         if plan.restore.is_some() && round == special.1 {
             restore(&server, &mirrors).await;
@@ -116,7 +119,8 @@ fn compare(mirrors: &Mirrors) {
             }
             let held = cache.store.get(key.as_str());
             let held = held.unwrap_or_else(|| panic!("{key} is missing from cache {index}"));
-            assert_eq!(held.version(), object.version, "{key} in the store");
+            let expected = (uid(*object), object.version);
+            assert_eq!((held.uid.clone(), held.version()), expected, "{key} in the store");
             assert_eq!(seen.get(key), Some(&object.version), "{key} as the worker saw it");
             let looked_at = |version: &u64| aspect(&version.to_string()).to_owned();
             let last = filtered.get(key).map(looked_at);
@@ -188,10 +192,12 @@ fn count(mirrors: &Mirrors) -> Tally {
             ("old lists", counts.old_lists),
             ("torn streaming lists", counts.torn),
             ("garbage", counts.garbage),
+            ("foreign deletions", counts.foreign),
             ("most in one batch", progress.largest_batch),
             ("most requests in a minute", most as u64),
         ]));
     }
+    tally.count("moved objects", mirrors.server.world().moved());
     for cache in &mirrors.caches {
         tally.count("snapshots compared", cache.check.looks.load(Ordering::Relaxed));
         tally.count("taken by workers", cache.worker.taken.load(Ordering::Relaxed));

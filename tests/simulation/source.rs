@@ -25,6 +25,8 @@ pub(crate) struct Counts {
     pub(crate) requests: Vec<Instant>,
     /// Watches that were told that their version is gone.
     pub(crate) expired: u64,
+    /// Objects of other shards that were told as nothing but a version.
+    pub(crate) foreign: u64,
     /// Watches that were sent something unintelligible.
     pub(crate) garbage: u64,
     /// Watches that failed, or were not granted.
@@ -51,7 +53,7 @@ pub(crate) struct Faulty {
     pub(crate) reflector: usize,
     pub(crate) counts: Arc<Mutex<Counts>>,
     pub(crate) report: Arc<Mutex<Option<Report>>>,
-    interest: Option<Interest<Pod>>,
+    pub(crate) interest: Option<Interest<Pod>>,
     last_was_old: Mutex<bool>,
 }
 

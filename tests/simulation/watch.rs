@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use watchcache::Status;
-use watchcache::reflector::{SourceError, Undecodable, WatchEvent};
+use watchcache::reflector::{Interest, SourceError, Undecodable, WatchEvent};
 
+use crate::common::Pod;
 use crate::plan::Restored;
 use crate::server::Server;
 use crate::source::{Counts, Event, Faulty, broken, decoded, expired};
@@ -16,6 +17,7 @@ use crate::world::{Change, Kind};
 pub(crate) struct Watch {
     server: Arc<Server>,
     reflector: usize,
+    interest: Option<Interest<Pod>>,
     counts: Arc<Mutex<Counts>>,
     epoch: u32,
     end: Instant,
@@ -29,6 +31,7 @@ impl Watch {
         Self {
             server: Arc::clone(&source.server),
             reflector: source.reflector,
+            interest: source.interest.clone(),
             counts: Arc::clone(&source.counts),
             epoch,
             end,
@@ -52,6 +55,9 @@ impl Watch {
         let selected = snapshot.objects.iter();
         let selected = selected.filter(|(key, _)| self.server.plan.selects(self.reflector, key));
         let added = selected.map(|(key, object)| {
+            if let Some(gone) = self.foreign(key, object.version) {
+                return Ok(gone);
+            }
             let decoded = decoded(&self.server, key, *object);
             Ok(decoded.map_or_else(WatchEvent::Undecodable, WatchEvent::Added))
         });
@@ -195,7 +201,7 @@ impl Watch {
         let most = 1 + self.server.below(8) as usize;
         let mut changes = self.server.world().changes_after(self.cursor, most);
         if let Some(last) = changes.last() {
-            self.cursor = last.object.version;
+            self.cursor = last.at;
         } else {
             self.cursor = self.cursor.max(self.server.world().version());
         }
@@ -240,22 +246,35 @@ impl Watch {
     /// Cuts a batch in the middle of a transaction, of which at least two changes are left: nobody
     /// could tell a single one from a change of its own.
     fn cut(&self, changes: &mut Vec<Change>) -> bool {
-        let at = |n: usize| changes[n].object.version;
+        let at = |n: usize| changes[n].at;
         let from = 2 + self.server.below(changes.len() as u64 - 2) as usize;
         let Some(n) = (from..changes.len()).find(|n| at(n - 2) == at(*n)) else { return false };
         changes.truncate(n);
         true
     }
 
-    fn event(&self, change: &Change) -> WatchEvent<crate::common::Pod> {
-        let deleted = change.kind == Kind::Deleted;
-        if deleted && !self.server.plan.old_deletions && self.server.below(5) == 0 {
-            let version = change.object.version.to_string().into();
-            return WatchEvent::Gone { key: change.key.parse().unwrap(), version };
+    /// What a source may make of an object of another shard without decoding it.
+    fn foreign(&self, key: &str, version: u64) -> Option<WatchEvent<Pod>> {
+        let interest = self.interest.as_ref()?;
+        if interest.wants(key.into()) || self.server.below(2) == 0 {
+            return None;
         }
+        self.counts().foreign += 1;
+        Some(WatchEvent::Gone { key: key.parse().unwrap(), version: version.to_string().into() })
+    }
+
+    fn event(&self, change: &Change) -> WatchEvent<Pod> {
+        let deleted = change.kind == Kind::Deleted;
         let mut object = change.object;
         if deleted && self.server.plan.old_deletions {
             object.version = change.before;
+        }
+        if let Some(gone) = self.foreign(&change.key, object.version) {
+            return gone;
+        }
+        if deleted && !self.server.plan.old_deletions && self.server.below(5) == 0 {
+            let version = change.object.version.to_string().into();
+            return WatchEvent::Gone { key: change.key.parse().unwrap(), version };
         }
         match (decoded(&self.server, &change.key, object), change.kind) {
             (Ok(pod), Kind::Added) => WatchEvent::Added(pod),

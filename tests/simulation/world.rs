@@ -17,6 +17,8 @@ pub(crate) struct Object {
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) key: String,
+    /// When it happened. The object's version is the same, but for one that moved.
+    pub(crate) at: u64,
     pub(crate) object: Object,
     pub(crate) kind: Kind,
     /// The object's version before a deletion, which some servers write in its place.
@@ -80,6 +82,11 @@ impl World {
         self.compacted
     }
 
+    /// How many objects gave way to others of lower versions.
+    pub(crate) fn moved(&self) -> u64 {
+        self.log.iter().filter(|change| change.at != change.object.version).count() as u64
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         let objects = self.objects.iter().map(|(key, object)| (key.clone(), *object)).collect();
         Snapshot { version: self.version, objects }
@@ -99,17 +106,17 @@ impl World {
 
     /// The first changes after a version; all of the last one's.
     pub(crate) fn changes_after(&self, version: u64, most: usize) -> Vec<Change> {
-        let first = self.log.partition_point(|change| change.object.version <= version);
+        let first = self.log.partition_point(|change| change.at <= version);
         let Some(last) = self.log[first..].iter().take(most).next_back() else {
             return Vec::new();
         };
-        let until = last.object.version;
+        let until = last.at;
         let changes = self.log[first..].iter();
-        changes.take_while(|change| change.object.version <= until).cloned().collect()
+        changes.take_while(|change| change.at <= until).cloned().collect()
     }
 
     pub(crate) fn changes_up_to(&self, version: u64) -> &[Change] {
-        &self.log[..self.log.partition_point(|change| change.object.version <= version)]
+        &self.log[..self.log.partition_point(|change| change.at <= version)]
     }
 
     pub(crate) fn churn(&mut self, changes: usize) {
@@ -146,6 +153,35 @@ impl World {
         }
     }
 
+    /// Others take the place of some objects, of a place where versions are lower. No watch tells, so
+    /// each has to end.
+    pub(crate) fn move_here(&mut self) {
+        self.version += 1;
+        let keys: Vec<String> = self.objects.keys().cloned().collect();
+        for key in keys {
+            let before = self.objects[&key].version;
+            if before < 2 || self.random.random_bool(0.7) {
+                continue;
+            }
+            let version = self.random.random_range(1..before);
+            let same = |change: &Change| change.key == key && change.object.version == version;
+            if self.log.iter().any(same) {
+                continue;
+            }
+            self.uids += 1;
+            let object = Object { version, uid: self.uids, bad: false };
+            self.objects.insert(key.clone(), object);
+            self.log.push(Change {
+                key,
+                at: self.version,
+                object,
+                kind: Kind::Modified,
+                before: 0,
+            });
+        }
+        self.compacted = self.version;
+    }
+
     /// Makes one good change in each namespace, the last ones; the newest version.
     pub(crate) fn touch(&mut self) -> u64 {
         for namespace in 0..self.size.namespaces {
@@ -164,7 +200,7 @@ impl World {
     pub(crate) fn restore(&mut self, version: u64) {
         self.objects =
             self.at(version).into_iter().map(|(key, object)| (key.to_owned(), object)).collect();
-        self.log.truncate(self.log.partition_point(|change| change.object.version <= version));
+        self.log.truncate(self.log.partition_point(|change| change.at <= version));
         self.version = version;
         self.compacted = self.compacted.min(version);
     }
@@ -176,22 +212,23 @@ impl World {
     }
 
     fn put(&mut self, key: &str, bad: bool) {
-        let (kind, uid) = match self.objects.get(key) {
-            Some(held) => (Kind::Modified, held.uid),
-            None => {
-                self.uids += 1;
-                (Kind::Added, self.uids)
-            }
-        };
+        let held = self.objects.get(key).map(|held| held.uid);
+        let kind = if held.is_some() { Kind::Modified } else { Kind::Added };
+        // That one object was deleted and another one made may be told as one change.
+        let uid = held.filter(|_| self.random.random_bool(0.95)).unwrap_or_else(|| {
+            self.uids += 1;
+            self.uids
+        });
         let object = Object { version: self.version, uid, bad };
         self.objects.insert(key.to_owned(), object);
-        self.log.push(Change { key: key.to_owned(), object, kind, before: 0 });
+        self.log.push(Change { key: key.to_owned(), at: self.version, object, kind, before: 0 });
     }
 
     fn delete(&mut self, key: &str) {
         let Some(last) = self.objects.remove(key) else { return };
         let object = Object { version: self.version, ..last };
         let kind = Kind::Deleted;
-        self.log.push(Change { key: key.to_owned(), object, kind, before: last.version });
+        let (key, at) = (key.to_owned(), self.version);
+        self.log.push(Change { key, at, object, kind, before: last.version });
     }
 }

@@ -1,6 +1,11 @@
 //! Merging several reflectors into one cache.
 
+mod ended;
+mod first_list;
 mod merged;
+mod news;
+mod refused;
+mod state;
 mod tombstones;
 
 use std::error::Error;
@@ -34,7 +39,7 @@ use crate::{Batch, KeyRef, Listing, Object, Refused, Sink};
 /// What a sink refuses is listed as quarantined by the monitor of each part that holds it, with that
 /// part's next change at the latest.
 ///
-/// Memory: for each key some 50 bytes, and 32 more for each part that holds it. The objects are those
+/// Memory: for each key some 60 bytes, and 32 more for each part that holds it. The objects are those
 /// that the sinks were given; an older one is kept for as long as a part has come no further. And up to
 /// 65,536 keys that were deleted while some part had not come that far.
 ///

@@ -4,37 +4,72 @@ use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
 
+use super::state::State;
 use crate::Key;
 
 /// How many are kept. Past that the oldest go first; what a part then brings of them is gone again
 /// once that part has come as far.
 const MOST: usize = 65_536;
 
-/// For each key that is gone, the first version in which it can exist again.
+/// A key that is gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tombstone {
+    /// The first version in which it can exist again.
+    pub(super) back_from: u64,
+    /// What was told of it last, and when that may come again all the same.
+    pub(super) last: State,
+    pub(super) again: Again,
+}
+
+/// When the state that was told last may come again.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Again {
+    Always,
+    /// By this part, which held it and said that it is gone; by a list that is as new as that.
+    Since {
+        part: usize,
+        version: Option<u64>,
+    },
+    Never,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
-    back_from: HashMap<Key, u64, RandomState>,
+    of: HashMap<Key, Tombstone, RandomState>,
     by_version: BTreeSet<(u64, Key)>,
 }
 
 impl Tombstones {
-    pub(super) fn insert(&mut self, key: Key, back_from: u64) {
+    pub(super) fn insert(&mut self, key: Key, tombstone: Tombstone) {
         self.remove(&key);
-        self.by_version.insert((back_from, key.clone()));
-        self.back_from.insert(key, back_from);
-        if self.back_from.len() > MOST {
+        self.by_version.insert((tombstone.back_from, key.clone()));
+        self.of.insert(key, tombstone);
+        if self.of.len() > MOST {
             self.forget_first();
         }
     }
 
-    /// Whether this version of the key, 0 if it has none, is from before its deletion.
-    pub(super) fn covers(&self, key: &Key, version: u64) -> bool {
-        version > 0 && self.back_from.get(key).is_some_and(|back_from| version < *back_from)
+    /// Whether this state of the key, as the part brings it, by a list of a version or else by a watch,
+    /// is from before the key was gone.
+    pub(super) fn cover(&self, part: usize, key: &Key, state: State, listed: Option<u64>) -> bool {
+        let Some(stone) = self.of.get(key) else { return false };
+        let version = match (state.number(), listed) {
+            (0, _) => return false,
+            (number, Some(listed)) => number.max(listed),
+            (number, None) => number,
+        };
+        match stone.again {
+            Again::Since { part: by, .. } if by == part => false,
+            _ if !state.is_same(stone.last) => version < stone.back_from,
+            Again::Always => false,
+            Again::Since { version: gone, .. } => gone.is_none_or(|gone| listed < Some(gone)),
+            Again::Never => true,
+        }
     }
 
     /// The key is there again.
     pub(super) fn remove(&mut self, key: &Key) {
-        if let Some((key, back_from)) = self.back_from.remove_entry(key) {
+        if let Some((key, Tombstone { back_from, .. })) = self.of.remove_entry(key) {
             self.by_version.remove(&(back_from, key));
         }
     }
@@ -48,13 +83,13 @@ impl Tombstones {
 
     fn forget_first(&mut self) {
         if let Some((_, key)) = self.by_version.pop_first() {
-            self.back_from.remove(&key);
+            self.of.remove(&key);
         }
     }
 
     /// Forgets all of them, and returns their keys.
     pub(super) fn clear(&mut self) -> Vec<Key> {
-        std::mem::take(self).back_from.into_keys().collect()
+        std::mem::take(self).of.into_keys().collect()
     }
 }
 
@@ -66,27 +101,68 @@ mod tests {
         Key::cluster_scoped(&format!("k{n}")).expect("a valid name")
     }
 
+    struct Versioned(&'static str);
+
+    impl crate::Object for Versioned {
+        fn key(&self) -> crate::KeyRef<'_> {
+            "k1".into()
+        }
+
+        fn resource_version(&self) -> Option<&str> {
+            Some(self.0)
+        }
+    }
+
+    fn state(version: &'static str) -> State {
+        State::of(&Versioned(version))
+    }
+
+    fn stone(again: Again) -> Tombstone {
+        Tombstone { back_from: 12, last: state("11"), again }
+    }
+
     #[test]
     fn a_tombstone_covers_what_is_older_until_everybody_is_past_it() {
         let mut tombstones = Tombstones::default();
-        tombstones.insert(key(1), 12);
-        assert!(tombstones.covers(&key(1), 11) && !tombstones.covers(&key(1), 12));
-        assert!(!tombstones.covers(&key(1), 0), "no version, no order");
+        tombstones.insert(key(1), stone(Again::Since { part: 0, version: None }));
+        let covers = |stones: &Tombstones, version| stones.cover(1, &key(1), state(version), None);
+        assert!(covers(&tombstones, "11") && !covers(&tombstones, "12"));
+        assert!(!covers(&tombstones, "x"), "no version, no order");
+        assert!(!tombstones.cover(0, &key(1), state("9"), None), "whose it is knows better");
         tombstones.forget_up_to(11);
-        assert!(tombstones.covers(&key(1), 11));
+        assert!(covers(&tombstones, "11"));
         tombstones.forget_up_to(12);
-        assert!(!tombstones.covers(&key(1), 11));
+        assert!(!covers(&tombstones, "11"));
+    }
+
+    #[test]
+    fn what_a_list_names_is_as_new_as_the_list_unless_it_may_be_from_before() {
+        let mut tombstones = Tombstones::default();
+        let part = 0;
+        let cases = [
+            (Again::Since { part, version: None }, [true, true, true]),
+            (Again::Since { part, version: Some(20) }, [true, true, false]),
+            (Again::Always, [false; 3]),
+            (Again::Never, [true; 3]),
+        ];
+        for (again, expected) in cases {
+            tombstones.insert(key(1), stone(again));
+            let lists = [11, 19, 20].map(Some);
+            let covered = |text| lists.map(|at| tombstones.cover(1, &key(1), state(text), at));
+            assert_eq!(covered("11"), expected, "{again:?}");
+            assert_eq!(covered("9"), [true, false, false], "another state, {again:?}");
+        }
     }
 
     #[test]
     fn their_number_is_bounded() {
         let mut tombstones = Tombstones::default();
+        let stone = |n| Tombstone { back_from: n as u64 + 1, ..stone(Again::Never) };
         for n in 0..MOST + 10 {
-            tombstones.insert(key(n), n as u64 + 1);
+            tombstones.insert(key(n), stone(n));
         }
-        assert_eq!(tombstones.back_from.len(), MOST);
-        assert_eq!(tombstones.by_version.len(), MOST);
+        assert_eq!((tombstones.of.len(), tombstones.by_version.len()), (MOST, MOST));
         tombstones.remove(&key(MOST));
-        assert_eq!((tombstones.back_from.len(), tombstones.by_version.len()), (MOST - 1, MOST - 1));
+        assert_eq!((tombstones.of.len(), tombstones.by_version.len()), (MOST - 1, MOST - 1));
     }
 }

@@ -1,11 +1,10 @@
 //! A list while it arrives.
 
-use std::collections::HashSet;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use super::Undecodable;
+use super::paging::Paging;
 use crate::keyed::{Keyed, Pending};
+use crate::reflector::Undecodable;
 use crate::version::number_of;
 use crate::{KeyRef, ResourceVersion};
 
@@ -21,9 +20,7 @@ pub(super) struct Draft<T> {
     newest_object: Option<u64>,
     /// Whether later pages are newer than the first.
     mixed: bool,
-    /// Hashes of the continue tokens that were followed.
-    tokens: HashSet<u64>,
-    hasher: foldhash::fast::FixedState,
+    pub(super) paging: Paging,
     /// Bytes of the objects, for sources that do not count what they receive.
     size: u64,
     received_before: u64,
@@ -57,8 +54,7 @@ impl<T> Draft<T> {
             newest_page: None,
             newest_object: None,
             mixed: false,
-            tokens: HashSet::new(),
-            hasher: foldhash::fast::FixedState::default(),
+            paging: Paging::default(),
             size: 0,
             received_before,
             relist,
@@ -89,11 +85,6 @@ impl<T> Draft<T> {
             None => self.version = Some(version),
             Some(first) => self.mixed |= *first != version,
         }
-    }
-
-    /// Whether this token was not followed yet; it is from now on.
-    pub(super) fn is_new_token(&mut self, token: &str) -> bool {
-        self.tokens.insert(self.hasher.hash_one(token))
     }
 
     /// An object of this version came.

@@ -1,16 +1,14 @@
 //! Objects that the source has but that could not be decoded.
 
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry as Place;
+mod entries;
+
 use hashbrown::{HashMap, HashSet};
 
+use self::entries::{Entries, Entry, Origin};
 use super::Undecodable;
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, Ordering, fence};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::{Key, KeyRef, ResourceVersion};
-
-/// How much raw text is kept in all, in bytes; entries past it are listed without theirs.
-const RAW_LIMIT: usize = 16 << 20;
 
 /// An object that the source has in a version that could not be decoded, or that a sink refused.
 ///
@@ -31,71 +29,27 @@ pub struct Quarantined {
 /// By key, and readable from any thread without waiting for the reflector.
 #[derive(Debug, Default)]
 pub(super) struct Quarantine {
-    entries: DashMap<Key, Entry, foldhash::fast::RandomState>,
-    len: AtomicUsize,
-    raw_bytes: AtomicUsize,
+    entries: Entries,
     /// Whether sinks are being fed: some of them may not hold yet what others have given to readers.
     applying: AtomicBool,
     /// What was reported meanwhile, or could not be verified.
     unverified: Mutex<HashMap<Key, Option<ResourceVersion>>>,
 }
 
-#[derive(Debug)]
-struct Entry {
-    quarantined: Quarantined,
-    origin: Origin,
-    /// Whether a sink did not take this version, or one before it that others may have taken, and
-    /// none came since that all took.
-    refused: bool,
-}
-
-/// How a version was found to be bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    /// It came as one.
-    Source,
-    /// It came as one in a list, so that no sink holds anything of its key.
-    List,
-    /// It was delivered as a good object and reported afterwards.
-    Report,
-    /// A sink did not take it.
-    Sink,
-}
-
-impl Entry {
-    fn raw_bytes(&self) -> usize {
-        self.quarantined.raw.as_ref().map_or(0, |raw| raw.len())
-    }
-
-    fn is_reported(&self) -> bool {
-        self.origin == Origin::Report
-    }
-
-    fn is_report_of(&self, version: Option<&str>) -> bool {
-        let reported = self.quarantined.resource_version.as_ref();
-        self.is_reported() && reported.map(ResourceVersion::as_str) == version
-    }
-}
-
 impl Quarantine {
     /// The newest version of a key came and could not be decoded.
     pub(super) fn insert(&self, bad: Undecodable) {
-        self.put(bad, Origin::Source);
+        self.entries.put(bad, Origin::Source);
     }
 
     /// A sink did not take the newest version of a key.
     pub(super) fn refuse(&self, refused: Undecodable) {
-        self.put(refused, Origin::Sink);
+        self.entries.put(refused, Origin::Sink);
     }
 
     /// Whether a sink did not take the key's newest good version, which others may have taken.
     pub(super) fn is_refused(&self, key: KeyRef<'_>) -> bool {
-        if self.is_empty() {
-            return false;
-        }
-        // The map looks up by owned keys alone.
-        let entry = self.entries.get(&key.to_key_unchecked());
-        entry.is_some_and(|entry| entry.refused)
+        self.entries.with(key, |entry| entry.refused).unwrap_or(false)
     }
 
     /// A version that was delivered turns out to be undecodable; it is listed while `is_current` says
@@ -109,7 +63,7 @@ impl Quarantine {
         if current == Some(false) {
             return;
         }
-        self.put(bad, Origin::Report);
+        self.entries.put(bad, Origin::Report);
         let Some(key) = key else { return };
         if current.is_none() {
             self.unverified().insert(key, version);
@@ -120,7 +74,7 @@ impl Quarantine {
         fence(Ordering::SeqCst);
         if is_current() == Some(false) {
             let version = version.as_ref().map(ResourceVersion::as_str);
-            self.take_if(key.as_ref(), |entry| entry.is_report_of(version));
+            self.entries.take_if(key.as_ref(), |entry| entry.is_report_of(version));
         }
     }
 
@@ -147,8 +101,8 @@ impl Quarantine {
             if let Some(version) = version
                 && !is_current(key.as_ref(), version)
             {
-                any |=
-                    self.take_if(key.as_ref(), |entry| entry.is_report_of(Some(version.as_str())));
+                let version = Some(version.as_str());
+                any |= self.entries.take_if(key.as_ref(), |entry| entry.is_report_of(version));
             }
         }
         any
@@ -159,58 +113,10 @@ impl Quarantine {
         self.unverified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, bad: Undecodable, origin: Origin) {
-        let Some(key) = bad.key else { return };
-        let quarantined = Quarantined {
-            error: bad.error,
-            resource_version: bad.resource_version,
-            raw: bad.raw.filter(|raw| self.reserve(raw.len())),
-        };
-        let mut entry = Entry { quarantined, origin, refused: origin == Origin::Sink };
-        let replaced = match self.entries.entry(key) {
-            Place::Occupied(mut place) => {
-                entry.refused |= place.get().refused && origin != Origin::List;
-                Some(place.insert(entry))
-            }
-            Place::Vacant(place) => {
-                place.insert(entry);
-                // ORDERING: Relaxed: a count, which the fences above order where it matters.
-                self.len.fetch_add(1, Ordering::Relaxed);
-                None
-            }
-        };
-        if let Some(replaced) = replaced {
-            self.give_back(replaced.raw_bytes());
-        }
-    }
-
-    /// Makes room for a text, if there is any left.
-    fn reserve(&self, bytes: usize) -> bool {
-        let more = |kept: usize| kept.checked_add(bytes).filter(|kept| *kept <= RAW_LIMIT);
-        // ORDERING: Relaxed, with `give_back`: a sum that guards no other memory.
-        self.raw_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
-    }
-
-    fn give_back(&self, bytes: usize) {
-        // ORDERING: Relaxed, with `reserve`.
-        self.raw_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    fn take_if(&self, key: KeyRef<'_>, condition: impl Fn(&Entry) -> bool) -> bool {
-        // The map looks up by owned keys alone. Rarely is there anything in it.
-        let key = key.to_key_unchecked();
-        let taken = self.entries.remove_if(&key, |_, entry| condition(entry));
-        let Some((_, entry)) = &taken else { return false };
-        self.give_back(entry.raw_bytes());
-        // ORDERING: Relaxed, as in `put`.
-        self.len.fetch_sub(1, Ordering::Relaxed);
-        true
-    }
-
     /// A good version of the key came, or, without a version, the key is gone; whether it was
     /// listed. What was reported of this very version stays.
     pub(super) fn release(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
-        self.take_if(key, |entry| version.is_none() || !entry.is_report_of(version))
+        self.entries.take_if(key, |entry| version.is_none() || !entry.is_report_of(version))
     }
 
     /// The keys are in the sinks in other versions now: what a reader reported of the ones before,
@@ -226,7 +132,8 @@ impl Quarantine {
         }
         let mut any = false;
         for (key, version) in changed {
-            any |= self.take_if(key, |entry| entry.is_reported() && !entry.is_report_of(version));
+            let superseded = |entry: &Entry| entry.is_reported() && !entry.is_report_of(version);
+            any |= self.entries.take_if(key, superseded);
         }
         any
     }
@@ -238,11 +145,13 @@ impl Quarantine {
         bad: Vec<Undecodable>,
         listed: impl Iterator<Item = (KeyRef<'k>, Option<&'k str>)>,
     ) {
-        let reported: HashMap<Key, Option<ResourceVersion>> = self
+        let listed_before = self
             .entries
+            .to_vec(|entry| (entry.is_reported(), entry.quarantined.resource_version.clone()));
+        let reported: HashMap<Key, Option<ResourceVersion>> = listed_before
             .iter()
-            .filter(|entry| entry.is_reported())
-            .map(|entry| (entry.key().clone(), entry.quarantined.resource_version.clone()))
+            .filter(|(_, (reported, _))| *reported)
+            .map(|(key, (_, version))| (key.clone(), version.clone()))
             .collect();
         let mut kept: HashSet<Key> = bad.iter().filter_map(|bad| bad.key.clone()).collect();
         if !reported.is_empty() {
@@ -252,18 +161,16 @@ impl Quarantine {
                 (known == version).then(|| key.clone())
             }));
         }
-        let keys: Vec<Key> = self.entries.iter().map(|entry| entry.key().clone()).collect();
         for bad in bad {
-            self.put(bad, Origin::List);
+            self.entries.put(bad, Origin::List);
         }
-        for key in keys.iter().filter(|key| !kept.contains(*key)) {
+        for (key, _) in listed_before.iter().filter(|(key, _)| !kept.contains(key)) {
             self.release(key.as_ref(), None);
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        // ORDERING: Relaxed, as in `put`.
-        self.len.load(Ordering::Relaxed)
+        self.entries.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -271,17 +178,13 @@ impl Quarantine {
     }
 
     pub(super) fn get(&self, key: KeyRef<'_>) -> Option<Quarantined> {
-        if self.is_empty() {
-            return None;
-        }
-        self.entries.get(&key.to_key().ok()?).map(|entry| entry.quarantined.clone())
+        key.check().ok()?;
+        self.entries.with(key, |entry| entry.quarantined.clone())
     }
 
     /// Ordered by key.
     pub(super) fn to_vec(&self) -> Vec<(Key, Quarantined)> {
-        let entries = self.entries.iter();
-        let mut listed: Vec<_> =
-            entries.map(|entry| (entry.key().clone(), entry.quarantined.clone())).collect();
+        let mut listed = self.entries.to_vec(|entry| entry.quarantined.clone());
         listed.sort_by(|(one, _), (other, _)| one.cmp(other));
         listed
     }
@@ -289,6 +192,7 @@ impl Quarantine {
 
 #[cfg(test)]
 mod tests {
+    use super::entries::RAW_LIMIT;
     use super::*;
 
     fn key(name: &str) -> Key {

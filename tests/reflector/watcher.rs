@@ -1,5 +1,4 @@
 //! kube-runtime's events into a store.
-#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

@@ -1,0 +1,109 @@
+//! Whether a list in pages gets anywhere.
+
+use std::collections::HashSet;
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+
+use crate::KeyRef;
+
+/// Most pages in a row that bring no key which is new to the list, ...
+const WITHOUT_NEWS: u32 = 1000;
+
+/// ... and most of them that bring keys again.
+const REPEATED: u32 = 100;
+
+/// What a source promises by its continue tokens, and what it keeps of that.
+#[derive(Default)]
+pub(super) struct Paging {
+    /// Hashes of the continue tokens that were followed.
+    tokens: HashSet<u64, RandomState>,
+    /// Hashes of the keys that came, unless there is but one page.
+    keys: HashSet<u64, RandomState>,
+    hasher: RandomState,
+    /// What the page at hand brings.
+    page: Page,
+    /// Pages since one that brought something new, and those of them that were not empty.
+    without_news: u32,
+    repeated: u32,
+}
+
+#[derive(Default)]
+struct Page {
+    any: bool,
+    new: bool,
+}
+
+impl Paging {
+    /// The page at hand promises another; why that is not to be asked for.
+    pub(super) fn follow(&mut self, token: &str) -> Result<(), String> {
+        match self.tokens.insert(self.hasher.hash_one(token)) {
+            true => Ok(()),
+            false => Err(format!("the continue token {token:?} leads back to itself")),
+        }
+    }
+
+    /// A key came.
+    pub(super) fn key(&mut self, key: KeyRef<'_>) {
+        if !self.tokens.is_empty() {
+            self.page.any = true;
+            self.page.new |= self.keys.insert(self.hasher.hash_one(key));
+        }
+    }
+
+    /// The page at hand is complete; why no other is to be asked for.
+    pub(super) fn end_page(&mut self) -> Result<(), String> {
+        let page = std::mem::take(&mut self.page);
+        if page.new {
+            (self.without_news, self.repeated) = (0, 0);
+            return Ok(());
+        }
+        self.without_news += 1;
+        self.repeated += u32::from(page.any);
+        if self.repeated >= REPEATED {
+            return Err(format!("{REPEATED} pages repeat what came before them"));
+        }
+        if self.without_news >= WITHOUT_NEWS {
+            return Err(format!("{WITHOUT_NEWS} pages in a row without a new object"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many pages are read where the n-th has these keys.
+    fn pages_of(keys: impl Fn(u32) -> Vec<String>) -> (u32, String) {
+        let mut paging = Paging::default();
+        for n in 0..10_000 {
+            paging.follow(&n.to_string()).expect("a new token");
+            keys(n).iter().for_each(|key| paging.key(key.as_str().into()));
+            if let Err(error) = paging.end_page() {
+                return (n + 1, error);
+            }
+        }
+        (10_000, String::new())
+    }
+
+    #[test]
+    fn pages_that_repeat_keys_come_to_an_end_and_others_do_not() {
+        let name = |n: u32| format!("a/{n}");
+        assert_eq!(pages_of(|n| vec![name(n)]).0, 10_000);
+        assert_eq!(pages_of(|_| vec![name(1), name(2)]).0, 101);
+        assert_eq!(pages_of(|n| vec![name(n % 40), name(7)]).0, 140);
+        // Empty pages among them change nothing.
+        assert_eq!(pages_of(|n| vec![name(1); n as usize % 2]).0, 202);
+        assert_eq!(pages_of(|_| vec![]).0, 1000);
+        // As little as one new key in 99 pages is progress.
+        assert_eq!(pages_of(|n| vec![name(n / 99)]).0, 10_000);
+    }
+
+    #[test]
+    fn of_a_single_page_nothing_is_kept() {
+        let mut paging = Paging::default();
+        paging.key("a/1".into());
+        assert!(paging.keys.is_empty());
+    }
+}

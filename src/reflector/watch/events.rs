@@ -1,0 +1,188 @@
+//! What an event is: news of an object, or none.
+
+use super::gathered::Gathered;
+use crate::reflector::facts::{Facts, version_of};
+use crate::reflector::order::Admission;
+use crate::reflector::run::Run;
+use crate::reflector::{Source, Undecodable, WatchEvent};
+use crate::{Change, Key, KeyRef, ResourceVersion};
+
+/// What happened to an object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Added,
+    Modified,
+    Deleted,
+}
+
+impl<S: Source> Run<'_, S> {
+    /// Adds an event to the batch.
+    pub(super) fn collect(
+        &mut self,
+        event: WatchEvent<S::Object>,
+        gathered: &mut Gathered<S::Object>,
+    ) {
+        let (object, kind) = match event {
+            WatchEvent::Added(object) => (object, Kind::Added),
+            WatchEvent::Modified(object) => (object, Kind::Modified),
+            WatchEvent::Deleted(object) => (object, Kind::Deleted),
+            WatchEvent::Bookmark(version) | WatchEvent::InitialEventsEnd(version) => {
+                return self.bookmark(&version, gathered);
+            }
+            WatchEvent::Unknown { event_type } => return self.shared.unknown_event(&event_type),
+            WatchEvent::Undecodable(bad) => return self.collect_bad(bad, gathered),
+            WatchEvent::Gone { key, version } => {
+                return self.collect_gone(key.as_ref(), &version, gathered);
+            }
+        };
+        let facts = Facts::of(&*object);
+        let key = match facts.key {
+            Ok(key) => key,
+            Err(error) => {
+                let bad = Undecodable {
+                    error,
+                    resource_version: facts.version.map(ResourceVersion::from),
+                    ..Undecodable::default()
+                };
+                return self.collect_bad(bad, gathered);
+            }
+        };
+        if !self.config.wants(key) {
+            self.order.pass(facts.version);
+            return self.advance(facts.version, kind, gathered);
+        }
+        let news = self.is_news(key, facts.uid, facts.version, kind, gathered);
+        // What is no news still comes after all that was before it.
+        self.advance(facts.version, kind, gathered);
+        if !news {
+            gathered.stale += 1;
+            return;
+        }
+        let transform = self.config.transform.as_ref();
+        let version = transform.and(facts.version).map(ResourceVersion::from);
+        let pending = gathered.batch.changes_mut().key(key);
+        match self.config.transformed(object) {
+            Ok(object) if kind == Kind::Deleted => {
+                self.shared.release(pending.key(), None);
+                pending.push(Change::Delete(Some(object)));
+            }
+            Ok(object) => {
+                self.shared.release(pending.key(), version_of(&*object));
+                pending.push(Change::Add(object));
+            }
+            Err(error) => {
+                let bad = Undecodable {
+                    key: Some(pending.key().to_key_unchecked()),
+                    resource_version: version,
+                    error,
+                    deleted: kind == Kind::Deleted,
+                    raw: None,
+                };
+                self.set_aside(bad, gathered);
+            }
+        }
+    }
+
+    fn collect_gone(
+        &mut self,
+        key: KeyRef<'_>,
+        version: &ResourceVersion,
+        gathered: &mut Gathered<S::Object>,
+    ) {
+        let version = Some(version.as_str()).filter(|version| !version.is_empty());
+        if !self.config.wants(key) {
+            self.order.pass(version);
+            // It may stand for an object of another shard that the watch began with.
+            return self.advance(version, Kind::Added, gathered);
+        }
+        let news = match self.order.admit(key, version, true) {
+            Admission::New => true,
+            Admission::NewIfHeld => self.may_be_held(key, version),
+            Admission::Old => false,
+        };
+        self.advance(version, Kind::Deleted, gathered);
+        if !news {
+            gathered.stale += 1;
+            return;
+        }
+        self.shared.release(key, None);
+        gathered.batch.delete(key);
+    }
+
+    fn collect_bad(&mut self, bad: Undecodable, gathered: &mut Gathered<S::Object>) {
+        let kind = if bad.deleted { Kind::Deleted } else { Kind::Modified };
+        let version = bad.resource_version.clone();
+        let version = version.as_ref().map(ResourceVersion::as_str);
+        let version = version.filter(|version| !version.is_empty());
+        let wanted = self.config.wants_bad(&bad);
+        let news = match bad.key.as_ref().map(Key::as_ref) {
+            Some(key) if wanted => match self.order.admit(key, version, bad.deleted) {
+                Admission::New => true,
+                Admission::NewIfHeld => self.may_be_held(key, version),
+                Admission::Old => false,
+            },
+            _ => {
+                self.order.pass(version);
+                true
+            }
+        };
+        self.advance(version, kind, gathered);
+        if !news {
+            gathered.stale += 1;
+        } else if wanted {
+            self.set_aside(bad, gathered);
+        }
+    }
+
+    /// Whether just this version of the key is what the sinks hold, as far as any of them knows, or
+    /// is quarantined.
+    fn may_be_held(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
+        let current = version.map(|version| self.config.is_current(key, &version.into()));
+        current.is_some_and(|current| current != Some(false)) || self.is_set_aside(key, version)
+    }
+
+    /// Whether none of the sinks tells what it holds, as a queue does not.
+    fn is_unknown(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
+        version.is_some_and(|version| self.config.is_current(key, &version.into()).is_none())
+    }
+
+    /// Whether just this version of the key is quarantined.
+    fn is_set_aside(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
+        let quarantined = self.shared.quarantine().get(key).and_then(|bad| bad.resource_version);
+        quarantined.is_some_and(|quarantined| Some(quarantined.as_str()) == version)
+    }
+
+    /// Lists as quarantined what came and could not be used; a deletion counts all the same.
+    fn set_aside(&mut self, bad: Undecodable, gathered: &mut Gathered<S::Object>) {
+        self.shared.undecodable(&bad);
+        match &bad.key {
+            Some(key) if bad.deleted => {
+                self.shared.release(key.as_ref(), None);
+                gathered.batch.delete(key);
+            }
+            _ => self.shared.quarantine_one(bad),
+        }
+    }
+
+    fn is_news(
+        &mut self,
+        key: KeyRef<'_>,
+        uid: Option<&str>,
+        version: Option<&str>,
+        kind: Kind,
+        gathered: &Gathered<S::Object>,
+    ) -> bool {
+        let held = |version| self.config.held(key, uid, version).is_some();
+        match self.order.admit(key, version, kind == Kind::Deleted) {
+            Admission::Old => false,
+            Admission::NewIfHeld => {
+                version.is_some_and(held)
+                    || self.is_set_aside(key, version)
+                    || self.is_unknown(key, version)
+            }
+            // A watch without a version begins with what exists, most of which is known.
+            Admission::New if gathered.replays && kind == Kind::Added => !version.is_some_and(held),
+            Admission::New => true,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Where in the source's history a watch is.
+
+use std::cmp::Ordering;
+
+use super::events::Kind;
+use super::gathered::Gathered;
+use crate::ResourceVersion;
+use crate::reflector::run::{Behind, Run};
+use crate::reflector::{Source, SourceError};
+
+/// Bookmarks in a row, older than what is known, that no repeated line explains.
+const OLD_BOOKMARKS: u32 = 3;
+
+impl<S: Source> Run<'_, S> {
+    pub(super) fn bookmark(
+        &mut self,
+        version: &ResourceVersion,
+        gathered: &mut Gathered<S::Object>,
+    ) {
+        if matches!(version.as_str(), "" | "0") {
+            return self.shared.empty_bookmark();
+        }
+        let held = gathered.reached.as_ref();
+        let older = held.is_some_and(|held| version.compare(held) == Some(Ordering::Less));
+        if older && self.order.is_ordered() {
+            self.behind.bookmarks += 1;
+            self.behind.bookmark = Some(version.clone());
+            return;
+        }
+        self.advance(Some(version.as_str()), Kind::Modified, gathered);
+        self.behind = Behind::default();
+        self.order.close();
+        gathered.complete = true;
+    }
+
+    /// The failure of a watch whose bookmarks stay behind, once they do.
+    pub(super) fn fell_behind(&mut self) -> Option<SourceError> {
+        if self.behind.bookmarks < OLD_BOOKMARKS {
+            return None;
+        }
+        self.behind.bookmarks = 0;
+        let (version, known) = (self.behind.bookmark.take()?, self.position.clone()?);
+        Some(SourceError::Behind { version, known })
+    }
+
+    /// Moves the position to an event's version: forward, never back, where versions have an order.
+    pub(super) fn advance(
+        &mut self,
+        version: Option<&str>,
+        kind: Kind,
+        gathered: &mut Gathered<S::Object>,
+    ) {
+        // A replayed object's version is no place in the watch's history.
+        gathered.replays &= kind == Kind::Added;
+        let Some(version) = version.filter(|_| !gathered.replays) else { return };
+        let to = ResourceVersion::from(version);
+        let moved = if self.order.is_ordered() {
+            to.advance(&mut gathered.reached)
+        } else {
+            let moved = gathered.reached.as_ref() != Some(&to);
+            gathered.reached = Some(to);
+            moved
+        };
+        if moved {
+            gathered.moved = true;
+            gathered.complete = true;
+            self.behind = Behind::default();
+        }
+    }
+
+    /// The watch ends. If that may be in the middle of a version, it is not told, and the next watch
+    /// begins before it.
+    pub(super) fn stop_short(&self, gathered: &mut Gathered<S::Object>) {
+        let reached = gathered.reached.as_ref().and_then(ResourceVersion::number);
+        if gathered.moved && reached.is_some() && reached == self.order.unfinished() {
+            gathered.reached = reached.map(|version| (version - 1).to_string().into());
+            gathered.moved = gathered.reached != self.position;
+        }
+    }
+}
