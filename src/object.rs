@@ -1,6 +1,6 @@
 //! What the cache asks of an object.
 
-use crate::KeyRef;
+use crate::{Key, KeyRef};
 
 /// An object that can be cached: it knows its key and, where the source gives them, its identity
 /// and version.
@@ -50,6 +50,17 @@ pub trait Object: Send + Sync + 'static {
     /// The default counts what does not lie behind pointers.
     fn size(&self) -> usize {
         size_of_val(self)
+    }
+}
+
+/// A key alone, for what is only to be named: a queue of keys is a [`Fifo<Key>`](crate::Fifo).
+impl Object for Key {
+    fn key(&self) -> KeyRef<'_> {
+        self.as_ref()
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.as_str().len()
     }
 }
 

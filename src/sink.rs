@@ -359,11 +359,20 @@ pub trait Sink<T>: Send + Sync {
         None
     }
 
+    /// A list or a watch failed, and is tried again: why. Comes from the same thread as the changes.
+    /// Default: nothing.
+    ///
+    /// A store tells whoever waits for its first list in vain.
+    fn failed(&self, error: &(dyn std::error::Error + 'static)) {
+        let _ = error;
+    }
+
     /// The reflector has ended, and nothing more will come from it: with an error if the source
     /// refused it for good, or if a sink panicked, without one if it was stopped or dropped, even
     /// before it ran. Called once, last. Default: nothing.
     ///
-    /// A queue tells its consumers, who would wait for ever; a store keeps what it holds.
+    /// A queue tells its consumers, and a store whoever waits for its first list: they would wait for ever.
+    /// A store keeps what it holds.
     fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
         let _ = error;
     }
@@ -396,6 +405,10 @@ impl<T, S: Sink<T> + ?Sized> Sink<T> for Arc<S> {
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
         (**self).is_current(key, resource_version)
+    }
+
+    fn failed(&self, error: &(dyn std::error::Error + 'static)) {
+        (**self).failed(error);
     }
 
     fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {

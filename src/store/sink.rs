@@ -41,6 +41,14 @@ impl<T: Object> Sink<T> for Store<T> {
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
         Some(self.get(key).is_some_and(|held| held.resource_version() == Some(resource_version)))
     }
+
+    fn failed(&self, error: &(dyn std::error::Error + 'static)) {
+        self.feed.source_failed(error);
+    }
+
+    fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
+        self.feed.source_ended(error);
+    }
 }
 
 impl<T: Object> Store<T> {

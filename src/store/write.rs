@@ -263,6 +263,7 @@ impl<'s, T: Object> Writing<'s, T> {
         }
         applied.deleted = gone.len();
         self.advance(listing.resource_version(), unordered);
+        self.guard.set_synced();
         applied.revision = self.revision();
         (applied, gone)
     }
