@@ -359,7 +359,7 @@ impl<T: Object> Store<T> {
     /// of the last write.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
-        StoreStats::of(&self.engine)
+        StoreStats::of(&self.engine, &self.feed)
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::engine::{Engine, PinnedRevision};
+use super::feed::{Feed, FeedStats};
 use super::{Applied, Store};
 use crate::panic::contain;
 use crate::sync::Arc;
@@ -77,6 +78,8 @@ pub struct StoreStats {
     pub reclamation_refused: bool,
     /// Bytes of the table and of each object's place in it, without keys, objects and indexes.
     pub table_bytes: usize,
+    /// Who follows the store, and what is kept for them.
+    pub feed: FeedStats,
 }
 
 /// The pin that has kept memory from being freed for the longest.
@@ -91,7 +94,7 @@ pub struct OldestPin {
 }
 
 impl StoreStats {
-    pub(super) fn of<T: Object>(engine: &Arc<Engine<T>>) -> Self {
+    pub(super) fn of<T: Object>(engine: &Arc<Engine<T>>, feed: &Feed<T>) -> Self {
         /// Some milliseconds of work at most.
         const STEPS: usize = 4096;
         if let Some(mut guard) = engine.try_write() {
@@ -114,6 +117,7 @@ impl StoreStats {
             }),
             reclamation_refused: figures.refused,
             table_bytes: figures.structure_bytes,
+            feed: feed.stats(),
         }
     }
 }

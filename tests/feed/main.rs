@@ -8,6 +8,7 @@ mod basics;
 mod behind;
 mod concurrent;
 mod enqueue;
+mod figures;
 mod filters;
 mod follower;
 mod goals;

@@ -79,7 +79,7 @@ impl<T: Object> Feed<T> {
                 let batch = Batch { publication, is_relist };
                 if writer.push(&self.log, &self.engine, batch) {
                     let (changes, bytes) = guard.retained();
-                    writer.revoke(&self.cursors, Amount { changes, bytes });
+                    writer.revoke(&self.log, &self.cursors, Amount { changes, bytes });
                 }
             }
             None => {

@@ -17,6 +17,7 @@
 //! | `difference` | what a subscription is told that the log has left behind |
 //! | `filter` | which changes a subscription is told of |
 //! | `handler`, `handling` | an informer's handlers |
+//! | `stats` | figures |
 //! | `follow` | what the store's writer does |
 //! | `goal`, `readiness` | waiting for a revision, or for the first whole content |
 
@@ -33,6 +34,7 @@ mod handling;
 mod log;
 mod readiness;
 mod segment;
+mod stats;
 mod stream;
 mod subscribe;
 mod subscription;
@@ -42,6 +44,7 @@ pub use delivery::{Delivery, DeliveryKind, Item, Items};
 pub use error::{NextError, SubscribeError, SyncError, TryNextError, WaitError};
 pub use handler::Handler;
 pub use handling::{Handling, Registration};
+pub use stats::FeedStats;
 pub use stream::DeliveryStream;
 pub use subscribe::Subscribe;
 pub use subscription::Subscription;
@@ -52,6 +55,7 @@ use self::cursor::Cursors;
 use self::log::{Log, LogWriter};
 use self::readiness::Readiness;
 use self::segment::Amount;
+use self::stats::Told;
 use super::engine::Engine;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
@@ -129,6 +133,9 @@ pub(super) struct Feed<T> {
     revisions: Arc<Waiters>,
     versions: Arc<Waiters>,
     readiness: Readiness,
+    told: Told,
+    /// Whether the log is kept without a subscription.
+    always: bool,
     closed: AtomicBool,
 }
 
@@ -144,6 +151,8 @@ impl<T> Feed<T> {
             revisions: Arc::new(Waiters::for_news()),
             versions: Arc::new(Waiters::for_news()),
             readiness: Readiness::new(),
+            told: Told::new(),
+            always: limits.always,
             closed: AtomicBool::new(false),
         })
     }

@@ -29,7 +29,7 @@ struct SourceState {
 
 impl Readiness {
     pub(super) fn new() -> Self {
-        Self { waiters: Arc::new(Waiters::for_news()), source: Mutex::default() }
+        Self { waiters: Arc::new(Waiters::for_news()), source: Mutex::new(SourceState::default()) }
     }
 
     /// Wakes all who wait, to look again.

@@ -337,6 +337,9 @@ impl<T: Object> Subscription<T> {
     /// The whole content.
     fn whole(&mut self, kind: DeliveryKind) -> Content<T> {
         self.todo = Todo::Follow;
+        if kind == DeliveryKind::Reset {
+            self.feed.told.count_reset();
+        }
         let content = Snapshot::new(&self.feed.engine);
         self.place(&content, self.feed.log.written());
         Content::Whole { content, kind }
@@ -345,6 +348,7 @@ impl<T: Object> Subscription<T> {
     /// What changed since a place in a segment.
     fn difference(&mut self, segment: &Segment<T>, publications: usize) -> Content<T> {
         self.todo = Todo::Follow;
+        self.feed.told.count_difference();
         let now = Snapshot::new(&self.feed.engine);
         let changes = difference::since(segment, publications, &now);
         self.place(&now, self.feed.log.written());
