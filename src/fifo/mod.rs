@@ -48,7 +48,7 @@ mod observer;
 mod request;
 mod shared;
 mod shutdown;
-mod state;
+pub(crate) mod state;
 mod stats;
 mod stream;
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::assume::Assumed;
 use super::engine::{Engine, NewIndex};
 use super::feed::{Feed, FeedLimits};
 use super::{Index, Observer, Store};
@@ -83,8 +84,10 @@ impl<T: Object> StoreBuilder<T> {
         use std::hash::BuildHasher;
         let seed = foldhash::fast::RandomState::default().hash_one(0_u8);
         let engine = Arc::new(Engine::new(seed, size_of_object));
+        let feed = Feed::new(&engine, self.feed);
         let store = Store {
-            feed: Feed::new(&engine, self.feed),
+            assumed: Assumed::new(&engine, &feed),
+            feed,
             engine,
             waiting: SegQueue::new(),
             observer: self.observer,

@@ -12,6 +12,7 @@
 //! | [`Store::pin`] | borrows | everything, until it is dropped | no memory is freed: keep it short |
 //! | [`Store::snapshot`] | borrows | everything, for as long as you like | what it alone still sees |
 
+mod assume;
 mod builder;
 mod combine;
 mod diff;
@@ -35,6 +36,7 @@ mod write;
 use std::borrow::Cow;
 use std::fmt;
 
+use assume::Assumed;
 pub use builder::StoreBuilder;
 use combine::Waiting;
 pub use diff::{Diff, Updated};
@@ -90,6 +92,7 @@ pub struct Store<T: Object> {
     waiting: SegQueue<Waiting<T>>,
     observer: Option<Box<dyn Observer>>,
     feed: Arc<Feed<T>>,
+    assumed: Arc<Assumed<T>>,
 }
 
 impl<T: Object> Store<T> {

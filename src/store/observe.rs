@@ -105,8 +105,8 @@ impl StoreStats {
         Self {
             objects: pinned.view().len(),
             revision: Revision::new(pinned.view().number()),
-            // The store and its feed count too.
-            live_snapshots: Arc::strong_count(engine) - 2,
+            // The store, its feed and what it assumes count too.
+            live_snapshots: Arc::strong_count(engine) - 3,
             oldest_snapshot_age: figures.oldest_held,
             retained_versions: figures.retained_versions,
             retained_bytes: figures.retained_bytes,

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod assumed;
 mod basics;
 mod behind;
 mod concurrent;
