@@ -1,6 +1,6 @@
 //! The `Object` trait: what a cache needs to know of an object.
 
-use crate::KeyRef;
+use crate::{Key, KeyRef};
 
 /// An object that can be cached: it has a key and, if the source gives them, an identity and a version.
 ///
@@ -49,6 +49,17 @@ pub trait Object: Send + Sync + 'static {
     /// The default does not follow pointers.
     fn size(&self) -> usize {
         size_of_val(self)
+    }
+}
+
+/// A key alone, for what is only to be named: a queue of keys is a [`Fifo<Key>`](crate::Fifo).
+impl Object for Key {
+    fn key(&self) -> KeyRef<'_> {
+        self.as_ref()
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.as_str().len()
     }
 }
 

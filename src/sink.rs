@@ -65,11 +65,20 @@ pub trait Sink<T>: Send + Sync {
         None
     }
 
+    /// A list or a watch failed, and is tried again: why. Comes from the same thread as the changes.
+    /// Default: nothing.
+    ///
+    /// A store tells whoever waits for its first list in vain.
+    fn failed(&self, error: &(dyn std::error::Error + 'static)) {
+        let _ = error;
+    }
+
     /// The reflector has ended, and nothing more comes from it. The error says why, if the source refused
     /// it for good or a sink panicked; there is none if it was stopped, or dropped, even before it ran.
     /// Called once, as the last call. Default: nothing.
     ///
-    /// A queue tells its consumers, which would otherwise wait for ever; a store keeps what it holds.
+    /// A queue tells its consumers, and a store whoever waits for its first list: they would otherwise
+    /// wait for ever. A store keeps what it holds.
     fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
         let _ = error;
     }
@@ -102,6 +111,10 @@ impl<T, S: Sink<T> + ?Sized> Sink<T> for Arc<S> {
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
         (**self).is_current(key, resource_version)
+    }
+
+    fn failed(&self, error: &(dyn std::error::Error + 'static)) {
+        (**self).failed(error);
     }
 
     fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {

@@ -39,13 +39,15 @@
 
 mod builder;
 mod consumer;
+mod enqueue;
 mod error;
 mod lease;
 mod limiter;
 mod observer;
+mod request;
 mod shared;
 mod shutdown;
-mod state;
+pub(crate) mod state;
 mod stats;
 mod stream;
 
@@ -54,10 +56,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::FifoBuilder;
+pub use enqueue::{Enqueue, EnqueueMapped};
 pub use error::{AddError, BuildError, Closed, PopError, TryPopError};
 pub use lease::Lease;
 pub use limiter::{Backoff, Failure, Limiter, TokenBucket, fast_slow, max_of};
 pub use observer::Observer;
+pub use request::Request;
 pub use shutdown::DrainReport;
 pub use state::clock::ManualClock;
 pub use stats::FifoStats;

@@ -113,6 +113,11 @@ impl<T> Config<T> {
     }
 
     pub(super) fn tell(&self, failure: &Failure<'_>) {
+        for sink in &self.sinks {
+            if let Err(panic) = catch_as_sentence(|| sink.failed(failure.error)) {
+                tracing::error!(panic, "a sink did not take a failure");
+            }
+        }
         let Some(on_failure) = &self.on_failure else { return };
         if let Err(panic) = catch_as_sentence(|| on_failure(failure)) {
             tracing::error!(panic, "on_failure failed");

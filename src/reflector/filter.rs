@@ -297,6 +297,10 @@ impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
         self.sink.is_current(key, resource_version).filter(|current| *current)
     }
 
+    fn failed(&self, error: &(dyn std::error::Error + 'static)) {
+        self.sink.failed(error);
+    }
+
     fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
         self.sink.ended(error);
     }

@@ -126,6 +126,10 @@ impl<T: Object, S: Sink<T>> Sink<T> for ShardOf<S> {
         if self.shard.owns(key) { self.sink.is_current(key, resource_version) } else { None }
     }
 
+    fn failed(&self, error: &(dyn std::error::Error + 'static)) {
+        self.sink.failed(error);
+    }
+
     fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
         self.sink.ended(error);
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::assume::Assumed;
 use super::engine::{Engine, NewIndex};
 use super::feed::{Feed, FeedLimits};
 use super::{Index, Observer, Store};
@@ -103,8 +104,10 @@ impl<T: Object> StoreBuilder<T> {
     #[must_use]
     pub fn build(self) -> Store<T> {
         let engine = Arc::new(Engine::new(random_seed(), size_of_object));
+        let feed = Feed::new(&engine, self.feed);
         let store = Store {
-            feed: Feed::new(&engine, self.feed),
+            assumed: Assumed::new(&engine, &feed),
+            feed,
             engine,
             waiting: SegQueue::new(),
             observer: self.observer,

@@ -68,10 +68,11 @@ impl<T: Object> Store<T> {
     }
 
     pub(super) fn writing(&self) -> Writing<'_, T> {
-        Writing::new(self.engine.write(), &self.feed)
+        Writing::new(self.engine.write(), &self.feed, &self.assumed)
     }
 
     pub(super) fn try_writing(&self) -> Option<Writing<'_, T>> {
-        self.engine.try_write().map(|guard| Writing::new(guard, &self.feed))
+        let guard = self.engine.try_write()?;
+        Some(Writing::new(guard, &self.feed, &self.assumed))
     }
 }

@@ -12,6 +12,7 @@
 //! | [`Store::pin`] | a borrow | everything, until it is dropped | no memory is freed: keep it short |
 //! | [`Store::snapshot`] | a borrow | everything, for as long as you like | what only it can still see |
 
+mod assume;
 mod builder;
 mod combine;
 mod diff;
@@ -36,6 +37,7 @@ mod write;
 use std::borrow::Cow;
 use std::fmt;
 
+use assume::Assumed;
 pub use builder::StoreBuilder;
 use combine::Waiting;
 pub use diff::{Diff, Updated};
@@ -91,6 +93,7 @@ pub struct Store<T: Object> {
     waiting: SegQueue<Waiting<T>>,
     observer: Option<Box<dyn Observer>>,
     feed: Arc<Feed<T>>,
+    assumed: Arc<Assumed<T>>,
 }
 
 impl<T: Object> Store<T> {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::engine::{Engine, PinnedRevision};
+use super::feed::{Feed, FeedStats};
 use super::{Applied, Store};
 use crate::panic::contain;
 use crate::sync::Arc;
@@ -69,7 +70,7 @@ impl<T: Object> Store<T> {
     /// ```
     #[must_use]
     pub fn stats(&self) -> StoreStats {
-        StoreStats::of(&self.engine)
+        StoreStats::of(&self.engine, &self.feed)
     }
 }
 
@@ -101,6 +102,8 @@ pub struct StoreStats {
     pub reclamation_refused: bool,
     /// The size in bytes of the hash table and its records, without keys, objects and indexes.
     pub table_bytes: usize,
+    /// Who follows the store, and what is kept for them.
+    pub feed: FeedStats,
 }
 
 /// The pin that has kept memory from being freed for the longest time.
@@ -115,7 +118,7 @@ pub struct OldestPin {
 }
 
 impl StoreStats {
-    pub(super) fn of<T: Object>(engine: &Arc<Engine<T>>) -> Self {
+    pub(super) fn of<T: Object>(engine: &Arc<Engine<T>>, feed: &Feed<T>) -> Self {
         /// At most some milliseconds of work.
         const STEPS: usize = 4096;
         if let Some(mut guard) = engine.try_write() {
@@ -126,8 +129,8 @@ impl StoreStats {
         Self {
             objects: pinned.view().len(),
             revision: Revision::new(pinned.view().number()),
-            // The store and its feed are not snapshots.
-            live_snapshots: Arc::strong_count(engine) - 2,
+            // The store, its feed and what it assumes count too.
+            live_snapshots: Arc::strong_count(engine) - 3,
             oldest_snapshot_age: figures.oldest_held,
             retained_versions: figures.retained_versions,
             retained_bytes: figures.retained_bytes,
@@ -138,6 +141,7 @@ impl StoreStats {
             }),
             reclamation_refused: figures.refused,
             table_bytes: figures.structure_bytes,
+            feed: feed.stats(),
         }
     }
 }

@@ -95,6 +95,13 @@ impl<'s, T> Pinned<'s, T> {
     pub fn resource_version(&self) -> Option<&ResourceVersion> {
         self.0.view().resource_version()
     }
+
+    /// Whether the source's whole content had been told by then; see
+    /// [`Snapshot::is_synced`](super::Snapshot::is_synced).
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.0.view().is_synced()
+    }
 }
 
 impl<T> fmt::Debug for Pinned<'_, T> {

@@ -35,11 +35,20 @@ impl<T: Object> Sink<T> for Store<T> {
     fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
         let same =
             |held: &Arc<T>| held.resource_version() == Some(resource_version) && held.uid() == uid;
-        self.get(key).filter(same)
+        self.assumed.told(key).unwrap_or_else(|| self.get(key)).filter(same)
     }
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
-        Some(self.get(key).is_some_and(|held| held.resource_version() == Some(resource_version)))
+        let held = self.assumed.told(key).unwrap_or_else(|| self.get(key));
+        Some(held.is_some_and(|held| held.resource_version() == Some(resource_version)))
+    }
+
+    fn failed(&self, error: &(dyn std::error::Error + 'static)) {
+        self.feed.source_failed(error);
+    }
+
+    fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
+        self.feed.source_ended(error);
     }
 }
 

@@ -132,6 +132,29 @@ impl<T> Snapshot<T> {
         self.0.view().resource_version()
     }
 
+    /// Whether the source's whole content had been told by then: by a first
+    /// [`replace`](super::Store::replace), which a reflector's first list is, or by
+    /// [`mark_synced`](super::Store::mark_synced). Once that is so, it is so of every later view.
+    ///
+    /// What a snapshot finds missing is missing only if this holds.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Listing, Object, Store};
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let store = Store::new();
+    /// let before = store.snapshot();
+    /// store.replace(&Listing::new([Pod("a/web")], Some("7".into()))?);
+    /// assert!(!before.is_synced() && store.snapshot().is_synced());
+    /// # Ok::<(), watchcache::KeyError>(())
+    /// ```
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.0.view().is_synced()
+    }
+
     pub(super) fn view(&self) -> View<'_, T> {
         self.0.view()
     }

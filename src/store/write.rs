@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
+use super::assume::{Assumed, Says, Withdrawn};
 use super::engine::{Hashed, Pin, Slot, WriteGuard};
 use super::error::{RejectReason, Rejected, UpdateError};
 use super::feed::Feed;
@@ -24,6 +25,7 @@ const AT_ONCE: usize = 32;
 pub(super) struct Writing<'s, T: Object> {
     pub(super) guard: WriteGuard<'s, T>,
     feed: &'s Feed<T>,
+    pub(super) assumed: &'s Assumed<T>,
     /// Whether a relist is among what is written.
     pub(super) is_relist: bool,
 }
@@ -49,9 +51,13 @@ enum Comparison {
 }
 
 impl<'s, T: Object> Writing<'s, T> {
-    pub(super) fn new(mut guard: WriteGuard<'s, T>, feed: &'s Feed<T>) -> Self {
+    pub(super) fn new(
+        mut guard: WriteGuard<'s, T>,
+        feed: &'s Feed<T>,
+        assumed: &'s Assumed<T>,
+    ) -> Self {
         feed.begin(&mut guard);
-        Self { guard, feed, is_relist: false }
+        Self { guard, feed, assumed, is_relist: false }
     }
 
     /// Makes what was written visible, and has it told; returns the revision at which it is.
@@ -75,9 +81,12 @@ impl<'s, T: Object> Writing<'s, T> {
     }
 
     pub(super) fn add(&mut self, key: KeyRef<'_>, object: &Arc<T>) -> Result<Written, Rejected> {
-        let key = self.guard.hash(key);
-        let outcome = self.put_newer(key, object, Precedence::Newest)?;
-        Ok(self.written(outcome))
+        let put = |this: &mut Self, _: &Withdrawn<T>| {
+            let key = this.guard.hash(key);
+            this.put_newer(key, object, Precedence::Newest)
+        };
+        let outcome = self.told(Says::Of(key), put);
+        Ok(self.written(outcome?))
     }
 
     /// Lets go of an object that was added, which its key may have been borrowed from.
@@ -149,7 +158,10 @@ impl<'s, T: Object> Writing<'s, T> {
             Err(message) => Err(panicked(key, message)),
         };
         match stored {
-            Ok(outcome) => Ok(self.written(outcome)),
+            Ok(outcome) => {
+                self.no_longer_assume(key);
+                Ok(self.written(outcome))
+            }
             Err(rejected) => {
                 Err(UpdateError::Write { object: Arc::clone(object), error: rejected.into() })
             }
@@ -157,12 +169,17 @@ impl<'s, T: Object> Writing<'s, T> {
     }
 
     pub(super) fn delete(&mut self, key: KeyRef<'_>) -> Deleted<T> {
+        self.no_longer_assume(key);
         let key = self.guard.hash(key);
         let object = self.guard.slot(key).delete();
         Deleted { object, revision: self.revision() }
     }
 
     pub(super) fn apply(&mut self, batch: &Batch<T>) -> Applied {
+        self.told(Says::Batch(batch), |this, _| this.apply_told(batch))
+    }
+
+    fn apply_told(&mut self, batch: &Batch<T>) -> Applied {
         let mut applied = Applied::default();
         let unordered = batch.is_unordered();
         let precedence = if unordered { Precedence::Latest } else { Precedence::Newest };
@@ -228,6 +245,14 @@ impl<'s, T: Object> Writing<'s, T> {
 
     /// Replaces the content by a listing, and returns the keys that are gone.
     pub(super) fn replace(&mut self, listing: &Listing<T>) -> (Applied, Vec<Key>) {
+        self.told(Says::All, |this, withdrawn| this.replace_told(listing, withdrawn))
+    }
+
+    fn replace_told(
+        &mut self,
+        listing: &Listing<T>,
+        withdrawn: &Withdrawn<T>,
+    ) -> (Applied, Vec<Key>) {
         let mut applied = Applied::default();
         let unordered = listing.is_unordered();
         let held = self.guard.len();
@@ -254,7 +279,7 @@ impl<'s, T: Object> Writing<'s, T> {
         let gone = if !older && listed == held && applied.rejected.is_empty() {
             Vec::new()
         } else {
-            self.unlisted(listing, older)
+            self.unlisted(listing, older, withdrawn)
         };
         for key in &gone {
             if let Some(held) = self.delete(key.as_ref()).object {
@@ -263,6 +288,7 @@ impl<'s, T: Object> Writing<'s, T> {
         }
         applied.deleted = gone.len();
         self.advance(listing.resource_version(), unordered);
+        self.guard.set_synced();
         applied.revision = self.revision();
         (applied, gone)
     }
@@ -277,7 +303,7 @@ impl<'s, T: Object> Writing<'s, T> {
 
     /// What was published and is not listed, unless it is newer than the listing, or may be where the
     /// listing is `older` than what the store has seen.
-    fn unlisted(&self, listing: &Listing<T>, older: bool) -> Vec<Key> {
+    fn unlisted(&self, listing: &Listing<T>, older: bool, withdrawn: &Withdrawn<T>) -> Vec<Key> {
         let listed: HashSet<KeyRef<'_>, foldhash::fast::RandomState> =
             listing.objects().map(|(key, _)| key).collect();
         let at = listing.resource_version().filter(|_| !listing.is_unordered());
@@ -290,7 +316,10 @@ impl<'s, T: Object> Writing<'s, T> {
         let view = self.guard.published(&pin);
         view.cursor(view.shards())
             .filter(|(key, object)| {
-                !listed.contains(key) && !catch(|| stays(object)).unwrap_or(older)
+                // What was published may only have been assumed.
+                let told = withdrawn.told(*key, object);
+                !listed.contains(key)
+                    && told.is_some_and(|object| !catch(|| stays(object)).unwrap_or(older))
             })
             .map(|(key, _)| key.to_key_unchecked())
             .collect()
@@ -316,7 +345,7 @@ impl<T: Object> Drop for Writing<'_, T> {
 }
 
 /// Puts an object whatever is held.
-fn store<T: Object>(
+pub(super) fn store<T: Object>(
     slot: Slot<'_, '_, '_, T>,
     object: &Arc<T>,
     number: u64,
@@ -330,7 +359,7 @@ fn store<T: Object>(
     put.map(|()| outcome).map_err(|unindexed| Rejected::unindexed(key, unindexed))
 }
 
-fn panicked(key: KeyRef<'_>, message: String) -> Rejected {
+pub(super) fn panicked(key: KeyRef<'_>, message: String) -> Rejected {
     Rejected { key: key.to_key_unchecked(), reason: RejectReason::Panicked(message) }
 }
 
@@ -369,11 +398,11 @@ fn compare<T: Object>(
 }
 
 /// An object's version as a number, where it is one.
-fn number<T: Object>(object: &T) -> Option<u64> {
+pub(super) fn number<T: Object>(object: &T) -> Option<u64> {
     version::number_of(object.resource_version()?)
 }
 
-fn is_older<T: Object>(this: &T, that: &T) -> bool {
+pub(super) fn is_older<T: Object>(this: &T, that: &T) -> bool {
     let versions = this.resource_version().zip(that.resource_version());
     versions.and_then(|(this, that)| version::compare(this, that)).is_some_and(Ordering::is_lt)
 }

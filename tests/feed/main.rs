@@ -4,14 +4,21 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod assumed;
 mod basics;
 mod behind;
 mod concurrent;
+mod enqueue;
+mod figures;
 mod filters;
 mod follower;
 mod goals;
+mod handler_model;
+mod handlers;
 mod model;
+mod readiness;
 mod settle;
+mod soak;
 mod thing;
 mod user_code;
 mod waiting;

@@ -9,6 +9,7 @@ use watchcache::reflector::{
     Item, ListPage, ListRequest, Merge, Phase, Source, SourceError, Stopped, WaitError, WatchEvent,
     WatchRequest,
 };
+use watchcache::store::feed::SyncError;
 use watchcache::{Reflector, Sink, Status, Store};
 
 use crate::common::Pod;
@@ -311,4 +312,44 @@ async fn destructors_that_panic_end_the_reflector_and_not_the_process() {
     let ended = reflector.run(tokio::time::sleep(Duration::from_secs(5))).await;
     assert!(matches!(ended, Err(SourceError::Panicked(_))), "{ended:?}");
     assert!(store.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_store_learns_how_its_source_fails() {
+    let direct = Arc::new(Store::new());
+    let merged = Arc::new(Store::new());
+    let [part] = Merge::new([Arc::clone(&merged)]).parts();
+    let refuse = || Answer::List(Err(unavailable()));
+    let answers = [refuse(), refuse(), page(10, None, &[("a/1", 10)]), open(Vec::new())];
+    let reflector = Reflector::builder(Script::new(answers)).sink(Arc::clone(&direct)).sink(part);
+    let reflector = reflector.build();
+    let failures = reflector.monitor();
+    let running = tokio::spawn(reflector.run(std::future::pending()));
+    while failures.progress().failures == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let last_error = Some("connection refused".into());
+    for store in [&direct, &merged] {
+        let waited = store.wait_synced_async(Some(Duration::ZERO)).await;
+        assert_eq!(waited, Err(SyncError::Timeout { last_error: last_error.clone() }));
+    }
+    for store in [&direct, &merged] {
+        assert_eq!(store.wait_synced_async(None).await, Ok(()));
+        assert!(store.snapshot().is_synced());
+    }
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_store_learns_that_its_source_refused_for_good() {
+    let store = Arc::new(Store::<Pod>::new());
+    let forbidden = Status::forbidden("", "pods", "", "not for you");
+    let answers = [Answer::List(Err(failed(forbidden)))];
+    let reflector = Reflector::builder(Script::new(answers)).sink(Arc::clone(&store)).build();
+    let waiting = tokio::spawn(store.wait_synced_async(None));
+    assert!(reflector.run(std::future::pending()).await.is_err());
+    let Err(SyncError::SourceEnded { error: Some(error) }) = waiting.await.unwrap() else {
+        panic!("it is told why");
+    };
+    assert!(error.contains("not for you"), "{error}");
 }

@@ -52,7 +52,7 @@ impl Check {
         }
         let shows_bad = plan.bad == Bad::Lazy;
         let held: BTreeMap<String, Arc<Pod>> =
-            snapshot.iter().map(|(key, pod)| (key.to_string(), Arc::clone(pod))).collect();
+            snapshot.iter().map(|(key, pod)| (key.to_string(), pod.to_arc())).collect();
         for (key, pod) in &held {
             let all = changes.get(key.as_str()).map_or(&[][..], Vec::as_slice);
             let is_held = |change: &&&Change| {

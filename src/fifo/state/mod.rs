@@ -1,6 +1,6 @@
 //! The parts of a queue: plain data, each with its rules. None of them runs user code.
 
-pub(super) mod clock;
+pub(crate) mod clock;
 pub(super) mod delays;
 pub(super) mod deletions;
 pub(super) mod effects;
@@ -10,4 +10,4 @@ pub(super) mod known;
 pub(super) mod queue;
 pub(super) mod shard;
 pub(super) mod tally;
-pub(super) mod timer;
+pub(crate) mod timer;

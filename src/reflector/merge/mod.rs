@@ -230,6 +230,14 @@ impl<T: Object> Sink<T> for Part<T> {
         Some(merged.holds(self.index, key, resource_version))
     }
 
+    fn failed(&self, error: &(dyn Error + 'static)) {
+        // Sinks are told one thing at a time, whichever part it is of.
+        let _merged = self.lock();
+        for sink in &self.inner.sinks {
+            sink.failed(error);
+        }
+    }
+
     fn ended(&self, error: Option<&(dyn Error + 'static)>) {
         let merged = self.lock();
         if merged.broken().is_some() {

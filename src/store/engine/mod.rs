@@ -131,7 +131,7 @@ impl<T> Engine<T> {
     /// With other bounds than [`PATIENCE`] on what gathers before it is freed.
     pub(crate) fn with_patience(seed: u64, measure: Measure<T>, patience: (usize, usize)) -> Self {
         barrier::prepare();
-        let first = Revision::new(0, 0, None, 0, Arc::new(index::Indexes::new()));
+        let first = Revision::new(0, 0, None, false, 0, Arc::new(index::Indexes::new()));
         Self {
             published: CachePadded::new(AtomicPtr::new(first.as_ptr())),
             shards: (0..SHARD_COUNT).map(|_| Shard::new()).collect(),

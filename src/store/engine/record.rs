@@ -20,6 +20,7 @@ pub(crate) struct Publication<T> {
     /// The revision that it made, or that it left where only the source's version moved.
     pub(crate) revision: u64,
     pub(crate) resource_version: Option<ResourceVersion>,
+    pub(crate) synced: bool,
     pub(crate) changes: Changes<T>,
     /// Bytes of the objects before and after.
     pub(crate) object_bytes: usize,
@@ -161,6 +162,7 @@ impl<T> Recorder<T> {
         sequence: u64,
         revision: u64,
         resource_version: Option<ResourceVersion>,
+        synced: bool,
         reclaim: &Reclaim<T>,
     ) {
         // SAFETY: linked by this batch, so not freed.
@@ -188,7 +190,13 @@ impl<T> Recorder<T> {
                 object_bytes = object_bytes.saturating_add(bytes);
             }
         }
-        self.published =
-            Some(Publication { sequence, revision, resource_version, changes, object_bytes });
+        self.published = Some(Publication {
+            sequence,
+            revision,
+            resource_version,
+            synced,
+            changes,
+            object_bytes,
+        });
     }
 }

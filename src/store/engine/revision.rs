@@ -13,6 +13,8 @@ pub(super) struct Revision<T> {
     /// How many publications there were before: several may leave the same number.
     pub(super) sequence: u64,
     pub(super) resource_version: Option<ResourceVersion>,
+    /// Whether the whole content was told before, or with it.
+    pub(super) synced: bool,
     pub(super) len: usize,
     pub(super) indexes: Arc<Indexes<T>>,
     /// Snapshots of it. Raised from zero only by a pinned reader that found the revision published.
@@ -26,12 +28,13 @@ impl<T> Revision<T> {
         number: u64,
         sequence: u64,
         resource_version: Option<ResourceVersion>,
+        synced: bool,
         len: usize,
         indexes: Arc<Indexes<T>>,
     ) -> NonNull<Self> {
         let holders = AtomicUsize::new(0);
         let life = Lifetime::new();
-        let this = Self { number, sequence, resource_version, len, indexes, holders, life };
+        let this = Self { number, sequence, resource_version, synced, len, indexes, holders, life };
         NonNull::from(Box::leak(Box::new(this)))
     }
 

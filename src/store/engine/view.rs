@@ -56,6 +56,10 @@ impl<'a, T> View<'a, T> {
         self.revision.resource_version.as_ref()
     }
 
+    pub(crate) fn is_synced(self) -> bool {
+        self.revision.synced
+    }
+
     /// The object under a key. The thread is pinned meanwhile, as the pin shows.
     #[inline]
     pub(crate) fn get(self, key: KeyRef<'_>, _pin: &Pin) -> Option<ArcRef<'a, T>> {

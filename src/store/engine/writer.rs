@@ -42,6 +42,8 @@ pub(super) struct Writer<T> {
     /// Of the revision that is being built.
     pub(super) len: usize,
     resource_version: Option<ResourceVersion>,
+    /// Whether the whole content was told once.
+    synced: bool,
     pub(super) indexes: Arc<Indexes<T>>,
     /// The named indexes, in the order in which a revision has them.
     pub(super) columns: Vec<Box<dyn Column<T>>>,
@@ -74,6 +76,7 @@ impl<T> Writer<T> {
             sequence: 0,
             len: 0,
             resource_version: None,
+            synced: false,
             indexes: Arc::new(Indexes::new()),
             columns: Vec::new(),
             superseded: 0,
@@ -202,6 +205,11 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.writer.republish = true;
     }
 
+    /// The next revision, and all later ones, are of a content that was told whole.
+    pub(crate) fn set_synced(&mut self) {
+        self.writer.republish |= !std::mem::replace(&mut self.writer.synced, true);
+    }
+
     pub(crate) fn has_index(&self, id: IndexId) -> bool {
         self.writer.columns.iter().any(|column| column.id() == id)
     }
@@ -263,6 +271,7 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
                 next,
                 writer.sequence,
                 writer.resource_version.clone(),
+                writer.synced,
                 writer.len,
                 Arc::clone(&writer.indexes),
             );
@@ -273,10 +282,13 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
             self.engine.published.store(revision.as_ptr(), Ordering::Release);
             let epoch = pin::advance();
             if writer.recorder.is_on {
-                let Writer { recorder, reclaim, resource_version, sequence, .. } = &mut *writer;
+                let Writer { recorder, reclaim, resource_version, synced, sequence, .. } =
+                    &mut *writer;
                 // SAFETY: this is the writer, the batch is published, and what it superseded is freed
                 // below at the earliest.
-                unsafe { recorder.publish(*sequence, next, resource_version.clone(), reclaim) };
+                unsafe {
+                    recorder.publish(*sequence, next, resource_version.clone(), *synced, reclaim);
+                }
             }
             let versions = std::mem::take(&mut writer.superseded);
             if let Some(old) = NonNull::new(old) {

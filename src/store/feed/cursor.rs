@@ -12,6 +12,11 @@ pub(super) type Held<T> = Guard<Option<Arc<Segment<T>>>>;
 pub(super) struct Cursor<T>(ArcSwapOption<Segment<T>>);
 
 impl<T> Cursor<T> {
+    /// One that the writer does not know, and so takes nothing from.
+    pub(super) fn unlisted() -> Arc<Self> {
+        Arc::new(Self(ArcSwapOption::empty()))
+    }
+
     #[inline]
     pub(super) fn load(&self) -> Held<T> {
         self.0.load()
@@ -43,7 +48,7 @@ impl<T> Cursors<T> {
 
     pub(super) fn acquire(&self) -> Arc<Cursor<T>> {
         self.free.pop().unwrap_or_else(|| {
-            let cursor = Arc::new(Cursor(ArcSwapOption::empty()));
+            let cursor = Cursor::unlisted();
             self.joined.push(Arc::clone(&cursor));
             cursor
         })

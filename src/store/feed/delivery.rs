@@ -50,6 +50,7 @@ pub(super) enum Content<T> {
         changes: Changes<T>,
         revision: u64,
         resource_version: Option<ResourceVersion>,
+        synced: bool,
     },
     Whole {
         content: Snapshot<T>,
@@ -79,6 +80,14 @@ impl<T> Content<T> {
             Self::Logged { .. } => self.batch().map_or(0, |batch| batch.publication.revision),
             Self::Coalesced { revision, .. } => *revision,
             Self::Whole { content, .. } => content.revision().get(),
+        }
+    }
+
+    pub(super) fn is_synced(&self) -> bool {
+        match self {
+            Self::Logged { .. } => self.batch().is_some_and(|batch| batch.publication.synced),
+            Self::Coalesced { synced, .. } => *synced,
+            Self::Whole { content, .. } => content.is_synced(),
         }
     }
 
@@ -169,6 +178,14 @@ impl<'a, T: Object> Delivery<'a, T> {
     #[must_use]
     pub fn resource_version(&self) -> Option<&ResourceVersion> {
         self.content.resource_version()
+    }
+
+    /// Whether the source's whole content had been told by then; see
+    /// [`Snapshot::is_synced`](crate::Snapshot::is_synced). The first delivery of which that holds is given
+    /// to every subscription, also if it has no items for it.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.content.is_synced()
     }
 
     /// The changes, each key once, in no particular order. Of the whole content, each object is new.

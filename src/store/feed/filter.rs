@@ -37,23 +37,40 @@ impl<T: Object, V: Ord + Send + Sync + ?Sized + 'static> Indexed<T> for Value<T,
     }
 }
 
+pub(super) type Predicate<T> = dyn Fn(&T) -> bool + Send + Sync;
+pub(super) type Difference<T> = dyn Fn(&T, &T) -> bool + Send + Sync;
+
 /// Objects that a subscription is told of: those that every part of it wants.
 pub(super) struct Filter<T> {
     /// Empty stands for cluster-scoped objects.
     pub(super) namespace: Option<Box<str>>,
     pub(super) labels: Option<LabelSelector>,
     pub(super) indexed: Option<Box<dyn Indexed<T>>>,
+    pub(super) predicates: Vec<Box<Predicate<T>>>,
+    /// Whether an update is of interest; empty if each is.
+    pub(super) differences: Vec<Box<Difference<T>>>,
     /// How often the user's code panicked, or an index function failed.
     failures: AtomicU64,
 }
 
 impl<T: Object> Filter<T> {
     pub(super) fn all() -> Self {
-        Self { namespace: None, labels: None, indexed: None, failures: AtomicU64::new(0) }
+        Self {
+            namespace: None,
+            labels: None,
+            indexed: None,
+            predicates: Vec::new(),
+            differences: Vec::new(),
+            failures: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn is_all(&self) -> bool {
-        self.namespace.is_none() && self.labels.is_none() && self.indexed.is_none()
+        self.namespace.is_none()
+            && self.labels.is_none()
+            && self.indexed.is_none()
+            && self.predicates.is_empty()
+            && self.differences.is_empty()
     }
 
     pub(super) fn failures(&self) -> u64 {
@@ -79,6 +96,19 @@ impl<T: Object> Filter<T> {
                     false
                 })
             })
+            && self.predicates.iter().all(|wanted| self.ask(|| wanted(object)))
+    }
+
+    /// Whether an update is one that is asked for. What the user's code fails on is.
+    fn is_update(&self, old: &T, new: &T) -> bool {
+        let differs = |difference: &Difference<T>| {
+            panic::catch(|| difference(old, new)).unwrap_or_else(|_| {
+                self.failed();
+                true
+            })
+        };
+        self.differences.is_empty()
+            || self.differences.iter().any(|difference| differs(&**difference))
     }
 
     fn ask(&self, code: impl FnOnce() -> bool) -> bool {
@@ -120,6 +150,11 @@ impl<T: Object> Filter<T> {
         }
         let old = old.filter(|object| self.has(object));
         let new = new.filter(|object| self.has(object));
+        if let (Some(old), Some(new)) = (old, new)
+            && !self.is_update(&old, &new)
+        {
+            return None;
+        }
         (old.is_some() || new.is_some()).then_some(Item { key, old, new })
     }
 }

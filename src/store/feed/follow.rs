@@ -75,7 +75,7 @@ impl<T: Object> Feed<T> {
                 let batch = Batch { publication, is_relist };
                 if writer.push(&self.log, &self.engine, batch) {
                     let (changes, bytes) = guard.retained();
-                    writer.revoke(&self.cursors, Amount { changes, bytes });
+                    writer.revoke(&self.log, &self.cursors, Amount { changes, bytes });
                 }
             }
             None => {
@@ -94,11 +94,14 @@ impl<T: Object> Unlocked for Feed<T> {
         if self.interest() >= WAITER {
             let pinned = PinnedRevision::new(&self.engine);
             let version = pinned.view().resource_version().and_then(|version| version.number());
-            let revision = pinned.view().number();
+            let (revision, is_synced) = (pinned.view().number(), pinned.view().is_synced());
             drop(pinned);
             self.revisions.tell(revision);
             if let Some(version) = version {
                 self.versions.tell(version);
+            }
+            if is_synced {
+                self.readiness.tell();
             }
         }
     }

@@ -20,10 +20,10 @@ enum Goal {
 }
 
 /// Somebody's interest in publications.
-struct Joined<T>(Arc<Feed<T>>);
+pub(super) struct Joined<T>(Arc<Feed<T>>);
 
 impl<T> Joined<T> {
-    fn new(feed: &Arc<Feed<T>>) -> Self {
+    pub(super) fn new(feed: &Arc<Feed<T>>) -> Self {
         feed.join(WAITER);
         Self(Arc::clone(feed))
     }
@@ -103,7 +103,7 @@ impl Goal {
     }
 }
 
-fn deadline(timeout: Option<Duration>) -> Option<Instant> {
+pub(super) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     Instant::now().checked_add(timeout?)
 }
 

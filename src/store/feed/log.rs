@@ -25,9 +25,11 @@ pub(super) struct Log<T> {
     /// Every publication up to this one is in the log, or is not going to be.
     settled: AtomicU64,
     /// All that was ever given to it.
-    // ORDERING: Relaxed throughout: statistics order nothing.
-    changes: AtomicUsize,
-    bytes: AtomicUsize,
+    written: Figure,
+    /// What is in it.
+    held: Figure,
+    /// What was kept behind it when the writer looked last.
+    behind: Figure,
 }
 
 impl<T> Log<T> {
@@ -36,14 +38,22 @@ impl<T> Log<T> {
             slots: OnceLock::new(),
             end: AtomicU64::new(0),
             settled: AtomicU64::new(0),
-            changes: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
+            written: Figure::new(),
+            held: Figure::new(),
+            behind: Figure::new(),
         }
     }
 
     pub(super) fn written(&self) -> Amount {
-        let changes = self.changes.load(Ordering::Relaxed);
-        Amount { changes, bytes: self.bytes.load(Ordering::Relaxed) }
+        self.written.get()
+    }
+
+    pub(super) fn held(&self) -> Amount {
+        self.held.get()
+    }
+
+    pub(super) fn behind(&self) -> Amount {
+        self.behind.get()
     }
 
     #[inline]
@@ -79,6 +89,29 @@ impl<T> Log<T> {
     fn segment(&self, number: u64) -> Option<Arc<Segment<T>>> {
         let segment = slot(self.slots.get()?, number).load_full()?;
         (segment.number == Some(number)).then_some(segment)
+    }
+}
+
+/// An amount for observers.
+struct Figure {
+    // ORDERING: Relaxed throughout: figures order nothing.
+    changes: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Figure {
+    fn new() -> Self {
+        Self { changes: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
+    }
+
+    fn get(&self) -> Amount {
+        let changes = self.changes.load(Ordering::Relaxed);
+        Amount { changes, bytes: self.bytes.load(Ordering::Relaxed) }
+    }
+
+    fn set(&self, amount: Amount) {
+        self.changes.store(amount.changes, Ordering::Relaxed);
+        self.bytes.store(amount.bytes, Ordering::Relaxed);
     }
 }
 
@@ -166,6 +199,8 @@ impl<T> LogWriter<T> {
         while !self.amounts.is_empty() {
             self.drop_oldest(log);
         }
+        log.held.set(self.total);
+        log.behind.set(Amount::default());
     }
 
     /// Adds a publication, and keeps to the limits. Whether a segment was closed by it.
@@ -201,8 +236,8 @@ impl<T> LogWriter<T> {
 
     /// Every publication up to this one has been dealt with.
     pub(super) fn settle(&self, log: &Log<T>, sequence: u64) {
-        log.changes.store(self.written.changes, Ordering::Relaxed);
-        log.bytes.store(self.written.bytes, Ordering::Relaxed);
+        log.written.set(self.written);
+        log.held.set(self.total);
         // ORDERING: Release pairs with the Acquire in `settled`: who sees it finds the publication in the
         // log, or knows that it is not there.
         log.settled.store(sequence, Ordering::Release);
@@ -220,7 +255,7 @@ impl<T> LogWriter<T> {
     /// Takes the places of the slowest subscriptions away while all that the log has left behind for
     /// subscriptions exceeds its limit. Looks at the subscriptions once an eighth of the limit has been
     /// written; `retained` is what the store keeps of superseded objects, for whatever reason.
-    pub(super) fn revoke(&mut self, cursors: &Cursors<T>, retained: Amount) {
+    pub(super) fn revoke(&mut self, log: &Log<T>, cursors: &Cursors<T>, retained: Amount) {
         let limit = self.limits.behind;
         let since = self.written.minus(self.looked);
         if !since.exceeds(limit.over(PARTS)) {
@@ -248,12 +283,14 @@ impl<T> LogWriter<T> {
             }
         }
         let mut behind = behind.into_iter().peekable();
+        let mut kept = Amount::default();
         while let Some((slowest, _)) = behind.peek() {
             // What a held content alone keeps is among what was superseded since.
-            let held = self.written.minus(slowest.before).min(retained);
-            if !held.plus(own).exceeds(limit) {
+            kept = self.written.minus(slowest.before).min(retained).plus(own);
+            if !kept.exceeds(limit) {
                 break;
             }
+            kept = Amount::default();
             let slowest = Arc::clone(slowest);
             own = own.minus(slowest.amount());
             while let Some((_, cursor)) = behind.next_if(|(at, _)| Arc::ptr_eq(at, &slowest)) {
@@ -261,6 +298,7 @@ impl<T> LogWriter<T> {
             }
             self.dropped.push(slowest);
         }
+        log.behind.set(kept);
         let rest: Vec<_> = behind.map(|(segment, _)| segment).collect();
         self.dropped.extend(rest);
     }

@@ -16,8 +16,10 @@
 //! | `cursor` | where a subscription stands, and how its place is taken away |
 //! | `difference` | what a subscription is told that the log has left behind |
 //! | `filter` | which changes a subscription is told of |
+//! | `handler`, `handling` | an informer's handlers |
+//! | `stats` | figures |
 //! | `follow` | what the store's writer does |
-//! | `goal` | waiting for a revision |
+//! | `goal`, `readiness` | waiting for a revision, or for the first whole content |
 
 mod blocking;
 mod cursor;
@@ -27,15 +29,22 @@ mod error;
 mod filter;
 mod follow;
 mod goal;
+mod handler;
+mod handling;
 mod log;
+mod readiness;
 mod segment;
+mod stats;
 mod stream;
 mod subscribe;
 mod subscription;
 
 pub use blocking::Deliveries;
 pub use delivery::{Delivery, DeliveryKind, Item, Items};
-pub use error::{NextError, SubscribeError, TryNextError, WaitError};
+pub use error::{NextError, SubscribeError, SyncError, TryNextError, WaitError};
+pub use handler::Handler;
+pub use handling::{Handling, Registration};
+pub use stats::FeedStats;
 pub use stream::DeliveryStream;
 pub use subscribe::Subscribe;
 pub use subscription::Subscription;
@@ -44,7 +53,9 @@ use crossbeam_utils::CachePadded;
 
 use self::cursor::Cursors;
 use self::log::{Log, LogWriter};
+use self::readiness::Readiness;
 use self::segment::Amount;
+use self::stats::Told;
 use super::engine::Engine;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
@@ -121,6 +132,10 @@ pub(super) struct Feed<T> {
     subscribers: Arc<Waiters>,
     revisions: Arc<Waiters>,
     versions: Arc<Waiters>,
+    readiness: Readiness,
+    told: Told,
+    /// Whether the log is kept without a subscription.
+    always: bool,
     closed: AtomicBool,
 }
 
@@ -135,6 +150,9 @@ impl<T> Feed<T> {
             subscribers: Arc::new(Waiters::for_news()),
             revisions: Arc::new(Waiters::for_news()),
             versions: Arc::new(Waiters::for_news()),
+            readiness: Readiness::new(),
+            told: Told::new(),
+            always: limits.always,
             closed: AtomicBool::new(false),
         })
     }
@@ -152,6 +170,16 @@ impl<T> Feed<T> {
         self.interest.fetch_sub(who, Ordering::Relaxed);
     }
 
+    /// Wakes whoever waits for deliveries, to look again.
+    fn tell_subscribers(&self) {
+        self.subscribers.tell(u64::MAX);
+    }
+
+    /// Wakes whoever waits for the whole content, to look again.
+    fn tell_waiters(&self) {
+        self.readiness.tell();
+    }
+
     /// Whether the store is gone, and nothing is published any more.
     fn is_closed(&self) -> bool {
         // ORDERING: Acquire pairs with the Release in `close`: what was published is seen.
@@ -165,5 +193,6 @@ impl<T> Feed<T> {
         for waiters in [&self.subscribers, &self.revisions, &self.versions] {
             waiters.tell(u64::MAX);
         }
+        self.readiness.tell();
     }
 }

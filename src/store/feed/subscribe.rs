@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::filter::{Filter, indexed};
-use super::subscription::{Start, Subscription};
+use super::subscription::{Options, Start, Subscription};
 use super::{Feed, SubscribeError};
 use crate::store::{DifferentStores, Index, IndexValue, Snapshot, Store};
 use crate::sync::Arc;
@@ -13,19 +13,21 @@ use crate::{LabelSelector, Object};
 /// Makes a [`Subscription`]; from [`Store::subscribe`].
 ///
 /// What it is about can be narrowed, by each of [`namespace`](Self::namespace),
-/// [`labels`](Self::labels) and [`index`](Self::index). An object that comes to be what the subscription is
-/// about, by an update, is new to it; one that ceases to be is gone, with the last state in which it was.
+/// [`labels`](Self::labels), [`index`](Self::index) and [`filter`](Self::filter). An object that comes to be
+/// what the subscription is about, by an update, is new to it; one that ceases to be is gone, with the last
+/// state in which it was.
 ///
-/// [`Object::label`] and index functions run on the subscriber's thread, for the object before and after
-/// each change. They must give the same answer for the same object each time. Where one panics or fails,
-/// the object counts as not matching, before and after alike, and is counted:
+/// [`Object::label`], index functions and what `filter` and [`changes_of`](Self::changes_of) are given run
+/// on the subscriber's thread, for the object before and after each change. They must give the same answer
+/// for the same object each time. Where one panics or fails, the object counts as not matching, before and
+/// after alike, or the update as one to be told; and it is counted:
 /// [`Subscription::failures`]. Nobody else notices.
 #[must_use = "it subscribes when it is started"]
 pub struct Subscribe<'s, T: Object> {
     store: &'s Store<T>,
     filter: Filter<T>,
     start: From<T>,
-    settle: Option<Duration>,
+    options: Options,
 }
 
 /// Where a subscription begins.
@@ -63,7 +65,7 @@ impl<T: Object> Store<T> {
     /// ```
     pub fn subscribe(&self) -> Subscribe<'_, T> {
         let (filter, start) = (Filter::all(), From::Now);
-        Subscribe { store: self, filter, start, settle: None }
+        Subscribe { store: self, filter, start, options: Options::default() }
     }
 }
 
@@ -144,8 +146,71 @@ impl<T: Object> Subscribe<'_, T> {
     /// Deliveries come no more often than this; what is published meanwhile is coalesced. The first
     /// change after a quiet time comes at once.
     pub fn settle(mut self, at_most_each: Duration) -> Self {
-        self.settle = Some(at_most_each).filter(|each| !each.is_zero());
+        self.options.settle = Some(at_most_each).filter(|each| !each.is_zero());
         self
+    }
+
+    /// Only objects of which this holds. May be given several times: all have to hold.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Pod { name: &'static str, node: Option<&'static str> }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Pod { name: "web", node: None })?;
+    /// let mut unbound = store.subscribe().filter(|pod: &Pod| pod.node.is_none()).start()?;
+    /// store.add(Pod { name: "web", node: Some("n1") })?;
+    /// // What is bound is gone, for this subscription.
+    /// let delivery = unbound.try_next()?;
+    /// assert!(delivery.iter().all(|item| item.new.is_none()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn filter(mut self, wanted: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
+        self.filter.predicates.push(Box::new(wanted));
+        self
+    }
+
+    /// Of updates, only those that change this part of an object. May be given several times: one of the
+    /// parts has to change. What an update leaves out, the next item has in its `old`.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Pod { generation: u64, ready: bool }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { "default/web".into() }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Pod { generation: 1, ready: false })?;
+    /// let mut specs = store.subscribe().changes_of(|pod: &Pod| pod.generation).start()?;
+    /// store.add(Pod { generation: 1, ready: true })?;
+    /// assert!(specs.try_next().is_err());
+    /// store.add(Pod { generation: 2, ready: false })?;
+    /// assert!(specs.try_next()?.iter().all(|item| item.old.is_some_and(|pod| pod.ready)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn changes_of<P: PartialEq>(
+        mut self,
+        part: impl Fn(&T) -> P + Send + Sync + 'static,
+    ) -> Self {
+        self.filter.differences.push(Box::new(move |old, new| part(old) != part(new)));
+        self
+    }
+
+    /// Never given a [`Reset`](super::DeliveryKind::Reset): however far it falls behind, it is told the
+    /// difference, with the last state of what is gone.
+    ///
+    /// What it keeps for that counts to no [limit](super::FeedLimits::behind): at most the objects that the store
+    /// held when it was told something last, and an eighth of the log.
+    pub fn keep_place(mut self) -> Self {
+        self.options.keeps_place = true;
+        self
+    }
+
+    /// Begins with the content, unless it begins behind a snapshot.
+    pub(super) fn with_content_unless_since(self) -> Self {
+        if matches!(self.start, From::Now) { self.with_content() } else { self }
     }
 
     /// Subscribes.
@@ -162,7 +227,7 @@ impl<T: Object> Subscribe<'_, T> {
             }
             From::Snapshot(snapshot) => Start::Since(snapshot),
         };
-        Ok(Subscription::new(Arc::clone(feed), self.filter, start, self.settle))
+        Ok(Subscription::new(Arc::clone(feed), self.filter, start, self.options))
     }
 }
 
@@ -172,7 +237,7 @@ impl<T: Object> fmt::Debug for Subscribe<'_, T> {
             .field("namespace", &self.filter.namespace)
             .field("labels", &self.filter.labels)
             .field("indexed", &self.filter.indexed.is_some())
-            .field("settle", &self.settle)
+            .field("settle", &self.options.settle)
             .finish_non_exhaustive()
     }
 }

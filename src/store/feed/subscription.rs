@@ -11,6 +11,7 @@ use super::segment::{Amount, Segment};
 use super::{Feed, TryNextError};
 use crate::store::Snapshot;
 use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::{Object, Revision};
 
 /// A subscription's count in `interest`.
@@ -39,6 +40,8 @@ const SUBSCRIPTION: u64 = 1;
 pub struct Subscription<T: Object> {
     pub(super) feed: Arc<Feed<T>>,
     cursor: Arc<Cursor<T>>,
+    /// Whether the writer does not know the cursor.
+    keeps_place: bool,
     /// The sequence number of the publication that is to be told next. The cursor's segment has a place
     /// for it, so the content before it can be told.
     next: u64,
@@ -48,6 +51,37 @@ pub struct Subscription<T: Object> {
     /// When something was told last.
     last: Option<Instant>,
     revision: u64,
+    /// Whether it was told of a content that was whole, or began behind one.
+    synced: bool,
+    stop: Option<Arc<Stop>>,
+}
+
+/// How a subscription goes on.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Options {
+    pub(super) settle: Option<Duration>,
+    /// Whether its place is never taken away.
+    pub(super) keeps_place: bool,
+}
+
+/// Ends a subscription from elsewhere.
+pub(super) struct Stop(AtomicBool);
+
+impl Stop {
+    pub(super) fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// Sleepers are to be told afterwards.
+    pub(super) fn stop(&self) {
+        // ORDERING: Relaxed: it guards no data, and what tells sleepers has a fence.
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        // ORDERING: Relaxed, as above.
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// What a subscription does next.
@@ -78,11 +112,12 @@ impl<T: Object> Subscription<T> {
         feed: Arc<Feed<T>>,
         filter: Filter<T>,
         start: Start<T>,
-        settle: Option<Duration>,
+        Options { settle, keeps_place }: Options,
     ) -> Self {
         feed.join(SUBSCRIPTION);
         let mut this = Self {
-            cursor: feed.cursors.acquire(),
+            cursor: if keeps_place { Cursor::unlisted() } else { feed.cursors.acquire() },
+            keeps_place,
             feed,
             next: 0,
             todo: Todo::Follow,
@@ -90,15 +125,19 @@ impl<T: Object> Subscription<T> {
             settle,
             last: None,
             revision: 0,
+            synced: false,
+            stop: None,
         };
         match start {
             Start::Now => {
                 let now = Snapshot::new(&this.feed.engine);
+                this.synced = now.is_synced();
                 this.place(&now, this.feed.log.written());
             }
             Start::Content => this.todo = Todo::Content(DeliveryKind::Initial),
             Start::Since(snapshot) => {
                 let now = Snapshot::new(&this.feed.engine);
+                this.synced = snapshot.is_synced();
                 // Who knows what the store keeps for it already?
                 let is_logged = this.place(&snapshot, Amount::default());
                 if !is_logged && now.view().sequence() >= this.next {
@@ -165,6 +204,20 @@ impl<T: Object> Subscription<T> {
         self.filter.failures()
     }
 
+    /// Lets somebody else end it.
+    pub(super) fn stopped_by(&mut self, stop: Arc<Stop>) {
+        self.stop = Some(stop);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.is_stopped())
+    }
+
+    /// Whether it was told of a whole content, or began behind one.
+    pub(super) fn is_synced(&self) -> bool {
+        self.synced
+    }
+
     /// When the next delivery may come, if that is later than now.
     pub(super) fn due(&self) -> Option<Instant> {
         let due = self.last?.checked_add(self.settle?)?;
@@ -176,6 +229,7 @@ impl<T: Object> Subscription<T> {
         self.todo != Todo::Follow
             || self.feed.log.settled() >= self.next
             || self.feed.is_closed()
+            || self.is_stopped()
             || self.cursor.load().is_none()
     }
 
@@ -194,7 +248,9 @@ impl<T: Object> Subscription<T> {
                 content = self.gather(content);
             }
             self.revision = content.revision();
-            if self.is_worth_telling(&content) {
+            let syncs = content.is_synced() && !self.synced;
+            self.synced |= syncs;
+            if syncs || self.is_worth_telling(&content) {
                 self.last = self.settle.map(|_| Instant::now());
                 return Some(Some(content));
             }
@@ -229,12 +285,16 @@ impl<T: Object> Subscription<T> {
             changes: gathered.into_changes(),
             revision: last.revision(),
             resource_version: last.resource_version().cloned(),
+            synced: last.is_synced(),
         }
     }
 
     /// Moves on by one publication, or to the newest revision.
     fn find(&mut self) -> Found<T> {
         loop {
+            if self.is_stopped() {
+                return Found::Ended;
+            }
             match self.todo {
                 Todo::Follow | Todo::Difference => {}
                 Todo::Content(kind) => return Found::Content(self.whole(kind)),
@@ -277,6 +337,9 @@ impl<T: Object> Subscription<T> {
     /// The whole content.
     fn whole(&mut self, kind: DeliveryKind) -> Content<T> {
         self.todo = Todo::Follow;
+        if kind == DeliveryKind::Reset {
+            self.feed.told.count_reset();
+        }
         let content = Snapshot::new(&self.feed.engine);
         self.place(&content, self.feed.log.written());
         Content::Whole { content, kind }
@@ -285,6 +348,7 @@ impl<T: Object> Subscription<T> {
     /// What changed since a place in a segment.
     fn difference(&mut self, segment: &Segment<T>, publications: usize) -> Content<T> {
         self.todo = Todo::Follow;
+        self.feed.told.count_difference();
         let now = Snapshot::new(&self.feed.engine);
         let changes = difference::since(segment, publications, &now);
         self.place(&now, self.feed.log.written());
@@ -292,13 +356,16 @@ impl<T: Object> Subscription<T> {
             changes,
             revision: now.revision().get(),
             resource_version: now.resource_version().cloned(),
+            synced: now.is_synced(),
         }
     }
 }
 
 impl<T: Object> Drop for Subscription<T> {
     fn drop(&mut self) {
-        self.feed.cursors.give_back(Arc::clone(&self.cursor));
+        if !self.keeps_place {
+            self.feed.cursors.give_back(Arc::clone(&self.cursor));
+        }
         self.feed.leave(SUBSCRIPTION);
     }
 }

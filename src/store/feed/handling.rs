@@ -1,0 +1,321 @@
+//! Driving a handler: on a thread of its own, or by whoever likes to.
+
+use std::time::Duration;
+use std::{fmt, io, thread};
+
+use super::goal::deadline;
+use super::readiness::Outcome;
+use super::subscription::Stop;
+use super::{Delivery, Feed, Handler, Subscribe, SubscribeError, Subscription, SyncError};
+use crate::Object;
+use crate::panic::catch;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, PoisonError};
+
+/// A handler with its subscription; from [`Subscribe::handle`]. It is told nothing until it is run:
+///
+/// | | |
+/// |---|---|
+/// | [`spawn`](Self::spawn) | on a thread of its own |
+/// | [`run`](Self::run) | on this thread |
+/// | [`run_async`](Self::run_async) | in a task, on any runtime |
+///
+/// Dropping it removes the handler.
+#[must_use = "a handler is told nothing until it is run"]
+pub struct Handling<T: Object, H> {
+    subscription: Subscription<T>,
+    teller: Teller<T, H>,
+}
+
+/// A handle on a handler: whether it is in step, and its end. Cheap to clone; it outlives the handler, which
+/// goes on when this is dropped.
+pub struct Registration<T: Object> {
+    feed: Arc<Feed<T>>,
+    state: Arc<State>,
+}
+
+/// What a handler and its registrations share.
+struct State {
+    stop: Arc<Stop>,
+    synced: AtomicBool,
+    ended: AtomicBool,
+    panics: AtomicU64,
+    last_panic: Mutex<Option<Arc<str>>>,
+}
+
+struct Teller<T: Object, H> {
+    handler: H,
+    /// Whether it was told a whole content.
+    is_synced: bool,
+    running: Running<T>,
+}
+
+/// Says when it is over, however that came.
+struct Running<T: Object>(Registration<T>);
+
+impl<T: Object> Subscribe<'_, T> {
+    /// Has a [`Handler`] told of what this is about: of the present content first, unless it begins
+    /// [behind a snapshot](Self::since), and then of each change. It keeps its [place](Self::keep_place).
+    ///
+    /// ```
+    /// use watchcache::store::feed::Handler;
+    /// use watchcache::ArcRef;
+    /// # use watchcache::{KeyRef, Listing, Object, Store};
+    /// # #[derive(Clone)]
+    /// # struct Pod(&'static str, u32);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    ///
+    /// #[derive(Default)]
+    /// struct Names(Vec<String>);
+    /// impl Handler<Pod> for Names {
+    ///     fn on_add(&mut self, pod: ArcRef<'_, Pod>, is_initial: bool) {
+    ///         self.0.push(format!("{} {}", if is_initial { "=" } else { "+" }, pod.0));
+    ///     }
+    ///     fn on_delete(&mut self, last: ArcRef<'_, Pod>) {
+    ///         self.0.push(format!("- {} {}", last.0, last.1));
+    ///     }
+    /// }
+    ///
+    /// let store = Store::new();
+    /// store.replace(&Listing::new([Pod("a/web", 1)], None)?);
+    /// let handling = store.subscribe().handle(Names::default())?;
+    /// let registration = handling.registration();
+    /// let thread = handling.spawn()?;
+    /// registration.wait_synced(None)?;
+    ///
+    /// store.replace(&Listing::new([Pod("a/db", 1)], None)?);
+    /// // The handler ends with the store, when it was told everything.
+    /// drop(store);
+    /// let mut told = thread.join().map_err(|_| "it never panics")?.0;
+    /// told[1..].sort();
+    /// assert_eq!(told, ["= a/web", "+ a/db", "- a/web 1"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn handle<H: Handler<T>>(self, handler: H) -> Result<Handling<T, H>, SubscribeError> {
+        let mut subscription = self.with_content_unless_since().keep_place().start()?;
+        let state = Arc::new(State {
+            stop: Arc::new(Stop::new()),
+            synced: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            panics: AtomicU64::new(0),
+            last_panic: Mutex::new(None),
+        });
+        subscription.stopped_by(Arc::clone(&state.stop));
+        let running = Running(Registration { feed: Arc::clone(&subscription.feed), state });
+        let is_synced = subscription.is_synced();
+        if is_synced {
+            running.0.state.set_synced();
+        }
+        Ok(Handling { subscription, teller: Teller { handler, is_synced, running } })
+    }
+}
+
+impl<T: Object, H: Handler<T>> Handling<T, H> {
+    /// A handle, to wait for it and to remove it.
+    #[must_use]
+    pub fn registration(&self) -> Registration<T> {
+        self.teller.running.0.clone()
+    }
+
+    /// Tells the handler everything, on this thread, until it is removed, or the store is gone and
+    /// everything was told; gives it back. Blocks while there is nothing.
+    pub fn run(self) -> H {
+        let Self { mut subscription, mut teller } = self;
+        while let Some(delivery) = subscription.next() {
+            teller.tell(&delivery);
+        }
+        teller.handler
+    }
+
+    /// As [`run`](Self::run), for a task.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped has removed the handler. No call is cut off: it waits between them.
+    pub async fn run_async(self) -> H {
+        let Self { mut subscription, mut teller } = self;
+        while let Some(delivery) = subscription.next_async().await {
+            teller.tell(&delivery);
+        }
+        teller.handler
+    }
+
+    /// [Runs](Self::run) it on a thread of its own, which gives the handler back when it ends.
+    ///
+    /// # Errors
+    /// If the system has no thread to give; the handler is removed.
+    pub fn spawn(self) -> io::Result<thread::JoinHandle<H>>
+    where
+        H: Send + 'static,
+    {
+        thread::Builder::new().name("watchcache-handler".into()).spawn(|| self.run())
+    }
+}
+
+impl<T: Object, H: Handler<T>> Teller<T, H> {
+    fn tell(&mut self, delivery: &Delivery<'_, T>) {
+        let Self { handler, is_synced, running: Running(Registration { feed, state }) } = self;
+        for item in delivery {
+            if state.stop.is_stopped() {
+                return;
+            }
+            state.contain(|| match (item.old, item.new) {
+                (None, Some(new)) => handler.on_add(new, !*is_synced),
+                (Some(old), Some(new)) => handler.on_update(old, new),
+                (Some(old), None) => handler.on_delete(old),
+                (None, None) => {}
+            });
+        }
+        state.contain(|| handler.on_progress(delivery.revision(), delivery.resource_version()));
+        if !*is_synced && delivery.is_synced() {
+            *is_synced = true;
+            state.set_synced();
+            feed.tell_waiters();
+        }
+    }
+}
+
+impl State {
+    /// Runs a call of the handler.
+    fn contain(&self, call: impl FnOnce()) {
+        if let Err(panic) = catch(call) {
+            *self.last_panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic.into());
+            // ORDERING: Relaxed: a figure orders nothing.
+            self.panics.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn set_synced(&self) {
+        // ORDERING: Release pairs with the Acquire in `is_synced`: what the handler did is seen.
+        self.synced.store(true, Ordering::Release);
+    }
+
+    fn is_synced(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `set_synced`.
+        self.synced.load(Ordering::Acquire)
+    }
+
+    fn set_ended(&self) {
+        // ORDERING: Release pairs with the Acquire in `is_ended`: what the handler did is seen.
+        self.ended.store(true, Ordering::Release);
+    }
+
+    fn is_ended(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `set_ended`.
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
+impl<T: Object> Drop for Running<T> {
+    fn drop(&mut self) {
+        self.0.state.set_ended();
+        self.0.feed.tell_waiters();
+    }
+}
+
+impl<T: Object> Registration<T> {
+    /// Removes the handler. No later change is told to it: a call that has begun, or is about to begin,
+    /// is its last. Waits for nothing, and may be called by the handler itself; what ran the handler
+    /// ends, within its [settling](Subscribe::settle) time where it has one.
+    pub fn remove(&self) {
+        self.state.stop.stop();
+        self.feed.tell_subscribers();
+        self.feed.tell_waiters();
+    }
+
+    /// Whether the handler was told the whole content: what was there when it was added, and where the source
+    /// had not told all by then, the rest up to there. Stays true.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.state.is_synced()
+    }
+
+    /// Blocks until [that is so](Self::is_synced), or the time is over; `None` is no limit. A panic of the
+    /// handler does not keep it from coming about.
+    ///
+    /// A handler that waits for itself does so in vain.
+    ///
+    /// # Errors
+    /// If the time runs out, the source has ended before it told all, or the handler was removed or
+    /// has ended.
+    pub fn wait_synced(&self, timeout: Option<Duration>) -> Result<(), SyncError> {
+        self.feed.wait_until(timeout, || self.outcome())
+    }
+
+    /// As [`wait_synced`](Self::wait_synced), for async tasks on any runtime.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub fn wait_synced_async(
+        &self,
+        timeout: Option<Duration>,
+    ) -> impl Future<Output = Result<(), SyncError>> + Send + use<T> {
+        let (this, deadline) = (self.clone(), deadline(timeout));
+        async move {
+            let feed = Arc::clone(&this.feed);
+            feed.wait_until_async(deadline, move || this.outcome()).await
+        }
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        let has_ended = self.state.is_ended() || self.state.stop.is_stopped();
+        if self.state.is_synced() {
+            return Some(Ok(()));
+        }
+        if has_ended {
+            return Some(Err(SyncError::Ended));
+        }
+        // What the source has told, the handler is still to be told.
+        self.feed
+            .readiness()
+            .filter(|readiness| matches!(readiness, Err(SyncError::SourceEnded { .. })))
+    }
+
+    /// Whether the handler is told nothing any more, and what ran it is done with it.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.state.is_ended()
+    }
+
+    /// How many calls of the handler panicked.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        // ORDERING: Relaxed: a figure orders nothing.
+        self.state.panics.load(Ordering::Relaxed)
+    }
+
+    /// The text of the last panic.
+    #[must_use]
+    pub fn last_panic(&self) -> Option<Arc<str>> {
+        self.state.last_panic.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<T: Object> Clone for Registration<T> {
+    fn clone(&self) -> Self {
+        Self { feed: Arc::clone(&self.feed), state: Arc::clone(&self.state) }
+    }
+}
+
+impl<T: Object, H> fmt::Debug for Handling<T, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handling").field("subscription", &self.subscription).finish_non_exhaustive()
+    }
+}
+
+impl<T: Object> fmt::Debug for Registration<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("is_synced", &self.is_synced())
+            .field("has_ended", &self.has_ended())
+            .field("panics", &self.panics())
+            .finish()
+    }
+}

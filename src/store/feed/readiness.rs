@@ -1,0 +1,195 @@
+//! Waiting until the source's whole content was told, and why it was not.
+
+use std::error::Error;
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use super::goal::{Joined, deadline};
+use super::{Feed, SyncError};
+use crate::Object;
+use crate::store::Store;
+use crate::store::engine::PinnedRevision;
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::waiters::alarm::Alarm;
+use crate::waiters::{Wait, Waiters};
+
+/// Who waits for the whole content, and how its source is doing.
+pub(super) struct Readiness {
+    waiters: Arc<Waiters>,
+    source: Mutex<SourceState>,
+}
+
+#[derive(Default)]
+struct SourceState {
+    last_error: Option<Arc<str>>,
+    /// Why it ended, if it has.
+    ended: Option<Option<Arc<str>>>,
+}
+
+impl Readiness {
+    pub(super) fn new() -> Self {
+        Self { waiters: Arc::new(Waiters::for_news()), source: Mutex::new(SourceState::default()) }
+    }
+
+    /// Wakes all who wait, to look again.
+    pub(super) fn tell(&self) {
+        self.waiters.tell(u64::MAX);
+    }
+
+    fn source(&self) -> MutexGuard<'_, SourceState> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a wait that looks for itself comes to.
+pub(super) type Outcome = Result<(), SyncError>;
+
+impl<T> Feed<T> {
+    pub(in crate::store) fn source_failed(&self, error: &(dyn Error + 'static)) {
+        let last_error = Some(error.to_string().into());
+        // One that has ended and fails once more is another one.
+        *self.readiness.source() = SourceState { last_error, ended: None };
+    }
+
+    pub(in crate::store) fn source_ended(&self, error: Option<&(dyn Error + 'static)>) {
+        let error: Option<Arc<str>> = error.map(|error| error.to_string().into());
+        let mut source = self.readiness.source();
+        source.last_error = error.clone().or(source.last_error.take());
+        source.ended = Some(error);
+        drop(source);
+        self.readiness.tell();
+    }
+
+    /// Whether the whole content was told, or will not be.
+    pub(super) fn readiness(&self) -> Option<Outcome> {
+        let is_closed = self.is_closed();
+        if PinnedRevision::new(&self.engine).view().is_synced() {
+            return Some(Ok(()));
+        }
+        if let Some(error) = self.readiness.source().ended.clone() {
+            return Some(Err(SyncError::SourceEnded { error }));
+        }
+        is_closed.then_some(Err(SyncError::Ended))
+    }
+
+    fn timeout(&self) -> Outcome {
+        Err(SyncError::Timeout { last_error: self.readiness.source().last_error.clone() })
+    }
+
+    /// Blocks until a look finds something; `found` is no user code.
+    pub(super) fn wait_until(
+        self: &Arc<Self>,
+        timeout: Option<Duration>,
+        found: impl Fn() -> Option<Outcome>,
+    ) -> Outcome {
+        let deadline = deadline(timeout);
+        if let Some(outcome) = found() {
+            return outcome;
+        }
+        let _joined = Joined::new(self);
+        loop {
+            let waiters = &self.readiness.waiters;
+            let in_time = waiters.wait_for_news(0, deadline, || found().is_some());
+            if let Some(outcome) = found() {
+                return outcome;
+            }
+            if !in_time {
+                return self.timeout();
+            }
+        }
+    }
+
+    /// As [`wait_until`](Self::wait_until), for a task.
+    pub(super) async fn wait_until_async(
+        self: Arc<Self>,
+        deadline: Option<Instant>,
+        found: impl Fn() -> Option<Outcome>,
+    ) -> Outcome {
+        if let Some(outcome) = found() {
+            return outcome;
+        }
+        let _joined = Joined::new(&self);
+        let (mut news, mut alarm) = (Wait::new(), Alarm::new());
+        poll_fn(|context| {
+            loop {
+                if let Some(outcome) = found() {
+                    return Poll::Ready(outcome);
+                }
+                let waiters = &self.readiness.waiters;
+                if news.poll_news(context, waiters, 0, || found().is_some()).is_pending() {
+                    let Some(deadline) = deadline else { return Poll::Pending };
+                    return alarm.poll(context, deadline).map(|()| self.timeout());
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// Whether the source's whole content was told.
+impl<T: Object> Store<T> {
+    /// Whether the source's whole content has been told; see [`Snapshot::is_synced`](crate::Snapshot::is_synced),
+    /// which says so of what is read.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        PinnedRevision::new(&self.engine).view().is_synced()
+    }
+
+    /// Declares that what the store holds is the whole content. Only for whoever feeds it by hand and
+    /// never [replaces](Self::replace) its content: a reflector's first list does it.
+    pub fn mark_synced(&self) {
+        let mut writing = self.writing();
+        writing.guard.set_synced();
+        self.finish(writing);
+    }
+
+    /// Blocks until the source's whole content was told, or the time is over; `None` is no limit.
+    ///
+    /// A list that fails is tried again, and so waited for. How it failed last is in the error when the time
+    /// is over.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Sink, Store};
+    /// # #[derive(Debug)]
+    /// # struct Pod;
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { "a/web".into() }
+    /// # }
+    /// use std::time::Duration;
+    /// use watchcache::store::feed::SyncError;
+    ///
+    /// let store = Store::<Pod>::new();
+    /// // As a reflector does:
+    /// Sink::failed(&store, &std::io::Error::other("connection refused"));
+    /// let waited = store.wait_synced(Some(Duration::from_millis(1)));
+    /// assert_eq!(waited, Err(SyncError::Timeout { last_error: Some("connection refused".into()) }));
+    /// store.mark_synced();
+    /// assert_eq!(store.wait_synced(None), Ok(()));
+    /// ```
+    ///
+    /// # Errors
+    /// If the time runs out, or the source has ended without. A store whose source has ended, and
+    /// that will be given another, is not waited for.
+    pub fn wait_synced(&self, timeout: Option<Duration>) -> Result<(), SyncError> {
+        self.feed.wait_until(timeout, || self.feed.readiness())
+    }
+
+    /// As [`wait_synced`](Self::wait_synced), for async tasks on any runtime.
+    ///
+    /// # Errors
+    /// As there, and if the store is gone.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub fn wait_synced_async(
+        &self,
+        timeout: Option<Duration>,
+    ) -> impl Future<Output = Result<(), SyncError>> + Send + use<T> {
+        let (feed, deadline) = (Arc::clone(&self.feed), deadline(timeout));
+        async move {
+            let looks = Arc::clone(&feed);
+            feed.wait_until_async(deadline, move || looks.readiness()).await
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Assumed objects: read as any other, and unknown to every rule of the source's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use watchcache::store::{Index, Outcome};
+use watchcache::{Batch, Change, Listing, Object, Sink, Store};
+
+use crate::common::Pod;
+use crate::common::watchdog::{eventually, watched};
+
+const LONG: Duration = Duration::from_secs(3600);
+
+/// What somebody assumes of a pod has another uid, which is no part of these tests otherwise.
+fn guess(key: &str, version: u64) -> Pod {
+    Pod::new(key, version).with_uid("assumed")
+}
+
+fn is_guess(store: &Store<Pod>, key: &str) -> bool {
+    store.get(key).is_some_and(|pod| pod.uid == "assumed")
+}
+
+fn list(pods: &[(&str, u64)], version: u64) -> Listing<Pod> {
+    let pods: Vec<_> = pods.iter().map(|(key, version)| Pod::new(key, *version)).collect();
+    Listing::new(pods, Some(version.to_string().into())).unwrap()
+}
+
+fn gone(key: &str, last: Option<u64>) -> Batch<Pod> {
+    let mut batch = Batch::new();
+    batch.push(key, Change::Delete(last.map(|version| Arc::new(Pod::new(key, version))))).unwrap();
+    batch
+}
+
+#[test]
+fn everybody_finds_it_at_once() {
+    let by_uid = Index::new("uid", |pod: &Pod| [pod.uid.clone()]);
+    let store = Store::builder().index(&by_uid).build();
+    store.add(Pod::new("a/x", 7)).unwrap();
+    let before = store.snapshot();
+    let mut subscription = store.subscribe().start().unwrap();
+    let written = store.assume(guess("a/x", 7), LONG).unwrap();
+    assert_eq!((written.outcome, written.revision), (Outcome::Updated, store.revision()));
+    assert!(is_guess(&store, "a/x") && store.assumed("a/x").is_some());
+    assert_eq!(store.snapshot().by(&by_uid, &"assumed".to_owned()).len(), 1);
+    assert!(before.get("a/x").is_some_and(|pod| pod.uid == "uid"));
+    let delivery = subscription.try_next().unwrap();
+    assert!(delivery.iter().all(|item| item.new.is_some_and(|pod| pod.uid == "assumed")));
+    drop(delivery);
+    // One that is not there yet.
+    assert_eq!(store.assume(guess("a/y", 7), LONG).unwrap().outcome, Outcome::Added);
+    assert_eq!(store.len(), 2);
+}
+
+#[test]
+fn a_repetition_is_no_news_and_the_next_word_is() {
+    let store = Store::new();
+    store.replace(&list(&[("a/x", 7)], 7));
+    store.assume(guess("a/x", 7), LONG).unwrap();
+    assert_eq!(store.add(Pod::new("a/x", 7)).unwrap().outcome, Outcome::Unchanged);
+    assert_eq!(store.add(Pod::new("a/x", 6)).unwrap().outcome, Outcome::Stale);
+    let relist = store.replace(&list(&[("a/x", 7)], 8));
+    assert_eq!((relist.applied.unchanged, relist.applied.updated), (1, 0));
+    assert!(is_guess(&store, "a/x"));
+    assert_eq!(store.add(Pod::new("a/x", 9)).unwrap().outcome, Outcome::Updated);
+    assert!(!is_guess(&store, "a/x") && store.assumed("a/x").is_none());
+    assert!(store.forget("a/x").is_none());
+}
+
+#[test]
+fn a_relist_neither_counts_nor_deletes_what_is_assumed_to_come() {
+    let store = Store::new();
+    store.replace(&list(&[("a/x", 7)], 7));
+    store.assume(guess("a/y", 0), LONG).unwrap();
+    for _ in 0..2 {
+        let relist = store.replace(&list(&[("a/x", 7)], 8));
+        assert_eq!((relist.applied.unchanged, relist.applied.deleted), (1, 0));
+        assert!(relist.deleted.is_empty());
+        assert!(is_guess(&store, "a/y"));
+    }
+    let relist = store.replace(&list(&[("a/y", 9)], 9));
+    assert_eq!((relist.applied.added, relist.applied.deleted), (1, 1));
+    assert_eq!(relist.deleted, ["a/x".parse().unwrap()]);
+    assert!(!is_guess(&store, "a/y"));
+}
+
+#[test]
+fn what_the_source_no_longer_has_is_gone_whatever_was_assumed() {
+    let store = Store::new();
+    for by_list in [true, false] {
+        store.replace(&list(&[("a/x", 7)], 7).unordered());
+        store.assume(guess("a/x", 7), LONG).unwrap();
+        match by_list {
+            true => drop(store.replace(&list(&[], 8))),
+            false => drop(store.apply(&gone("a/x", Some(8)))),
+        }
+        assert!(store.is_empty() && store.assumed("a/x").is_none());
+    }
+    // One that came and went before it was told.
+    store.assume(guess("a/y", 0), LONG).unwrap();
+    store.apply(&gone("a/y", Some(9)));
+    assert!(store.is_empty());
+}
+
+#[test]
+fn a_word_that_is_older_than_what_was_assumed_is_remembered() {
+    let store = Store::new();
+    store.add(Pod::new("a/x", 7)).unwrap();
+    // What a write was answered.
+    store.assume(guess("a/x", 20), LONG).unwrap();
+    assert_eq!(store.add(Pod::new("a/x", 15)).unwrap().outcome, Outcome::Updated);
+    assert!(is_guess(&store, "a/x"));
+    assert_eq!(store.forget("a/x").map(|pod| pod.version()), Some(20));
+    assert_eq!(store.get("a/x").map(|pod| pod.version()), Some(15));
+}
+
+#[test]
+fn an_assumption_ends_in_time() {
+    watched(|| {
+        let store = Store::new();
+        store.add(Pod::new("a/x", 7)).unwrap();
+        let mut subscription = store.subscribe().start().unwrap();
+        store.assume(guess("a/z", 7), LONG).unwrap();
+        store.assume(guess("a/x", 7), Duration::from_millis(1)).unwrap();
+        store.assume(guess("a/y", 7), Duration::from_millis(2)).unwrap();
+        eventually("both are forgotten", || {
+            store.assumed("a/x").is_none() && store.assumed("a/y").is_none()
+        });
+        eventually("what was told is back", || !is_guess(&store, "a/x") && !store.contains("a/y"));
+        assert!(is_guess(&store, "a/z"));
+        // Subscribers are told of it.
+        let mut last = None;
+        while last != Some(store.revision()) {
+            last = subscription.next().map(|delivery| delivery.revision());
+        }
+    });
+}
+
+#[test]
+fn a_reflector_is_told_what_the_source_said() {
+    let store = Store::new();
+    store.add(Pod::new("a/x", 7)).unwrap();
+    store.assume(guess("a/x", 7), LONG).unwrap();
+    store.assume(guess("a/y", 7), LONG).unwrap();
+    let held = |key: &str, uid| Sink::held(&store, key.into(), Some(uid), "7");
+    assert!(held("a/x", "uid").is_some() && held("a/x", "assumed").is_none());
+    assert!(held("a/y", "assumed").is_none());
+    assert_eq!(Sink::is_current(&store, "a/y".into(), "7"), Some(false));
+}
+
+#[test]
+fn a_local_write_of_what_is_assumed_is_the_last_word() {
+    let store = Store::new();
+    store.add(Pod::new("a/x", 7)).unwrap();
+    store.assume(guess("a/x", 7), LONG).unwrap();
+    let seen = store.get("a/x");
+    store.compare_and_update(seen.as_ref(), Pod::new("a/x", 7).with_uid("own")).unwrap();
+    assert!(store.forget("a/x").is_none());
+    assert!(store.get("a/x").is_some_and(|pod| pod.uid == "own"));
+
+    store.assume(guess("a/x", 7), LONG).unwrap();
+    assert!(store.delete("a/x").object.is_some_and(|pod| pod.uid == "assumed"));
+    assert!(store.forget("a/x").is_none() && store.is_empty());
+}
+
+#[test]
+fn what_no_index_takes_is_not_assumed() {
+    let strict = Index::try_new("strict", |pod: &Pod| match &*pod.uid {
+        "assumed" => Err("not for guesses"),
+        uid => Ok([uid.to_owned()]),
+    });
+    let store = Store::builder().index(&strict).build();
+    store.add(Pod::new("a/x", 7)).unwrap();
+    assert!(store.assume(guess("a/x", 7), LONG).is_err());
+    assert!(store.assumed("a/x").is_none() && !is_guess(&store, "a/x"));
+}
+
+const KEYS: [&str; 4] = ["a/0", "a/1", "b/0", "c"];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Assume(usize, u64),
+    Forget(usize),
+    Add(usize, u64),
+    /// Deletions have the version of the last state, or none.
+    Apply(Vec<(usize, u64, bool)>),
+    Replace(Vec<(usize, u64)>, u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (key, version) = (0..KEYS.len(), 1..20_u64);
+    let pods = prop::collection::vec((key.clone(), version.clone()), 0..5);
+    prop_oneof![
+        3 => (key.clone(), version.clone()).prop_map(|(key, version)| Step::Assume(key, version)),
+        1 => key.clone().prop_map(Step::Forget),
+        2 => (key.clone(), version.clone()).prop_map(|(key, version)| Step::Add(key, version)),
+        3 => prop::collection::vec((key, version.clone(), any::<bool>()), 1..5).prop_map(Step::Apply),
+        2 => (pods, version).prop_map(|(pods, version)| Step::Replace(pods, version)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 300 }))]
+
+    /// A store in which something is assumed answers the source as one in which nothing is.
+    #[test]
+    fn no_rule_ever_meets_what_is_assumed(steps in prop::collection::vec(step(), 1..40)) {
+        let (store, other) = (Store::new(), Store::new());
+        for step in steps {
+            match step {
+                Step::Assume(key, version) => {
+                    store.assume(guess(KEYS[key], version), LONG).unwrap();
+                }
+                Step::Forget(key) => drop(store.forget(KEYS[key])),
+                Step::Add(key, version) => {
+                    let add = |store: &Store<Pod>| store.add(Pod::new(KEYS[key], version)).unwrap();
+                    assert_eq!(add(&store).outcome, add(&other).outcome);
+                }
+                Step::Apply(changes) => {
+                    let mut batch = Batch::new();
+                    for (key, version, is_gone) in changes {
+                        let pod = Arc::new(Pod::new(KEYS[key], version));
+                        let last = Some(&pod).filter(|pod| pod.version() > 3).cloned();
+                        let change = if is_gone { Change::Delete(last) } else { Change::Add(pod) };
+                        batch.push(KEYS[key], change).unwrap();
+                    }
+                    let mut applied = [&store, &other].map(|store| store.apply(&batch));
+                    applied[0].revision = applied[1].revision;
+                    assert_eq!(applied[0], applied[1]);
+                }
+                Step::Replace(pods, version) => {
+                    let pods: Vec<_> =
+                        pods.iter().map(|(key, version)| (KEYS[*key], *version)).collect();
+                    let listing = list(&pods, version);
+                    let mut replaced = [&store, &other].map(|store| {
+                        let mut replaced = store.replace(&listing);
+                        replaced.deleted.sort();
+                        replaced
+                    });
+                    replaced[0].applied.revision = replaced[1].applied.revision;
+                    assert_eq!(replaced[0], replaced[1]);
+                }
+            }
+            for key in KEYS {
+                let expected = store.assumed(key).or_else(|| other.get(key));
+                assert_eq!(store.get(key), expected);
+            }
+            assert_eq!(store.len(), store.snapshot().iter().count());
+        }
+        for key in KEYS {
+            store.forget(key);
+            assert_eq!(store.get(key), other.get(key));
+        }
+        assert_eq!(store.len(), other.len());
+        assert!(store.list().iter().all(|pod| pod.uid().is_some_and(|uid| uid == "uid")));
+    }
+}

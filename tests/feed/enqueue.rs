@@ -1,0 +1,170 @@
+//! Queues fed by a subscription: with objects, and with what they lead to.
+
+use std::pin::pin;
+
+use watchcache::fifo::Request;
+use watchcache::store::FeedLimits;
+use watchcache::{Fifo, Key, Store};
+
+use crate::handlers::drive;
+use crate::thing::{Thing, listing, put};
+
+fn keys<T: watchcache::Object>(fifo: &Fifo<T>) -> Vec<String> {
+    let mut keys: Vec<_> = fifo.keys().iter().map(ToString::to_string).collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn objects_wait_while_they_match() {
+    let store = Store::new();
+    store.replace(&listing(&[("a/x", 1), ("a/y", 2)], None));
+    let fifo = Fifo::new();
+    let odd =
+        store.subscribe().filter(|thing: &Thing| thing.value % 2 == 1).enqueue(&fifo).unwrap();
+    let mut task = pin!(odd.run_async());
+    drive(task.as_mut());
+    assert_eq!(keys(&fifo), ["a/x"]);
+    put(&store, "a/y", 3);
+    put(&store, "a/x", 5);
+    drive(task.as_mut());
+    assert_eq!(keys(&fifo), ["a/x", "a/y"]);
+    assert_eq!(fifo.get("a/x").map(|thing| thing.value), Some(5));
+    put(&store, "a/x", 6);
+    store.delete("a/y");
+    drive(task.as_mut());
+    assert!(fifo.is_empty());
+}
+
+#[test]
+fn what_is_gone_comes_with_its_last_state() {
+    // One that falls far behind knows it, too.
+    for log in [4, 1000] {
+        let limits = FeedLimits::default().log(log, usize::MAX).behind(log, usize::MAX);
+        let store = Store::builder().feed(limits).build();
+        store.replace(&listing(&[("a/deleted", 1), ("a/left", 3), ("a/unlisted", 5)], None));
+        let fifo = Fifo::builder().deletions().build().unwrap();
+        let odd = store.subscribe().filter(|thing: &Thing| thing.value % 2 == 1);
+        let mut task = pin!(odd.enqueue(&fifo).unwrap().run_async());
+        drive(task.as_mut());
+        while let Ok(lease) = fifo.try_lease() {
+            assert!(!lease.is_deleted());
+            lease.done();
+        }
+        for value in 0..100 {
+            put(&store, "b/other", value * 2);
+        }
+        store.delete("a/deleted");
+        put(&store, "a/left", 4);
+        store.replace(&listing(&[("a/left", 4)], None));
+        drive(task.as_mut());
+        let mut gone = Vec::new();
+        while let Ok(lease) = fifo.try_lease() {
+            assert!(lease.is_deleted());
+            gone.push((lease.key().to_string(), lease.value));
+            lease.done();
+        }
+        gone.sort();
+        let expected = [("a/deleted", 1), ("a/left", 3), ("a/unlisted", 5)];
+        assert_eq!(gone, expected.map(|(key, value)| (key.to_owned(), value)));
+    }
+}
+
+#[test]
+fn each_change_leads_to_the_owners_before_and_after() {
+    let store = Store::new();
+    let fifo = Fifo::<Key>::new();
+    let owner = |thing: &Thing| Key::namespaced("owners", &thing.value.to_string()).ok();
+    let mut task = pin!(store.subscribe().enqueue_mapped(&fifo, owner).unwrap().run_async());
+    let mut told = |store: &Store<Thing>, write: &dyn Fn(&Store<Thing>)| {
+        write(store);
+        drive(task.as_mut());
+        let keys = keys(&fifo);
+        while fifo.try_pop().is_ok() {}
+        keys
+    };
+    assert_eq!(told(&store, &|store| put(store, "a/x", 1)), ["owners/1"]);
+    assert_eq!(told(&store, &|store| put(store, "a/x", 2)), ["owners/1", "owners/2"]);
+    // Of several things that one owner has, it is told once.
+    let both =
+        |store: &Store<Thing>| drop(store.replace(&listing(&[("a/x", 2), ("a/y", 2)], None)));
+    assert_eq!(told(&store, &both), ["owners/2"]);
+    assert_eq!(told(&store, &|store| drop(store.delete("a/x"))), ["owners/2"]);
+    assert!(told(&store, &|store| store.mark_synced()).is_empty());
+}
+
+#[test]
+fn a_mapping_that_panics_loses_only_its_own() {
+    let store = Store::new();
+    store.replace(&listing(&[("a/bad", 13), ("a/good", 1), ("a/nameless", 0)], None));
+    let fifo = Fifo::<Key>::new();
+    let leads_to = |thing: &Thing| {
+        assert_ne!(thing.value, 13);
+        Key::namespaced("owners", &thing.key.replace('/', "-"))
+    };
+    let handling = store.subscribe().enqueue_mapped(&fifo, leads_to).unwrap();
+    let registration = handling.registration();
+    drive(pin!(handling.run_async()).as_mut());
+    assert_eq!(keys(&fifo), ["owners/a-good", "owners/a-nameless"]);
+    assert_eq!(registration.panics(), 1);
+    assert!(registration.is_synced());
+}
+
+#[test]
+fn a_full_queue_loses_nothing_and_a_closed_one_ends_nothing() {
+    let store = Store::new();
+    let fifo = Fifo::<Thing>::builder().capacity(1).build().unwrap();
+    let mut task = pin!(store.subscribe().enqueue(&fifo).unwrap().run_async());
+    store.replace(&listing(&[("a/x", 1), ("a/y", 1), ("a/z", 1)], None));
+    drive(task.as_mut());
+    assert_eq!(fifo.len(), 3);
+    fifo.close();
+    put(&store, "a/x", 2);
+    assert!(!drive(task.as_mut()));
+    assert_eq!(fifo.get("a/x").map(|thing| thing.value), Some(1));
+}
+
+#[test]
+fn several_stores_feed_one_queue_of_keys() {
+    let (owners, owned) = (Store::new(), Store::new());
+    let fifo = Fifo::<Key>::new();
+    let itself = |thing: &Thing| thing.key.parse::<Key>();
+    let owner = |thing: &Thing| Key::namespaced("a", &format!("owner-{}", thing.value));
+    let mut first = pin!(owners.subscribe().enqueue_mapped(&fifo, itself).unwrap().run_async());
+    let mut second = pin!(owned.subscribe().enqueue_mapped(&fifo, owner).unwrap().run_async());
+    put(&owners, "a/owner-1", 0);
+    put(&owned, "b/map", 1);
+    drive(first.as_mut());
+    drive(second.as_mut());
+    assert_eq!(keys(&fifo), ["a/owner-1"], "one run for both");
+    drop(owned);
+    assert!(drive(second.as_mut()));
+    assert!(!fifo.is_closed(), "the other one goes on");
+}
+
+#[test]
+fn whatever_has_a_text_can_be_a_key() {
+    let fifo = Fifo::<Request<String, u32>>::new();
+    let texts = ["apps/v1/Deployment/ns/web", "apps%2Fv1", "apps/v1", "%", "a b"];
+    for (value, text) in (0..).zip(texts) {
+        fifo.add(Request::with_value((*text).to_owned(), value).unwrap()).unwrap();
+    }
+    assert_eq!(fifo.len(), texts.len());
+    for (value, text) in (0..).zip(texts) {
+        let lease = fifo.lease().unwrap();
+        assert_eq!((lease.target().as_str(), *lease.value()), (text, value));
+        lease.done();
+    }
+    assert!(Request::new("").is_err());
+    assert!(Request::new("x".repeat(1 << 20)).is_err());
+}
+
+#[test]
+fn a_queue_of_keys_coalesces() {
+    let fifo = Fifo::<Key>::new();
+    let key: Key = "default/web".parse().unwrap();
+    fifo.add(key.clone()).unwrap();
+    fifo.add(key.clone()).unwrap();
+    assert_eq!(*fifo.pop().unwrap(), key);
+    assert!(fifo.is_empty());
+}
