@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::shared::Shared;
-use super::state::shard::{LeaseEnd, Leasing};
+use super::state::outgoing::{LeaseEnd, Leasing};
 use crate::{Change, Key, Object};
 
 /// A key and its object in this worker's hands; nobody else gets the key until the lease ends.

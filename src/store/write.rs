@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use super::engine::{Hashed, Pin, Slot, WriteGuard};
-use super::error::{RejectReason, Rejected, UpdateError};
+use super::error::{RejectReason, Rejected, UpdateError, WriteError};
 use super::feed::Feed;
 use super::report::{Applied, Deleted, Outcome, Written};
 use crate::object::same_version;
@@ -74,14 +74,18 @@ impl<'s, T: Object> Writing<'s, T> {
         Written { revision: self.revision(), outcome }
     }
 
-    pub(super) fn add(&mut self, key: KeyRef<'_>, object: &Arc<T>) -> Result<Written, Rejected> {
+    pub(super) fn add(
+        &mut self,
+        key: KeyRef<'_>,
+        object: &Arc<T>,
+    ) -> Result<Written, Box<Rejected>> {
         let key = self.guard.hash(key);
         let outcome = self.put_newer(key, object, Precedence::Newest)?;
         Ok(self.written(outcome))
     }
 
     /// Lets go of an object that was added, which its key may have been borrowed from.
-    pub(super) fn let_go(&mut self, object: Arc<T>, result: &Result<Written, Rejected>) {
+    pub(super) fn let_go(&mut self, object: Arc<T>, result: &Result<Written, Box<Rejected>>) {
         // What is stored is held by the store, at least until the lock is let go of: no destructor runs.
         if !result.as_ref().is_ok_and(|written| written.outcome.is_stored()) {
             self.guard.discard(object);
@@ -94,7 +98,7 @@ impl<'s, T: Object> Writing<'s, T> {
         key: Hashed<'_>,
         object: &Arc<T>,
         precedence: Precedence,
-    ) -> Result<Outcome, Rejected> {
+    ) -> Result<Outcome, Box<Rejected>> {
         let slot = self.guard.slot(key);
         let number = catch(|| number(&**object)).map_err(|message| panicked(key.key(), message))?;
         let number = number.unwrap_or(0);
@@ -151,7 +155,8 @@ impl<'s, T: Object> Writing<'s, T> {
         match stored {
             Ok(outcome) => Ok(self.written(outcome)),
             Err(rejected) => {
-                Err(UpdateError::Write { object: Arc::clone(object), error: rejected.into() })
+                let error = WriteError::from(*rejected);
+                Err(UpdateError::Write { object: Arc::clone(object), error })
             }
         }
     }
@@ -180,9 +185,9 @@ impl<'s, T: Object> Writing<'s, T> {
                 apply(self, self.guard.hash(key), change);
             }
         } else {
-            let mut hashed = Vec::with_capacity(changes.len().min(AT_ONCE));
-            while self.find(changes.clone(), &mut hashed) {
-                for (&key, (_, change)) in hashed.iter().zip(&mut changes) {
+            let mut found = Vec::with_capacity(changes.len().min(AT_ONCE));
+            while self.find(&mut changes, &mut found) {
+                for &(key, change) in &found {
                     apply(self, key, change);
                 }
             }
@@ -195,13 +200,13 @@ impl<'s, T: Object> Writing<'s, T> {
     /// Hashes the next keys, and begins to load their places. Whether there are any.
     fn find<'k, V>(
         &self,
-        keyed: impl Iterator<Item = (KeyRef<'k>, V)>,
-        hashed: &mut Vec<Hashed<'k>>,
+        keyed: &mut impl Iterator<Item = (KeyRef<'k>, V)>,
+        found: &mut Vec<(Hashed<'k>, V)>,
     ) -> bool {
-        hashed.clear();
-        hashed.extend(keyed.take(AT_ONCE).map(|(key, _)| self.guard.hash(key)));
-        self.guard.prefetch(hashed);
-        !hashed.is_empty()
+        found.clear();
+        found.extend(keyed.take(AT_ONCE).map(|(key, value)| (self.guard.hash(key), value)));
+        self.guard.prefetch(found.iter().map(|(key, _)| key));
+        !found.is_empty()
     }
 
     /// A delete as the source reports it: `last` is the object's last state with the version of
@@ -238,10 +243,10 @@ impl<'s, T: Object> Writing<'s, T> {
             (_, true) => Precedence::Held,
             _ => Precedence::Listed,
         };
-        let mut hashed = Vec::with_capacity(listing.len().min(AT_ONCE));
+        let mut found = Vec::with_capacity(listing.len().min(AT_ONCE));
         let mut objects = listing.objects();
-        while self.find(objects.clone(), &mut hashed) {
-            for (&key, (_, object)) in hashed.iter().zip(&mut objects) {
+        while self.find(&mut objects, &mut found) {
+            for &(key, object) in &found {
                 if !older || self.guard.slot(key).held().is_some() {
                     applied.count(self.put_newer(key, object, precedence));
                 } else {
@@ -320,18 +325,20 @@ fn store<T: Object>(
     slot: Slot<'_, '_, '_, T>,
     object: &Arc<T>,
     number: u64,
-) -> Result<Outcome, Rejected> {
+) -> Result<Outcome, Box<Rejected>> {
     let key = slot.key();
     let outcome = match slot.held() {
         Some(_) => Outcome::Updated,
         None => Outcome::Added,
     };
     let put = slot.put(object, number);
-    put.map(|()| outcome).map_err(|unindexed| Rejected::unindexed(key, unindexed))
+    put.map(|()| outcome).map_err(|unindexed| Box::new(Rejected::unindexed(key, *unindexed)))
 }
 
-fn panicked(key: KeyRef<'_>, message: String) -> Rejected {
-    Rejected { key: key.to_key_unchecked(), reason: RejectReason::Panicked(message) }
+#[cold]
+fn panicked(key: KeyRef<'_>, message: String) -> Box<Rejected> {
+    let reason = RejectReason::Panicked(message);
+    Box::new(Rejected { key: key.to_key_unchecked(), reason })
 }
 
 /// Compares two objects of one key, whose versions may be known to be the same number.

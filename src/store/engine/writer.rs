@@ -96,7 +96,8 @@ impl<T> Writer<T> {
     ///
     /// # Errors
     /// If the function of an index fails.
-    pub(super) fn prepare(&mut self, object: &T) -> Result<(), Unindexed> {
+    #[inline]
+    pub(super) fn prepare(&mut self, object: &T) -> Result<(), Box<Unindexed>> {
         self.columns.iter_mut().try_for_each(|column| prepare(&mut **column, object))
     }
 }
@@ -107,9 +108,9 @@ pub(crate) struct Unindexed {
     pub(crate) message: String,
 }
 
-fn prepare<T>(column: &mut dyn Column<T>, object: &T) -> Result<(), Unindexed> {
+fn prepare<T>(column: &mut dyn Column<T>, object: &T) -> Result<(), Box<Unindexed>> {
     let failed = column.prepare(object);
-    failed.map_err(|message| Unindexed { index: Arc::clone(column.name()), message })
+    failed.map_err(|message| Box::new(Unindexed { index: Arc::clone(column.name()), message }))
 }
 
 /// A key and its hash in one engine.
@@ -164,9 +165,9 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
     }
 
     /// Begins to load what changes of these keys will read, so that the misses overlap.
-    pub(crate) fn prefetch(&self, keys: &[Hashed<'_>]) {
+    pub(crate) fn prefetch<'k: 'h, 'h>(&self, keys: impl Iterator<Item = &'h Hashed<'k>> + Clone) {
         let each = |f: fn(&Table<T>, u64)| {
-            for key in keys {
+            for key in keys.clone() {
                 // SAFETY: this is the writer, and it replaces no table here.
                 if let Some(table) = unsafe { self.engine.shard(key.hash).table() } {
                     f(table, key.hash.0);
@@ -219,7 +220,7 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
     pub(crate) fn add_index(
         &mut self,
         NewIndex(mut column): NewIndex<T>,
-    ) -> Result<(), (KeyRef<'_>, Unindexed)> {
+    ) -> Result<(), (KeyRef<'_>, Box<Unindexed>)> {
         for shard in &self.engine.shards {
             // SAFETY: this is the writer, and it replaces no table here.
             let heads = unsafe { shard.table() }.into_iter().flat_map(Table::heads);
