@@ -25,6 +25,7 @@ mod lookup;
 mod observe;
 mod page;
 mod pinned;
+mod precedence;
 mod report;
 mod select;
 mod single;
