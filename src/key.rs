@@ -84,6 +84,21 @@ impl Key {
         &self.text
     }
 
+    /// As `self.as_ref() == key`, and cheaper: lengths first, and no look for where characters begin.
+    #[inline]
+    pub(crate) fn is(&self, KeyRef { namespace, name }: KeyRef<'_>) -> bool {
+        let (text, end) = (self.text.as_bytes(), self.namespace_len);
+        if end != namespace.len() {
+            return false;
+        }
+        if end == 0 {
+            return text == name.as_bytes();
+        }
+        text.len() == end + 1 + name.len()
+            && text[end + 1..] == *name.as_bytes()
+            && text[..end] == *namespace.as_bytes()
+    }
+
     /// The borrowed form, which lookups take.
     #[must_use]
     #[inline]
@@ -146,24 +161,35 @@ impl<'a> KeyRef<'a> {
     ///
     /// # Errors
     /// What makes it invalid.
+    #[inline]
     pub fn check(&self) -> Result<(), KeyError> {
         let Self { namespace, name } = *self;
-        if name.is_empty() {
-            return Err(match namespace {
-                "" => KeyError::Empty,
-                _ => KeyError::EmptyName(self.to_string()),
-            });
+        let length = namespace.len().max(name.len());
+        if name.is_empty() || length > Key::MAX_PART || has_slash(namespace) || has_slash(name) {
+            return Err(self.error());
         }
-        if namespace.contains('/') || name.contains('/') {
-            return Err(match name.strip_prefix('/') {
-                Some(rest) if namespace.is_empty() && !rest.contains('/') => {
-                    KeyError::EmptyNamespace(self.to_string())
+        Ok(())
+    }
+
+    /// What is wrong with one that is not right.
+    #[cold]
+    fn error(&self) -> KeyError {
+        match (self.namespace, self.name) {
+            ("", "") => KeyError::Empty,
+            (_, "") => KeyError::EmptyName(self.to_string()),
+            (namespace, name) if has_slash(namespace) || has_slash(name) => {
+                match name.strip_prefix('/') {
+                    Some(rest) if namespace.is_empty() && !has_slash(rest) => {
+                        KeyError::EmptyNamespace(self.to_string())
+                    }
+                    _ => KeyError::ExtraSlash(self.to_string()),
                 }
-                _ => KeyError::ExtraSlash(self.to_string()),
-            });
+            }
+            (namespace, name) => {
+                let part = if namespace.len() > Key::MAX_PART { namespace } else { name };
+                KeyError::TooLong { length: part.len(), start: part.chars().take(32).collect() }
+            }
         }
-        check_length(namespace)?;
-        check_length(name)
     }
 
     /// An owned key.
@@ -179,19 +205,73 @@ impl<'a> KeyRef<'a> {
     pub(crate) fn to_key_unchecked(self) -> Key {
         let text = match self.namespace {
             "" => self.name.into(),
-            namespace => [namespace, "/", self.name].concat().into(),
+            namespace => join(namespace, self.name),
         };
         Key { text, namespace_len: self.namespace.len() }
+    }
+}
+
+/// Two parts as one text, in one allocation as a rule.
+fn join(namespace: &str, name: &str) -> Arc<str> {
+    let mut buffer = [0; 128];
+    let len = namespace.len() + 1 + name.len();
+    if let Some((text, _)) = buffer.split_at_mut_checked(len) {
+        text[..namespace.len()].copy_from_slice(namespace.as_bytes());
+        text[namespace.len()] = b'/';
+        text[namespace.len() + 1..].copy_from_slice(name.as_bytes());
+        if let Ok(text) = std::str::from_utf8(text) {
+            return text.into();
+        }
+    }
+    [namespace, "/", name].concat().into()
+}
+
+const EACH_BYTE: u64 = u64::from_le_bytes([1; 8]);
+
+/// The lowest bit that is set is the highest one of the first '/' in the word, if there is one. None of
+/// the highest bits of bytes is set if there is none.
+#[inline]
+fn slashes(word: &[u8; 8]) -> u64 {
+    let zero_at_slash = u64::from_le_bytes(*word) ^ (EACH_BYTE * u64::from(b'/'));
+    zero_at_slash.wrapping_sub(EACH_BYTE) & !zero_at_slash & (EACH_BYTE << 7)
+}
+
+/// Whether there is a '/'. A word at a time, since this is asked for each write, of texts that are short.
+#[inline]
+fn has_slash(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    match bytes.last_chunk() {
+        // What is left over lies in the last eight bytes.
+        Some(last) => {
+            let (words, _) = bytes.as_chunks();
+            words.iter().fold(slashes(last), |found, word| found | slashes(word)) != 0
+        }
+        None => bytes.contains(&b'/'),
+    }
+}
+
+/// Where the first '/' is.
+#[inline]
+fn find_slash(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (words, rest) = bytes.as_chunks();
+    let in_words = words.iter().map(slashes).enumerate().find(|&(_, found)| found != 0);
+    match in_words {
+        Some((i, found)) => Some(i * 8 + found.trailing_zeros() as usize / 8),
+        None => {
+            let at = rest.iter().position(|&byte| byte == b'/')?;
+            Some(bytes.len() - rest.len() + at)
+        }
     }
 }
 
 impl<'a> From<&'a str> for KeyRef<'a> {
     #[inline]
     fn from(text: &'a str) -> Self {
-        match text.split_once('/') {
+        match find_slash(text) {
             // With nothing before it, the '/' is part of the name, which makes the key invalid.
-            Some(("", _)) | None => Self { namespace: "", name: text },
-            Some((namespace, name)) => Self { namespace, name },
+            Some(0) | None => Self { namespace: "", name: text },
+            Some(at) => Self { namespace: &text[..at], name: &text[at + 1..] },
         }
     }
 }
@@ -227,7 +307,7 @@ impl<'a> From<&'a Key> for KeyRef<'a> {
 // Sound because `Key` hashes and compares through its borrowed form.
 impl hashbrown::Equivalent<Key> for KeyRef<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        *self == key.as_ref()
+        key.is(*self)
     }
 }
 
@@ -267,13 +347,6 @@ pub enum KeyError {
         /// How it begins.
         start: String,
     },
-}
-
-fn check_length(part: &str) -> Result<(), KeyError> {
-    if part.len() <= Key::MAX_PART {
-        return Ok(());
-    }
-    Err(KeyError::TooLong { length: part.len(), start: part.chars().take(32).collect() })
 }
 
 impl FromStr for Key {
@@ -328,5 +401,39 @@ impl Ord for Key {
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_ref().hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_slash_is_found_wherever_it_is() {
+        for len in 0..40 {
+            let text = ".0\u{af}".repeat(14).chars().take(len).collect::<String>();
+            assert_eq!(find_slash(&text), None, "{text}");
+            assert!(!has_slash(&text), "{text}");
+            for at in text.char_indices().map(|(at, _)| at) {
+                let (before, after) = text.split_at(at);
+                for after in [after.to_owned(), format!("/{after}")] {
+                    let text = format!("{before}/{after}");
+                    assert_eq!(find_slash(&text), Some(at), "{text}");
+                    assert!(has_slash(&text), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_is_what_it_was_made_of_and_nothing_else() {
+        let parts = ["", "a", "b", "ab", "a-long-part-of-a-key", &"long".repeat(40)];
+        let keys =
+            || parts.iter().flat_map(|&one| parts.map(move |other| KeyRef::from((one, other))));
+        for one in keys().filter(|key| key.check().is_ok()) {
+            let key = one.to_key_unchecked();
+            assert_eq!(key.as_str(), one.to_string());
+            assert!(keys().all(|other| key.is(other) == (one == other)), "{one}");
+        }
     }
 }

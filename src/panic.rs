@@ -8,12 +8,16 @@ use crate::sync::Arc;
 /// Runs user code; a panic becomes an error with its message.
 ///
 /// Whatever the code can reach must be consistent whenever it may panic.
+#[inline]
 pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, String> {
-    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
-        let text = text(&*payload).unwrap_or("a panic without a text").to_owned();
-        discard(payload);
-        text
-    })
+    catch_unwind(AssertUnwindSafe(code)).map_err(into_text)
+}
+
+#[cold]
+fn into_text(payload: Box<dyn Any + Send>) -> String {
+    let text = text(&*payload).unwrap_or("a panic without a text").to_owned();
+    discard(payload);
+    text
 }
 
 /// As [`catch`], with a message that says that it was a panic.
@@ -24,6 +28,7 @@ pub(crate) fn catch_as_sentence<R>(code: impl FnOnce() -> R) -> Result<R, String
 
 /// Runs code that is not our caller's: a waker, an observer, a limiter. A panic ends here, once the panic
 /// hook has reported it; the result is `None`.
+#[inline]
 pub(crate) fn contain<R>(code: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(code)).map_err(discard).ok()
 }
@@ -49,6 +54,7 @@ pub(crate) fn drop_all<T>(values: Vec<Arc<T>>) {
 }
 
 /// Drops a panic's payload. If its destructor panics in turn, that second payload is leaked.
+#[cold]
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(payload);

@@ -75,8 +75,16 @@ impl ResourceVersion {
 
 /// A version's text as a number, if it is decimal and fits.
 pub(crate) fn number_of(version: &str) -> Option<u64> {
-    // `parse` would take a leading '+', which no source writes.
-    if is_decimal(version) { version.parse().ok() } else { None }
+    // In one pass: `parse` would take leading zeros and a '+', which no source writes.
+    let leads = !matches!(version.as_bytes(), [] | [b'0', _, ..]);
+    let more = |number: u64, byte: u8| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    };
+    if leads { version.bytes().try_fold(0, more) } else { None }
 }
 
 /// How two versions' texts are ordered, or `None` if that is unknown.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::shared::Shared;
-use super::state::shard::{LeaseEnd, Leasing};
+use super::state::outgoing::{LeaseEnd, Leasing};
 use crate::{ArcRef, Change, Key, Object};
 
 /// A key and its object, leased to a worker: no other consumer gets the key until the lease ends.

@@ -167,6 +167,7 @@ impl<T: Object> Fifo<T> {
     /// assert_eq!(refused.into_inner().1, 4);
     /// # Ok::<(), AddError<Pod>>(())
     /// ```
+    #[inline]
     pub fn add(&self, object: impl Into<Arc<T>>) -> Result<Added, AddError<T>> {
         let added = self.shared.add(object.into(), Duration::ZERO, false)?;
         // Only an add of what must be absent comes back with nothing.

@@ -13,6 +13,7 @@ use hashbrown::HashMap;
 use super::engine::Engine;
 use super::error::{Rejected, WriteError};
 use super::feed::Feed;
+use super::precedence;
 use super::report::{Applied, Written};
 use super::write::{self, Writing};
 use super::{Cow, Store};
@@ -184,8 +185,8 @@ impl<T: Object> Writing<'_, T> {
         key: KeyRef<'_>,
         object: &Arc<T>,
         until: Option<Instant>,
-    ) -> Result<Written, Rejected> {
-        let number = catch(|| write::number(&**object));
+    ) -> Result<Written, Box<Rejected>> {
+        let number = catch(|| precedence::number(&**object));
         let number = number.map_err(|message| write::panicked(key, message))?;
         let hashed = self.guard.hash(key);
         let slot = self.guard.slot(hashed);
@@ -215,9 +216,9 @@ impl<T: Object> Writing<'_, T> {
         // A word that is older than what was assumed, as of what a write was answered, is no news.
         let object = &assumption.object;
         let is_older =
-            |held: &Arc<T>| catch(|| write::is_older(&**held, &**object)).unwrap_or(false);
+            |held: &Arc<T>| catch(|| precedence::is_older(&**held, &**object)).unwrap_or(false);
         let stays = same || held.as_ref().is_some_and(is_older);
-        let number = catch(|| write::number(&**object)).ok().flatten().unwrap_or(0);
+        let number = catch(|| precedence::number(&**object)).ok().flatten().unwrap_or(0);
         // An index function that fails by now is as good as a word of the source.
         if stays && write::store(slot, object, number).is_ok() {
             let before = std::mem::replace(&mut assumption.told, held);
@@ -235,7 +236,7 @@ impl<T: Object> Writing<'_, T> {
         let slot = self.guard.slot(hashed);
         match &assumption.told {
             Some(told) => {
-                let number = catch(|| write::number(&**told)).ok().flatten().unwrap_or(0);
+                let number = catch(|| precedence::number(&**told)).ok().flatten().unwrap_or(0);
                 // Where an index function fails by now, what is assumed stands for it.
                 let _ = write::store(slot, told, number);
             }
@@ -320,7 +321,7 @@ impl<T: Object> Store<T> {
             let mut writing = self.writing();
             let result = writing.assume(key, &object, until);
             self.finish(writing);
-            Ok(result?)
+            result.map_err(|rejected| (*rejected).into())
         };
         let result = self
             .observed(assume, |put| Applied::of_put(put.as_ref(), self.revision()).map(Cow::Owned));

@@ -26,6 +26,7 @@ mod lookup;
 mod observe;
 mod page;
 mod pinned;
+mod precedence;
 mod read;
 mod report;
 mod select;
@@ -291,7 +292,7 @@ impl<T: Object> Store<T> {
         let mut writing = self.writing();
         if !writing.guard.has_index(index.id()) {
             let added = writing.guard.add_index(index.of_a_store(None));
-            added.map_err(|(key, unindexed)| Rejected::unindexed(key, unindexed))?;
+            added.map_err(|(key, unindexed)| Rejected::unindexed(key, *unindexed))?;
         }
         Ok(Revision::new(writing.publish()))
     }

@@ -85,7 +85,7 @@ impl Applied {
                 applied.revision = *revision;
                 applied.count(Ok(*outcome));
             }
-            Err(WriteError::Rejected(rejected)) => applied.count(Err(rejected.clone())),
+            Err(WriteError::Rejected(rejected)) => applied.rejected.push(rejected.clone()),
             Err(WriteError::Key(_)) => return None,
         }
         Some(applied)
@@ -98,13 +98,14 @@ impl Applied {
         Self { revision, deleted: present, unchanged: 1 - present, ..Self::default() }
     }
 
-    pub(super) fn count(&mut self, outcome: Result<Outcome, Rejected>) {
+    #[inline]
+    pub(super) fn count(&mut self, outcome: Result<Outcome, Box<Rejected>>) {
         match outcome {
             Ok(Outcome::Added) => self.added += 1,
             Ok(Outcome::Updated) => self.updated += 1,
             Ok(Outcome::Unchanged) => self.unchanged += 1,
             Ok(Outcome::Stale) => self.stale += 1,
-            Err(rejected) => self.rejected.push(rejected),
+            Err(rejected) => self.rejected.push(*rejected),
         }
     }
 }

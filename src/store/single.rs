@@ -11,16 +11,17 @@ impl<T: Object> Store<T> {
         key.check()?;
         let Some(mut writing) = self.try_writing() else {
             let key = key.to_key_unchecked();
-            return Ok(self.combine(move |writing| {
+            let result = self.combine(move |writing| {
                 let result = writing.add(key.as_ref(), &object);
                 writing.let_go(object, &result);
                 result
-            })?);
+            });
+            return result.map_err(|rejected| (*rejected).into());
         };
         let result = writing.add(key, &object);
         writing.let_go(object, &result);
         self.finish(writing);
-        Ok(result?)
+        result.map_err(|rejected| (*rejected).into())
     }
 
     pub(super) fn update(

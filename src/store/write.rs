@@ -9,10 +9,10 @@ use std::collections::HashSet;
 
 use super::assume::{Assumed, Says, Withdrawn};
 use super::engine::{Hashed, Pin, Slot, WriteGuard};
-use super::error::{RejectReason, Rejected, UpdateError};
+use super::error::{RejectReason, Rejected, UpdateError, WriteError};
 use super::feed::Feed;
+use super::precedence::{Comparison, Precedence, compare, is_older, number};
 use super::report::{Applied, Deleted, Outcome, Written};
-use crate::object::same_version;
 use crate::panic::catch;
 use crate::sync::Arc;
 use crate::version;
@@ -28,26 +28,6 @@ pub(super) struct Writing<'s, T: Object> {
     pub(super) assumed: &'s Assumed<T>,
     /// Whether a relist is among what is written.
     pub(super) is_relist: bool,
-}
-
-/// What counts where a key holds an object already.
-#[derive(Clone, Copy)]
-enum Precedence {
-    /// The newest version, whoever brings it.
-    Newest,
-    /// What a listing says: another uid is another object, whatever its version.
-    Listed,
-    /// What is known to be newer: a listing is older than what the store has seen.
-    Held,
-    /// What comes, since versions have no order.
-    Latest,
-}
-
-/// How an object that is put compares with the one that is held.
-enum Comparison {
-    Same,
-    Older,
-    Newer,
 }
 
 impl<'s, T: Object> Writing<'s, T> {
@@ -80,7 +60,11 @@ impl<'s, T: Object> Writing<'s, T> {
         Written { revision: self.revision(), outcome }
     }
 
-    pub(super) fn add(&mut self, key: KeyRef<'_>, object: &Arc<T>) -> Result<Written, Rejected> {
+    pub(super) fn add(
+        &mut self,
+        key: KeyRef<'_>,
+        object: &Arc<T>,
+    ) -> Result<Written, Box<Rejected>> {
         let put = |this: &mut Self, _: &Withdrawn<T>| {
             let key = this.guard.hash(key);
             this.put_newer(key, object, Precedence::Newest)
@@ -90,7 +74,7 @@ impl<'s, T: Object> Writing<'s, T> {
     }
 
     /// Lets go of an object that was added, which its key may have been borrowed from.
-    pub(super) fn let_go(&mut self, object: Arc<T>, result: &Result<Written, Rejected>) {
+    pub(super) fn let_go(&mut self, object: Arc<T>, result: &Result<Written, Box<Rejected>>) {
         // What is stored is held by the store, at least until the lock is let go of: no destructor runs.
         if !result.as_ref().is_ok_and(|written| written.outcome.is_stored()) {
             self.guard.discard(object);
@@ -103,7 +87,7 @@ impl<'s, T: Object> Writing<'s, T> {
         key: Hashed<'_>,
         object: &Arc<T>,
         precedence: Precedence,
-    ) -> Result<Outcome, Rejected> {
+    ) -> Result<Outcome, Box<Rejected>> {
         let slot = self.guard.slot(key);
         let number = catch(|| number(&**object)).map_err(|message| panicked(key.key(), message))?;
         let number = number.unwrap_or(0);
@@ -163,7 +147,8 @@ impl<'s, T: Object> Writing<'s, T> {
                 Ok(self.written(outcome))
             }
             Err(rejected) => {
-                Err(UpdateError::Write { object: Arc::clone(object), error: rejected.into() })
+                let error = WriteError::from(*rejected);
+                Err(UpdateError::Write { object: Arc::clone(object), error })
             }
         }
     }
@@ -197,9 +182,9 @@ impl<'s, T: Object> Writing<'s, T> {
                 apply(self, self.guard.hash(key), change);
             }
         } else {
-            let mut hashed = Vec::with_capacity(changes.len().min(AT_ONCE));
-            while self.find(changes.clone(), &mut hashed) {
-                for (&key, (_, change)) in hashed.iter().zip(&mut changes) {
+            let mut found = Vec::with_capacity(changes.len().min(AT_ONCE));
+            while self.find(&mut changes, &mut found) {
+                for &(key, change) in &found {
                     apply(self, key, change);
                 }
             }
@@ -212,13 +197,13 @@ impl<'s, T: Object> Writing<'s, T> {
     /// Hashes the next keys, and begins to load their places. Whether there are any.
     fn find<'k, V>(
         &self,
-        keyed: impl Iterator<Item = (KeyRef<'k>, V)>,
-        hashed: &mut Vec<Hashed<'k>>,
+        keyed: &mut impl Iterator<Item = (KeyRef<'k>, V)>,
+        found: &mut Vec<(Hashed<'k>, V)>,
     ) -> bool {
-        hashed.clear();
-        hashed.extend(keyed.take(AT_ONCE).map(|(key, _)| self.guard.hash(key)));
-        self.guard.prefetch(hashed);
-        !hashed.is_empty()
+        found.clear();
+        found.extend(keyed.take(AT_ONCE).map(|(key, value)| (self.guard.hash(key), value)));
+        self.guard.prefetch(found.iter().map(|(key, _)| key));
+        !found.is_empty()
     }
 
     /// A delete as the source reports it: `last` is the object's last state with the version of
@@ -263,10 +248,10 @@ impl<'s, T: Object> Writing<'s, T> {
             (_, true) => Precedence::Held,
             _ => Precedence::Listed,
         };
-        let mut hashed = Vec::with_capacity(listing.len().min(AT_ONCE));
+        let mut found = Vec::with_capacity(listing.len().min(AT_ONCE));
         let mut objects = listing.objects();
-        while self.find(objects.clone(), &mut hashed) {
-            for (&key, (_, object)) in hashed.iter().zip(&mut objects) {
+        while self.find(&mut objects, &mut found) {
+            for &(key, object) in &found {
                 if !older || self.guard.slot(key).held().is_some() {
                     applied.count(self.put_newer(key, object, precedence));
                 } else {
@@ -349,60 +334,18 @@ pub(super) fn store<T: Object>(
     slot: Slot<'_, '_, '_, T>,
     object: &Arc<T>,
     number: u64,
-) -> Result<Outcome, Rejected> {
+) -> Result<Outcome, Box<Rejected>> {
     let key = slot.key();
     let outcome = match slot.held() {
         Some(_) => Outcome::Updated,
         None => Outcome::Added,
     };
     let put = slot.put(object, number);
-    put.map(|()| outcome).map_err(|unindexed| Rejected::unindexed(key, unindexed))
+    put.map(|()| outcome).map_err(|unindexed| Box::new(Rejected::unindexed(key, *unindexed)))
 }
 
-pub(super) fn panicked(key: KeyRef<'_>, message: String) -> Rejected {
-    Rejected { key: key.to_key_unchecked(), reason: RejectReason::Panicked(message) }
-}
-
-/// Compares two objects of one key, whose versions may be known to be the same number.
-fn compare<T: Object>(
-    held: &Arc<T>,
-    new: &Arc<T>,
-    same_number: bool,
-    precedence: Precedence,
-) -> Result<Comparison, String> {
-    catch(|| {
-        if matches!(precedence, Precedence::Held) {
-            return match is_older(&**held, &**new) {
-                true => Comparison::Newer,
-                false if same_version(&**held, &**new) => Comparison::Same,
-                false => Comparison::Older,
-            };
-        }
-        // A uid is a look at the object that is held; its version's text would be another.
-        let same =
-            if same_number { held.uid() == new.uid() } else { same_version(&**held, &**new) };
-        if same {
-            return Comparison::Same;
-        }
-        let counts = match precedence {
-            Precedence::Newest | Precedence::Held => false,
-            Precedence::Listed => held.uid() != new.uid(),
-            Precedence::Latest => true,
-        };
-        if !counts && !same_number && is_older(&**new, &**held) {
-            Comparison::Older
-        } else {
-            Comparison::Newer
-        }
-    })
-}
-
-/// An object's version as a number, where it is one.
-pub(super) fn number<T: Object>(object: &T) -> Option<u64> {
-    version::number_of(object.resource_version()?)
-}
-
-pub(super) fn is_older<T: Object>(this: &T, that: &T) -> bool {
-    let versions = this.resource_version().zip(that.resource_version());
-    versions.and_then(|(this, that)| version::compare(this, that)).is_some_and(Ordering::is_lt)
+#[cold]
+pub(super) fn panicked(key: KeyRef<'_>, message: String) -> Box<Rejected> {
+    let reason = RejectReason::Panicked(message);
+    Box::new(Rejected { key: key.to_key_unchecked(), reason })
 }

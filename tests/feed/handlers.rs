@@ -162,13 +162,13 @@ fn a_relist_tells_real_differences_with_the_last_known_state() {
     struct Versions(Arc<Mutex<Vec<String>>>);
     impl Handler<Pod> for Versions {
         fn on_add(&mut self, pod: ArcRef<'_, Pod>, is_initial: bool) {
-            self.0.lock().unwrap().push(format!("add {} {is_initial}", text(pod)));
+            self.0.lock().unwrap().push(format!("add {} {is_initial}", text(&pod)));
         }
         fn on_update(&mut self, old: ArcRef<'_, Pod>, new: ArcRef<'_, Pod>) {
-            self.0.lock().unwrap().push(format!("update {} {}", text(old), text(new)));
+            self.0.lock().unwrap().push(format!("update {} {}", text(&old), text(&new)));
         }
         fn on_delete(&mut self, last: ArcRef<'_, Pod>) {
-            self.0.lock().unwrap().push(format!("delete {}", text(last)));
+            self.0.lock().unwrap().push(format!("delete {}", text(&last)));
         }
     }
     fn text(pod: &Pod) -> String {
@@ -363,10 +363,10 @@ fn the_store_is_never_behind_what_a_handler_was_told() {
     }
     impl Handler<Thing> for Reads {
         fn on_add(&mut self, thing: ArcRef<'_, Thing>, _: bool) {
-            self.look(thing);
+            self.look(&thing);
         }
         fn on_update(&mut self, _: ArcRef<'_, Thing>, new: ArcRef<'_, Thing>) {
-            self.look(new);
+            self.look(&new);
         }
     }
     watched(|| {

@@ -2,6 +2,7 @@
 //! the store has, and what is kept for the stalled ones has a limit.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use watchcache::Store;
@@ -60,7 +61,9 @@ fn some_stalled_and_some_slow_among_a_thousand() {
             follower.drain();
             let snapshot = store.snapshot();
             assert_eq!(follower.known.len(), snapshot.len());
-            let same = |(key, thing): (&String, &_)| snapshot.get(&**key) == Some(thing);
+            let same = |(key, thing): (&String, &Arc<Thing>)| {
+                snapshot.get(&**key).is_some_and(|held| *held == *thing)
+            };
             assert!(follower.known.iter().all(same));
             assert_eq!(follower.subscription.revision(), store.revision());
         }

@@ -83,14 +83,14 @@ impl<T: Object> Shared<T> {
 
     /// Applies a batch as one: no other call sees half of it.
     pub(crate) fn apply(&self, batch: &Batch<T>) -> Result<(), Closed> {
-        let changes = batch.changes();
         let mut needed = [false; SHARD_COUNT];
-        let hash = |(key, _)| {
+        let hashed = |(key, change)| {
             let hash = self.keys.hash(key);
-            needed[self.keys.shard_of(hash)] = true;
-            hash
+            let shard = self.keys.shard_of(hash);
+            needed[shard] = true;
+            (hash, shard, key, change)
         };
-        let hashes: Vec<_> = changes.clone().map(hash).collect();
+        let changes: Vec<_> = batch.changes().map(hashed).collect();
         let since = self.now_if_timed();
         let priority = self.queue.priority(Priority::Change);
         let deletions = self.keys.hands_out_deletions();
@@ -103,8 +103,8 @@ impl<T: Object> Shared<T> {
                 self.initial_sync.mark_fed();
             }
             let first = self.queue.sequence(batch.len());
-            for ((seq, (key, change)), &hash) in (first..).zip(changes).zip(&hashes) {
-                let Some(shard) = &mut shards[self.keys.shard_of(hash)] else {
+            for (seq, (hash, shard, key, change)) in (first..).zip(changes) {
+                let Some(shard) = &mut shards[shard] else {
                     unreachable!("each key's shard was locked");
                 };
                 match change {

@@ -3,7 +3,7 @@
 use super::Shared;
 use crate::Object;
 use crate::fifo::Observer;
-use crate::fifo::state::effects::Effects;
+use crate::fifo::state::effects::{Dispatched, Effects};
 use crate::fifo::state::queue::Ticket;
 use crate::panic::{contain, drop_all};
 use crate::sync::atomic::{Ordering, fence};
@@ -17,8 +17,8 @@ impl<T: Object> Shared<T> {
         if let Some((priority, ticket)) = effects.requeue {
             self.queue.requeue(priority, ticket);
         }
-        if let Some(priority) = effects.dispatched {
-            self.queue.count_dispatched(priority);
+        if let Some(dispatched) = &effects.dispatched {
+            self.queue.count_dispatched(dispatched.priority);
         }
         self.capacity.adjust(effects.entries);
         self.initial_sync.finish(effects.initial);
@@ -100,8 +100,8 @@ impl<T: Object> Shared<T> {
     fn report(&self, effects: &Effects<T>) {
         (0..effects.added).for_each(|_| self.observe(|observer| observer.added()));
         (0..effects.coalesced).for_each(|_| self.observe(|observer| observer.coalesced()));
-        if let Some(latency) = effects.queue_latency {
-            self.observe(|observer| observer.handed_out(latency));
+        if let Some(Dispatched { since, now, .. }) = effects.dispatched {
+            self.observe(|observer| observer.handed_out(now.since(since)));
         }
     }
 

@@ -11,7 +11,8 @@ use super::effects::Effects;
 use super::entry::{Arrival, Entry, Lines, Waiting};
 use super::known::{Known, lock, remember};
 use super::queue::Priority;
-use super::shard::{Rank, Shard, Table};
+use super::relist::Rank;
+use super::shard::{Shard, Table};
 use crate::sync::{Arc, MutexGuard, SharedValue};
 use crate::{Key, KeyRef};
 

@@ -1,9 +1,16 @@
 //! What a locked section has decided, to be carried out once it is unlocked.
 
-use std::time::Duration;
-
+use super::clock::Moment;
 use super::queue::{Priority, Ticket};
 use crate::sync::Arc;
+
+/// A key that was handed out.
+pub(crate) struct Dispatched {
+    pub(crate) priority: Priority,
+    /// When it was queued, and when it was handed out.
+    pub(crate) since: Moment,
+    pub(crate) now: Moment,
+}
 
 /// Filled in under the locks of shards; carried out by `Shared::finish` after they are released, and
 /// nowhere else. Wakers, observers and destructors are user code: they run there, under no lock.
@@ -16,8 +23,8 @@ pub(crate) struct Effects<T> {
     pub(crate) stale: usize,
     /// A ticket that stood for nothing was dequeued.
     pub(crate) stale_dequeued: bool,
-    /// A key of this priority was handed out.
-    pub(crate) dispatched: Option<Priority>,
+    /// A key was handed out.
+    pub(crate) dispatched: Option<Dispatched>,
     /// Keys of the first replace that are dealt with.
     pub(crate) initial: usize,
     /// Entries made less entries removed.
@@ -29,8 +36,6 @@ pub(crate) struct Effects<T> {
     /// Values accepted for keys of which none was waiting, and for others.
     pub(crate) added: usize,
     pub(crate) coalesced: usize,
-    /// How long a key that was handed out had been queued.
-    pub(crate) queue_latency: Option<Duration>,
     /// The value that was displaced, dropped or deleted; `values` has the rest if there are more.
     pub(crate) value: Option<Arc<T>>,
     pub(crate) values: Vec<Arc<T>>,
@@ -51,7 +56,6 @@ impl<T> Effects<T> {
             refused: false,
             added: 0,
             coalesced: 0,
-            queue_latency: None,
             value: None,
             values: Vec::new(),
         }

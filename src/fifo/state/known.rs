@@ -26,7 +26,7 @@ impl<T> Known<T> {
     }
 
     pub(crate) fn key(&self, hash: u64, key: KeyRef<'_>) -> Option<&Key> {
-        self.table.get(hash, |known| known.key.as_ref() == key).map(|known| &known.key)
+        self.table.get(hash, |known| known.key.is(key)).map(|known| &known.key)
     }
 
     /// Remembers a state; the one before, if there was one.
@@ -40,7 +40,7 @@ impl<T> Known<T> {
 
     /// Forgets an object.
     pub(crate) fn remove(&mut self, hash: u64, key: KeyRef<'_>) -> Option<(Key, Arc<T>)> {
-        let known = self.table.remove_entry(hash, |known| known.key.as_ref() == key)?;
+        let known = self.table.remove_entry(hash, |known| known.key.is(key))?;
         // Memory follows what is there. As many removals have paid for it.
         if self.table.len() < self.table.capacity() / 4 {
             self.table.shrink_to(self.table.len() * 2, |known| known.hash);

@@ -35,6 +35,15 @@ impl<'e, T> PinnedRevision<'e, T> {
     pub(crate) fn get(&self, key: KeyRef<'_>) -> Option<ArcRef<'_, T>> {
         self.view().get(key, &self.pin)
     }
+
+    /// The objects under several keys, in the keys' order.
+    pub(crate) fn get_each<'a>(
+        &'a self,
+        keys: &[KeyRef<'_>],
+        each: impl FnMut(Option<ArcRef<'a, T>>),
+    ) {
+        self.view().get_each(keys, &self.pin, each);
+    }
 }
 
 /// A snapshot's hold on a revision.

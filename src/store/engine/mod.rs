@@ -24,7 +24,7 @@
 //! | `index`, `value`, `postings` | from a value to records |
 //! | `column` | an index as the writer has it |
 //! | `revision` | what is published |
-//! | `writer`, `slot` | builds a revision, key by key, and publishes it |
+//! | `writer`, `slot`, `room` | builds a revision, key by key, and publishes it |
 //! | `view`, `entries`, `walk` | read at one revision: by key, by index, and everything |
 //! | `record` | what a publication changed |
 //! | `hold` | keeps a revision: for a short look, or a snapshot |
@@ -52,6 +52,7 @@ mod queue;
 mod reclaim;
 mod record;
 mod revision;
+mod room;
 mod slab;
 mod slot;
 mod stamp;

@@ -57,6 +57,11 @@ impl Announcement {
     /// Reuses an announcement that no thread owns, or makes one.
     fn acquire() -> &'static Self {
         for announcement in Self::all() {
+            // Looked at first: an exchange would take the line from its owner's reads.
+            // ORDERING: Relaxed: the exchange decides.
+            if announcement.owned.load(Ordering::Relaxed) {
+                continue;
+            }
             // ORDERING: Acquire pairs with the Release in `give_back`: the last owner's stores come
             // before ours; and with the Release in `all_fence`.
             let free = announcement

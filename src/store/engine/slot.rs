@@ -14,15 +14,19 @@ use crate::sync::atomic::Ordering;
 pub(crate) struct Slot<'g, 'e, 'k, T: Send + Sync> {
     guard: &'g mut WriteGuard<'e, T>,
     hashed: Hashed<'k>,
-    /// The slot in the shard's table, if the key has one.
+    /// The shard's table, if there is one. It is replaced by `take_place` alone, which finds anew, and
+    /// freed no earlier than when the guard publishes.
+    table: Option<&'e Table<T>>,
+    /// The slot in it, if the key has one.
     found: Option<usize>,
     /// Where it would go otherwise, and whether another key was there before.
     free: Option<(usize, bool)>,
 }
 
 impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
+    #[inline]
     pub(super) fn new(guard: &'g mut WriteGuard<'e, T>, hashed: Hashed<'k>) -> Self {
-        let mut slot = Self { guard, hashed, found: None, free: None };
+        let mut slot = Self { guard, hashed, table: None, found: None, free: None };
         slot.find();
         slot
     }
@@ -30,23 +34,21 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
     fn find(&mut self) {
         (self.found, self.free) = (None, None);
         let Hashed { key, hash, .. } = self.hashed;
+        // SAFETY: this is the writer, and the table stays while this is in use.
+        self.table = unsafe { self.guard.engine.shard(hash).table() };
         // SAFETY: this is the writer, as the guard shows.
-        match self.table().map(|table| unsafe { table.place(key, hash.0) }) {
+        match self.table.map(|table| unsafe { table.place(key, hash.0) }) {
             Some(Place::Found(slot)) => self.found = Some(slot),
             Some(Place::Free { slot, reused }) => self.free = Some((slot, reused)),
             None => {}
         }
     }
 
-    fn table(&self) -> Option<&'e Table<T>> {
-        // SAFETY: this is the writer, and a table is replaced by `put` alone, which finds anew. It is
-        // freed no earlier than when the guard publishes.
-        unsafe { self.guard.engine.shard(self.hashed.hash).table() }
-    }
-
+    #[inline]
     fn head(&self) -> Option<&Version<T>> {
+        let (table, slot) = (self.table?, self.found?);
         // SAFETY: heads in slots are alive, and this is the writer.
-        self.found.and_then(|slot| unsafe { self.table()?.head(slot).as_ref() })
+        unsafe { table.head(slot).as_ref() }
     }
 
     pub(crate) fn key(&self) -> KeyRef<'k> {
@@ -54,6 +56,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
     }
 
     /// The object as the batch has left it so far, and the source's version it was put with.
+    #[inline]
     pub(crate) fn held(&self) -> Option<(&Arc<T>, u64)> {
         let head = self.head()?;
         // SAFETY: this is the writer, and a head.
@@ -64,7 +67,11 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
     ///
     /// # Errors
     /// If an index function fails on it. Nothing is changed then.
-    pub(crate) fn put(mut self, object: &Arc<T>, source_version: u64) -> Result<(), Unindexed> {
+    pub(crate) fn put(
+        mut self,
+        object: &Arc<T>,
+        source_version: u64,
+    ) -> Result<(), Box<Unindexed>> {
         self.guard.writer.prepare(object)?;
         let lived = self.held().is_some();
         let record = match self.head() {
@@ -112,7 +119,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         }
         // ORDERING: Relaxed: only the writer stores links.
         let is_last = self.head().is_some_and(|head| head.prev.load(Ordering::Relaxed).is_null());
-        if is_last && let (Some(table), Some(slot)) = (self.table(), self.found) {
+        if is_last && let (Some(table), Some(slot)) = (self.table, self.found) {
             // The key came and went within this batch: nobody ever saw it.
             table.delete(slot);
             self.guard.writer.live[self.hashed.hash.shard()] -= 1;
@@ -126,7 +133,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
     /// # Safety
     /// The record is alive; the slot that was found is its own, or a free one that becomes its own.
     unsafe fn link(&mut self, record: RecordRef<T>, value: Option<Arc<T>>, source_version: u64) {
-        let (Some(table), Some(slot)) = (self.table(), self.found) else { return };
+        let (Some(table), Some(slot)) = (self.table, self.found) else { return };
         let Hashed { key, hash, .. } = self.hashed;
         let shard = self.guard.engine.shard(hash);
         let writer = &mut *self.guard.writer;

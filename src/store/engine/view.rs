@@ -2,12 +2,16 @@
 
 use std::ptr::NonNull;
 
-use super::Engine;
 use super::chain::{Version, visible};
 use super::pin::Pin;
 use super::revision::Revision;
+use super::table::Table;
+use super::{Engine, Hash};
 use crate::sync::atomic::Ordering;
 use crate::{ArcRef, KeyRef, ResourceVersion};
+
+/// Keys whose places are loaded together.
+const AT_ONCE: usize = 16;
 
 /// A key and its object.
 pub(crate) type Entry<'a, T> = (KeyRef<'a>, ArcRef<'a, T>);
@@ -62,12 +66,52 @@ impl<'a, T> View<'a, T> {
 
     /// The object under a key. The thread is pinned meanwhile, as the pin shows.
     #[inline]
-    pub(crate) fn get(self, key: KeyRef<'_>, _pin: &Pin) -> Option<ArcRef<'a, T>> {
+    pub(crate) fn get(self, key: KeyRef<'_>, pin: &Pin) -> Option<ArcRef<'a, T>> {
         let hash = self.engine.hash(key);
+        // SAFETY: pinned for longer than the table is looked at.
+        let table = unsafe { self.engine.shard(hash).table() }?;
+        self.find(table, key, hash, pin)
+    }
+
+    #[inline]
+    fn find(
+        self,
+        table: &Table<T>,
+        key: KeyRef<'_>,
+        hash: Hash,
+        _pin: &Pin,
+    ) -> Option<ArcRef<'a, T>> {
         // SAFETY: pinned; this view's revision is protected for `'a`.
         unsafe {
-            let head = self.engine.shard(hash).table()?.find(key, hash.0);
-            visible(head, self.revision.number)?.as_ref().value().map(ArcRef::from)
+            visible(table.find(key, hash.0), self.revision.number)?
+                .as_ref()
+                .value()
+                .map(ArcRef::from)
+        }
+    }
+
+    /// As [`get`](Self::get), for several keys: what they read is loaded together, some keys at a time.
+    pub(crate) fn get_each(
+        self,
+        keys: &[KeyRef<'_>],
+        pin: &Pin,
+        mut each: impl FnMut(Option<ArcRef<'a, T>>),
+    ) {
+        for keys in keys.chunks(AT_ONCE) {
+            let mut found = [None; AT_ONCE];
+            for (found, &key) in found.iter_mut().zip(keys) {
+                let hash = self.engine.hash(key);
+                // SAFETY: pinned for longer than the table is looked at.
+                let table = unsafe { self.engine.shard(hash).table() };
+                *found = table.map(|table: &Table<T>| (table, hash));
+                table.into_iter().for_each(|table| table.prefetch_bucket(hash.0));
+            }
+            for (table, hash) in found.iter().flatten() {
+                table.prefetch_head(hash.0);
+            }
+            for (found, &key) in found.iter().zip(keys) {
+                each(found.and_then(|(table, hash)| self.find(table, key, hash, pin)));
+            }
         }
     }
 

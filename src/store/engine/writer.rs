@@ -13,28 +13,21 @@ use super::record::{Publication, Recorder};
 use super::revision::Revision;
 use super::slab::{RecordRef, Slabs};
 use super::slot::Slot;
-use super::table::{Place, Table, Word};
+use super::table::Table;
 use super::view::View;
 use super::{Engine, Hash, Pin, SHARD_COUNT};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, MutexGuard};
 use crate::{KeyRef, ResourceVersion};
 
-/// Sixteenths of a table that may be in use. Probes compare words that lie side by side, so a table
-/// may be rather full.
-const FULL: usize = 14;
-
-/// A table has at most so many slots for each record before it is replaced by a smaller one.
-const SPARSE: usize = 16;
-
 /// What only the writer touches.
 pub(super) struct Writer<T> {
     /// For each shard, the slots in use, those marked deleted among them.
-    used: Box<[usize]>,
+    pub(super) used: Box<[usize]>,
     /// For each shard, the records in its table.
     pub(super) live: Box<[usize]>,
     /// Bytes of all tables.
-    table_bytes: usize,
+    pub(super) table_bytes: usize,
     /// The revision that is published.
     pub(super) published: u64,
     /// How many publications there were before that one.
@@ -99,7 +92,8 @@ impl<T> Writer<T> {
     ///
     /// # Errors
     /// If the function of an index fails.
-    pub(super) fn prepare(&mut self, object: &T) -> Result<(), Unindexed> {
+    #[inline]
+    pub(super) fn prepare(&mut self, object: &T) -> Result<(), Box<Unindexed>> {
         self.columns.iter_mut().try_for_each(|column| prepare(&mut **column, object))
     }
 }
@@ -110,9 +104,9 @@ pub(crate) struct Unindexed {
     pub(crate) message: String,
 }
 
-fn prepare<T>(column: &mut dyn Column<T>, object: &T) -> Result<(), Unindexed> {
+fn prepare<T>(column: &mut dyn Column<T>, object: &T) -> Result<(), Box<Unindexed>> {
     let failed = column.prepare(object);
-    failed.map_err(|message| Unindexed { index: Arc::clone(column.name()), message })
+    failed.map_err(|message| Box::new(Unindexed { index: Arc::clone(column.name()), message }))
 }
 
 /// A key and its hash in one engine.
@@ -167,9 +161,9 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
     }
 
     /// Begins to load what changes of these keys will read, so that the misses overlap.
-    pub(crate) fn prefetch(&self, keys: &[Hashed<'_>]) {
+    pub(crate) fn prefetch<'k: 'h, 'h>(&self, keys: impl Iterator<Item = &'h Hashed<'k>> + Clone) {
         let each = |f: fn(&Table<T>, u64)| {
-            for key in keys {
+            for key in keys.clone() {
                 // SAFETY: this is the writer, and it replaces no table here.
                 if let Some(table) = unsafe { self.engine.shard(key.hash).table() } {
                     f(table, key.hash.0);
@@ -227,7 +221,7 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
     pub(crate) fn add_index(
         &mut self,
         NewIndex(mut column): NewIndex<T>,
-    ) -> Result<(), (KeyRef<'_>, Unindexed)> {
+    ) -> Result<(), (KeyRef<'_>, Box<Unindexed>)> {
         for shard in &self.engine.shards {
             // SAFETY: this is the writer, and it replaces no table here.
             let heads = unsafe { shard.table() }.into_iter().flat_map(Table::heads);
@@ -352,59 +346,6 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         // What stood between two held versions is freed a look after it was unlinked.
         let left = reclaim.collect(steps, &mut owner);
         reclaim.collect(left, &mut owner);
-    }
-
-    /// Sees to it that a shard has a table with a free slot, and no table far too large. Whether it has
-    /// a new one now.
-    pub(super) fn make_room(&mut self, hash: Hash) -> bool {
-        let (used, live) = (self.writer.used[hash.shard()], self.writer.live[hash.shard()]);
-        // SAFETY: this is the writer.
-        let fits = unsafe { self.engine.shard(hash).table() }.is_some_and(|table| {
-            let capacity = table.capacity();
-            (used + 1) * 16 <= capacity * FULL && (live + 1) * SPARSE >= capacity
-        });
-        if !fits {
-            self.rebuild(hash);
-        }
-        !fits
-    }
-
-    /// A slot of a shard is taken, which another key may have had before.
-    pub(super) fn use_slot(&mut self, hash: Hash, reused: bool) {
-        self.writer.used[hash.shard()] += usize::from(!reused);
-        self.writer.live[hash.shard()] += 1;
-    }
-
-    /// Gives a shard a new table, twice as large as its records need.
-    fn rebuild(&mut self, hash: Hash) {
-        let shard = self.engine.shard(hash);
-        // ORDERING: Relaxed: only the writer stores tables.
-        let old = NonNull::new(shard.table.load(Ordering::Relaxed));
-        // SAFETY: this is the writer, and a table is freed after it was replaced.
-        let heads = old.into_iter().flat_map(|old| unsafe { old.as_ref() }.heads());
-        let heads: Vec<_> = heads.filter_map(NonNull::new).collect();
-        let new = Table::with_capacity((heads.len() + 1) * 16 / FULL * 5 / 4);
-        for head in &heads {
-            // SAFETY: heads in slots are alive.
-            let (key, version) = unsafe { (Version::key(head.as_ptr()), head.as_ref()) };
-            // SAFETY: this is the writer.
-            let object = unsafe { version.value() }.map_or(ptr::null(), Arc::as_ptr);
-            let hash = self.engine.hash(key);
-            // SAFETY: this is the writer.
-            if let Place::Free { slot, .. } = unsafe { new.place(key, hash.0) } {
-                new.set(slot, Word::new(head.as_ptr(), hash.0), object, version.born);
-            }
-        }
-        let writer = &mut **self.writer;
-        writer.used[hash.shard()] = heads.len();
-        writer.table_bytes += new.bytes();
-        // ORDERING: Release pairs with the Acquire in `Shard::table`.
-        shard.table.store(Box::into_raw(Box::new(new)), Ordering::Release);
-        if let Some(old) = old {
-            // SAFETY: not freed yet.
-            writer.table_bytes -= unsafe { old.as_ref() }.bytes();
-            writer.reclaim.table(old);
-        }
     }
 }
 
