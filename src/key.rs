@@ -157,6 +157,15 @@ impl<'a> KeyRef<'a> {
         hasher.finish()
     }
 
+    /// As `self == other`. Comparing nothing with nothing is left out: where glibc compares by masked loads,
+    /// one at the address of an empty text, which need not be mapped, takes a hundred cycles.
+    #[inline]
+    pub(crate) fn same(self, other: Self) -> bool {
+        self.namespace.len() == other.namespace.len()
+            && self.name == other.name
+            && (self.namespace.is_empty() || self.namespace == other.namespace)
+    }
+
     /// Checks that this is a valid [`Key`]. Allocates only for an error.
     ///
     /// # Errors
@@ -433,7 +442,9 @@ mod tests {
         for one in keys().filter(|key| key.check().is_ok()) {
             let key = one.to_key_unchecked();
             assert_eq!(key.as_str(), one.to_string());
-            assert!(keys().all(|other| key.is(other) == (one == other)), "{one}");
+            for other in keys() {
+                assert_eq!((key.is(other), one.same(other)), (one == other, one == other), "{one}");
+            }
         }
     }
 }

@@ -215,7 +215,7 @@ impl<T> Table<T> {
                 let head = slot.word().head();
                 // A record may have left the slot since the bucket was looked at.
                 // SAFETY: a pinned reader reaches no freed version or record; see `reclaim`.
-                if !head.is_null() && unsafe { Version::key(head) } == key {
+                if !head.is_null() && unsafe { Version::key(head) }.same(key) {
                     return head;
                 }
             }
@@ -249,7 +249,7 @@ impl<T> Table<T> {
         for (first, bucket) in self.probe(hash) {
             for at in bucket.tagged(tag) {
                 // SAFETY: the writer frees no record that a slot leads to.
-                if unsafe { Version::key(bucket.0[at].word().head()) } == key {
+                if unsafe { Version::key(bucket.0[at].word().head()) }.same(key) {
                     return Place::Found(first + at);
                 }
             }
