@@ -122,7 +122,7 @@ impl Scheduler {
         let reserved = self.reserved.values().filter(|it| it.node.key().name() == name);
         let there = pods.by(&self.by_node, name).objects();
         let taking = there.chain(reserved.map(|reserved| &*reserved.pod));
-        taking.fold(allocatable(node), |left, pod| less(left, pod))
+        taking.fold(allocatable(node), less)
     }
 
     /// What became of a binding.
