@@ -129,8 +129,8 @@ impl<T> Feed<T> {
 
 /// Whether the source's whole content was told.
 impl<T: Object> Store<T> {
-    /// Whether the source's whole content has been told; see [`Snapshot::is_synced`](crate::Snapshot::is_synced),
-    /// which says so of what is read.
+    /// Whether the source's whole content has been told; see
+    /// [`Snapshot::is_synced`](crate::Snapshot::is_synced), which says so of what is read.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         PinnedRevision::new(&self.engine).view().is_synced()
