@@ -53,8 +53,9 @@ impl<T: Object> Subscribe<'_, T> {
     /// Of an update that is what the object before leads to, and the one after; of a deletion, what the last
     /// state does.
     ///
-    /// `leads_to` runs where the handler does. A panic of it is contained and counted as
-    /// [a handler's](super::super::store::feed::Registration::panics), and so is an object without a usable key.
+    /// `leads_to` runs where the handler does. A panic of it is contained and counted as [a
+    /// handler's](super::super::store::feed::Registration::panics), and so is an object without a usable
+    /// key.
     ///
     /// A controller's owners of ConfigMaps, by key:
     ///

@@ -1,9 +1,10 @@
 //! What is assumed of objects until their source says more: what a scheduler has just decided, for one.
 //!
-//! An assumed object lies in the store as any other, so readers find it. Beside it is remembered what the source
-//! said last. Before the source's next word on a key, that is put back, in the same publication, so that its
-//! rules meet what it knows; and if the word says nothing new, what was assumed is put in its place again.
-//! So no rule of writing, and no arithmetic of a relist, ever sees an assumed object.
+//! An assumed object lies in the store as any other, so readers find it. Beside it is remembered what
+//! the source said last. Before the source's next word on a key, that is put back, in the same
+//! publication, so that its rules meet what it knows; and if the word says nothing new, what was assumed
+//! is put in its place again. So no rule of writing, and no arithmetic of a relist, ever sees an assumed
+//! object.
 
 use std::sync::Weak;
 use std::time::{Duration, Instant};
@@ -269,15 +270,17 @@ impl<T: Object> Store<T> {
     /// Puts an object that the source has not told yet, as a scheduler does with what it has just decided.
     /// Readers, indexes and subscriptions see it at once, as any other object.
     ///
-    /// It stays until the source says something new of its key: an update, a deletion, or a relist without it where
-    /// it had told it before. A repetition is nothing new, and neither is a state of an older resource version
-    /// than the assumed one's. If none of that has come in time, the assumption is forgotten, and what the source
-    /// said last is back. No write and no relist compares with what is assumed.
+    /// It stays until the source says something new of its key: an update, a deletion, or a relist
+    /// without it where it had told it before. A repetition is nothing new, and neither is a state of an
+    /// older resource version than the assumed one's. If none of that has come in time, the assumption
+    /// is forgotten, and what the source said last is back. No write and no relist compares with what is
+    /// assumed.
     ///
-    /// The first assumption of a store starts a thread, which sleeps until one is due and ends with the store.
-    /// Where the system refuses one, what is due is forgotten with the next assumption. Forgetting is not told
-    /// to the store's [observer](super::Observer). While something is assumed, a batch costs a look for each of its
-    /// keys, and a relist O(assumptions), beside what they cost otherwise.
+    /// The first assumption of a store starts a thread, which sleeps until one is due and ends with the
+    /// store. Where the system refuses one, what is due is forgotten with the next assumption.
+    /// Forgetting is not told to the store's [observer](super::Observer). While something is assumed, a
+    /// batch costs a look for each of its keys, and a relist O(assumptions), beside what they cost
+    /// otherwise.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Listing, Object, Store};

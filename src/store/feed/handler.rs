@@ -18,9 +18,9 @@ use crate::{ArcRef, Object, ResourceVersion, Revision};
 ///
 /// All methods do nothing by default.
 pub trait Handler<T: Object> {
-    /// The object is new, to this handler. `is_initial` until the handler has been told the whole content once:
-    /// what was there when it was added and, where the source had not told all by then, what it tells up to
-    /// there.
+    /// The object is new, to this handler. `is_initial` until the handler has been told the whole
+    /// content once: what was there when it was added and, where the source had not told all by then,
+    /// what it tells up to there.
     fn on_add(&mut self, object: ArcRef<'_, T>, is_initial: bool) {
         let _ = (object, is_initial);
     }

@@ -46,13 +46,13 @@ impl Readiness {
 pub(super) type Outcome = Result<(), SyncError>;
 
 impl<T> Feed<T> {
-    pub(in crate::store) fn source_failed(&self, error: &(dyn Error + 'static)) {
+    pub(crate) fn source_failed(&self, error: &(dyn Error + 'static)) {
         let last_error = Some(error.to_string().into());
         // One that has ended and fails once more is another one.
         *self.readiness.source() = SourceState { last_error, ended: None };
     }
 
-    pub(in crate::store) fn source_ended(&self, error: Option<&(dyn Error + 'static)>) {
+    pub(crate) fn source_ended(&self, error: Option<&(dyn Error + 'static)>) {
         let error: Option<Arc<str>> = error.map(|error| error.to_string().into());
         let mut source = self.readiness.source();
         source.last_error = error.clone().or(source.last_error.take());
@@ -129,8 +129,8 @@ impl<T> Feed<T> {
 
 /// Whether the source's whole content was told.
 impl<T: Object> Store<T> {
-    /// Whether the source's whole content has been told; see [`Snapshot::is_synced`](crate::Snapshot::is_synced),
-    /// which says so of what is read.
+    /// Whether the source's whole content has been told; see
+    /// [`Snapshot::is_synced`](crate::Snapshot::is_synced), which says so of what is read.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         PinnedRevision::new(&self.engine).view().is_synced()

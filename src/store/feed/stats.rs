@@ -49,7 +49,7 @@ impl Told {
 }
 
 impl<T> Feed<T> {
-    pub(in crate::store) fn stats(&self) -> FeedStats {
+    pub(crate) fn stats(&self) -> FeedStats {
         // ORDERING: Relaxed: a figure orders nothing.
         let interest = self.interest.load(Ordering::Relaxed);
         let (log, behind) = (self.log.held(), self.log.behind());

@@ -201,8 +201,8 @@ impl<T: Object> Subscribe<'_, T> {
     /// Never given a [`Reset`](super::DeliveryKind::Reset): however far it falls behind, it is told the
     /// difference, with the last state of what is gone.
     ///
-    /// What it keeps for that counts to no [limit](super::FeedLimits::behind): at most the objects that the store
-    /// held when it was told something last, and an eighth of the log.
+    /// What it keeps for that counts to no [limit](super::FeedLimits::behind): at most the objects that
+    /// the store held when it was told something last, and an eighth of the log.
     pub fn keep_place(mut self) -> Self {
         self.options.keeps_place = true;
         self
