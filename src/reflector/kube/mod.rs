@@ -15,6 +15,7 @@ mod page;
 mod parallel;
 mod size;
 #[cfg(test)]
+pub mod protobuf;
 mod tests;
 mod typed;
 mod unexpected;
