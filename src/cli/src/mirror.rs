@@ -327,7 +327,8 @@ fn source(client: Client, found: &Found, scope: &Scope) -> KubeSource<Mirrored> 
     if let Some(fields) = &scope.fields {
         source = source.fields(fields);
     }
-    source
+    // What is verified is the whole object.
+    source.keep_managed_fields()
 }
 
 /// Waits for the end, if there is one.

@@ -306,7 +306,7 @@ fn difference(mirrored: &Mirrored, theirs: &Content) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use watchcache::reflector::Decode;
+    use watchcache::reflector::{Decode, Encoded};
     use watchcache::{Batch, Store};
 
     use super::*;
@@ -319,6 +319,10 @@ mod tests {
         .expect("an object")
     }
 
+    fn mirrored(json: &str) -> Mirrored {
+        Mirrored::decode(Encoded::from_json(json), None).expect("an object")
+    }
+
     fn verdict(listed: &[DynamicObject], mirrored: &[DynamicObject]) -> Verdict {
         let listed = listed
             .iter()
@@ -328,7 +332,7 @@ mod tests {
         let mut batch = Batch::new();
         for object in mirrored {
             let json = serde_json::to_string(object).expect("JSON");
-            batch.add(Mirrored::decode(&json, None).expect("an object")).expect("a key");
+            batch.add(mirrored(&json)).expect("a key");
         }
         store.apply(&batch);
         Verdict::of(&listed, &store.snapshot(), &HashSet::from(["q".parse().expect("a key")]))
@@ -348,7 +352,7 @@ mod tests {
             format!(r#"{{"metadata":{{"name":"a","resourceVersion":"{version}"}},"spec":{nest}}}"#)
         };
         let read = |json: &str| Content::read(json).expect("it has a name").1;
-        let held = Mirrored::decode(&deep(1, 9_000), None).expect("its text is kept");
+        let held = mirrored(&deep(1, 9_000));
         assert_eq!(difference(&held, &read(&deep(1, 9_000))), None);
         let typed = deep(1, 9_000).replacen('{', r#"{"kind":"Thing","apiVersion":"x.io/v1","#, 1);
         assert_eq!(difference(&held, &read(&typed)), None);

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::header::{Envelope, Header, List, Metadata, non_empty, range_of};
 use super::mend::{Mended, NO_TEXT};
-use super::{typed, unexpected};
+use super::{DecodeError, Encoded, unexpected};
 use crate::panic::catch_as_sentence;
 use crate::reflector::{Interest, Item, Report, SourceError, Undecodable, WatchEvent};
 use crate::{Key, Object, ResourceVersion};
@@ -20,14 +20,12 @@ pub trait Decode: Object + Sized {
     /// The resource that is asked for.
     type Resource: Resource;
 
-    /// Makes the object from its JSON.
+    /// Makes the object of what the server wrote. What turns out later to be wrong with it can be
+    /// reported.
     ///
     /// # Errors
     /// With what is wrong, if it is not such an object.
-    fn decode(json: &str, report: Option<&Report>) -> Result<Self, serde_json::Error>;
-
-    /// Drops `metadata.managedFields`.
-    fn prune_managed_fields(&mut self);
+    fn decode(encoded: Encoded<'_>, report: Option<&Report>) -> Result<Self, DecodeError>;
 }
 
 impl<K> Decode for K
@@ -36,12 +34,8 @@ where
 {
     type Resource = K;
 
-    fn decode(json: &str, _: Option<&Report>) -> Result<Self, serde_json::Error> {
-        typed::from_str(json)
-    }
-
-    fn prune_managed_fields(&mut self) {
-        self.meta_mut().managed_fields = None;
+    fn decode(encoded: Encoded<'_>, _: Option<&Report>) -> Result<Self, DecodeError> {
+        encoded.decode()
     }
 }
 
@@ -62,7 +56,7 @@ impl Header<'_> {
 #[derive(Debug)]
 pub(super) struct Decoder<K> {
     expected: Expected,
-    pub(super) prune: bool,
+    pub(super) managed_fields: bool,
     pub(super) report: Option<Report>,
     pub(super) interest: Option<Interest<K>>,
 }
@@ -111,7 +105,7 @@ impl<K: Decode> Decoder<K> {
         ];
         let list_kind = format!("{kind}List");
         let expected = Expected { api_version, kind, list_kind, beginnings, metadata_only };
-        Self { expected, prune: false, report: None, interest: None }
+        Self { expected, managed_fields: false, report: None, interest: None }
     }
 
     pub(super) fn metadata_only(&self) -> bool {
@@ -200,19 +194,15 @@ impl<K: Decode> Decoder<K> {
         fault: Option<String>,
         deleted: bool,
     ) -> Result<Arc<K>, Box<Undecodable>> {
+        let encoded = Encoded { json: raw, managed_fields: self.managed_fields };
         let decoded = match fault {
             Some(fault) => Err(fault),
             // A type's own code may panic: a fault of this object, and of no other.
-            None => catch_as_sentence(|| K::decode(raw, self.report.as_ref()))
+            None => catch_as_sentence(|| K::decode(encoded, self.report.as_ref()))
                 .and_then(|decoded| decoded.map_err(|error| error.to_string())),
         };
         match decoded {
-            Ok(mut object) => {
-                if self.prune {
-                    object.prune_managed_fields();
-                }
-                Ok(Arc::new(object))
-            }
+            Ok(object) => Ok(Arc::new(object)),
             Err(error) => Err(Box::new(Header::of(raw).undecodable(error, raw, deleted))),
         }
     }

@@ -8,9 +8,8 @@ use std::sync::OnceLock;
 use kube::core::Resource;
 use serde::de::{DeserializeOwned, Error as _};
 
-use super::Decode;
 use super::header::{Header, Text, range_of};
-use super::typed;
+use super::{Decode, DecodeError, Encoded, managed, typed};
 use crate::panic::catch_as_sentence;
 use crate::reflector::{Report, Undecodable};
 use crate::{Key, KeyRef, Object, ResourceVersion};
@@ -67,7 +66,7 @@ impl<K: DeserializeOwned> Lazy<K> {
     /// [`Monitor`](crate::reflector::Monitor), too.
     pub fn get(&self) -> Result<&K, LazyError> {
         let typed = self.typed.get_or_init(|| {
-            catch_as_sentence(|| typed::from_str(self.json()))
+            catch_as_sentence(|| typed::from_str(self.json(), true))
                 .and_then(|decoded| decoded.map_err(|error| error.to_string()))
                 .map(Box::new)
                 .map_err(|error| self.failed(error))
@@ -80,7 +79,7 @@ impl<K: DeserializeOwned> Lazy<K> {
 }
 
 impl<K> Lazy<K> {
-    /// The object's JSON.
+    /// The object's JSON; an empty list stands for its managed fields, unless the source keeps them.
     #[must_use]
     pub fn json(&self) -> &str {
         // It was made as the beginning of this text.
@@ -118,7 +117,8 @@ impl<K> Lazy<K> {
         LazyError(error.into())
     }
 
-    fn parse(json: &str, report: Option<&Report>) -> Result<Self, serde_json::Error> {
+    fn parse(encoded: Encoded<'_>, report: Option<&Report>) -> Result<Self, serde_json::Error> {
+        let json = encoded.json;
         let meta = serde_json::from_str::<Header<'_>>(json)?.metadata.unwrap_or_default();
         let key = Key::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
             .map_err(serde_json::Error::custom)?;
@@ -126,10 +126,20 @@ impl<K> Lazy<K> {
             Some(labels) => serde_json::from_str(labels.get())?,
             None => BTreeMap::new(),
         };
-        let mut text = String::from(json);
+        let cut = meta.managed_fields.filter(|_| !encoded.managed_fields);
+        let cut = cut.map(|fields| range_of(fields.get(), json));
+        let mut text = match &cut {
+            Some(place) => managed::cut(json, place),
+            None => String::from(json),
+        };
+        let json_len = text.len();
         let mut span = |part: &str| {
+            let moved = |span: Span| match &cut {
+                Some(place) => span.moved(place),
+                None => Some(span),
+            };
             // What is written with escapes is no part of the text as it stands.
-            Span::within(json, part).or_else(|| {
+            Span::within(json, part).and_then(moved).or_else(|| {
                 text.push_str(part);
                 Span::new(text.len() - part.len(), part.len())
             })
@@ -145,7 +155,7 @@ impl<K> Lazy<K> {
             spans().ok_or_else(|| serde_json::Error::custom("it is larger than 4 GiB"))?;
         Ok(Self {
             text: text.into(),
-            json_len: json.len(),
+            json_len,
             key,
             uid,
             resource_version,
@@ -189,16 +199,8 @@ where
 {
     type Resource = K;
 
-    fn decode(json: &str, report: Option<&Report>) -> Result<Self, serde_json::Error> {
-        Self::parse(json, report)
-    }
-
-    fn prune_managed_fields(&mut self) {
-        // Failing to find them leaves them where they are.
-        let Some(pruned) = without_managed_fields(self.json()) else { return };
-        if let Ok(lazy) = Self::parse(&pruned, self.report.as_ref()) {
-            *self = lazy;
-        }
+    fn decode(encoded: Encoded<'_>, report: Option<&Report>) -> Result<Self, DecodeError> {
+        Ok(Self::parse(encoded, report)?)
     }
 }
 
@@ -231,18 +233,20 @@ impl Span {
         Self::new(start, part.len())
     }
 
+    /// The same part of the text without managed fields, which lay in this place.
+    fn moved(self, cut: &Range<usize>) -> Option<Self> {
+        let start = self.start as usize;
+        match start < cut.start {
+            true => Some(self),
+            false => Self::new(start - cut.len() + managed::NONE.len(), self.len as usize),
+        }
+    }
+
     fn of(self, whole: &str) -> &str {
         let start = self.start as usize;
         // It was made from a text of this content.
         whole.get(start..start + self.len as usize).unwrap_or_default()
     }
-}
-
-/// The text with an empty list for `metadata.managedFields`; `None` if there is none.
-fn without_managed_fields(json: &str) -> Option<String> {
-    let header: Header<'_> = serde_json::from_str(json).ok()?;
-    let Range { start, end } = range_of(header.metadata?.managed_fields?.get(), json);
-    Some([json.get(..start)?, "[]", json.get(end..)?].concat())
 }
 
 #[cfg(test)]
@@ -252,8 +256,8 @@ mod tests {
 
     use super::*;
 
-    fn lazy(json: &str) -> Lazy<Value> {
-        Lazy::parse(json, None).expect("an object")
+    fn lazy<K>(json: &str) -> Lazy<K> {
+        Lazy::parse(Encoded::from_json(json), None).expect("an object")
     }
 
     #[test]
@@ -264,7 +268,7 @@ mod tests {
                  "labels":{{"app\u002fname":"w\u0065b","tier":"x"}}}},
                  "large":123456789012345678901234567890,"deep":{deep}}}"#
         );
-        let object = lazy(&json);
+        let object = lazy::<Value>(&json);
         assert_eq!(object.json(), json);
         assert_eq!((object.uid(), object.resource_version()), (Some("u1"), Some("7")));
         assert_eq!(object.labels().collect::<Vec<_>>(), [("app/name", "web"), ("tier", "x")]);
@@ -275,22 +279,39 @@ mod tests {
     #[test]
     fn a_label_without_a_value_is_as_bad_as_it_is_to_the_typed_form() {
         assert!(
-            Lazy::<Value>::parse(r#"{"metadata":{"name":"a","labels":{"b":null}}}"#, None).is_err()
+            Lazy::<Value>::parse(
+                Encoded::from_json(r#"{"metadata":{"name":"a","labels":{"b":null}}}"#),
+                None
+            )
+            .is_err()
         );
-        assert!(lazy(r#"{"metadata":{"name":"a","labels":null}}"#).labels().next().is_none());
+        assert!(
+            lazy::<Value>(r#"{"metadata":{"name":"a","labels":null}}"#).labels().next().is_none()
+        );
+    }
+
+    #[test]
+    fn what_lies_behind_managed_fields_is_found_where_it_is_without_them() {
+        let json = r#"{"metadata":{"uid":"u","managedFields":[{"manager":"x"}],"name":"a",
+            "resourceVersion":"\u0037","labels":{"app":"w\u0065b","tier":"x"}},"spec":1}"#;
+        let encoded = Encoded { managed_fields: false, ..Encoded::from_json(json) };
+        let object = Lazy::<Value>::parse(encoded, None).expect("an object");
+        assert_eq!(object.json(), json.replace(r#"{"manager":"x"}"#, ""));
+        assert_eq!((object.uid(), object.resource_version()), (Some("u"), Some("7")));
+        assert_eq!(object.labels().collect::<Vec<_>>(), [("app", "web"), ("tier", "x")]);
     }
 
     #[test]
     fn of_two_fields_the_last_counts() {
         let json = r#"{"metadata":{"name":"a"},"metadata":{"name":"b","labels":{"x":"1"},"labels":{"x":"2","x":"3"}}}"#;
-        let object = lazy(json);
+        let object = lazy::<Value>(json);
         assert_eq!((object.key(), object.label("x")), ("b".into(), Some("3")));
     }
 
     #[test]
     fn what_is_too_deep_is_an_error_and_no_end_of_the_process() {
         let deep = "[".repeat(9_000) + &"]".repeat(9_000);
-        let object = lazy(&format!(r#"{{"metadata":{{"name":"a"}},"spec":{deep}}}"#));
+        let object = lazy::<Value>(&format!(r#"{{"metadata":{{"name":"a"}},"spec":{deep}}}"#));
         let error = object.get().expect_err("too deep");
         assert!(error.to_string().contains("recursion limit"), "{error}");
     }
@@ -303,7 +324,7 @@ mod tests {
                 panic!("not this one")
             }
         }
-        let object = Lazy::<Picky>::parse(r#"{"metadata":{"name":"a"}}"#, None).expect("an object");
+        let object = lazy::<Picky>(r#"{"metadata":{"name":"a"}}"#);
         let error = object.get().map(|_| ()).expect_err("a panic");
         assert!(error.to_string().contains("not this one"), "{error}");
     }

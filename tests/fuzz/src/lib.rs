@@ -63,7 +63,8 @@ where
     <K::Resource as kube::Resource>::DynamicType: Default,
 {
     let decoders = NonZero::new(4).expect("not zero");
-    KubeSource::all_with(client(body, piece), &Default::default()).decoders(decoders)
+    let source = KubeSource::all_with(client(body, piece), &Default::default());
+    source.decoders(decoders).keep_managed_fields()
 }
 
 /// The events of a watch whose answer is this body.
