@@ -327,8 +327,8 @@ fn source(client: Client, found: &Found, scope: &Scope) -> KubeSource<Mirrored> 
     if let Some(fields) = &scope.fields {
         source = source.fields(fields);
     }
-    // What is verified is the whole object.
-    source.keep_managed_fields()
+    // What is verified is the whole object, against the server's JSON.
+    source.keep_managed_fields().json_only()
 }
 
 /// Waits for the end, if there is one.

@@ -286,7 +286,7 @@ impl Verdict {
 
 fn difference(mirrored: &Mirrored, theirs: &Content) -> Option<String> {
     // Decoded for this only: asked for its object, it would keep it.
-    let Some((_, ours)) = Content::read(mirrored.json()) else {
+    let Some((_, ours)) = mirrored.json().ok().and_then(|json| Content::read(&json)) else {
         return Some("what the store holds cannot be decoded".to_owned());
     };
     if ours.uid != theirs.uid {

@@ -15,6 +15,7 @@ use super::*;
 use crate::reflector::{Item, Reflector, Undecodable};
 use crate::{Key, KeyRef, LabelSelector, Store};
 
+mod protobuf;
 mod shards;
 
 /// A client of a server that answers so.

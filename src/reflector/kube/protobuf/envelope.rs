@@ -5,7 +5,7 @@ use super::schema::{self, Message};
 use super::wire::{Value, fields};
 
 /// How every object begins that stands by itself.
-const MAGIC: &[u8] = b"k8s\0";
+pub(super) const MAGIC: &[u8] = b"k8s\0";
 
 /// What an object is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,15 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// An event of a watch, which has nothing around it: its type, and its object, which has.
+pub(in super::super) fn event(frame: &[u8]) -> Result<(&str, &[u8])> {
+    let [event_type, object] = fields(frame)?;
+    let [raw] = fields(object.map_or(Ok(&[][..]), Value::bytes)?)?;
+    Ok((event_type.map_or(Ok(""), Value::text)?, raw.map_or(Ok(&[][..]), Value::bytes)?))
+}
+
 impl Type<'_> {
-    pub(super) fn schema(self) -> Result<&'static Message> {
+    pub(in super::super) fn schema(self) -> Result<&'static Message> {
         schema::find(self.api_version, self.kind).ok_or_else(|| {
             let Type { api_version, kind } = self;
             let (api_version, kind) = (api_version.to_owned(), kind.to_owned());

@@ -28,17 +28,22 @@
 mod de;
 mod envelope;
 mod error;
+mod list;
 mod schema;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod time;
+mod walk;
 mod wire;
 
 use serde::Deserialize;
 
-use self::de::Object;
-use self::envelope::Envelope;
+pub(super) use self::de::Object;
+pub(super) use self::envelope::{Envelope, event};
 pub use self::error::{Error, Fault};
+pub(super) use self::list::List;
+pub(super) use self::schema::{Message, find};
+pub(super) use self::walk::Header;
 
 /// The media type of Kubernetes' protobuf.
 pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";

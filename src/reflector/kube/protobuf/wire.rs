@@ -23,6 +23,16 @@ impl<'a> Reader<'a> {
         Self(message)
     }
 
+    /// The bytes that are left.
+    pub(super) fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// How far it has come in a message that it has read from the beginning.
+    pub(super) fn offset_in(self, message: &[u8]) -> usize {
+        message.len() - self.0.len()
+    }
+
     /// The next field, if the message does not end here.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>> {
@@ -155,6 +165,20 @@ pub(super) fn fields<const N: usize>(message: &[u8]) -> Result<[Option<Value<'_>
         }
     }
     Ok(fields)
+}
+
+/// Writes what comes before a run of bytes: the field's number, and how many they are.
+pub(super) fn write_head(number: u32, length: usize, out: &mut Vec<u8>) {
+    write_varint(u64::from(number) << 3 | 2, out);
+    write_varint(length as u64, out);
+}
+
+fn write_varint(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl<'de> Fields<'de> {
             }
             let named = match (field.form(), field.kind()) {
                 (Form::Inline, Kind::Message(schema)) => {
-                    self.inline(schema, value).map_err(|error| error.within(schema.name()))?;
+                    self.inline(schema, value)?;
                     continue;
                 }
                 (Form::List | Form::Map | Form::ManagedFields, _) => {

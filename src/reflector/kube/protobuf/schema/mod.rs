@@ -7,9 +7,9 @@ mod table;
 
 pub(super) use self::table::APIEXTENSIONS_V1_JSON_SCHEMA_PROPS as JSON_SCHEMA;
 
-/// A message: its name and its fields, that of number 1 first.
+/// A message's fields, that of number 1 first.
 #[derive(Debug)]
-pub(super) struct Message(&'static str, &'static [Field]);
+pub(in super::super) struct Message(&'static [Field]);
 
 /// A field: its name in JSON, how it is there, and what a value of it is.
 #[derive(Clone, Copy, Debug)]
@@ -67,20 +67,15 @@ pub(super) enum Kind {
 struct Known(&'static str, &'static str, &'static Message);
 
 /// The message of a kind.
-pub(super) fn find(api_version: &str, kind: &str) -> Option<&'static Message> {
+pub(in super::super) fn find(api_version: &str, kind: &str) -> Option<&'static Message> {
     let place = table::KINDS.binary_search_by_key(&(api_version, kind), |known| (known.0, known.1));
     Some(table::KINDS.get(place.ok()?)?.2)
 }
 
 impl Message {
-    /// The message's name, without its group and version.
-    pub(super) fn name(&self) -> &'static str {
-        self.0
-    }
-
     #[inline]
     pub(super) fn field(&self, number: u32) -> Option<&'static Field> {
-        self.1.get(number.checked_sub(1)? as usize)
+        self.0.get(number.checked_sub(1)? as usize)
     }
 }
 
@@ -111,7 +106,9 @@ mod tests {
         for known in table::KINDS {
             assert!(find(known.0, known.1).is_some_and(|message| std::ptr::eq(message, known.2)));
         }
-        assert_eq!(find("v1", "Pod").map(Message::name), Some("Pod"));
+        let pod = find("v1", "Pod").expect("known");
+        assert_eq!(pod.field(2).map(Field::json), Some("spec"));
+        assert!(pod.field(0).is_none() && pod.field(u32::MAX).is_none());
         assert!(find("example.com/v1", "Gadget").is_none());
     }
 }

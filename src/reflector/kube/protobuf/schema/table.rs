@@ -88,31 +88,31 @@ pub(super) static KINDS: &[Known] = &[
 ];
 
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_APPLY_CONFIGURATION: M = M("ApplyConfiguration", &[
+static ADMISSIONREGISTRATION_V1_APPLY_CONFIGURATION: M = M(&[
     F("expression", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_AUDIT_ANNOTATION: M = M("AuditAnnotation", &[
+static ADMISSIONREGISTRATION_V1_AUDIT_ANNOTATION: M = M(&[
     F("key", Always, Text),
     F("valueExpression", Always, Text),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_EXPRESSION_WARNING: M = M("ExpressionWarning", &[
+static ADMISSIONREGISTRATION_V1_EXPRESSION_WARNING: M = M(&[
     GAP,
     F("fieldRef", Always, Text),
     F("warning", Always, Text),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_JSON_PATCH: M = M("JSONPatch", &[
+static ADMISSIONREGISTRATION_V1_JSON_PATCH: M = M(&[
     F("expression", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_MATCH_CONDITION: M = M("MatchCondition", &[
+static ADMISSIONREGISTRATION_V1_MATCH_CONDITION: M = M(&[
     F("name", Always, Text),
     F("expression", Always, Text),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_MATCH_RESOURCES: M = M("MatchResources", &[
+static ADMISSIONREGISTRATION_V1_MATCH_RESOURCES: M = M(&[
     F("namespaceSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("objectSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("resourceRules", List, Message(&ADMISSIONREGISTRATION_V1_NAMED_RULE_WITH_OPERATIONS)),
@@ -122,23 +122,23 @@ static ADMISSIONREGISTRATION_V1_MATCH_RESOURCES: M = M("MatchResources", &[
     F("matchPolicy", Always, Text),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY: M = M("MutatingAdmissionPolicy", &[
+static ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY_SPEC)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY_BINDING: M = M("MutatingAdmissionPolicyBinding", &[
+static ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY_BINDING: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY_BINDING_SPEC)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY_BINDING_SPEC: M = M("MutatingAdmissionPolicyBindingSpec", &[
+static ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY_BINDING_SPEC: M = M(&[
     F("policyName", NonZero, Text),
     F("paramRef", Always, Message(&ADMISSIONREGISTRATION_V1_PARAM_REF)),
     F("matchResources", Always, Message(&ADMISSIONREGISTRATION_V1_MATCH_RESOURCES)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY_SPEC: M = M("MutatingAdmissionPolicySpec", &[
+static ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY_SPEC: M = M(&[
     F("paramKind", Always, Message(&ADMISSIONREGISTRATION_V1_PARAM_KIND)),
     F("matchConstraints", Always, Message(&ADMISSIONREGISTRATION_V1_MATCH_RESOURCES)),
     F("variables", List, Message(&ADMISSIONREGISTRATION_V1_VARIABLE)),
@@ -148,7 +148,7 @@ static ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY_SPEC: M = M("MutatingA
     F("reinvocationPolicy", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_MUTATING_WEBHOOK: M = M("MutatingWebhook", &[
+static ADMISSIONREGISTRATION_V1_MUTATING_WEBHOOK: M = M(&[
     F("name", Always, Text),
     F("clientConfig", Always, Message(&ADMISSIONREGISTRATION_V1_WEBHOOK_CLIENT_CONFIG)),
     F("rules", List, Message(&ADMISSIONREGISTRATION_V1_RULE_WITH_OPERATIONS)),
@@ -163,77 +163,77 @@ static ADMISSIONREGISTRATION_V1_MUTATING_WEBHOOK: M = M("MutatingWebhook", &[
     F("matchConditions", List, Message(&ADMISSIONREGISTRATION_V1_MATCH_CONDITION)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_MUTATING_WEBHOOK_CONFIGURATION: M = M("MutatingWebhookConfiguration", &[
+static ADMISSIONREGISTRATION_V1_MUTATING_WEBHOOK_CONFIGURATION: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("webhooks", List, Message(&ADMISSIONREGISTRATION_V1_MUTATING_WEBHOOK)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_MUTATION: M = M("Mutation", &[
+static ADMISSIONREGISTRATION_V1_MUTATION: M = M(&[
     GAP,
     F("patchType", Always, Text),
     F("applyConfiguration", Always, Message(&ADMISSIONREGISTRATION_V1_APPLY_CONFIGURATION)),
     F("jsonPatch", Always, Message(&ADMISSIONREGISTRATION_V1_JSON_PATCH)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_NAMED_RULE_WITH_OPERATIONS: M = M("NamedRuleWithOperations", &[
+static ADMISSIONREGISTRATION_V1_NAMED_RULE_WITH_OPERATIONS: M = M(&[
     F("resourceNames", List, Text),
     F("", Inline, Message(&ADMISSIONREGISTRATION_V1_RULE_WITH_OPERATIONS)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_PARAM_KIND: M = M("ParamKind", &[
+static ADMISSIONREGISTRATION_V1_PARAM_KIND: M = M(&[
     F("apiVersion", NonZero, Text),
     F("kind", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_PARAM_REF: M = M("ParamRef", &[
+static ADMISSIONREGISTRATION_V1_PARAM_REF: M = M(&[
     F("name", NonZero, Text),
     F("namespace", NonZero, Text),
     F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("parameterNotFoundAction", Always, Text),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_RULE: M = M("Rule", &[
+static ADMISSIONREGISTRATION_V1_RULE: M = M(&[
     F("apiGroups", List, Text),
     F("apiVersions", List, Text),
     F("resources", List, Text),
     F("scope", Always, Text),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_RULE_WITH_OPERATIONS: M = M("RuleWithOperations", &[
+static ADMISSIONREGISTRATION_V1_RULE_WITH_OPERATIONS: M = M(&[
     F("operations", List, Text),
     F("", Inline, Message(&ADMISSIONREGISTRATION_V1_RULE)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_SERVICE_REFERENCE: M = M("ServiceReference", &[
+static ADMISSIONREGISTRATION_V1_SERVICE_REFERENCE: M = M(&[
     F("namespace", Always, Text),
     F("name", Always, Text),
     F("path", Always, Text),
     F("port", Always, Integer),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_TYPE_CHECKING: M = M("TypeChecking", &[
+static ADMISSIONREGISTRATION_V1_TYPE_CHECKING: M = M(&[
     F("expressionWarnings", List, Message(&ADMISSIONREGISTRATION_V1_EXPRESSION_WARNING)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY: M = M("ValidatingAdmissionPolicy", &[
+static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_SPEC)),
     F("status", Always, Message(&ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_STATUS)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_BINDING: M = M("ValidatingAdmissionPolicyBinding", &[
+static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_BINDING: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_BINDING_SPEC)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_BINDING_SPEC: M = M("ValidatingAdmissionPolicyBindingSpec", &[
+static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_BINDING_SPEC: M = M(&[
     F("policyName", NonZero, Text),
     F("paramRef", Always, Message(&ADMISSIONREGISTRATION_V1_PARAM_REF)),
     F("matchResources", Always, Message(&ADMISSIONREGISTRATION_V1_MATCH_RESOURCES)),
     F("validationActions", List, Text),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_SPEC: M = M("ValidatingAdmissionPolicySpec", &[
+static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_SPEC: M = M(&[
     F("paramKind", Always, Message(&ADMISSIONREGISTRATION_V1_PARAM_KIND)),
     F("matchConstraints", Always, Message(&ADMISSIONREGISTRATION_V1_MATCH_RESOURCES)),
     F("validations", List, Message(&ADMISSIONREGISTRATION_V1_VALIDATION)),
@@ -243,13 +243,13 @@ static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_SPEC: M = M("Validat
     F("variables", List, Message(&ADMISSIONREGISTRATION_V1_VARIABLE)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_STATUS: M = M("ValidatingAdmissionPolicyStatus", &[
+static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_STATUS: M = M(&[
     F("observedGeneration", NonZero, Integer),
     F("typeChecking", Always, Message(&ADMISSIONREGISTRATION_V1_TYPE_CHECKING)),
     F("conditions", List, Message(&META_V1_CONDITION)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_VALIDATING_WEBHOOK: M = M("ValidatingWebhook", &[
+static ADMISSIONREGISTRATION_V1_VALIDATING_WEBHOOK: M = M(&[
     F("name", Always, Text),
     F("clientConfig", Always, Message(&ADMISSIONREGISTRATION_V1_WEBHOOK_CLIENT_CONFIG)),
     F("rules", List, Message(&ADMISSIONREGISTRATION_V1_RULE_WITH_OPERATIONS)),
@@ -263,30 +263,30 @@ static ADMISSIONREGISTRATION_V1_VALIDATING_WEBHOOK: M = M("ValidatingWebhook", &
     F("matchConditions", List, Message(&ADMISSIONREGISTRATION_V1_MATCH_CONDITION)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_VALIDATING_WEBHOOK_CONFIGURATION: M = M("ValidatingWebhookConfiguration", &[
+static ADMISSIONREGISTRATION_V1_VALIDATING_WEBHOOK_CONFIGURATION: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("webhooks", List, Message(&ADMISSIONREGISTRATION_V1_VALIDATING_WEBHOOK)),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_VALIDATION: M = M("Validation", &[
+static ADMISSIONREGISTRATION_V1_VALIDATION: M = M(&[
     F("expression", Always, Text),
     F("message", NonZero, Text),
     F("reason", Always, Text),
     F("messageExpression", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_VARIABLE: M = M("Variable", &[
+static ADMISSIONREGISTRATION_V1_VARIABLE: M = M(&[
     F("name", Always, Text),
     F("expression", Always, Text),
 ]);
 #[rustfmt::skip]
-static ADMISSIONREGISTRATION_V1_WEBHOOK_CLIENT_CONFIG: M = M("WebhookClientConfig", &[
+static ADMISSIONREGISTRATION_V1_WEBHOOK_CLIENT_CONFIG: M = M(&[
     F("service", Always, Message(&ADMISSIONREGISTRATION_V1_SERVICE_REFERENCE)),
     F("caBundle", NonZero, Bytes),
     F("url", Always, Text),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_CUSTOM_RESOURCE_COLUMN_DEFINITION: M = M("CustomResourceColumnDefinition", &[
+static APIEXTENSIONS_V1_CUSTOM_RESOURCE_COLUMN_DEFINITION: M = M(&[
     F("name", Always, Text),
     F("type", Always, Text),
     F("format", NonZero, Text),
@@ -295,18 +295,18 @@ static APIEXTENSIONS_V1_CUSTOM_RESOURCE_COLUMN_DEFINITION: M = M("CustomResource
     F("jsonPath", Always, Text),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_CUSTOM_RESOURCE_CONVERSION: M = M("CustomResourceConversion", &[
+static APIEXTENSIONS_V1_CUSTOM_RESOURCE_CONVERSION: M = M(&[
     F("strategy", Always, Text),
     F("webhook", Always, Message(&APIEXTENSIONS_V1_WEBHOOK_CONVERSION)),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION: M = M("CustomResourceDefinition", &[
+static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_SPEC)),
     F("status", Always, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_STATUS)),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_CONDITION: M = M("CustomResourceDefinitionCondition", &[
+static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     F("lastTransitionTime", Always, Time),
@@ -315,7 +315,7 @@ static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_CONDITION: M = M("CustomResou
     F("observedGeneration", NonZero, Integer),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_NAMES: M = M("CustomResourceDefinitionNames", &[
+static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_NAMES: M = M(&[
     F("plural", Always, Text),
     F("singular", NonZero, Text),
     F("shortNames", List, Text),
@@ -324,7 +324,7 @@ static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_NAMES: M = M("CustomResourceD
     F("categories", List, Text),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_SPEC: M = M("CustomResourceDefinitionSpec", &[
+static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_SPEC: M = M(&[
     F("group", Always, Text),
     GAP,
     F("names", Always, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_NAMES)),
@@ -337,14 +337,14 @@ static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_SPEC: M = M("CustomResourceDe
     F("preserveUnknownFields", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_STATUS: M = M("CustomResourceDefinitionStatus", &[
+static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_STATUS: M = M(&[
     F("conditions", List, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_CONDITION)),
     F("acceptedNames", Always, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_NAMES)),
     F("storedVersions", List, Text),
     F("observedGeneration", NonZero, Integer),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_VERSION: M = M("CustomResourceDefinitionVersion", &[
+static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_VERSION: M = M(&[
     F("name", Always, Text),
     F("served", Always, Boolean),
     F("storage", Always, Boolean),
@@ -356,30 +356,30 @@ static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_VERSION: M = M("CustomResourc
     F("selectableFields", List, Message(&APIEXTENSIONS_V1_SELECTABLE_FIELD)),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCES: M = M("CustomResourceSubresources", &[
+static APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCES: M = M(&[
     F("status", Always, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCE_STATUS)),
     F("scale", Always, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCE_SCALE)),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCE_SCALE: M = M("CustomResourceSubresourceScale", &[
+static APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCE_SCALE: M = M(&[
     F("specReplicasPath", Always, Text),
     F("statusReplicasPath", Always, Text),
     F("labelSelectorPath", Always, Text),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCE_STATUS: M = M("CustomResourceSubresourceStatus", &[
+static APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCE_STATUS: M = M(&[
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_CUSTOM_RESOURCE_VALIDATION: M = M("CustomResourceValidation", &[
+static APIEXTENSIONS_V1_CUSTOM_RESOURCE_VALIDATION: M = M(&[
     F("openAPIV3Schema", Always, Message(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS)),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_EXTERNAL_DOCUMENTATION: M = M("ExternalDocumentation", &[
+static APIEXTENSIONS_V1_EXTERNAL_DOCUMENTATION: M = M(&[
     F("description", NonZero, Text),
     F("url", NonZero, Text),
 ]);
 #[rustfmt::skip]
-pub(in super::super) static APIEXTENSIONS_V1_JSON_SCHEMA_PROPS: M = M("JSONSchemaProps", &[
+pub(in super::super) static APIEXTENSIONS_V1_JSON_SCHEMA_PROPS: M = M(&[
     F("id", NonZero, Text),
     F("$schema", NonZero, Text),
     F("$ref", Always, Text),
@@ -426,18 +426,18 @@ pub(in super::super) static APIEXTENSIONS_V1_JSON_SCHEMA_PROPS: M = M("JSONSchem
     F("x-kubernetes-validations", List, Message(&APIEXTENSIONS_V1_VALIDATION_RULE)),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_SELECTABLE_FIELD: M = M("SelectableField", &[
+static APIEXTENSIONS_V1_SELECTABLE_FIELD: M = M(&[
     F("jsonPath", Always, Text),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_SERVICE_REFERENCE: M = M("ServiceReference", &[
+static APIEXTENSIONS_V1_SERVICE_REFERENCE: M = M(&[
     F("namespace", Always, Text),
     F("name", Always, Text),
     F("path", Always, Text),
     F("port", Always, Integer),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_VALIDATION_RULE: M = M("ValidationRule", &[
+static APIEXTENSIONS_V1_VALIDATION_RULE: M = M(&[
     F("rule", Always, Text),
     F("message", NonZero, Text),
     F("messageExpression", NonZero, Text),
@@ -446,25 +446,25 @@ static APIEXTENSIONS_V1_VALIDATION_RULE: M = M("ValidationRule", &[
     F("optionalOldSelf", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_WEBHOOK_CLIENT_CONFIG: M = M("WebhookClientConfig", &[
+static APIEXTENSIONS_V1_WEBHOOK_CLIENT_CONFIG: M = M(&[
     F("service", Always, Message(&APIEXTENSIONS_V1_SERVICE_REFERENCE)),
     F("caBundle", NonZero, Bytes),
     F("url", Always, Text),
 ]);
 #[rustfmt::skip]
-static APIEXTENSIONS_V1_WEBHOOK_CONVERSION: M = M("WebhookConversion", &[
+static APIEXTENSIONS_V1_WEBHOOK_CONVERSION: M = M(&[
     GAP,
     F("clientConfig", Always, Message(&APIEXTENSIONS_V1_WEBHOOK_CLIENT_CONFIG)),
     F("conversionReviewVersions", List, Text),
 ]);
 #[rustfmt::skip]
-static APIREGISTRATION_V1_API_SERVICE: M = M("APIService", &[
+static APIREGISTRATION_V1_API_SERVICE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&APIREGISTRATION_V1_API_SERVICE_SPEC)),
     F("status", Always, Message(&APIREGISTRATION_V1_API_SERVICE_STATUS)),
 ]);
 #[rustfmt::skip]
-static APIREGISTRATION_V1_API_SERVICE_CONDITION: M = M("APIServiceCondition", &[
+static APIREGISTRATION_V1_API_SERVICE_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     F("lastTransitionTime", Always, Time),
@@ -472,7 +472,7 @@ static APIREGISTRATION_V1_API_SERVICE_CONDITION: M = M("APIServiceCondition", &[
     F("message", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static APIREGISTRATION_V1_API_SERVICE_SPEC: M = M("APIServiceSpec", &[
+static APIREGISTRATION_V1_API_SERVICE_SPEC: M = M(&[
     F("service", Always, Message(&APIREGISTRATION_V1_SERVICE_REFERENCE)),
     F("group", NonZero, Text),
     F("version", NonZero, Text),
@@ -483,29 +483,29 @@ static APIREGISTRATION_V1_API_SERVICE_SPEC: M = M("APIServiceSpec", &[
     F("versionPriority", Always, Integer),
 ]);
 #[rustfmt::skip]
-static APIREGISTRATION_V1_API_SERVICE_STATUS: M = M("APIServiceStatus", &[
+static APIREGISTRATION_V1_API_SERVICE_STATUS: M = M(&[
     F("conditions", List, Message(&APIREGISTRATION_V1_API_SERVICE_CONDITION)),
 ]);
 #[rustfmt::skip]
-static APIREGISTRATION_V1_SERVICE_REFERENCE: M = M("ServiceReference", &[
+static APIREGISTRATION_V1_SERVICE_REFERENCE: M = M(&[
     F("namespace", NonZero, Text),
     F("name", NonZero, Text),
     F("port", Always, Integer),
 ]);
 #[rustfmt::skip]
-static APPS_V1_CONTROLLER_REVISION: M = M("ControllerRevision", &[
+static APPS_V1_CONTROLLER_REVISION: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("data", Always, Json),
     F("revision", Always, Integer),
 ]);
 #[rustfmt::skip]
-static APPS_V1_DAEMON_SET: M = M("DaemonSet", &[
+static APPS_V1_DAEMON_SET: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&APPS_V1_DAEMON_SET_SPEC)),
     F("status", Always, Message(&APPS_V1_DAEMON_SET_STATUS)),
 ]);
 #[rustfmt::skip]
-static APPS_V1_DAEMON_SET_CONDITION: M = M("DaemonSetCondition", &[
+static APPS_V1_DAEMON_SET_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     F("lastTransitionTime", Always, Time),
@@ -513,7 +513,7 @@ static APPS_V1_DAEMON_SET_CONDITION: M = M("DaemonSetCondition", &[
     F("message", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static APPS_V1_DAEMON_SET_SPEC: M = M("DaemonSetSpec", &[
+static APPS_V1_DAEMON_SET_SPEC: M = M(&[
     F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
     F("updateStrategy", Always, Message(&APPS_V1_DAEMON_SET_UPDATE_STRATEGY)),
@@ -522,7 +522,7 @@ static APPS_V1_DAEMON_SET_SPEC: M = M("DaemonSetSpec", &[
     F("revisionHistoryLimit", Always, Integer),
 ]);
 #[rustfmt::skip]
-static APPS_V1_DAEMON_SET_STATUS: M = M("DaemonSetStatus", &[
+static APPS_V1_DAEMON_SET_STATUS: M = M(&[
     F("currentNumberScheduled", Always, Integer),
     F("numberMisscheduled", Always, Integer),
     F("desiredNumberScheduled", Always, Integer),
@@ -535,18 +535,18 @@ static APPS_V1_DAEMON_SET_STATUS: M = M("DaemonSetStatus", &[
     F("conditions", List, Message(&APPS_V1_DAEMON_SET_CONDITION)),
 ]);
 #[rustfmt::skip]
-static APPS_V1_DAEMON_SET_UPDATE_STRATEGY: M = M("DaemonSetUpdateStrategy", &[
+static APPS_V1_DAEMON_SET_UPDATE_STRATEGY: M = M(&[
     F("type", NonZero, Text),
     F("rollingUpdate", Always, Message(&APPS_V1_ROLLING_UPDATE_DAEMON_SET)),
 ]);
 #[rustfmt::skip]
-static APPS_V1_DEPLOYMENT: M = M("Deployment", &[
+static APPS_V1_DEPLOYMENT: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&APPS_V1_DEPLOYMENT_SPEC)),
     F("status", Always, Message(&APPS_V1_DEPLOYMENT_STATUS)),
 ]);
 #[rustfmt::skip]
-static APPS_V1_DEPLOYMENT_CONDITION: M = M("DeploymentCondition", &[
+static APPS_V1_DEPLOYMENT_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     GAP,
@@ -556,7 +556,7 @@ static APPS_V1_DEPLOYMENT_CONDITION: M = M("DeploymentCondition", &[
     F("lastTransitionTime", Always, Time),
 ]);
 #[rustfmt::skip]
-static APPS_V1_DEPLOYMENT_SPEC: M = M("DeploymentSpec", &[
+static APPS_V1_DEPLOYMENT_SPEC: M = M(&[
     F("replicas", Always, Integer),
     F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
@@ -568,7 +568,7 @@ static APPS_V1_DEPLOYMENT_SPEC: M = M("DeploymentSpec", &[
     F("progressDeadlineSeconds", Always, Integer),
 ]);
 #[rustfmt::skip]
-static APPS_V1_DEPLOYMENT_STATUS: M = M("DeploymentStatus", &[
+static APPS_V1_DEPLOYMENT_STATUS: M = M(&[
     F("observedGeneration", NonZero, Integer),
     F("replicas", NonZero, Integer),
     F("updatedReplicas", NonZero, Integer),
@@ -580,18 +580,18 @@ static APPS_V1_DEPLOYMENT_STATUS: M = M("DeploymentStatus", &[
     F("terminatingReplicas", Always, Integer),
 ]);
 #[rustfmt::skip]
-static APPS_V1_DEPLOYMENT_STRATEGY: M = M("DeploymentStrategy", &[
+static APPS_V1_DEPLOYMENT_STRATEGY: M = M(&[
     F("type", NonZero, Text),
     F("rollingUpdate", Always, Message(&APPS_V1_ROLLING_UPDATE_DEPLOYMENT)),
 ]);
 #[rustfmt::skip]
-static APPS_V1_REPLICA_SET: M = M("ReplicaSet", &[
+static APPS_V1_REPLICA_SET: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&APPS_V1_REPLICA_SET_SPEC)),
     F("status", Always, Message(&APPS_V1_REPLICA_SET_STATUS)),
 ]);
 #[rustfmt::skip]
-static APPS_V1_REPLICA_SET_CONDITION: M = M("ReplicaSetCondition", &[
+static APPS_V1_REPLICA_SET_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     F("lastTransitionTime", Always, Time),
@@ -599,14 +599,14 @@ static APPS_V1_REPLICA_SET_CONDITION: M = M("ReplicaSetCondition", &[
     F("message", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static APPS_V1_REPLICA_SET_SPEC: M = M("ReplicaSetSpec", &[
+static APPS_V1_REPLICA_SET_SPEC: M = M(&[
     F("replicas", Always, Integer),
     F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
     F("minReadySeconds", NonZero, Integer),
 ]);
 #[rustfmt::skip]
-static APPS_V1_REPLICA_SET_STATUS: M = M("ReplicaSetStatus", &[
+static APPS_V1_REPLICA_SET_STATUS: M = M(&[
     F("replicas", Always, Integer),
     F("fullyLabeledReplicas", NonZero, Integer),
     F("observedGeneration", NonZero, Integer),
@@ -616,28 +616,28 @@ static APPS_V1_REPLICA_SET_STATUS: M = M("ReplicaSetStatus", &[
     F("terminatingReplicas", Always, Integer),
 ]);
 #[rustfmt::skip]
-static APPS_V1_ROLLING_UPDATE_DAEMON_SET: M = M("RollingUpdateDaemonSet", &[
+static APPS_V1_ROLLING_UPDATE_DAEMON_SET: M = M(&[
     F("maxUnavailable", Always, IntOrString),
     F("maxSurge", Always, IntOrString),
 ]);
 #[rustfmt::skip]
-static APPS_V1_ROLLING_UPDATE_DEPLOYMENT: M = M("RollingUpdateDeployment", &[
+static APPS_V1_ROLLING_UPDATE_DEPLOYMENT: M = M(&[
     F("maxUnavailable", Always, IntOrString),
     F("maxSurge", Always, IntOrString),
 ]);
 #[rustfmt::skip]
-static APPS_V1_ROLLING_UPDATE_STATEFUL_SET_STRATEGY: M = M("RollingUpdateStatefulSetStrategy", &[
+static APPS_V1_ROLLING_UPDATE_STATEFUL_SET_STRATEGY: M = M(&[
     F("partition", Always, Integer),
     F("maxUnavailable", Always, IntOrString),
 ]);
 #[rustfmt::skip]
-static APPS_V1_STATEFUL_SET: M = M("StatefulSet", &[
+static APPS_V1_STATEFUL_SET: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&APPS_V1_STATEFUL_SET_SPEC)),
     F("status", Always, Message(&APPS_V1_STATEFUL_SET_STATUS)),
 ]);
 #[rustfmt::skip]
-static APPS_V1_STATEFUL_SET_CONDITION: M = M("StatefulSetCondition", &[
+static APPS_V1_STATEFUL_SET_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     F("lastTransitionTime", Always, Time),
@@ -645,16 +645,16 @@ static APPS_V1_STATEFUL_SET_CONDITION: M = M("StatefulSetCondition", &[
     F("message", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static APPS_V1_STATEFUL_SET_ORDINALS: M = M("StatefulSetOrdinals", &[
+static APPS_V1_STATEFUL_SET_ORDINALS: M = M(&[
     F("start", Always, Integer),
 ]);
 #[rustfmt::skip]
-static APPS_V1_STATEFUL_SET_PERSISTENT_VOLUME_CLAIM_RETENTION_POLICY: M = M("StatefulSetPersistentVolumeClaimRetentionPolicy", &[
+static APPS_V1_STATEFUL_SET_PERSISTENT_VOLUME_CLAIM_RETENTION_POLICY: M = M(&[
     F("whenDeleted", NonZero, Text),
     F("whenScaled", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static APPS_V1_STATEFUL_SET_SPEC: M = M("StatefulSetSpec", &[
+static APPS_V1_STATEFUL_SET_SPEC: M = M(&[
     F("replicas", Always, Integer),
     F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
@@ -668,7 +668,7 @@ static APPS_V1_STATEFUL_SET_SPEC: M = M("StatefulSetSpec", &[
     F("ordinals", Always, Message(&APPS_V1_STATEFUL_SET_ORDINALS)),
 ]);
 #[rustfmt::skip]
-static APPS_V1_STATEFUL_SET_STATUS: M = M("StatefulSetStatus", &[
+static APPS_V1_STATEFUL_SET_STATUS: M = M(&[
     F("observedGeneration", NonZero, Integer),
     F("replicas", Always, Integer),
     F("readyReplicas", NonZero, Integer),
@@ -682,34 +682,34 @@ static APPS_V1_STATEFUL_SET_STATUS: M = M("StatefulSetStatus", &[
     F("availableReplicas", Always, Integer),
 ]);
 #[rustfmt::skip]
-static APPS_V1_STATEFUL_SET_UPDATE_STRATEGY: M = M("StatefulSetUpdateStrategy", &[
+static APPS_V1_STATEFUL_SET_UPDATE_STRATEGY: M = M(&[
     F("type", NonZero, Text),
     F("rollingUpdate", Always, Message(&APPS_V1_ROLLING_UPDATE_STATEFUL_SET_STRATEGY)),
 ]);
 #[rustfmt::skip]
-static AUTHENTICATION_V1_BOUND_OBJECT_REFERENCE: M = M("BoundObjectReference", &[
+static AUTHENTICATION_V1_BOUND_OBJECT_REFERENCE: M = M(&[
     F("kind", NonZero, Text),
     F("apiVersion", NonZero, Text),
     F("name", NonZero, Text),
     F("uid", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static AUTHENTICATION_V1_SELF_SUBJECT_REVIEW: M = M("SelfSubjectReview", &[
+static AUTHENTICATION_V1_SELF_SUBJECT_REVIEW: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("status", Always, Message(&AUTHENTICATION_V1_SELF_SUBJECT_REVIEW_STATUS)),
 ]);
 #[rustfmt::skip]
-static AUTHENTICATION_V1_SELF_SUBJECT_REVIEW_STATUS: M = M("SelfSubjectReviewStatus", &[
+static AUTHENTICATION_V1_SELF_SUBJECT_REVIEW_STATUS: M = M(&[
     F("userInfo", Always, Message(&AUTHENTICATION_V1_USER_INFO)),
 ]);
 #[rustfmt::skip]
-static AUTHENTICATION_V1_TOKEN_REQUEST: M = M("TokenRequest", &[
+static AUTHENTICATION_V1_TOKEN_REQUEST: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&AUTHENTICATION_V1_TOKEN_REQUEST_SPEC)),
     F("status", Always, Message(&AUTHENTICATION_V1_TOKEN_REQUEST_STATUS)),
 ]);
 #[rustfmt::skip]
-static AUTHENTICATION_V1_TOKEN_REQUEST_SPEC: M = M("TokenRequestSpec", &[
+static AUTHENTICATION_V1_TOKEN_REQUEST_SPEC: M = M(&[
     F("audiences", List, Text),
     GAP,
     F("boundObjectRef", Always, Message(&AUTHENTICATION_V1_BOUND_OBJECT_REFERENCE)),
@@ -717,63 +717,63 @@ static AUTHENTICATION_V1_TOKEN_REQUEST_SPEC: M = M("TokenRequestSpec", &[
     F("attestations", Map, Texts),
 ]);
 #[rustfmt::skip]
-static AUTHENTICATION_V1_TOKEN_REQUEST_STATUS: M = M("TokenRequestStatus", &[
+static AUTHENTICATION_V1_TOKEN_REQUEST_STATUS: M = M(&[
     F("token", Always, Text),
     F("expirationTimestamp", Always, Time),
 ]);
 #[rustfmt::skip]
-static AUTHENTICATION_V1_TOKEN_REVIEW: M = M("TokenReview", &[
+static AUTHENTICATION_V1_TOKEN_REVIEW: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&AUTHENTICATION_V1_TOKEN_REVIEW_SPEC)),
     F("status", Always, Message(&AUTHENTICATION_V1_TOKEN_REVIEW_STATUS)),
 ]);
 #[rustfmt::skip]
-static AUTHENTICATION_V1_TOKEN_REVIEW_SPEC: M = M("TokenReviewSpec", &[
+static AUTHENTICATION_V1_TOKEN_REVIEW_SPEC: M = M(&[
     F("token", NonZero, Text),
     F("audiences", List, Text),
 ]);
 #[rustfmt::skip]
-static AUTHENTICATION_V1_TOKEN_REVIEW_STATUS: M = M("TokenReviewStatus", &[
+static AUTHENTICATION_V1_TOKEN_REVIEW_STATUS: M = M(&[
     F("authenticated", NonZero, Boolean),
     F("user", Always, Message(&AUTHENTICATION_V1_USER_INFO)),
     F("error", NonZero, Text),
     F("audiences", List, Text),
 ]);
 #[rustfmt::skip]
-static AUTHENTICATION_V1_USER_INFO: M = M("UserInfo", &[
+static AUTHENTICATION_V1_USER_INFO: M = M(&[
     F("username", NonZero, Text),
     F("uid", NonZero, Text),
     F("groups", List, Text),
     F("extra", Map, Texts),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_FIELD_SELECTOR_ATTRIBUTES: M = M("FieldSelectorAttributes", &[
+static AUTHORIZATION_V1_FIELD_SELECTOR_ATTRIBUTES: M = M(&[
     F("rawSelector", NonZero, Text),
     F("requirements", List, Message(&META_V1_FIELD_SELECTOR_REQUIREMENT)),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_LABEL_SELECTOR_ATTRIBUTES: M = M("LabelSelectorAttributes", &[
+static AUTHORIZATION_V1_LABEL_SELECTOR_ATTRIBUTES: M = M(&[
     F("rawSelector", NonZero, Text),
     F("requirements", List, Message(&META_V1_LABEL_SELECTOR_REQUIREMENT)),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_LOCAL_SUBJECT_ACCESS_REVIEW: M = M("LocalSubjectAccessReview", &[
+static AUTHORIZATION_V1_LOCAL_SUBJECT_ACCESS_REVIEW: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW_SPEC)),
     F("status", Always, Message(&AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW_STATUS)),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_NON_RESOURCE_ATTRIBUTES: M = M("NonResourceAttributes", &[
+static AUTHORIZATION_V1_NON_RESOURCE_ATTRIBUTES: M = M(&[
     F("path", NonZero, Text),
     F("verb", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_NON_RESOURCE_RULE: M = M("NonResourceRule", &[
+static AUTHORIZATION_V1_NON_RESOURCE_RULE: M = M(&[
     F("verbs", List, Text),
     F("nonResourceURLs", List, Text),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_RESOURCE_ATTRIBUTES: M = M("ResourceAttributes", &[
+static AUTHORIZATION_V1_RESOURCE_ATTRIBUTES: M = M(&[
     F("namespace", NonZero, Text),
     F("verb", NonZero, Text),
     F("group", NonZero, Text),
@@ -785,41 +785,41 @@ static AUTHORIZATION_V1_RESOURCE_ATTRIBUTES: M = M("ResourceAttributes", &[
     F("labelSelector", Always, Message(&AUTHORIZATION_V1_LABEL_SELECTOR_ATTRIBUTES)),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_RESOURCE_RULE: M = M("ResourceRule", &[
+static AUTHORIZATION_V1_RESOURCE_RULE: M = M(&[
     F("verbs", List, Text),
     F("apiGroups", List, Text),
     F("resources", List, Text),
     F("resourceNames", List, Text),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_SELF_SUBJECT_ACCESS_REVIEW: M = M("SelfSubjectAccessReview", &[
+static AUTHORIZATION_V1_SELF_SUBJECT_ACCESS_REVIEW: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&AUTHORIZATION_V1_SELF_SUBJECT_ACCESS_REVIEW_SPEC)),
     F("status", Always, Message(&AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW_STATUS)),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_SELF_SUBJECT_ACCESS_REVIEW_SPEC: M = M("SelfSubjectAccessReviewSpec", &[
+static AUTHORIZATION_V1_SELF_SUBJECT_ACCESS_REVIEW_SPEC: M = M(&[
     F("resourceAttributes", Always, Message(&AUTHORIZATION_V1_RESOURCE_ATTRIBUTES)),
     F("nonResourceAttributes", Always, Message(&AUTHORIZATION_V1_NON_RESOURCE_ATTRIBUTES)),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_SELF_SUBJECT_RULES_REVIEW: M = M("SelfSubjectRulesReview", &[
+static AUTHORIZATION_V1_SELF_SUBJECT_RULES_REVIEW: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&AUTHORIZATION_V1_SELF_SUBJECT_RULES_REVIEW_SPEC)),
     F("status", Always, Message(&AUTHORIZATION_V1_SUBJECT_RULES_REVIEW_STATUS)),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_SELF_SUBJECT_RULES_REVIEW_SPEC: M = M("SelfSubjectRulesReviewSpec", &[
+static AUTHORIZATION_V1_SELF_SUBJECT_RULES_REVIEW_SPEC: M = M(&[
     F("namespace", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW: M = M("SubjectAccessReview", &[
+static AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW_SPEC)),
     F("status", Always, Message(&AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW_STATUS)),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW_SPEC: M = M("SubjectAccessReviewSpec", &[
+static AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW_SPEC: M = M(&[
     F("resourceAttributes", Always, Message(&AUTHORIZATION_V1_RESOURCE_ATTRIBUTES)),
     F("nonResourceAttributes", Always, Message(&AUTHORIZATION_V1_NON_RESOURCE_ATTRIBUTES)),
     F("user", NonZero, Text),
@@ -828,40 +828,40 @@ static AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW_SPEC: M = M("SubjectAccessReviewSp
     F("uid", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW_STATUS: M = M("SubjectAccessReviewStatus", &[
+static AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW_STATUS: M = M(&[
     F("allowed", Always, Boolean),
     F("reason", NonZero, Text),
     F("evaluationError", NonZero, Text),
     F("denied", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static AUTHORIZATION_V1_SUBJECT_RULES_REVIEW_STATUS: M = M("SubjectRulesReviewStatus", &[
+static AUTHORIZATION_V1_SUBJECT_RULES_REVIEW_STATUS: M = M(&[
     F("resourceRules", List, Message(&AUTHORIZATION_V1_RESOURCE_RULE)),
     F("nonResourceRules", List, Message(&AUTHORIZATION_V1_NON_RESOURCE_RULE)),
     F("incomplete", Always, Boolean),
     F("evaluationError", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V1_CROSS_VERSION_OBJECT_REFERENCE: M = M("CrossVersionObjectReference", &[
+static AUTOSCALING_V1_CROSS_VERSION_OBJECT_REFERENCE: M = M(&[
     F("kind", Always, Text),
     F("name", Always, Text),
     F("apiVersion", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER: M = M("HorizontalPodAutoscaler", &[
+static AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER_SPEC)),
     F("status", Always, Message(&AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER_STATUS)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER_SPEC: M = M("HorizontalPodAutoscalerSpec", &[
+static AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER_SPEC: M = M(&[
     F("scaleTargetRef", Always, Message(&AUTOSCALING_V1_CROSS_VERSION_OBJECT_REFERENCE)),
     F("minReplicas", Always, Integer),
     F("maxReplicas", Always, Integer),
     F("targetCPUUtilizationPercentage", Always, Integer),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER_STATUS: M = M("HorizontalPodAutoscalerStatus", &[
+static AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER_STATUS: M = M(&[
     F("observedGeneration", Always, Integer),
     F("lastScaleTime", Always, Time),
     F("currentReplicas", Always, Integer),
@@ -869,61 +869,61 @@ static AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER_STATUS: M = M("HorizontalPodAuto
     F("currentCPUUtilizationPercentage", Always, Integer),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V1_SCALE: M = M("Scale", &[
+static AUTOSCALING_V1_SCALE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&AUTOSCALING_V1_SCALE_SPEC)),
     F("status", Always, Message(&AUTOSCALING_V1_SCALE_STATUS)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V1_SCALE_SPEC: M = M("ScaleSpec", &[
+static AUTOSCALING_V1_SCALE_SPEC: M = M(&[
     F("replicas", NonZero, Integer),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V1_SCALE_STATUS: M = M("ScaleStatus", &[
+static AUTOSCALING_V1_SCALE_STATUS: M = M(&[
     F("replicas", Always, Integer),
     F("selector", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_CONTAINER_RESOURCE_METRIC_SOURCE: M = M("ContainerResourceMetricSource", &[
+static AUTOSCALING_V2_CONTAINER_RESOURCE_METRIC_SOURCE: M = M(&[
     F("name", Always, Text),
     F("target", Always, Message(&AUTOSCALING_V2_METRIC_TARGET)),
     F("container", Always, Text),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_CONTAINER_RESOURCE_METRIC_STATUS: M = M("ContainerResourceMetricStatus", &[
+static AUTOSCALING_V2_CONTAINER_RESOURCE_METRIC_STATUS: M = M(&[
     F("name", Always, Text),
     F("current", Always, Message(&AUTOSCALING_V2_METRIC_VALUE_STATUS)),
     F("container", Always, Text),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_CROSS_VERSION_OBJECT_REFERENCE: M = M("CrossVersionObjectReference", &[
+static AUTOSCALING_V2_CROSS_VERSION_OBJECT_REFERENCE: M = M(&[
     F("kind", Always, Text),
     F("name", Always, Text),
     F("apiVersion", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_EXTERNAL_METRIC_SOURCE: M = M("ExternalMetricSource", &[
+static AUTOSCALING_V2_EXTERNAL_METRIC_SOURCE: M = M(&[
     F("metric", Always, Message(&AUTOSCALING_V2_METRIC_IDENTIFIER)),
     F("target", Always, Message(&AUTOSCALING_V2_METRIC_TARGET)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_EXTERNAL_METRIC_STATUS: M = M("ExternalMetricStatus", &[
+static AUTOSCALING_V2_EXTERNAL_METRIC_STATUS: M = M(&[
     F("metric", Always, Message(&AUTOSCALING_V2_METRIC_IDENTIFIER)),
     F("current", Always, Message(&AUTOSCALING_V2_METRIC_VALUE_STATUS)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER: M = M("HorizontalPodAutoscaler", &[
+static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_SPEC)),
     F("status", Always, Message(&AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_STATUS)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_BEHAVIOR: M = M("HorizontalPodAutoscalerBehavior", &[
+static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_BEHAVIOR: M = M(&[
     F("scaleUp", Always, Message(&AUTOSCALING_V2_HPA_SCALING_RULES)),
     F("scaleDown", Always, Message(&AUTOSCALING_V2_HPA_SCALING_RULES)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_CONDITION: M = M("HorizontalPodAutoscalerCondition", &[
+static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     F("lastTransitionTime", Always, Time),
@@ -932,7 +932,7 @@ static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_CONDITION: M = M("HorizontalPodA
     F("observedGeneration", Always, Integer),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_SPEC: M = M("HorizontalPodAutoscalerSpec", &[
+static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_SPEC: M = M(&[
     F("scaleTargetRef", Always, Message(&AUTOSCALING_V2_CROSS_VERSION_OBJECT_REFERENCE)),
     F("minReplicas", Always, Integer),
     F("maxReplicas", Always, Integer),
@@ -940,7 +940,7 @@ static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_SPEC: M = M("HorizontalPodAutosc
     F("behavior", Always, Message(&AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_BEHAVIOR)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_STATUS: M = M("HorizontalPodAutoscalerStatus", &[
+static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_STATUS: M = M(&[
     F("observedGeneration", Always, Integer),
     F("lastScaleTime", Always, Time),
     F("currentReplicas", NonZero, Integer),
@@ -949,25 +949,25 @@ static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_STATUS: M = M("HorizontalPodAuto
     F("conditions", List, Message(&AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_CONDITION)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_HPA_SCALING_POLICY: M = M("HPAScalingPolicy", &[
+static AUTOSCALING_V2_HPA_SCALING_POLICY: M = M(&[
     F("type", Always, Text),
     F("value", Always, Integer),
     F("periodSeconds", Always, Integer),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_HPA_SCALING_RULES: M = M("HPAScalingRules", &[
+static AUTOSCALING_V2_HPA_SCALING_RULES: M = M(&[
     F("selectPolicy", Always, Text),
     F("policies", List, Message(&AUTOSCALING_V2_HPA_SCALING_POLICY)),
     F("stabilizationWindowSeconds", Always, Integer),
     F("tolerance", Always, Quantity),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_METRIC_IDENTIFIER: M = M("MetricIdentifier", &[
+static AUTOSCALING_V2_METRIC_IDENTIFIER: M = M(&[
     F("name", Always, Text),
     F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_METRIC_SPEC: M = M("MetricSpec", &[
+static AUTOSCALING_V2_METRIC_SPEC: M = M(&[
     F("type", Always, Text),
     F("object", Always, Message(&AUTOSCALING_V2_OBJECT_METRIC_SOURCE)),
     F("pods", Always, Message(&AUTOSCALING_V2_PODS_METRIC_SOURCE)),
@@ -977,7 +977,7 @@ static AUTOSCALING_V2_METRIC_SPEC: M = M("MetricSpec", &[
     F("containerResource", Always, Message(&AUTOSCALING_V2_CONTAINER_RESOURCE_METRIC_SOURCE)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_METRIC_STATUS: M = M("MetricStatus", &[
+static AUTOSCALING_V2_METRIC_STATUS: M = M(&[
     F("type", Always, Text),
     F("object", Always, Message(&AUTOSCALING_V2_OBJECT_METRIC_STATUS)),
     F("pods", Always, Message(&AUTOSCALING_V2_PODS_METRIC_STATUS)),
@@ -987,58 +987,58 @@ static AUTOSCALING_V2_METRIC_STATUS: M = M("MetricStatus", &[
     F("containerResource", Always, Message(&AUTOSCALING_V2_CONTAINER_RESOURCE_METRIC_STATUS)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_METRIC_TARGET: M = M("MetricTarget", &[
+static AUTOSCALING_V2_METRIC_TARGET: M = M(&[
     F("type", Always, Text),
     F("value", Always, Quantity),
     F("averageValue", Always, Quantity),
     F("averageUtilization", Always, Integer),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_METRIC_VALUE_STATUS: M = M("MetricValueStatus", &[
+static AUTOSCALING_V2_METRIC_VALUE_STATUS: M = M(&[
     F("value", Always, Quantity),
     F("averageValue", Always, Quantity),
     F("averageUtilization", Always, Integer),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_OBJECT_METRIC_SOURCE: M = M("ObjectMetricSource", &[
+static AUTOSCALING_V2_OBJECT_METRIC_SOURCE: M = M(&[
     F("describedObject", Always, Message(&AUTOSCALING_V2_CROSS_VERSION_OBJECT_REFERENCE)),
     F("target", Always, Message(&AUTOSCALING_V2_METRIC_TARGET)),
     F("metric", Always, Message(&AUTOSCALING_V2_METRIC_IDENTIFIER)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_OBJECT_METRIC_STATUS: M = M("ObjectMetricStatus", &[
+static AUTOSCALING_V2_OBJECT_METRIC_STATUS: M = M(&[
     F("metric", Always, Message(&AUTOSCALING_V2_METRIC_IDENTIFIER)),
     F("current", Always, Message(&AUTOSCALING_V2_METRIC_VALUE_STATUS)),
     F("describedObject", Always, Message(&AUTOSCALING_V2_CROSS_VERSION_OBJECT_REFERENCE)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_PODS_METRIC_SOURCE: M = M("PodsMetricSource", &[
+static AUTOSCALING_V2_PODS_METRIC_SOURCE: M = M(&[
     F("metric", Always, Message(&AUTOSCALING_V2_METRIC_IDENTIFIER)),
     F("target", Always, Message(&AUTOSCALING_V2_METRIC_TARGET)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_PODS_METRIC_STATUS: M = M("PodsMetricStatus", &[
+static AUTOSCALING_V2_PODS_METRIC_STATUS: M = M(&[
     F("metric", Always, Message(&AUTOSCALING_V2_METRIC_IDENTIFIER)),
     F("current", Always, Message(&AUTOSCALING_V2_METRIC_VALUE_STATUS)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_RESOURCE_METRIC_SOURCE: M = M("ResourceMetricSource", &[
+static AUTOSCALING_V2_RESOURCE_METRIC_SOURCE: M = M(&[
     F("name", Always, Text),
     F("target", Always, Message(&AUTOSCALING_V2_METRIC_TARGET)),
 ]);
 #[rustfmt::skip]
-static AUTOSCALING_V2_RESOURCE_METRIC_STATUS: M = M("ResourceMetricStatus", &[
+static AUTOSCALING_V2_RESOURCE_METRIC_STATUS: M = M(&[
     F("name", Always, Text),
     F("current", Always, Message(&AUTOSCALING_V2_METRIC_VALUE_STATUS)),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_CRON_JOB: M = M("CronJob", &[
+static BATCH_V1_CRON_JOB: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&BATCH_V1_CRON_JOB_SPEC)),
     F("status", Always, Message(&BATCH_V1_CRON_JOB_STATUS)),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_CRON_JOB_SPEC: M = M("CronJobSpec", &[
+static BATCH_V1_CRON_JOB_SPEC: M = M(&[
     F("schedule", Always, Text),
     F("startingDeadlineSeconds", Always, Integer),
     F("concurrencyPolicy", NonZero, Text),
@@ -1049,7 +1049,7 @@ static BATCH_V1_CRON_JOB_SPEC: M = M("CronJobSpec", &[
     F("timeZone", Always, Text),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_CRON_JOB_STATUS: M = M("CronJobStatus", &[
+static BATCH_V1_CRON_JOB_STATUS: M = M(&[
     F("active", List, Message(&CORE_V1_OBJECT_REFERENCE)),
     GAP,
     GAP,
@@ -1057,13 +1057,13 @@ static BATCH_V1_CRON_JOB_STATUS: M = M("CronJobStatus", &[
     F("lastSuccessfulTime", Always, Time),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_JOB: M = M("Job", &[
+static BATCH_V1_JOB: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&BATCH_V1_JOB_SPEC)),
     F("status", Always, Message(&BATCH_V1_JOB_STATUS)),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_JOB_CONDITION: M = M("JobCondition", &[
+static BATCH_V1_JOB_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     F("lastProbeTime", Always, Time),
@@ -1072,14 +1072,14 @@ static BATCH_V1_JOB_CONDITION: M = M("JobCondition", &[
     F("message", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_JOB_SCHEDULING_CONFIGURATION: M = M("JobSchedulingConfiguration", &[
+static BATCH_V1_JOB_SCHEDULING_CONFIGURATION: M = M(&[
     F("schedulingPolicy", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SCHEDULING_POLICY)),
     F("schedulingConstraints", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SCHEDULING_CONSTRAINTS)),
     F("disruptionMode", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_DISRUPTION_MODE)),
     F("resourceClaims", List, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_RESOURCE_CLAIM)),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_JOB_SPEC: M = M("JobSpec", &[
+static BATCH_V1_JOB_SPEC: M = M(&[
     F("parallelism", Always, Integer),
     F("completions", Always, Integer),
     F("activeDeadlineSeconds", Always, Integer),
@@ -1099,7 +1099,7 @@ static BATCH_V1_JOB_SPEC: M = M("JobSpec", &[
     F("scheduling", Always, Message(&BATCH_V1_JOB_SCHEDULING_CONFIGURATION)),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_JOB_STATUS: M = M("JobStatus", &[
+static BATCH_V1_JOB_STATUS: M = M(&[
     F("conditions", List, Message(&BATCH_V1_JOB_CONDITION)),
     F("startTime", Always, Time),
     F("completionTime", Always, Time),
@@ -1113,53 +1113,53 @@ static BATCH_V1_JOB_STATUS: M = M("JobStatus", &[
     F("terminating", Always, Integer),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_JOB_TEMPLATE_SPEC: M = M("JobTemplateSpec", &[
+static BATCH_V1_JOB_TEMPLATE_SPEC: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&BATCH_V1_JOB_SPEC)),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_POD_FAILURE_POLICY: M = M("PodFailurePolicy", &[
+static BATCH_V1_POD_FAILURE_POLICY: M = M(&[
     F("rules", List, Message(&BATCH_V1_POD_FAILURE_POLICY_RULE)),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_POD_FAILURE_POLICY_ON_EXIT_CODES_REQUIREMENT: M = M("PodFailurePolicyOnExitCodesRequirement", &[
+static BATCH_V1_POD_FAILURE_POLICY_ON_EXIT_CODES_REQUIREMENT: M = M(&[
     F("containerName", Always, Text),
     F("operator", Always, Text),
     F("values", List, Integer),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_POD_FAILURE_POLICY_ON_POD_CONDITIONS_PATTERN: M = M("PodFailurePolicyOnPodConditionsPattern", &[
+static BATCH_V1_POD_FAILURE_POLICY_ON_POD_CONDITIONS_PATTERN: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_POD_FAILURE_POLICY_RULE: M = M("PodFailurePolicyRule", &[
+static BATCH_V1_POD_FAILURE_POLICY_RULE: M = M(&[
     F("action", Always, Text),
     F("onExitCodes", Always, Message(&BATCH_V1_POD_FAILURE_POLICY_ON_EXIT_CODES_REQUIREMENT)),
     F("onPodConditions", List, Message(&BATCH_V1_POD_FAILURE_POLICY_ON_POD_CONDITIONS_PATTERN)),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_SUCCESS_POLICY: M = M("SuccessPolicy", &[
+static BATCH_V1_SUCCESS_POLICY: M = M(&[
     F("rules", List, Message(&BATCH_V1_SUCCESS_POLICY_RULE)),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_SUCCESS_POLICY_RULE: M = M("SuccessPolicyRule", &[
+static BATCH_V1_SUCCESS_POLICY_RULE: M = M(&[
     F("succeededIndexes", Always, Text),
     F("succeededCount", Always, Integer),
 ]);
 #[rustfmt::skip]
-static BATCH_V1_UNCOUNTED_TERMINATED_PODS: M = M("UncountedTerminatedPods", &[
+static BATCH_V1_UNCOUNTED_TERMINATED_PODS: M = M(&[
     F("succeeded", List, Text),
     F("failed", List, Text),
 ]);
 #[rustfmt::skip]
-static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST: M = M("CertificateSigningRequest", &[
+static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_SPEC)),
     F("status", Always, Message(&CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_STATUS)),
 ]);
 #[rustfmt::skip]
-static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_CONDITION: M = M("CertificateSigningRequestCondition", &[
+static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_CONDITION: M = M(&[
     F("type", Always, Text),
     F("reason", NonZero, Text),
     F("message", NonZero, Text),
@@ -1168,7 +1168,7 @@ static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_CONDITION: M = M("Certificate
     F("status", Always, Text),
 ]);
 #[rustfmt::skip]
-static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_SPEC: M = M("CertificateSigningRequestSpec", &[
+static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_SPEC: M = M(&[
     F("request", Always, Bytes),
     F("username", NonZero, Text),
     F("uid", NonZero, Text),
@@ -1179,28 +1179,28 @@ static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_SPEC: M = M("CertificateSigni
     F("expirationSeconds", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_STATUS: M = M("CertificateSigningRequestStatus", &[
+static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_STATUS: M = M(&[
     F("conditions", List, Message(&CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_CONDITION)),
     F("certificate", NonZero, Bytes),
 ]);
 #[rustfmt::skip]
-static CERTIFICATES_V1_CLUSTER_TRUST_BUNDLE: M = M("ClusterTrustBundle", &[
+static CERTIFICATES_V1_CLUSTER_TRUST_BUNDLE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CERTIFICATES_V1_CLUSTER_TRUST_BUNDLE_SPEC)),
 ]);
 #[rustfmt::skip]
-static CERTIFICATES_V1_CLUSTER_TRUST_BUNDLE_SPEC: M = M("ClusterTrustBundleSpec", &[
+static CERTIFICATES_V1_CLUSTER_TRUST_BUNDLE_SPEC: M = M(&[
     F("signerName", NonZero, Text),
     F("trustBundle", Always, Text),
 ]);
 #[rustfmt::skip]
-static CERTIFICATES_V1_POD_CERTIFICATE_REQUEST: M = M("PodCertificateRequest", &[
+static CERTIFICATES_V1_POD_CERTIFICATE_REQUEST: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CERTIFICATES_V1_POD_CERTIFICATE_REQUEST_SPEC)),
     F("status", Always, Message(&CERTIFICATES_V1_POD_CERTIFICATE_REQUEST_STATUS)),
 ]);
 #[rustfmt::skip]
-static CERTIFICATES_V1_POD_CERTIFICATE_REQUEST_SPEC: M = M("PodCertificateRequestSpec", &[
+static CERTIFICATES_V1_POD_CERTIFICATE_REQUEST_SPEC: M = M(&[
     F("signerName", Always, Text),
     F("podName", Always, Text),
     F("podUID", Always, Text),
@@ -1215,7 +1215,7 @@ static CERTIFICATES_V1_POD_CERTIFICATE_REQUEST_SPEC: M = M("PodCertificateReques
     F("stubPKCS10Request", Always, Bytes),
 ]);
 #[rustfmt::skip]
-static CERTIFICATES_V1_POD_CERTIFICATE_REQUEST_STATUS: M = M("PodCertificateRequestStatus", &[
+static CERTIFICATES_V1_POD_CERTIFICATE_REQUEST_STATUS: M = M(&[
     F("conditions", List, Message(&META_V1_CONDITION)),
     F("certificateChain", NonZero, Text),
     GAP,
@@ -1224,12 +1224,12 @@ static CERTIFICATES_V1_POD_CERTIFICATE_REQUEST_STATUS: M = M("PodCertificateRequ
     F("notAfter", Always, Time),
 ]);
 #[rustfmt::skip]
-static COORDINATION_V1_LEASE: M = M("Lease", &[
+static COORDINATION_V1_LEASE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&COORDINATION_V1_LEASE_SPEC)),
 ]);
 #[rustfmt::skip]
-static COORDINATION_V1_LEASE_SPEC: M = M("LeaseSpec", &[
+static COORDINATION_V1_LEASE_SPEC: M = M(&[
     F("holderIdentity", Always, Text),
     F("leaseDurationSeconds", Always, Integer),
     F("acquireTime", Always, MicroTime),
@@ -1239,30 +1239,30 @@ static COORDINATION_V1_LEASE_SPEC: M = M("LeaseSpec", &[
     F("preferredHolder", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_AFFINITY: M = M("Affinity", &[
+static CORE_V1_AFFINITY: M = M(&[
     F("nodeAffinity", Always, Message(&CORE_V1_NODE_AFFINITY)),
     F("podAffinity", Always, Message(&CORE_V1_POD_AFFINITY)),
     F("podAntiAffinity", Always, Message(&CORE_V1_POD_ANTI_AFFINITY)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_APP_ARMOR_PROFILE: M = M("AppArmorProfile", &[
+static CORE_V1_APP_ARMOR_PROFILE: M = M(&[
     F("type", Always, Text),
     F("localhostProfile", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_ATTACHED_VOLUME: M = M("AttachedVolume", &[
+static CORE_V1_ATTACHED_VOLUME: M = M(&[
     F("name", Always, Text),
     F("devicePath", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_AWS_ELASTIC_BLOCK_STORE_VOLUME_SOURCE: M = M("AWSElasticBlockStoreVolumeSource", &[
+static CORE_V1_AWS_ELASTIC_BLOCK_STORE_VOLUME_SOURCE: M = M(&[
     F("volumeID", Always, Text),
     F("fsType", NonZero, Text),
     F("partition", NonZero, Integer),
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_AZURE_DISK_VOLUME_SOURCE: M = M("AzureDiskVolumeSource", &[
+static CORE_V1_AZURE_DISK_VOLUME_SOURCE: M = M(&[
     F("diskName", Always, Text),
     F("diskURI", Always, Text),
     F("cachingMode", Always, Text),
@@ -1271,30 +1271,30 @@ static CORE_V1_AZURE_DISK_VOLUME_SOURCE: M = M("AzureDiskVolumeSource", &[
     F("kind", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_AZURE_FILE_PERSISTENT_VOLUME_SOURCE: M = M("AzureFilePersistentVolumeSource", &[
+static CORE_V1_AZURE_FILE_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("secretName", Always, Text),
     F("shareName", Always, Text),
     F("readOnly", NonZero, Boolean),
     F("secretNamespace", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_AZURE_FILE_VOLUME_SOURCE: M = M("AzureFileVolumeSource", &[
+static CORE_V1_AZURE_FILE_VOLUME_SOURCE: M = M(&[
     F("secretName", Always, Text),
     F("shareName", Always, Text),
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_BINDING: M = M("Binding", &[
+static CORE_V1_BINDING: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("target", Always, Message(&CORE_V1_OBJECT_REFERENCE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CAPABILITIES: M = M("Capabilities", &[
+static CORE_V1_CAPABILITIES: M = M(&[
     F("add", List, Text),
     F("drop", List, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CEPH_FS_PERSISTENT_VOLUME_SOURCE: M = M("CephFSPersistentVolumeSource", &[
+static CORE_V1_CEPH_FS_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("monitors", List, Text),
     F("path", NonZero, Text),
     F("user", NonZero, Text),
@@ -1303,7 +1303,7 @@ static CORE_V1_CEPH_FS_PERSISTENT_VOLUME_SOURCE: M = M("CephFSPersistentVolumeSo
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CEPH_FS_VOLUME_SOURCE: M = M("CephFSVolumeSource", &[
+static CORE_V1_CEPH_FS_VOLUME_SOURCE: M = M(&[
     F("monitors", List, Text),
     F("path", NonZero, Text),
     F("user", NonZero, Text),
@@ -1312,25 +1312,25 @@ static CORE_V1_CEPH_FS_VOLUME_SOURCE: M = M("CephFSVolumeSource", &[
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CINDER_PERSISTENT_VOLUME_SOURCE: M = M("CinderPersistentVolumeSource", &[
+static CORE_V1_CINDER_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("volumeID", Always, Text),
     F("fsType", NonZero, Text),
     F("readOnly", NonZero, Boolean),
     F("secretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CINDER_VOLUME_SOURCE: M = M("CinderVolumeSource", &[
+static CORE_V1_CINDER_VOLUME_SOURCE: M = M(&[
     F("volumeID", Always, Text),
     F("fsType", NonZero, Text),
     F("readOnly", NonZero, Boolean),
     F("secretRef", Always, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CLIENT_IP_CONFIG: M = M("ClientIPConfig", &[
+static CORE_V1_CLIENT_IP_CONFIG: M = M(&[
     F("timeoutSeconds", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CLUSTER_TRUST_BUNDLE_PROJECTION: M = M("ClusterTrustBundleProjection", &[
+static CORE_V1_CLUSTER_TRUST_BUNDLE_PROJECTION: M = M(&[
     F("name", Always, Text),
     F("signerName", Always, Text),
     F("labelSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
@@ -1339,37 +1339,37 @@ static CORE_V1_CLUSTER_TRUST_BUNDLE_PROJECTION: M = M("ClusterTrustBundleProject
     F("user", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_COMPONENT_CONDITION: M = M("ComponentCondition", &[
+static CORE_V1_COMPONENT_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     F("message", NonZero, Text),
     F("error", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_COMPONENT_STATUS: M = M("ComponentStatus", &[
+static CORE_V1_COMPONENT_STATUS: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("conditions", List, Message(&CORE_V1_COMPONENT_CONDITION)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONFIG_MAP: M = M("ConfigMap", &[
+static CORE_V1_CONFIG_MAP: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("data", Map, Text),
     F("binaryData", Map, Bytes),
     F("immutable", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONFIG_MAP_ENV_SOURCE: M = M("ConfigMapEnvSource", &[
+static CORE_V1_CONFIG_MAP_ENV_SOURCE: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("optional", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONFIG_MAP_KEY_SELECTOR: M = M("ConfigMapKeySelector", &[
+static CORE_V1_CONFIG_MAP_KEY_SELECTOR: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("key", Always, Text),
     F("optional", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONFIG_MAP_NODE_CONFIG_SOURCE: M = M("ConfigMapNodeConfigSource", &[
+static CORE_V1_CONFIG_MAP_NODE_CONFIG_SOURCE: M = M(&[
     F("namespace", Always, Text),
     F("name", Always, Text),
     F("uid", NonZero, Text),
@@ -1377,14 +1377,14 @@ static CORE_V1_CONFIG_MAP_NODE_CONFIG_SOURCE: M = M("ConfigMapNodeConfigSource",
     F("kubeletConfigKey", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONFIG_MAP_PROJECTION: M = M("ConfigMapProjection", &[
+static CORE_V1_CONFIG_MAP_PROJECTION: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("items", List, Message(&CORE_V1_KEY_TO_PATH)),
     GAP,
     F("optional", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONFIG_MAP_VOLUME_SOURCE: M = M("ConfigMapVolumeSource", &[
+static CORE_V1_CONFIG_MAP_VOLUME_SOURCE: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("items", List, Message(&CORE_V1_KEY_TO_PATH)),
     F("defaultMode", Always, Integer),
@@ -1392,7 +1392,7 @@ static CORE_V1_CONFIG_MAP_VOLUME_SOURCE: M = M("ConfigMapVolumeSource", &[
     F("defaultUser", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONTAINER: M = M("Container", &[
+static CORE_V1_CONTAINER: M = M(&[
     F("name", Always, Text),
     F("image", NonZero, Text),
     F("command", List, Text),
@@ -1420,18 +1420,18 @@ static CORE_V1_CONTAINER: M = M("Container", &[
     F("restartPolicyRules", List, Message(&CORE_V1_CONTAINER_RESTART_RULE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONTAINER_EXTENDED_RESOURCE_REQUEST: M = M("ContainerExtendedResourceRequest", &[
+static CORE_V1_CONTAINER_EXTENDED_RESOURCE_REQUEST: M = M(&[
     F("containerName", Always, Text),
     F("resourceName", Always, Text),
     F("requestName", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONTAINER_IMAGE: M = M("ContainerImage", &[
+static CORE_V1_CONTAINER_IMAGE: M = M(&[
     F("names", List, Text),
     F("sizeBytes", NonZero, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONTAINER_PORT: M = M("ContainerPort", &[
+static CORE_V1_CONTAINER_PORT: M = M(&[
     F("name", NonZero, Text),
     F("hostPort", NonZero, Integer),
     F("containerPort", Always, Integer),
@@ -1439,32 +1439,32 @@ static CORE_V1_CONTAINER_PORT: M = M("ContainerPort", &[
     F("hostIP", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONTAINER_RESIZE_POLICY: M = M("ContainerResizePolicy", &[
+static CORE_V1_CONTAINER_RESIZE_POLICY: M = M(&[
     F("resourceName", Always, Text),
     F("restartPolicy", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONTAINER_RESTART_RULE: M = M("ContainerRestartRule", &[
+static CORE_V1_CONTAINER_RESTART_RULE: M = M(&[
     F("action", NonZero, Text),
     F("exitCodes", Always, Message(&CORE_V1_CONTAINER_RESTART_RULE_ON_EXIT_CODES)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONTAINER_RESTART_RULE_ON_EXIT_CODES: M = M("ContainerRestartRuleOnExitCodes", &[
+static CORE_V1_CONTAINER_RESTART_RULE_ON_EXIT_CODES: M = M(&[
     F("operator", NonZero, Text),
     F("values", List, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONTAINER_STATE: M = M("ContainerState", &[
+static CORE_V1_CONTAINER_STATE: M = M(&[
     F("waiting", Always, Message(&CORE_V1_CONTAINER_STATE_WAITING)),
     F("running", Always, Message(&CORE_V1_CONTAINER_STATE_RUNNING)),
     F("terminated", Always, Message(&CORE_V1_CONTAINER_STATE_TERMINATED)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONTAINER_STATE_RUNNING: M = M("ContainerStateRunning", &[
+static CORE_V1_CONTAINER_STATE_RUNNING: M = M(&[
     F("startedAt", Always, Time),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONTAINER_STATE_TERMINATED: M = M("ContainerStateTerminated", &[
+static CORE_V1_CONTAINER_STATE_TERMINATED: M = M(&[
     F("exitCode", Always, Integer),
     F("signal", NonZero, Integer),
     F("reason", NonZero, Text),
@@ -1474,12 +1474,12 @@ static CORE_V1_CONTAINER_STATE_TERMINATED: M = M("ContainerStateTerminated", &[
     F("containerID", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONTAINER_STATE_WAITING: M = M("ContainerStateWaiting", &[
+static CORE_V1_CONTAINER_STATE_WAITING: M = M(&[
     F("reason", NonZero, Text),
     F("message", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONTAINER_STATUS: M = M("ContainerStatus", &[
+static CORE_V1_CONTAINER_STATUS: M = M(&[
     F("name", Always, Text),
     F("state", Always, Message(&CORE_V1_CONTAINER_STATE)),
     F("lastState", Always, Message(&CORE_V1_CONTAINER_STATE)),
@@ -1497,11 +1497,11 @@ static CORE_V1_CONTAINER_STATUS: M = M("ContainerStatus", &[
     F("stopSignal", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CONTAINER_USER: M = M("ContainerUser", &[
+static CORE_V1_CONTAINER_USER: M = M(&[
     F("linux", Always, Message(&CORE_V1_LINUX_CONTAINER_USER)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CSI_PERSISTENT_VOLUME_SOURCE: M = M("CSIPersistentVolumeSource", &[
+static CORE_V1_CSI_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("driver", Always, Text),
     F("volumeHandle", Always, Text),
     F("readOnly", NonZero, Boolean),
@@ -1514,7 +1514,7 @@ static CORE_V1_CSI_PERSISTENT_VOLUME_SOURCE: M = M("CSIPersistentVolumeSource", 
     F("nodeExpandSecretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_CSI_VOLUME_SOURCE: M = M("CSIVolumeSource", &[
+static CORE_V1_CSI_VOLUME_SOURCE: M = M(&[
     F("driver", Always, Text),
     F("readOnly", Always, Boolean),
     F("fsType", Always, Text),
@@ -1522,15 +1522,15 @@ static CORE_V1_CSI_VOLUME_SOURCE: M = M("CSIVolumeSource", &[
     F("nodePublishSecretRef", Always, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_DAEMON_ENDPOINT: M = M("DaemonEndpoint", &[
+static CORE_V1_DAEMON_ENDPOINT: M = M(&[
     F("Port", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_DOWNWARD_API_PROJECTION: M = M("DownwardAPIProjection", &[
+static CORE_V1_DOWNWARD_API_PROJECTION: M = M(&[
     F("items", List, Message(&CORE_V1_DOWNWARD_API_VOLUME_FILE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_DOWNWARD_API_VOLUME_FILE: M = M("DownwardAPIVolumeFile", &[
+static CORE_V1_DOWNWARD_API_VOLUME_FILE: M = M(&[
     F("path", Always, Text),
     F("fieldRef", Always, Message(&CORE_V1_OBJECT_FIELD_SELECTOR)),
     F("resourceFieldRef", Always, Message(&CORE_V1_RESOURCE_FIELD_SELECTOR)),
@@ -1538,56 +1538,56 @@ static CORE_V1_DOWNWARD_API_VOLUME_FILE: M = M("DownwardAPIVolumeFile", &[
     F("user", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_DOWNWARD_API_VOLUME_SOURCE: M = M("DownwardAPIVolumeSource", &[
+static CORE_V1_DOWNWARD_API_VOLUME_SOURCE: M = M(&[
     F("items", List, Message(&CORE_V1_DOWNWARD_API_VOLUME_FILE)),
     F("defaultMode", Always, Integer),
     F("defaultUser", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_EMPTY_DIR_VOLUME_SOURCE: M = M("EmptyDirVolumeSource", &[
+static CORE_V1_EMPTY_DIR_VOLUME_SOURCE: M = M(&[
     F("medium", NonZero, Text),
     F("sizeLimit", Always, Quantity),
     F("mode", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_ENDPOINTS: M = M("Endpoints", &[
+static CORE_V1_ENDPOINTS: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("subsets", List, Message(&CORE_V1_ENDPOINT_SUBSET)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_ENDPOINT_ADDRESS: M = M("EndpointAddress", &[
+static CORE_V1_ENDPOINT_ADDRESS: M = M(&[
     F("ip", Always, Text),
     F("targetRef", Always, Message(&CORE_V1_OBJECT_REFERENCE)),
     F("hostname", NonZero, Text),
     F("nodeName", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_ENDPOINT_PORT: M = M("EndpointPort", &[
+static CORE_V1_ENDPOINT_PORT: M = M(&[
     F("name", NonZero, Text),
     F("port", Always, Integer),
     F("protocol", NonZero, Text),
     F("appProtocol", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_ENDPOINT_SUBSET: M = M("EndpointSubset", &[
+static CORE_V1_ENDPOINT_SUBSET: M = M(&[
     F("addresses", List, Message(&CORE_V1_ENDPOINT_ADDRESS)),
     F("notReadyAddresses", List, Message(&CORE_V1_ENDPOINT_ADDRESS)),
     F("ports", List, Message(&CORE_V1_ENDPOINT_PORT)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_ENV_FROM_SOURCE: M = M("EnvFromSource", &[
+static CORE_V1_ENV_FROM_SOURCE: M = M(&[
     F("prefix", NonZero, Text),
     F("configMapRef", Always, Message(&CORE_V1_CONFIG_MAP_ENV_SOURCE)),
     F("secretRef", Always, Message(&CORE_V1_SECRET_ENV_SOURCE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_ENV_VAR: M = M("EnvVar", &[
+static CORE_V1_ENV_VAR: M = M(&[
     F("name", Always, Text),
     F("value", NonZero, Text),
     F("valueFrom", Always, Message(&CORE_V1_ENV_VAR_SOURCE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_ENV_VAR_SOURCE: M = M("EnvVarSource", &[
+static CORE_V1_ENV_VAR_SOURCE: M = M(&[
     F("fieldRef", Always, Message(&CORE_V1_OBJECT_FIELD_SELECTOR)),
     F("resourceFieldRef", Always, Message(&CORE_V1_RESOURCE_FIELD_SELECTOR)),
     F("configMapKeyRef", Always, Message(&CORE_V1_CONFIG_MAP_KEY_SELECTOR)),
@@ -1595,12 +1595,12 @@ static CORE_V1_ENV_VAR_SOURCE: M = M("EnvVarSource", &[
     F("fileKeyRef", Always, Message(&CORE_V1_FILE_KEY_SELECTOR)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_EPHEMERAL_CONTAINER: M = M("EphemeralContainer", &[
+static CORE_V1_EPHEMERAL_CONTAINER: M = M(&[
     F("", Inline, Message(&CORE_V1_EPHEMERAL_CONTAINER_COMMON)),
     F("targetContainerName", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_EPHEMERAL_CONTAINER_COMMON: M = M("EphemeralContainerCommon", &[
+static CORE_V1_EPHEMERAL_CONTAINER_COMMON: M = M(&[
     F("name", Always, Text),
     F("image", NonZero, Text),
     F("command", List, Text),
@@ -1628,11 +1628,11 @@ static CORE_V1_EPHEMERAL_CONTAINER_COMMON: M = M("EphemeralContainerCommon", &[
     F("restartPolicyRules", List, Message(&CORE_V1_CONTAINER_RESTART_RULE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_EPHEMERAL_VOLUME_SOURCE: M = M("EphemeralVolumeSource", &[
+static CORE_V1_EPHEMERAL_VOLUME_SOURCE: M = M(&[
     F("volumeClaimTemplate", Always, Message(&CORE_V1_PERSISTENT_VOLUME_CLAIM_TEMPLATE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_EVENT: M = M("Event", &[
+static CORE_V1_EVENT: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("involvedObject", Always, Message(&CORE_V1_OBJECT_REFERENCE)),
     F("reason", NonZero, Text),
@@ -1650,26 +1650,26 @@ static CORE_V1_EVENT: M = M("Event", &[
     F("reportingInstance", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_EVENT_SERIES: M = M("EventSeries", &[
+static CORE_V1_EVENT_SERIES: M = M(&[
     F("count", NonZero, Integer),
     F("lastObservedTime", Always, MicroTime),
 ]);
 #[rustfmt::skip]
-static CORE_V1_EVENT_SOURCE: M = M("EventSource", &[
+static CORE_V1_EVENT_SOURCE: M = M(&[
     F("component", NonZero, Text),
     F("host", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_EVICTION_RESPONDER: M = M("EvictionResponder", &[
+static CORE_V1_EVICTION_RESPONDER: M = M(&[
     F("name", Always, Text),
     F("priority", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_EXEC_ACTION: M = M("ExecAction", &[
+static CORE_V1_EXEC_ACTION: M = M(&[
     F("command", List, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_FC_VOLUME_SOURCE: M = M("FCVolumeSource", &[
+static CORE_V1_FC_VOLUME_SOURCE: M = M(&[
     F("targetWWNs", List, Text),
     F("lun", Always, Integer),
     F("fsType", NonZero, Text),
@@ -1677,14 +1677,14 @@ static CORE_V1_FC_VOLUME_SOURCE: M = M("FCVolumeSource", &[
     F("wwids", List, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_FILE_KEY_SELECTOR: M = M("FileKeySelector", &[
+static CORE_V1_FILE_KEY_SELECTOR: M = M(&[
     F("volumeName", Always, Text),
     F("path", Always, Text),
     F("key", Always, Text),
     F("optional", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_FLEX_PERSISTENT_VOLUME_SOURCE: M = M("FlexPersistentVolumeSource", &[
+static CORE_V1_FLEX_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("driver", Always, Text),
     F("fsType", NonZero, Text),
     F("secretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
@@ -1692,7 +1692,7 @@ static CORE_V1_FLEX_PERSISTENT_VOLUME_SOURCE: M = M("FlexPersistentVolumeSource"
     F("options", Map, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_FLEX_VOLUME_SOURCE: M = M("FlexVolumeSource", &[
+static CORE_V1_FLEX_VOLUME_SOURCE: M = M(&[
     F("driver", Always, Text),
     F("fsType", NonZero, Text),
     F("secretRef", Always, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
@@ -1700,58 +1700,58 @@ static CORE_V1_FLEX_VOLUME_SOURCE: M = M("FlexVolumeSource", &[
     F("options", Map, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_FLOCKER_VOLUME_SOURCE: M = M("FlockerVolumeSource", &[
+static CORE_V1_FLOCKER_VOLUME_SOURCE: M = M(&[
     F("datasetName", NonZero, Text),
     F("datasetUUID", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_GCE_PERSISTENT_DISK_VOLUME_SOURCE: M = M("GCEPersistentDiskVolumeSource", &[
+static CORE_V1_GCE_PERSISTENT_DISK_VOLUME_SOURCE: M = M(&[
     F("pdName", Always, Text),
     F("fsType", NonZero, Text),
     F("partition", NonZero, Integer),
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_GIT_REPO_VOLUME_SOURCE: M = M("GitRepoVolumeSource", &[
+static CORE_V1_GIT_REPO_VOLUME_SOURCE: M = M(&[
     F("repository", Always, Text),
     F("revision", NonZero, Text),
     F("directory", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_GLUSTERFS_PERSISTENT_VOLUME_SOURCE: M = M("GlusterfsPersistentVolumeSource", &[
+static CORE_V1_GLUSTERFS_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("endpoints", Always, Text),
     F("path", Always, Text),
     F("readOnly", NonZero, Boolean),
     F("endpointsNamespace", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_GLUSTERFS_VOLUME_SOURCE: M = M("GlusterfsVolumeSource", &[
+static CORE_V1_GLUSTERFS_VOLUME_SOURCE: M = M(&[
     F("endpoints", Always, Text),
     F("path", Always, Text),
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_GRPC_ACTION: M = M("GRPCAction", &[
+static CORE_V1_GRPC_ACTION: M = M(&[
     F("port", Always, Integer),
     F("service", Always, Text),
     F("mode", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_HOST_ALIAS: M = M("HostAlias", &[
+static CORE_V1_HOST_ALIAS: M = M(&[
     F("ip", Always, Text),
     F("hostnames", List, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_HOST_IP: M = M("HostIP", &[
+static CORE_V1_HOST_IP: M = M(&[
     F("ip", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_HOST_PATH_VOLUME_SOURCE: M = M("HostPathVolumeSource", &[
+static CORE_V1_HOST_PATH_VOLUME_SOURCE: M = M(&[
     F("path", Always, Text),
     F("type", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_HTTP_GET_ACTION: M = M("HTTPGetAction", &[
+static CORE_V1_HTTP_GET_ACTION: M = M(&[
     F("path", NonZero, Text),
     F("port", Always, IntOrString),
     F("host", NonZero, Text),
@@ -1760,21 +1760,21 @@ static CORE_V1_HTTP_GET_ACTION: M = M("HTTPGetAction", &[
     F("protocol", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_HTTP_HEADER: M = M("HTTPHeader", &[
+static CORE_V1_HTTP_HEADER: M = M(&[
     F("name", Always, Text),
     F("value", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_IMAGE_VOLUME_SOURCE: M = M("ImageVolumeSource", &[
+static CORE_V1_IMAGE_VOLUME_SOURCE: M = M(&[
     F("reference", NonZero, Text),
     F("pullPolicy", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_IMAGE_VOLUME_STATUS: M = M("ImageVolumeStatus", &[
+static CORE_V1_IMAGE_VOLUME_STATUS: M = M(&[
     F("imageRef", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_ISCSI_PERSISTENT_VOLUME_SOURCE: M = M("ISCSIPersistentVolumeSource", &[
+static CORE_V1_ISCSI_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("targetPortal", Always, Text),
     F("iqn", Always, Text),
     F("lun", Always, Integer),
@@ -1789,7 +1789,7 @@ static CORE_V1_ISCSI_PERSISTENT_VOLUME_SOURCE: M = M("ISCSIPersistentVolumeSourc
     F("initiatorName", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_ISCSI_VOLUME_SOURCE: M = M("ISCSIVolumeSource", &[
+static CORE_V1_ISCSI_VOLUME_SOURCE: M = M(&[
     F("targetPortal", Always, Text),
     F("iqn", Always, Text),
     F("lun", Always, Integer),
@@ -1804,32 +1804,32 @@ static CORE_V1_ISCSI_VOLUME_SOURCE: M = M("ISCSIVolumeSource", &[
     F("initiatorName", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_KEY_TO_PATH: M = M("KeyToPath", &[
+static CORE_V1_KEY_TO_PATH: M = M(&[
     F("key", Always, Text),
     F("path", Always, Text),
     F("mode", Always, Integer),
     F("user", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_LIFECYCLE: M = M("Lifecycle", &[
+static CORE_V1_LIFECYCLE: M = M(&[
     F("postStart", Always, Message(&CORE_V1_LIFECYCLE_HANDLER)),
     F("preStop", Always, Message(&CORE_V1_LIFECYCLE_HANDLER)),
     F("stopSignal", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_LIFECYCLE_HANDLER: M = M("LifecycleHandler", &[
+static CORE_V1_LIFECYCLE_HANDLER: M = M(&[
     F("exec", Always, Message(&CORE_V1_EXEC_ACTION)),
     F("httpGet", Always, Message(&CORE_V1_HTTP_GET_ACTION)),
     F("tcpSocket", Always, Message(&CORE_V1_TCP_SOCKET_ACTION)),
     F("sleep", Always, Message(&CORE_V1_SLEEP_ACTION)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_LIMIT_RANGE: M = M("LimitRange", &[
+static CORE_V1_LIMIT_RANGE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CORE_V1_LIMIT_RANGE_SPEC)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_LIMIT_RANGE_ITEM: M = M("LimitRangeItem", &[
+static CORE_V1_LIMIT_RANGE_ITEM: M = M(&[
     F("type", Always, Text),
     F("max", Map, Quantity),
     F("min", Map, Quantity),
@@ -1838,48 +1838,48 @@ static CORE_V1_LIMIT_RANGE_ITEM: M = M("LimitRangeItem", &[
     F("maxLimitRequestRatio", Map, Quantity),
 ]);
 #[rustfmt::skip]
-static CORE_V1_LIMIT_RANGE_SPEC: M = M("LimitRangeSpec", &[
+static CORE_V1_LIMIT_RANGE_SPEC: M = M(&[
     F("limits", List, Message(&CORE_V1_LIMIT_RANGE_ITEM)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_LINUX_CONTAINER_USER: M = M("LinuxContainerUser", &[
+static CORE_V1_LINUX_CONTAINER_USER: M = M(&[
     F("uid", Always, Integer),
     F("gid", Always, Integer),
     F("supplementalGroups", List, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_LOAD_BALANCER_INGRESS: M = M("LoadBalancerIngress", &[
+static CORE_V1_LOAD_BALANCER_INGRESS: M = M(&[
     F("ip", NonZero, Text),
     F("hostname", NonZero, Text),
     F("ipMode", Always, Text),
     F("ports", List, Message(&CORE_V1_PORT_STATUS)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_LOAD_BALANCER_STATUS: M = M("LoadBalancerStatus", &[
+static CORE_V1_LOAD_BALANCER_STATUS: M = M(&[
     F("ingress", List, Message(&CORE_V1_LOAD_BALANCER_INGRESS)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_LOCAL_OBJECT_REFERENCE: M = M("LocalObjectReference", &[
+static CORE_V1_LOCAL_OBJECT_REFERENCE: M = M(&[
     F("name", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_LOCAL_VOLUME_SOURCE: M = M("LocalVolumeSource", &[
+static CORE_V1_LOCAL_VOLUME_SOURCE: M = M(&[
     F("path", Always, Text),
     F("fsType", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_MODIFY_VOLUME_STATUS: M = M("ModifyVolumeStatus", &[
+static CORE_V1_MODIFY_VOLUME_STATUS: M = M(&[
     F("targetVolumeAttributesClassName", NonZero, Text),
     F("status", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NAMESPACE: M = M("Namespace", &[
+static CORE_V1_NAMESPACE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CORE_V1_NAMESPACE_SPEC)),
     F("status", Always, Message(&CORE_V1_NAMESPACE_STATUS)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NAMESPACE_CONDITION: M = M("NamespaceCondition", &[
+static CORE_V1_NAMESPACE_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     GAP,
@@ -1888,49 +1888,49 @@ static CORE_V1_NAMESPACE_CONDITION: M = M("NamespaceCondition", &[
     F("message", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NAMESPACE_SPEC: M = M("NamespaceSpec", &[
+static CORE_V1_NAMESPACE_SPEC: M = M(&[
     F("finalizers", List, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NAMESPACE_STATUS: M = M("NamespaceStatus", &[
+static CORE_V1_NAMESPACE_STATUS: M = M(&[
     F("phase", NonZero, Text),
     F("conditions", List, Message(&CORE_V1_NAMESPACE_CONDITION)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NFS_VOLUME_SOURCE: M = M("NFSVolumeSource", &[
+static CORE_V1_NFS_VOLUME_SOURCE: M = M(&[
     F("server", Always, Text),
     F("path", Always, Text),
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE: M = M("Node", &[
+static CORE_V1_NODE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CORE_V1_NODE_SPEC)),
     F("status", Always, Message(&CORE_V1_NODE_STATUS)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_ADDRESS: M = M("NodeAddress", &[
+static CORE_V1_NODE_ADDRESS: M = M(&[
     F("type", Always, Text),
     F("address", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_AFFINITY: M = M("NodeAffinity", &[
+static CORE_V1_NODE_AFFINITY: M = M(&[
     F("requiredDuringSchedulingIgnoredDuringExecution", Always, Message(&CORE_V1_NODE_SELECTOR)),
     F("preferredDuringSchedulingIgnoredDuringExecution", List, Message(&CORE_V1_PREFERRED_SCHEDULING_TERM)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_ALLOCATABLE_MAPPED_RESOURCES: M = M("NodeAllocatableMappedResources", &[
+static CORE_V1_NODE_ALLOCATABLE_MAPPED_RESOURCES: M = M(&[
     F("name", Always, Text),
     F("quantity", Always, Quantity),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_ALLOCATABLE_OVERHEAD_RESOURCES: M = M("NodeAllocatableOverheadResources", &[
+static CORE_V1_NODE_ALLOCATABLE_OVERHEAD_RESOURCES: M = M(&[
     F("name", Always, Text),
     F("perPod", Always, Quantity),
     F("perContainer", Always, Quantity),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS: M = M("NodeAllocatableResourceClaimStatus", &[
+static CORE_V1_NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS: M = M(&[
     F("resourceClaimName", Always, Text),
     F("containers", List, Text),
     GAP,
@@ -1938,7 +1938,7 @@ static CORE_V1_NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS: M = M("NodeAllocatableRes
     F("overhead", List, Message(&CORE_V1_NODE_ALLOCATABLE_OVERHEAD_RESOURCES)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_CONDITION: M = M("NodeCondition", &[
+static CORE_V1_NODE_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     F("lastHeartbeatTime", Always, Time),
@@ -1947,56 +1947,56 @@ static CORE_V1_NODE_CONDITION: M = M("NodeCondition", &[
     F("message", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_CONFIG_SOURCE: M = M("NodeConfigSource", &[
+static CORE_V1_NODE_CONFIG_SOURCE: M = M(&[
     GAP,
     F("configMap", Always, Message(&CORE_V1_CONFIG_MAP_NODE_CONFIG_SOURCE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_CONFIG_STATUS: M = M("NodeConfigStatus", &[
+static CORE_V1_NODE_CONFIG_STATUS: M = M(&[
     F("assigned", Always, Message(&CORE_V1_NODE_CONFIG_SOURCE)),
     F("active", Always, Message(&CORE_V1_NODE_CONFIG_SOURCE)),
     F("lastKnownGood", Always, Message(&CORE_V1_NODE_CONFIG_SOURCE)),
     F("error", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_DAEMON_ENDPOINTS: M = M("NodeDaemonEndpoints", &[
+static CORE_V1_NODE_DAEMON_ENDPOINTS: M = M(&[
     F("kubeletEndpoint", Always, Message(&CORE_V1_DAEMON_ENDPOINT)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_FEATURES: M = M("NodeFeatures", &[
+static CORE_V1_NODE_FEATURES: M = M(&[
     F("supplementalGroupsPolicy", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_POD_PREEMPTION_POLICY: M = M("NodePodPreemptionPolicy", &[
+static CORE_V1_NODE_POD_PREEMPTION_POLICY: M = M(&[
     F("disableResizePreemption", List, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_RUNTIME_HANDLER: M = M("NodeRuntimeHandler", &[
+static CORE_V1_NODE_RUNTIME_HANDLER: M = M(&[
     F("name", Always, Text),
     F("features", Always, Message(&CORE_V1_NODE_RUNTIME_HANDLER_FEATURES)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_RUNTIME_HANDLER_FEATURES: M = M("NodeRuntimeHandlerFeatures", &[
+static CORE_V1_NODE_RUNTIME_HANDLER_FEATURES: M = M(&[
     F("recursiveReadOnlyMounts", Always, Boolean),
     F("userNamespaces", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_SELECTOR: M = M("NodeSelector", &[
+static CORE_V1_NODE_SELECTOR: M = M(&[
     F("nodeSelectorTerms", List, Message(&CORE_V1_NODE_SELECTOR_TERM)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_SELECTOR_REQUIREMENT: M = M("NodeSelectorRequirement", &[
+static CORE_V1_NODE_SELECTOR_REQUIREMENT: M = M(&[
     F("key", Always, Text),
     F("operator", Always, Text),
     F("values", List, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_SELECTOR_TERM: M = M("NodeSelectorTerm", &[
+static CORE_V1_NODE_SELECTOR_TERM: M = M(&[
     F("matchExpressions", List, Message(&CORE_V1_NODE_SELECTOR_REQUIREMENT)),
     F("matchFields", List, Message(&CORE_V1_NODE_SELECTOR_REQUIREMENT)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_SPEC: M = M("NodeSpec", &[
+static CORE_V1_NODE_SPEC: M = M(&[
     F("podCIDR", NonZero, Text),
     F("externalID", NonZero, Text),
     F("providerID", NonZero, Text),
@@ -2007,7 +2007,7 @@ static CORE_V1_NODE_SPEC: M = M("NodeSpec", &[
     F("podPreemptionPolicy", Always, Message(&CORE_V1_NODE_POD_PREEMPTION_POLICY)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_STATUS: M = M("NodeStatus", &[
+static CORE_V1_NODE_STATUS: M = M(&[
     F("capacity", Map, Quantity),
     F("allocatable", Map, Quantity),
     F("phase", NonZero, Text),
@@ -2024,11 +2024,11 @@ static CORE_V1_NODE_STATUS: M = M("NodeStatus", &[
     F("declaredFeatures", List, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_SWAP_STATUS: M = M("NodeSwapStatus", &[
+static CORE_V1_NODE_SWAP_STATUS: M = M(&[
     F("capacity", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_NODE_SYSTEM_INFO: M = M("NodeSystemInfo", &[
+static CORE_V1_NODE_SYSTEM_INFO: M = M(&[
     F("machineID", Always, Text),
     F("systemUUID", Always, Text),
     F("bootID", Always, Text),
@@ -2043,12 +2043,12 @@ static CORE_V1_NODE_SYSTEM_INFO: M = M("NodeSystemInfo", &[
     F("runningInUserNamespace", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_OBJECT_FIELD_SELECTOR: M = M("ObjectFieldSelector", &[
+static CORE_V1_OBJECT_FIELD_SELECTOR: M = M(&[
     F("apiVersion", NonZero, Text),
     F("fieldPath", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_OBJECT_REFERENCE: M = M("ObjectReference", &[
+static CORE_V1_OBJECT_REFERENCE: M = M(&[
     F("kind", NonZero, Text),
     F("namespace", NonZero, Text),
     F("name", NonZero, Text),
@@ -2058,19 +2058,19 @@ static CORE_V1_OBJECT_REFERENCE: M = M("ObjectReference", &[
     F("fieldPath", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PERSISTENT_VOLUME: M = M("PersistentVolume", &[
+static CORE_V1_PERSISTENT_VOLUME: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CORE_V1_PERSISTENT_VOLUME_SPEC)),
     F("status", Always, Message(&CORE_V1_PERSISTENT_VOLUME_STATUS)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PERSISTENT_VOLUME_CLAIM: M = M("PersistentVolumeClaim", &[
+static CORE_V1_PERSISTENT_VOLUME_CLAIM: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CORE_V1_PERSISTENT_VOLUME_CLAIM_SPEC)),
     F("status", Always, Message(&CORE_V1_PERSISTENT_VOLUME_CLAIM_STATUS)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PERSISTENT_VOLUME_CLAIM_CONDITION: M = M("PersistentVolumeClaimCondition", &[
+static CORE_V1_PERSISTENT_VOLUME_CLAIM_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     F("lastProbeTime", Always, Time),
@@ -2079,7 +2079,7 @@ static CORE_V1_PERSISTENT_VOLUME_CLAIM_CONDITION: M = M("PersistentVolumeClaimCo
     F("message", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PERSISTENT_VOLUME_CLAIM_SPEC: M = M("PersistentVolumeClaimSpec", &[
+static CORE_V1_PERSISTENT_VOLUME_CLAIM_SPEC: M = M(&[
     F("accessModes", List, Text),
     F("resources", Always, Message(&CORE_V1_VOLUME_RESOURCE_REQUIREMENTS)),
     F("volumeName", NonZero, Text),
@@ -2091,7 +2091,7 @@ static CORE_V1_PERSISTENT_VOLUME_CLAIM_SPEC: M = M("PersistentVolumeClaimSpec", 
     F("volumeAttributesClassName", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PERSISTENT_VOLUME_CLAIM_STATUS: M = M("PersistentVolumeClaimStatus", &[
+static CORE_V1_PERSISTENT_VOLUME_CLAIM_STATUS: M = M(&[
     F("phase", NonZero, Text),
     F("accessModes", List, Text),
     F("capacity", Map, Quantity),
@@ -2104,17 +2104,17 @@ static CORE_V1_PERSISTENT_VOLUME_CLAIM_STATUS: M = M("PersistentVolumeClaimStatu
     F("healthStatus", Always, Message(&CORE_V1_VOLUME_HEALTH_STATUS)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PERSISTENT_VOLUME_CLAIM_TEMPLATE: M = M("PersistentVolumeClaimTemplate", &[
+static CORE_V1_PERSISTENT_VOLUME_CLAIM_TEMPLATE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CORE_V1_PERSISTENT_VOLUME_CLAIM_SPEC)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PERSISTENT_VOLUME_CLAIM_VOLUME_SOURCE: M = M("PersistentVolumeClaimVolumeSource", &[
+static CORE_V1_PERSISTENT_VOLUME_CLAIM_VOLUME_SOURCE: M = M(&[
     F("claimName", Always, Text),
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PERSISTENT_VOLUME_SOURCE: M = M("PersistentVolumeSource", &[
+static CORE_V1_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("gcePersistentDisk", Always, Message(&CORE_V1_GCE_PERSISTENT_DISK_VOLUME_SOURCE)),
     F("awsElasticBlockStore", Always, Message(&CORE_V1_AWS_ELASTIC_BLOCK_STORE_VOLUME_SOURCE)),
     F("hostPath", Always, Message(&CORE_V1_HOST_PATH_VOLUME_SOURCE)),
@@ -2139,7 +2139,7 @@ static CORE_V1_PERSISTENT_VOLUME_SOURCE: M = M("PersistentVolumeSource", &[
     F("csi", Always, Message(&CORE_V1_CSI_PERSISTENT_VOLUME_SOURCE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PERSISTENT_VOLUME_SPEC: M = M("PersistentVolumeSpec", &[
+static CORE_V1_PERSISTENT_VOLUME_SPEC: M = M(&[
     F("capacity", Map, Quantity),
     F("", Inline, Message(&CORE_V1_PERSISTENT_VOLUME_SOURCE)),
     F("accessModes", List, Text),
@@ -2152,30 +2152,30 @@ static CORE_V1_PERSISTENT_VOLUME_SPEC: M = M("PersistentVolumeSpec", &[
     F("volumeAttributesClassName", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PERSISTENT_VOLUME_STATUS: M = M("PersistentVolumeStatus", &[
+static CORE_V1_PERSISTENT_VOLUME_STATUS: M = M(&[
     F("phase", NonZero, Text),
     F("message", NonZero, Text),
     F("reason", NonZero, Text),
     F("lastPhaseTransitionTime", Always, Time),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PHOTON_PERSISTENT_DISK_VOLUME_SOURCE: M = M("PhotonPersistentDiskVolumeSource", &[
+static CORE_V1_PHOTON_PERSISTENT_DISK_VOLUME_SOURCE: M = M(&[
     F("pdID", Always, Text),
     F("fsType", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD: M = M("Pod", &[
+static CORE_V1_POD: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CORE_V1_POD_SPEC)),
     F("status", Always, Message(&CORE_V1_POD_STATUS)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_AFFINITY: M = M("PodAffinity", &[
+static CORE_V1_POD_AFFINITY: M = M(&[
     F("requiredDuringSchedulingIgnoredDuringExecution", List, Message(&CORE_V1_POD_AFFINITY_TERM)),
     F("preferredDuringSchedulingIgnoredDuringExecution", List, Message(&CORE_V1_WEIGHTED_POD_AFFINITY_TERM)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_AFFINITY_TERM: M = M("PodAffinityTerm", &[
+static CORE_V1_POD_AFFINITY_TERM: M = M(&[
     F("labelSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("namespaces", List, Text),
     F("topologyKey", Always, Text),
@@ -2184,12 +2184,12 @@ static CORE_V1_POD_AFFINITY_TERM: M = M("PodAffinityTerm", &[
     F("mismatchLabelKeys", List, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_ANTI_AFFINITY: M = M("PodAntiAffinity", &[
+static CORE_V1_POD_ANTI_AFFINITY: M = M(&[
     F("requiredDuringSchedulingIgnoredDuringExecution", List, Message(&CORE_V1_POD_AFFINITY_TERM)),
     F("preferredDuringSchedulingIgnoredDuringExecution", List, Message(&CORE_V1_WEIGHTED_POD_AFFINITY_TERM)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_CERTIFICATE_PROJECTION: M = M("PodCertificateProjection", &[
+static CORE_V1_POD_CERTIFICATE_PROJECTION: M = M(&[
     F("signerName", NonZero, Text),
     F("keyType", NonZero, Text),
     F("maxExpirationSeconds", Always, Integer),
@@ -2200,7 +2200,7 @@ static CORE_V1_POD_CERTIFICATE_PROJECTION: M = M("PodCertificateProjection", &[
     F("user", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_CONDITION: M = M("PodCondition", &[
+static CORE_V1_POD_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     F("lastProbeTime", Always, Time),
@@ -2210,55 +2210,55 @@ static CORE_V1_POD_CONDITION: M = M("PodCondition", &[
     F("observedGeneration", NonZero, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_DNS_CONFIG: M = M("PodDNSConfig", &[
+static CORE_V1_POD_DNS_CONFIG: M = M(&[
     F("nameservers", List, Text),
     F("searches", List, Text),
     F("options", List, Message(&CORE_V1_POD_DNS_CONFIG_OPTION)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_DNS_CONFIG_OPTION: M = M("PodDNSConfigOption", &[
+static CORE_V1_POD_DNS_CONFIG_OPTION: M = M(&[
     F("name", NonZero, Text),
     F("value", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_EXTENDED_RESOURCE_CLAIM_STATUS: M = M("PodExtendedResourceClaimStatus", &[
+static CORE_V1_POD_EXTENDED_RESOURCE_CLAIM_STATUS: M = M(&[
     F("requestMappings", List, Message(&CORE_V1_CONTAINER_EXTENDED_RESOURCE_REQUEST)),
     F("resourceClaimName", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_IP: M = M("PodIP", &[
+static CORE_V1_POD_IP: M = M(&[
     F("ip", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_OS: M = M("PodOS", &[
+static CORE_V1_POD_OS: M = M(&[
     F("name", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_READINESS_GATE: M = M("PodReadinessGate", &[
+static CORE_V1_POD_READINESS_GATE: M = M(&[
     F("conditionType", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_RESOURCE_CLAIM: M = M("PodResourceClaim", &[
+static CORE_V1_POD_RESOURCE_CLAIM: M = M(&[
     F("name", Always, Text),
     GAP,
     F("resourceClaimName", Always, Text),
     F("resourceClaimTemplateName", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_RESOURCE_CLAIM_STATUS: M = M("PodResourceClaimStatus", &[
+static CORE_V1_POD_RESOURCE_CLAIM_STATUS: M = M(&[
     F("name", Always, Text),
     F("resourceClaimName", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_SCHEDULING_GATE: M = M("PodSchedulingGate", &[
+static CORE_V1_POD_SCHEDULING_GATE: M = M(&[
     F("name", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_SCHEDULING_GROUP: M = M("PodSchedulingGroup", &[
+static CORE_V1_POD_SCHEDULING_GROUP: M = M(&[
     F("podGroupName", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_SECURITY_CONTEXT: M = M("PodSecurityContext", &[
+static CORE_V1_POD_SECURITY_CONTEXT: M = M(&[
     F("seLinuxOptions", Always, Message(&CORE_V1_SE_LINUX_OPTIONS)),
     F("runAsUser", Always, Integer),
     F("runAsNonRoot", Always, Boolean),
@@ -2274,7 +2274,7 @@ static CORE_V1_POD_SECURITY_CONTEXT: M = M("PodSecurityContext", &[
     F("seLinuxChangePolicy", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_SPEC: M = M("PodSpec", &[
+static CORE_V1_POD_SPEC: M = M(&[
     F("volumes", List, Message(&CORE_V1_VOLUME)),
     F("containers", List, Message(&CORE_V1_CONTAINER)),
     F("restartPolicy", NonZero, Text),
@@ -2321,7 +2321,7 @@ static CORE_V1_POD_SPEC: M = M("PodSpec", &[
     F("evictionResponders", List, Message(&CORE_V1_EVICTION_RESPONDER)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_STATUS: M = M("PodStatus", &[
+static CORE_V1_POD_STATUS: M = M(&[
     F("phase", NonZero, Text),
     F("conditions", List, Message(&CORE_V1_POD_CONDITION)),
     F("message", NonZero, Text),
@@ -2346,40 +2346,40 @@ static CORE_V1_POD_STATUS: M = M("PodStatus", &[
     F("volumeHealth", List, Message(&CORE_V1_POD_VOLUME_HEALTH)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_TEMPLATE: M = M("PodTemplate", &[
+static CORE_V1_POD_TEMPLATE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_TEMPLATE_SPEC: M = M("PodTemplateSpec", &[
+static CORE_V1_POD_TEMPLATE_SPEC: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CORE_V1_POD_SPEC)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_POD_VOLUME_HEALTH: M = M("PodVolumeHealth", &[
+static CORE_V1_POD_VOLUME_HEALTH: M = M(&[
     F("name", Always, Text),
     F("healthConditions", List, Message(&CORE_V1_VOLUME_HEALTH_CONDITION)),
     F("lastTransitionTime", Always, Time),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PORTWORX_VOLUME_SOURCE: M = M("PortworxVolumeSource", &[
+static CORE_V1_PORTWORX_VOLUME_SOURCE: M = M(&[
     F("volumeID", Always, Text),
     F("fsType", NonZero, Text),
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PORT_STATUS: M = M("PortStatus", &[
+static CORE_V1_PORT_STATUS: M = M(&[
     F("port", Always, Integer),
     F("protocol", Always, Text),
     F("error", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PREFERRED_SCHEDULING_TERM: M = M("PreferredSchedulingTerm", &[
+static CORE_V1_PREFERRED_SCHEDULING_TERM: M = M(&[
     F("weight", Always, Integer),
     F("preference", Always, Message(&CORE_V1_NODE_SELECTOR_TERM)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PROBE: M = M("Probe", &[
+static CORE_V1_PROBE: M = M(&[
     F("", Inline, Message(&CORE_V1_PROBE_HANDLER)),
     F("initialDelaySeconds", NonZero, Integer),
     F("timeoutSeconds", NonZero, Integer),
@@ -2389,20 +2389,20 @@ static CORE_V1_PROBE: M = M("Probe", &[
     F("terminationGracePeriodSeconds", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PROBE_HANDLER: M = M("ProbeHandler", &[
+static CORE_V1_PROBE_HANDLER: M = M(&[
     F("exec", Always, Message(&CORE_V1_EXEC_ACTION)),
     F("httpGet", Always, Message(&CORE_V1_HTTP_GET_ACTION)),
     F("tcpSocket", Always, Message(&CORE_V1_TCP_SOCKET_ACTION)),
     F("grpc", Always, Message(&CORE_V1_GRPC_ACTION)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_PROJECTED_VOLUME_SOURCE: M = M("ProjectedVolumeSource", &[
+static CORE_V1_PROJECTED_VOLUME_SOURCE: M = M(&[
     F("sources", List, Message(&CORE_V1_VOLUME_PROJECTION)),
     F("defaultMode", Always, Integer),
     F("defaultUser", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_QUOBYTE_VOLUME_SOURCE: M = M("QuobyteVolumeSource", &[
+static CORE_V1_QUOBYTE_VOLUME_SOURCE: M = M(&[
     F("registry", Always, Text),
     F("volume", Always, Text),
     F("readOnly", NonZero, Boolean),
@@ -2411,13 +2411,13 @@ static CORE_V1_QUOBYTE_VOLUME_SOURCE: M = M("QuobyteVolumeSource", &[
     F("tenant", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_RANGE_ALLOCATION: M = M("RangeAllocation", &[
+static CORE_V1_RANGE_ALLOCATION: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("range", Always, Text),
     F("data", Always, Bytes),
 ]);
 #[rustfmt::skip]
-static CORE_V1_RBD_PERSISTENT_VOLUME_SOURCE: M = M("RBDPersistentVolumeSource", &[
+static CORE_V1_RBD_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("monitors", List, Text),
     F("image", Always, Text),
     F("fsType", NonZero, Text),
@@ -2428,7 +2428,7 @@ static CORE_V1_RBD_PERSISTENT_VOLUME_SOURCE: M = M("RBDPersistentVolumeSource", 
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_RBD_VOLUME_SOURCE: M = M("RBDVolumeSource", &[
+static CORE_V1_RBD_VOLUME_SOURCE: M = M(&[
     F("monitors", List, Text),
     F("image", Always, Text),
     F("fsType", NonZero, Text),
@@ -2439,13 +2439,13 @@ static CORE_V1_RBD_VOLUME_SOURCE: M = M("RBDVolumeSource", &[
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_REPLICATION_CONTROLLER: M = M("ReplicationController", &[
+static CORE_V1_REPLICATION_CONTROLLER: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CORE_V1_REPLICATION_CONTROLLER_SPEC)),
     F("status", Always, Message(&CORE_V1_REPLICATION_CONTROLLER_STATUS)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_REPLICATION_CONTROLLER_CONDITION: M = M("ReplicationControllerCondition", &[
+static CORE_V1_REPLICATION_CONTROLLER_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     F("lastTransitionTime", Always, Time),
@@ -2453,14 +2453,14 @@ static CORE_V1_REPLICATION_CONTROLLER_CONDITION: M = M("ReplicationControllerCon
     F("message", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_REPLICATION_CONTROLLER_SPEC: M = M("ReplicationControllerSpec", &[
+static CORE_V1_REPLICATION_CONTROLLER_SPEC: M = M(&[
     F("replicas", Always, Integer),
     F("selector", Map, Text),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
     F("minReadySeconds", NonZero, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_REPLICATION_CONTROLLER_STATUS: M = M("ReplicationControllerStatus", &[
+static CORE_V1_REPLICATION_CONTROLLER_STATUS: M = M(&[
     F("replicas", Always, Integer),
     F("fullyLabeledReplicas", NonZero, Integer),
     F("observedGeneration", NonZero, Integer),
@@ -2469,18 +2469,18 @@ static CORE_V1_REPLICATION_CONTROLLER_STATUS: M = M("ReplicationControllerStatus
     F("conditions", List, Message(&CORE_V1_REPLICATION_CONTROLLER_CONDITION)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_RESOURCE_CLAIM: M = M("ResourceClaim", &[
+static CORE_V1_RESOURCE_CLAIM: M = M(&[
     F("name", Always, Text),
     F("request", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_RESOURCE_FIELD_SELECTOR: M = M("ResourceFieldSelector", &[
+static CORE_V1_RESOURCE_FIELD_SELECTOR: M = M(&[
     F("containerName", NonZero, Text),
     F("resource", Always, Text),
     F("divisor", Always, Quantity),
 ]);
 #[rustfmt::skip]
-static CORE_V1_RESOURCE_HEALTH: M = M("ResourceHealth", &[
+static CORE_V1_RESOURCE_HEALTH: M = M(&[
     F("resourceID", Always, Text),
     F("health", NonZero, Text),
     GAP,
@@ -2489,35 +2489,35 @@ static CORE_V1_RESOURCE_HEALTH: M = M("ResourceHealth", &[
     F("message", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_RESOURCE_QUOTA: M = M("ResourceQuota", &[
+static CORE_V1_RESOURCE_QUOTA: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CORE_V1_RESOURCE_QUOTA_SPEC)),
     F("status", Always, Message(&CORE_V1_RESOURCE_QUOTA_STATUS)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_RESOURCE_QUOTA_SPEC: M = M("ResourceQuotaSpec", &[
+static CORE_V1_RESOURCE_QUOTA_SPEC: M = M(&[
     F("hard", Map, Quantity),
     F("scopes", List, Text),
     F("scopeSelector", Always, Message(&CORE_V1_SCOPE_SELECTOR)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_RESOURCE_QUOTA_STATUS: M = M("ResourceQuotaStatus", &[
+static CORE_V1_RESOURCE_QUOTA_STATUS: M = M(&[
     F("hard", Map, Quantity),
     F("used", Map, Quantity),
 ]);
 #[rustfmt::skip]
-static CORE_V1_RESOURCE_REQUIREMENTS: M = M("ResourceRequirements", &[
+static CORE_V1_RESOURCE_REQUIREMENTS: M = M(&[
     F("limits", Map, Quantity),
     F("requests", Map, Quantity),
     F("claims", List, Message(&CORE_V1_RESOURCE_CLAIM)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_RESOURCE_STATUS: M = M("ResourceStatus", &[
+static CORE_V1_RESOURCE_STATUS: M = M(&[
     F("name", Always, Text),
     F("resources", List, Message(&CORE_V1_RESOURCE_HEALTH)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SCALE_IO_PERSISTENT_VOLUME_SOURCE: M = M("ScaleIOPersistentVolumeSource", &[
+static CORE_V1_SCALE_IO_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("gateway", Always, Text),
     F("system", Always, Text),
     F("secretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
@@ -2530,7 +2530,7 @@ static CORE_V1_SCALE_IO_PERSISTENT_VOLUME_SOURCE: M = M("ScaleIOPersistentVolume
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SCALE_IO_VOLUME_SOURCE: M = M("ScaleIOVolumeSource", &[
+static CORE_V1_SCALE_IO_VOLUME_SOURCE: M = M(&[
     F("gateway", Always, Text),
     F("system", Always, Text),
     F("secretRef", Always, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
@@ -2543,22 +2543,22 @@ static CORE_V1_SCALE_IO_VOLUME_SOURCE: M = M("ScaleIOVolumeSource", &[
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SCOPED_RESOURCE_SELECTOR_REQUIREMENT: M = M("ScopedResourceSelectorRequirement", &[
+static CORE_V1_SCOPED_RESOURCE_SELECTOR_REQUIREMENT: M = M(&[
     F("scopeName", Always, Text),
     F("operator", Always, Text),
     F("values", List, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SCOPE_SELECTOR: M = M("ScopeSelector", &[
+static CORE_V1_SCOPE_SELECTOR: M = M(&[
     F("matchExpressions", List, Message(&CORE_V1_SCOPED_RESOURCE_SELECTOR_REQUIREMENT)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SECCOMP_PROFILE: M = M("SeccompProfile", &[
+static CORE_V1_SECCOMP_PROFILE: M = M(&[
     F("type", Always, Text),
     F("localhostProfile", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SECRET: M = M("Secret", &[
+static CORE_V1_SECRET: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("data", Map, Bytes),
     F("type", NonZero, Text),
@@ -2566,30 +2566,30 @@ static CORE_V1_SECRET: M = M("Secret", &[
     F("immutable", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SECRET_ENV_SOURCE: M = M("SecretEnvSource", &[
+static CORE_V1_SECRET_ENV_SOURCE: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("optional", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SECRET_KEY_SELECTOR: M = M("SecretKeySelector", &[
+static CORE_V1_SECRET_KEY_SELECTOR: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("key", Always, Text),
     F("optional", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SECRET_PROJECTION: M = M("SecretProjection", &[
+static CORE_V1_SECRET_PROJECTION: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("items", List, Message(&CORE_V1_KEY_TO_PATH)),
     GAP,
     F("optional", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SECRET_REFERENCE: M = M("SecretReference", &[
+static CORE_V1_SECRET_REFERENCE: M = M(&[
     F("name", NonZero, Text),
     F("namespace", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SECRET_VOLUME_SOURCE: M = M("SecretVolumeSource", &[
+static CORE_V1_SECRET_VOLUME_SOURCE: M = M(&[
     F("secretName", NonZero, Text),
     F("items", List, Message(&CORE_V1_KEY_TO_PATH)),
     F("defaultMode", Always, Integer),
@@ -2597,7 +2597,7 @@ static CORE_V1_SECRET_VOLUME_SOURCE: M = M("SecretVolumeSource", &[
     F("defaultUser", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SECURITY_CONTEXT: M = M("SecurityContext", &[
+static CORE_V1_SECURITY_CONTEXT: M = M(&[
     F("capabilities", Always, Message(&CORE_V1_CAPABILITIES)),
     F("privileged", Always, Boolean),
     F("seLinuxOptions", Always, Message(&CORE_V1_SE_LINUX_OPTIONS)),
@@ -2612,27 +2612,27 @@ static CORE_V1_SECURITY_CONTEXT: M = M("SecurityContext", &[
     F("appArmorProfile", Always, Message(&CORE_V1_APP_ARMOR_PROFILE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SERVICE: M = M("Service", &[
+static CORE_V1_SERVICE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&CORE_V1_SERVICE_SPEC)),
     F("status", Always, Message(&CORE_V1_SERVICE_STATUS)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SERVICE_ACCOUNT: M = M("ServiceAccount", &[
+static CORE_V1_SERVICE_ACCOUNT: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("secrets", List, Message(&CORE_V1_OBJECT_REFERENCE)),
     F("imagePullSecrets", List, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("automountServiceAccountToken", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SERVICE_ACCOUNT_TOKEN_PROJECTION: M = M("ServiceAccountTokenProjection", &[
+static CORE_V1_SERVICE_ACCOUNT_TOKEN_PROJECTION: M = M(&[
     F("audience", NonZero, Text),
     F("expirationSeconds", Always, Integer),
     F("path", Always, Text),
     F("user", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SERVICE_PORT: M = M("ServicePort", &[
+static CORE_V1_SERVICE_PORT: M = M(&[
     F("name", NonZero, Text),
     F("protocol", NonZero, Text),
     F("port", Always, Integer),
@@ -2641,7 +2641,7 @@ static CORE_V1_SERVICE_PORT: M = M("ServicePort", &[
     F("appProtocol", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SERVICE_SPEC: M = M("ServiceSpec", &[
+static CORE_V1_SERVICE_SPEC: M = M(&[
     F("ports", List, Message(&CORE_V1_SERVICE_PORT)),
     F("selector", Map, Text),
     F("clusterIP", NonZero, Text),
@@ -2667,27 +2667,27 @@ static CORE_V1_SERVICE_SPEC: M = M("ServiceSpec", &[
     F("trafficDistribution", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SERVICE_STATUS: M = M("ServiceStatus", &[
+static CORE_V1_SERVICE_STATUS: M = M(&[
     F("loadBalancer", Always, Message(&CORE_V1_LOAD_BALANCER_STATUS)),
     F("conditions", List, Message(&META_V1_CONDITION)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SESSION_AFFINITY_CONFIG: M = M("SessionAffinityConfig", &[
+static CORE_V1_SESSION_AFFINITY_CONFIG: M = M(&[
     F("clientIP", Always, Message(&CORE_V1_CLIENT_IP_CONFIG)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SE_LINUX_OPTIONS: M = M("SELinuxOptions", &[
+static CORE_V1_SE_LINUX_OPTIONS: M = M(&[
     F("user", NonZero, Text),
     F("role", NonZero, Text),
     F("type", NonZero, Text),
     F("level", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SLEEP_ACTION: M = M("SleepAction", &[
+static CORE_V1_SLEEP_ACTION: M = M(&[
     F("seconds", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_STORAGE_OS_PERSISTENT_VOLUME_SOURCE: M = M("StorageOSPersistentVolumeSource", &[
+static CORE_V1_STORAGE_OS_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("volumeName", NonZero, Text),
     F("volumeNamespace", NonZero, Text),
     F("fsType", NonZero, Text),
@@ -2695,7 +2695,7 @@ static CORE_V1_STORAGE_OS_PERSISTENT_VOLUME_SOURCE: M = M("StorageOSPersistentVo
     F("secretRef", Always, Message(&CORE_V1_OBJECT_REFERENCE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_STORAGE_OS_VOLUME_SOURCE: M = M("StorageOSVolumeSource", &[
+static CORE_V1_STORAGE_OS_VOLUME_SOURCE: M = M(&[
     F("volumeName", NonZero, Text),
     F("volumeNamespace", NonZero, Text),
     F("fsType", NonZero, Text),
@@ -2703,24 +2703,24 @@ static CORE_V1_STORAGE_OS_VOLUME_SOURCE: M = M("StorageOSVolumeSource", &[
     F("secretRef", Always, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_SYSCTL: M = M("Sysctl", &[
+static CORE_V1_SYSCTL: M = M(&[
     F("name", Always, Text),
     F("value", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_TAINT: M = M("Taint", &[
+static CORE_V1_TAINT: M = M(&[
     F("key", Always, Text),
     F("value", NonZero, Text),
     F("effect", Always, Text),
     F("timeAdded", Always, Time),
 ]);
 #[rustfmt::skip]
-static CORE_V1_TCP_SOCKET_ACTION: M = M("TCPSocketAction", &[
+static CORE_V1_TCP_SOCKET_ACTION: M = M(&[
     F("port", Always, IntOrString),
     F("host", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_TOLERATION: M = M("Toleration", &[
+static CORE_V1_TOLERATION: M = M(&[
     F("key", NonZero, Text),
     F("operator", NonZero, Text),
     F("value", NonZero, Text),
@@ -2728,16 +2728,16 @@ static CORE_V1_TOLERATION: M = M("Toleration", &[
     F("tolerationSeconds", Always, Integer),
 ]);
 #[rustfmt::skip]
-static CORE_V1_TOPOLOGY_SELECTOR_LABEL_REQUIREMENT: M = M("TopologySelectorLabelRequirement", &[
+static CORE_V1_TOPOLOGY_SELECTOR_LABEL_REQUIREMENT: M = M(&[
     F("key", Always, Text),
     F("values", List, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_TOPOLOGY_SELECTOR_TERM: M = M("TopologySelectorTerm", &[
+static CORE_V1_TOPOLOGY_SELECTOR_TERM: M = M(&[
     F("matchLabelExpressions", List, Message(&CORE_V1_TOPOLOGY_SELECTOR_LABEL_REQUIREMENT)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_TOPOLOGY_SPREAD_CONSTRAINT: M = M("TopologySpreadConstraint", &[
+static CORE_V1_TOPOLOGY_SPREAD_CONSTRAINT: M = M(&[
     F("maxSkew", Always, Integer),
     F("topologyKey", Always, Text),
     F("whenUnsatisfiable", Always, Text),
@@ -2748,41 +2748,41 @@ static CORE_V1_TOPOLOGY_SPREAD_CONSTRAINT: M = M("TopologySpreadConstraint", &[
     F("matchLabelKeys", List, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_TYPED_LOCAL_OBJECT_REFERENCE: M = M("TypedLocalObjectReference", &[
+static CORE_V1_TYPED_LOCAL_OBJECT_REFERENCE: M = M(&[
     F("apiGroup", Always, Text),
     F("kind", Always, Text),
     F("name", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_TYPED_OBJECT_REFERENCE: M = M("TypedObjectReference", &[
+static CORE_V1_TYPED_OBJECT_REFERENCE: M = M(&[
     F("apiGroup", Always, Text),
     F("kind", Always, Text),
     F("name", Always, Text),
     F("namespace", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_VOLUME: M = M("Volume", &[
+static CORE_V1_VOLUME: M = M(&[
     F("name", Always, Text),
     F("", Inline, Message(&CORE_V1_VOLUME_SOURCE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_VOLUME_DEVICE: M = M("VolumeDevice", &[
+static CORE_V1_VOLUME_DEVICE: M = M(&[
     F("name", Always, Text),
     F("devicePath", Always, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_VOLUME_HEALTH_CONDITION: M = M("VolumeHealthCondition", &[
+static CORE_V1_VOLUME_HEALTH_CONDITION: M = M(&[
     F("status", Always, Text),
     F("reason", Always, Text),
     F("message", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_VOLUME_HEALTH_STATUS: M = M("VolumeHealthStatus", &[
+static CORE_V1_VOLUME_HEALTH_STATUS: M = M(&[
     F("healthConditions", List, Message(&CORE_V1_VOLUME_HEALTH_CONDITION)),
     F("lastTransitionTime", Always, Time),
 ]);
 #[rustfmt::skip]
-static CORE_V1_VOLUME_MOUNT: M = M("VolumeMount", &[
+static CORE_V1_VOLUME_MOUNT: M = M(&[
     F("name", Always, Text),
     F("readOnly", NonZero, Boolean),
     F("mountPath", Always, Text),
@@ -2793,7 +2793,7 @@ static CORE_V1_VOLUME_MOUNT: M = M("VolumeMount", &[
     F("bindMountOptions", List, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_VOLUME_MOUNT_STATUS: M = M("VolumeMountStatus", &[
+static CORE_V1_VOLUME_MOUNT_STATUS: M = M(&[
     F("name", Always, Text),
     F("mountPath", Always, Text),
     F("readOnly", NonZero, Boolean),
@@ -2801,11 +2801,11 @@ static CORE_V1_VOLUME_MOUNT_STATUS: M = M("VolumeMountStatus", &[
     F("volumeStatus", Always, Message(&CORE_V1_VOLUME_STATUS)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_VOLUME_NODE_AFFINITY: M = M("VolumeNodeAffinity", &[
+static CORE_V1_VOLUME_NODE_AFFINITY: M = M(&[
     F("required", Always, Message(&CORE_V1_NODE_SELECTOR)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_VOLUME_PROJECTION: M = M("VolumeProjection", &[
+static CORE_V1_VOLUME_PROJECTION: M = M(&[
     F("secret", Always, Message(&CORE_V1_SECRET_PROJECTION)),
     F("downwardAPI", Always, Message(&CORE_V1_DOWNWARD_API_PROJECTION)),
     F("configMap", Always, Message(&CORE_V1_CONFIG_MAP_PROJECTION)),
@@ -2814,12 +2814,12 @@ static CORE_V1_VOLUME_PROJECTION: M = M("VolumeProjection", &[
     F("podCertificate", Always, Message(&CORE_V1_POD_CERTIFICATE_PROJECTION)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_VOLUME_RESOURCE_REQUIREMENTS: M = M("VolumeResourceRequirements", &[
+static CORE_V1_VOLUME_RESOURCE_REQUIREMENTS: M = M(&[
     F("limits", Map, Quantity),
     F("requests", Map, Quantity),
 ]);
 #[rustfmt::skip]
-static CORE_V1_VOLUME_SOURCE: M = M("VolumeSource", &[
+static CORE_V1_VOLUME_SOURCE: M = M(&[
     F("hostPath", Always, Message(&CORE_V1_HOST_PATH_VOLUME_SOURCE)),
     F("emptyDir", Always, Message(&CORE_V1_EMPTY_DIR_VOLUME_SOURCE)),
     F("gcePersistentDisk", Always, Message(&CORE_V1_GCE_PERSISTENT_DISK_VOLUME_SOURCE)),
@@ -2852,30 +2852,30 @@ static CORE_V1_VOLUME_SOURCE: M = M("VolumeSource", &[
     F("image", Always, Message(&CORE_V1_IMAGE_VOLUME_SOURCE)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_VOLUME_STATUS: M = M("VolumeStatus", &[
+static CORE_V1_VOLUME_STATUS: M = M(&[
     F("image", Always, Message(&CORE_V1_IMAGE_VOLUME_STATUS)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_VSPHERE_VIRTUAL_DISK_VOLUME_SOURCE: M = M("VsphereVirtualDiskVolumeSource", &[
+static CORE_V1_VSPHERE_VIRTUAL_DISK_VOLUME_SOURCE: M = M(&[
     F("volumePath", Always, Text),
     F("fsType", NonZero, Text),
     F("storagePolicyName", NonZero, Text),
     F("storagePolicyID", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static CORE_V1_WEIGHTED_POD_AFFINITY_TERM: M = M("WeightedPodAffinityTerm", &[
+static CORE_V1_WEIGHTED_POD_AFFINITY_TERM: M = M(&[
     F("weight", Always, Integer),
     F("podAffinityTerm", Always, Message(&CORE_V1_POD_AFFINITY_TERM)),
 ]);
 #[rustfmt::skip]
-static CORE_V1_WINDOWS_SECURITY_CONTEXT_OPTIONS: M = M("WindowsSecurityContextOptions", &[
+static CORE_V1_WINDOWS_SECURITY_CONTEXT_OPTIONS: M = M(&[
     F("gmsaCredentialSpecName", Always, Text),
     F("gmsaCredentialSpec", Always, Text),
     F("runAsUserName", Always, Text),
     F("hostProcess", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static DISCOVERY_V1_ENDPOINT: M = M("Endpoint", &[
+static DISCOVERY_V1_ENDPOINT: M = M(&[
     F("addresses", List, Text),
     F("conditions", Always, Message(&DISCOVERY_V1_ENDPOINT_CONDITIONS)),
     F("hostname", Always, Text),
@@ -2886,40 +2886,40 @@ static DISCOVERY_V1_ENDPOINT: M = M("Endpoint", &[
     F("hints", Always, Message(&DISCOVERY_V1_ENDPOINT_HINTS)),
 ]);
 #[rustfmt::skip]
-static DISCOVERY_V1_ENDPOINT_CONDITIONS: M = M("EndpointConditions", &[
+static DISCOVERY_V1_ENDPOINT_CONDITIONS: M = M(&[
     F("ready", Always, Boolean),
     F("serving", Always, Boolean),
     F("terminating", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static DISCOVERY_V1_ENDPOINT_HINTS: M = M("EndpointHints", &[
+static DISCOVERY_V1_ENDPOINT_HINTS: M = M(&[
     F("forZones", List, Message(&DISCOVERY_V1_FOR_ZONE)),
     F("forNodes", List, Message(&DISCOVERY_V1_FOR_NODE)),
 ]);
 #[rustfmt::skip]
-static DISCOVERY_V1_ENDPOINT_PORT: M = M("EndpointPort", &[
+static DISCOVERY_V1_ENDPOINT_PORT: M = M(&[
     F("name", Always, Text),
     F("protocol", Always, Text),
     F("port", Always, Integer),
     F("appProtocol", Always, Text),
 ]);
 #[rustfmt::skip]
-static DISCOVERY_V1_ENDPOINT_SLICE: M = M("EndpointSlice", &[
+static DISCOVERY_V1_ENDPOINT_SLICE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("endpoints", List, Message(&DISCOVERY_V1_ENDPOINT)),
     F("ports", List, Message(&DISCOVERY_V1_ENDPOINT_PORT)),
     F("addressType", Always, Text),
 ]);
 #[rustfmt::skip]
-static DISCOVERY_V1_FOR_NODE: M = M("ForNode", &[
+static DISCOVERY_V1_FOR_NODE: M = M(&[
     F("name", Always, Text),
 ]);
 #[rustfmt::skip]
-static DISCOVERY_V1_FOR_ZONE: M = M("ForZone", &[
+static DISCOVERY_V1_FOR_ZONE: M = M(&[
     F("name", Always, Text),
 ]);
 #[rustfmt::skip]
-static EVENTS_V1_EVENT: M = M("Event", &[
+static EVENTS_V1_EVENT: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("eventTime", Always, MicroTime),
     F("series", Always, Message(&EVENTS_V1_EVENT_SERIES)),
@@ -2937,27 +2937,27 @@ static EVENTS_V1_EVENT: M = M("Event", &[
     F("deprecatedCount", NonZero, Integer),
 ]);
 #[rustfmt::skip]
-static EVENTS_V1_EVENT_SERIES: M = M("EventSeries", &[
+static EVENTS_V1_EVENT_SERIES: M = M(&[
     F("count", Always, Integer),
     F("lastObservedTime", Always, MicroTime),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_EXEMPT_PRIORITY_LEVEL_CONFIGURATION: M = M("ExemptPriorityLevelConfiguration", &[
+static FLOWCONTROL_V1_EXEMPT_PRIORITY_LEVEL_CONFIGURATION: M = M(&[
     F("nominalConcurrencyShares", Always, Integer),
     F("lendablePercent", Always, Integer),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_FLOW_DISTINGUISHER_METHOD: M = M("FlowDistinguisherMethod", &[
+static FLOWCONTROL_V1_FLOW_DISTINGUISHER_METHOD: M = M(&[
     F("type", Always, Text),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_FLOW_SCHEMA: M = M("FlowSchema", &[
+static FLOWCONTROL_V1_FLOW_SCHEMA: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&FLOWCONTROL_V1_FLOW_SCHEMA_SPEC)),
     F("status", Always, Message(&FLOWCONTROL_V1_FLOW_SCHEMA_STATUS)),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_FLOW_SCHEMA_CONDITION: M = M("FlowSchemaCondition", &[
+static FLOWCONTROL_V1_FLOW_SCHEMA_CONDITION: M = M(&[
     F("type", NonZero, Text),
     F("status", NonZero, Text),
     F("lastTransitionTime", Always, Time),
@@ -2965,34 +2965,34 @@ static FLOWCONTROL_V1_FLOW_SCHEMA_CONDITION: M = M("FlowSchemaCondition", &[
     F("message", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_FLOW_SCHEMA_SPEC: M = M("FlowSchemaSpec", &[
+static FLOWCONTROL_V1_FLOW_SCHEMA_SPEC: M = M(&[
     F("priorityLevelConfiguration", Always, Message(&FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_REFERENCE)),
     F("matchingPrecedence", Always, Integer),
     F("distinguisherMethod", Always, Message(&FLOWCONTROL_V1_FLOW_DISTINGUISHER_METHOD)),
     F("rules", List, Message(&FLOWCONTROL_V1_POLICY_RULES_WITH_SUBJECTS)),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_FLOW_SCHEMA_STATUS: M = M("FlowSchemaStatus", &[
+static FLOWCONTROL_V1_FLOW_SCHEMA_STATUS: M = M(&[
     F("conditions", List, Message(&FLOWCONTROL_V1_FLOW_SCHEMA_CONDITION)),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_GROUP_SUBJECT: M = M("GroupSubject", &[
+static FLOWCONTROL_V1_GROUP_SUBJECT: M = M(&[
     F("name", Always, Text),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_LIMITED_PRIORITY_LEVEL_CONFIGURATION: M = M("LimitedPriorityLevelConfiguration", &[
+static FLOWCONTROL_V1_LIMITED_PRIORITY_LEVEL_CONFIGURATION: M = M(&[
     F("nominalConcurrencyShares", Always, Integer),
     F("limitResponse", Always, Message(&FLOWCONTROL_V1_LIMIT_RESPONSE)),
     F("lendablePercent", Always, Integer),
     F("borrowingLimitPercent", Always, Integer),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_LIMIT_RESPONSE: M = M("LimitResponse", &[
+static FLOWCONTROL_V1_LIMIT_RESPONSE: M = M(&[
     F("type", Always, Text),
     F("queuing", Always, Message(&FLOWCONTROL_V1_QUEUING_CONFIGURATION)),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_NON_RESOURCE_POLICY_RULE: M = M("NonResourcePolicyRule", &[
+static FLOWCONTROL_V1_NON_RESOURCE_POLICY_RULE: M = M(&[
     F("verbs", List, Text),
     GAP,
     GAP,
@@ -3001,19 +3001,19 @@ static FLOWCONTROL_V1_NON_RESOURCE_POLICY_RULE: M = M("NonResourcePolicyRule", &
     F("nonResourceURLs", List, Text),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_POLICY_RULES_WITH_SUBJECTS: M = M("PolicyRulesWithSubjects", &[
+static FLOWCONTROL_V1_POLICY_RULES_WITH_SUBJECTS: M = M(&[
     F("subjects", List, Message(&FLOWCONTROL_V1_SUBJECT)),
     F("resourceRules", List, Message(&FLOWCONTROL_V1_RESOURCE_POLICY_RULE)),
     F("nonResourceRules", List, Message(&FLOWCONTROL_V1_NON_RESOURCE_POLICY_RULE)),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION: M = M("PriorityLevelConfiguration", &[
+static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_SPEC)),
     F("status", Always, Message(&FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_STATUS)),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_CONDITION: M = M("PriorityLevelConfigurationCondition", &[
+static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_CONDITION: M = M(&[
     F("type", NonZero, Text),
     F("status", NonZero, Text),
     F("lastTransitionTime", Always, Time),
@@ -3021,27 +3021,27 @@ static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_CONDITION: M = M("PriorityLev
     F("message", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_REFERENCE: M = M("PriorityLevelConfigurationReference", &[
+static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_REFERENCE: M = M(&[
     F("name", Always, Text),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_SPEC: M = M("PriorityLevelConfigurationSpec", &[
+static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_SPEC: M = M(&[
     F("type", Always, Text),
     F("limited", Always, Message(&FLOWCONTROL_V1_LIMITED_PRIORITY_LEVEL_CONFIGURATION)),
     F("exempt", Always, Message(&FLOWCONTROL_V1_EXEMPT_PRIORITY_LEVEL_CONFIGURATION)),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_STATUS: M = M("PriorityLevelConfigurationStatus", &[
+static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_STATUS: M = M(&[
     F("conditions", List, Message(&FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_CONDITION)),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_QUEUING_CONFIGURATION: M = M("QueuingConfiguration", &[
+static FLOWCONTROL_V1_QUEUING_CONFIGURATION: M = M(&[
     F("queues", Always, Integer),
     F("handSize", Always, Integer),
     F("queueLengthLimit", Always, Integer),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_RESOURCE_POLICY_RULE: M = M("ResourcePolicyRule", &[
+static FLOWCONTROL_V1_RESOURCE_POLICY_RULE: M = M(&[
     F("verbs", List, Text),
     F("apiGroups", List, Text),
     F("resources", List, Text),
@@ -3049,23 +3049,23 @@ static FLOWCONTROL_V1_RESOURCE_POLICY_RULE: M = M("ResourcePolicyRule", &[
     F("namespaces", List, Text),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_SERVICE_ACCOUNT_SUBJECT: M = M("ServiceAccountSubject", &[
+static FLOWCONTROL_V1_SERVICE_ACCOUNT_SUBJECT: M = M(&[
     F("namespace", Always, Text),
     F("name", Always, Text),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_SUBJECT: M = M("Subject", &[
+static FLOWCONTROL_V1_SUBJECT: M = M(&[
     F("kind", Always, Text),
     F("user", Always, Message(&FLOWCONTROL_V1_USER_SUBJECT)),
     F("group", Always, Message(&FLOWCONTROL_V1_GROUP_SUBJECT)),
     F("serviceAccount", Always, Message(&FLOWCONTROL_V1_SERVICE_ACCOUNT_SUBJECT)),
 ]);
 #[rustfmt::skip]
-static FLOWCONTROL_V1_USER_SUBJECT: M = M("UserSubject", &[
+static FLOWCONTROL_V1_USER_SUBJECT: M = M(&[
     F("name", Always, Text),
 ]);
 #[rustfmt::skip]
-static META_V1_CONDITION: M = M("Condition", &[
+static META_V1_CONDITION: M = M(&[
     F("type", Always, Text),
     F("status", Always, Text),
     F("observedGeneration", NonZero, Integer),
@@ -3074,7 +3074,7 @@ static META_V1_CONDITION: M = M("Condition", &[
     F("message", Always, Text),
 ]);
 #[rustfmt::skip]
-static META_V1_DELETE_OPTIONS: M = M("DeleteOptions", &[
+static META_V1_DELETE_OPTIONS: M = M(&[
     F("gracePeriodSeconds", Always, Integer),
     F("preconditions", Always, Message(&META_V1_PRECONDITIONS)),
     F("orphanDependents", Always, Boolean),
@@ -3083,29 +3083,29 @@ static META_V1_DELETE_OPTIONS: M = M("DeleteOptions", &[
     F("ignoreStoreReadErrorWithClusterBreakingPotential", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static META_V1_FIELD_SELECTOR_REQUIREMENT: M = M("FieldSelectorRequirement", &[
+static META_V1_FIELD_SELECTOR_REQUIREMENT: M = M(&[
     F("key", Always, Text),
     F("operator", Always, Text),
     F("values", List, Text),
 ]);
 #[rustfmt::skip]
-static META_V1_GROUP_RESOURCE: M = M("GroupResource", &[
+static META_V1_GROUP_RESOURCE: M = M(&[
     F("group", Always, Text),
     F("resource", Always, Text),
 ]);
 #[rustfmt::skip]
-static META_V1_LABEL_SELECTOR: M = M("LabelSelector", &[
+static META_V1_LABEL_SELECTOR: M = M(&[
     F("matchLabels", Map, Text),
     F("matchExpressions", List, Message(&META_V1_LABEL_SELECTOR_REQUIREMENT)),
 ]);
 #[rustfmt::skip]
-static META_V1_LABEL_SELECTOR_REQUIREMENT: M = M("LabelSelectorRequirement", &[
+static META_V1_LABEL_SELECTOR_REQUIREMENT: M = M(&[
     F("key", Always, Text),
     F("operator", Always, Text),
     F("values", List, Text),
 ]);
 #[rustfmt::skip]
-static META_V1_LIST_META: M = M("ListMeta", &[
+static META_V1_LIST_META: M = M(&[
     F("selfLink", NonZero, Text),
     F("resourceVersion", NonZero, Text),
     F("continue", NonZero, Text),
@@ -3113,7 +3113,7 @@ static META_V1_LIST_META: M = M("ListMeta", &[
     F("shardInfo", Always, Message(&META_V1_SHARD_INFO)),
 ]);
 #[rustfmt::skip]
-static META_V1_MANAGED_FIELDS_ENTRY: M = M("ManagedFieldsEntry", &[
+static META_V1_MANAGED_FIELDS_ENTRY: M = M(&[
     F("manager", NonZero, Text),
     F("operation", NonZero, Text),
     F("apiVersion", NonZero, Text),
@@ -3124,7 +3124,7 @@ static META_V1_MANAGED_FIELDS_ENTRY: M = M("ManagedFieldsEntry", &[
     F("subresource", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static META_V1_OBJECT_META: M = M("ObjectMeta", &[
+static META_V1_OBJECT_META: M = M(&[
     F("name", NonZero, Text),
     F("generateName", NonZero, Text),
     F("namespace", NonZero, Text),
@@ -3144,7 +3144,7 @@ static META_V1_OBJECT_META: M = M("ObjectMeta", &[
     F("managedFields", ManagedFields, Message(&META_V1_MANAGED_FIELDS_ENTRY)),
 ]);
 #[rustfmt::skip]
-static META_V1_OWNER_REFERENCE: M = M("OwnerReference", &[
+static META_V1_OWNER_REFERENCE: M = M(&[
     F("kind", Always, Text),
     GAP,
     F("name", Always, Text),
@@ -3154,20 +3154,20 @@ static META_V1_OWNER_REFERENCE: M = M("OwnerReference", &[
     F("blockOwnerDeletion", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static META_V1_PARTIAL_OBJECT_METADATA: M = M("PartialObjectMetadata", &[
+static META_V1_PARTIAL_OBJECT_METADATA: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
 ]);
 #[rustfmt::skip]
-static META_V1_PRECONDITIONS: M = M("Preconditions", &[
+static META_V1_PRECONDITIONS: M = M(&[
     F("uid", Always, Text),
     F("resourceVersion", Always, Text),
 ]);
 #[rustfmt::skip]
-static META_V1_SHARD_INFO: M = M("ShardInfo", &[
+static META_V1_SHARD_INFO: M = M(&[
     F("selector", Always, Text),
 ]);
 #[rustfmt::skip]
-static META_V1_STATUS: M = M("Status", &[
+static META_V1_STATUS: M = M(&[
     F("metadata", Always, Message(&META_V1_LIST_META)),
     F("status", NonZero, Text),
     F("message", NonZero, Text),
@@ -3176,13 +3176,13 @@ static META_V1_STATUS: M = M("Status", &[
     F("code", NonZero, Integer),
 ]);
 #[rustfmt::skip]
-static META_V1_STATUS_CAUSE: M = M("StatusCause", &[
+static META_V1_STATUS_CAUSE: M = M(&[
     F("reason", NonZero, Text),
     F("message", NonZero, Text),
     F("field", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static META_V1_STATUS_DETAILS: M = M("StatusDetails", &[
+static META_V1_STATUS_DETAILS: M = M(&[
     F("name", NonZero, Text),
     F("group", NonZero, Text),
     F("kind", NonZero, Text),
@@ -3191,35 +3191,35 @@ static META_V1_STATUS_DETAILS: M = M("StatusDetails", &[
     F("uid", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_HTTP_INGRESS_PATH: M = M("HTTPIngressPath", &[
+static NETWORKING_V1_HTTP_INGRESS_PATH: M = M(&[
     F("path", NonZero, Text),
     F("backend", Always, Message(&NETWORKING_V1_INGRESS_BACKEND)),
     F("pathType", Always, Text),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_HTTP_INGRESS_RULE_VALUE: M = M("HTTPIngressRuleValue", &[
+static NETWORKING_V1_HTTP_INGRESS_RULE_VALUE: M = M(&[
     F("paths", List, Message(&NETWORKING_V1_HTTP_INGRESS_PATH)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS: M = M("Ingress", &[
+static NETWORKING_V1_INGRESS: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&NETWORKING_V1_INGRESS_SPEC)),
     F("status", Always, Message(&NETWORKING_V1_INGRESS_STATUS)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS_BACKEND: M = M("IngressBackend", &[
+static NETWORKING_V1_INGRESS_BACKEND: M = M(&[
     GAP,
     GAP,
     F("resource", Always, Message(&CORE_V1_TYPED_LOCAL_OBJECT_REFERENCE)),
     F("service", Always, Message(&NETWORKING_V1_INGRESS_SERVICE_BACKEND)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS_CLASS: M = M("IngressClass", &[
+static NETWORKING_V1_INGRESS_CLASS: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&NETWORKING_V1_INGRESS_CLASS_SPEC)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS_CLASS_PARAMETERS_REFERENCE: M = M("IngressClassParametersReference", &[
+static NETWORKING_V1_INGRESS_CLASS_PARAMETERS_REFERENCE: M = M(&[
     F("apiGroup", Always, Text),
     F("kind", Always, Text),
     F("name", Always, Text),
@@ -3227,167 +3227,167 @@ static NETWORKING_V1_INGRESS_CLASS_PARAMETERS_REFERENCE: M = M("IngressClassPara
     F("namespace", Always, Text),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS_CLASS_SPEC: M = M("IngressClassSpec", &[
+static NETWORKING_V1_INGRESS_CLASS_SPEC: M = M(&[
     F("controller", NonZero, Text),
     F("parameters", Always, Message(&NETWORKING_V1_INGRESS_CLASS_PARAMETERS_REFERENCE)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS_LOAD_BALANCER_INGRESS: M = M("IngressLoadBalancerIngress", &[
+static NETWORKING_V1_INGRESS_LOAD_BALANCER_INGRESS: M = M(&[
     F("ip", NonZero, Text),
     F("hostname", NonZero, Text),
     GAP,
     F("ports", List, Message(&NETWORKING_V1_INGRESS_PORT_STATUS)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS_LOAD_BALANCER_STATUS: M = M("IngressLoadBalancerStatus", &[
+static NETWORKING_V1_INGRESS_LOAD_BALANCER_STATUS: M = M(&[
     F("ingress", List, Message(&NETWORKING_V1_INGRESS_LOAD_BALANCER_INGRESS)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS_PORT_STATUS: M = M("IngressPortStatus", &[
+static NETWORKING_V1_INGRESS_PORT_STATUS: M = M(&[
     F("port", Always, Integer),
     F("protocol", Always, Text),
     F("error", Always, Text),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS_RULE: M = M("IngressRule", &[
+static NETWORKING_V1_INGRESS_RULE: M = M(&[
     F("host", NonZero, Text),
     F("", Inline, Message(&NETWORKING_V1_INGRESS_RULE_VALUE)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS_RULE_VALUE: M = M("IngressRuleValue", &[
+static NETWORKING_V1_INGRESS_RULE_VALUE: M = M(&[
     F("http", Always, Message(&NETWORKING_V1_HTTP_INGRESS_RULE_VALUE)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS_SERVICE_BACKEND: M = M("IngressServiceBackend", &[
+static NETWORKING_V1_INGRESS_SERVICE_BACKEND: M = M(&[
     F("name", Always, Text),
     F("port", Always, Message(&NETWORKING_V1_SERVICE_BACKEND_PORT)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS_SPEC: M = M("IngressSpec", &[
+static NETWORKING_V1_INGRESS_SPEC: M = M(&[
     F("defaultBackend", Always, Message(&NETWORKING_V1_INGRESS_BACKEND)),
     F("tls", List, Message(&NETWORKING_V1_INGRESS_TLS)),
     F("rules", List, Message(&NETWORKING_V1_INGRESS_RULE)),
     F("ingressClassName", Always, Text),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS_STATUS: M = M("IngressStatus", &[
+static NETWORKING_V1_INGRESS_STATUS: M = M(&[
     F("loadBalancer", Always, Message(&NETWORKING_V1_INGRESS_LOAD_BALANCER_STATUS)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_INGRESS_TLS: M = M("IngressTLS", &[
+static NETWORKING_V1_INGRESS_TLS: M = M(&[
     F("hosts", List, Text),
     F("secretName", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_IP_ADDRESS: M = M("IPAddress", &[
+static NETWORKING_V1_IP_ADDRESS: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&NETWORKING_V1_IP_ADDRESS_SPEC)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_IP_ADDRESS_SPEC: M = M("IPAddressSpec", &[
+static NETWORKING_V1_IP_ADDRESS_SPEC: M = M(&[
     F("parentRef", Always, Message(&NETWORKING_V1_PARENT_REFERENCE)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_IP_BLOCK: M = M("IPBlock", &[
+static NETWORKING_V1_IP_BLOCK: M = M(&[
     F("cidr", Always, Text),
     F("except", List, Text),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_NETWORK_POLICY: M = M("NetworkPolicy", &[
+static NETWORKING_V1_NETWORK_POLICY: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&NETWORKING_V1_NETWORK_POLICY_SPEC)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_NETWORK_POLICY_EGRESS_RULE: M = M("NetworkPolicyEgressRule", &[
+static NETWORKING_V1_NETWORK_POLICY_EGRESS_RULE: M = M(&[
     F("ports", List, Message(&NETWORKING_V1_NETWORK_POLICY_PORT)),
     F("to", List, Message(&NETWORKING_V1_NETWORK_POLICY_PEER)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_NETWORK_POLICY_INGRESS_RULE: M = M("NetworkPolicyIngressRule", &[
+static NETWORKING_V1_NETWORK_POLICY_INGRESS_RULE: M = M(&[
     F("ports", List, Message(&NETWORKING_V1_NETWORK_POLICY_PORT)),
     F("from", List, Message(&NETWORKING_V1_NETWORK_POLICY_PEER)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_NETWORK_POLICY_PEER: M = M("NetworkPolicyPeer", &[
+static NETWORKING_V1_NETWORK_POLICY_PEER: M = M(&[
     F("podSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("namespaceSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("ipBlock", Always, Message(&NETWORKING_V1_IP_BLOCK)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_NETWORK_POLICY_PORT: M = M("NetworkPolicyPort", &[
+static NETWORKING_V1_NETWORK_POLICY_PORT: M = M(&[
     F("protocol", Always, Text),
     F("port", Always, IntOrString),
     F("endPort", Always, Integer),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_NETWORK_POLICY_SPEC: M = M("NetworkPolicySpec", &[
+static NETWORKING_V1_NETWORK_POLICY_SPEC: M = M(&[
     F("podSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("ingress", List, Message(&NETWORKING_V1_NETWORK_POLICY_INGRESS_RULE)),
     F("egress", List, Message(&NETWORKING_V1_NETWORK_POLICY_EGRESS_RULE)),
     F("policyTypes", List, Text),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_PARENT_REFERENCE: M = M("ParentReference", &[
+static NETWORKING_V1_PARENT_REFERENCE: M = M(&[
     F("group", NonZero, Text),
     F("resource", NonZero, Text),
     F("namespace", NonZero, Text),
     F("name", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_SERVICE_BACKEND_PORT: M = M("ServiceBackendPort", &[
+static NETWORKING_V1_SERVICE_BACKEND_PORT: M = M(&[
     F("name", NonZero, Text),
     F("number", NonZero, Integer),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_SERVICE_CIDR: M = M("ServiceCIDR", &[
+static NETWORKING_V1_SERVICE_CIDR: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&NETWORKING_V1_SERVICE_CIDR_SPEC)),
     F("status", Always, Message(&NETWORKING_V1_SERVICE_CIDR_STATUS)),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_SERVICE_CIDR_SPEC: M = M("ServiceCIDRSpec", &[
+static NETWORKING_V1_SERVICE_CIDR_SPEC: M = M(&[
     F("cidrs", List, Text),
 ]);
 #[rustfmt::skip]
-static NETWORKING_V1_SERVICE_CIDR_STATUS: M = M("ServiceCIDRStatus", &[
+static NETWORKING_V1_SERVICE_CIDR_STATUS: M = M(&[
     F("conditions", List, Message(&META_V1_CONDITION)),
 ]);
 #[rustfmt::skip]
-static NODE_V1_OVERHEAD: M = M("Overhead", &[
+static NODE_V1_OVERHEAD: M = M(&[
     F("podFixed", Map, Quantity),
 ]);
 #[rustfmt::skip]
-static NODE_V1_RUNTIME_CLASS: M = M("RuntimeClass", &[
+static NODE_V1_RUNTIME_CLASS: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("handler", Always, Text),
     F("overhead", Always, Message(&NODE_V1_OVERHEAD)),
     F("scheduling", Always, Message(&NODE_V1_SCHEDULING)),
 ]);
 #[rustfmt::skip]
-static NODE_V1_SCHEDULING: M = M("Scheduling", &[
+static NODE_V1_SCHEDULING: M = M(&[
     F("nodeSelector", Map, Text),
     F("tolerations", List, Message(&CORE_V1_TOLERATION)),
 ]);
 #[rustfmt::skip]
-static POLICY_V1_EVICTION: M = M("Eviction", &[
+static POLICY_V1_EVICTION: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("deleteOptions", Always, Message(&META_V1_DELETE_OPTIONS)),
 ]);
 #[rustfmt::skip]
-static POLICY_V1_POD_DISRUPTION_BUDGET: M = M("PodDisruptionBudget", &[
+static POLICY_V1_POD_DISRUPTION_BUDGET: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&POLICY_V1_POD_DISRUPTION_BUDGET_SPEC)),
     F("status", Always, Message(&POLICY_V1_POD_DISRUPTION_BUDGET_STATUS)),
 ]);
 #[rustfmt::skip]
-static POLICY_V1_POD_DISRUPTION_BUDGET_SPEC: M = M("PodDisruptionBudgetSpec", &[
+static POLICY_V1_POD_DISRUPTION_BUDGET_SPEC: M = M(&[
     F("minAvailable", Always, IntOrString),
     F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("maxUnavailable", Always, IntOrString),
     F("unhealthyPodEvictionPolicy", Always, Text),
 ]);
 #[rustfmt::skip]
-static POLICY_V1_POD_DISRUPTION_BUDGET_STATUS: M = M("PodDisruptionBudgetStatus", &[
+static POLICY_V1_POD_DISRUPTION_BUDGET_STATUS: M = M(&[
     F("observedGeneration", NonZero, Integer),
     F("disruptedPods", Map, Time),
     F("disruptionsAllowed", Always, Integer),
@@ -3397,23 +3397,23 @@ static POLICY_V1_POD_DISRUPTION_BUDGET_STATUS: M = M("PodDisruptionBudgetStatus"
     F("conditions", List, Message(&META_V1_CONDITION)),
 ]);
 #[rustfmt::skip]
-static RBAC_V1_AGGREGATION_RULE: M = M("AggregationRule", &[
+static RBAC_V1_AGGREGATION_RULE: M = M(&[
     F("clusterRoleSelectors", List, Message(&META_V1_LABEL_SELECTOR)),
 ]);
 #[rustfmt::skip]
-static RBAC_V1_CLUSTER_ROLE: M = M("ClusterRole", &[
+static RBAC_V1_CLUSTER_ROLE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("rules", List, Message(&RBAC_V1_POLICY_RULE)),
     F("aggregationRule", Always, Message(&RBAC_V1_AGGREGATION_RULE)),
 ]);
 #[rustfmt::skip]
-static RBAC_V1_CLUSTER_ROLE_BINDING: M = M("ClusterRoleBinding", &[
+static RBAC_V1_CLUSTER_ROLE_BINDING: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("subjects", List, Message(&RBAC_V1_SUBJECT)),
     F("roleRef", Always, Message(&RBAC_V1_ROLE_REF)),
 ]);
 #[rustfmt::skip]
-static RBAC_V1_POLICY_RULE: M = M("PolicyRule", &[
+static RBAC_V1_POLICY_RULE: M = M(&[
     F("verbs", List, Text),
     F("apiGroups", List, Text),
     F("resources", List, Text),
@@ -3421,31 +3421,31 @@ static RBAC_V1_POLICY_RULE: M = M("PolicyRule", &[
     F("nonResourceURLs", List, Text),
 ]);
 #[rustfmt::skip]
-static RBAC_V1_ROLE: M = M("Role", &[
+static RBAC_V1_ROLE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("rules", List, Message(&RBAC_V1_POLICY_RULE)),
 ]);
 #[rustfmt::skip]
-static RBAC_V1_ROLE_BINDING: M = M("RoleBinding", &[
+static RBAC_V1_ROLE_BINDING: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("subjects", List, Message(&RBAC_V1_SUBJECT)),
     F("roleRef", Always, Message(&RBAC_V1_ROLE_REF)),
 ]);
 #[rustfmt::skip]
-static RBAC_V1_ROLE_REF: M = M("RoleRef", &[
+static RBAC_V1_ROLE_REF: M = M(&[
     F("apiGroup", Always, Text),
     F("kind", Always, Text),
     F("name", Always, Text),
 ]);
 #[rustfmt::skip]
-static RBAC_V1_SUBJECT: M = M("Subject", &[
+static RBAC_V1_SUBJECT: M = M(&[
     F("kind", Always, Text),
     F("apiGroup", NonZero, Text),
     F("name", Always, Text),
     F("namespace", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_ALLOCATED_DEVICE_STATUS: M = M("AllocatedDeviceStatus", &[
+static RESOURCE_V1_ALLOCATED_DEVICE_STATUS: M = M(&[
     F("driver", Always, Text),
     F("pool", Always, Text),
     F("device", Always, Text),
@@ -3455,7 +3455,7 @@ static RESOURCE_V1_ALLOCATED_DEVICE_STATUS: M = M("AllocatedDeviceStatus", &[
     F("shareID", Always, Text),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_ALLOCATION_RESULT: M = M("AllocationResult", &[
+static RESOURCE_V1_ALLOCATION_RESULT: M = M(&[
     F("devices", Always, Message(&RESOURCE_V1_DEVICE_ALLOCATION_RESULT)),
     GAP,
     F("nodeSelector", Always, Message(&CORE_V1_NODE_SELECTOR)),
@@ -3463,37 +3463,37 @@ static RESOURCE_V1_ALLOCATION_RESULT: M = M("AllocationResult", &[
     F("allocationTimestamp", Always, Time),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_CAPACITY_REQUEST_POLICY: M = M("CapacityRequestPolicy", &[
+static RESOURCE_V1_CAPACITY_REQUEST_POLICY: M = M(&[
     F("default", Always, Quantity),
     GAP,
     F("validValues", List, Quantity),
     F("validRange", Always, Message(&RESOURCE_V1_CAPACITY_REQUEST_POLICY_RANGE)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_CAPACITY_REQUEST_POLICY_RANGE: M = M("CapacityRequestPolicyRange", &[
+static RESOURCE_V1_CAPACITY_REQUEST_POLICY_RANGE: M = M(&[
     F("min", Always, Quantity),
     F("max", Always, Quantity),
     F("step", Always, Quantity),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_CAPACITY_REQUIREMENTS: M = M("CapacityRequirements", &[
+static RESOURCE_V1_CAPACITY_REQUIREMENTS: M = M(&[
     F("requests", Map, Quantity),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_CEL_DEVICE_SELECTOR: M = M("CELDeviceSelector", &[
+static RESOURCE_V1_CEL_DEVICE_SELECTOR: M = M(&[
     F("expression", Always, Text),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_COUNTER: M = M("Counter", &[
+static RESOURCE_V1_COUNTER: M = M(&[
     F("value", Always, Quantity),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_COUNTER_SET: M = M("CounterSet", &[
+static RESOURCE_V1_COUNTER_SET: M = M(&[
     F("name", Always, Text),
     F("counters", Map, Message(&RESOURCE_V1_COUNTER)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE: M = M("Device", &[
+static RESOURCE_V1_DEVICE: M = M(&[
     F("name", Always, Text),
     F("attributes", Map, Message(&RESOURCE_V1_DEVICE_ATTRIBUTE)),
     F("capacity", Map, Message(&RESOURCE_V1_DEVICE_CAPACITY)),
@@ -3510,18 +3510,18 @@ static RESOURCE_V1_DEVICE: M = M("Device", &[
     F("nodeAllocatableResources", Map, Message(&RESOURCE_V1_NODE_ALLOCATABLE_RESOURCE)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_ALLOCATION_CONFIGURATION: M = M("DeviceAllocationConfiguration", &[
+static RESOURCE_V1_DEVICE_ALLOCATION_CONFIGURATION: M = M(&[
     F("source", Always, Text),
     F("requests", List, Text),
     F("", Inline, Message(&RESOURCE_V1_DEVICE_CONFIGURATION)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_ALLOCATION_RESULT: M = M("DeviceAllocationResult", &[
+static RESOURCE_V1_DEVICE_ALLOCATION_RESULT: M = M(&[
     F("results", List, Message(&RESOURCE_V1_DEVICE_REQUEST_ALLOCATION_RESULT)),
     F("config", List, Message(&RESOURCE_V1_DEVICE_ALLOCATION_CONFIGURATION)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_ATTRIBUTE: M = M("DeviceAttribute", &[
+static RESOURCE_V1_DEVICE_ATTRIBUTE: M = M(&[
     GAP,
     F("int", Always, Integer),
     F("bool", Always, Boolean),
@@ -3533,66 +3533,66 @@ static RESOURCE_V1_DEVICE_ATTRIBUTE: M = M("DeviceAttribute", &[
     F("versions", List, Text),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_CAPACITY: M = M("DeviceCapacity", &[
+static RESOURCE_V1_DEVICE_CAPACITY: M = M(&[
     F("value", Always, Quantity),
     F("requestPolicy", Always, Message(&RESOURCE_V1_CAPACITY_REQUEST_POLICY)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_CLAIM: M = M("DeviceClaim", &[
+static RESOURCE_V1_DEVICE_CLAIM: M = M(&[
     F("requests", List, Message(&RESOURCE_V1_DEVICE_REQUEST)),
     F("constraints", List, Message(&RESOURCE_V1_DEVICE_CONSTRAINT)),
     F("config", List, Message(&RESOURCE_V1_DEVICE_CLAIM_CONFIGURATION)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_CLAIM_CONFIGURATION: M = M("DeviceClaimConfiguration", &[
+static RESOURCE_V1_DEVICE_CLAIM_CONFIGURATION: M = M(&[
     F("requests", List, Text),
     F("", Inline, Message(&RESOURCE_V1_DEVICE_CONFIGURATION)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_CLASS: M = M("DeviceClass", &[
+static RESOURCE_V1_DEVICE_CLASS: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&RESOURCE_V1_DEVICE_CLASS_SPEC)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_CLASS_CONFIGURATION: M = M("DeviceClassConfiguration", &[
+static RESOURCE_V1_DEVICE_CLASS_CONFIGURATION: M = M(&[
     F("", Inline, Message(&RESOURCE_V1_DEVICE_CONFIGURATION)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_CLASS_SPEC: M = M("DeviceClassSpec", &[
+static RESOURCE_V1_DEVICE_CLASS_SPEC: M = M(&[
     F("selectors", List, Message(&RESOURCE_V1_DEVICE_SELECTOR)),
     F("config", List, Message(&RESOURCE_V1_DEVICE_CLASS_CONFIGURATION)),
     GAP,
     F("extendedResourceName", Always, Text),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_CONFIGURATION: M = M("DeviceConfiguration", &[
+static RESOURCE_V1_DEVICE_CONFIGURATION: M = M(&[
     F("opaque", Always, Message(&RESOURCE_V1_OPAQUE_DEVICE_CONFIGURATION)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_CONSTRAINT: M = M("DeviceConstraint", &[
+static RESOURCE_V1_DEVICE_CONSTRAINT: M = M(&[
     F("requests", List, Text),
     F("matchAttribute", Always, Text),
     F("distinctAttribute", Always, Text),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_COUNTER_CONSUMPTION: M = M("DeviceCounterConsumption", &[
+static RESOURCE_V1_DEVICE_COUNTER_CONSUMPTION: M = M(&[
     F("counterSet", Always, Text),
     F("counters", Map, Message(&RESOURCE_V1_COUNTER)),
     F("compatibilityGroups", List, Text),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_DERIVED_ATTRIBUTE: M = M("DeviceDerivedAttribute", &[
+static RESOURCE_V1_DEVICE_DERIVED_ATTRIBUTE: M = M(&[
     F("name", Always, Text),
     F("expression", Always, Text),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_REQUEST: M = M("DeviceRequest", &[
+static RESOURCE_V1_DEVICE_REQUEST: M = M(&[
     F("name", Always, Text),
     F("exactly", Always, Message(&RESOURCE_V1_EXACT_DEVICE_REQUEST)),
     F("firstAvailable", List, Message(&RESOURCE_V1_DEVICE_SUB_REQUEST)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_REQUEST_ALLOCATION_RESULT: M = M("DeviceRequestAllocationResult", &[
+static RESOURCE_V1_DEVICE_REQUEST_ALLOCATION_RESULT: M = M(&[
     F("request", Always, Text),
     F("driver", Always, Text),
     F("pool", Always, Text),
@@ -3606,11 +3606,11 @@ static RESOURCE_V1_DEVICE_REQUEST_ALLOCATION_RESULT: M = M("DeviceRequestAllocat
     F("skipNodeOperations", List, Text),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_SELECTOR: M = M("DeviceSelector", &[
+static RESOURCE_V1_DEVICE_SELECTOR: M = M(&[
     F("cel", Always, Message(&RESOURCE_V1_CEL_DEVICE_SELECTOR)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_SUB_REQUEST: M = M("DeviceSubRequest", &[
+static RESOURCE_V1_DEVICE_SUB_REQUEST: M = M(&[
     F("name", Always, Text),
     F("deviceClassName", Always, Text),
     F("selectors", List, Message(&RESOURCE_V1_DEVICE_SELECTOR)),
@@ -3621,36 +3621,36 @@ static RESOURCE_V1_DEVICE_SUB_REQUEST: M = M("DeviceSubRequest", &[
     F("derivedAttributes", List, Message(&RESOURCE_V1_DEVICE_DERIVED_ATTRIBUTE)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_TAINT: M = M("DeviceTaint", &[
+static RESOURCE_V1_DEVICE_TAINT: M = M(&[
     F("key", Always, Text),
     F("value", NonZero, Text),
     F("effect", Always, Text),
     F("timeAdded", Always, Time),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_TAINT_RULE: M = M("DeviceTaintRule", &[
+static RESOURCE_V1_DEVICE_TAINT_RULE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&RESOURCE_V1_DEVICE_TAINT_RULE_SPEC)),
     F("status", Always, Message(&RESOURCE_V1_DEVICE_TAINT_RULE_STATUS)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_TAINT_RULE_SPEC: M = M("DeviceTaintRuleSpec", &[
+static RESOURCE_V1_DEVICE_TAINT_RULE_SPEC: M = M(&[
     F("deviceSelector", Always, Message(&RESOURCE_V1_DEVICE_TAINT_SELECTOR)),
     F("taint", Always, Message(&RESOURCE_V1_DEVICE_TAINT)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_TAINT_RULE_STATUS: M = M("DeviceTaintRuleStatus", &[
+static RESOURCE_V1_DEVICE_TAINT_RULE_STATUS: M = M(&[
     F("conditions", List, Message(&META_V1_CONDITION)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_TAINT_SELECTOR: M = M("DeviceTaintSelector", &[
+static RESOURCE_V1_DEVICE_TAINT_SELECTOR: M = M(&[
     GAP,
     F("driver", Always, Text),
     F("pool", Always, Text),
     F("device", Always, Text),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_DEVICE_TOLERATION: M = M("DeviceToleration", &[
+static RESOURCE_V1_DEVICE_TOLERATION: M = M(&[
     F("key", NonZero, Text),
     F("operator", NonZero, Text),
     F("value", NonZero, Text),
@@ -3658,7 +3658,7 @@ static RESOURCE_V1_DEVICE_TOLERATION: M = M("DeviceToleration", &[
     F("tolerationSeconds", Always, Integer),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_EXACT_DEVICE_REQUEST: M = M("ExactDeviceRequest", &[
+static RESOURCE_V1_EXACT_DEVICE_REQUEST: M = M(&[
     F("deviceClassName", Always, Text),
     F("selectors", List, Message(&RESOURCE_V1_DEVICE_SELECTOR)),
     F("allocationMode", NonZero, Text),
@@ -3669,42 +3669,42 @@ static RESOURCE_V1_EXACT_DEVICE_REQUEST: M = M("ExactDeviceRequest", &[
     F("derivedAttributes", List, Message(&RESOURCE_V1_DEVICE_DERIVED_ATTRIBUTE)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_NETWORK_DEVICE_DATA: M = M("NetworkDeviceData", &[
+static RESOURCE_V1_NETWORK_DEVICE_DATA: M = M(&[
     F("interfaceName", NonZero, Text),
     F("ips", List, Text),
     F("hardwareAddress", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_NODE_ALLOCATABLE_MAPPING: M = M("NodeAllocatableMapping", &[
+static RESOURCE_V1_NODE_ALLOCATABLE_MAPPING: M = M(&[
     F("capacityKey", Always, Text),
     F("capacityMultiplier", Always, Quantity),
     F("deviceMultiplier", Always, Quantity),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_NODE_ALLOCATABLE_OVERHEAD: M = M("NodeAllocatableOverhead", &[
+static RESOURCE_V1_NODE_ALLOCATABLE_OVERHEAD: M = M(&[
     F("perPod", Always, Quantity),
     F("perContainer", Always, Quantity),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_NODE_ALLOCATABLE_RESOURCE: M = M("NodeAllocatableResource", &[
+static RESOURCE_V1_NODE_ALLOCATABLE_RESOURCE: M = M(&[
     GAP,
     GAP,
     F("mapping", Always, Message(&RESOURCE_V1_NODE_ALLOCATABLE_MAPPING)),
     F("overhead", Always, Message(&RESOURCE_V1_NODE_ALLOCATABLE_OVERHEAD)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_OPAQUE_DEVICE_CONFIGURATION: M = M("OpaqueDeviceConfiguration", &[
+static RESOURCE_V1_OPAQUE_DEVICE_CONFIGURATION: M = M(&[
     F("driver", Always, Text),
     F("parameters", Always, Json),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_RESOURCE_CLAIM: M = M("ResourceClaim", &[
+static RESOURCE_V1_RESOURCE_CLAIM: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&RESOURCE_V1_RESOURCE_CLAIM_SPEC)),
     F("status", Always, Message(&RESOURCE_V1_RESOURCE_CLAIM_STATUS)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_RESOURCE_CLAIM_CONSUMER_REFERENCE: M = M("ResourceClaimConsumerReference", &[
+static RESOURCE_V1_RESOURCE_CLAIM_CONSUMER_REFERENCE: M = M(&[
     F("apiGroup", NonZero, Text),
     GAP,
     F("resource", Always, Text),
@@ -3712,39 +3712,39 @@ static RESOURCE_V1_RESOURCE_CLAIM_CONSUMER_REFERENCE: M = M("ResourceClaimConsum
     F("uid", Always, Text),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_RESOURCE_CLAIM_SPEC: M = M("ResourceClaimSpec", &[
+static RESOURCE_V1_RESOURCE_CLAIM_SPEC: M = M(&[
     F("devices", Always, Message(&RESOURCE_V1_DEVICE_CLAIM)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_RESOURCE_CLAIM_STATUS: M = M("ResourceClaimStatus", &[
+static RESOURCE_V1_RESOURCE_CLAIM_STATUS: M = M(&[
     F("allocation", Always, Message(&RESOURCE_V1_ALLOCATION_RESULT)),
     F("reservedFor", List, Message(&RESOURCE_V1_RESOURCE_CLAIM_CONSUMER_REFERENCE)),
     GAP,
     F("devices", List, Message(&RESOURCE_V1_ALLOCATED_DEVICE_STATUS)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_RESOURCE_CLAIM_TEMPLATE: M = M("ResourceClaimTemplate", &[
+static RESOURCE_V1_RESOURCE_CLAIM_TEMPLATE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&RESOURCE_V1_RESOURCE_CLAIM_TEMPLATE_SPEC)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_RESOURCE_CLAIM_TEMPLATE_SPEC: M = M("ResourceClaimTemplateSpec", &[
+static RESOURCE_V1_RESOURCE_CLAIM_TEMPLATE_SPEC: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&RESOURCE_V1_RESOURCE_CLAIM_SPEC)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_RESOURCE_POOL: M = M("ResourcePool", &[
+static RESOURCE_V1_RESOURCE_POOL: M = M(&[
     F("name", Always, Text),
     F("generation", Always, Integer),
     F("resourceSliceCount", Always, Integer),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_RESOURCE_SLICE: M = M("ResourceSlice", &[
+static RESOURCE_V1_RESOURCE_SLICE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&RESOURCE_V1_RESOURCE_SLICE_SPEC)),
 ]);
 #[rustfmt::skip]
-static RESOURCE_V1_RESOURCE_SLICE_SPEC: M = M("ResourceSliceSpec", &[
+static RESOURCE_V1_RESOURCE_SLICE_SPEC: M = M(&[
     F("driver", Always, Text),
     F("pool", Always, Message(&RESOURCE_V1_RESOURCE_POOL)),
     F("nodeName", Always, Text),
@@ -3757,44 +3757,44 @@ static RESOURCE_V1_RESOURCE_SLICE_SPEC: M = M("ResourceSliceSpec", &[
     F("skipNodeOperations", List, Text),
 ]);
 #[rustfmt::skip]
-static SCHEDULING_V1ALPHA3_TOPOLOGY_CONSTRAINT: M = M("TopologyConstraint", &[
+static SCHEDULING_V1ALPHA3_TOPOLOGY_CONSTRAINT: M = M(&[
     F("key", Always, Text),
 ]);
 #[rustfmt::skip]
-static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_ALL_DISRUPTION_MODE: M = M("WorkloadPodGroupAllDisruptionMode", &[
+static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_ALL_DISRUPTION_MODE: M = M(&[
 ]);
 #[rustfmt::skip]
-static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_BASIC_SCHEDULING_POLICY: M = M("WorkloadPodGroupBasicSchedulingPolicy", &[
+static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_BASIC_SCHEDULING_POLICY: M = M(&[
 ]);
 #[rustfmt::skip]
-static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_DISRUPTION_MODE: M = M("WorkloadPodGroupDisruptionMode", &[
+static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_DISRUPTION_MODE: M = M(&[
     F("single", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SINGLE_DISRUPTION_MODE)),
     F("all", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_ALL_DISRUPTION_MODE)),
 ]);
 #[rustfmt::skip]
-static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_GANG_SCHEDULING_POLICY: M = M("WorkloadPodGroupGangSchedulingPolicy", &[
+static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_GANG_SCHEDULING_POLICY: M = M(&[
     F("minCount", Always, Integer),
 ]);
 #[rustfmt::skip]
-static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_RESOURCE_CLAIM: M = M("WorkloadPodGroupResourceClaim", &[
+static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_RESOURCE_CLAIM: M = M(&[
     F("name", Always, Text),
     F("resourceClaimName", Always, Text),
     F("resourceClaimTemplateName", Always, Text),
 ]);
 #[rustfmt::skip]
-static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SCHEDULING_CONSTRAINTS: M = M("WorkloadPodGroupSchedulingConstraints", &[
+static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SCHEDULING_CONSTRAINTS: M = M(&[
     F("topology", List, Message(&SCHEDULING_V1ALPHA3_TOPOLOGY_CONSTRAINT)),
 ]);
 #[rustfmt::skip]
-static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SCHEDULING_POLICY: M = M("WorkloadPodGroupSchedulingPolicy", &[
+static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SCHEDULING_POLICY: M = M(&[
     F("basic", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_BASIC_SCHEDULING_POLICY)),
     F("gang", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_GANG_SCHEDULING_POLICY)),
 ]);
 #[rustfmt::skip]
-static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SINGLE_DISRUPTION_MODE: M = M("WorkloadPodGroupSingleDisruptionMode", &[
+static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SINGLE_DISRUPTION_MODE: M = M(&[
 ]);
 #[rustfmt::skip]
-static SCHEDULING_V1_PRIORITY_CLASS: M = M("PriorityClass", &[
+static SCHEDULING_V1_PRIORITY_CLASS: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("value", Always, Integer),
     F("globalDefault", NonZero, Boolean),
@@ -3802,27 +3802,27 @@ static SCHEDULING_V1_PRIORITY_CLASS: M = M("PriorityClass", &[
     F("preemptionPolicy", Always, Text),
 ]);
 #[rustfmt::skip]
-static STORAGEMIGRATION_V1_STORAGE_VERSION_MIGRATION: M = M("StorageVersionMigration", &[
+static STORAGEMIGRATION_V1_STORAGE_VERSION_MIGRATION: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&STORAGEMIGRATION_V1_STORAGE_VERSION_MIGRATION_SPEC)),
     F("status", Always, Message(&STORAGEMIGRATION_V1_STORAGE_VERSION_MIGRATION_STATUS)),
 ]);
 #[rustfmt::skip]
-static STORAGEMIGRATION_V1_STORAGE_VERSION_MIGRATION_SPEC: M = M("StorageVersionMigrationSpec", &[
+static STORAGEMIGRATION_V1_STORAGE_VERSION_MIGRATION_SPEC: M = M(&[
     F("resource", Always, Message(&META_V1_GROUP_RESOURCE)),
 ]);
 #[rustfmt::skip]
-static STORAGEMIGRATION_V1_STORAGE_VERSION_MIGRATION_STATUS: M = M("StorageVersionMigrationStatus", &[
+static STORAGEMIGRATION_V1_STORAGE_VERSION_MIGRATION_STATUS: M = M(&[
     F("conditions", List, Message(&META_V1_CONDITION)),
     F("resourceVersion", NonZero, Text),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_CSI_DRIVER: M = M("CSIDriver", &[
+static STORAGE_V1_CSI_DRIVER: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&STORAGE_V1_CSI_DRIVER_SPEC)),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_CSI_DRIVER_SPEC: M = M("CSIDriverSpec", &[
+static STORAGE_V1_CSI_DRIVER_SPEC: M = M(&[
     F("attachRequired", Always, Boolean),
     F("podInfoOnMount", Always, Boolean),
     F("volumeLifecycleModes", List, Text),
@@ -3836,28 +3836,28 @@ static STORAGE_V1_CSI_DRIVER_SPEC: M = M("CSIDriverSpec", &[
     F("preventPodSchedulingIfMissing", Always, Boolean),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_CSI_NODE: M = M("CSINode", &[
+static STORAGE_V1_CSI_NODE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&STORAGE_V1_CSI_NODE_SPEC)),
     F("status", Always, Message(&STORAGE_V1_CSI_NODE_STATUS)),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_CSI_NODE_DRIVER: M = M("CSINodeDriver", &[
+static STORAGE_V1_CSI_NODE_DRIVER: M = M(&[
     F("name", Always, Text),
     F("nodeID", Always, Text),
     F("topologyKeys", List, Text),
     F("allocatable", Always, Message(&STORAGE_V1_VOLUME_NODE_RESOURCES)),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_CSI_NODE_SPEC: M = M("CSINodeSpec", &[
+static STORAGE_V1_CSI_NODE_SPEC: M = M(&[
     F("drivers", List, Message(&STORAGE_V1_CSI_NODE_DRIVER)),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_CSI_NODE_STATUS: M = M("CSINodeStatus", &[
+static STORAGE_V1_CSI_NODE_STATUS: M = M(&[
     F("storageHealth", List, Message(&STORAGE_V1_STORAGE_HEALTH)),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_CSI_STORAGE_CAPACITY: M = M("CSIStorageCapacity", &[
+static STORAGE_V1_CSI_STORAGE_CAPACITY: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("nodeTopology", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("storageClassName", Always, Text),
@@ -3865,7 +3865,7 @@ static STORAGE_V1_CSI_STORAGE_CAPACITY: M = M("CSIStorageCapacity", &[
     F("maximumVolumeSize", Always, Quantity),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_STORAGE_CLASS: M = M("StorageClass", &[
+static STORAGE_V1_STORAGE_CLASS: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("provisioner", Always, Text),
     F("parameters", Map, Text),
@@ -3876,12 +3876,12 @@ static STORAGE_V1_STORAGE_CLASS: M = M("StorageClass", &[
     F("allowedTopologies", List, Message(&CORE_V1_TOPOLOGY_SELECTOR_TERM)),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_STORAGE_HEALTH: M = M("StorageHealth", &[
+static STORAGE_V1_STORAGE_HEALTH: M = M(&[
     F("name", Always, Text),
     F("healthConditions", List, Message(&STORAGE_V1_STORAGE_HEALTH_CONDITION)),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_STORAGE_HEALTH_CONDITION: M = M("StorageHealthCondition", &[
+static STORAGE_V1_STORAGE_HEALTH_CONDITION: M = M(&[
     F("status", Always, Text),
     F("reason", Always, Text),
     F("message", NonZero, Text),
@@ -3890,47 +3890,47 @@ static STORAGE_V1_STORAGE_HEALTH_CONDITION: M = M("StorageHealthCondition", &[
     F("lastTransitionTime", Always, Time),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_TOKEN_REQUEST: M = M("TokenRequest", &[
+static STORAGE_V1_TOKEN_REQUEST: M = M(&[
     F("audience", Always, Text),
     F("expirationSeconds", Always, Integer),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_VOLUME_ATTACHMENT: M = M("VolumeAttachment", &[
+static STORAGE_V1_VOLUME_ATTACHMENT: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("spec", Always, Message(&STORAGE_V1_VOLUME_ATTACHMENT_SPEC)),
     F("status", Always, Message(&STORAGE_V1_VOLUME_ATTACHMENT_STATUS)),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_VOLUME_ATTACHMENT_SOURCE: M = M("VolumeAttachmentSource", &[
+static STORAGE_V1_VOLUME_ATTACHMENT_SOURCE: M = M(&[
     F("persistentVolumeName", Always, Text),
     F("inlineVolumeSpec", Always, Message(&CORE_V1_PERSISTENT_VOLUME_SPEC)),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_VOLUME_ATTACHMENT_SPEC: M = M("VolumeAttachmentSpec", &[
+static STORAGE_V1_VOLUME_ATTACHMENT_SPEC: M = M(&[
     F("attacher", Always, Text),
     F("source", Always, Message(&STORAGE_V1_VOLUME_ATTACHMENT_SOURCE)),
     F("nodeName", Always, Text),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_VOLUME_ATTACHMENT_STATUS: M = M("VolumeAttachmentStatus", &[
+static STORAGE_V1_VOLUME_ATTACHMENT_STATUS: M = M(&[
     F("attached", Always, Boolean),
     F("attachmentMetadata", Map, Text),
     F("attachError", Always, Message(&STORAGE_V1_VOLUME_ERROR)),
     F("detachError", Always, Message(&STORAGE_V1_VOLUME_ERROR)),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_VOLUME_ATTRIBUTES_CLASS: M = M("VolumeAttributesClass", &[
+static STORAGE_V1_VOLUME_ATTRIBUTES_CLASS: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("driverName", Always, Text),
     F("parameters", Map, Text),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_VOLUME_ERROR: M = M("VolumeError", &[
+static STORAGE_V1_VOLUME_ERROR: M = M(&[
     F("time", Always, Time),
     F("message", NonZero, Text),
     F("errorCode", Always, Integer),
 ]);
 #[rustfmt::skip]
-static STORAGE_V1_VOLUME_NODE_RESOURCES: M = M("VolumeNodeResources", &[
+static STORAGE_V1_VOLUME_NODE_RESOURCES: M = M(&[
     F("count", Always, Integer),
 ]);

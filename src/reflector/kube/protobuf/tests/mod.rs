@@ -9,13 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 /// An object as client-go writes it, in protobuf and in JSON.
-struct Vector {
-    wire: Vec<u8>,
-    json: &'static str,
+pub(in super::super) struct Vector {
+    pub(in super::super) wire: Vec<u8>,
+    pub(in super::super) json: &'static str,
 }
 
 /// Every kind, with every field set and with none, written by `schema/generate`.
-fn all() -> impl Iterator<Item = Vector> {
+pub(in super::super) fn all() -> impl Iterator<Item = Vector> {
     include_str!("vectors.txt").lines().map(|line| {
         let (wire, json) = line.split_once(' ').expect("two columns");
         Vector { wire: STANDARD.decode(wire).expect("base64"), json }
@@ -32,7 +32,7 @@ fn of(api_version: &str, kind: &str) -> Vec<Vector> {
 }
 
 /// A field of bytes.
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+pub(in super::super) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     assert!(number < 16 && bytes.len() < 1 << 28);
     let mut length = bytes.len();
     let mut field = vec![number << 3 | 2];
@@ -45,7 +45,7 @@ fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// An object of a type, with this message.
-fn object(api_version: &str, kind: &str, message: &[u8]) -> Vec<u8> {
+pub(in super::super) fn object(api_version: &str, kind: &str, message: &[u8]) -> Vec<u8> {
     let of = [field(1, api_version.as_bytes()), field(2, kind.as_bytes())].concat();
     [b"k8s\0".to_vec(), field(1, &of), field(2, message)].concat()
 }

@@ -21,6 +21,7 @@ import (
 const (
 	tableFile   = "../table.rs"
 	vectorsFile = "../../tests/vectors.txt"
+	streamsFile = "../../tests/streams.txt"
 )
 
 // kind is one that a server serves, in one version.
@@ -33,6 +34,7 @@ func main() {
 	all := kinds()
 	must(os.WriteFile(tableFile, table(all), 0o644))
 	must(os.WriteFile(vectorsFile, vectors(all), 0o644))
+	must(os.WriteFile(streamsFile, streams(), 0o644))
 }
 
 // kinds are all that have metadata and a stable version, and a Status, in the table's order.

@@ -88,7 +88,7 @@ func writeMessage(out *bytes.Buffer, name string, message reflect.Type) {
 	if message == reflect.TypeFor[apiextensions.JSONSchemaProps]() {
 		visible = "pub(in super::super) static"
 	}
-	fmt.Fprintf(out, "#[rustfmt::skip]\n%s %s: M = M(%q, &[", visible, name, message.Name())
+	fmt.Fprintf(out, "#[rustfmt::skip]\n%s %s: M = M(&[", visible, name)
 	for number := 1; number <= last; number++ {
 		field, ok := byNumber[number]
 		if !ok {
