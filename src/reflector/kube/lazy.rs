@@ -1,4 +1,4 @@
-//! An object as its text, decoded on first use.
+//! An object as it came, decoded on first use.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -101,7 +101,7 @@ impl<K: Resource + Send + Sync + 'static> Object for K {
 /// `K` says how objects are kept. Any `kube` resource is decoded when it comes: a typed one from
 /// `k8s-openapi`, a derived custom resource, or `DynamicObject` for whatever discovery names. With
 /// `PartialObjectMeta<K>` the server is asked for metadata only. [`Lazy<K>`](Lazy) keeps the
-/// object's text, and decodes it on first use.
+/// object as it came, and decodes it on first use.
 ///
 /// ```no_run
 /// use std::sync::Arc;
