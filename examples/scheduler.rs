@@ -63,7 +63,7 @@ async fn schedule(cluster: &Cluster, arguments: &Arguments) -> Result<(), Error>
     let nodes = Reflector::builder(KubeSource::all(client.clone()));
     mirrored(nodes.sink(Arc::clone(&scheduler.nodes))).await?;
     // The store first: whoever is handed a Pod by the queue then finds it there.
-    let pods = Reflector::builder(KubeSource::all(client.clone()).prune_managed_fields());
+    let pods = Reflector::builder(KubeSource::all(client.clone()));
     let unbound = Only::new(scheduler.unbound.clone(), move |pod| is_unbound(pod, name));
     mirrored(pods.sink(Arc::clone(&scheduler.pods)).sink(unbound)).await?;
     let until = arguments.begin();

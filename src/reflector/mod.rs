@@ -51,7 +51,9 @@ pub use self::interest::Interest;
 #[cfg(feature = "kube-runtime")]
 pub use self::kube::reflector;
 #[cfg(feature = "kube")]
-pub use self::kube::{Decode, KubeSource, Lazy, LazyError, renewing_client};
+pub use self::kube::{
+    Decode, DecodeError, Encoded, KubeSource, Lazy, LazyError, protobuf, renewing_client,
+};
 pub use self::merge::{Merge, Part};
 pub use self::monitor::{Monitor, Report, Stopped, WaitError};
 pub use self::progress::{Phase, Progress, RelistCauses};

@@ -169,7 +169,7 @@ pub struct Undecodable {
     pub resource_version: Option<ResourceVersion>,
     /// What is wrong with it.
     pub error: String,
-    /// The object as the source wrote it.
+    /// The object as the source wrote it; as JSON, if it wrote protobuf that reads as such.
     pub raw: Option<Arc<str>>,
     /// Whether it came as a deletion: then the key is gone, whatever the object looks like.
     pub deleted: bool,

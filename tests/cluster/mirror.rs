@@ -38,11 +38,12 @@ pub(crate) struct Mirror<K: Mirrored> {
 impl<K: Mirrored> Mirror<K> {
     /// Starts to mirror and to consume.
     pub(crate) fn start(source: KubeSource<K>) -> Self {
-        Self::run(Reflector::builder(source))
+        Self::run(Reflector::builder(source.keep_managed_fields()))
     }
 
     /// Starts to mirror by a watch that begins with all objects, and waits until it has them.
     pub(crate) async fn streamed(source: KubeSource<K>) -> Self {
+        let source = source.keep_managed_fields();
         let mirror = Self::run(Reflector::builder(source).streaming_list(true));
         mirror.monitor.synced().await.unwrap();
         mirror

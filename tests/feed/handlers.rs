@@ -414,7 +414,8 @@ fn begins_behind_a_snapshot_where_that_is_asked_for() {
 
 #[test]
 fn bookmarks_are_progress() {
-    struct Progress(Arc<Mutex<Vec<(u64, Option<String>)>>>);
+    type Seen = (u64, Option<String>);
+    struct Progress(Arc<Mutex<Vec<Seen>>>);
     impl Handler<Thing> for Progress {
         fn on_progress(&mut self, revision: Revision, version: Option<&ResourceVersion>) {
             let version = version.map(|version| version.as_str().to_owned());

@@ -11,7 +11,9 @@ use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
 
+use super::accept::{Accept, is_protobuf};
 use super::meter::Meter;
+use super::unexpected;
 use crate::Status;
 use crate::reflector::SourceError;
 use crate::status::StatusDetails;
@@ -22,14 +24,17 @@ const FAILURE_LIMIT: usize = 1 << 20;
 /// Room for an answer before it comes, on the server's word.
 const RESERVED: usize = 64 << 20;
 
-/// The whole answer, if it has at most `limit` bytes; each piece is counted when it comes.
+/// The whole answer, if it has at most `limit` bytes, and whether it is in protobuf; each piece is
+/// counted when it comes.
 pub(super) async fn bytes(
     client: &Client,
     request: Request<Vec<u8>>,
+    accept: &Accept,
     limit: usize,
     meter: &Meter,
-) -> Result<Vec<u8>, SourceError> {
-    let response = send(client, request).await?;
+) -> Result<(bool, Vec<u8>), SourceError> {
+    let response = send(client, request, accept).await?;
+    let protobuf = is_protobuf(response.headers());
     let announced = response.headers().get(CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(limit).min(RESERVED));
@@ -43,24 +48,46 @@ pub(super) async fn bytes(
         }
         bytes.extend_from_slice(&piece);
     }
-    Ok(bytes)
+    Ok((protobuf, bytes))
 }
 
-/// The answer piece by piece.
+/// The answer piece by piece, and whether it is in protobuf.
 pub(super) async fn stream(
     client: &Client,
     request: Request<Vec<u8>>,
-) -> Result<impl Stream<Item = Result<Bytes, SourceError>> + use<>, SourceError> {
-    let response = send(client, request).await?;
-    Ok(response.into_body().into_data_stream().map(|piece| {
+    accept: &Accept,
+) -> Result<(bool, impl Stream<Item = Result<Bytes, SourceError>> + use<>), SourceError> {
+    let response = send(client, request, accept).await?;
+    let protobuf = is_protobuf(response.headers());
+    let pieces = response.into_body().into_data_stream().map(|piece| {
         piece.map_err(|error| SourceError::Transport {
             message: format!("the watch broke: {}", with_causes(&error)),
             source: Some(Box::new(error)),
         })
-    }))
+    });
+    Ok((protobuf, pieces))
 }
 
-async fn send(client: &Client, request: Request<Vec<u8>>) -> Result<Response<Body>, SourceError> {
+/// Asks for protobuf, too, and for JSON alone if that is refused.
+async fn send(
+    client: &Client,
+    mut request: Request<Vec<u8>>,
+    accept: &Accept,
+) -> Result<Response<Body>, SourceError> {
+    let json = request.clone();
+    if accept.ask(request.headers_mut()) {
+        match send_once(client, request).await {
+            Err(error) if accept.refused_by(&error) => {}
+            answer => return answer,
+        }
+    }
+    send_once(client, json).await
+}
+
+async fn send_once(
+    client: &Client,
+    request: Request<Vec<u8>>,
+) -> Result<Response<Body>, SourceError> {
     let response = client.send(request.map(Body::from)).await.map_err(from_kube)?;
     if response.status().is_success() {
         return Ok(response);
@@ -80,9 +107,9 @@ async fn send(client: &Client, request: Request<Vec<u8>>) -> Result<Response<Bod
 /// The Status in a failed answer, or the one that its code stands for; the delay of a
 /// `Retry-After` header counts where the Status names none.
 fn failure(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
-    let status = match Status::from_json(body) {
+    let status = match unexpected::status(body) {
         // Some leave the code to HTTP.
-        Ok(status) if status.is_failure() => status.or_code(code.as_u16()),
+        Some(status) if status.is_failure() => status.or_code(code.as_u16()),
         _ => {
             let text = String::from_utf8_lossy(body);
             Status::from_http_code(code.as_u16(), "GET", StatusDetails::default(), text.trim())

@@ -1,15 +1,21 @@
 //! Decoding text into objects and events; what does not decode is reported by key.
 
+mod protobuf;
+
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kube::core::Resource;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::encoded::Form;
 use super::header::{Envelope, Header, List, Metadata, non_empty, range_of};
 use super::mend::{Mended, NO_TEXT};
-use super::{typed, unexpected};
+use super::protobuf::{Message, find};
+use super::{DecodeError, Encoded, unexpected};
 use crate::panic::catch_as_sentence;
 use crate::reflector::{Interest, Item, Report, SourceError, Undecodable, WatchEvent};
 use crate::{Key, Object, ResourceVersion};
@@ -20,14 +26,12 @@ pub trait Decode: Object + Sized {
     /// The resource that is asked for.
     type Resource: Resource;
 
-    /// Makes the object from its JSON.
+    /// Makes the object of what the server wrote. What turns out later to be wrong with it can be
+    /// reported.
     ///
     /// # Errors
     /// With what is wrong, if it is not such an object.
-    fn decode(json: &str, report: Option<&Report>) -> Result<Self, serde_json::Error>;
-
-    /// Drops `metadata.managedFields`.
-    fn prune_managed_fields(&mut self);
+    fn decode(encoded: Encoded<'_>, report: Option<&Report>) -> Result<Self, DecodeError>;
 }
 
 impl<K> Decode for K
@@ -36,12 +40,8 @@ where
 {
     type Resource = K;
 
-    fn decode(json: &str, _: Option<&Report>) -> Result<Self, serde_json::Error> {
-        typed::from_str(json)
-    }
-
-    fn prune_managed_fields(&mut self) {
-        self.meta_mut().managed_fields = None;
+    fn decode(encoded: Encoded<'_>, _: Option<&Report>) -> Result<Self, DecodeError> {
+        encoded.decode()
     }
 }
 
@@ -62,7 +62,9 @@ impl Header<'_> {
 #[derive(Debug)]
 pub(super) struct Decoder<K> {
     expected: Expected,
-    pub(super) prune: bool,
+    /// What an object is in protobuf, if that is known.
+    schema: Option<&'static Message>,
+    pub(super) managed_fields: bool,
     pub(super) report: Option<Report>,
     pub(super) interest: Option<Interest<K>>,
 }
@@ -110,12 +112,18 @@ impl<K: Decode> Decoder<K> {
             format!(r#"{{"apiVersion":"{api_version}","kind":"{kind}","#),
         ];
         let list_kind = format!("{kind}List");
+        let schema = find(&api_version, &kind);
         let expected = Expected { api_version, kind, list_kind, beginnings, metadata_only };
-        Self { expected, prune: false, report: None, interest: None }
+        Self { expected, schema, managed_fields: false, report: None, interest: None }
     }
 
     pub(super) fn metadata_only(&self) -> bool {
         self.expected.metadata_only
+    }
+
+    /// Whether objects can be decoded from protobuf.
+    pub(super) fn knows_protobuf(&self) -> bool {
+        self.schema.is_some()
     }
 
     pub(super) fn set_list_kind(&mut self, kind: String) {
@@ -127,13 +135,17 @@ impl<K: Decode> Decoder<K> {
         &self.expected.list_kind
     }
 
+    /// Whether a list that says it is of this type is one of objects of the expected type.
+    pub(super) fn is_own_type(&self, api_version: Option<&str>, kind: Option<&str>) -> bool {
+        kind == Some(self.list_kind())
+            && api_version.is_none_or(|version| version == self.expected.api_version)
+    }
+
     /// Whether a list is one of objects of the expected type: by its own type or, where that says
     /// something else, by an item that says it is of that type.
     pub(super) fn is_own(&self, list: &List<'_>) -> bool {
         let version = non_empty(list.api_version.as_ref());
-        let by_its_type = list.kind.as_deref() == Some(self.list_kind())
-            && version.is_none_or(|version| version == self.expected.api_version);
-        by_its_type
+        self.is_own_type(version, list.kind.as_deref())
             || list.items.iter().flatten().any(|item| {
                 let Header { api_version, kind, .. } = Header::of(item.get());
                 kind.as_deref() == Some(&*self.expected.kind)
@@ -200,26 +212,39 @@ impl<K: Decode> Decoder<K> {
         fault: Option<String>,
         deleted: bool,
     ) -> Result<Arc<K>, Box<Undecodable>> {
-        let decoded = match fault {
-            Some(fault) => Err(fault),
-            // A type's own code may panic: a fault of this object, and of no other.
-            None => catch_as_sentence(|| K::decode(raw, self.report.as_ref()))
-                .and_then(|decoded| decoded.map_err(|error| error.to_string())),
-        };
-        match decoded {
-            Ok(mut object) => {
-                if self.prune {
-                    object.prune_managed_fields();
-                }
-                Ok(Arc::new(object))
-            }
-            Err(error) => Err(Box::new(Header::of(raw).undecodable(error, raw, deleted))),
+        let form = Form::Json { text: raw, managed_fields: self.managed_fields };
+        self.make(Encoded(form), fault)
+            .map_err(|error| Box::new(Header::of(raw).undecodable(error, raw, deleted)))
+    }
+
+    fn make(&self, encoded: Encoded<'_>, fault: Option<String>) -> Result<Arc<K>, String> {
+        if let Some(fault) = fault {
+            return Err(fault);
         }
+        // A type's own code may panic: a fault of this object, and of no other.
+        let decoded = catch_as_sentence(|| K::decode(encoded, self.report.as_ref()))?;
+        decoded.map(Arc::new).map_err(|error| error.to_string())
+    }
+
+    /// Reads lines of a watch, or frames if there is a schema.
+    pub(super) fn parts(
+        &self,
+        parts: &[Bytes],
+        schema: Option<&'static Message>,
+    ) -> Vec<Result<WatchEvent<K>, SourceError>> {
+        let mut events = Vec::with_capacity(parts.len());
+        for part in parts {
+            match schema {
+                Some(schema) => events.push(self.frame(part, schema)),
+                None => self.line(part, &mut events),
+            }
+        }
+        events
     }
 
     /// Reads a line of a watch: usually one event, but nothing forbids several. What comes after a
     /// failure is left out: a failure is the end of a watch.
-    pub(super) fn line(&self, line: &[u8], events: &mut Vec<Result<WatchEvent<K>, SourceError>>) {
+    fn line(&self, line: &[u8], events: &mut Vec<Result<WatchEvent<K>, SourceError>>) {
         // Validating the line once and decoding text is cheaper than decoding bytes, which
         // validates string by string.
         let text = std::str::from_utf8(line);
@@ -273,7 +298,7 @@ impl<K: Decode> Decoder<K> {
             "ADDED" => WatchEvent::Added,
             "MODIFIED" => WatchEvent::Modified,
             "DELETED" => WatchEvent::Deleted,
-            "BOOKMARK" => return bookmark(raw),
+            "BOOKMARK" => return told_by(serde_json::from_str(raw)),
             "ERROR" => return Err(unexpected::failure(raw, "a Status in an error event")),
             other => return Ok(WatchEvent::Unknown { event_type: other.to_owned() }),
         };
@@ -321,6 +346,11 @@ impl Expected {
         let header = Header::of(raw);
         let [version, kind] =
             [&header.api_version, &header.kind].map(|found| non_empty(found.as_ref()));
+        self.differs_from(version, kind)
+    }
+
+    /// What is wrong with a type, if it is another one.
+    fn differs_from(&self, version: Option<&str>, kind: Option<&str>) -> Option<String> {
         let differs = |found: Option<&str>, expected: &str| found.is_some_and(|it| it != expected);
         if !differs(kind, &self.kind) && !differs(version, &self.api_version) {
             return None;
@@ -337,9 +367,10 @@ fn may_be_several(raw: &str) -> bool {
     memchr::memchr_iter(b'{', bytes).any(|at| bytes[..at].trim_ascii_end().ends_with(b"}"))
 }
 
-fn bookmark<K>(raw: &str) -> Result<WatchEvent<K>, SourceError> {
-    let bookmark: Bookmark = serde_json::from_str(raw)
-        .map_err(|error| SourceError::Protocol(format!("bad bookmark: {error}")))?;
+/// What a bookmark tells.
+fn told_by<K>(bookmark: Result<Bookmark, impl Display>) -> Result<WatchEvent<K>, SourceError> {
+    let bookmark =
+        bookmark.map_err(|error| SourceError::Protocol(format!("bad bookmark: {error}")))?;
     let BookmarkMeta { resource_version, annotations } = bookmark.metadata.unwrap_or_default();
     let ends_list = annotations.is_some_and(|notes| {
         notes.get("k8s.io/initial-events-end").is_some_and(|end| end == "true")

@@ -1,5 +1,6 @@
-//! An object that is kept as text, and decoded on first use.
+//! An object as it came, decoded on first use.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -8,9 +9,10 @@ use std::sync::OnceLock;
 use kube::core::Resource;
 use serde::de::{DeserializeOwned, Error as _};
 
-use super::Decode;
+use super::encoded::Form;
 use super::header::{Header, Text, range_of};
-use super::typed;
+use super::protobuf::{self, Message, Object as Wire};
+use super::{Decode, DecodeError, Encoded, managed, typed};
 use crate::panic::catch_as_sentence;
 use crate::reflector::{Report, Undecodable};
 use crate::{Key, KeyRef, Object, ResourceVersion};
@@ -18,8 +20,8 @@ use crate::{Key, KeyRef, Object, ResourceVersion};
 /// An object as the server wrote it, with its key, uid, version and labels at hand, and the rest
 /// decoded to `K` when it is first asked for.
 ///
-/// It takes about the object's JSON size of memory until then, where a typed Pod takes six times
-/// that, and a fifth of the time to receive. Choose it by the source's type parameter:
+/// Until then it takes about as much memory as the object took on the wire, where a typed Pod takes
+/// several times that, and a fraction of the time to receive. Choose it by the source's type parameter:
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -41,15 +43,21 @@ use crate::{Key, KeyRef, Object, ResourceVersion};
 /// # };
 /// ```
 pub struct Lazy<K> {
-    /// The JSON, and behind it those strings of the metadata that are written with escapes there.
-    text: Box<str>,
-    json_len: usize,
+    content: Content,
     key: Key,
     uid: Option<Span>,
     resource_version: Option<Span>,
     labels: Box<[(Span, Span)]>,
     typed: OnceLock<Result<Box<K>, LazyError>>,
     report: Option<Report>,
+}
+
+/// An object as it came.
+enum Content {
+    /// JSON of so many bytes, and behind it those strings of the metadata that are written with escapes
+    /// there.
+    Json(Box<str>, usize),
+    Protobuf(Box<[u8]>, &'static Message),
 }
 
 /// Why a lazily decoded object could not be decoded.
@@ -67,7 +75,7 @@ impl<K: DeserializeOwned> Lazy<K> {
     /// [`Monitor`](crate::reflector::Monitor), too.
     pub fn get(&self) -> Result<&K, LazyError> {
         let typed = self.typed.get_or_init(|| {
-            catch_as_sentence(|| typed::from_str(self.json()))
+            catch_as_sentence(|| self.content.decode())
                 .and_then(|decoded| decoded.map_err(|error| error.to_string()))
                 .map(Box::new)
                 .map_err(|error| self.failed(error))
@@ -80,11 +88,19 @@ impl<K: DeserializeOwned> Lazy<K> {
 }
 
 impl<K> Lazy<K> {
-    /// The object's JSON.
-    #[must_use]
-    pub fn json(&self) -> &str {
-        // It was made as the beginning of this text.
-        self.text.get(..self.json_len).unwrap_or_default()
+    /// The object's JSON: as the server wrote it, but for managed fields, or made of the protobuf that
+    /// it wrote.
+    ///
+    /// # Errors
+    /// If it came in protobuf that does not read.
+    pub fn json(&self) -> Result<Cow<'_, str>, LazyError> {
+        match &self.content {
+            Content::Json(..) => Ok(self.content.json().into()),
+            Content::Protobuf(..) => match self.content.decode::<serde_json::Value>() {
+                Ok(json) => Ok(json.to_string().into()),
+                Err(error) => Err(LazyError(error.to_string().into())),
+            },
+        }
     }
 
     /// The value of a label.
@@ -95,7 +111,9 @@ impl<K> Lazy<K> {
 
     /// The labels, ordered by name.
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.labels.iter().map(|(name, value)| (name.of(&self.text), value.of(&self.text)))
+        self.labels
+            .iter()
+            .map(|(name, value)| (self.content.part(*name), self.content.part(*value)))
     }
 
     /// Whether it was decoded, or tried to.
@@ -106,19 +124,55 @@ impl<K> Lazy<K> {
 
     fn failed(&self, error: String) -> LazyError {
         if let Some(report) = &self.report {
-            let version = self.resource_version.map(|span| span.of(&self.text));
+            let version = self.resource_version.map(|span| self.content.part(span));
             report.undecodable(Undecodable {
                 key: Some(self.key.clone()),
                 resource_version: version.map(ResourceVersion::from),
                 error: error.clone(),
-                raw: Some(self.json().into()),
+                raw: self.json().ok().map(Into::into),
                 deleted: false,
             });
         }
         LazyError(error.into())
     }
 
-    fn parse(json: &str, report: Option<&Report>) -> Result<Self, serde_json::Error> {
+    fn parse(encoded: Encoded<'_>, report: Option<&Report>) -> Result<Self, DecodeError> {
+        Ok(match encoded.0 {
+            Form::Json { text, managed_fields } => Self::of_json(text, managed_fields, report)?,
+            Form::Protobuf(object) => Self::of_protobuf(object, report)?,
+        })
+    }
+
+    fn of_protobuf(object: Wire<'_>, report: Option<&Report>) -> Result<Self, protobuf::Error> {
+        let Wire { schema, message, managed_fields, .. } = object;
+        let message: Box<[u8]> = match managed_fields {
+            true => message.into(),
+            false => protobuf::Header::of(message)?.without_managed_fields(message).into(),
+        };
+        let header = protobuf::Header::of(&message)?;
+        let key = header.key().to_key().map_err(protobuf::Error::custom)?;
+        let span = |part: &str| {
+            let span = Span::within(&message, part.as_bytes());
+            span.ok_or_else(|| protobuf::Error::custom(TOO_LARGE))
+        };
+        let labels = header.labels().collect::<Result<BTreeMap<_, _>, _>>()?;
+        let labels = labels.iter().map(|(name, value)| Ok((span(name)?, span(value)?)));
+        Ok(Self {
+            key,
+            uid: header.uid().map(span).transpose()?,
+            resource_version: header.resource_version().map(span).transpose()?,
+            labels: labels.collect::<Result<_, protobuf::Error>>()?,
+            typed: OnceLock::new(),
+            report: report.cloned(),
+            content: Content::Protobuf(message, schema),
+        })
+    }
+
+    fn of_json(
+        json: &str,
+        managed_fields: bool,
+        report: Option<&Report>,
+    ) -> Result<Self, serde_json::Error> {
         let meta = serde_json::from_str::<Header<'_>>(json)?.metadata.unwrap_or_default();
         let key = Key::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
             .map_err(serde_json::Error::custom)?;
@@ -126,10 +180,20 @@ impl<K> Lazy<K> {
             Some(labels) => serde_json::from_str(labels.get())?,
             None => BTreeMap::new(),
         };
-        let mut text = String::from(json);
+        let cut = meta.managed_fields.filter(|_| !managed_fields);
+        let cut = cut.map(|fields| range_of(fields.get(), json));
+        let mut text = match &cut {
+            Some(place) => managed::cut(json, place),
+            None => String::from(json),
+        };
+        let json_len = text.len();
         let mut span = |part: &str| {
+            let moved = |span: Span| match &cut {
+                Some(place) => span.moved(place),
+                None => Some(span),
+            };
             // What is written with escapes is no part of the text as it stands.
-            Span::within(json, part).or_else(|| {
+            Span::within(json.as_bytes(), part.as_bytes()).and_then(moved).or_else(|| {
                 text.push_str(part);
                 Span::new(text.len() - part.len(), part.len())
             })
@@ -142,10 +206,9 @@ impl<K> Lazy<K> {
             Some((uid?, version?, labels.collect::<Option<Box<[_]>>>()?))
         };
         let (uid, resource_version, labels) =
-            spans().ok_or_else(|| serde_json::Error::custom("it is larger than 4 GiB"))?;
+            spans().ok_or_else(|| serde_json::Error::custom(TOO_LARGE))?;
         Ok(Self {
-            text: text.into(),
-            json_len: json.len(),
+            content: Content::Json(text.into(), json_len),
             key,
             uid,
             resource_version,
@@ -165,21 +228,24 @@ where
     }
 
     fn uid(&self) -> Option<&str> {
-        self.uid.map(|span| span.of(&self.text))
+        self.uid.map(|span| self.content.part(span))
     }
 
     fn resource_version(&self) -> Option<&str> {
-        self.resource_version.map(|span| span.of(&self.text))
+        self.resource_version.map(|span| self.content.part(span))
     }
 
     fn label(&self, name: &str) -> Option<&str> {
         Self::label(self, name)
     }
 
-    /// The text and what was read of it; not the typed form, so that the size of an object stays
+    /// What came, and what was read of it; not the typed form, so that the size of an object stays
     /// the same whoever decodes it.
     fn size(&self) -> usize {
-        size_of::<Self>() + self.text.len() + size_of_val(&*self.labels) + self.key.as_str().len()
+        size_of::<Self>()
+            + self.content.bytes()
+            + size_of_val(&*self.labels)
+            + self.key.as_str().len()
     }
 }
 
@@ -189,16 +255,8 @@ where
 {
     type Resource = K;
 
-    fn decode(json: &str, report: Option<&Report>) -> Result<Self, serde_json::Error> {
-        Self::parse(json, report)
-    }
-
-    fn prune_managed_fields(&mut self) {
-        // Failing to find them leaves them where they are.
-        let Some(pruned) = without_managed_fields(self.json()) else { return };
-        if let Ok(lazy) = Self::parse(&pruned, self.report.as_ref()) {
-            *self = lazy;
-        }
+    fn decode(encoded: Encoded<'_>, report: Option<&Report>) -> Result<Self, DecodeError> {
+        Self::parse(encoded, report)
     }
 }
 
@@ -206,13 +264,53 @@ impl<K> fmt::Debug for Lazy<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lazy")
             .field("key", &self.key)
-            .field("bytes", &self.json_len)
+            .field("bytes", &self.content.bytes())
             .field("decoded", &self.is_decoded())
             .finish_non_exhaustive()
     }
 }
 
-/// A part of an object's text.
+const TOO_LARGE: &str = "it is larger than 4 GiB";
+
+impl Content {
+    fn json(&self) -> &str {
+        match self {
+            // It was made as the beginning of this text.
+            Self::Json(text, len) => text.get(..*len).unwrap_or_default(),
+            Self::Protobuf(..) => "",
+        }
+    }
+
+    fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        let managed_fields = true;
+        Ok(match self {
+            Self::Json(..) => typed::from_str(self.json(), managed_fields)?,
+            Self::Protobuf(message, schema) => {
+                Wire { of: None, schema, message, managed_fields }.decode()?
+            }
+        })
+    }
+
+    /// A part that was found to be text.
+    fn part(&self, span: Span) -> &str {
+        match self {
+            Self::Json(text, _) => text.get(span.range()).unwrap_or_default(),
+            Self::Protobuf(message, _) => {
+                std::str::from_utf8(message.get(span.range()).unwrap_or_default())
+                    .unwrap_or_default()
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Json(text, _) => text.len(),
+            Self::Protobuf(message, _) => message.len(),
+        }
+    }
+}
+
+/// A part of an object as it came.
 #[derive(Clone, Copy)]
 struct Span {
     start: u32,
@@ -225,24 +323,28 @@ impl Span {
     }
 
     /// `None` if `part` does not lie in `whole`.
-    fn within(whole: &str, part: &str) -> Option<Self> {
+    fn within(whole: &[u8], part: &[u8]) -> Option<Self> {
+        if part.is_empty() {
+            return Self::new(0, 0);
+        }
         let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
         whole.get(start..start.checked_add(part.len())?)?;
         Self::new(start, part.len())
     }
 
-    fn of(self, whole: &str) -> &str {
+    /// The same part of the text without managed fields, which lay in this place.
+    fn moved(self, cut: &Range<usize>) -> Option<Self> {
         let start = self.start as usize;
-        // It was made from a text of this content.
-        whole.get(start..start + self.len as usize).unwrap_or_default()
+        match start < cut.start {
+            true => Some(self),
+            false => Self::new(start - cut.len() + managed::NONE.len(), self.len as usize),
+        }
     }
-}
 
-/// The text with an empty list for `metadata.managedFields`; `None` if there is none.
-fn without_managed_fields(json: &str) -> Option<String> {
-    let header: Header<'_> = serde_json::from_str(json).ok()?;
-    let Range { start, end } = range_of(header.metadata?.managed_fields?.get(), json);
-    Some([json.get(..start)?, "[]", json.get(end..)?].concat())
+    fn range(self) -> Range<usize> {
+        let start = self.start as usize;
+        start..start + self.len as usize
+    }
 }
 
 #[cfg(test)]
@@ -252,8 +354,8 @@ mod tests {
 
     use super::*;
 
-    fn lazy(json: &str) -> Lazy<Value> {
-        Lazy::parse(json, None).expect("an object")
+    fn lazy<K>(json: &str) -> Lazy<K> {
+        Lazy::parse(Encoded::from_json(json), None).expect("an object")
     }
 
     #[test]
@@ -264,8 +366,8 @@ mod tests {
                  "labels":{{"app\u002fname":"w\u0065b","tier":"x"}}}},
                  "large":123456789012345678901234567890,"deep":{deep}}}"#
         );
-        let object = lazy(&json);
-        assert_eq!(object.json(), json);
+        let object = lazy::<Value>(&json);
+        assert_eq!(object.json().expect("JSON"), json);
         assert_eq!((object.uid(), object.resource_version()), (Some("u1"), Some("7")));
         assert_eq!(object.labels().collect::<Vec<_>>(), [("app/name", "web"), ("tier", "x")]);
         assert_eq!(Object::label(&object, "app/name"), Some("web"));
@@ -275,22 +377,39 @@ mod tests {
     #[test]
     fn a_label_without_a_value_is_as_bad_as_it_is_to_the_typed_form() {
         assert!(
-            Lazy::<Value>::parse(r#"{"metadata":{"name":"a","labels":{"b":null}}}"#, None).is_err()
+            Lazy::<Value>::parse(
+                Encoded::from_json(r#"{"metadata":{"name":"a","labels":{"b":null}}}"#),
+                None
+            )
+            .is_err()
         );
-        assert!(lazy(r#"{"metadata":{"name":"a","labels":null}}"#).labels().next().is_none());
+        assert!(
+            lazy::<Value>(r#"{"metadata":{"name":"a","labels":null}}"#).labels().next().is_none()
+        );
+    }
+
+    #[test]
+    fn what_lies_behind_managed_fields_is_found_where_it_is_without_them() {
+        let json = r#"{"metadata":{"uid":"u","managedFields":[{"manager":"x"}],"name":"a",
+            "resourceVersion":"\u0037","labels":{"app":"w\u0065b","tier":"x"}},"spec":1}"#;
+        let encoded = Encoded(Form::Json { text: json, managed_fields: false });
+        let object = Lazy::<Value>::parse(encoded, None).expect("an object");
+        assert_eq!(object.json().expect("JSON"), json.replace(r#"{"manager":"x"}"#, ""));
+        assert_eq!((object.uid(), object.resource_version()), (Some("u"), Some("7")));
+        assert_eq!(object.labels().collect::<Vec<_>>(), [("app", "web"), ("tier", "x")]);
     }
 
     #[test]
     fn of_two_fields_the_last_counts() {
         let json = r#"{"metadata":{"name":"a"},"metadata":{"name":"b","labels":{"x":"1"},"labels":{"x":"2","x":"3"}}}"#;
-        let object = lazy(json);
+        let object = lazy::<Value>(json);
         assert_eq!((object.key(), object.label("x")), ("b".into(), Some("3")));
     }
 
     #[test]
     fn what_is_too_deep_is_an_error_and_no_end_of_the_process() {
         let deep = "[".repeat(9_000) + &"]".repeat(9_000);
-        let object = lazy(&format!(r#"{{"metadata":{{"name":"a"}},"spec":{deep}}}"#));
+        let object = lazy::<Value>(&format!(r#"{{"metadata":{{"name":"a"}},"spec":{deep}}}"#));
         let error = object.get().expect_err("too deep");
         assert!(error.to_string().contains("recursion limit"), "{error}");
     }
@@ -303,7 +422,7 @@ mod tests {
                 panic!("not this one")
             }
         }
-        let object = Lazy::<Picky>::parse(r#"{"metadata":{"name":"a"}}"#, None).expect("an object");
+        let object = lazy::<Picky>(r#"{"metadata":{"name":"a"}}"#);
         let error = object.get().map(|_| ()).expect_err("a panic");
         assert!(error.to_string().contains("not this one"), "{error}");
     }

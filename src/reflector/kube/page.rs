@@ -10,9 +10,10 @@ use super::decode::{Decode, Decoder};
 use super::header::{List, non_empty, range_of};
 use super::mend::{Mended, NO_TEXT};
 use super::parallel::{self, Work};
+use super::protobuf::{self, Envelope, Message};
 use super::unexpected;
 use crate::ResourceVersion;
-use crate::reflector::{ListPage, SourceError};
+use crate::reflector::{Interest, Item, ListPage, SourceError};
 
 /// How many objects decode as one piece of work.
 const STRETCH: usize = 32;
@@ -25,28 +26,61 @@ struct Outline {
     remaining: Option<u64>,
 }
 
-/// Reads where the items are; they decode as they are taken.
+/// The answer itself.
+enum Content {
+    Json(Mended<'static>),
+    Protobuf(Vec<u8>, &'static Message),
+}
+
+impl Content {
+    /// Decodes the item in one of the places that the outline names.
+    fn item<K: Decode>(
+        &self,
+        place: Range<usize>,
+        decoder: &Decoder<K>,
+        interest: Option<&Interest<K>>,
+    ) -> Option<Item<K>> {
+        match self {
+            Self::Json(text) => {
+                let fault = (text.replaced_in(&place) > 0).then_some(NO_TEXT);
+                decoder.item(text.text.get(place).unwrap_or_default(), fault, interest)
+            }
+            Self::Protobuf(bytes, schema) => {
+                decoder.message(bytes.get(place).unwrap_or_default(), schema, interest)
+            }
+        }
+    }
+}
+
+/// Reads where the items are; they decode as they are taken. An answer in protobuf comes with the
+/// schema of the items.
 pub(super) fn read<K: Decode>(
     body: Vec<u8>,
+    schema: Option<&'static Message>,
     decoder: &Arc<Decoder<K>>,
     decoders: NonZero<usize>,
 ) -> Result<ListPage<K>, SourceError> {
-    let (text, outline) = open(body, decoder)?;
+    let (content, outline) = match schema {
+        Some(schema) => {
+            let outline = Outline::of_protobuf(&body, decoder)?;
+            (Content::Protobuf(body, schema), outline)
+        }
+        None => {
+            let (text, outline) = open(body, decoder)?;
+            (Content::Json(text), outline)
+        }
+    };
     let stretches: Vec<Vec<_>> = outline.items.chunks(STRETCH).map(<[_]>::to_vec).collect();
     let interest = decoder.interest.clone().filter(|interest| !interest.is_everything());
-    let (text, decoder) = (Arc::new(text), Arc::clone(decoder));
+    let (content, decoder) = (Arc::new(content), Arc::clone(decoder));
     let work = stream::iter(stretches).map(move |ranges| {
-        let (text, decoder, interest) = (Arc::clone(&text), Arc::clone(&decoder), interest.clone());
+        let (content, decoder) = (Arc::clone(&content), Arc::clone(&decoder));
+        let interest = interest.clone();
         Work {
             bytes: ranges.iter().map(ExactSizeIterator::len).sum(),
             decode: move || {
-                let items = ranges.into_iter().filter_map(|range| {
-                    let fault = (text.replaced_in(&range) > 0).then_some(NO_TEXT);
-                    // Each range was a value of this very text.
-                    let raw = text.text.get(range).unwrap_or_default();
-                    decoder.item(raw, fault, interest.as_ref())
-                });
-                items.collect()
+                let item = |place| content.item(place, &decoder, interest.as_ref());
+                ranges.into_iter().filter_map(item).collect()
             },
         }
     });
@@ -93,6 +127,26 @@ fn whole(
 }
 
 impl Outline {
+    fn of_protobuf<K: Decode>(body: &[u8], decoder: &Decoder<K>) -> Result<Self, SourceError> {
+        let wanted = format!("a {}", decoder.list_kind());
+        let unexpected = || unexpected::failure_of(body, &wanted);
+        let envelope = Envelope::open(body).map_err(|_| unexpected())?;
+        let (version, kind) = (non_zero(envelope.of.api_version), non_zero(envelope.of.kind));
+        if !decoder.is_own_type(version, kind) {
+            return Err(unexpected());
+        }
+        let list = protobuf::List::read(envelope.message).map_err(|error| {
+            let message = format!("expected {wanted}, found protobuf that does not read: {error}");
+            SourceError::Protocol(message)
+        })?;
+        Ok(Self {
+            items: list.items.iter().map(|item| place_of(item, body)).collect(),
+            resource_version: non_zero(list.resource_version).map(Into::into),
+            continue_token: non_zero(list.continue_token).map(str::to_owned),
+            remaining: list.remaining.and_then(|remaining| remaining.try_into().ok()),
+        })
+    }
+
     fn read<K: Decode>(text: &str, decoder: &Decoder<K>) -> Result<Self, SourceError> {
         let unexpected = || unexpected::failure(text, &format!("a {}", decoder.list_kind()));
         let list: List<'_> = serde_json::from_str(text).map_err(|_| unexpected())?;
@@ -107,4 +161,14 @@ impl Outline {
             remaining: metadata.remaining(),
         })
     }
+}
+
+fn non_zero(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// Where a part of these bytes lies in them.
+fn place_of(part: &[u8], whole: &[u8]) -> Range<usize> {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    start..start + part.len()
 }

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use serde::de::DeserializeOwned;
 use simd_json::{Buffers, Node};
 
+use super::managed;
+
 /// An object larger than this leaves no working memory behind.
 const KEPT: usize = 1 << 20;
 
@@ -25,11 +27,22 @@ thread_local! {
 /// Decodes by `simd-json`, which is faster, and knows how many elements a list has before it
 /// decodes them, so that no `Vec` of an object is larger than its content: a Pod takes a seventh
 /// less memory. Whatever it does not take `serde_json` decides on: a parser alone refuses nothing.
-pub(super) fn from_str<K: DeserializeOwned>(json: &str) -> Result<K, serde_json::Error> {
-    fast(json).map_or_else(|| serde_json::from_str(json), Ok)
+///
+/// Managed fields are left out before anything of them is decoded, unless they are kept.
+pub(super) fn from_str<K: DeserializeOwned>(
+    json: &str,
+    managed_fields: bool,
+) -> Result<K, serde_json::Error> {
+    fast(json, managed_fields).map_or_else(
+        || match managed_fields {
+            true => serde_json::from_str(json),
+            false => serde_json::from_str(&managed::without(json)),
+        },
+        Ok,
+    )
 }
 
-fn fast<K: DeserializeOwned>(json: &str) -> Option<K> {
+fn fast<K: DeserializeOwned>(json: &str, managed_fields: bool) -> Option<K> {
     // It takes a zero byte for a space (found by fuzzing), and there is none in JSON.
     if memchr::memchr(0, json.as_bytes()).is_some() {
         return None;
@@ -41,7 +54,12 @@ fn fast<K: DeserializeOwned>(json: &str) -> Option<K> {
         // It unescapes in place.
         text.clear();
         text.extend_from_slice(json.as_bytes());
-        let tape = simd_json::to_tape_with_buffers(text, buffers).ok();
+        let mut tape = simd_json::to_tape_with_buffers(text, buffers).ok();
+        if let Some(tape) = &mut tape
+            && !managed_fields
+        {
+            managed::off_tape(&mut tape.0);
+        }
         // It decodes by recursion without a limit, and content must not overflow the stack.
         let object = tape.filter(|tape| !is_deep(&tape.0)).and_then(|tape| tape.deserialize().ok());
         if text.capacity() > KEPT {
@@ -87,23 +105,24 @@ mod tests {
     #[test]
     fn what_the_fast_parser_refuses_is_decoded_all_the_same() {
         let json = r#"{"raw":{"a":[1, 2]},"large":340282366920938463463374607431768211455}"#;
-        let odd: Odd = from_str(json).expect("serde_json takes both");
+        let odd: Odd = from_str(json, true).expect("serde_json takes both");
         assert_eq!((odd.raw.get(), odd.large), (r#"{"a":[1, 2]}"#, u128::MAX));
-        let error = from_str::<Vec<u8>>("[1,").expect_err("cut");
+        let error = from_str::<Vec<u8>>("[1,", true).expect_err("cut");
         assert!(error.is_eof(), "{error}");
     }
 
     #[test]
     fn what_is_no_json_is_refused() {
         for bad in ["[1\0]", "[1]\0", "\0[1]", "[1] 2", "[01]", "[1,]"] {
-            assert!(from_str::<Vec<u8>>(bad).is_err(), "{bad:?}");
+            assert!(from_str::<Vec<u8>>(bad, true).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn escapes_and_large_objects_decode() {
         let long = "x".repeat(2 * KEPT);
-        let list: Vec<String> = from_str(&format!(r#"["\u00e4\n","{long}"]"#)).expect("valid");
+        let list: Vec<String> =
+            from_str(&format!(r#"["\u00e4\n","{long}"]"#), true).expect("valid");
         assert_eq!(list, ["\u{e4}\n", &long]);
     }
 
@@ -121,8 +140,8 @@ mod tests {
     fn what_is_nested_too_deep_is_refused_as_serde_json_refuses_it() {
         for levels in [3, 100, DEEPEST - 1, DEEPEST, DEEPEST + 1, 1_000, 100_000] {
             for json in [lists(levels), objects(levels)] {
-                assert_eq!(fast::<Value>(&json).is_some(), levels <= DEEPEST, "{levels}");
-                assert_eq!(from_str::<Value>(&json).is_ok(), levels <= DEEPEST, "{levels}");
+                assert_eq!(fast::<Value>(&json, true).is_some(), levels <= DEEPEST, "{levels}");
+                assert_eq!(from_str::<Value>(&json, true).is_ok(), levels <= DEEPEST, "{levels}");
             }
         }
     }
@@ -134,6 +153,23 @@ mod tests {
             a: u8,
         }
         let json = format!(r#"{{"deep":{},"a":1}}"#, lists(100_000));
-        assert_eq!(from_str::<Flat>(&json).expect("taken").a, 1);
+        assert_eq!(from_str::<Flat>(&json, true).expect("taken").a, 1);
+    }
+
+    #[test]
+    fn managed_fields_are_left_out_whoever_decodes() {
+        let large = u128::MAX;
+        for rest in ["1".to_owned(), large.to_string()] {
+            let json = format!(r#"{{"metadata":{{"managedFields":[{{"a":{{}}}}]}},"x":{rest}}}"#);
+            #[derive(Deserialize)]
+            struct Pruned {
+                metadata: Value,
+                x: u128,
+            }
+            let kept: Pruned = from_str(&json, true).expect("valid");
+            assert_eq!(kept.metadata["managedFields"][0]["a"], serde_json::json!({}));
+            let pruned: Pruned = from_str(&json, false).expect("valid");
+            assert!(pruned.x.to_string() == rest && pruned.metadata["managedFields"][0].is_null());
+        }
     }
 }

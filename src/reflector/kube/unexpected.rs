@@ -1,6 +1,7 @@
 //! Answers that are not what was asked for, and what came instead.
 
 use super::header::Header;
+use super::protobuf::{self, Envelope};
 use crate::Status;
 use crate::reflector::SourceError;
 
@@ -10,9 +11,30 @@ const QUOTED: usize = 80;
 /// The failure that an answer amounts to: its own, if it is a `Status` of one, else that it is not
 /// what was wanted.
 pub(super) fn failure(text: &str, wanted: &str) -> SourceError {
-    match Status::from_json(text.as_bytes()) {
-        Ok(status) if status.is_failure() => status.into(),
+    match status(text.as_bytes()) {
+        Some(status) if status.is_failure() => status.into(),
         _ => SourceError::Protocol(format!("expected {wanted}, found {}", what(text))),
+    }
+}
+
+/// As [`failure`], of bytes that should be protobuf.
+pub(super) fn failure_of(bytes: &[u8], wanted: &str) -> SourceError {
+    let found = match (status(bytes), Envelope::open(bytes)) {
+        (Some(status), _) if status.is_failure() => return status.into(),
+        (_, Ok(envelope)) => format!("a {} of {}", envelope.of.kind, envelope.of.api_version),
+        (_, Err(error)) if *error.fault() == protobuf::Fault::Magic => {
+            return failure(&String::from_utf8_lossy(bytes), wanted);
+        }
+        (_, Err(error)) => format!("protobuf that does not read: {error}"),
+    };
+    SourceError::Protocol(format!("expected {wanted}, found {found}"))
+}
+
+/// A Status, in JSON or in protobuf.
+pub(super) fn status(bytes: &[u8]) -> Option<Status> {
+    match protobuf::from_slice::<serde_json::Value>(bytes) {
+        Ok(json) => Status::from_json(json.to_string().as_bytes()).ok(),
+        Err(_) => Status::from_json(bytes).ok(),
     }
 }
 

@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use kube::Client;
 use kube::client::Body;
 use tokio::runtime::Runtime;
+use watchcache::reflector::protobuf::MEDIA_TYPE;
 use watchcache::reflector::{
     Decode, Interest, Item, KubeSource, ListPage, ListRequest, Report, Shard, Source, SourceError,
     WatchEvent, WatchRequest, WatchStart,
@@ -45,13 +47,16 @@ pub fn deepened(input: &[u8]) -> Vec<u8> {
     input.iter().flat_map(expand).collect()
 }
 
+const JSON: &str = "application/json";
+
 /// A client of a server that answers every request with this body, cut into pieces of this length.
-fn client(body: &[u8], piece: usize) -> Client {
+fn client(body: &[u8], piece: usize, content_type: &'static str) -> Client {
     let pieces: Vec<Bytes> = body.chunks(piece.max(1)).map(Bytes::copy_from_slice).collect();
     let service = tower::service_fn(move |_: Request<Body>| {
         let frames =
             pieces.clone().into_iter().map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
-        let answer = Response::new(StreamBody::new(stream::iter(frames)));
+        let mut answer = Response::new(StreamBody::new(stream::iter(frames)));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         async move { Ok::<_, Infallible>(answer) }
     });
     Client::new(service, "default")
@@ -62,8 +67,17 @@ fn source<K: Decode>(body: &[u8], piece: usize) -> KubeSource<K>
 where
     <K::Resource as kube::Resource>::DynamicType: Default,
 {
+    source_of(body, piece, JSON)
+}
+
+fn source_of<K: Decode>(body: &[u8], piece: usize, content_type: &'static str) -> KubeSource<K>
+where
+    <K::Resource as kube::Resource>::DynamicType: Default,
+{
     let decoders = NonZero::new(4).expect("not zero");
-    KubeSource::all_with(client(body, piece), &Default::default()).decoders(decoders)
+    let client = client(body, piece, content_type);
+    let source = KubeSource::all_with(client, &Default::default());
+    source.decoders(decoders).keep_managed_fields()
 }
 
 /// The events of a watch whose answer is this body.
@@ -73,6 +87,17 @@ where
 {
     // A client needs the runtime around it.
     block_on(async { watch_of(&source(body, piece)).await })
+}
+
+/// As [`watch`], of protobuf.
+pub fn watch_protobuf<K: Decode>(
+    body: &[u8],
+    piece: usize,
+) -> Vec<Result<WatchEvent<K>, SourceError>>
+where
+    <K::Resource as kube::Resource>::DynamicType: Default,
+{
+    block_on(async { watch_of(&source_of(body, piece, MEDIA_TYPE)).await })
 }
 
 /// As [`watch`], for a process that has one of two shares of the keys.
@@ -100,6 +125,14 @@ where
     <K::Resource as kube::Resource>::DynamicType: Default,
 {
     block_on(async { source::<K>(body, 4096).list(ListRequest::default()).await })
+}
+
+/// As [`list`], of protobuf.
+pub fn list_protobuf<K: Decode>(body: &[u8]) -> Result<ListPage<K>, SourceError>
+where
+    <K::Resource as kube::Resource>::DynamicType: Default,
+{
+    block_on(async { source_of::<K>(body, 4096, MEDIA_TYPE).list(ListRequest::default()).await })
 }
 
 /// The items of that page as a relist finds them: their reflector holds what the page brought.

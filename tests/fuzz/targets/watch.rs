@@ -51,7 +51,7 @@ fn compare(body: &[u8], typed: &Events<Pod>, lazy: &Events<Lazy<Pod>>) {
             assert_eq!(expected, *pod);
         }
         let Some(lazy) = object(lazy) else { continue };
-        assert_eq!(lazy.json(), raw);
+        assert_eq!(lazy.json().expect("JSON"), raw);
         assert_eq!(lazy.key(), pod.key());
         assert_eq!(Object::uid(lazy), Object::uid(pod));
         assert_eq!(Object::resource_version(lazy), Object::resource_version(pod));

@@ -71,5 +71,6 @@ pub(super) fn source(client: Client, found: &Found, scope: &Scope) -> KubeSource
     if let Some(fields) = &scope.fields {
         source = source.fields(fields);
     }
-    source
+    // What is verified is the whole object, against the server's JSON.
+    source.keep_managed_fields().json_only()
 }

@@ -119,7 +119,7 @@ impl Verdict {
 mod tests {
     use kube::api::DynamicObject;
     use serde_json::json;
-    use watchcache::reflector::Decode;
+    use watchcache::reflector::{Decode, Encoded};
     use watchcache::{Batch, Object, Store};
 
     use super::content::Content;
@@ -142,7 +142,9 @@ mod tests {
         let mut batch = Batch::new();
         for object in mirrored {
             let json = serde_json::to_string(object).expect("JSON");
-            batch.add(Mirrored::decode(&json, None).expect("an object")).expect("a key");
+            batch
+                .add(Mirrored::decode(Encoded::from_json(&json), None).expect("an object"))
+                .expect("a key");
         }
         store.apply(&batch);
         Verdict::of(&listed, &store.snapshot(), &HashSet::from(["q".parse().expect("a key")]))

@@ -1,0 +1,101 @@
+//! An object: its type, as two fields before its own.
+
+use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::Scope;
+use super::fields::Fields;
+use crate::reflector::kube::protobuf::envelope::Type;
+use crate::reflector::kube::protobuf::error::{Error, Result};
+use crate::reflector::kube::protobuf::schema::Message;
+use crate::reflector::kube::protobuf::wire::Reader;
+
+/// An object's bytes, to be decoded.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::reflector::kube) struct Object<'de> {
+    /// Its type, if it says one: items of lists do not.
+    pub(in crate::reflector::kube) of: Option<Type<'de>>,
+    pub(in crate::reflector::kube) schema: &'static Message,
+    pub(in crate::reflector::kube) message: &'de [u8],
+    /// Whether managed fields are read.
+    pub(in crate::reflector::kube) managed_fields: bool,
+}
+
+impl<'de> Object<'de> {
+    pub(in crate::reflector::kube) fn decode<T: Deserialize<'de>>(self) -> Result<T> {
+        T::deserialize(self)
+    }
+
+    fn into_map(self) -> Root<'de> {
+        let scope = Scope { depth: 1, managed_fields: self.managed_fields };
+        let of = self.of.map(|of| [("apiVersion", of.api_version), ("kind", of.kind)]);
+        Root {
+            of: of.unwrap_or_default().into_iter(),
+            text: "",
+            fields: Fields::new(self.schema, Reader::new(self.message), scope),
+        }
+    }
+}
+
+impl<'de> Deserializer<'de> for Object<'de> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_map(self.into_map())
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        visitor.visit_enum(MapAccessDeserializer::new(self.into_map()))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+struct Root<'de> {
+    of: std::array::IntoIter<(&'static str, &'de str), 2>,
+    /// The value of one of these, if one was named.
+    text: &'de str,
+    fields: Fields<'de>,
+}
+
+impl<'de> MapAccess<'de> for Root<'de> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        match self.of.find(|(_, text)| !text.is_empty()) {
+            Some((name, text)) => {
+                self.text = text;
+                seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some)
+            }
+            None => self.fields.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
+        match std::mem::take(&mut self.text) {
+            "" => self.fields.next_value_seed(seed),
+            text => seed.deserialize(BorrowedStrDeserializer::new(text)),
+        }
+    }
+}

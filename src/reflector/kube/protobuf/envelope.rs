@@ -1,0 +1,56 @@
+//! What Kubernetes puts around an object: a mark, the object's type, and the object as bytes.
+
+use super::error::{Fault, Result};
+use super::schema::{self, Message};
+use super::wire::{Value, fields};
+
+/// How every object begins that stands by itself.
+pub(super) const MAGIC: &[u8] = b"k8s\0";
+
+/// What an object is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Type<'a> {
+    pub(in super::super) api_version: &'a str,
+    pub(in super::super) kind: &'a str,
+}
+
+/// An object's type and its message.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Envelope<'a> {
+    pub(in super::super) of: Type<'a>,
+    pub(in super::super) message: &'a [u8],
+}
+
+impl<'a> Envelope<'a> {
+    pub(in super::super) fn open(bytes: &'a [u8]) -> Result<Self> {
+        let unknown = bytes.strip_prefix(MAGIC).ok_or(Fault::Magic)?;
+        let [of, message, encoding, content] = fields(unknown)?;
+        let text = |value: Option<Value<'a>>| value.map_or(Ok(""), Value::text);
+        let bytes = |value: Option<Value<'a>>| value.map_or(Ok(&[][..]), Value::bytes);
+        for said in [text(encoding)?, text(content)?] {
+            if !said.is_empty() && said != super::MEDIA_TYPE {
+                return Err(Fault::Content(said.to_owned()).into());
+            }
+        }
+        let [api_version, kind] = fields(bytes(of)?)?;
+        let of = Type { api_version: text(api_version)?, kind: text(kind)? };
+        Ok(Self { of, message: bytes(message)? })
+    }
+}
+
+/// An event of a watch, which has nothing around it: its type, and its object, which has.
+pub(in super::super) fn event(frame: &[u8]) -> Result<(&str, &[u8])> {
+    let [event_type, object] = fields(frame)?;
+    let [raw] = fields(object.map_or(Ok(&[][..]), Value::bytes)?)?;
+    Ok((event_type.map_or(Ok(""), Value::text)?, raw.map_or(Ok(&[][..]), Value::bytes)?))
+}
+
+impl Type<'_> {
+    pub(in super::super) fn schema(self) -> Result<&'static Message> {
+        schema::find(self.api_version, self.kind).ok_or_else(|| {
+            let Type { api_version, kind } = self;
+            let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
+            Fault::UnknownKind { api_version, kind }.into()
+        })
+    }
+}

@@ -1,0 +1,64 @@
+//! Kubernetes' objects in protobuf, decoded into the types that read their JSON.
+//!
+//! Protobuf is what the API server and its own clients speak of built-in kinds. On the wire it is a
+//! third smaller than JSON, and what a type does not read is passed over by its length; so it pays most
+//! where a type names the few fields that a program needs.
+//!
+//! ```
+//! use serde::Deserialize;
+//! use watchcache::reflector::protobuf;
+//!
+//! #[derive(Deserialize)]
+//! struct Namespace {
+//!     metadata: Metadata,
+//! }
+//!
+//! #[derive(Deserialize)]
+//! struct Metadata {
+//!     name: String,
+//! }
+//!
+//! // As the API server writes the Namespace "web".
+//! let bytes = b"k8s\0\n\x0f\n\x02v1\x12\tNamespace\x12\x07\n\x05\n\x03web";
+//! let namespace: Namespace = protobuf::from_slice(bytes)?;
+//! assert_eq!(namespace.metadata.name, "web");
+//! # Ok::<(), protobuf::Error>(())
+//! ```
+
+mod de;
+mod envelope;
+mod error;
+mod list;
+mod schema;
+#[cfg(test)]
+pub(super) mod tests;
+mod time;
+mod walk;
+mod wire;
+
+use serde::Deserialize;
+
+pub(super) use self::de::Object;
+pub(super) use self::envelope::{Envelope, event};
+pub use self::error::{Error, Fault};
+pub(super) use self::list::List;
+pub(super) use self::schema::{Message, find};
+pub(super) use self::walk::Header;
+
+/// The media type of Kubernetes' protobuf.
+pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
+
+/// Decodes an object of a built-in kind from the form that the API server gives it in protobuf, into a
+/// type that its JSON can be decoded into: one of `k8s-openapi`, one that names a few fields, or
+/// `serde_json::Value`.
+///
+/// What comes out is what the server's JSON of the object would give, but for lists and maps that are
+/// empty: those are absent. The kinds are those of stable versions of Kubernetes' own API, custom
+/// resource definitions and API services. Messages, lists and maps may be nested 127 levels deep.
+///
+/// # Errors
+/// If the bytes are not such an object, or `T` does not take it.
+pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
+    let Envelope { of, message } = Envelope::open(bytes)?;
+    Object { of: Some(of), schema: of.schema()?, message, managed_fields: true }.decode()
+}

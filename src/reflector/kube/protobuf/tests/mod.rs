@@ -1,0 +1,51 @@
+//! What client-go writes, what it never would, and whatever bytes come.
+
+mod malformed;
+mod types;
+mod vectors;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+/// An object as client-go writes it, in protobuf and in JSON.
+pub(in super::super) struct Vector {
+    pub(in super::super) wire: Vec<u8>,
+    pub(in super::super) json: &'static str,
+}
+
+/// Every kind, with every field set and with none, written by `schema/generate`.
+pub(in super::super) fn all() -> impl Iterator<Item = Vector> {
+    include_str!("vectors.txt").lines().map(|line| {
+        let (wire, json) = line.split_once(' ').expect("two columns");
+        Vector { wire: STANDARD.decode(wire).expect("base64"), json }
+    })
+}
+
+/// Those of one kind.
+fn of(api_version: &str, kind: &str) -> Vec<Vector> {
+    let is_of = |vector: &Vector| {
+        let object: Value = serde_json::from_str(vector.json).expect("JSON");
+        object["apiVersion"] == api_version && object["kind"] == kind
+    };
+    all().filter(is_of).collect()
+}
+
+/// A field of bytes.
+pub(in super::super) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    assert!(number < 16 && bytes.len() < 1 << 28);
+    let mut length = bytes.len();
+    let mut field = vec![number << 3 | 2];
+    while length >= 0x80 {
+        field.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    field.push(length as u8);
+    [&field, bytes].concat()
+}
+
+/// An object of a type, with this message.
+pub(in super::super) fn object(api_version: &str, kind: &str, message: &[u8]) -> Vec<u8> {
+    let of = [field(1, api_version.as_bytes()), field(2, kind.as_bytes())].concat();
+    [b"k8s\0".to_vec(), field(1, &of), field(2, message)].concat()
+}

@@ -1,0 +1,179 @@
+//! What is read of an object without decoding the rest.
+
+use std::ops::Range;
+
+use super::error::Result;
+use super::wire::{Reader, Value, fields, write_head};
+use crate::KeyRef;
+
+/// The numbers of fields. Every object has its metadata in the same place; the schema's generator sees
+/// to it.
+const METADATA: u32 = 1;
+const NAME: u32 = 1;
+const NAMESPACE: u32 = 3;
+const UID: u32 = 5;
+const RESOURCE_VERSION: u32 = 6;
+const LABELS: u32 = 11;
+const MANAGED_FIELDS: u32 = 17;
+
+/// An object's metadata; what is not there is empty.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Header<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    uid: &'a str,
+    resource_version: &'a str,
+    labels: &'a [u8],
+    /// Where the field of the metadata lies in the object, and the managed fields in the metadata.
+    field: Range<usize>,
+    metadata_len: usize,
+    managed_fields: Range<usize>,
+}
+
+impl<'a> Header<'a> {
+    pub(in super::super) fn of(message: &'a [u8]) -> Result<Self> {
+        let mut header = Self::default();
+        header.read(message)?;
+        Ok(header)
+    }
+
+    /// The header as far as it can be read.
+    pub(in super::super) fn of_damaged(message: &'a [u8]) -> Self {
+        let mut header = Self::default();
+        // What is wrong is told by who decodes the object.
+        let _ = header.read(message);
+        header
+    }
+
+    fn read(&mut self, message: &'a [u8]) -> Result<()> {
+        let mut rest = Reader::new(message);
+        let (start, metadata) = loop {
+            let start = rest.offset_in(message);
+            match rest.next()? {
+                Some((METADATA, value)) => break (start, value.bytes()?),
+                Some(_) => {}
+                None => return Ok(()),
+            }
+        };
+        self.field = start..rest.offset_in(message);
+        self.metadata_len = metadata.len();
+        let mut rest = Reader::new(metadata);
+        loop {
+            let start = rest;
+            match rest.next()? {
+                Some((NAME, name)) => self.name = name.text()?,
+                Some((NAMESPACE, namespace)) => self.namespace = namespace.text()?,
+                Some((UID, uid)) => self.uid = uid.text()?,
+                Some((RESOURCE_VERSION, version)) => self.resource_version = version.text()?,
+                Some((LABELS, _)) => self.labels = rest.run(start, LABELS)?.0.rest(),
+                Some((MANAGED_FIELDS, _)) => {
+                    rest.run(start, MANAGED_FIELDS)?;
+                    self.managed_fields = start.offset_in(metadata)..rest.offset_in(metadata);
+                }
+                Some(_) => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    pub(in super::super) fn key(&self) -> KeyRef<'a> {
+        (self.namespace, self.name).into()
+    }
+
+    pub(in super::super) fn uid(&self) -> Option<&'a str> {
+        Some(self.uid).filter(|uid| !uid.is_empty())
+    }
+
+    pub(in super::super) fn resource_version(&self) -> Option<&'a str> {
+        Some(self.resource_version).filter(|version| !version.is_empty())
+    }
+
+    /// Names and values, in the order of the wire.
+    pub(in super::super) fn labels(&self) -> impl Iterator<Item = Result<(&'a str, &'a str)>> {
+        let mut rest = Reader::new(self.labels);
+        std::iter::from_fn(move || rest.next().transpose()).map(|entry| {
+            let [name, value] = fields(entry?.1.bytes()?)?;
+            let text = |part: Option<Value<'a>>| part.map_or(Ok(""), Value::text);
+            Ok((text(name)?, text(value)?))
+        })
+    }
+
+    /// The object without managed fields.
+    pub(in super::super) fn without_managed_fields(&self, message: &[u8]) -> Vec<u8> {
+        let (field, gone) = (&self.field, &self.managed_fields);
+        if gone.is_empty() {
+            return message.to_vec();
+        }
+        // These are ranges of this very message.
+        let part = |range: Range<usize>| message.get(range).unwrap_or_default();
+        let metadata = field.end - self.metadata_len;
+        let mut pruned = Vec::with_capacity(message.len() - gone.len());
+        pruned.extend_from_slice(part(0..field.start));
+        write_head(METADATA, self.metadata_len - gone.len(), &mut pruned);
+        pruned.extend_from_slice(part(metadata..metadata + gone.start));
+        pruned.extend_from_slice(part(metadata + gone.end..message.len()));
+        pruned
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reflector::kube::protobuf::envelope::Envelope;
+    use crate::reflector::kube::protobuf::tests::{all, field, object};
+    use serde_json::Value as Json;
+
+    #[test]
+    fn a_header_is_what_json_says() {
+        for vector in all() {
+            let envelope = Envelope::open(&vector.wire).expect("an object");
+            let json: Json = serde_json::from_str(vector.json).expect("JSON");
+            if envelope.of.kind == "Status" {
+                continue;
+            }
+            let header = Header::of(envelope.message).expect("an object");
+            let metadata = &json["metadata"];
+            let key = KeyRef::from((
+                metadata["namespace"].as_str().unwrap_or_default(),
+                metadata["name"].as_str().unwrap_or_default(),
+            ));
+            assert_eq!(header.key(), key);
+            assert_eq!(header.uid(), metadata["uid"].as_str());
+            assert_eq!(header.resource_version(), metadata["resourceVersion"].as_str());
+            let labels = header.labels().map(|label| label.expect("texts"));
+            let labels: serde_json::Map<_, _> =
+                labels.map(|(name, value)| (name.to_owned(), value.into())).collect();
+            assert_eq!(&labels, metadata["labels"].as_object().unwrap_or(&Default::default()));
+        }
+    }
+
+    #[test]
+    fn without_managed_fields_an_object_is_the_same_but_for_them() {
+        for vector in all() {
+            let Envelope { of, message } = Envelope::open(&vector.wire).expect("an object");
+            if of.kind == "Status" {
+                continue;
+            }
+            let pruned = Header::of(message).expect("an object").without_managed_fields(message);
+            let decode = |message: &[u8]| -> Json {
+                let bytes = object(of.api_version, of.kind, message);
+                super::super::from_slice(&bytes).expect("an object")
+            };
+            let mut expected = decode(message);
+            let metadata = expected["metadata"].as_object_mut().expect("there");
+            let removed = metadata.remove("managedFields");
+            assert_eq!(removed.is_some(), pruned.len() < message.len());
+            assert_eq!(decode(&pruned), expected);
+        }
+    }
+
+    #[test]
+    fn of_a_damaged_object_what_comes_first_is_read() {
+        let metadata = [field(1, b"a"), field(3, b"b"), field(6, b"7"), vec![0x0a, 9]].concat();
+        let message = field(1, &metadata);
+        assert!(Header::of(&message).is_err());
+        let header = Header::of_damaged(&message);
+        assert_eq!((header.key(), header.resource_version()), ("b/a".into(), Some("7")));
+        assert!(Header::of_damaged(b"\xff").key().to_key().is_err());
+    }
+}

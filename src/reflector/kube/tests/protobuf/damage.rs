@@ -1,0 +1,131 @@
+//! Answers that are cut, too large, or something else.
+
+use super::*;
+
+/// A Pod whose metadata read as far as its version, and then break off.
+fn damaged(name: &str, version: u64) -> Vec<u8> {
+    let version = version.to_string();
+    let metadata = [field(1, name.as_bytes()), field(6, version.as_bytes()), vec![0x0a, 99]];
+    field(1, &metadata.concat())
+}
+
+#[tokio::test]
+async fn an_object_that_does_not_decode_costs_itself_and_no_other() {
+    let no_text = field(1, &[field(1, b"bad"), field(6, b"7"), field(2, b"\xff")].concat());
+    let other_type = field(1, &[field(1, b"bad"), field(6, b"7"), vec![0x38, 0x80]].concat());
+    for bad in [damaged("bad", 7), no_text, other_type] {
+        let body = pods(&[message("good", 6), bad.clone(), message("after", 8)]);
+        let items = list(&speaking::<Pod>(body)).await.expect("a list");
+        assert_eq!(items.iter().map(item).collect::<Vec<_>>(), ["good", "bad bad", "after"]);
+        let Some(Item::Undecodable(found)) = items.get(1) else { panic!("{items:?}") };
+        assert_eq!(found.resource_version.as_ref().map(|v| v.as_str()), Some("7"));
+
+        let bad = object("v1", "Pod", &bad);
+        let body = [
+            pod_event("ADDED", "good", 6),
+            event("MODIFIED", &bad),
+            event("DELETED", &bad),
+            pod_event("MODIFIED", "after", 8),
+        ];
+        let events = watch(&speaking::<Pod>(body.concat())).await;
+        let words: Vec<_> = events.iter().map(told).collect();
+        assert_eq!(words, ["good", "bad bad", "bad bad", "after"]);
+        assert!(matches!(&events[2], Ok(WatchEvent::Undecodable(bad)) if bad.deleted));
+    }
+}
+
+#[tokio::test]
+async fn an_object_of_another_kind_is_quarantined_as_such() {
+    let service = object("v1", "Service", &field(1, &field(1, b"x")));
+    let body = [pod_event("ADDED", "a", 6), event("ADDED", &service), pod_event("ADDED", "b", 8)];
+    let events = watch(&speaking::<Pod>(body.concat())).await;
+    assert_eq!(events.iter().map(told).collect::<Vec<_>>(), ["a", "bad x", "b"]);
+    let Ok(WatchEvent::Undecodable(bad)) = &events[1] else { panic!("{events:?}") };
+    assert_eq!(bad.error, "expected v1 Pod, found v1 Service");
+    assert_eq!(
+        bad.raw.as_deref(),
+        Some(r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"x"}}"#)
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_list_of_the_kind_is_a_failure() {
+    let services = object("v1", "ServiceList", b"");
+    let cut = pods(&[message("a", 5)]);
+    let cut = cut[..cut.len() - 1].to_vec();
+    let broken = object("v1", "PodList", &field(1, &[0x12, 9]));
+    for (body, words) in [
+        (services, "expected a PodList, found a ServiceList of v1"),
+        (object("v1", "Pod", b""), "found a Pod of v1"),
+        (object("v2", "PodList", b""), "found a PodList of v2"),
+        (cut, "found protobuf that does not read: it ends within a value"),
+        (broken, "found protobuf that does not read: it ends within a value"),
+        (Vec::new(), "found nothing"),
+        (b"<html><title>Sign in</title>".to_vec(), "an HTML page with the title \"Sign in\""),
+        (pod_list(&pod("a", 5)).into_bytes(), "a PodList of v1"),
+    ] {
+        let typed = list(&speaking::<Pod>(body.clone())).await.expect_err("no list");
+        assert!(typed.to_string().contains(words), "{typed}");
+        let lazy = list(&speaking::<Lazy<Pod>>(body)).await.expect_err("no list");
+        assert_eq!(lazy.to_string(), typed.to_string());
+    }
+    let other = list(&speaking::<Service>(pods(&[]))).await.expect_err("no list");
+    assert!(other.to_string().contains("expected a ServiceList"), "{other}");
+}
+
+#[tokio::test]
+async fn what_is_no_event_is_a_failure_after_what_came_before() {
+    let good = pod_event("ADDED", "a", 6);
+    let framed = |frame: &[u8]| [&(frame.len() as u32).to_be_bytes()[..], frame].concat();
+    let status = r#"{"kind":"Status","status":"Failure","message":"too busy","code":500}"#;
+    for (rest, words) in [
+        (good[..good.len() - 1].to_vec(), "ends within a frame"),
+        (vec![0, 0], "ends within a frame"),
+        (framed(b""), "expected an event, found nothing"),
+        (framed(&[0x0a, 9]), "found protobuf that does not read: it ends within a value"),
+        (framed(&[0x08, 1]), "found protobuf that does not read"),
+        (event("ADDED", b""), "expected an object in an event, found nothing"),
+        (event("ADDED", b"k8s\0\x0a\x09"), "found protobuf that does not read"),
+        (event("ADDED", &pod("b", 7).into_bytes()), "expected an object in an event, found a Pod"),
+        (event("ERROR", &object("v1", "Pod", b"")), "expected a Status in an error event"),
+        (event("ERROR", status.as_bytes()), "too busy"),
+        (event("BOOKMARK", b""), "bad bookmark"),
+    ] {
+        let events = watch(&speaking::<Pod>([&good[..], &rest].concat())).await;
+        let told: Vec<_> = events.iter().map(told).collect();
+        assert_eq!((told.len(), &*told[0]), (2, "a"), "{rest:?}: {told:?}");
+        assert!(told[1].starts_with("error: ") && told[1].contains(words), "{words}: {told:?}");
+    }
+    let odd = [event("PROGRESS", b""), pod_event("ADDED", "a", 6)].concat();
+    let events = watch(&speaking::<Pod>(odd)).await;
+    assert_eq!(events.iter().map(told).collect::<Vec<_>>(), ["unknown PROGRESS", "a"]);
+    let silent = event("BOOKMARK", &object("v1", "Pod", b""));
+    let events = watch(&speaking::<Pod>(silent)).await;
+    assert_eq!(
+        events.iter().map(told).collect::<Vec<_>>(),
+        ["unknown BOOKMARK without a resource version"]
+    );
+}
+
+#[tokio::test]
+async fn frames_and_pages_have_limits() {
+    let frame = pod_event("ADDED", "a", 6);
+    let length = frame.len() - 4;
+    let body = [&frame[..], &frame].concat();
+    let events = watch(&speaking::<Pod>(body.clone()).line_limit(length)).await;
+    assert_eq!(events.iter().map(told).collect::<Vec<_>>(), ["a", "a"]);
+    let events = watch(&speaking::<Pod>(body).line_limit(length - 1)).await;
+    assert!(
+        matches!(&events[..], [Err(error)] if error.to_string().contains("limit")),
+        "{events:?}"
+    );
+    let body = pods(&[message("a", 5)]);
+    assert!(list(&speaking::<Pod>(body.clone()).page_limit(body.len() - 1)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_panic_in_a_decoder_costs_one_object_and_no_other() {
+    let body = pods(&[message("a", 5), message("bad", 6), message("b", 7)]);
+    let items = list(&speaking::<Picky>(body)).await.expect("a list");
+    assert_eq!(items.iter().map(item).collect::<Vec<_>>(), ["a", "bad bad", "b"]);
+}
