@@ -9,6 +9,8 @@ pub mod fifo;
 mod key;
 mod keyed;
 mod listing;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod object;
 mod panic;
 #[cfg(feature = "reflector")]
