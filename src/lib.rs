@@ -9,6 +9,8 @@ pub mod fifo;
 mod key;
 mod keyed;
 mod listing;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod object;
 mod panic;
 #[cfg(feature = "reflector")]
@@ -34,3 +36,28 @@ pub use sink::{Refused, Sink};
 pub use status::{Status, StatusError};
 pub use store::{Snapshot, Store};
 pub use version::{ResourceVersion, Revision};
+
+/// The book's examples, which are tests.
+#[cfg(doctest)]
+mod book {
+    macro_rules! pages {
+        ($($(#[$condition:meta])? $page:ident: $path:literal,)*) => {$(
+            $(#[$condition])?
+            #[doc = include_str!($path)]
+            mod $page {}
+        )*};
+    }
+
+    pages! {
+        four_parts: "../docs/four-parts.md",
+        indexes: "../docs/indexes.md",
+        queues: "../docs/queues.md",
+        read_your_writes: "../docs/read-your-writes.md",
+        #[cfg(feature = "reflector")] quick_start: "../docs/quick-start.md",
+        #[cfg(feature = "reflector")] production: "../docs/production.md",
+        #[cfg(feature = "kube")] forms: "../docs/forms.md",
+        #[cfg(feature = "kube")] client_go: "../docs/client-go.md",
+        #[cfg(feature = "kube-runtime")] kube_rs: "../docs/kube-rs.md",
+        #[cfg(feature = "metrics")] metrics: "../docs/metrics.md",
+    }
+}

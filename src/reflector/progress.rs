@@ -33,6 +33,8 @@ pub struct Progress {
     pub listed: u64,
     /// How many objects that list has in all, if the source says so.
     pub total: Option<u64>,
+    /// Times that a list was begun, in whatever way.
+    pub lists: u64,
     /// Lists after the first complete one.
     pub relists: u64,
     /// The relists by what made each necessary.

@@ -106,6 +106,7 @@ impl Shared {
     pub(super) fn start_listing(&self) {
         self.update(|progress| {
             progress.phase = Phase::Listing;
+            progress.lists += 1;
             progress.listed = 0;
             progress.total = None;
         });

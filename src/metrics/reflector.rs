@@ -1,0 +1,94 @@
+//! A reflector's metrics.
+
+use ::metrics::{SharedString, Unit, counter, describe_counter, describe_gauge};
+
+use super::{set, version};
+use crate::reflector::Monitor;
+
+const LISTS: &str = "reflector_lists_total";
+const WATCHES: &str = "reflector_watches_total";
+const VERSION: &str = "reflector_last_resource_version";
+const RELISTS: &str = "watchcache_reflector_relists_total";
+const EVENTS: &str = "watchcache_reflector_events_total";
+const FAILURES: &str = "watchcache_reflector_failures_total";
+const SILENCES: &str = "watchcache_reflector_silences_total";
+const RESTARTS: &str = "watchcache_reflector_restarts_total";
+const BYTES: &str = "watchcache_reflector_received_bytes_total";
+const LISTED: &str = "watchcache_reflector_listed";
+const QUARANTINED: &str = "watchcache_reflector_quarantined";
+const SYNCED: &str = "watchcache_reflector_synced";
+const LAG: &str = "watchcache_reflector_lag_seconds";
+
+/// The metrics of one [`Reflector`](crate::Reflector), read from its [`Monitor`].
+#[derive(Clone, Debug)]
+pub struct ReflectorMetrics {
+    name: SharedString,
+}
+
+impl ReflectorMetrics {
+    /// Metrics with this value of the label `name`, which must be this reflector's alone.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        describe();
+        Self { name: SharedString::from_shared(name.into().into()) }
+    }
+
+    /// Sets gauges and counters to how the reflector is doing now. O(1), and never waits for it.
+    ///
+    /// There is no lag before the first list, and no last version while the source's is no number: these
+    /// two are told once there is something to tell.
+    pub fn record(&self, monitor: &Monitor) {
+        let progress = monitor.progress();
+        let set = |metric, value| set(metric, &self.name, value);
+        let total = |metric: &'static str, count| {
+            counter!(metric, "name" => self.name.clone()).absolute(count);
+        };
+        total(LISTS, progress.lists);
+        total(WATCHES, progress.watches);
+        if let Some(version) = progress.resource_version.as_ref().and_then(version) {
+            set(VERSION, version);
+        }
+        let causes = progress.relist_causes;
+        for (cause, count) in [
+            ("expired", causes.expired),
+            ("version_too_large", causes.version_too_large),
+            ("protocol", causes.protocol),
+            ("stalled", causes.stalled),
+            ("behind", causes.behind),
+            ("unversioned", causes.unversioned),
+        ] {
+            counter!(RELISTS, "name" => self.name.clone(), "cause" => cause).absolute(count);
+        }
+        total(EVENTS, progress.events);
+        total(FAILURES, progress.failures);
+        total(SILENCES, progress.silences);
+        total(RESTARTS, progress.restarts);
+        total(BYTES, progress.bytes);
+        set(LISTED, progress.listed as f64);
+        set(QUARANTINED, progress.quarantined as f64);
+        set(SYNCED, f64::from(u8::from(progress.synced)));
+        if let Some(lag) = progress.lag() {
+            set(LAG, lag.as_secs_f64());
+        }
+    }
+}
+
+fn describe() {
+    describe_counter!(LISTS, Unit::Count, "Lists that were begun.");
+    describe_counter!(WATCHES, Unit::Count, "Watches that were asked for.");
+    describe_gauge!(
+        VERSION,
+        Unit::Count,
+        "The version up to which all is mirrored, last 15 digits."
+    );
+    describe_counter!(RELISTS, Unit::Count, "Lists after the first, by what made them necessary.");
+    describe_counter!(EVENTS, Unit::Count, "Changes applied from watches.");
+    describe_counter!(FAILURES, Unit::Count, "Lists and watches that failed.");
+    describe_counter!(SILENCES, Unit::Count, "Watches given up because nothing came.");
+    describe_counter!(RESTARTS, Unit::Count, "Times that the source's history was set back.");
+    describe_counter!(BYTES, Unit::Bytes, "Bytes received from the source.");
+    describe_gauge!(LISTED, Unit::Count, "Objects that the last list brought.");
+    describe_gauge!(QUARANTINED, Unit::Count, "Keys whose newest version could not be taken.");
+    describe_gauge!(SYNCED, "1 once the first list is in every sink.");
+    describe_gauge!(LAG, Unit::Seconds, "Time since the content was last known to be complete.");
+}
