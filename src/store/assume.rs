@@ -279,7 +279,7 @@ impl<T: Object> Store<T> {
     ///
     /// The first assumption of a store starts a thread, which sleeps until an assumption expires and ends
     /// with the store. If the system refuses the thread, expired assumptions are dropped with the next
-    /// call of this. The end of an assumption is not reported to the store's [observer](super::Observer).
+    /// call. The end of an assumption is not reported to the store's [observer](super::Observer).
     /// While anything is assumed, a batch costs an extra lookup for each of its keys, and a relist an
     /// extra O(assumptions).
     ///
