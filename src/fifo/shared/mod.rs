@@ -5,8 +5,9 @@
 //! it.
 //!
 //! Locks are taken in this order, and each is left out where it is not needed: shards in the order of
-//! their numbers, then the schedule of delays. The locks of a sweep and of a lane's front (see `queue`), in this
-//! order, are taken with no shard held, and shards are taken under them. The list of waiters is taken with nothing held.
+//! their numbers, then the schedule of delays. The locks of a sweep and of a lane's front (see `queue`),
+//! in this order, are taken with no shard held, and shards are taken under them. The list of waiters is
+//! taken with nothing held.
 
 mod capacity;
 mod close;
