@@ -14,7 +14,7 @@ use crate::resource::Definition;
 const SHORT: usize = 128;
 const LONG: usize = 1024;
 
-/// An Event has happened: all that goes on is the counting of others like it.
+/// Fields of a recorded Event that may not change: only the count of similar ones goes on.
 const SETTLED: [&str; 12] = [
     "involvedObject",
     "reason",
@@ -69,7 +69,7 @@ pub(super) fn update(definition: &Definition, new: &Value, old: &Value, causes: 
 fn common(event: &Value, causes: &mut Causes) {
     let about = text(event, "/involvedObject/namespace");
     let is_in = |expected: &[&str]| expected.contains(&namespace(event));
-    // What is in no namespace has its events in the default one.
+    // An object without a namespace has its Events in the default one.
     let is_in_place = match (has_time(event), about) {
         (false, "") => is_in(&["default"]),
         (true, "") => is_in(&["default", "kube-system"]),
@@ -117,7 +117,7 @@ fn series(event: &Value, causes: &mut Causes) {
     }
 }
 
-/// As a client that writes all fields writes one that it has not set.
+/// Empty, as written by a client that writes even the fields it has not set.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
