@@ -84,7 +84,8 @@ impl Key {
         &self.text
     }
 
-    /// As `self.as_ref() == key`, and cheaper: lengths first, and no look for where characters begin.
+    /// As `self.as_ref() == key`, and cheaper: it compares lengths first, and checks no character
+    /// boundaries.
     #[inline]
     pub(crate) fn is(&self, KeyRef { namespace, name }: KeyRef<'_>) -> bool {
         let (text, end) = (self.text.as_bytes(), self.namespace_len);

@@ -322,8 +322,8 @@ impl<T: Object> Fifo<T> {
         self.shared.get(key.into()).is_some()
     }
 
-    /// The values in line, in queue order; for a [deletion](FifoBuilder::deletions) the last state,
-    /// which cannot be told from a value here. O(n log n), of which O(n) under all locks.
+    /// The values in line, in queue order; for a [deletion](FifoBuilder::deletions) the last state, which
+    /// looks like any other value here. O(n log n), of which O(n) under all locks.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<T>> {
         self.shared.list()

@@ -96,7 +96,7 @@ impl<'s, T> Pinned<'s, T> {
         self.0.view().resource_version()
     }
 
-    /// Whether the source's whole content had been told by then; see
+    /// Returns whether the source's whole content was complete by then; see
     /// [`Snapshot::is_synced`](super::Snapshot::is_synced).
     #[must_use]
     pub fn is_synced(&self) -> bool {

@@ -147,7 +147,7 @@ impl<V: Send + Sync + 'static> Decoder<V> {
         }
     }
 
-    /// A key and value of a list; `None` if nobody here wants it.
+    /// A key and value of a list; `None` if the reflector does not need it.
     pub(super) fn item(
         &self,
         kv: &KeyValue,
@@ -169,7 +169,7 @@ impl<V: Send + Sync + 'static> Decoder<V> {
         })
     }
 
-    /// A change of a key; `None` if nobody here wants it.
+    /// A change of a key; `None` if the reflector does not need it.
     pub(super) fn event(
         &self,
         kv: &KeyValue,
@@ -224,7 +224,8 @@ impl<V: Send + Sync + 'static> Decoder<V> {
     }
 }
 
-/// What is no key as one that no object has: what it may not hold is written as `%` and two digits.
+/// An invalid key in the form of one that no object has: characters that a key may not have are written
+/// as `%` and two digits.
 fn listed_as(rest: &[u8]) -> Option<Key> {
     let mut name = String::new();
     for chunk in rest.utf8_chunks() {

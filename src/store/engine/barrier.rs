@@ -12,7 +12,7 @@
 use crate::sync::atomic::{AtomicUsize, Ordering, compiler_fence, fence};
 use crate::sync::{MEMBARRIER, global};
 
-/// Nobody has asked for `membarrier` yet, or nobody may: readers fence.
+/// `membarrier` was not requested yet, or is not available: readers fence.
 const SYMMETRIC: usize = 0;
 /// `membarrier` is registered: readers do not fence.
 const ASYMMETRIC: usize = 1;

@@ -27,10 +27,10 @@
 //! | `writer`, `slot`, `room` | builds a revision, key by key, and publishes it |
 //! | `view`, `entries`, `walk` | read at one revision: by key, by index, and everything |
 //! | `record` | what a publication changed |
-//! | `hold` | keeps a revision: for a short look, or a snapshot |
+//! | `hold` | keeps a revision: for a short read, or a snapshot |
 //! | `pin`, `barrier` | keeps memory from being freed under a reader |
-//! | `reclaim`, `queue`, `garbage` | frees what nobody can see; drops its objects |
-//! | `gauges` | figures for observers |
+//! | `reclaim`, `queue`, `garbage` | frees what no reader can reach; drops its objects |
+//! | `gauges` | statistics for observers |
 //!
 //! This folder is the only one of the crate with unsafe code. What it offers to the rest of the crate
 //! is sound for every safe caller: a [`View`] borrows what protects it, and what needs a pinned thread

@@ -387,7 +387,7 @@ impl<T> Reclaim<T> {
                     let held = Held { revision, since, versions: Queue::new() };
                     self.held.insert(age, held);
                 } else {
-                    // SAFETY: nobody holds it; whoever was pinned while it was published has
+                    // SAFETY: nobody holds it; every thread that was pinned while it was published has
                     // unpinned since, so nobody is about to.
                     unsafe { Revision::free(revision) };
                 }

@@ -73,7 +73,7 @@ impl<T> Slab<T> {
     /// # Safety
     /// The caller is the writer, and the slab is alive.
     unsafe fn with_free<R>(this: *const Self, f: impl FnOnce(&mut FreeBits) -> R) -> R {
-        // SAFETY: the slab is alive, and nobody but the writer looks at the marks.
+        // SAFETY: the slab is alive, and only the writer accesses the marks.
         unsafe { (*this).free.with_mut(|free| f(&mut *free)) }
     }
 }
@@ -300,7 +300,7 @@ impl<T> Slabs<T> {
         // One stays, so that a key that comes and goes allocates nothing.
         if FREES && empty && self.open.len() > 1 {
             self.open.remove(&slab);
-            // SAFETY: none of its records is in use, and no reader comes to a slab but by a record.
+            // SAFETY: none of its records is in use, and readers reach a slab only through a record.
             unsafe { Slab::free(slab) };
         }
     }

@@ -213,7 +213,7 @@ impl<T> Table<T> {
                 let slot = &bucket.0[at];
                 prefetch(slot.object.hint());
                 let head = slot.word().head();
-                // A record may have left the slot since the bucket was looked at.
+                // A record may have left the slot since the bucket was read.
                 // SAFETY: a pinned reader reaches no freed version or record; see `reclaim`.
                 if !head.is_null() && unsafe { Version::key(head) }.same(key) {
                     return head;
