@@ -58,8 +58,8 @@ pub trait Sink<T>: Send + Sync {
         None
     }
 
-    /// Whether the key holds this version now; `None` if the sink does not know. An object that turns out
-    /// late to be undecodable is listed as such only while it is current.
+    /// Returns whether the key holds this version now; `None` if the sink does not know. An object that
+    /// turns out late to be undecodable is listed as such only while it is current.
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
         let _ = (key, resource_version);
         None

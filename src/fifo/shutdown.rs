@@ -130,7 +130,7 @@ impl<T: Object> Fifo<T> {
 }
 
 impl<T> DrainReport<T> {
-    /// Whether everything that was accepted has been processed.
+    /// Returns whether everything that was accepted has been processed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.unprocessed.is_empty() && self.leased == 0

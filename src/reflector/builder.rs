@@ -107,21 +107,21 @@ impl<S: Source> ReflectorBuilder<S> {
         self
     }
 
-    /// Whether to mirror a source whose history was set back (etcd restored from a backup): one whose
-    /// lists stay older than what it had sent before, three times in a row and for at least five seconds.
-    /// Its content then replaces what is held, although that is newer. Otherwise the mirror stays as it
-    /// is, and shows this by [`Progress::behind`](super::Progress::behind) and a growing lag. Default:
-    /// yes.
+    /// Sets whether to mirror a source whose history was set back (etcd restored from a backup): one
+    /// whose lists stay older than what it had sent before, three times in a row and for at least five
+    /// seconds. Its content then replaces what is held, although that is newer. Otherwise the mirror
+    /// stays as it is, and shows this by [`Progress::behind`](super::Progress::behind) and a growing lag.
+    /// Default: yes.
     #[must_use]
     pub fn start_over(mut self, start_over: bool) -> Self {
         self.config.start_over = start_over;
         self
     }
 
-    /// Whether to keep asking when the first list is refused in a way that asking again cannot mend: for
-    /// a program that starts before its custom resource exists, or before it is allowed to read it.
-    /// [`on_failure`](Self::on_failure) and the monitor's progress report the refusal meanwhile. Default:
-    /// no, [`Reflector::run`] returns it.
+    /// Sets whether to keep asking when the first list is refused in a way that asking again cannot
+    /// mend: for a program that starts before its custom resource exists, or before it is allowed to read
+    /// it. [`on_failure`](Self::on_failure) and the monitor's progress report the refusal meanwhile.
+    /// Default: no, [`Reflector::run`] returns it.
     #[must_use]
     pub fn retry_refused(mut self, retry: bool) -> Self {
         self.config.retry_refused = retry;

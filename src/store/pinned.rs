@@ -66,7 +66,7 @@ impl<'s, T> Pinned<'s, T> {
         self.0.get(key.into())
     }
 
-    /// Whether a key is present.
+    /// Returns whether a key is present.
     #[inline]
     pub fn contains<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
         self.get(key).is_some()
@@ -78,7 +78,7 @@ impl<'s, T> Pinned<'s, T> {
         self.0.view().len()
     }
 
-    /// Whether there are no objects.
+    /// Returns whether there are no objects.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -29,7 +29,7 @@ impl<T> Snapshot<T> {
         self.0.view().get(key.into(), &Pin::new())
     }
 
-    /// Whether a key is present.
+    /// Returns whether a key is present.
     pub fn contains<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
         self.get(key).is_some()
     }
@@ -114,7 +114,7 @@ impl<T> Snapshot<T> {
         self.0.view().len()
     }
 
-    /// Whether there are no objects.
+    /// Returns whether there are no objects.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

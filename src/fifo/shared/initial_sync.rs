@@ -30,7 +30,8 @@ impl InitialSync {
         }
     }
 
-    /// Whether this is the first replace; if so, it sets [`InitialSync::expect`] before it unlocks.
+    /// Returns whether this is the first replace; if so, it sets [`InitialSync::expect`] before it
+    /// unlocks.
     pub(super) fn begin(&self) -> bool {
         let (from, to) = (UNTOUCHED, SYNCING);
         // ORDERING: Relaxed, as in `mark_fed`.

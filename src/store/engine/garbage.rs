@@ -59,7 +59,7 @@ impl Disposal {
         (!nested.unwrap_or(false)).then(|| Self(()))
     }
 
-    /// Whether a destructor has left objects since this was last asked.
+    /// Returns whether a destructor has left objects since the last call.
     pub(super) fn take_left(&mut self) -> bool {
         let left = DISPOSING.try_with(|disposing| disposing.replace((true, false)).1);
         left.unwrap_or(false)

@@ -83,7 +83,7 @@ impl<T> Writer<T> {
         }
     }
 
-    /// Whether something was linked, or set, that is not published yet.
+    /// Returns whether something was linked, or set, that is not published yet.
     fn is_unpublished(&self) -> bool {
         self.changed || self.republish || self.changes > 0
     }
@@ -310,7 +310,7 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.writer.sequence
     }
 
-    /// Whether publications are recorded.
+    /// Returns whether publications are recorded.
     #[inline]
     pub(crate) fn is_recording(&self) -> bool {
         self.writer.recorder.is_on

@@ -99,8 +99,8 @@ impl FeedLimits {
         self
     }
 
-    /// Whether the log is kept even without a subscription, for later subscriptions that start from an
-    /// older snapshot. They then receive each change, instead of a difference.
+    /// Sets whether the log is kept even without a subscription, for later subscriptions that start
+    /// from an older snapshot. They then receive each change, instead of a difference.
     #[must_use]
     pub fn always(mut self, always: bool) -> Self {
         self.always = always;

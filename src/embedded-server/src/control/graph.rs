@@ -66,7 +66,7 @@ impl Graph {
         self.owned.get(uid).into_iter().flatten()
     }
 
-    /// Whether no owner controls the object.
+    /// Returns whether no owner controls the object.
     pub(super) fn is_free(&self, work: &Work) -> bool {
         self.free.contains(work)
     }
@@ -98,7 +98,7 @@ impl Graph {
     }
 }
 
-/// Whether one of its owners is the controller that manages it.
+/// Returns whether one of its owners is the controller that manages it.
 pub(super) fn is_controlled(object: &Value) -> bool {
     array(object, "/metadata/ownerReferences").iter().any(|owner| owner["controller"] == true)
 }

@@ -24,7 +24,7 @@ impl Event {
         self.current.as_ref().or(self.previous.as_ref())
     }
 
-    /// Whether the object is not the simulation's alone.
+    /// Returns whether the object is not the simulation's alone.
     pub(crate) fn is_of_client(&self) -> bool {
         self.newest().is_some_and(|entry| entry.origin() != Origin::Simulation)
     }
