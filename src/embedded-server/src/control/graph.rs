@@ -1,4 +1,4 @@
-//! Who owns whom, among the objects of clients.
+//! The owners of objects, among the objects of clients.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -18,7 +18,7 @@ pub(super) struct Graph {
     free: BTreeSet<Work>,
 }
 
-/// What is remembered of an object.
+/// The remembered part of an object.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Node {
     pub(super) uid: String,
@@ -41,7 +41,7 @@ impl Graph {
         self.nodes.insert(work.clone(), Node { uid, owners });
     }
 
-    /// Forgets an object; what it was.
+    /// Forgets an object; returns what was remembered.
     pub(super) fn remove(&mut self, work: &Work) -> Node {
         let node = self.nodes.remove(work).unwrap_or_default();
         self.by_uid.remove(&node.uid);

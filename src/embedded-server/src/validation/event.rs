@@ -1,4 +1,4 @@
-//! Events: whatever has a time of its own says who did what, and why; and what comes by
+//! Events: one with a time of its own names who did what, and why; and one that is written through
 //! `events.k8s.io` has to be of that kind.
 //!
 //! Refusals name the fields as they are stored, whichever group was asked, as the real server's do.
@@ -10,7 +10,7 @@ use super::names;
 use crate::object::{namespace, text};
 use crate::resource::Definition;
 
-/// The most characters that a reason, say, may have, and a message.
+/// The most characters of a short field, such as a reason, and of a message.
 const SHORT: usize = 128;
 const LONG: usize = 1024;
 
