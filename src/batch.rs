@@ -134,7 +134,8 @@ impl<T> Batch<T> {
         self.unordered = true;
     }
 
-    /// Whether this batch's versions have no order, so that a sink must not compare them with its own.
+    /// Returns whether this batch's versions have no order, so that a sink must not compare them with its
+    /// own.
     #[must_use]
     pub fn is_unordered(&self) -> bool {
         self.unordered
@@ -158,7 +159,8 @@ impl<T> Batch<T> {
         self.changes.len()
     }
 
-    /// Whether there are no changes. A batch without changes may still carry a version, as a bookmark does.
+    /// Returns whether there are no changes. A batch without changes may still carry a version, as a
+    /// bookmark does.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()

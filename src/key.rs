@@ -84,7 +84,8 @@ impl Key {
         &self.text
     }
 
-    /// As `self.as_ref() == key`, and cheaper: lengths first, and no look for where characters begin.
+    /// As `self.as_ref() == key`, and cheaper: it compares lengths first, and checks no character
+    /// boundaries.
     #[inline]
     pub(crate) fn is(&self, KeyRef { namespace, name }: KeyRef<'_>) -> bool {
         let (text, end) = (self.text.as_bytes(), self.namespace_len);
@@ -245,7 +246,8 @@ fn slashes(word: &[u8; 8]) -> u64 {
     zero_at_slash.wrapping_sub(EACH_BYTE) & !zero_at_slash & (EACH_BYTE << 7)
 }
 
-/// Whether there is a '/'. A word at a time, since this is asked for each write, of texts that are short.
+/// Returns whether there is a '/'. A word at a time, since this is asked for each write, of texts that
+/// are short.
 #[inline]
 fn has_slash(text: &str) -> bool {
     let bytes = text.as_bytes();

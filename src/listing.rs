@@ -86,7 +86,8 @@ impl<T> Listing<T> {
         self
     }
 
-    /// Whether this listing's versions have no order, so that a sink must not compare them with its own.
+    /// Returns whether this listing's versions have no order, so that a sink must not compare them with
+    /// its own.
     #[must_use]
     pub fn is_unordered(&self) -> bool {
         self.unordered
@@ -110,7 +111,7 @@ impl<T> Listing<T> {
         self.objects.len()
     }
 
-    /// Whether there are no objects.
+    /// Returns whether there are no objects.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()

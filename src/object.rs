@@ -63,8 +63,8 @@ impl Object for Key {
     }
 }
 
-/// Whether both are the same version of one object, so that the old `Arc` can stay. An empty version
-/// is no version.
+/// Returns whether both are the same version of one object, so that the old `Arc` can stay. An empty
+/// version counts as none.
 pub(crate) fn same_version<T: Object>(old: &T, new: &T) -> bool {
     new.resource_version().is_some_and(|version| !version.is_empty())
         && old.resource_version() == new.resource_version()

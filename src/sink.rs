@@ -58,27 +58,27 @@ pub trait Sink<T>: Send + Sync {
         None
     }
 
-    /// Whether the key holds this version now; `None` if the sink does not know. An object that turns out
-    /// late to be undecodable is listed as such only while it is current.
+    /// Returns whether the key holds this version now; `None` if the sink does not know. An object that
+    /// turns out late to be undecodable is listed as such only while it is current.
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
         let _ = (key, resource_version);
         None
     }
 
-    /// A list or a watch failed, and is tried again: why. Comes from the same thread as the changes.
-    /// Default: nothing.
+    /// A list or a watch failed, and is tried again. Comes from the same thread as the changes. Default:
+    /// nothing.
     ///
-    /// A store tells whoever waits for its first list in vain.
+    /// A store keeps the error for those whose wait for the first list times out.
     fn failed(&self, error: &(dyn std::error::Error + 'static)) {
         let _ = error;
     }
 
-    /// The reflector has ended, and nothing more comes from it. The error says why, if the source refused
+    /// The reflector has ended, and nothing more comes from it. There is an error if the source refused
     /// it for good or a sink panicked; there is none if it was stopped, or dropped, even before it ran.
     /// Called once, as the last call. Default: nothing.
     ///
-    /// A queue tells its consumers, and a store whoever waits for its first list: they would otherwise
-    /// wait for ever. A store keeps what it holds.
+    /// A queue passes the end on to its consumers, and a store to those who wait for its first list: they
+    /// would otherwise wait forever. A store keeps its content.
     fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
         let _ = error;
     }

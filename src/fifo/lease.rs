@@ -61,9 +61,9 @@ impl<T: Object> Lease<T> {
         ArcRef::from(&self.leasing.object)
     }
 
-    /// Whether the object is gone, and this is its last known state. Only a queue that hands out
-    /// [deletions](super::FifoBuilder::deletions) has such leases. It stays the same, whatever arrives in the
-    /// meantime.
+    /// Returns whether the object was deleted, and this is its last known state. Only a queue that hands out
+    /// [deletions](super::FifoBuilder::deletions) has such leases. It stays the same, whatever arrives in
+    /// the meantime.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
         self.leasing.deletion

@@ -316,14 +316,14 @@ impl<T: Object> Fifo<T> {
         self.shared.get(key.into())
     }
 
-    /// Whether a value of the key waits.
+    /// Returns whether a value of the key waits.
     #[must_use]
     pub fn contains<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
         self.shared.get(key.into()).is_some()
     }
 
-    /// The values in line, in queue order; for a [deletion](FifoBuilder::deletions) the last state,
-    /// which cannot be told from a value here. O(n log n), of which O(n) under all locks.
+    /// The values in line, in queue order; for a [deletion](FifoBuilder::deletions) the last state, which
+    /// looks like any other value here. O(n log n), of which O(n) under all locks.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<T>> {
         self.shared.list()
@@ -341,7 +341,7 @@ impl<T: Object> Fifo<T> {
         self.shared.len()
     }
 
-    /// Whether no value is in line. As [`Fifo::len`].
+    /// Returns whether no value is in line. As [`Fifo::len`].
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -354,7 +354,7 @@ impl<T: Object> Fifo<T> {
         self.shared.oldest_age()
     }
 
-    /// Whether all keys of the first replace have been processed: popped, leased and
+    /// Returns whether all keys of the first replace have been processed: popped, leased and
     /// [`done`](Lease::done), deleted, or left out of a later replace. If the queue hands out
     /// [deletions](FifoBuilder::deletions), the last two count once the deletion is processed. A retried
     /// or abandoned lease does not count. Once true, it stays true.
@@ -382,7 +382,7 @@ impl<T: Object> Fifo<T> {
         self.shared.has_synced()
     }
 
-    /// Whether the queue is closed. It may still hold values that it accepted before.
+    /// Returns whether the queue is closed. It may still hold values that it accepted before.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.is_closed()

@@ -33,7 +33,7 @@ impl<T: Object> Fifo<T> {
 
     /// Closes the queue and returns what waits, in queue order, instead of handing it out. These values
     /// count as [`deleted`](super::FifoStats::deleted). For a [deletion](super::FifoBuilder::deletions)
-    /// it is the last state, which cannot be told from a value here.
+    /// it is the last state, which looks like any other value here.
     ///
     /// Leases go on. If a leased key's newer value is returned here, the lease does not put its key
     /// back; any other lease may still [`retry`](super::Lease::retry), as after [`Fifo::close`]. A
@@ -130,7 +130,7 @@ impl<T: Object> Fifo<T> {
 }
 
 impl<T> DrainReport<T> {
-    /// Whether everything that was accepted has been processed.
+    /// Returns whether everything that was accepted has been processed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.unprocessed.is_empty() && self.leased == 0

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 pub(super) const FIRST: Duration = Duration::from_millis(800);
 pub(super) const LONGEST: Duration = Duration::from_secs(30);
 
-/// A watch that lasted this long made the list before it worth its price: the next need not wait.
+/// A watch that lasted this long justifies the list before it: the next need not wait.
 const SETTLED: Duration = Duration::from_secs(30);
 
 /// Spreads what is timed, so that many reflectors do not act in step.
@@ -59,8 +59,8 @@ impl Backoff {
     }
 }
 
-/// When the next relist may begin. A source that declares its history gone after each list would
-/// otherwise be asked for lists as fast as it answers.
+/// When the next relist may begin. Without this, a source that reports its history as gone after each
+/// list would be asked for lists as fast as it answers.
 #[derive(Debug)]
 pub(super) struct Pace {
     backoff: Backoff,

@@ -13,7 +13,7 @@ use crate::{Batch, Object, Sink};
 
 /// Builds a [`Reflector`].
 ///
-/// Wherever a duration is asked for, [`Duration::MAX`] means "never".
+/// For any duration, [`Duration::MAX`] means "never".
 pub struct ReflectorBuilder<S: Source> {
     source: S,
     config: Config<S::Object>,
@@ -47,9 +47,8 @@ impl<S: Source> ReflectorBuilder<S> {
     }
 
     /// Gets the initial state by a watch that begins with all objects
-    /// ([KEP-3157](https://kep.k8s.io/3157)), which spares the server much memory. Where that fails
-    /// the list comes in pages; if it does, the source is not asked for a stream again.
-    /// Default: pages.
+    /// ([KEP-3157](https://kep.k8s.io/3157)), which saves the server much memory. If that fails, the list
+    /// comes in pages; if the list succeeds, the source is not asked for a stream again. Default: pages.
     #[must_use]
     pub fn streaming_list(mut self, streaming: bool) -> Self {
         self.config.streaming_list = streaming;
@@ -64,25 +63,24 @@ impl<S: Source> ReflectorBuilder<S> {
         self
     }
 
-    /// How long a watch may say nothing, not even a bookmark, before it is taken for dead and
-    /// opened anew at the last version. Kubernetes sends a bookmark about once a minute.
-    /// Default: 120 s.
+    /// How long a watch may be silent, without even a bookmark, before it is considered dead and reopened
+    /// at the last version. Kubernetes sends a bookmark about once a minute. Default: 120 s.
     #[must_use]
     pub fn silence_limit(mut self, limit: Duration) -> Self {
         self.config.limits.silence = bounded(limit);
         self
     }
 
-    /// How long the opening of a watch may take, and how long a list page may bring nothing. A page
-    /// of which something arrives all the while, as [`Source::received_bytes`] counts it, may take
-    /// ten times that, and so may a list that comes without pages. Default: 60 s.
+    /// How long the opening of a watch may take, and how long a list page may bring nothing. A page that
+    /// keeps receiving bytes, as [`Source::received_bytes`] counts them, may take ten times that, and so
+    /// may a list that comes without pages. Default: 60 s.
     #[must_use]
     pub fn answer_limit(mut self, limit: Duration) -> Self {
         self.config.limits.answer = bounded(limit);
         self
     }
 
-    /// The longest that a source can ask to be left alone, as by `Retry-After`. Default: 5 minutes.
+    /// The longest wait that a source can ask for, as by `Retry-After`. Default: 5 minutes.
     #[must_use]
     pub fn retry_after_limit(mut self, limit: Duration) -> Self {
         self.config.limits.retry_after = bounded(limit);
@@ -109,29 +107,29 @@ impl<S: Source> ReflectorBuilder<S> {
         self
     }
 
-    /// Whether to mirror a source whose history was set back (etcd restored from a backup): one
-    /// whose lists stay older than what it had sent before, three times in a row and for at least
-    /// five seconds. Its content then replaces what is held, although that is newer. Otherwise the
-    /// mirror stays as it is, with [`Progress::behind`](super::Progress::behind) and a growing lag to
-    /// be seen. Default: yes.
+    /// Sets whether to mirror a source whose history was set back (etcd restored from a backup): one
+    /// whose lists stay older than what it had sent before, three times in a row and for at least five
+    /// seconds. Its content then replaces what is held, although that is newer. Otherwise the mirror
+    /// stays as it is, and shows this by [`Progress::behind`](super::Progress::behind) and a growing lag.
+    /// Default: yes.
     #[must_use]
     pub fn start_over(mut self, start_over: bool) -> Self {
         self.config.start_over = start_over;
         self
     }
 
-    /// Whether to go on asking where the first list is refused in a way that asking again cannot
-    /// mend: for a program that starts before its custom resource exists, or before it is allowed to
-    /// read it. [`on_failure`](Self::on_failure) and the monitor's progress tell of the refusal
-    /// meanwhile. Default: no, [`Reflector::run`] returns it.
+    /// Sets whether to keep asking when the first list is refused in a way that asking again cannot
+    /// mend: for a program that starts before its custom resource exists, or before it is allowed to read
+    /// it. [`on_failure`](Self::on_failure) and the monitor's progress report the refusal meanwhile.
+    /// Default: no, [`Reflector::run`] returns it.
     #[must_use]
     pub fn retry_refused(mut self, retry: bool) -> Self {
         self.config.retry_refused = retry;
         self
     }
 
-    /// Called for each failed list or watch, as it happens, by whoever runs the reflector, and under
-    /// no lock. The reflector waits for it; a panic in it is logged and changes nothing.
+    /// Called for each failed list or watch, as it happens, in the task that runs the reflector, and
+    /// under no lock. The reflector waits for it; a panic in it is logged and changes nothing.
     #[must_use]
     pub fn on_failure(mut self, call: impl Fn(&Failure<'_>) + Send + Sync + 'static) -> Self {
         self.config.on_failure = Some(Box::new(call));
@@ -152,9 +150,9 @@ impl<S: Source> ReflectorBuilder<S> {
         self
     }
 
-    /// Sends what `content` returns to every sink again, once per period: for workers that must look
-    /// at everything from time to time. `content` gives what is mirrored already, a store's list as
-    /// a rule; a store changes nothing by it.
+    /// Sends what `content` returns to every sink again, once per period: for workers that must check
+    /// everything from time to time. `content` returns what is mirrored already, usually a store's list;
+    /// a store is not changed by it.
     ///
     /// ```
     /// # #![allow(dead_code)]
@@ -234,7 +232,7 @@ impl<S: Source> ReflectorBuilder<S> {
 fn adds<T: Object>(objects: impl IntoIterator<Item = Arc<T>>) -> Batch<T> {
     let mut batch = Batch::new();
     for object in objects {
-        // One without a usable key is mirrored nowhere.
+        // An object without a usable key is mirrored nowhere.
         let _ = batch.add(object);
     }
     batch

@@ -25,7 +25,7 @@ pub(super) fn bounded_range(range: Range<Duration>) -> Range<Duration> {
     start..bounded(range.end).max(start + Duration::from_millis(1))
 }
 
-/// How patient a reflector is, and what it takes at most; the defaults suit a Kubernetes API server.
+/// A reflector's timeouts and limits; the defaults suit a Kubernetes API server.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
     pub(super) watch_timeout: Range<Duration>,
@@ -38,7 +38,7 @@ pub(super) struct Limits {
 /// An object before and after a transform.
 pub(super) type Transform<T> = Box<dyn Fn(Arc<T>) -> Arc<T> + Send + Sync>;
 
-/// Who is told of failures.
+/// Called for failures.
 pub(super) type OnFailure = Box<dyn Fn(&Failure<'_>) + Send + Sync>;
 
 /// How to send everything to the sinks again.
@@ -58,7 +58,7 @@ pub(super) struct Config<T> {
     pub(super) start_over: bool,
     pub(super) retry_refused: bool,
     pub(super) on_failure: Option<OnFailure>,
-    /// What its spans call it.
+    /// The name in its spans.
     pub(super) name: String,
     pub(super) shard: Option<Shard>,
     pub(super) transform: Option<Transform<T>>,
@@ -98,12 +98,12 @@ impl<T> Config<T> {
         self.shard.is_none_or(|shard| shard.owns(key))
     }
 
-    /// An object without a key may be anybody's.
+    /// An object without a key may belong to any shard.
     pub(super) fn wants_bad(&self, bad: &Undecodable) -> bool {
         bad.key.as_ref().is_none_or(|key| self.wants(key.as_ref()))
     }
 
-    /// Tells each sink, whatever the others do.
+    /// Notifies each sink, even if another one panics.
     pub(super) fn end(&self, error: Option<&(dyn std::error::Error + 'static)>) {
         for sink in &self.sinks {
             if let Err(panic) = catch_as_sentence(|| sink.ended(error)) {
@@ -132,28 +132,27 @@ impl<T: Object> Config<T> {
         uid: Option<&str>,
         resource_version: &str,
     ) -> Option<Arc<T>> {
-        // An empty version is none.
+        // An empty version means none.
         let asked = self.sinks.iter().filter(|_| !resource_version.is_empty());
         let mut held =
             asked.map(|sink| catch_as_sentence(|| sink.held(key, uid, resource_version)));
         held.find_map(|held| held.ok().flatten())
     }
 
-    /// Whether the object, which was delivered, is still what the sinks hold; `None` where none of
-    /// them knows.
+    /// Returns whether the delivered object is still what the sinks hold; `None` if none of them knows.
     pub(super) fn is_current(&self, key: KeyRef<'_>, version: &ResourceVersion) -> Option<bool> {
         self.sinks.iter().find_map(|sink| {
             catch_as_sentence(|| sink.is_current(key, version.as_str())).ok().flatten()
         })
     }
 
-    /// Feeds a batch to each sink; what one of them did not take.
+    /// Feeds a batch to each sink; returns what any of them refused.
     pub(super) fn apply(&self, batch: &Batch<T>) -> Vec<Undecodable> {
         let refused = self.sinks.iter().flat_map(|sink| sink.apply_reporting(batch));
         refused.map(Undecodable::from).collect()
     }
 
-    /// Feeds a listing to each sink; what one of them did not take.
+    /// Feeds a listing to each sink; returns what any of them refused.
     pub(super) fn replace(&self, listing: &Listing<T>) -> Vec<Undecodable> {
         let refused = self.sinks.iter().flat_map(|sink| sink.replace_reporting(listing));
         refused.map(Undecodable::from).collect()

@@ -1,12 +1,12 @@
-//! What an object says of itself.
+//! The facts that an object reports about itself.
 
 use crate::panic::catch_as_sentence;
 use crate::{KeyRef, Object};
 
-/// What an object says of itself: a user's code, which may panic, and sources' texts, which may be
-/// empty.
+/// The facts that an object reports about itself: by user code, which may panic, and from sources' texts,
+/// which may be empty.
 pub(super) struct Facts<'a> {
-    /// The key, or what is wrong with it.
+    /// The key, or why it is invalid.
     pub(super) key: Result<KeyRef<'a>, String>,
     pub(super) version: Option<&'a str>,
     pub(super) uid: Option<&'a str>,

@@ -9,11 +9,11 @@ use super::SourceError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Failure<'a> {
-    /// What was asked for.
+    /// The request that failed.
     pub request: RequestKind,
     /// What went wrong.
     pub error: &'a SourceError,
-    /// How long the reflector waits before it asks for anything again.
+    /// How long the reflector waits before its next request.
     pub wait: Duration,
 }
 

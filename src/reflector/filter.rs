@@ -11,14 +11,13 @@ use crate::panic::catch_as_sentence;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::{Batch, Change, Key, KeyRef, Listing, Object, Refused, Sink};
 
-/// A sink that passes an object on only if it is new, or if one of its chosen aspects changed: so
-/// that a worker behind a [`Fifo`](crate::Fifo) is not woken by its own writes to an object's status,
-/// nor by anything else that it does not look at.
+/// A sink that passes an object on only if it is new, or if one of its chosen aspects changed: so that a
+/// worker behind a [`Fifo`](crate::Fifo) is not woken by its own writes to an object's status, nor by any
+/// other change that does not concern it.
 ///
-/// Deletions always pass, and so does another object of the same key (one of another uid). The first
-/// list passes as a list; of a later one what changed since passes as a batch, another object as the
-/// deletion of the one before and its own addition. Resyncs pass whole. Memory: a key and 24 bytes for
-/// each object.
+/// Deletions always pass, and so does another object of the same key (one with another uid). The first
+/// list passes as a list; of a later one, the changes pass as a batch, and another object as the deletion
+/// of the old one and its own addition. Resyncs pass whole. Memory: a key and 24 bytes for each object.
 ///
 /// ```
 /// use watchcache::reflector::ChangeFilter;
@@ -56,7 +55,7 @@ struct Seen {
     marks: HashMap<Key, Mark, RandomState>,
 }
 
-/// Hashes of an object; 0 where there is none to compare with.
+/// Hashes of an object; 0 if there is nothing to compare with.
 #[derive(Clone, Copy, Default)]
 struct Mark {
     uid: u64,
@@ -86,14 +85,14 @@ fn hash_of_version(version: &str) -> u64 {
 }
 
 impl<T: Object, S> ChangeFilter<T, S> {
-    /// In front of `sink`. Until an aspect is chosen, nothing passes but that objects come and go.
+    /// In front of `sink`. Until an aspect is chosen, only additions and deletions of objects pass.
     #[must_use]
     pub fn new(sink: S) -> Self {
         Self { sink, aspects: Vec::new(), seen: Mutex::default() }
     }
 
-    /// An aspect whose changes matter. Called for each object that comes, under no lock; an object
-    /// for which it panics passes.
+    /// An aspect whose changes matter. Called for each object that arrives, under no lock; an object for
+    /// which it panics passes.
     #[must_use]
     pub fn on<A: Hash + ?Sized>(
         mut self,
@@ -104,7 +103,7 @@ impl<T: Object, S> ChangeFilter<T, S> {
     }
 
     fn mark(&self, object: &T) -> Mark {
-        // Each is a user's code, which may panic.
+        // Each is user code, which may panic.
         let uid = catch_as_sentence(|| hash(|mut hasher| object.uid().hash(&mut hasher)));
         let version = catch_as_sentence(|| object.resource_version().map(hash_of_version));
         let aspects = catch_as_sentence(|| {
@@ -117,7 +116,7 @@ impl<T: Object, S> ChangeFilter<T, S> {
         }
     }
 
-    /// What the sink did not take is no longer compared with: it passes when it comes again.
+    /// What the sink refused is no longer compared with: it passes when it arrives again.
     fn reported(&self, refused: Vec<Refused>) -> Vec<Refused> {
         if !refused.is_empty() {
             let mut seen = self.seen();
@@ -129,15 +128,15 @@ impl<T: Object, S> ChangeFilter<T, S> {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        // Nothing but the map's own code runs under the lock.
+        // Only the map's own code runs under the lock.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(feature = "kube")]
 impl<K: kube::Resource + Send + Sync + 'static, S> ChangeFilter<K, S> {
-    /// The object's generation, which the API server raises when its specification changes; of an
-    /// object without one, any change.
+    /// The object's generation, which the API server raises when its specification changes; for an object
+    /// without one, any change.
     #[must_use]
     pub fn on_generation(mut self) -> Self {
         self.aspects.push(Box::new(|object, mut hasher| {
@@ -163,12 +162,12 @@ impl<K: kube::Resource + Send + Sync + 'static, S> ChangeFilter<K, S> {
     }
 }
 
-/// What the object in a state is to the sink.
+/// How an object in a state compares with the sink's.
 #[derive(PartialEq, Eq)]
 enum News {
     None,
     Change,
-    /// Another object than the one that it was told of.
+    /// Another object than the one that the sink has.
     Another,
 }
 
@@ -187,7 +186,7 @@ impl Seen {
 }
 
 impl<T: Object, S> ChangeFilter<T, S> {
-    /// What of a batch passes.
+    /// The part of a batch that passes.
     fn passed(&self, batch: &Batch<T>) -> Batch<T> {
         let marks = batch.changes().map(|(_, change)| match change {
             Change::Add(object) => self.mark(object),
@@ -218,7 +217,7 @@ impl<T: Object, S> ChangeFilter<T, S> {
         passed
     }
 
-    /// What has changed by a list; `None` for the first one, which passes as it is.
+    /// The changes that a list brings; `None` for the first one, which passes as it is.
     fn changed_by(&self, listing: &Listing<T>) -> Option<Batch<T>> {
         let marks: Vec<Mark> = listing.objects().map(|(_, object)| self.mark(object)).collect();
         let listed: HashSet<KeyRef<'_>, RandomState> =
@@ -236,7 +235,7 @@ impl<T: Object, S> ChangeFilter<T, S> {
         for ((key, object), mark) in listing.objects().zip(marks) {
             let news = seen.admit(key, mark);
             if news == News::Another {
-                // In a list it counts whatever its version, and a batch says so of none.
+                // In a list an object counts whatever its version, which a batch cannot express.
                 passed.delete(key);
             }
             if news != News::None {
@@ -293,7 +292,7 @@ impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
         if newest.is_none_or(|newest| newest != 0 && newest != hash_of_version(resource_version)) {
             return Some(false);
         }
-        // What the sink holds may be older than what was left out.
+        // The sink's object may be older than what was left out.
         self.sink.is_current(key, resource_version).filter(|current| *current)
     }
 

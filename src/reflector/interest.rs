@@ -1,4 +1,4 @@
-//! What a reflector needs from its source, and what it would only drop.
+//! What a reflector needs from its source, so that the rest need not be decoded.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use super::config::Config;
 use super::shared::Shared;
 use crate::{KeyRef, Object};
 
-/// What a reflector needs of its source: an object that is in another process's shard, or that a
-/// sink holds unchanged, need not be decoded.
+/// What a reflector needs from its source: an object that is in another process's shard, or that a sink
+/// holds unchanged, need not be decoded.
 ///
-/// It is only there to spare work: a reflector takes no harm from what it does not need.
+/// It only saves work: a source may ignore it.
 pub struct Interest<T> {
     config: Arc<Config<T>>,
     shared: Arc<Shared>,
@@ -21,19 +21,20 @@ impl<T> Interest<T> {
         Self { config, shared }
     }
 
-    /// Whether there is nothing to spare: no [`Shard`](super::Shard), and nothing held yet.
+    /// Returns whether nothing can be skipped: there is no [`Shard`](super::Shard), and nothing is held
+    /// yet.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.config.shard.is_none() && !self.shared.is_synced()
     }
 
-    /// Whether objects of this key are wanted at all.
+    /// Returns whether objects of this key are wanted at all.
     #[must_use]
     pub fn wants(&self, key: KeyRef<'_>) -> bool {
         self.config.wants(key)
     }
 
-    /// Whether some objects are not wanted at all.
+    /// Returns whether some objects are not wanted at all.
     #[must_use]
     pub fn is_sharded(&self) -> bool {
         self.config.shard.is_some()

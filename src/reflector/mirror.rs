@@ -1,4 +1,4 @@
-//! The reflector's loop: list, watch, resume, and list anew only where nothing else helps.
+//! The reflector's loop: list, watch, resume, and relist only where nothing else helps.
 
 use std::time::Duration;
 
@@ -57,14 +57,14 @@ impl<S: Source> Run<'_, S> {
                 Err(error) => error,
             };
             self.pause(RequestKind::List, &error).await;
-            // A watch tells nothing more of a source that is behind.
+            // A watch learns nothing more from a source that is behind.
             if !cause.is_mandatory() && !self.may_start_over() {
                 return None;
             }
         }
     }
 
-    /// Watches, and resumes as long as the protocol allows it; why it no longer does.
+    /// Watches, and resumes as long as the protocol allows it; returns why it no longer does.
     async fn keep_up(&mut self, mut opened: Option<Opened<S>>) -> Cause {
         loop {
             let before = self.steps;
@@ -72,7 +72,7 @@ impl<S: Source> Run<'_, S> {
                 Some(opened) => Ok(opened),
                 None => self.resume().await,
             };
-            // Waiting for a watch to be granted is no life of it.
+            // Waiting for a watch to be granted does not count as its lifetime.
             let granted = Instant::now();
             let end = match opened {
                 Ok(opened) => self.follow(opened).await,
@@ -98,7 +98,7 @@ impl<S: Source> Run<'_, S> {
         self.open(WatchStart::After(version)).await
     }
 
-    /// Waits as long as an ended watch demands; what makes a list necessary, if anything does.
+    /// Waits as long as an ended watch demands; returns what makes a list necessary, if anything does.
     async fn after(&mut self, ended: &Ended) -> Option<Cause> {
         if Recovery::worked(ended) {
             self.backoff.reset();

@@ -1,4 +1,4 @@
-//! The reflector: lists a source, watches it from there, and feeds what it learns into sinks.
+//! The reflector: lists a source, watches it from there, and feeds the result into sinks.
 //!
 //! ```text
 //!          ┌────────── expired (410), or stuck ─────────┐
@@ -69,10 +69,11 @@ use crate::panic::catch;
 
 /// Mirrors a [`Source`] into any number of [`Sink`](crate::Sink)s.
 ///
-/// It lists, replaces the sinks' content, then watches from the list's version. Events are applied
-/// in batches of whatever is ready: an idle stream applies each event at once, a busy one in large
-/// batches. A stream that ends or breaks is resumed where it stopped; a fresh list is the way out
-/// where the version has expired, or where watches keep failing at one place. Failures back off,
+/// It lists, replaces the sinks' content, then watches from the list's version. Events are applied in
+/// batches of whatever is ready: an idle stream applies each event at once, a busy one in large batches.
+/// A stream that ends or breaks is resumed where it stopped; a new list is made only where the version
+/// has expired, or where watches keep failing at one place. Failures back off, exponentially and with
+/// jitter, and the back-off resets on progress only.
 /// exponentially and with jitter, and the back-off resets on progress only.
 ///
 /// ```
@@ -128,7 +129,7 @@ impl<S: Source> Reflector<S> {
         Self { source, ending: Ending { config, shared, ended: false } }
     }
 
-    /// A handle that tells how the reflector is doing.
+    /// A handle that reports the reflector's state.
     #[must_use]
     pub fn monitor(&self) -> Monitor {
         Monitor::new(Arc::clone(&self.ending.shared))
@@ -141,15 +142,14 @@ impl<S: Source> Reflector<S> {
     /// allowed, a selector that the source does not take), unless
     /// [`retry_refused`](ReflectorBuilder::retry_refused) is set. Every other failure is retried.
     ///
-    /// If a sink panics, or the source does: [`SourceError::Panicked`]. What that sink holds then is
-    /// unknown, so nothing more is fed to any. What other code may be called by, and what its panics
-    /// do, stands with each: a transform's, a decoder's or an object's own quarantines the object.
+    /// If a sink panics, or the source does: [`SourceError::Panicked`]. That sink's content is then
+    /// unknown, so no sink is fed any more. Other user code documents its own panics: one of a transform,
+    /// a decoder or an object's method quarantines the object.
     ///
     /// # Cancel safety
-    /// Dropping the future stops the reflector between two batches: sinks are only called between
-    /// awaits, so each holds whole batches. Whoever waits for the reflector learns of its end, also
-    /// if the future, or the reflector itself, is dropped before it ran; so do the
-    /// [sinks](crate::Sink::ended).
+    /// Dropping the future stops the reflector between two batches: sinks are only called between awaits,
+    /// so each holds whole batches. Waits on its monitor end with it, even if the future, or the
+    /// reflector itself, is dropped before it ran; the [sinks](crate::Sink::ended) are notified, too.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), SourceError> {
         let error = tokio::select! {
             biased;
@@ -160,7 +160,7 @@ impl<S: Source> Reflector<S> {
         error.map_or(Ok(()), Err)
     }
 
-    /// Mirrors until the source refuses for good, or code that is not ours panics.
+    /// Mirrors until the source refuses for good, or user code panics.
     async fn mirror(&self) -> SourceError {
         let Ending { config, shared, .. } = &self.ending;
         let span = tracing::info_span!("reflector", name = config.name);
@@ -177,7 +177,7 @@ impl<S: Source> Reflector<S> {
     }
 }
 
-/// Tells those who wait that the reflector has ended, however it does.
+/// Notifies all waiters that the reflector has ended, however it does.
 struct Ending<T> {
     config: Arc<Config<T>>,
     shared: Arc<Shared>,

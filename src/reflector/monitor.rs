@@ -10,7 +10,7 @@ use super::quarantine::Quarantined;
 use super::shared::Shared;
 use crate::{Key, KeyRef, ResourceVersion};
 
-/// Why waiting for a version ended without it.
+/// Why a wait for a version ended without reaching it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
@@ -19,7 +19,7 @@ pub enum WaitError {
         "the reflector stopped before it reached the version; `Reflector::run` returned why, and so does `Progress::last_error`"
     )]
     Stopped,
-    /// The version and the reflector's have no order: not both are numbers.
+    /// The versions have no order: not both are numbers.
     #[error("the version cannot be compared with the source's")]
     Incomparable,
 }
@@ -31,11 +31,11 @@ pub enum WaitError {
 )]
 pub struct Stopped;
 
-/// A handle on a reflector's progress. Cheap to clone; it outlives the reflector. No call waits for
-/// the reflector, unless it says so.
+/// A handle on a reflector's progress. Cheap to clone; it outlives the reflector. No call waits for the
+/// reflector, unless its docs say so.
 ///
-/// The reflector calls the wakers of those who wait, under no lock: one may ask the monitor again, a panic of
-/// one goes no further, and one that blocks holds the reflector up.
+/// The reflector calls the wakers of waiting tasks, under no lock: one may use the monitor again, its
+/// panic is contained, and one that blocks holds up the reflector.
 #[derive(Clone, Debug)]
 pub struct Monitor {
     shared: Arc<Shared>,
@@ -52,10 +52,10 @@ impl Monitor {
         Progress::clone(&self.shared.progress())
     }
 
-    /// Whether the first list is in every sink, the reflector runs, and the content was known to be
-    /// complete within `max_lag`: what a readiness probe asks. O(1).
+    /// Returns whether the first list is in every sink, the reflector runs, and the content was known to
+    /// be complete within `max_lag`: for a readiness probe. O(1).
     ///
-    /// An idle Kubernetes API server says so about once a minute, by a bookmark.
+    /// An idle Kubernetes API server confirms this about once a minute, by a bookmark.
     #[must_use]
     pub fn is_ready(&self, max_lag: Duration) -> bool {
         self.shared.progress().is_ready(max_lag)
@@ -74,8 +74,8 @@ impl Monitor {
         self.shared.quarantine().get(key.into())
     }
 
-    /// Waits until every sink holds everything up to `version`: after a write that the source
-    /// answered with a version, reads then include it, except for what is quarantined (ask
+    /// Waits until every sink holds everything up to `version`: after a write that the source answered
+    /// with a version, reads then include it, except for what is quarantined (check
     /// [`quarantine_of`](Self::quarantine_of)).
     ///
     /// # Errors
@@ -83,8 +83,8 @@ impl Monitor {
     /// order.
     ///
     /// # Cancel safety
-    /// Nothing is lost; any number of tasks may wait at once. There is no time limit: the source
-    /// may be away for as long as it likes.
+    /// Nothing is lost; any number of tasks may wait at once. There is no time limit: the source may be
+    /// unreachable for any length of time.
     pub fn wait_for(
         &self,
         version: &ResourceVersion,
@@ -125,7 +125,7 @@ fn reached(progress: &Progress, wanted: &ResourceVersion) -> Option<Result<(), W
     }
 }
 
-/// Whether a version of a key is what the sinks hold; `None` where none of them knows.
+/// Returns whether a version of a key is what the sinks hold; `None` if none of them knows.
 type IsCurrent = dyn Fn(&Undecodable) -> Option<bool> + Send + Sync;
 
 /// Where a source reports an object that turned out undecodable after it was delivered, as a

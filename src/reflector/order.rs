@@ -1,4 +1,4 @@
-//! The order of a watch's events: which of them are news.
+//! The order of a watch's events: which of them are new.
 
 use std::collections::VecDeque;
 
@@ -9,27 +9,27 @@ use crate::{Key, KeyRef, ResourceVersion};
 
 /// How many of the last changes are remembered, beside those of the newest version.
 ///
-/// A late event is told from a repeated one within this many changes; one that is later still is
-/// taken for a repeat.
+/// Within this many changes a late event can be told from a repeated one; a later one is treated as a
+/// repeat.
 const REMEMBERED: usize = 4096;
 
-/// What an event is to its key.
+/// How an event compares with what is known of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// News, which is now remembered.
+    /// A new one, which is now remembered.
     New,
     /// Repeated, or older than what is known.
     Old,
-    /// A deletion in a version that is not new. Some servers write the version of the object's last
-    /// change: it is news if just that version is held.
+    /// A deletion in a version that is not new. Some servers use the version of the object's last change:
+    /// the deletion is new if exactly that version is held.
     NewIfHeld,
 }
 
 /// Decides whether an event is new to its key, whatever order events arrive in.
 ///
-/// A watch delivers events in the order of their versions, each once. A faulty server or proxy may
-/// not, and a delete leaves nothing in a cache to compare a late event with. So the last changes
-/// are remembered here, deletes included.
+/// A watch delivers events in the order of their versions, each once. A faulty server or proxy may not,
+/// and a delete leaves nothing in a cache to compare a late event with. So the last changes are
+/// remembered here, including deletes.
 ///
 /// Invariant: everything at or below `floor` is known; above it, `newest` holds each changed key's
 /// newest version. The floor stays below the newest version, of which more may still come: one
@@ -59,8 +59,8 @@ struct Latest {
 }
 
 impl Order {
-    /// Everything up to `version` is known. Without one, or with one that is no number, no version
-    /// is compared with another until the next list.
+    /// Everything up to `version` is known. Without a version, or with one that is not a number, versions
+    /// are not compared until the next list.
     pub(super) fn restart(&mut self, version: Option<&ResourceVersion>, ordered: bool) {
         let floor = version.and_then(ResourceVersion::number).filter(|_| ordered);
         *self = Self { ordered: floor.is_some(), floor: floor.unwrap_or(0), ..Self::default() };
@@ -74,12 +74,12 @@ impl Order {
     pub(super) fn know(&mut self, key: KeyRef<'_>, version: Option<&str>) {
         let Some(version) = version.and_then(number_of) else { return };
         if version > self.floor {
-            // Outside the queue of changes, so that it stays until the next list.
+            // Not in the queue of changes, so that it stays until the next list.
             self.newest.insert(key.to_key_unchecked(), Known { version, deleted: false });
         }
     }
 
-    /// What the event is. Versions that are not numbers have no order, so each is news.
+    /// Classifies the event. Versions that are not numbers have no order, so each is new.
     pub(super) fn admit(
         &mut self,
         key: KeyRef<'_>,
@@ -110,7 +110,7 @@ impl Order {
         Admission::New
     }
 
-    /// A change of a key that nobody wants.
+    /// A change of a key that is not wanted.
     pub(super) fn pass(&mut self, version: Option<&str>) {
         if let Some(version) = version.and_then(number_of).filter(|_| self.ordered) {
             self.see(version);
@@ -124,13 +124,13 @@ impl Order {
         self.latest.changes += usize::from(version == self.latest.version);
     }
 
-    /// A version of which several changes came and that nothing has closed: more of it may be
-    /// missing if the watch ended here.
+    /// A version with several changes that nothing has closed: more of it may be missing if the watch
+    /// ended here.
     pub(super) fn unfinished(&self) -> Option<u64> {
         (self.latest.changes > 1).then_some(self.latest.version)
     }
 
-    /// The source says that nothing up to the newest version is missing.
+    /// The source confirms that nothing up to the newest version is missing.
     pub(super) fn close(&mut self) {
         self.latest.changes = 0;
     }

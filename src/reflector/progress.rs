@@ -15,7 +15,7 @@ pub enum Phase {
     Listing,
     /// It is watching, or opening a watch.
     Watching,
-    /// It waits before it asks again: after a failure, or because lists follow each other too fast.
+    /// It waits before its next request: after a failure, or because lists follow each other too fast.
     BackingOff,
     /// It was stopped or dropped, or the source refused it for good.
     Stopped,
@@ -54,21 +54,21 @@ pub struct Progress {
     pub largest_batch: u64,
     /// Events of a type this crate does not know.
     pub unknown_events: u64,
-    /// Bookmarks that name no version, which say nothing.
+    /// Bookmarks without a version, which carry no information.
     pub empty_bookmarks: u64,
     /// Objects that could not be decoded, or are not of the expected kind, since the start.
     pub undecodable: u64,
-    /// Objects that a sink did not take, since the start: a store refuses what an index function
-    /// fails on.
+    /// Objects that a sink refused, since the start: a store refuses an object on which an index function
+    /// fails.
     pub refused: u64,
     /// Keys whose newest version could not be decoded, or was refused by a sink, now;
     /// [`Monitor::quarantined`](super::Monitor::quarantined) names them.
     pub quarantined: u64,
-    /// Events that were no news to their key: repeated ones, and ones older than what is known.
+    /// Events that were not new: repeated ones, and ones older than what is known.
     pub stale_events: u64,
     /// Bytes received from the source, where it counts them.
     pub bytes: u64,
-    /// When the source last said anything, be it only that it opened a watch.
+    /// When the source last responded, even if it only opened a watch.
     pub last_contact: Option<Instant>,
     /// When the content was last known to be complete.
     pub last_complete: Option<Instant>,
@@ -84,18 +84,18 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// How long ago the content was last known to be complete: the most by which it may lag behind,
-    /// beside the source's own delay. `None` before the first list.
+    /// Time since the content was last known to be complete: an upper bound on its staleness, apart from
+    /// the source's own delay. `None` before the first list.
     ///
-    /// A list, an event that is news, and a bookmark that is not older than what is known say so; an
-    /// opened watch, a repeated event or an old bookmark do not.
+    /// A list, a new event, and a bookmark that is not older than what is known confirm it; an opened
+    /// watch, a repeated event or an old bookmark do not.
     #[must_use]
     pub fn lag(&self) -> Option<Duration> {
         self.last_complete.map(|complete| now().saturating_duration_since(complete))
     }
 
-    /// Whether the first list is in every sink, the reflector runs, and the content was known to be
-    /// complete within `max_lag`.
+    /// Returns whether the first list is in every sink, the reflector runs, and the content was known to
+    /// be complete within `max_lag`.
     #[must_use]
     pub fn is_ready(&self, max_lag: Duration) -> bool {
         self.synced && self.phase != Phase::Stopped && self.lag().is_some_and(|lag| lag <= max_lag)
@@ -112,7 +112,7 @@ pub struct RelistCauses {
     pub version_too_large: u64,
     /// The watch could not be understood at the same place, again and again.
     pub protocol: u64,
-    /// The watch failed at the same place, or ended there with nothing, again and again.
+    /// The watch failed at the same place, or ended there without progress, again and again.
     pub stalled: u64,
     /// The source named versions older than what it had sent before, again and again.
     pub behind: u64,
@@ -132,7 +132,7 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    /// Whether a watch cannot go on before a list succeeded.
+    /// Returns whether a watch cannot go on before a list succeeded.
     pub(super) fn is_mandatory(self) -> bool {
         matches!(self, Self::Expired | Self::Unversioned)
     }

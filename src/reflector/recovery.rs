@@ -1,4 +1,4 @@
-//! What follows a watch that has ended: resuming it, when, and when only a relist helps.
+//! After the end of a watch: whether and when to resume it, or to relist.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use tokio::time::Instant;
 use super::SourceError;
 use super::progress::Cause;
 
-/// A watch that lived this long was a working one: what ends it after that, a proxy that cuts idle
-/// connections for one, says nothing against the next.
+/// A watch that lived this long was a working one: whatever ends it after that, such as a proxy that cuts
+/// idle connections, does not count against the next.
 const LIVED: Duration = Duration::from_secs(5);
 
-/// A watch that ends sooner, though it brought something, is followed by a pause, or a server that
-/// ends each watch after one event would be asked in a tight loop.
+/// A watch that ends sooner, even with progress, is followed by a pause. Otherwise a server that ends
+/// each watch after one event would be asked in a tight loop.
 const SHORT: Duration = Duration::from_secs(1);
 
-/// Such pauses, at first and at most: as long as the watch may be short.
+/// The first and the longest of these pauses: the longest is as long as the watch may be short.
 const AFTER_SHORT: Duration = Duration::from_millis(100);
 const LONGEST_AFTER_SHORT: Duration = Duration::from_millis(1600);
 
-/// How many failures at one place of the history make a list the way out.
+/// How many failures at one place of the history make a list necessary.
 const STUCK: u32 = 3;
 
-/// For how long that takes where a list would fare no better: while the source cannot be reached, or
-/// asks to be left alone.
+/// How long that takes at least where a list would fail as well: while the source cannot be reached, or
+/// asks for time.
 const STUCK_FOR: Duration = Duration::from_secs(30);
 
 /// How a watch ended.
@@ -31,7 +31,7 @@ const STUCK_FOR: Duration = Duration::from_secs(30);
 pub(super) enum End {
     /// The source ended it.
     Closed,
-    /// Nothing came for too long: the connection is taken for dead.
+    /// Nothing came for too long: the connection is considered dead.
     Silent,
     /// It was not granted, broke, or the source ended it with a failure.
     Failed(SourceError),
@@ -41,17 +41,17 @@ pub(super) enum End {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) end: End,
-    /// Whether it brought anything new.
+    /// Whether it made progress.
     pub(super) moved: bool,
     /// How long it lived, from when it was granted.
     pub(super) lasted: Duration,
 }
 
-/// What is to follow.
+/// What to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) pause: Pause,
-    /// `None`: a watch, where the last one stopped.
+    /// `None`: watch again, where the last watch stopped.
     pub(super) relist: Option<Cause>,
 }
 
@@ -60,7 +60,7 @@ pub(super) enum Pause {
     None,
     /// Of about this length.
     Short(Duration),
-    /// As long as the back-off says.
+    /// As long as the back-off.
     Backoff,
 }
 
@@ -70,12 +70,12 @@ pub(super) struct Recovery {
     /// Failures at one place of the history.
     failures: u32,
     since: Option<Instant>,
-    /// Watches in a row that ended soon, though they brought something.
+    /// Watches in a row that ended soon, though with progress.
     short: u32,
 }
 
 impl Recovery {
-    /// Whether the watch worked, so that delays begin anew.
+    /// Returns whether the watch worked, so that delays are reset.
     pub(super) fn worked(ended: &Ended) -> bool {
         let cut = match &ended.end {
             End::Closed | End::Silent => true,
@@ -84,8 +84,8 @@ impl Recovery {
         ended.moved || (cut && ended.lasted >= LIVED)
     }
 
-    /// Judges a watch. `resumable`: there is a version to go on from. `may_list`: the last list was
-    /// long enough ago.
+    /// Judges a watch. `resumable`: there is a version to resume from. `may_list`: the last list was long
+    /// enough ago.
     pub(super) fn judge(
         &mut self,
         ended: &Ended,
@@ -142,8 +142,8 @@ impl Recovery {
         if !stuck || !may_list {
             return resume(Pause::Backoff);
         }
-        // The list follows the failure at once, so that it tells whether lists work where watches
-        // do not; one request later the watch might have worked, too.
+        // The list follows the failure at once, so that it shows whether lists work where watches do not;
+        // one request later the watch might have worked, too.
         Verdict { pause: if asked { Pause::Backoff } else { Pause::None }, relist: Some(cause) }
     }
 }
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(causes(forbidden, second, 3), [None, None, stalled]);
         let garbage = || End::Failed(SourceError::Protocol("?".to_owned()));
         assert_eq!(causes(garbage, second, 3), [None, None, Some(Cause::Protocol)]);
-        // A source that cannot be reached, or asks for time, cannot list either; but not for ever.
+        // A source that cannot be reached, or asks for time, cannot list either; but there is a limit.
         let eleven = Duration::from_secs(11);
         assert_eq!(causes(transport, eleven, 4), [None, None, None, stalled]);
         let busy = || End::Failed(Status::too_many_requests(second).into());

@@ -1,4 +1,4 @@
-//! One run of a reflector: its state, and what every request of it goes through.
+//! One run of a reflector: its state, and the steps that all its requests share.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -26,16 +26,16 @@ pub(super) struct Run<'a, S: Source> {
     pub(super) pace: Pace,
     pub(super) recovery: Recovery,
     pub(super) order: Order,
-    /// Everything up to here is in the sinks; `None` too where the source gives no versions.
+    /// Everything up to here is in the sinks; `None` also if the source has no versions.
     pub(super) position: Option<ResourceVersion>,
-    /// Whether the last list was of no version. Nobody knows then what went between it and its
-    /// watch, so that another list has to follow, wherever the watch has come to.
+    /// Whether the last list had no version. Deletions between it and its watch are then unknown, so that
+    /// another list has to follow, however far the watch has come.
     pub(super) unversioned: bool,
-    /// How often sinks were told something new: what a watch is judged by.
+    /// How often the sinks received something new: the measure of a watch's progress.
     pub(super) steps: u64,
     /// Lists and bookmarks that are older than the position.
     pub(super) behind: Behind,
-    /// How lists are asked for.
+    /// How to request lists.
     pub(super) lists: Lists,
     pub(super) resync_at: Option<Instant>,
 }
@@ -45,19 +45,19 @@ pub(super) struct Run<'a, S: Source> {
 pub(super) struct Behind {
     pub(super) lists: u32,
     pub(super) bookmarks: u32,
-    /// What the last of these bookmarks said.
+    /// The version of the last of these bookmarks.
     pub(super) bookmark: Option<ResourceVersion>,
     /// When the first of these lists came.
     pub(super) since: Option<Instant>,
 }
 
-/// What was learnt of how the source lists.
+/// What is known about how the source lists.
 pub(super) struct Lists {
-    /// Whether it is still thought to stream lists.
+    /// Whether it is still assumed to stream lists.
     pub(super) streaming: bool,
-    /// Streaming lists in a row that the source asked to be tried later.
+    /// Streaming lists in a row that the source postponed.
     pub(super) postponed: u32,
-    /// Whether the next list is to be asked for at once rather than in pages.
+    /// Whether to request the next list whole rather than in pages.
     pub(super) whole: bool,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Lists {
 pub(super) struct Opened<S: Source> {
     pub(super) watch: Pin<Box<S::Watch>>,
     pub(super) timeout: Duration,
-    /// Whether it began without a version, and so perhaps with what exists.
+    /// Whether it began without a version, and so perhaps with the existing objects.
     pub(super) replays: bool,
 }
 
@@ -90,7 +90,7 @@ impl<'a, S: Source> Run<'a, S> {
         }
     }
 
-    /// Opens a watch, which has to be granted in time.
+    /// Opens a watch, which has to be granted within the time limit.
     pub(super) async fn open(&mut self, start: WatchStart) -> Result<Opened<S>, SourceError> {
         self.shared.start_watching();
         let timeout = self.jitter.within(self.config.limits.watch_timeout.clone());
@@ -101,7 +101,7 @@ impl<'a, S: Source> Run<'a, S> {
         Ok(Opened { watch: Box::pin(watch), timeout, replays })
     }
 
-    /// A request failed: tells of it, and waits.
+    /// A request failed: reports it, and waits.
     pub(super) async fn pause(&mut self, request: RequestKind, error: &SourceError) {
         let delay = self.backoff.next_delay(&mut self.jitter);
         let asked = error.retry_after().unwrap_or_default();
@@ -110,7 +110,7 @@ impl<'a, S: Source> Run<'a, S> {
         self.wait(wait).await;
     }
 
-    /// A request failed: tells of it.
+    /// A request failed: reports it.
     pub(super) fn failed(&self, request: RequestKind, error: &SourceError, wait: Duration) {
         tracing::warn!(%error, ?wait, "{request:?} failed");
         self.shared.failed(error);
@@ -123,7 +123,7 @@ impl<'a, S: Source> Run<'a, S> {
     }
 }
 
-/// The answer, unless it takes too long.
+/// The response, unless it takes too long.
 pub(super) async fn in_time<T>(
     limit: Duration,
     answer: impl Future<Output = Result<T, SourceError>>,

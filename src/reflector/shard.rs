@@ -36,14 +36,14 @@ impl Shard {
         (index < count).then_some(Self { index, count, whole_namespaces: false })
     }
 
-    /// As [`by_key`](Self::by_key), but all of a namespace is in one shard. An object without a
+    /// As [`by_key`](Self::by_key), but a namespace is in one shard as a whole. An object without a
     /// namespace counts by its name.
     #[must_use]
     pub fn by_namespace(index: u32, count: u32) -> Option<Self> {
         (index < count).then_some(Self { index, count, whole_namespaces: true })
     }
 
-    /// Whether the key is in this shard.
+    /// Returns whether the key is in this shard.
     #[must_use]
     pub fn owns<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
         let key = key.into();
@@ -55,15 +55,15 @@ impl Shard {
         (u128::from(hash) * u128::from(self.count)) >> 64 == u128::from(self.index)
     }
 
-    /// A sink that passes only this shard on. A whole reflector's shard costs less by
-    /// [`ReflectorBuilder::shard`](super::ReflectorBuilder::shard).
+    /// A sink that passes on only this shard. For the shard of a whole reflector,
+    /// [`ReflectorBuilder::shard`](super::ReflectorBuilder::shard) costs less.
     #[must_use]
     pub fn of<S>(self, sink: S) -> ShardOf<S> {
         ShardOf { shard: self, sink }
     }
 }
 
-/// A sink that sees one [`Shard`] of what comes.
+/// A sink that sees one [`Shard`] of its input.
 #[derive(Clone, Debug)]
 pub struct ShardOf<S> {
     shard: Shard,

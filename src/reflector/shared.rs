@@ -1,4 +1,4 @@
-//! What the reflector writes and its monitors read.
+//! State that the reflector writes and its monitors read.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -15,13 +15,13 @@ use crate::{Key, KeyRef, ResourceVersion};
 
 /// Counters and quarantine. Neither a reader waits for the reflector nor the reflector for a reader.
 pub(super) struct Shared {
-    /// What readers see, replaced whole.
+    /// What readers see, replaced as a whole.
     published: ArcSwap<Progress>,
-    /// What is written. The lock keeps two writers (the reflector, and whoever reports an object)
+    /// What is written. The lock keeps two writers (the reflector, and a reader that reports an object)
     /// from publishing over each other; nothing else is called under it.
     progress: Mutex<Progress>,
     quarantine: Quarantine,
-    /// Whoever waits for an answer. Wakers are called when all of the above is whole and unlocked.
+    /// Waiting tasks. Wakers are called when all of the above is whole and unlocked.
     waiters: Arc<Waiters>,
 }
 
@@ -71,7 +71,7 @@ impl Shared {
         poll_fn(|context| wait.poll(context, &self.waiters, || look().is_some(), look)).await
     }
 
-    /// Call when the change is published.
+    /// Call once the change is published.
     fn wake(&self) {
         self.waiters.tell(u64::MAX);
     }
@@ -84,13 +84,13 @@ impl Shared {
         self.update(|progress| progress.phase = phase);
     }
 
-    /// The reflector is about to end, by this error.
+    /// The reflector is about to end with this error.
     pub(super) fn ended_by(&self, error: &SourceError) {
         let text = error.to_string();
         self.update(|progress| progress.last_error = Some(text));
     }
 
-    /// Nothing more will come.
+    /// The reflector has ended.
     pub(super) fn stop(&self) {
         self.set_phase(Phase::Stopped);
         self.wake();
@@ -199,14 +199,14 @@ impl Shared {
         self.update(|progress| progress.undecodable += 1);
     }
 
-    /// Asks again what is true of what nobody could tell when it was reported.
+    /// Verifies the reports that could not be verified when they came.
     pub(super) fn verify(&self, is_current: impl Fn(KeyRef<'_>, &ResourceVersion) -> bool) {
         if self.quarantine.end_applying(is_current) {
             self.publish();
         }
     }
 
-    /// Lists what a sink did not take.
+    /// Lists what a sink refused.
     pub(super) fn refused(&self, refused: Vec<Undecodable>) {
         if refused.is_empty() {
             return;
@@ -225,7 +225,7 @@ impl Shared {
         self.publish();
     }
 
-    /// A good version of the key came, or, without a version, the key is gone.
+    /// A good version of the key came, or, without a version, the key was deleted.
     pub(super) fn release(&self, key: KeyRef<'_>, version: Option<&str>) {
         if !self.quarantine.is_empty() && self.quarantine.release(key, version) {
             self.publish();
@@ -259,7 +259,7 @@ impl Shared {
     }
 }
 
-/// What a batch brought.
+/// The effect of a batch.
 pub(super) struct Applied<'a> {
     pub(super) events: u64,
     pub(super) stale: u64,

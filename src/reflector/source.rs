@@ -29,17 +29,17 @@ pub trait Source: Send + Sync + 'static {
     /// next page is under way meanwhile.
     ///
     /// # Errors
-    /// Whatever fails is asked again after a back-off, but for a first list that is refused for good:
-    /// by a [`Status`] for which [`SourceError::is_permanent`] holds, as
-    /// `Status::forbidden(..).into()` is. That ends the reflector, unless its builder says otherwise.
+    /// Whatever fails is retried after a back-off, except a first list that is refused for good: by a
+    /// [`Status`] for which [`SourceError::is_permanent`] is true, such as
+    /// `Status::forbidden(..).into()`. That ends the reflector, unless its builder allows retries.
     fn list(
         &self,
         request: ListRequest,
     ) -> impl Future<Output = Result<ListPage<Self::Object>, SourceError>> + Send;
 
-    /// Opens a watch. While nothing changes it should send a [`WatchEvent::Bookmark`] more often than
-    /// the reflector's `silence_limit` (120 s): a watch that says nothing for longer is opened anew,
-    /// and [`Progress::lag`](super::Progress::lag) grows meanwhile.
+    /// Opens a watch. While nothing changes it should send a [`WatchEvent::Bookmark`] more often than the
+    /// reflector's `silence_limit` (120 s): a watch that is silent for longer is reopened, and
+    /// [`Progress::lag`](super::Progress::lag) grows meanwhile.
     ///
     /// # Errors
     /// As for [`list`](Self::list); none of them ends the reflector.
@@ -54,7 +54,7 @@ pub trait Source: Send + Sync + 'static {
         let _ = (report, interest);
     }
 
-    /// Bytes received so far, as the protocol frames them; 0 where nobody counts.
+    /// Bytes received so far, as the protocol frames them; 0 if not counted.
     fn received_bytes(&self) -> u64 {
         0
     }
@@ -66,7 +66,7 @@ pub trait Source: Send + Sync + 'static {
 pub struct ListRequest {
     /// At most this many objects; `None` asks for all at once.
     pub limit: Option<u32>,
-    /// Where the page before this one said to go on.
+    /// The previous page's continue token.
     pub continue_token: Option<String>,
 }
 
@@ -82,8 +82,8 @@ pub struct WatchRequest {
 /// Where a watch starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchStart {
-    /// Everything after this version. An empty one stands for none, where a list carried none: what
-    /// exists, as far as the source sends that, and then every change.
+    /// Everything after this version. An empty one means none, after a list without one: the existing
+    /// objects, as far as the source sends them, and then every change.
     After(ResourceVersion),
     /// First all objects there are, as [`WatchEvent::Added`], then
     /// [`WatchEvent::InitialEventsEnd`], then every change: a streaming list
@@ -95,8 +95,8 @@ pub enum WatchStart {
 pub struct ListPage<T> {
     /// The objects of this page, in the source's order.
     pub items: Items<T>,
-    /// The version at which the page holds; an empty one is none. Without one the list counts, but
-    /// each watch that ends is followed by another list.
+    /// The version of the page; an empty one means none. A list without one is used, but each watch that
+    /// ends is followed by another list.
     pub resource_version: Option<ResourceVersion>,
     /// Where the next page starts; `None` on the last.
     pub continue_token: Option<String>,
@@ -121,7 +121,7 @@ impl<T: Send + Sync + 'static> ListPage<T> {
 }
 
 impl<T> WatchEvent<T> {
-    /// The version that the event carries; an empty one is none.
+    /// The version that the event carries; an empty one means none.
     pub(super) fn version(&self) -> Option<&str>
     where
         T: Object,
@@ -154,7 +154,7 @@ impl<T> fmt::Debug for ListPage<T> {
 pub enum Item<T> {
     /// It decoded.
     Object(Arc<T>),
-    /// A sink holds it in this very version, and gave it: see [`Interest`].
+    /// A sink holds it in this very version, and returned it: see [`Interest`].
     Held(Arc<T>),
     /// It did not; the stream goes on without it.
     Undecodable(Undecodable),
@@ -167,11 +167,11 @@ pub struct Undecodable {
     pub key: Option<Key>,
     /// Its version, if at least that could be read, so that the watch can go on after it.
     pub resource_version: Option<ResourceVersion>,
-    /// What is wrong with it.
+    /// Why it could not be used.
     pub error: String,
     /// The object as the source wrote it; as JSON, if it wrote protobuf that reads as such.
     pub raw: Option<Arc<str>>,
-    /// Whether it came as a deletion: then the key is gone, whatever the object looks like.
+    /// Whether it came as a deletion: then the key is deleted, whatever the object contains.
     pub deleted: bool,
 }
 
@@ -189,17 +189,17 @@ pub enum WatchEvent<T> {
     Added(Arc<T>),
     /// The object changed.
     Modified(Arc<T>),
-    /// The object is gone; this is its last state, with the version of the deletion.
+    /// The object was deleted; this is its last state, with the version of the deletion.
     Deleted(Arc<T>),
-    /// The key is gone; the source does not send its last state.
+    /// The key was deleted; the source does not send its last state.
     Gone {
         /// The key.
         key: Key,
         /// The version of the deletion.
         version: ResourceVersion,
     },
-    /// Nothing up to this version is missing, and it is the source's newest. An empty version, or
-    /// "0", says nothing: such a bookmark is counted, and is a sign of life at most.
+    /// Nothing up to this version is missing, and it is the source's newest. An empty version, or "0",
+    /// carries no information: such a bookmark is counted, and at most shows that the source is alive.
     Bookmark(ResourceVersion),
     /// The initial events of a streaming list are complete, at this version. With an empty one the
     /// streaming list has failed.
@@ -220,9 +220,9 @@ pub enum SourceError {
     /// The version asked for is no longer in the source's history: only a fresh list helps.
     #[error("the resource version is too old: {message}")]
     Expired {
-        /// What the source said.
+        /// The source's message.
         message: String,
-        /// For a list that had to stop between two pages: where the rest can be had, at a newer
+        /// For a list that had to stop between two pages: where the rest can be fetched, at a newer
         /// version.
         continue_token: Option<String>,
     },
@@ -245,9 +245,9 @@ pub enum SourceError {
     /// history was set back.
     #[error("the source is at version {version} only, {known} was already mirrored")]
     Behind {
-        /// What the source is at.
+        /// The source's version.
         version: ResourceVersion,
-        /// What was mirrored before.
+        /// The version that was mirrored before.
         known: ResourceVersion,
     },
     /// A sink panicked, or the source did, with this text. It ends the reflector.
@@ -256,7 +256,7 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// How long the source asked to be left alone.
+    /// How long the source asked to wait.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -265,13 +265,13 @@ impl SourceError {
         }
     }
 
-    /// Whether only a fresh list can help.
+    /// Returns whether only a new list can help.
     #[must_use]
     pub fn is_expired(&self) -> bool {
         matches!(self, Self::Expired { .. })
     }
 
-    /// Whether the version asked for is one that the source has not reached (yet).
+    /// Returns whether the version asked for is one that the source has not reached (yet).
     #[must_use]
     pub fn is_version_too_large(&self) -> bool {
         match self {
@@ -280,7 +280,7 @@ impl SourceError {
         }
     }
 
-    /// Whether the source does not take this kind of request, as an older server refuses a
+    /// Returns whether the source does not support this kind of request, as an older server refuses a
     /// streaming list.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
@@ -296,7 +296,7 @@ impl SourceError {
         }
     }
 
-    /// Whether asking again cannot help until somebody changes something: no such resource, not
+    /// Returns whether a retry cannot help until someone changes something: no such resource, not
     /// allowed, not understood.
     #[must_use]
     pub fn is_permanent(&self) -> bool {

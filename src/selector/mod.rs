@@ -43,7 +43,7 @@ impl LabelSelector {
         Self::default()
     }
 
-    /// Whether it selects everything.
+    /// Returns whether it selects everything.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.requirements.is_empty()
@@ -55,7 +55,7 @@ impl LabelSelector {
         &self.requirements
     }
 
-    /// Whether the labels that `label` looks up meet every requirement.
+    /// Returns whether the labels that `label` looks up meet every requirement.
     pub fn matches<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.requirements.iter().all(|requirement| requirement.met_by(label(requirement.label())))
     }

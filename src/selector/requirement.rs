@@ -134,7 +134,7 @@ impl Requirement {
         &self.values
     }
 
-    /// Whether a label's value, or its absence, meets the requirement.
+    /// Returns whether a label's value, or its absence, meets the requirement.
     #[must_use]
     pub fn met_by(&self, value: Option<&str>) -> bool {
         let listed = |value: &str| self.values.iter().any(|one| one == value);
@@ -209,7 +209,8 @@ fn is_dns_label(text: &str) -> bool {
         && is_enclosed(text, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit(), b"-")
 }
 
-/// Whether the text is of `outer` bytes and `others`, and neither begins nor ends with one of the others.
+/// Returns whether the text is of `outer` bytes and `others`, and neither begins nor ends with one of the
+/// others.
 fn is_enclosed(text: &str, outer: impl Fn(u8) -> bool, others: &[u8]) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_none_or(|&byte| outer(byte))

@@ -137,7 +137,7 @@ impl Status {
         self.details().map_or(&[], StatusDetails::causes)
     }
 
-    /// Whether one of the causes is of the given type.
+    /// Returns whether one of the causes is of the given type.
     #[must_use]
     pub fn has_cause(&self, cause: &CauseType) -> bool {
         self.causes().iter().any(|one| one.cause() == cause)

@@ -114,7 +114,7 @@ impl StatusReason {
         &KNOWN
     }
 
-    /// Whether this is one of the named reasons, neither [`Unknown`](Self::Unknown) nor
+    /// Returns whether this is one of the named reasons, neither [`Unknown`](Self::Unknown) nor
     /// [`Other`](Self::Other).
     #[must_use]
     pub fn is_known(&self) -> bool {

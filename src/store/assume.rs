@@ -1,10 +1,9 @@
-//! What is assumed of objects until their source says more: what a scheduler has just decided, for one.
+//! Assumed objects: what the source is expected to send, such as what a scheduler has just decided.
 //!
-//! An assumed object lies in the store as any other, so readers find it. Beside it is remembered what
-//! the source said last. Before the source's next word on a key, that is put back, in the same
-//! publication, so that its rules meet what it knows; and if the word says nothing new, what was assumed
-//! is put in its place again. So no rule of writing, and no arithmetic of a relist, ever sees an assumed
-//! object.
+//! An assumed object lies in the store like any other, so readers find it. The source's last state is
+//! kept beside it. Before the source's next change to the key is applied, that state is restored in the
+//! same publication, so the write rules, those of a relist too, compare only source states. If the change
+//! brings nothing new, the assumed object is put back.
 
 use std::sync::Weak;
 use std::time::{Duration, Instant};
@@ -25,7 +24,7 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::{Batch, Change, Key, KeyRef, Object};
 
-/// The objects of a store that are assumed. They change under the store's writing lock alone.
+/// The assumed objects of a store. They change only under the store's write lock.
 pub(super) struct Assumed<T> {
     engine: Arc<Engine<T>>,
     feed: Arc<Feed<T>>,
@@ -38,7 +37,7 @@ type Assumptions<T> = HashMap<Key, Assumption<T>, foldhash::fast::RandomState>;
 
 struct Assumption<T> {
     object: Arc<T>,
-    /// What the source said last.
+    /// The source's last state; `None` if it holds no object for the key.
     told: Option<Arc<T>>,
     until: Option<Instant>,
 }
@@ -62,8 +61,8 @@ impl<T: Object> Assumed<T> {
 
     #[inline]
     fn is_empty(&self) -> bool {
-        // ORDERING: Relaxed: it changes under the writer's lock, which a writer has. Whoever reads without
-        // it may come before the change as well.
+        // ORDERING: Relaxed: changed only under the writer's lock, which every writer holds. A reader
+        // without the lock may as well have run before the change.
         self.count.load(Ordering::Relaxed) == 0
     }
 
@@ -71,7 +70,7 @@ impl<T: Object> Assumed<T> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes what is assumed; a writer's.
+    /// Changes the assumptions. Only for a writer.
     fn change<R>(&self, change: impl FnOnce(&mut Assumptions<T>) -> R) -> R {
         let mut keys = self.keys();
         let result = change(&mut keys);
@@ -80,7 +79,7 @@ impl<T: Object> Assumed<T> {
         result
     }
 
-    /// What the source said last of a key of which something else is assumed.
+    /// The source's last state of a key, if another state is assumed.
     pub(super) fn told(&self, key: KeyRef<'_>) -> Option<Option<Arc<T>>> {
         if self.is_empty() {
             return None;
@@ -88,7 +87,7 @@ impl<T: Object> Assumed<T> {
         self.keys().get(&key).map(|assumption| assumption.told.clone())
     }
 
-    /// Forgets what is due; when the next one will be.
+    /// Drops the assumptions that have expired, and returns the time until the next one does.
     fn forget_due(&self) -> Option<Duration> {
         let now = Instant::now();
         let is_due = self.keys().values().any(|assumption| assumption.is_due(now));
@@ -114,25 +113,26 @@ impl<T: Object> Tick for Assumed<T> {
     }
 }
 
-/// Of which keys the source says something.
+/// The keys that a change from the source is about.
 pub(super) enum Says<'a, T> {
     Of(KeyRef<'a>),
     Batch(&'a Batch<T>),
     All,
 }
 
-/// What was assumed, out of the way while the source speaks: with whether it says that the key is gone.
+/// Assumptions that are withdrawn while a change from the source is applied, each with whether the change
+/// deletes the key.
 pub(super) struct Withdrawn<T>(HashMap<Key, (Assumption<T>, bool), foldhash::fast::RandomState>);
 
 impl<T> Withdrawn<T> {
-    /// What the source said last of a key, of which this is held.
+    /// The source's last state of a key for which the store holds `held`.
     pub(super) fn told<'a>(&'a self, key: KeyRef<'_>, held: &'a Arc<T>) -> Option<&'a Arc<T>> {
         self.0.get(&key).map_or(Some(held), |(assumption, _)| assumption.told.as_ref())
     }
 }
 
 impl<T> Says<'_, T> {
-    /// Takes out what is assumed of these keys.
+    /// Takes out the assumptions for these keys.
     fn take(self, keys: &mut Assumptions<T>) -> Withdrawn<T> {
         let mut withdrawn = Withdrawn(HashMap::default());
         let mut take = |key: KeyRef<'_>, says_gone| {
@@ -157,8 +157,8 @@ impl<T> Says<'_, T> {
 }
 
 impl<T: Object> Writing<'_, T> {
-    /// Runs what the source says on what it said before, and puts what was assumed back where it says
-    /// nothing new.
+    /// Applies a change from the source to the source's last state, and puts the assumed objects back
+    /// where it brings nothing new.
     pub(super) fn told<R>(
         &mut self,
         says: Says<'_, T>,
@@ -205,7 +205,7 @@ impl<T: Object> Writing<'_, T> {
         Ok(Written { revision: self.revision(), outcome })
     }
 
-    /// Puts what was assumed in its place again, unless the source has said something new.
+    /// Puts the assumed object back, unless the source has sent something new.
     fn assume_again(&mut self, key: Key, mut assumption: Assumption<T>) {
         let hashed = self.guard.hash(key.as_ref());
         let slot = self.guard.slot(hashed);
@@ -214,13 +214,14 @@ impl<T: Object> Writing<'_, T> {
             (Some(held), Some(told)) => Arc::ptr_eq(held, told),
             (held, told) => held.is_none() && told.is_none(),
         };
-        // A word that is older than what was assumed, as of what a write was answered, is no news.
+        // The source's state may be older than the assumed object, if that is the response to a write:
+        // then it is not new.
         let object = &assumption.object;
         let is_older =
             |held: &Arc<T>| catch(|| precedence::is_older(&**held, &**object)).unwrap_or(false);
         let stays = same || held.as_ref().is_some_and(is_older);
         let number = catch(|| precedence::number(&**object)).ok().flatten().unwrap_or(0);
-        // An index function that fails by now is as good as a word of the source.
+        // If an index function fails now, the assumption is dropped, as for a new state.
         if stays && write::store(slot, object, number).is_ok() {
             let before = std::mem::replace(&mut assumption.told, held);
             before.into_iter().for_each(|before| self.guard.discard(before));
@@ -231,14 +232,14 @@ impl<T: Object> Writing<'_, T> {
         self.let_go_of(assumption);
     }
 
-    /// Puts back what the source said.
+    /// Restores the source's last state.
     fn put_told(&mut self, key: KeyRef<'_>, assumption: &Assumption<T>) {
         let hashed = self.guard.hash(key);
         let slot = self.guard.slot(hashed);
         match &assumption.told {
             Some(told) => {
                 let number = catch(|| precedence::number(&**told)).ok().flatten().unwrap_or(0);
-                // Where an index function fails by now, what is assumed stands for it.
+                // If an index function fails now, the assumed object stays.
                 let _ = write::store(slot, told, number);
             }
             None => slot.delete().into_iter().for_each(|object| self.guard.discard(object)),
@@ -250,7 +251,7 @@ impl<T: Object> Writing<'_, T> {
         self.let_go_of(assumption);
     }
 
-    /// What the key holds now is all that is known of it.
+    /// Drops the assumption for a key: what the key holds now is final.
     pub(super) fn no_longer_assume(&mut self, key: KeyRef<'_>) {
         if !self.assumed.is_empty()
             && let Some(assumption) = self.assumed.change(|keys| keys.remove(&key))
@@ -265,22 +266,22 @@ impl<T: Object> Writing<'_, T> {
     }
 }
 
-/// Objects that are assumed: what the source is expected to say.
+/// Assumed objects: what the source is expected to send.
 impl<T: Object> Store<T> {
-    /// Puts an object that the source has not told yet, as a scheduler does with what it has just decided.
-    /// Readers, indexes and subscriptions see it at once, as any other object.
+    /// Stores an object that the source has not sent yet, such as what a scheduler has just decided.
+    /// Readers, indexes and subscriptions see it at once, like any other object.
     ///
-    /// It stays until the source says something new of its key: an update, a deletion, or a relist
-    /// without it where it had told it before. A repetition is nothing new, and neither is a state of an
-    /// older resource version than the assumed one's. If none of that has come in time, the assumption
-    /// is forgotten, and what the source said last is back. No write and no relist compares with what is
-    /// assumed.
+    /// It stays until the source sends something new for its key: an update, a deletion, or a relist that
+    /// lacks a key which the source had sent before. A repetition is not new, and neither is a state with
+    /// an older resource version than the assumed one. If nothing new arrives in time, the assumption is
+    /// dropped and the source's last state is restored. Writes and relists are never compared with an
+    /// assumed object.
     ///
-    /// The first assumption of a store starts a thread, which sleeps until one is due and ends with the
-    /// store. Where the system refuses one, what is due is forgotten with the next assumption.
-    /// Forgetting is not told to the store's [observer](super::Observer). While something is assumed, a
-    /// batch costs a look for each of its keys, and a relist O(assumptions), beside what they cost
-    /// otherwise.
+    /// The first assumption of a store starts a thread, which sleeps until an assumption expires and ends
+    /// with the store. If the system refuses the thread, expired assumptions are dropped with the next
+    /// call. The end of an assumption is not reported to the store's [observer](super::Observer).
+    /// While anything is assumed, a batch costs an extra lookup for each of its keys, and a relist an
+    /// extra O(assumptions).
     ///
     /// ```
     /// # use watchcache::{KeyRef, Listing, Object, Store};
@@ -298,7 +299,7 @@ impl<T: Object> Store<T> {
     /// store.assume(Pod { version: "7", node: Some("n1") }, Duration::from_secs(30))?;
     /// assert_eq!(node(&store), Some("n1"));
     ///
-    /// // The source repeats what it said, and then says that it came otherwise.
+    /// // The source repeats its last state, and then reports another outcome.
     /// store.replace(&Listing::new([Pod { version: "7", node: None }], Some("8".into()))?);
     /// assert_eq!(node(&store), Some("n1"));
     /// store.add(Pod { version: "9", node: Some("n2") })?;
@@ -335,8 +336,8 @@ impl<T: Object> Store<T> {
         result
     }
 
-    /// Forgets what is assumed of a key, as when a write was refused after all: what the source said last is
-    /// back. Returns what was assumed.
+    /// Drops the assumption for a key, for instance when a write was refused after all, and restores the
+    /// source's last state. Returns the assumed object.
     pub fn forget<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
         let key = key.into();
         if self.assumed.is_empty() {
@@ -350,7 +351,7 @@ impl<T: Object> Store<T> {
         Some(object)
     }
 
-    /// What is assumed of a key, if something is.
+    /// The object that is assumed for a key, if any.
     pub fn assumed<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
         if self.assumed.is_empty() {
             return None;

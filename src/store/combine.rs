@@ -1,4 +1,5 @@
-//! Writers that meet: whoever has the right to write writes for those that wait, and publishes once.
+//! Combining writers: the thread with the right to write also does the waiting writes, and publishes
+//! once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -7,7 +8,7 @@ use super::write::Writing;
 use crate::Object;
 use crate::sync::{Arc, Mutex, PoisonError};
 
-/// A write that waits. It does not panic: its panic is its caller's.
+/// A waiting write. It does not panic: a panic is passed to its caller.
 pub(super) type Waiting<T> = Box<dyn FnOnce(&mut Writing<'_, T>) + Send>;
 
 /// How many writes one thread does for others before it is done with its own.
@@ -25,13 +26,13 @@ impl<T: Object> Store<T> {
         result
     }
 
-    /// Runs the writes that wait, and publishes them with what was written so far.
+    /// Runs the waiting writes, and publishes them with what was written so far.
     pub(super) fn finish(&self, mut writing: Writing<'_, T>) {
         self.run_waiting(&mut writing);
         writing.publish();
     }
 
-    /// Leaves a write for whoever writes next. That is this thread, if nobody else comes first.
+    /// Leaves a write to the next writer: this thread, unless another one comes first.
     pub(super) fn combine<R: Send + 'static>(
         &self,
         op: impl FnOnce(&mut Writing<'_, T>) -> R + Send + 'static,
@@ -45,7 +46,7 @@ impl<T: Object> Store<T> {
         }));
         let mut writing = self.writing();
         let result = loop {
-            // Whoever ran the write had the lock, and published before giving it up.
+            // The thread that ran the write had the lock, and published before releasing it.
             if let Some(result) = reply.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 break result;
             }

@@ -52,7 +52,7 @@ impl<'a, T> Diff<'a, T> {
         self.added.len() + self.updated.len() + self.deleted.len()
     }
 
-    /// Whether the snapshots hold the same objects.
+    /// Returns whether the snapshots hold the same objects.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

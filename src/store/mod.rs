@@ -1,8 +1,8 @@
 //! The store: objects by key, read by many threads while one stream of changes is applied.
 //!
-//! Readers never wait. Each read works at the revision that was published last; a writer links the
-//! next revision's versions where no reader looks yet, and publishes them with one atomic store.
-//! A batch, and likewise a relist, is published as one, so no reader sees half of it.
+//! Readers never wait. Each read works at the revision that was published last; a writer links the next
+//! revision's versions where no reader reads yet, and publishes them with one atomic store. A batch, and
+//! likewise a relist, is published as one, so no reader sees half of it.
 //!
 //! Ways to read, from the cheapest to the longest-lived:
 //!
@@ -114,7 +114,7 @@ impl<T: Object> Store<T> {
         StoreBuilder::new()
     }
 
-    /// Adds an object, or replaces the one under its key, and returns what became of it.
+    /// Adds an object, or replaces the one under its key, and returns the outcome.
     ///
     /// An object with the uid and resource version of the held one is assumed to be equal to it, and one with
     /// an older resource version is stale: neither is stored. To change a held object but not its version,
@@ -213,7 +213,7 @@ impl<T: Object> Store<T> {
     pub fn delete<'k>(&self, key: impl Into<KeyRef<'k>>) -> Deleted<T> {
         let key = key.into();
         if key.check().is_err() {
-            // An invalid key names nothing.
+            // An invalid key has no object.
             return Deleted { object: None, revision: self.revision() };
         }
         let delete = || match self.try_writing() {

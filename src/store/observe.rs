@@ -102,7 +102,7 @@ pub struct StoreStats {
     pub reclamation_refused: bool,
     /// The size in bytes of the hash table and its records, without keys, objects and indexes.
     pub table_bytes: usize,
-    /// Who follows the store, and what is kept for them.
+    /// The subscriptions, and what is kept for them.
     pub feed: FeedStats,
 }
 

@@ -66,7 +66,7 @@ impl<'s, T> Pinned<'s, T> {
         self.0.get(key.into())
     }
 
-    /// Whether a key is present.
+    /// Returns whether a key is present.
     #[inline]
     pub fn contains<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
         self.get(key).is_some()
@@ -78,7 +78,7 @@ impl<'s, T> Pinned<'s, T> {
         self.0.view().len()
     }
 
-    /// Whether there are no objects.
+    /// Returns whether there are no objects.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -96,7 +96,7 @@ impl<'s, T> Pinned<'s, T> {
         self.0.view().resource_version()
     }
 
-    /// Whether the source's whole content had been told by then; see
+    /// Returns whether the source's whole content was complete by then; see
     /// [`Snapshot::is_synced`](super::Snapshot::is_synced).
     #[must_use]
     pub fn is_synced(&self) -> bool {

@@ -7,16 +7,16 @@ use crate::panic::catch;
 use crate::sync::Arc;
 use crate::{Object, version};
 
-/// What counts where a key holds an object already.
+/// What decides when a key already holds an object.
 #[derive(Clone, Copy)]
 pub(super) enum Precedence {
-    /// The newest version, whoever brings it.
+    /// The newest version, wherever it comes from.
     Newest,
-    /// What a listing says: another uid is another object, whatever its version.
+    /// The listing: another uid is another object, whatever its version.
     Listed,
-    /// What is known to be newer: a listing is older than what the store has seen.
+    /// The store, which is known to be newer: the listing is older than what the store has seen.
     Held,
-    /// What comes, since versions have no order.
+    /// The last to arrive, since versions have no order.
     Latest,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn compare<T: Object>(
                 false => Comparison::Older,
             };
         }
-        // A uid is a look at the object that is held; its version's text would be another.
+        // Comparing uids reads the held object once; comparing the versions' text would be another miss.
         let same =
             if same_number { held.uid() == new.uid() } else { same_version(&**held, &**new) };
         if same {

@@ -25,7 +25,7 @@ impl<T: Object> Store<T> {
         PinnedRevision::new(&self.engine).get(key.into()).map(ArcRef::to_arc)
     }
 
-    /// Whether a key is present.
+    /// Returns whether a key is present.
     #[inline]
     pub fn contains<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
         PinnedRevision::new(&self.engine).get(key.into()).is_some()
@@ -123,7 +123,7 @@ impl<T: Object> Store<T> {
         PinnedRevision::new(&self.engine).view().len()
     }
 
-    /// Whether there are no objects.
+    /// Returns whether there are no objects.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

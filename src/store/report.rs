@@ -1,4 +1,4 @@
-//! What a write did.
+//! The results of writes.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use super::error::{Rejected, WriteError};
 use crate::sync::Arc;
 use crate::{Key, Revision};
 
-/// What became of a write of one object.
+/// The result of writing one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
     /// The revision at which the object is visible or, if nothing changed, the current one.
     pub revision: Revision,
-    /// What became of the object.
+    /// What happened to the object.
     pub outcome: Outcome,
 }
 
-/// What became of an object that was written.
+/// What happened to an object that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -31,19 +31,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the object is in the store now.
+    /// Returns whether the object is in the store now.
     #[must_use]
     pub fn is_stored(self) -> bool {
         matches!(self, Self::Added | Self::Updated)
     }
 }
 
-/// What a delete of one key did.
+/// The result of deleting one key.
 #[non_exhaustive]
 pub struct Deleted<T> {
-    /// What the key held.
+    /// The object that the key held.
     pub object: Option<Arc<T>>,
-    /// The revision at which it is gone.
+    /// The revision at which it is deleted.
     pub revision: Revision,
 }
 
@@ -56,7 +56,7 @@ impl<T> fmt::Debug for Deleted<T> {
     }
 }
 
-/// What a batch changed.
+/// The result of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Applied {
@@ -110,12 +110,12 @@ impl Applied {
     }
 }
 
-/// What a relist changed.
+/// The result of a relist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replaced {
     /// Counts, and the revision at which the relist is visible.
     pub applied: Applied,
-    /// The keys that are gone.
+    /// The deleted keys.
     pub deleted: Vec<Key>,
 }

@@ -1,4 +1,4 @@
-//! Writes of one object. Its key becomes an owned one only for whoever writes it for this thread.
+//! Writes of one object. Its key is copied only if another thread does the write.
 
 use super::{Store, UpdateError, WriteError, Written};
 use crate::Object;
@@ -6,7 +6,7 @@ use crate::sync::Arc;
 
 impl<T: Object> Store<T> {
     pub(super) fn put(&self, object: Arc<T>) -> Result<Written, WriteError> {
-        // Asked for once, before any lock is taken: it is the user's code that answers.
+        // Called once, before any lock is taken: it is user code.
         let key = object.key();
         key.check()?;
         let Some(mut writing) = self.try_writing() else {
@@ -43,7 +43,7 @@ impl<T: Object> Store<T> {
             return result;
         };
         let result = writing.update(key, seen, &object);
-        // Whoever holds it now does so at least until the lock is let go of: no destructor runs.
+        // The current holder keeps it at least until the lock is released: no destructor runs.
         drop(object);
         self.finish(writing);
         result

@@ -1,4 +1,4 @@
-//! A store behind a reflector: what it tells of what it did not take.
+//! A store behind a reflector, and how it reports what it rejected.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ impl<T: Object> Sink<T> for Store<T> {
     fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
         let applied = Store::apply(self, batch);
         self.refused(applied, || {
-            // What counts is what the batch says of a key last.
+            // The last change of a key in the batch counts.
             batch.changes().map(|(key, change)| match change {
                 Change::Add(object) => (key, Some(object)),
                 Change::Delete(_) => (key, None),
@@ -53,7 +53,7 @@ impl<T: Object> Sink<T> for Store<T> {
 }
 
 impl<T: Object> Store<T> {
-    /// What was rejected, of what a sink was given, unless a later change of its key counts.
+    /// The rejected objects among those given to the sink, unless a later change of the key counts.
     fn refused<'b, I>(&self, applied: Applied, given: impl FnOnce() -> I) -> Vec<Refused>
     where
         T: 'b,

@@ -29,7 +29,7 @@ impl<T> Snapshot<T> {
         self.0.view().get(key.into(), &Pin::new())
     }
 
-    /// Whether a key is present.
+    /// Returns whether a key is present.
     pub fn contains<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
         self.get(key).is_some()
     }
@@ -114,7 +114,7 @@ impl<T> Snapshot<T> {
         self.0.view().len()
     }
 
-    /// Whether there are no objects.
+    /// Returns whether there are no objects.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -132,11 +132,11 @@ impl<T> Snapshot<T> {
         self.0.view().resource_version()
     }
 
-    /// Whether the source's whole content had been told by then: by a first
-    /// [`replace`](super::Store::replace), which a reflector's first list is, or by
-    /// [`mark_synced`](super::Store::mark_synced). Once that is so, it is so of every later view.
+    /// Returns whether the source's whole content was complete by then: by a first
+    /// [`replace`](super::Store::replace), such as a reflector's first list, or by
+    /// [`mark_synced`](super::Store::mark_synced). Once true, it is true of every later view.
     ///
-    /// What a snapshot finds missing is missing only if this holds.
+    /// Only if this is true is an object that the snapshot lacks really missing.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Listing, Object, Store};

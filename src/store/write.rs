@@ -18,15 +18,15 @@ use crate::sync::Arc;
 use crate::version;
 use crate::{Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion, Revision};
 
-/// Changes whose places are loaded together.
+/// Changes whose slots are prefetched together.
 const AT_ONCE: usize = 32;
 
-/// Writes that become visible together. Several callers' may.
+/// Writes that become visible together, possibly from several callers.
 pub(super) struct Writing<'s, T: Object> {
     pub(super) guard: WriteGuard<'s, T>,
     feed: &'s Feed<T>,
     pub(super) assumed: &'s Assumed<T>,
-    /// Whether a relist is among what is written.
+    /// Whether a relist is among the writes.
     pub(super) is_relist: bool,
 }
 
@@ -40,7 +40,7 @@ impl<'s, T: Object> Writing<'s, T> {
         Self { guard, feed, assumed, is_relist: false }
     }
 
-    /// Makes what was written visible, and has it told; returns the revision at which it is.
+    /// Publishes the writes, and has them delivered; returns the revision at which they are visible.
     pub(super) fn publish(&mut self) -> u64 {
         let before = self.guard.sequence();
         let revision = self.guard.publish();
@@ -51,7 +51,7 @@ impl<'s, T: Object> Writing<'s, T> {
         revision
     }
 
-    /// The revision at which what was written so far is visible.
+    /// The revision at which the writes so far are visible.
     pub(super) fn revision(&self) -> Revision {
         Revision::new(self.guard.next())
     }
@@ -73,9 +73,9 @@ impl<'s, T: Object> Writing<'s, T> {
         Ok(self.written(outcome?))
     }
 
-    /// Lets go of an object that was added, which its key may have been borrowed from.
+    /// Releases an object that was added, and from which its key may have been borrowed.
     pub(super) fn let_go(&mut self, object: Arc<T>, result: &Result<Written, Box<Rejected>>) {
-        // What is stored is held by the store, at least until the lock is let go of: no destructor runs.
+        // If stored, the store holds it at least until the lock is released: no destructor runs here.
         if !result.as_ref().is_ok_and(|written| written.outcome.is_stored()) {
             self.guard.discard(object);
         }
@@ -94,7 +94,7 @@ impl<'s, T: Object> Writing<'s, T> {
         let comparison = match slot.held() {
             None => Ok(Comparison::Newer),
             Some((held, _)) if Arc::ptr_eq(held, object) => Ok(Comparison::Same),
-            // The usual case needs no look at the object that is held.
+            // In the usual case the held object is not read.
             Some((_, at)) if at != 0 && number > at => Ok(Comparison::Newer),
             Some((held, at)) => compare(held, object, at != 0 && number == at, precedence),
         };
@@ -177,7 +177,7 @@ impl<'s, T: Object> Writing<'s, T> {
             }
         };
         if changes.len() == 1 {
-            // It has nothing to overlap its misses with.
+            // A single change has no other miss to overlap with.
             for (key, change) in changes {
                 apply(self, self.guard.hash(key), change);
             }
@@ -194,7 +194,7 @@ impl<'s, T: Object> Writing<'s, T> {
         applied
     }
 
-    /// Hashes the next keys, and begins to load their places. Whether there are any.
+    /// Hashes the next keys and prefetches their slots. Returns whether there are any.
     fn find<'k, V>(
         &self,
         keyed: &mut impl Iterator<Item = (KeyRef<'k>, V)>,
@@ -206,15 +206,15 @@ impl<'s, T: Object> Writing<'s, T> {
         !found.is_empty()
     }
 
-    /// A delete as the source reports it: `last` is the object's last state with the version of
-    /// its deletion.
+    /// A deletion as the source reports it: `last` is the object's last state with the version of its
+    /// deletion.
     fn deleted(&mut self, key: Hashed<'_>, last: Option<&T>, applied: &mut Applied) {
         let slot = self.guard.slot(key);
         let older = match (slot.held(), last) {
             (Some((held, _)), Some(last)) => catch(|| is_older(last, &**held)),
             _ => Ok(false),
         };
-        // The source says that it is gone: what cannot be compared does not count against that.
+        // The source reports a deletion: an object that cannot be compared does not overrule it.
         if older.unwrap_or(false) {
             applied.stale += 1;
             return;
@@ -228,7 +228,7 @@ impl<'s, T: Object> Writing<'s, T> {
         }
     }
 
-    /// Replaces the content by a listing, and returns the keys that are gone.
+    /// Replaces the content by a listing, and returns the deleted keys.
     pub(super) fn replace(&mut self, listing: &Listing<T>) -> (Applied, Vec<Key>) {
         self.told(Says::All, |this, withdrawn| this.replace_told(listing, withdrawn))
     }
@@ -241,7 +241,7 @@ impl<'s, T: Object> Writing<'s, T> {
         let mut applied = Applied::default();
         let unordered = listing.is_unordered();
         let held = self.guard.len();
-        // What an older listing has and the store has not was deleted since.
+        // An object in an older listing that the store lacks was deleted since.
         let older = !unordered && self.is_older(listing);
         let precedence = match (unordered, older) {
             (true, _) => Precedence::Latest,
@@ -278,7 +278,7 @@ impl<'s, T: Object> Writing<'s, T> {
         (applied, gone)
     }
 
-    /// Whether a listing is of an older version than what the store has seen.
+    /// Returns whether a listing is older than what the store has seen.
     fn is_older(&self, listing: &Listing<T>) -> bool {
         match (listing.resource_version(), self.guard.resource_version()) {
             (Some(listed), Some(held)) => listed.compare(held) == Some(Ordering::Less),
@@ -286,8 +286,8 @@ impl<'s, T: Object> Writing<'s, T> {
         }
     }
 
-    /// What was published and is not listed, unless it is newer than the listing, or may be where the
-    /// listing is `older` than what the store has seen.
+    /// Published keys that are not listed, except those that are newer than the listing, or may be where
+    /// the listing is `older` than what the store has seen.
     fn unlisted(&self, listing: &Listing<T>, older: bool, withdrawn: &Withdrawn<T>) -> Vec<Key> {
         let listed: HashSet<KeyRef<'_>, foldhash::fast::RandomState> =
             listing.objects().map(|(key, _)| key).collect();
@@ -301,7 +301,7 @@ impl<'s, T: Object> Writing<'s, T> {
         let view = self.guard.published(&pin);
         view.cursor(view.shards())
             .filter(|(key, object)| {
-                // What was published may only have been assumed.
+                // The published object may only have been assumed.
                 let told = withdrawn.told(*key, object);
                 !listed.contains(key)
                     && told.is_some_and(|object| !catch(|| stays(object)).unwrap_or(older))

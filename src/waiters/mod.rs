@@ -24,7 +24,7 @@
 //! of time, or its future was dropped) removes itself; one that was notified and leaves passes the
 //! notification on.
 //!
-//! So it is for items, each of which goes to one consumer. [News](told) is for all sleepers: each
+//! So this is for items, each of which goes to one consumer. [News](told) is for all sleepers: each
 //! listener gets its own notification.
 //!
 //! Wakers are user code. They are cloned, woken and dropped under no lock, and if one panics, the others are
@@ -57,16 +57,16 @@ pub(crate) struct Waiters {
 struct List {
     /// Those not yet notified, the oldest first.
     listeners: BTreeMap<Place, Sleeper>,
-    /// Those that are to be told, and that nobody has come to yet.
+    /// Those that have to be woken, and that no thread has got to yet.
     due: VecDeque<BTreeMap<Place, Sleeper>>,
     next_id: u64,
 }
 
-/// What a sleeper waits for, where it is a number that rises, and its own number.
+/// The number that a sleeper waits for, if it waits for one that rises, and its own id.
 type Place = (u64, u64);
 
 impl List {
-    /// Whether somebody is in the list and was not notified.
+    /// The sleeper, if it is in the list and was not notified.
     fn get_mut(&mut self, place: Place) -> Option<&mut Sleeper> {
         let due = self.due.iter_mut();
         due.chain([&mut self.listeners]).find_map(|part| part.get_mut(&place))
@@ -78,7 +78,7 @@ impl List {
     }
 }
 
-/// Who is to be woken, and how.
+/// A sleeper, and how to wake it.
 enum Sleeper {
     Thread(Parker),
     Task(Waker),
@@ -88,7 +88,7 @@ enum Sleeper {
 struct Listener {
     waiters: Arc<Waiters>,
     place: Place,
-    /// Whether it is known to be out of the list.
+    /// Whether it is known to have left the list.
     notified: bool,
 }
 
@@ -129,7 +129,7 @@ impl Waiters {
         }
     }
 
-    /// Whether anybody sleeps that may not have seen what was published before this.
+    /// Returns whether anyone sleeps who may not have seen what was published before this.
     pub(crate) fn any_asleep(&self) -> bool {
         // ORDERING: SeqCst pairs with the fence in `listen`, as in `notify`.
         fence(Ordering::SeqCst);
@@ -155,9 +155,9 @@ impl Waiters {
         }
     }
 
-    /// A listener has left the list.
+    /// Counts a listener that has left the list.
     fn one_less(&self) {
-        // ORDERING: Relaxed, as a producer that misses this only looks into the list in vain.
+        // ORDERING: Relaxed, as a producer that misses this only searches the list in vain.
         self.state.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -178,8 +178,8 @@ impl Waiters {
 
     /// Spins for a while. Returns whether there is an item.
     fn spin(&self, ready: &impl Fn() -> bool) -> bool {
-        // ORDERING: Relaxed, as a producer that sees it acts on it only by leaving the waking to us, and
-        // that is ordered by the fence below.
+        // ORDERING: Relaxed, as a producer that sees it only leaves the waking to us, and that is ordered
+        // by the fence below.
         self.state.fetch_add(SPINNER, Ordering::Relaxed);
         let found = (0..SPINS).any(|step| {
             relax(step);
@@ -188,14 +188,14 @@ impl Waiters {
         // ORDERING: Relaxed, as the fence orders it.
         self.state.fetch_sub(SPINNER, Ordering::Relaxed);
         // ORDERING: SeqCst pairs with the fence in `notify`: a producer that still counts on us has
-        // published before this, so our next look sees its item.
+        // published before this, so our next check sees its item.
         fence(Ordering::SeqCst);
         found
     }
 
-    /// Blocks until `attempt` gives something; `None` once the deadline has passed. `backlog` is about
-    /// how much there is to be had, at least 1 if anything; `ready` is whether an attempt is worth it, and
-    /// no user code.
+    /// Blocks until `attempt` returns something; `None` once the deadline has passed. `backlog` returns
+    /// about how many items there are, at least 1 if there is any; `ready` returns whether an attempt is
+    /// worthwhile, and is not user code.
     pub(crate) fn wait<R>(
         self: &Arc<Self>,
         deadline: Option<Instant>,
@@ -233,7 +233,7 @@ impl Waiters {
                     Some(deadline) => {
                         let left = deadline.saturating_duration_since(Instant::now());
                         if left.is_zero() {
-                            // Whatever notified us until now is passed on, or is ours with this look.
+                            // A notification so far is passed on, or this attempt uses it.
                             drop(listener);
                             return attempt();
                         }
@@ -246,7 +246,7 @@ impl Waiters {
 }
 
 impl Sleeper {
-    /// Whether it was woken, as far as we know.
+    /// Returns whether it was woken, as far as is known.
     fn wake(self) -> bool {
         match self {
             Self::Thread(thread) => {
@@ -268,7 +268,7 @@ impl Listener {
         self.notified
     }
 
-    /// Whether it was notified; if not, it is this waker that will be woken.
+    /// Returns whether it was notified; if not, this waker will be woken.
     fn poll(&mut self, waker: &Waker) -> bool {
         let mut list = self.waiters.list();
         let suits = list.get_mut(self.place).map(|sleeper| sleeper.will_wake(waker));
@@ -321,7 +321,7 @@ impl Wait {
         Self { listener: None }
     }
 
-    /// Ready when `attempt` gives something. What it gives leaves in the very poll that got it, so a
+    /// Ready when `attempt` returns something. The item is returned by the same poll that got it, so a
     /// dropped future holds at most a notification. `ready` is as for [`Waiters::wait`].
     pub(crate) fn poll<R>(
         &mut self,
@@ -345,7 +345,7 @@ impl Wait {
                 self.listener = Some(listener);
                 return Poll::Pending;
             }
-            // Off the list before the next attempt.
+            // Leave the list before the next attempt.
             drop(listener);
         }
     }

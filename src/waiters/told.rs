@@ -1,13 +1,14 @@
-//! Waking all sleepers: that there is a new revision, or that one was reached.
+//! Waking all sleepers, for *news* that concerns each of them: there is a new revision, or one was
+//! reached.
 //!
-//! The thread that has news marks all sleepers it is for, and wakes the oldest of them up to the first
-//! thread. Before that thread does anything else, it wakes up to two more threads, and so do those. So
-//! the thread that has the news pays for one sleeping thread, however many there are.
+//! The thread that brings the news marks all sleepers that it concerns, and wakes the oldest of them up
+//! to the first thread. Before that thread does anything else, it wakes up to two more threads, and so do
+//! those. So the first thread pays for one sleeping thread, however many there are.
 //!
-//! Tasks pass nothing on: one that was woken may never be polled again, and the rest would sleep on.
+//! Tasks do not wake others: one that was woken may never be polled again, and the rest would sleep on.
 //!
-//! Marked sleepers have left the list that later news is for, and later sleepers are not marked: so two
-//! that hear the same news cannot wake each other without end.
+//! Marked sleepers have left the list for later news, and later sleepers are not marked: so two sleepers
+//! cannot keep waking each other for the same news.
 
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -48,7 +49,7 @@ impl Waiters {
         self.wake_due(BRANCHES);
     }
 
-    /// Wakes those that are to be told, up to so many threads and whatever tasks come before.
+    /// Wakes marked sleepers, up to so many threads and whatever tasks come before.
     fn wake_due(&self, mut threads: usize) {
         while threads > 0 {
             let mut list = self.list();
@@ -65,8 +66,8 @@ impl Waiters {
         }
     }
 
-    /// Blocks until there is news of this rank, or `ready` holds, which is no user code. Whether that is
-    /// so; it is not once the deadline has passed.
+    /// Blocks until there is news of this rank, or `ready`, which is not user code, returns true. Returns
+    /// false once the deadline has passed without either.
     pub(crate) fn wait_for_news(
         self: &Arc<Self>,
         rank: u64,
@@ -94,7 +95,7 @@ impl Waiters {
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        // Whoever woke us until now has left it to us to wake on.
+                        // Any notification so far leaves it to this thread to wake others.
                         drop(listener);
                         return ready();
                     }
@@ -108,7 +109,7 @@ impl Waiters {
 }
 
 impl Wait {
-    /// Ready when there is news of this rank, or `ready` holds, which is no user code.
+    /// Ready when there is news of this rank, or `ready`, which is not user code, returns true.
     pub(crate) fn poll_news(
         &mut self,
         context: &mut Context<'_>,

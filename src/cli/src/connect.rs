@@ -1,4 +1,4 @@
-//! From a target to a client of a server that has answered, with each failure as a sentence.
+//! From a target to a client of a server that has responded, with each failure as a sentence.
 
 use std::cell::RefCell;
 use std::error::Error as StdError;
@@ -18,10 +18,10 @@ use crate::target::Target;
 /// How long the server may take to answer the first request.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a credential plugin runs before it is told that it is waited for.
+/// How long a credential plugin may run before the user is told that the command waits for it.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// What is waited for, so that it can be named when the time is up.
+/// The current step, to be named if the time runs out.
 pub(crate) type Step = RefCell<String>;
 
 /// Checks what can be checked of a `--server` without connecting.
@@ -38,7 +38,7 @@ pub(crate) fn check_url(url: &str) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// How a server is reached.
+/// The route to a server.
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) config: Config,
@@ -46,12 +46,12 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Straight to it.
+    /// Directly.
     pub(crate) fn direct(config: Config) -> Self {
         Self { config, proxy: None }
     }
 
-    /// By the proxy that the environment names, if any.
+    /// Through the proxy that the environment names, if any.
     fn by_environment(config: Config) -> Result<Self, Failure> {
         let proxy = Proxy::of_environment(&config.cluster_url).map_err(|error| {
             Failure::run(error).advise("write it as http://proxy.example.com:3128")
@@ -64,7 +64,7 @@ impl Route {
     }
 }
 
-/// The client's configuration for a cluster that is already there.
+/// The client's configuration for an existing cluster.
 pub(crate) async fn configure(target: &Target) -> Result<Route, Failure> {
     match target {
         Target::Embedded(_) => Err(Failure::run("the embedded server has not been started")),
@@ -87,14 +87,14 @@ pub(crate) async fn configure(target: &Target) -> Result<Route, Failure> {
     }
 }
 
-/// A client whose server has answered a first request.
+/// A client whose server has responded to a first request.
 pub(crate) async fn connect(route: Route, step: &Step) -> Result<Client, Failure> {
     let url = route.url();
     let Route { mut config, proxy } = route;
     config.connect_timeout = Some(PATIENCE);
     // The reflector retries, and shows that it does.
     config.default_retry = false;
-    // The choice was made for this server; the client's own looks at the proxy's address.
+    // The proxy was chosen for this server; the client's own choice would go by the proxy's address.
     config.proxy_url = proxy.as_ref().map(|proxy| proxy.uri.clone());
     let plugin = config.auth_info.exec.clone();
     let client = client(config, plugin.as_ref(), step)
@@ -102,7 +102,7 @@ pub(crate) async fn connect(route: Route, step: &Step) -> Result<Client, Failure
         .map_err(|error| explain_client(&url, plugin.as_ref(), proxy.as_ref(), &error))?;
     match tokio::time::timeout(PATIENCE, client.apiserver_version()).await {
         Ok(Ok(_)) => Ok(client),
-        // It has answered, though not this; the list will tell whether it answers that.
+        // It has responded, though not to this request; the list will show whether it responds to that.
         Ok(Err(kube::Error::Api(status))) if status.code == 403 => Ok(client),
         Ok(Err(error)) => Err(explain_by(&url, proxy.as_ref(), &error)),
         Err(_) => {
@@ -113,7 +113,7 @@ pub(crate) async fn connect(route: Route, step: &Step) -> Result<Client, Failure
     }
 }
 
-/// The client, once the credential plugin has ended, which may log in by a browser or never end.
+/// The client, once the credential plugin has ended; a plugin may log in through a browser or never end.
 async fn client(
     config: Config,
     plugin: Option<&ExecConfig>,
@@ -123,7 +123,7 @@ async fn client(
         let waiting = format!("the credential plugin \"{}\" has not ended", name_of(plugin));
         step.replace(waiting)
     });
-    // Not a task's work: it blocks for as long as the plugin runs.
+    // Must not run in a task: it blocks for as long as the plugin runs.
     let mut made = tokio::task::spawn_blocking(move || renewing_client(config));
     let made = match tokio::time::timeout(QUIET, &mut made).await {
         Ok(made) => made,
@@ -145,7 +145,7 @@ fn name_of(plugin: &ExecConfig) -> &str {
     plugin.command.as_deref().unwrap_or("?")
 }
 
-/// Why there is no client.
+/// Explains why there is no client.
 fn explain_client(
     url: &str,
     plugin: Option<&ExecConfig>,
@@ -166,7 +166,7 @@ fn explain_client(
         }
         (kube::Error::Auth(AuthError::AuthExecRun { out, .. }), _) => {
             let stderr = String::from_utf8_lossy(&out.stderr);
-            // What went to the terminal has been seen.
+            // Output to the terminal has already been seen.
             let last = stderr.lines().rfind(|line| !line.trim().is_empty());
             let words = last.map_or_else(String::new, |line| format!(": {}", line.trim()));
             let message = format!(
@@ -186,7 +186,7 @@ fn explain_client(
     }
 }
 
-/// As [`explain`], where a proxy is on the way.
+/// As [`explain`], for a route through a proxy.
 fn explain_by(url: &str, proxy: Option<&Proxy>, error: &kube::Error) -> Failure {
     let Some(proxy) = proxy else { return explain(url, error) };
     let text = chain(error);
@@ -207,7 +207,7 @@ fn explain_by(url: &str, proxy: Option<&Proxy>, error: &kube::Error) -> Failure 
         .advise("check the proxy's address, or name the server in NO_PROXY to go without it")
 }
 
-/// Why a request came to nothing.
+/// Explains why a request failed.
 pub(crate) fn explain(url: &str, error: &kube::Error) -> Failure {
     let text = chain(error);
     match error {
@@ -269,7 +269,7 @@ fn explain_transport(url: &str, error: &kube::Error, text: &str) -> Failure {
     }
 }
 
-/// An error with what caused it, in one line.
+/// An error with its causes, on one line.
 pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -11,11 +11,11 @@ use serde::Deserialize;
 use crate::connect::{chain, explain};
 use crate::failure::{self, Failure};
 
-/// How long one answer of the discovery may take. An aggregated API whose server is gone may keep
-/// the connection open for ever.
+/// How long a discovery response may take. An aggregated API whose server is down may keep the connection
+/// open forever.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many groups are asked about at once.
+/// How many groups are queried at once.
 const AT_ONCE: usize = 16;
 
 /// A resource that can be mirrored.
@@ -25,15 +25,14 @@ pub(crate) struct Found {
     pub(crate) namespaced: bool,
 }
 
-/// What the user wrote: `deployments`, `deployments.apps` or `deployments.v1.apps`.
+/// The user's input: `deployments`, `deployments.apps` or `deployments.v1.apps`.
 struct Wanted<'a> {
     name: &'a str,
     group: Option<&'a str>,
 }
 
-/// Looks through the core group, then through the other groups in the server's order, as kubectl
-/// does; in each through the preferred version first, and then through the others, which may have
-/// resources of their own.
+/// Searches the core group, then the other groups in the server's order, as kubectl does; in each the
+/// preferred version first, and then the others, which may have resources of their own.
 pub(crate) async fn find(client: &Client, url: &str, text: &str) -> Result<Found, Failure> {
     let (name, group) = match text.split_once('.') {
         Some((name, group)) => (name, Some(group)),
@@ -48,7 +47,7 @@ pub(crate) async fn find(client: &Client, url: &str, text: &str) -> Result<Found
     }
     let groups = answer(client.list_api_groups()).await.map_err(|error| error.of_server(url))?;
     let versions = groups.groups.iter().flat_map(|group| wanted.versions(group));
-    // As many as are asked for at once, and heard in order: the first that has the resource counts.
+    // Queried concurrently, but read in order: the first group that has the resource counts.
     let mut lists = stream::iter(versions)
         .map(|version| async {
             let list = resources(client, &format!("/apis/{version}")).await;
@@ -78,14 +77,14 @@ pub(crate) async fn find(client: &Client, url: &str, text: &str) -> Result<Found
         .advise(format!("`kubectl --server {url} api-resources` lists what it has")))
 }
 
-/// Why there was no answer.
+/// Why there was no response.
 enum NoAnswer {
     Late,
     Failed(kube::Error),
 }
 
-/// The resources of a group's version. Only what is looked at has to be as it should: some servers
-/// (KubeVirt's) err in the list's own type, which is of no interest.
+/// The resources of a group's version. Only the parts that are read have to be valid: some servers
+/// (KubeVirt's) get the list's own type wrong, which does not matter here.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Resources {
@@ -107,7 +106,7 @@ async fn answer<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Res
 }
 
 impl NoAnswer {
-    /// Where it is the server itself that does not answer.
+    /// The server itself does not respond.
     fn of_server(&self, url: &str) -> Failure {
         match self {
             Self::Failed(error) => explain(url, error),

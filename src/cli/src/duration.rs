@@ -35,7 +35,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     }
     match total {
         Duration::ZERO => Err("it must be longer than nothing".to_owned()),
-        // A deadline must fit the clock; nobody waits for more than a year.
+        // A deadline must fit the clock; a year is long enough.
         total if total > Duration::from_secs(366 * 86_400) => {
             Err("it is longer than a year".to_owned())
         }

@@ -10,13 +10,13 @@ pub(crate) struct Failure {
     advice: Option<String>,
 }
 
-/// Tells something on the way, on stderr: stdout is for the report.
+/// Prints a note to stderr: stdout is for the report.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "note: {text}");
 }
 
 impl Failure {
-    /// The command line is wrong, which shows before anything is started. Exit code 2, as clap's.
+    /// The command line is wrong, which is found before anything is started. Exit code 2, as clap's.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { code: 2, message: message.into(), advice: None }
     }
@@ -45,7 +45,7 @@ impl Failure {
         if self.code == 2 {
             text.push_str("\nFor more information, try '--help'.\n");
         }
-        // Where stderr is closed there is nobody to tell.
+        // If stderr is closed, no one can be told.
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
 }

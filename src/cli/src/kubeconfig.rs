@@ -28,7 +28,8 @@ pub(crate) async fn load(
     let options =
         KubeConfigOptions { context: context.map(ToOwned::to_owned), ..Default::default() };
     let config = match Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await {
-        // Of the environment, of which others accept more, and which may not even be for this server.
+        // An error about the environment, where other programs accept more, and which may not even concern
+        // this server.
         Err(error @ (KubeconfigError::ParseNoProxy(_) | KubeconfigError::ParseProxyUrl(_))) => {
             without_proxy(&kubeconfig, context).ok_or(error)
         }
@@ -55,10 +56,11 @@ fn of_context<'a>(
     Some((context, cluster.cluster.as_ref()?))
 }
 
-/// As the loader makes it, which looks at the proxy last: whatever else may be wrong is not.
+/// The configuration as the loader makes it. The loader reads the proxy last, so everything else was
+/// valid.
 fn without_proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<Config> {
     let (context, cluster) = of_context(kubeconfig, context)?;
-    // It reads the authorities, from wherever they are.
+    // Reads the certificate authorities, wherever they are.
     let described = ExecAuthCluster::try_from(cluster).ok()?;
     let mut config = Config::new(cluster.server.as_deref()?.parse().ok()?);
     if let Some(namespace) = &context.namespace {
@@ -141,7 +143,7 @@ users: [{ name: u, user: { exec: { apiVersion: client.authentication.k8s.io/v1, 
         let loaded = runtime.block_on(Config::from_custom_kubeconfig(kubeconfig, &options));
         let mut loaded = loaded.expect("it loads");
         assert_eq!(made.root_cert, Some(vec![vec![1, 2, 3]]));
-        // Of the environment of the test.
+        // From the environment of the test.
         loaded.proxy_url = None;
         assert_eq!(format!("{made:?}"), format!("{loaded:?}"));
     }

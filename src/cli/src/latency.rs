@@ -44,7 +44,7 @@ impl Latency {
 
     fn quantiles(&self, unit: u32) -> Option<Quantiles> {
         let at = |nanos: u64| {
-            // A tenth of a microsecond is as fine as it makes sense to report.
+            // Anything finer than a tenth of a microsecond is noise.
             let tenths = nanos as f64 * 10.0 / f64::from(unit);
             tenths.round() / 10.0
         };

@@ -32,7 +32,7 @@ use failure::Failure;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Silent unless RUST_LOG asks: the command reports in its own words.
+    // Silent unless RUST_LOG is set: the command prints its own report.
     tracing_subscriber::fmt()
         .with_env_filter(
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off")),

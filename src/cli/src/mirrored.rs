@@ -1,6 +1,6 @@
-//! The form in which the mirror keeps objects: their text, as a program would that reads few fields.
+//! The form in which the mirror keeps objects: as text, like a program that reads few fields.
 //!
-//! Decoded, an object takes six times its text; the command shows what the cache takes, not that.
+//! A decoded object takes six times its text, which would hide what the cache itself takes.
 
 use kube::api::DynamicObject;
 use watchcache::reflector::Lazy;

@@ -5,14 +5,14 @@ use std::fmt;
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
-/// A proxy, and where it was named.
+/// A proxy, and the setting that named it.
 #[derive(Clone, Debug)]
 pub(crate) struct Proxy {
     pub(crate) uri: Uri,
     pub(crate) named_by: &'static str,
 }
 
-/// The environment's variables of this name: the first that holds something.
+/// Looks up an environment variable; `None` if it is unset or empty.
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Proxy {
@@ -42,9 +42,9 @@ impl Proxy {
         if matcher.intercept(server).is_none() {
             return Ok(None);
         }
-        // Without a scheme it is one of HTTP.
+        // Without a scheme it means HTTP.
         let url = if value.contains("://") { value.clone() } else { format!("http://{value}") };
-        // The client has the proxy resolve names anyway, which is all that the 'h' asks for.
+        // The client always has the proxy resolve names, which is all that the 'h' asks for.
         let url = url.replacen("socks5h://", "socks5://", 1);
         match url.parse::<Uri>() {
             Ok(uri) if uri.host().is_some() => Ok(Some(Self { uri, named_by })),
@@ -53,7 +53,7 @@ impl Proxy {
     }
 }
 
-/// Go never goes by a proxy to the machine that it runs on.
+/// Returns whether the server is on this machine: Go never uses a proxy for that.
 fn is_loopback(server: &Uri) -> bool {
     let host = server.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
@@ -64,12 +64,12 @@ fn port(server: &Uri) -> u16 {
     server.port_u16().unwrap_or(if server.scheme_str() == Some("https") { 443 } else { 80 })
 }
 
-/// The exceptions that concern this port, without it, in the form that the matcher takes: Go's may
-/// also name a port, and write a star before a domain.
+/// The exceptions that concern this port, without the port, in the form that the matcher takes: Go's may
+/// also name a port, and put a star before a domain.
 fn for_port(exceptions: &str, port: u16) -> String {
     let for_port = exceptions.split(',').map(str::trim).filter_map(|exception| {
         let (host, wanted) = match exception.rsplit_once(':') {
-            // Neither an IPv6 address nor a network.
+            // Not an IPv6 address or a network.
             Some((host, digits)) if !host.contains(':') || host.ends_with(']') => {
                 (host, digits.parse::<u16>().ok())
             }

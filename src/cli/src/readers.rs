@@ -1,4 +1,4 @@
-//! Threads that read from the store all the while, and how long their reads take.
+//! Threads that read from the store continuously, and how long their reads take.
 
 use std::hint::black_box;
 use std::io;
@@ -13,13 +13,13 @@ use watchcache::{Key, Store};
 use crate::latency::{Latency, Quantiles};
 use crate::mirrored::Mirrored;
 
-/// Gets between two looks at anything else.
+/// Gets between two checks for other work.
 const BLOCK: usize = 4096;
-/// Of these many gets, one is timed: the clock takes as long as a get does.
+/// One in so many gets is timed, since reading the clock takes as long as a get.
 const TIMED: usize = 16;
 /// Blocks of gets for one list.
 const BLOCKS_PER_LIST: u64 = 16;
-/// Blocks of gets before the keys are fetched anew, so that the reads keep hitting.
+/// Blocks of gets before the keys are fetched again, so that the reads keep hitting.
 const BLOCKS_PER_KEYS: u64 = 256;
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Readers {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What one thread has measured. Only that thread writes, once per block.
+/// One thread's measurements. Only that thread writes them, once per block.
 #[derive(Debug)]
 struct Lane {
     reads: AtomicU64,
@@ -42,7 +42,7 @@ struct Measured {
     lists: Latency,
 }
 
-/// What all threads together have measured.
+/// The measurements of all threads together.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reads {
     pub(crate) count: u64,
@@ -80,7 +80,7 @@ impl Readers {
     pub(crate) fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
-            // A panic has been printed by its thread.
+            // The thread has printed its panic.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! What is measured: moment by moment, and in the end.
+//! The measurements: while the command runs, and at its end.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use watchcache::reflector::{Phase, Progress};
 use crate::latency::Quantiles;
 use crate::readers::Reads;
 
-/// Everything that is measured, at one moment.
+/// All measurements at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     /// Since the first complete list; zero before.
@@ -139,7 +139,7 @@ impl BatchSize {
     }
 }
 
-/// What a list, or the next try of a watch, has to wait for.
+/// What a list, or the next try of a watch, is waiting for.
 pub(crate) fn waiting_for(progress: &Progress) -> String {
     match (progress.phase, progress.last_error.as_deref().map(str::trim)) {
         (_, Some(error)) if !error.is_empty() => error.to_owned(),

@@ -1,8 +1,8 @@
-//! Checks selectors before anything is connected. What they mean is the server's business.
+//! Checks selectors before connecting. Their meaning is up to the server.
 
 use watchcache::LabelSelector;
 
-/// Checks a label selector, by the library's own reading of it.
+/// Checks a label selector, with the library's parser.
 pub(crate) fn check_labels(text: &str) -> Result<(), String> {
     text.parse::<LabelSelector>().map(drop).map_err(|error| error.to_string())
 }

@@ -9,13 +9,12 @@ use watchcache_embedded_server::EmbeddedServer;
 use crate::latency::{Latency, Quantiles};
 use crate::mirrored::Mirrored;
 
-/// A sink that stands after the store: what it is given, readers of the store can see already.
+/// A sink placed after the store: readers of the store can already see what it receives.
 #[derive(Debug)]
 pub(crate) struct Staleness {
-    /// Knows when each change was committed. A real cluster does not tell.
+    /// Knows when each change was committed. A real cluster does not report that.
     server: Option<Arc<EmbeddedServer>>,
-    /// When the first list was in the store. What was committed before would measure that list,
-    /// not the stream.
+    /// When the first list was in the store. An earlier change would measure that list, not the stream.
     first_list: OnceLock<Instant>,
     latency: Mutex<Latency>,
 }
@@ -54,7 +53,7 @@ impl Sink<Mirrored> for Staleness {
     }
 
     fn replace(&self, _: &Listing<Mirrored>) {
-        // Only the first call counts. What a list brings may have been committed long ago.
+        // Only the first call counts. A listed object may have been committed long ago.
         let _ = self.first_list.set(Instant::now());
     }
 }

@@ -1,7 +1,7 @@
 //! The states that the store goes through while it is compared with a list.
 //!
-//! A list holds at one version, and a server that goes on changing is past it before the list has
-//! arrived. So the states around it are kept, and the list is compared with the one of its version.
+//! A list holds at one version, and a server that keeps changing is past it before the list has arrived.
+//! So the states around it are kept, and the list is compared with the one of its version.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,11 +9,11 @@ use watchcache::{Batch, Listing, ResourceVersion, Sink, Snapshot, Store};
 
 use crate::mirrored::Mirrored;
 
-/// A sink that stands after the store and, when asked to, keeps each state that it publishes.
+/// A sink placed after the store that keeps each published state when asked to.
 #[derive(Debug)]
 pub(crate) struct States {
     store: Arc<Store<Mirrored>>,
-    /// Oldest first; `None` while nothing is to be kept.
+    /// Oldest first; `None` while nothing is kept.
     kept: Mutex<Option<Vec<Snapshot<Mirrored>>>>,
 }
 
@@ -31,21 +31,20 @@ impl States {
         *self.lock() = None;
     }
 
-    /// The last state that is not past the version, and whether the store has gone past it, so that
-    /// this is all that will come of it. A version that is no number cannot be compared: then it is
-    /// the present state.
+    /// The last state that is not past the version, and whether the store has gone past it, so that the
+    /// state is final. For a version that is not a number, it is the present state.
     pub(crate) fn at(&self, version: &ResourceVersion) -> (Snapshot<Mirrored>, bool) {
         let mut kept = self.lock();
         let states = kept.get_or_insert_with(Vec::new);
         let first_past = states.iter().position(|state| is_past(state, version));
         let last = first_past.unwrap_or(states.len()).checked_sub(1);
         let state = last.and_then(|last| states.get(last).cloned());
-        // What lies before it is of no use any more.
+        // Earlier states are no longer of use.
         states.drain(..last.unwrap_or(0));
         (state.unwrap_or_else(|| self.store.snapshot()), first_past.is_some())
     }
 
-    /// Whether the first state that is kept is past the version already.
+    /// Returns whether the first kept state is already past the version.
     pub(crate) fn are_past(&self, version: &ResourceVersion) -> bool {
         let kept = self.lock();
         kept.iter().flatten().next().is_some_and(|first| is_past(first, version))

@@ -11,7 +11,7 @@ use crate::selector;
 /// Where the API server is.
 #[derive(Debug)]
 pub(crate) enum Target {
-    /// Nowhere yet: the embedded one, to be started.
+    /// Not started yet: the embedded server.
     Embedded(Config),
     Kubeconfig {
         path: Option<PathBuf>,

@@ -46,7 +46,7 @@ impl Workers {
     pub(crate) fn stop(&mut self) {
         self.fifo.close();
         for thread in self.threads.drain(..) {
-            // A panic has been printed by its thread.
+            // The thread has printed its panic.
             let _ = thread.join();
         }
     }
@@ -60,7 +60,7 @@ impl Drop for Workers {
 
 fn work(fifo: &Fifo<Mirrored>, store: &Store<Mirrored>, items: &AtomicU64) {
     while let Ok(lease) = fifo.lease() {
-        // The newest state counts, not the one that was queued; it may be gone by now.
+        // The newest state counts, not the one that was queued; the object may have been deleted.
         if let Some(object) = store.get(lease.key()) {
             black_box(digest(&object));
         }

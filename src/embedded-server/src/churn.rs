@@ -44,14 +44,14 @@ impl Churn {
         &self.storage
     }
 
-    /// Commits everything that the cluster begins with.
+    /// Commits the initial content of the cluster.
     pub(crate) fn fill(&self) {
         self.commit(self.simulation().contents());
-        // The cluster begins here: nobody can have seen it being filled.
+        // The history begins here: no client can have seen it being filled.
         self.storage.compact(self.storage.version());
     }
 
-    /// Makes `count` changes unless paused; whether it did.
+    /// Makes `count` changes unless paused; returns whether it did.
     pub(crate) fn advance(&self, count: u64) -> bool {
         let mut simulation = self.simulation();
         if self.paused.load(Ordering::SeqCst) {
@@ -62,7 +62,7 @@ impl Churn {
         true
     }
 
-    /// No change is made from here on.
+    /// Stops the changes from here on.
     pub(crate) fn pause(&self) {
         self.paused.store(true, Ordering::SeqCst);
         // A tick checks the flag with the simulation locked: after this, no change can follow.
@@ -103,7 +103,8 @@ impl Churn {
         });
     }
 
-    /// Whether a namespace is there to stay: clients may delete those of the simulation.
+    /// Returns whether a namespace exists and is not being deleted: clients may delete those of the
+    /// simulation.
     fn takes_objects(&self, namespace: &str) -> bool {
         match self.storage.get(NAMESPACES, namespace) {
             None => false,
@@ -117,7 +118,7 @@ impl Churn {
     }
 }
 
-/// What a change of the simulation comes to, given what clients have made of the object.
+/// Decides on a change of the simulation, given what clients have made of the object.
 fn decide(
     definition: &Definition,
     change: simulation::Change,
@@ -139,7 +140,7 @@ fn decide(
             if finalizers(&object).next().is_none() {
                 return Some(storage::Change::Delete);
             }
-            // A client holds it back. It goes when the last finalizer does.
+            // A client holds it back. It is removed with its last finalizer.
             let metadata = metadata(&mut object);
             metadata
                 .entry("deletionTimestamp")
@@ -147,13 +148,13 @@ fn decide(
             metadata.insert("deletionGracePeriodSeconds".to_owned(), 0.into());
             put(&object, Origin::Touched)
         }
-        // It is the client's now, or was never there for the simulation, or is not any more.
+        // It belongs to the client now, or the simulation never had it, or no longer has it.
         _ => None,
     }
 }
 
-/// An object that a client has changed, with the parts that the simulation reports on: as a kubelet
-/// or a controller would write them. The rest stays the client's.
+/// An object that a client has changed, with the parts that the simulation reports on, as a kubelet or a
+/// controller would write them. The rest stays as the client wrote it.
 fn reported_in(mut held: Value, simulated: &Value) -> Value {
     for part in ["status", "endpoints", "data"] {
         if let Some(reported) = simulated.get(part) {
@@ -173,7 +174,7 @@ fn reported_in(mut held: Value, simulated: &Value) -> Value {
     held
 }
 
-/// Makes changes at a rate, for ever.
+/// Makes changes at a rate, forever.
 pub(crate) async fn run(churn: Arc<Churn>, rate: u32) {
     if rate == 0 {
         return;
@@ -189,12 +190,13 @@ pub(crate) async fn run(churn: Arc<Churn>, rate: u32) {
         if count > 0 && churn.advance(count) {
             done += count;
         } else if count > 0 {
-            // Paused: the time of the pause is not made up for.
+            // Paused: the changes of the pause are not made up for.
             since = Instant::now();
             done = 0;
         }
         if due.saturating_sub(done) > u64::from(rate) {
-            // A machine too slow for the rate: go on at what it can do, without a growing debt.
+            // The machine is too slow for the rate: continue as fast as it can, without a growing
+            // backlog.
             since = Instant::now();
             done = 0;
         }

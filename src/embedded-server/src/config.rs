@@ -1,23 +1,23 @@
-//! What the server is told to hold, and why it may not start.
+//! The server's configuration, and why it may not start.
 
 use crate::admission::Admission;
 use crate::simulation::Scheduler;
 use crate::storage::HistoryLimit;
 
-/// What the server holds and how fast it changes.
+/// The content of the server and how fast it changes.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// How many Pods the cluster has; everything else is in proportion.
     pub pods: usize,
     /// Changes per second; 0 for none.
     pub rate: u32,
-    /// What the content and its changes are made from.
+    /// The seed of the content and its changes.
     pub seed: u64,
     /// How many changes, and how many bytes of them, are kept before they are compacted.
     pub history: HistoryLimit,
-    /// Who binds Pods to Nodes.
+    /// What binds Pods to Nodes.
     pub scheduler: Scheduler,
-    /// Who has a say in what clients write; nobody if there is none.
+    /// A webhook that may reject what clients write, if any.
     pub admission: Option<Admission>,
     /// The port on 127.0.0.1; 0 lets the system choose.
     pub port: u16,
@@ -54,7 +54,7 @@ pub enum StartError {
     Listen {
         /// The port asked for.
         port: u16,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The initial content could not be made.

@@ -8,19 +8,19 @@ use crate::status::Failure;
 
 const VERSION: &str = "meta.k8s.io/v1";
 
-/// Where a list goes on, and at which version.
+/// Where a list continues, and at which version.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ContinueToken {
     v: String,
     rv: i64,
     start: String,
-    /// How many objects were left when it was made. The real server counts anew for each page.
+    /// How many objects remained when it was made. The real server counts again for each page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     left: Option<usize>,
 }
 
 impl ContinueToken {
-    /// Goes on at `start`; without a version the rest of the list is read at the newest one.
+    /// Continues at `start`; without a version the rest of the list is read at the newest one.
     pub(crate) fn new(
         version: Option<u64>,
         start: impl Into<String>,

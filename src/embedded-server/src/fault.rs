@@ -26,14 +26,14 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The answer is this HTTP code with a Status, and a `Retry-After` header in seconds.
+    /// The response is this HTTP code with a Status, and a `Retry-After` header in seconds.
     Answer {
         /// The code: a failure's.
         code: u16,
         /// The header's value.
         retry_after: Option<u32>,
     },
-    /// The answer is an error page of a proxy: this code, and no Status.
+    /// The response is an error page of a proxy: this code, and no Status.
     Page {
         /// The code: a failure's.
         code: u16,
@@ -44,7 +44,7 @@ pub enum Fault {
     Reset,
     /// Nothing more comes, and the connection stays open.
     Stall,
-    /// A line that is no JSON comes before everything else.
+    /// A line that is not JSON comes before everything else.
     Garbage,
     /// An event with an object of another kind, of this namespace and name, comes first.
     WrongKind {
@@ -53,14 +53,14 @@ pub enum Fault {
         /// The stray object's name.
         name: String,
     },
-    /// A line of this many bytes comes first: an event of a type that nobody knows.
+    /// A line of this many bytes comes first: an event of an unknown type.
     Huge {
         /// The length, about.
         bytes: usize,
     },
 }
 
-/// The faults that are still to happen.
+/// The pending faults.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Faults(Arc<Mutex<VecDeque<(Request, Fault)>>>);
 
@@ -80,7 +80,7 @@ impl Faults {
     }
 }
 
-/// What becomes of an answer.
+/// Applies a fault to a response.
 pub(crate) fn spoil(response: Response, fault: &Fault) -> Response {
     match fault {
         Fault::Answer { code, retry_after } => {
@@ -120,7 +120,7 @@ fn status(code: u16) -> StatusCode {
 
 type Rest = stream::BoxStream<'static, io::Result<Bytes>>;
 
-/// Half of the body's first piece, then what is given, or nothing ever.
+/// Half of the body's first chunk, then `rest`, or nothing ever.
 fn broken_off(response: Response, rest: Option<Rest>) -> Response {
     response.map(|body| {
         let half = body.into_data_stream().take(1).map(|piece| {

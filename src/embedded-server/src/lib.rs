@@ -33,11 +33,11 @@
 //!
 //! # Protobuf
 //!
-//! The server speaks JSON alone. Clients that prefer protobuf for an answer get JSON, which they can read,
-//! too. A body in protobuf is refused with 415 (Unsupported Media Type). Client-go's typed clients write
-//! protobuf unless they are told otherwise, and do not fall back: so `kubectl create deployment ...`, which
-//! uses one, fails, while `kubectl create -f`, `kubectl apply` and kube-rs, which write JSON, work. A
-//! program in Go sets `ContentType: "application/json"` in its `rest.Config`.
+//! The server speaks only JSON. Clients that prefer protobuf for a response get JSON, which they can
+//! read, too. A body in protobuf is refused with 415 (Unsupported Media Type). Client-go's typed clients
+//! write protobuf by default, and do not fall back: so `kubectl create deployment ...`, which uses one,
+//! fails, while `kubectl create -f`, `kubectl apply` and kube-rs, which write JSON, work. A program in Go
+//! sets `ContentType: "application/json"` in its `rest.Config`.
 //!
 //! # Content
 //!

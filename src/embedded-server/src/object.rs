@@ -1,4 +1,4 @@
-//! Looking into objects.
+//! Reading and changing fields of objects.
 
 use serde_json::{Map, Value};
 
@@ -7,12 +7,12 @@ pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The elements at `pointer`; none where there is no array.
+/// The elements at `pointer`; empty if that is not an array.
 pub(crate) fn array<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
     object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// The fields at `pointer`; none where there is no object.
+/// The fields at `pointer`; empty if that is not an object.
 pub(crate) fn fields<'a>(
     object: &'a Value,
     pointer: &str,
@@ -48,17 +48,17 @@ pub(crate) fn uid(object: &Value) -> &str {
     text(object, "/metadata/uid")
 }
 
-/// Whether its deletion has begun.
+/// Returns whether its deletion has begun.
 pub(crate) fn is_deleting(object: &Value) -> bool {
     !text(object, "/metadata/deletionTimestamp").is_empty()
 }
 
-/// What keeps it from being removed.
+/// The finalizers that keep it from being removed.
 pub(crate) fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
     array(object, "/metadata/finalizers").iter().filter_map(Value::as_str)
 }
 
-/// Takes away a finalizer; whether it was there.
+/// Removes a finalizer; returns whether it was there.
 pub(crate) fn remove_finalizer(object: &mut Value, finalizer: &str) -> bool {
     let metadata = metadata(object);
     let Some(Value::Array(finalizers)) = metadata.get_mut("finalizers") else { return false };

@@ -42,7 +42,7 @@ impl Selector {
         Ok(Selector { labels, fields })
     }
 
-    /// Whether it selects everything.
+    /// Returns whether it selects everything.
     pub(crate) fn is_empty(&self) -> bool {
         self.labels.is_everything() && self.fields.is_empty()
     }

@@ -22,7 +22,7 @@ impl From<Status> for Failure {
 }
 
 impl Failure {
-    /// A failure that somebody asked for.
+    /// A failure that was requested.
     pub(crate) fn injected(code: StatusCode) -> Failure {
         let code = code.as_u16();
         Status::failure(StatusReason::from_code(code), "this fault was asked for")
@@ -34,7 +34,7 @@ impl Failure {
         Status::bad_request(message).into()
     }
 
-    /// The list options contradict each other: what the real server's validation says.
+    /// The list options contradict each other: the text of the real server's validation.
     pub(crate) fn invalid_options(field: &str, cause: CauseType, message: &str) -> Failure {
         let cause = StatusCause::new(cause, message).with_field(field);
         Status::invalid("meta.k8s.io", "ListOptions", "", [cause]).into()

@@ -18,7 +18,7 @@ pub(crate) fn unix_seconds(timestamp: &str) -> Option<i64> {
 /// The present in Unix seconds: most timestamps are written no finer.
 pub(crate) fn now() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-    // A clock before 1970 is as good as one that stands there.
+    // A clock before 1970 counts as 1970.
     since_epoch.map_or(0, |elapsed| i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
 }
 

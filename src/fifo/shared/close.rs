@@ -14,7 +14,8 @@ impl<T: Object> Shared<T> {
         self.phase.is_closed()
     }
 
-    /// Whether nothing more will come, but for what leases bring back. Ask before looking at the queue.
+    /// Returns whether nothing more will come, except what leases bring back. Ask before reading the
+    /// queue.
     #[inline]
     pub(super) fn is_over(&self) -> bool {
         self.phase.is_complete() && self.delays.is_empty()
@@ -24,15 +25,15 @@ impl<T: Object> Shared<T> {
         if !self.phase.begin_close() {
             return;
         }
-        // Every add that was let in holds its shard until its ticket is queued; every later one sees
-        // that we are closing.
+        // Every add that was admitted holds its shard until its ticket is queued; every later one sees
+        // that the queue is closing.
         drop(self.keys.lock_all());
         self.phase.end_close();
-        // What waits for its time gets it now. What follows from that is that all who sleep are told.
+        // What is delayed becomes due now. This also wakes all who sleep.
         self.promote(Moment::NEVER);
     }
 
-    /// Takes out all that waits, in order.
+    /// Takes out everything that waits, in order.
     pub(crate) fn take_waiting(&self) -> Vec<Arc<T>> {
         let mut taken = Vec::new();
         self.with_all(|shards, effects| {
@@ -48,13 +49,13 @@ impl<T: Object> Shared<T> {
         taken.into_iter().map(|(_, value)| value).collect()
     }
 
-    /// Lets no call of `wait_drained` wait any longer.
+    /// Ends every call of `wait_drained`.
     pub(crate) fn abandon_drain(&self) {
         self.phase.abandon();
         self.drainers.notify_all();
     }
 
-    /// The source has ended, and this is why, unless it was stopped.
+    /// The source has ended: with this error, or because it was stopped.
     pub(crate) fn source_ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
         if let Some(error) = error {
             let _ = self.source_error.set(error.to_string().into());
@@ -68,7 +69,7 @@ impl<T: Object> Shared<T> {
         self.source_error.get().map(AsRef::as_ref)
     }
 
-    /// Whether the queue is closed, nothing waits, and no lease is out.
+    /// Returns whether the queue is closed, nothing waits, and no lease is out.
     pub(super) fn is_drained(&self) -> bool {
         // Shard by shard is enough: a closed queue gets no new entry.
         self.is_over() && self.keys.is_empty()

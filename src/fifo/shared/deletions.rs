@@ -11,7 +11,8 @@ use crate::sync::Arc;
 use crate::{KeyRef, Listing, Object};
 
 impl<T: Object> Shared<T> {
-    /// How a deletion arrives: a list's, too, comes before what it lists, since it is news.
+    /// How a deletion arrives. One from a list also comes before the listed objects, since it is a
+    /// change.
     fn deletion(&self, hash: u64, since: Moment) -> Arrival {
         let priority = self.queue.priority(Priority::Change);
         Arrival { hash, seq: None, priority, since, initial: false, deletion: true }

@@ -27,7 +27,7 @@ impl<T: Object> Shared<T> {
     /// As [`Shared::pop`], for up to `max` objects.
     pub(crate) fn pop_batch(&self, max: usize) -> Option<Result<Vec<Arc<T>>, Closed>> {
         self.attempt(|| {
-            // Room is made before anything is taken, and no more than for a batch of common size.
+            // Allocated before anything is taken, and no more than for a usual batch.
             let mut batch = Vec::with_capacity(max.min(self.backlog()).min(USUAL_BATCH));
             while batch.len() < max
                 && let Some(object) = self.dequeue_for_good()
@@ -49,7 +49,7 @@ impl<T: Object> Shared<T> {
 
     #[inline]
     fn attempt<R>(&self, hand_out: impl FnOnce() -> Option<R>) -> Option<Result<R, Closed>> {
-        // Asked before looking at the queue: if it is over, all that was accepted is queued by now.
+        // Asked before reading the queue: if it is over, everything that was accepted is queued by now.
         let over = self.is_over();
         match hand_out() {
             Some(handed_out) => Some(Ok(handed_out)),
@@ -93,7 +93,7 @@ impl<T: Object> Shared<T> {
         let now = if needs_time { self.settings.clock.now() } else { Moment::default() };
         let again = delay.map(|delay| now.after(delay));
         let mut section = self.section(hash);
-        // Asked under the lock, as for an add: what comes again by itself would never let a queue end.
+        // Checked under the lock, as for an add: a key that requeues itself would never let a queue end.
         let is_last = matches!(end, LeaseEnd::After(_)) && !self.phase.is_open();
         let again = again.filter(|_| !is_last);
         let (shard, effects) = section.parts();
@@ -110,8 +110,8 @@ impl<T: Object> Shared<T> {
         }
     }
 
-    /// How long a key stays away that has failed so often in a row. Limiters are user code, and are
-    /// asked with the key still leased: nobody else ends it meanwhile.
+    /// How long a key that has failed so often in a row stays away. Limiters are user code, and are
+    /// called while the key is still leased, so that no other thread ends the lease meanwhile.
     fn back_off(&self, key: &Key, hash: u64, failures: u32) -> Duration {
         let limiters = &self.settings.limiters;
         if limiters.is_empty() {

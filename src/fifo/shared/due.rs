@@ -17,7 +17,7 @@ impl<T: Object> Shared<T> {
         }
     }
 
-    /// What time it is, if something is due.
+    /// The current time, if anything is due.
     #[inline]
     pub(crate) fn due(&self) -> Option<Moment> {
         let next = self.delays.next();
@@ -35,8 +35,8 @@ impl<T: Object> Shared<T> {
         self.finish(&mut effects, 0);
     }
 
-    /// Queues what is due, all of it before anybody is told: who is told may block, and what has been
-    /// taken out of the schedule is nobody else's to queue.
+    /// Queues everything that is due before anyone is notified: a notified consumer may block, and no
+    /// other thread queues what was taken out of the schedule.
     pub(super) fn queue_due(&self, until: Moment, effects: &mut Effects<T>) {
         let since = self.now_if_timed();
         for Due { hash, id } in self.delays.take_due(until) {

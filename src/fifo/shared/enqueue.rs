@@ -10,8 +10,8 @@ use crate::sync::Arc;
 use crate::{Batch, Change, KeyRef, Listing, Object};
 
 impl<T: Object> Shared<T> {
-    /// Accepts an object, perhaps not to be handed out at once, perhaps only if its key has no entry;
-    /// `None` if it has.
+    /// Accepts an object, after a delay if there is one. With `only_absent`, returns `None` if the key
+    /// has an entry already.
     #[inline]
     pub(crate) fn add(
         &self,
@@ -19,7 +19,7 @@ impl<T: Object> Shared<T> {
         delay: Duration,
         only_absent: bool,
     ) -> Result<Option<Added>, AddError<T>> {
-        // Asked for once, before any lock is taken: it is the user's code that answers.
+        // Called once, before any lock is taken: it is user code.
         let key = object.key();
         if let Err(source) = key.check() {
             return Err(AddError::Key { object, source });
@@ -52,7 +52,7 @@ impl<T: Object> Shared<T> {
                     effects.refused = true;
                     return Err(AddError::Full(object));
                 }
-                // That entry is counted already.
+                // That entry was counted by `reserve`.
                 effects.entries -= 1;
             }
         }
@@ -81,7 +81,7 @@ impl<T: Object> Shared<T> {
         shard.delete(self.lines(), hash, key, u64::MAX, effects)
     }
 
-    /// Applies a batch as one: no other call sees half of it.
+    /// Applies a batch atomically: no other call sees half of it.
     pub(crate) fn apply(&self, batch: &Batch<T>) -> Result<(), Closed> {
         let mut needed = [false; SHARD_COUNT];
         let hashed = |(key, change)| {
@@ -133,7 +133,7 @@ impl<T: Object> Shared<T> {
         })
     }
 
-    /// Makes the listed objects, in the order of the list, all that waits; as one, too.
+    /// Replaces all that waits by the listed objects, in the order of the list; atomically, too.
     pub(crate) fn replace(&self, listing: &Listing<T>) -> Result<(), Closed> {
         let since = self.now_if_timed();
         let priority = self.queue.priority(Priority::List);
@@ -143,8 +143,8 @@ impl<T: Object> Shared<T> {
                 return Err(Closed);
             }
             let initial = self.initial_sync.begin();
-            // Every key that waits in this lane is about to get a new place, or to go. A consumer that
-            // looks in between finds the lane empty, so all of them count as newly available.
+            // Every key that waits in this lane is about to get a new place, or to be removed. A consumer
+            // that checks in between finds the lane empty, so all of them count as newly available.
             effects.stale += self.queue.clear(priority);
             let share = listing.len() / SHARD_COUNT;
             let mut before: Vec<_> = shards.iter_mut().map(|s| s.take_table(share)).collect();

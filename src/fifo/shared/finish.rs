@@ -1,4 +1,4 @@
-//! Carrying out what a locked section has decided.
+//! Carrying out the effects of a locked section.
 
 use super::Shared;
 use crate::Object;
@@ -9,9 +9,9 @@ use crate::panic::{contain, drop_all};
 use crate::sync::atomic::{Ordering, fence};
 
 impl<T: Object> Shared<T> {
-    /// Carries out what a section decided, now that it is unlocked; `depth` is that of one of its
-    /// shards. What is ours comes first, so that the queue is whole before user code runs: wakers,
-    /// then the observer, then destructors.
+    /// Carries out the effects of a section, now that it is unlocked; `depth` is that of one of its
+    /// shards. Our own state comes first, so that the queue is whole before user code runs: wakers, then
+    /// the observer, then destructors.
     #[inline(always)]
     pub(super) fn finish(&self, effects: &mut Effects<T>, depth: u64) {
         if let Some((priority, ticket)) = effects.requeue {
@@ -56,7 +56,7 @@ impl<T: Object> Shared<T> {
         });
     }
 
-    /// Sees to it that what is due next is not forgotten, now that it is due earlier.
+    /// Ensures that the delay that is now the earliest is acted on in time.
     #[cold]
     fn watch_delays(&self, effects: &mut Effects<T>) {
         if self.settings.clock.is_system() {
@@ -73,13 +73,13 @@ impl<T: Object> Shared<T> {
         }
     }
 
-    /// Tells whoever sleeps that nothing more is to come, if that is so. Call after each section that
-    /// finds the queue closed or about to be, and after the close.
+    /// Wakes all sleepers if nothing more is to come. Call after each section that finds the queue closed
+    /// or about to be, and after the close.
     ///
-    /// A section of a closing queue may be the last thing that the end waits for (a delayed key is
-    /// queued, a lease ends), and so may the close. If the section came before the close took its
-    /// shard's lock, the close sees what it did. If after, the section knows that the queue is closing and
-    /// comes here, and of the two fences one comes first:
+    /// The end may wait last for a section of a closing queue (a delayed key is queued, a lease ends), or
+    /// for the close. If the section came before the close took its shard's lock, the close sees its
+    /// changes. If after, the section sees that the queue is closing and gets here, and one of the two
+    /// fences comes first:
     ///
     /// 1. The section's first: the close sees what the section did.
     /// 2. The close's first: the section sees the queue closed.
@@ -88,7 +88,7 @@ impl<T: Object> Shared<T> {
         // ORDERING: SeqCst pairs with itself on another thread: see the two cases above.
         fence(Ordering::SeqCst);
         if self.is_over() {
-            // Some may have gone to sleep while something was delayed.
+            // Some may have gone to sleep while a key was delayed.
             self.waiters.notify_all();
         }
         if self.drainers.any_asleep() && self.is_drained() {
@@ -105,7 +105,7 @@ impl<T: Object> Shared<T> {
         }
     }
 
-    /// Tells the observer one thing, if there is one. A panic leaves out nothing but the rest of that call.
+    /// Calls the observer, if there is one. A panic ends only that call.
     #[inline]
     pub(super) fn observe(&self, event: impl FnOnce(&dyn Observer)) {
         if let Some(observer) = &self.settings.observer {

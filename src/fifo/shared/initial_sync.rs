@@ -30,7 +30,8 @@ impl InitialSync {
         }
     }
 
-    /// Whether this is the first replace; if so, it sets [`InitialSync::expect`] before it unlocks.
+    /// Returns whether this is the first replace; if so, it sets [`InitialSync::expect`] before it
+    /// unlocks.
     pub(super) fn begin(&self) -> bool {
         let (from, to) = (UNTOUCHED, SYNCING);
         // ORDERING: Relaxed, as in `mark_fed`.
@@ -50,15 +51,15 @@ impl InitialSync {
     /// Counts keys that were dealt with.
     #[inline]
     pub(super) fn finish(&self, keys: usize) {
-        // ORDERING: AcqRel, so that whoever sees the last one sees all others' work too.
+        // ORDERING: AcqRel, so that the caller that counts the last one sees the work on all others.
         if keys > 0 && self.remaining.fetch_sub(keys, Ordering::AcqRel) == keys {
             self.complete();
         }
     }
 
     fn complete(&self) {
-        // ORDERING: Release pairs with the Acquire in `is_complete`: what was done with the keys is
-        // visible to whoever learns that it was.
+        // ORDERING: Release pairs with the Acquire in `is_complete`: a reader that sees it sees what was
+        // done with the keys.
         self.state.store(SYNCED, Ordering::Release);
     }
 

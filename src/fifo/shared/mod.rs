@@ -1,11 +1,13 @@
-//! What all handles and leases of one queue share.
+//! The state that all handles and leases of one queue share.
 //!
-//! A call locks the shards it needs, decides, unlocks, and has `finish` carry out what follows: whatever
-//! here locks to change something (`section`, `with_shards`, `with_all`) ends in it, so that none forgets.
+//! A call locks the shards it needs, decides, unlocks, and has `finish` carry out the effects. Every way
+//! to lock for a change (`section`, `with_shards`, `with_all`) ends in `finish`, so no path can forget
+//! it.
 //!
 //! Locks are taken in this order, and each is left out where it is not needed: shards in the order of
-//! their numbers, then the schedule of delays. The locks of a sweep and of a lane's front (see `queue`), in this
-//! order, are taken with no shard held, and shards are taken under them. The list of waiters is taken with nothing held.
+//! their numbers, then the schedule of delays. The locks of a sweep and of a lane's front (see `queue`),
+//! in this order, are taken with no shard held, and shards are taken under them. The list of waiters is
+//! taken with nothing held.
 
 mod capacity;
 mod close;
@@ -46,11 +48,11 @@ use section::Section;
 
 pub(super) struct Settings {
     pub(super) clock: Clock,
-    /// A failed key stays away for the longest that any of them says.
+    /// A failed key stays away for the longest delay that any of them returns.
     pub(super) limiters: Vec<Box<dyn Limiter>>,
-    /// Whether what a replace lists comes below changes.
+    /// Whether listed objects rank below changes.
     pub(super) prioritized: bool,
-    /// Whether to look at the clock for each add and each hand-out.
+    /// Whether to read the clock for each add and each dequeue.
     pub(super) timed: bool,
     pub(super) capacity: Option<usize>,
     /// Whether a delete is handed out, with the object's last state.
@@ -65,7 +67,7 @@ pub(super) struct Shared<T> {
     queue: Queue,
     delays: Delays,
     pub(super) waiters: Arc<Waiters>,
-    /// Whoever waits for the queue to be drained.
+    /// Those who wait for the queue to be drained.
     drainers: Arc<Waiters>,
     phase: Phase,
     initial_sync: InitialSync,
@@ -76,8 +78,8 @@ pub(super) struct Shared<T> {
     timer: Timer,
 }
 
-/// With the last handle goes what still waits, and what the user gave the queue. Nobody expects a panic
-/// from a handle's end, and a second one would end the process: each is contained.
+/// The last handle drops what still waits, and what the user gave the queue. A handle's drop should not
+/// panic, and a second panic would end the process: each is contained.
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
         let values = self.keys.take_values();
@@ -125,8 +127,8 @@ impl<T: Object> Shared<T> {
         Section::new(self, self.keys.lock(self.keys.shard_of(hash)))
     }
 
-    /// Runs a section under the locks of those shards that are `needed`, and then what follows from it: no
-    /// other call sees half of the section.
+    /// Runs a section under the locks of the shards that are `needed`, and then carries out its effects:
+    /// no other call sees half of the section.
     fn with_shards<R>(
         &self,
         needed: [bool; SHARD_COUNT],
@@ -157,8 +159,8 @@ impl<T: Object> Shared<T> {
         result
     }
 
-    /// Counts entries that were made, before anybody can remove them and count that: the count is never
-    /// less than there are, so it does not fall below zero. Those removed are counted by `finish`.
+    /// Counts entries that were made, before any of them can be removed and counted as such: the count is
+    /// never below the real number, so it does not fall below zero. Removals are counted by `finish`.
     fn count_entries(&self, effects: &mut Effects<T>) {
         if effects.entries > 0 {
             self.capacity.adjust(std::mem::take(&mut effects.entries));

@@ -16,29 +16,30 @@ impl Phase {
         Self(AtomicUsize::new(OPEN))
     }
 
-    /// Whether a call may add. Ask with the shard locked.
+    /// Returns whether a call may add. Ask with the shard locked.
     #[inline]
     pub(super) fn is_open(&self) -> bool {
         // ORDERING: Relaxed, as `close` takes every shard's lock between `begin_close` and `end_close`.
         self.0.load(Ordering::Relaxed) == OPEN
     }
 
-    /// Whether it is closed or about to be.
+    /// Returns whether it is closed or about to be.
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
-        // ORDERING: Relaxed, as whoever leaves a shard after `close` took its lock sees it by that lock, and
-        // what was done in the shard before is seen by `close`; see `notify_if_over` for the rest.
+        // ORDERING: Relaxed: a thread that leaves a shard after `close` took its lock sees it through
+        // that lock, and `close` sees what was done in the shard before; see `notify_if_over` for the
+        // rest.
         self.0.load(Ordering::Relaxed) != OPEN
     }
 
-    /// Whether all that was accepted before the close is queued or delayed.
+    /// Returns whether everything accepted before the close is queued or delayed.
     #[inline]
     pub(super) fn is_complete(&self) -> bool {
         // ORDERING: Acquire pairs with the Release in `end_close`.
         self.0.load(Ordering::Acquire) >= CLOSED
     }
 
-    /// Refuses further adds; `false` if somebody else does.
+    /// Refuses further adds; `false` if another call already does.
     pub(super) fn begin_close(&self) -> bool {
         // ORDERING: Relaxed, as the shards' locks order it.
         let (set, fail) = (Ordering::Relaxed, Ordering::Relaxed);
@@ -51,7 +52,7 @@ impl Phase {
         self.0.fetch_max(CLOSED, Ordering::Release);
     }
 
-    /// Lets nobody wait for the rest any more.
+    /// Stops all waiting for the rest to be processed.
     pub(super) fn abandon(&self) {
         // ORDERING: Release pairs with the Acquire in `is_abandoned`.
         self.0.fetch_max(ABANDONED, Ordering::Release);

@@ -11,8 +11,8 @@ use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::{Key, KeyRef, Object};
 
-/// What waited. A value may be the last of its object by the time it is dropped, so all that nobody gets
-/// have to go through [`drop_all`].
+/// A copy of what waits. A value may be the last of its object by the time it is dropped, so all that are
+/// not returned have to go through [`drop_all`].
 struct Copied<T> {
     /// In order.
     lined: Vec<(Key, Arc<T>)>,
@@ -20,13 +20,13 @@ struct Copied<T> {
 }
 
 impl<T: Object> Shared<T> {
-    /// About how many keys are in line: not zero if one can be handed out.
+    /// About how many keys are in the queue: not zero if one can be handed out.
     pub(crate) fn backlog(&self) -> usize {
         self.queue.len()
     }
 
-    /// Whether a consumer that looks now gets something, or the end. If it gets nothing all the same, it
-    /// has taken tickets out that stood for nothing.
+    /// Returns whether a consumer that checks now gets something, or the end. If it gets nothing after
+    /// all, it has removed stale tickets.
     pub(crate) fn is_ready(&self) -> bool {
         self.backlog() > 0 || self.is_over()
     }
@@ -36,7 +36,7 @@ impl<T: Object> Shared<T> {
         self.keys.lock(self.keys.shard_of(hash)).get(hash, key)
     }
 
-    /// The values in line, in order.
+    /// The values in the queue, in order.
     pub(crate) fn list(&self) -> Vec<Arc<T>> {
         let Copied { lined, others } = self.copy();
         let values = lined.into_iter().map(|(_, value)| value).collect();
@@ -47,7 +47,7 @@ impl<T: Object> Shared<T> {
         values
     }
 
-    /// The keys of the values in line, in order.
+    /// The keys of the values in the queue, in order.
     pub(crate) fn list_keys(&self) -> Vec<Key> {
         let Copied { lined, mut others } = self.copy();
         let (keys, values): (Vec<_>, Vec<_>) = lined.into_iter().unzip();
@@ -56,7 +56,7 @@ impl<T: Object> Shared<T> {
         keys
     }
 
-    /// As of one moment: all shards are locked while their tables are copied.
+    /// Atomic: all shards are locked while their tables are copied.
     fn copy(&self) -> Copied<T> {
         let shards = self.keys.lock_all();
         let copies: Vec<_> = shards.iter().map(|shard| shard.copy()).collect();

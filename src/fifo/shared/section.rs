@@ -7,7 +7,7 @@ use crate::Object;
 use crate::fifo::state::effects::Effects;
 use crate::fifo::state::shard::Shard;
 
-/// Its end unlocks the shard and then carries out what the section decided: no path can forget that.
+/// Dropping it unlocks the shard and then carries out the effects: no path can forget that.
 pub(super) struct Section<'a, T: Object> {
     shared: &'a Shared<T>,
     /// `None` once unlocked.

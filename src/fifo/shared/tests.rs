@@ -1,4 +1,4 @@
-//! What no call from outside can bring about, or see.
+//! What no outside caller can cause, or see.
 
 use std::time::Duration;
 

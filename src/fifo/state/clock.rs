@@ -13,7 +13,7 @@ pub(crate) struct Moment(pub(crate) u64);
 
 impl Moment {
     pub(crate) const NEVER: Self = Self(u64::MAX);
-    /// One short of never: what is due some day is not forgotten.
+    /// One before `NEVER`: whatever is due some day stays due.
     const LAST: u64 = u64::MAX - 1;
 
     pub(crate) fn after(self, delay: Duration) -> Self {
@@ -54,9 +54,9 @@ struct Manual {
     queues: Mutex<Vec<Weak<dyn Tick>>>,
 }
 
-/// Whoever has something to do when time has passed.
+/// Something that acts when time has passed.
 pub(crate) trait Tick: Send + Sync {
-    /// Does what is due; for how long there is nothing more to do, if that is known.
+    /// Does what is due; returns how long there is nothing more to do, if that is known.
     fn tick(&self) -> Option<Duration>;
 }
 
@@ -74,8 +74,8 @@ impl ManualClock {
         let (load, store) = (Ordering::Relaxed, Ordering::Relaxed);
         let later = |now| Some(Moment(now).after(by).0);
         let _ = self.0.now.fetch_update(store, load, later);
-        // ORDERING: SeqCst pairs with the fence in `watch_delays`: either we see a key that is now due in
-        // the schedule, or whoever puts it there sees this time.
+        // ORDERING: SeqCst pairs with the fence in `watch_delays`: either this thread sees a key in the
+        // schedule that is now due, or the thread that puts it there sees this time.
         fence(Ordering::SeqCst);
         let mut queues = self.0.queues.lock().unwrap_or_else(PoisonError::into_inner);
         queues.retain(|queue| queue.strong_count() > 0);
@@ -115,7 +115,7 @@ impl Clock {
         }
     }
 
-    /// How long the system's clock takes to that moment; `None` if only a test knows, or if it never
+    /// How long until the system's clock reaches that moment; `None` for a manual clock, or if it never
     /// comes.
     pub(crate) fn until(&self, moment: Moment) -> Option<Duration> {
         match self {
@@ -128,7 +128,7 @@ impl Clock {
         matches!(self, Self::System(_))
     }
 
-    /// Has a queue told when the clock is moved by hand.
+    /// Registers a queue to be notified when the clock is moved by hand.
     pub(crate) fn attach(&self, queue: Weak<dyn Tick>) {
         if let Self::Manual(clock) = self {
             clock.0.queues.lock().unwrap_or_else(PoisonError::into_inner).push(queue);

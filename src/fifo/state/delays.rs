@@ -15,7 +15,7 @@ pub(crate) struct Delays {
     pending: AtomicUsize,
 }
 
-/// A key whose time has come.
+/// A key that is due.
 pub(crate) struct Due {
     pub(crate) hash: u64,
     pub(crate) id: u64,
@@ -34,16 +34,17 @@ impl Delays {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Call after each change. Whose moment is the earliest, if there is any.
+    /// Call after each change. Returns the id of the earliest entry, if any.
     fn publish(&self, schedule: &BTreeMap<(Moment, u64), u64>) -> Option<u64> {
         let first = schedule.first_key_value().map(|(first, _)| *first);
         let next = first.map_or(Moment::NEVER, |(due, _)| due);
-        // ORDERING: Relaxed, as whoever acts on it takes the lock.
+        // ORDERING: Relaxed: a caller that acts on it takes the lock.
         self.next.store(next.0, Ordering::Relaxed);
         first.map(|(_, id)| id)
     }
 
-    /// Whether this is now the earliest moment, so that whoever sleeps until the earliest has to know.
+    /// Returns whether this is now the earliest moment, so that the sleeper that waits for the earliest
+    /// has to be woken.
     pub(crate) fn insert(&self, due: Moment, id: u64, hash: u64) -> bool {
         let mut schedule = self.lock();
         schedule.insert((due, id), hash);
@@ -52,9 +53,9 @@ impl Delays {
         self.publish(&schedule) == Some(id)
     }
 
-    /// Brings a key's moment forward; whether it is now the earliest. `None` if the key has just been
-    /// taken out as due: then it is on its way to the queue, which is sooner still. All the while the
-    /// key is pending, and once.
+    /// Brings a key's moment forward. Returns whether it is now the earliest, or `None` if the key has
+    /// just been taken out as due: then it is on its way to the queue, which is sooner still. The key
+    /// stays pending throughout, and is counted once.
     pub(crate) fn reschedule(&self, old: Moment, new: Moment, id: u64) -> Option<bool> {
         let mut schedule = self.lock();
         let hash = schedule.remove(&(old, id))?;
@@ -62,7 +63,7 @@ impl Delays {
         Some(self.publish(&schedule) == Some(id))
     }
 
-    /// Takes a key out before its time. If it has just been taken out as due, whoever did that will
+    /// Takes a key out before its time. If it has just been taken out as due, the thread that did so will
     /// find the key's entry changed.
     pub(crate) fn remove(&self, due: Moment, id: u64) {
         let mut schedule = self.lock();
@@ -83,24 +84,24 @@ impl Delays {
         due.into_iter().map(|((_, id), hash)| Due { hash, id }).collect()
     }
 
-    /// Call when keys that were taken out are queued, or gone.
+    /// Call when keys that were taken out are queued, or were removed.
     pub(crate) fn queued(&self, keys: usize) {
-        // ORDERING: Release pairs with the Acquire in `is_empty`. That a close sees it which is not seen in
-        // turn is a matter of the fence in `notify_if_over`.
+        // ORDERING: Release pairs with the Acquire in `is_empty`. The fence in `notify_if_over` ensures that
+        // of a section and a concurrent close at least one sees the other's store.
         self.pending.fetch_sub(keys, Ordering::Release);
     }
 
-    /// Whether no key waits for its time, or is on its way from here to the queue. Ask before looking at
-    /// the queue.
+    /// Returns whether no key is delayed, or on its way from here to the queue. Ask before reading the
+    /// queue.
     pub(crate) fn is_empty(&self) -> bool {
-        // ORDERING: Acquire pairs with the Release in `queued`: whoever sees the last key leave, and looks
-        // at the queue after that, finds it there.
+        // ORDERING: Acquire pairs with the Release in `queued`: a thread that sees the last key leave,
+        // and reads the queue after that, finds it there.
         self.pending.load(Ordering::Acquire) == 0
     }
 
     /// The earliest moment at which something is due.
     pub(crate) fn next(&self) -> Moment {
-        // ORDERING: Relaxed, as whoever acts on it takes the lock.
+        // ORDERING: Relaxed: a caller that acts on it takes the lock.
         Moment(self.next.load(Ordering::Relaxed))
     }
 }

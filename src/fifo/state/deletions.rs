@@ -1,9 +1,9 @@
-//! How deletions reach consumers, where that was chosen: what a delete and a relist do to the keys of
-//! one shard.
+//! How deletions reach consumers, if the queue hands them out: what a delete and a relist do to the keys
+//! of one shard.
 //!
 //! The queue remembers the last state of each object that it was given (see [`Known`]). A delete takes it
-//! out of there and accepts it as any other value of its key, marked as a deletion. So each object
-//! that came has one deletion, and an object that never came has none.
+//! out of there and accepts it like any other value of its key, marked as a deletion. So each object that
+//! arrived has one deletion, and an object that never arrived has none.
 
 use hashbrown_raw::raw::RawTable;
 
@@ -16,13 +16,13 @@ use super::shard::{Shard, Table};
 use crate::sync::{Arc, MutexGuard, SharedValue};
 use crate::{Key, KeyRef};
 
-/// What a relist leaves out.
+/// An object that a relist leaves out.
 pub(crate) struct Gone<T> {
     /// Where its key waited.
     pub(crate) rank: Option<Rank>,
     pub(crate) hash: u64,
     pub(crate) key: Key,
-    /// Its last state; none if its deletion waits already.
+    /// Its last state; `None` if its deletion waits already.
     pub(crate) last: Option<Arc<T>>,
 }
 
@@ -43,20 +43,21 @@ impl<T> Shard<'_, T> {
         self.known.map(lock)
     }
 
-    /// A key as it is known, or a copy.
+    /// A key from the table of known objects, or a copy.
     pub(super) fn owned(&self, hash: u64, key: KeyRef<'_>) -> Key {
         let known = self.known().and_then(|known| known.key(hash, key).cloned());
         known.unwrap_or_else(|| key.to_key_unchecked())
     }
 
-    /// Forgets an object whose deletion is not to be handed out; whether it was there.
+    /// Forgets an object whose deletion is not to be handed out; returns whether it was known.
     pub(crate) fn forget(&self, hash: u64, key: KeyRef<'_>, effects: &mut Effects<T>) -> bool {
         let forgotten = self.known().and_then(|mut known| known.remove(hash, key));
         forgotten.map(|(_, last)| effects.discard(last)).is_some()
     }
 
-    /// Accepts the deletion of an object, with its last state if that came along; what it will be
-    /// handed out with. `None` if the queue was not given the object, or has its deletion.
+    /// Accepts the deletion of an object, with its last state if that is at hand, and returns the state
+    /// it will be handed out with. `None` if the queue was not given the object, or has its deletion
+    /// already.
     pub(crate) fn put_deletion(
         &mut self,
         lines: Lines<'_>,
@@ -76,7 +77,7 @@ impl<T> Shard<'_, T> {
 
 /// A relist: each step for all shards before the next.
 impl<T> Shard<'_, T> {
-    /// Takes out what was known, to be known anew of about `len` objects.
+    /// Takes out the known objects, to make room for about `len` new ones.
     pub(crate) fn take_known(&self, len: usize) -> Known<T> {
         let new = Known::with_capacity(len);
         match self.known() {
@@ -103,8 +104,9 @@ impl<T> Shard<'_, T> {
         remember(self.known, hash, &key, state, effects);
     }
 
-    /// Finds what the list left out: `known` is what is left of what was known before, `before` has the
-    /// entries of that time. Of deletions that wait, those count whose place was cleared.
+    /// Finds the objects that the list left out: `known` is what remains of the objects known before,
+    /// `before` has the entries of that time. Of waiting deletions, those count whose tickets were
+    /// cleared.
     pub(crate) fn collect_gone(
         &self,
         before: &mut Table<T>,
@@ -133,7 +135,7 @@ impl<T> Shard<'_, T> {
         gone.extend(rest.map(|(hash, key, last)| Gone { rank: None, hash, key, last: Some(last) }));
     }
 
-    /// Gives the deletion of what the list left out its place.
+    /// Queues the deletion of an object that the list left out.
     pub(crate) fn put_gone(
         &mut self,
         before: &mut Table<T>,

@@ -1,4 +1,4 @@
-//! What a locked section has decided, to be carried out once it is unlocked.
+//! The effects of a locked section, to be carried out once it is unlocked.
 
 use super::clock::Moment;
 use super::queue::{Priority, Ticket};
@@ -15,21 +15,21 @@ pub(crate) struct Dispatched {
 /// Filled in under the locks of shards; carried out by `Shared::finish` after they are released, and
 /// nowhere else. Wakers, observers and destructors are user code: they run there, under no lock.
 pub(crate) struct Effects<T> {
-    /// Keys that a consumer can have now and could not before.
+    /// Keys that have become available to consumers.
     pub(crate) available: usize,
     /// A ticket that was skipped goes back to the front.
     pub(crate) requeue: Option<(Priority, Ticket)>,
-    /// Tickets in the queue that stand for nothing any more.
+    /// Tickets in the queue that have become stale.
     pub(crate) stale: usize,
-    /// A ticket that stood for nothing was dequeued.
+    /// A stale ticket was dequeued.
     pub(crate) stale_dequeued: bool,
     /// A key was handed out.
     pub(crate) dispatched: Option<Dispatched>,
-    /// Keys of the first replace that are dealt with.
+    /// Keys of the first replace that are finished.
     pub(crate) initial: usize,
     /// Entries made less entries removed.
     pub(crate) entries: isize,
-    /// The earliest delay has come nearer.
+    /// The earliest delay has moved forward.
     pub(crate) sooner: bool,
     /// The call was refused.
     pub(crate) refused: bool,
@@ -61,11 +61,11 @@ impl<T> Effects<T> {
         }
     }
 
-    /// Keeps a value that is not needed any more until it can be dropped.
+    /// Keeps a value that is no longer needed until it can be dropped.
     #[inline(always)]
     pub(crate) fn discard(&mut self, value: Arc<T>) {
         match self.value.replace(value) {
-            // The same object once more: this count is not its last.
+            // The same object again: this reference is not its last.
             Some(earlier) if self.value.as_ref().is_some_and(|new| Arc::ptr_eq(new, &earlier)) => {}
             Some(earlier) => self.values.push(earlier),
             None => {}

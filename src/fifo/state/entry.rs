@@ -9,11 +9,11 @@
 //!    └───────────── Processing ── add ──> Dirty ── done, retry, a dropped lease ──> Queued
 //! ```
 //!
-//! An idle key has no entry, so memory follows the keys that wait or are worked on. A key that is not
-//! queued may be *delayed* instead: as Queued or Dirty, but with a time in the place of a sequence
-//! number. `delete` takes away what waits (Queued to Idle, Dirty to Processing) and bars a lease from
-//! bringing its value back. Where deletions are handed out, a delete is an add of the last state
-//! instead, marked as a deletion.
+//! An idle key has no entry, so memory follows the keys that wait or are leased. A key that is not queued
+//! may be *delayed* instead: as Queued or Dirty, but with a time in place of a sequence number. `delete`
+//! removes the waiting value (Queued to Idle, Dirty to Processing) and keeps a lease from bringing its
+//! value back. Where deletions are handed out, a delete is an add of the last state instead, marked as a
+//! deletion.
 
 use super::clock::Moment;
 use super::delays::Delays;
@@ -26,9 +26,10 @@ use crate::sync::Arc;
 pub(crate) struct Entry<T> {
     pub(crate) hash: u64,
     pub(crate) priority: Priority,
-    /// Of the first replace, and not yet dealt with.
+    /// Part of the first replace, and not yet finished.
     pub(crate) initial: bool,
-    /// What waits, or is leased while nothing newer waits, is the object's deletion, with its last state.
+    /// The waiting value, or the leased one if nothing newer waits, is the object's deletion, with its
+    /// last state.
     pub(crate) deletion: bool,
     /// Leases in a row that ended in failure.
     pub(crate) failures: u32,
@@ -70,11 +71,11 @@ pub(crate) struct Arrival {
     pub(crate) since: Moment,
     /// Part of the list that `has_synced` waits for.
     pub(crate) initial: bool,
-    /// The object is gone.
+    /// The object was deleted.
     pub(crate) deletion: bool,
 }
 
-/// Where keys wait: in line or for their time.
+/// Where keys wait: in the queue or for their time.
 #[derive(Clone, Copy)]
 pub(crate) struct Lines<'a> {
     pub(crate) queue: &'a Queue,
@@ -121,7 +122,7 @@ impl<T> Entry<T> {
         lines.queue.push(self.priority, Ticket { hash: self.hash, seq });
     }
 
-    /// Accepts a value: in the place of the one that waits in line, if there is one.
+    /// Accepts a value: it replaces the queued one, if there is one.
     #[inline(always)]
     pub(crate) fn add(
         &mut self,
@@ -188,8 +189,8 @@ impl<T> Entry<T> {
         Added::Coalesced
     }
 
-    /// Accepts a value and gives the key a new sequence number. What was delayed keeps its priority if that
-    /// is the higher one: a change is not put behind a list by the list.
+    /// Accepts a value and gives the key a new sequence number. A delayed key keeps its priority if that
+    /// is higher: a list does not push a change behind it.
     pub(crate) fn put(
         &mut self,
         lines: Lines<'_>,
@@ -233,7 +234,7 @@ impl<T> Entry<T> {
         effects.discard(displaced);
     }
 
-    /// Takes away what waits; a lease, if there is one, must not bring its value back.
+    /// Removes the waiting value; a lease, if there is one, must not bring its value back.
     pub(crate) fn withdraw(
         &mut self,
         lines: Lines<'_>,

@@ -1,4 +1,4 @@
-//! What comes in for the keys of one shard: values, deletes, and values whose time has come.
+//! Incoming changes to the keys of one shard: values, deletes, and values that are due.
 
 use super::clock::Moment;
 use super::effects::Effects;
@@ -11,8 +11,9 @@ use crate::sync::Arc;
 use crate::{Key, KeyRef};
 
 impl<T> Shard<'_, T> {
-    /// Where a value that comes is to go: its key's entry or, to make one, the key. Neither borrows what
-    /// the key is borrowed from, which may be the value. Keeps the value for its object's deletion.
+    /// Where an arriving value goes: its key's entry, or the key to make one for. Neither borrows from
+    /// what the key is borrowed from, which may be the value. Remembers the value for its object's
+    /// deletion.
     #[inline(always)]
     pub(crate) fn entry(
         &mut self,
@@ -52,7 +53,7 @@ impl<T> Shard<'_, T> {
         }
     }
 
-    /// Gives a value, or a deletion, its place.
+    /// Queues a value, or a deletion.
     #[inline(always)]
     pub(super) fn place(
         &mut self,
@@ -108,8 +109,8 @@ impl<T> Shard<'_, T> {
         added
     }
 
-    /// Takes away a key's waiting value, and bars a lease of it from coming back. Keys that were queued
-    /// at `first` or later are counted as available in these effects, and are so no more.
+    /// Removes a key's waiting value, and keeps a lease of it from coming back. Keys that were queued at
+    /// `first` or later are counted as available in these effects, and are no longer.
     pub(crate) fn delete(
         &mut self,
         lines: Lines<'_>,
@@ -128,7 +129,7 @@ impl<T> Shard<'_, T> {
         entry.withdraw(lines, tally, effects)
     }
 
-    /// Queues a key whose time has come, unless it no longer waits for that time.
+    /// Queues a key that is due, unless its delay has changed.
     pub(crate) fn come_due(
         &mut self,
         lines: Lines<'_>,

@@ -11,7 +11,7 @@ use super::tally::Tally;
 use crate::sync::{Arc, DashMap, Mutex, random_seed};
 use crate::{Key, KeyRef};
 
-/// Enough that two threads seldom meet, few enough that taking all of them is cheap.
+/// Large enough that two threads seldom meet, small enough that taking all of them is cheap.
 pub(crate) const SHARD_COUNT: usize = 16;
 
 pub(crate) struct Keys<T> {
@@ -48,7 +48,7 @@ impl<T> Keys<T> {
         self.map.determine_shard(hash as usize)
     }
 
-    /// Locks a shard. Whoever locks several does so in the order of their numbers.
+    /// Locks a shard. Several shards are locked in the order of their numbers.
     #[inline]
     pub(crate) fn lock(&self, shard: usize) -> Shard<'_, T> {
         let known = self.known.as_ref().map(|known| &known[shard]);
@@ -60,8 +60,8 @@ impl<T> Keys<T> {
         (0..SHARD_COUNT).map(|shard| self.lock(shard)).collect()
     }
 
-    /// Whether there was no entry in any shard, looked at one after the other, up to the first that has
-    /// one. (The map's own question counts them all.)
+    /// Returns whether each shard was empty when it was checked, one after the other, stopping at the
+    /// first that has an entry. (The map's own method counts them all.)
     pub(crate) fn is_empty(&self) -> bool {
         (0..SHARD_COUNT).all(|shard| self.lock(shard).is_empty())
     }
@@ -70,7 +70,7 @@ impl<T> Keys<T> {
         self.known.is_some()
     }
 
-    /// Takes out all that waits, and all that is known, in no order.
+    /// Takes out all waiting values, and all known objects, in no order.
     pub(crate) fn take_values(&self) -> Vec<Arc<T>> {
         let mut values = Vec::new();
         for mut shard in self.lock_all() {
@@ -81,7 +81,7 @@ impl<T> Keys<T> {
         values
     }
 
-    /// Visits each entry, shard by shard: not as of one moment.
+    /// Visits each entry, shard by shard: not atomically.
     pub(crate) fn visit(&self, mut visit: impl FnMut(&Entry<T>)) {
         self.map.iter().for_each(|entry| visit(entry.value()));
     }

@@ -1,4 +1,4 @@
-//! The last states of objects that are not gone, if the queue hands out deletions.
+//! The last states of objects that were not deleted, if the queue hands out deletions.
 
 use hashbrown_raw::raw::RawTable;
 
@@ -6,7 +6,7 @@ use super::effects::Effects;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::{Key, KeyRef};
 
-/// The last state of each object, for one shard of the keys. Whoever touches it has that shard locked.
+/// The last state of each object, for one shard of the keys. Only accessed with that shard locked.
 ///
 /// An entry of the queue lives as long as its key waits or is leased; these live as long as the
 /// object does.
@@ -29,7 +29,7 @@ impl<T> Known<T> {
         self.table.get(hash, |known| known.key.is(key)).map(|known| &known.key)
     }
 
-    /// Remembers a state; the one before, if there was one.
+    /// Remembers a state; returns the one before, if there was one.
     pub(crate) fn put(&mut self, hash: u64, key: &Key, last: Arc<T>) -> Option<Arc<T>> {
         if let Some(known) = self.table.get_mut(hash, |known| known.key == *key) {
             return Some(std::mem::replace(&mut known.last, last));
@@ -41,14 +41,14 @@ impl<T> Known<T> {
     /// Forgets an object.
     pub(crate) fn remove(&mut self, hash: u64, key: KeyRef<'_>) -> Option<(Key, Arc<T>)> {
         let known = self.table.remove_entry(hash, |known| known.key.is(key))?;
-        // Memory follows what is there. As many removals have paid for it.
+        // Memory follows the content. As many removals have paid for the rehash.
         if self.table.len() < self.table.capacity() / 4 {
             self.table.shrink_to(self.table.len() * 2, |known| known.hash);
         }
         Some((known.key, known.last))
     }
 
-    /// All of it, in no order.
+    /// The whole content, in no order.
     pub(crate) fn into_objects(self) -> impl Iterator<Item = (u64, Key, Arc<T>)> {
         self.table.into_iter().map(|known| (known.hash, known.key, known.last))
     }

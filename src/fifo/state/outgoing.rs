@@ -1,4 +1,4 @@
-//! What goes out of one shard, for good or on a lease, and how a lease ends.
+//! Handing out the keys of one shard, for good or on a lease, and ending leases.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(crate) struct Leasing<T> {
     pub(crate) key: Key,
     pub(crate) hash: u64,
     pub(crate) object: Arc<T>,
-    /// It is gone, and this is its last state.
+    /// It was deleted, and this is its last state.
     pub(crate) deletion: bool,
     pub(crate) failures: u32,
 }
@@ -30,15 +30,15 @@ pub(crate) enum LeaseEnd {
     Abandoned,
 }
 
-/// What became of a lease that ended.
+/// The result of ending a lease.
 pub(crate) struct Ended {
     pub(crate) began: Moment,
-    /// The leased value is to be handed out again, as nothing newer was there.
+    /// The leased value is queued again, as nothing newer was there.
     pub(crate) comes_back: bool,
 }
 
 impl<T> Shard<'_, T> {
-    /// Hands out the key that a ticket stands for, for good.
+    /// Hands out the key of a ticket, for good.
     #[inline(always)]
     pub(crate) fn pop(
         &mut self,
@@ -96,8 +96,8 @@ impl<T> Shard<'_, T> {
         Some(Leasing { key: key.clone(), hash, object, deletion, failures })
     }
 
-    /// A ticket that cannot be served: its key is leased, and gets it back when the lease ends, or no
-    /// key has it any more.
+    /// Handles a ticket that cannot be served: its key is leased, and gets the ticket back when the lease
+    /// ends, or the ticket is stale.
     #[cold]
     fn skip(&mut self, ticket: Ticket, effects: &mut Effects<T>) {
         match self.find(ticket.hash, |_, entry| entry.seq() == Some(ticket.seq)) {
@@ -119,7 +119,7 @@ impl<T> Shard<'_, T> {
         let tally = self.tally;
         tally.processing.sub(1);
         if again.is_none() {
-            // What most leases come to: nothing arrived meanwhile, and the key is idle again.
+            // The usual case: nothing arrived meanwhile, and the key is idle again.
             let idle = |other: &Key, entry: &Entry<T>| {
                 other == key && matches!(entry.waiting, Waiting::Nothing)
             };
@@ -153,7 +153,7 @@ impl<T> Shard<'_, T> {
         let again = again.filter(|_| !lease.deleted);
         let mut comes_back = false;
         match (&mut entry.waiting, again) {
-            // What arrived meanwhile is newer, and has its place.
+            // The value that arrived meanwhile is newer, and has its place.
             (Waiting::Queued { seq, skipped, .. }, _) => {
                 effects.available += 1;
                 if std::mem::take(skipped) {

@@ -1,19 +1,20 @@
 //! The order of the keys: a queue of tickets without a lock. (A pop may spin for a push that has taken its
 //! slot and is about to fill it.)
 //!
-//! A ticket has a sequence number, and each number is given out once. The key's entry says which number
-//! it has; a ticket with any other is stale and is dropped by whoever dequeues it, which is how a
-//! deleted key leaves without the queue being searched. Should stale tickets outnumber the rest, a
-//! *sweep* goes through all tickets and drops them: some at a time, by those that make more.
+//! A ticket has a sequence number, and each number is given out once. The key's entry has the number of
+//! its ticket; a ticket with any other is stale and is dropped when it is dequeued, which is how a
+//! deleted key leaves without a search of the queue. If stale tickets outnumber the rest, a *sweep* goes
+//! through all tickets and drops them: some at a time, by the callers that make more.
 //!
-//! What has to stand before the rest goes to `front`, which is ordered by sequence and behind a lock:
+//! Tickets that have to stand before the rest go to `front`, which is ordered by sequence and behind a
+//! lock:
 //!
 //! * a ticket that was skipped because its key was leased, once the lease ends;
-//! * what a sweep has dequeued and found to hold.
+//! * valid tickets that a sweep has dequeued.
 //!
-//! Nobody looks at the lock while `front_len` is zero. A consumer dequeues *first* and looks at
-//! `front_len` *then*: whoever moves tickets raises it before taking the first one, so a consumer
-//! that dequeued a later ticket than one that was moved sees it raised, and puts its own in order.
+//! The lock is not taken while `front_len` is zero. A consumer dequeues *first* and loads `front_len`
+//! *then*: a thread that moves tickets raises it before taking the first one, so a consumer that dequeued
+//! a later ticket than one that was moved sees it raised, and puts its own in order.
 
 use std::collections::BTreeMap;
 
@@ -22,20 +23,21 @@ use crossbeam_utils::CachePadded;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard, PoisonError, SegQueue};
 
-/// Of this many keys that are handed out in a row, at least one is of the lower lane if that has any.
+/// Of this many keys handed out in a row, at least one is from the lower lane if that has any.
 pub(crate) const TURNS: usize = 16;
 
-/// A sweep looks at this many tickets for each that has become stale, and between two unlockings.
+/// A sweep checks this many tickets for each that has become stale, and between two unlockings.
 const AT_ONCE: usize = 32;
 
-/// What is handed out first.
+/// Priorities, highest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Priority {
     Change,
     List,
 }
 
-/// Whose turn it is: the hash finds the key's shard and entry, the number tells if the ticket holds.
+/// A place in the queue: the hash finds the key's shard and entry, the number shows whether the ticket is
+/// valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
     pub(crate) hash: u64,
@@ -47,8 +49,9 @@ struct Lane {
     tickets: SegQueue<Ticket>,
     /// Hash by sequence number.
     front: Mutex<BTreeMap<u64, u64>>,
-    /// Written under the lock of `front`; zero if that is empty and nobody is filling it. While somebody
-    /// is, it is how many it may come to: sleepers are woken by this count, so it is never too small.
+    /// Written under the lock of `front`; zero if that is empty and no thread is filling it. While a
+    /// thread fills it, this is an upper bound: sleepers are woken by this count, so it is never too
+    /// small.
     front_len: AtomicUsize,
 }
 
@@ -68,8 +71,8 @@ impl Lane {
     #[inline]
     fn pop(&self) -> Option<Ticket> {
         let ticket = self.tickets.pop();
-        // ORDERING: Acquire pairs with the Release in `move_to_front`. If that dequeued tickets before ours, or
-        // the last one, we dequeued after it did, so the raised length is visible here.
+        // ORDERING: Acquire pairs with the Release in `move_to_front`. If that dequeued tickets before
+        // ours, or the last one, we dequeued after it did, so the raised length is visible here.
         if self.front_len.load(Ordering::Acquire) == 0 {
             return ticket;
         }
@@ -93,7 +96,7 @@ impl Lane {
         self.front_len.store(front.len(), Ordering::Release);
     }
 
-    /// Dequeues up to this many tickets. Those that hold go to the front.
+    /// Dequeues up to this many tickets. Valid ones go to the front.
     fn move_to_front(&self, tickets: usize, holds: &impl Fn(Ticket) -> bool) {
         let mut front = self.front();
         let moving = tickets.min(self.tickets.len());
@@ -101,8 +104,8 @@ impl Lane {
             return;
         }
         let at_most = front.len() + moving;
-        // ORDERING: Release pairs with the Acquire in `pop`, through the dequeues below: whoever dequeues
-        // a ticket behind ours, or finds none, sees that it must ask for the lock.
+        // ORDERING: Release pairs with the Acquire in `pop`, through the dequeues below: a thread that
+        // dequeues a ticket behind ours, or finds none, sees that it must take the lock.
         self.front_len.store(at_most, Ordering::Release);
         for _ in 0..moving {
             let Some(ticket) = self.tickets.pop() else { break };
@@ -114,8 +117,8 @@ impl Lane {
         self.front_len.store(front.len(), Ordering::Release);
     }
 
-    /// Drops the stale ones of the first tickets in front that have these numbers. Returns where to go
-    /// on, if there may be more.
+    /// Drops the stale ones among the first tickets in front that have these numbers. Returns where to
+    /// continue, if there may be more.
     fn sweep_front(&self, from: u64, to: u64, holds: &impl Fn(Ticket) -> bool) -> Option<u64> {
         let mut front = self.front();
         let some = front.range(from..=to).take(AT_ONCE);
@@ -137,14 +140,14 @@ impl Lane {
     }
 }
 
-/// Where a sweep is. Each ticket that was in a lane when the sweep got to it is looked at, or handed out,
-/// before the sweep leaves that lane: those in the queue go to the front, unless a consumer dequeues them
-/// and puts them there itself, and then the front is gone through.
+/// The progress of a sweep. Each ticket that was in a lane when the sweep got to it is checked, or handed
+/// out, before the sweep leaves that lane: those in the queue go to the front, unless a consumer dequeues
+/// them and puts them there itself, and then the front is checked.
 #[derive(Clone, Copy)]
 enum Sweep {
-    /// This many tickets are yet to leave the lane's queue.
+    /// This many tickets still have to leave the lane's queue.
     Queued { lane: usize, left: usize },
-    /// Those in front with these numbers are yet to be looked at.
+    /// Tickets in front with these numbers still have to be checked.
     Front { lane: usize, from: u64, to: u64 },
 }
 
@@ -152,9 +155,9 @@ pub(crate) struct Queue {
     lanes: [Lane; 2],
     /// Producers share it: on a cache line of its own.
     next_seq: CachePadded<AtomicU64>,
-    /// About how many tickets are stale; while there is a sweep, of those that it may miss.
+    /// About how many tickets are stale; during a sweep, of those that it may miss.
     stale: AtomicUsize,
-    /// The sweep that is on its way. Locked before a lane's front.
+    /// The sweep in progress. Locked before a lane's front.
     sweep: Mutex<Option<Sweep>>,
     /// Whether there is one. Written under its lock.
     sweeping: AtomicBool,
@@ -177,11 +180,11 @@ impl Queue {
         }
     }
 
-    /// The first of `n` sequence numbers in a row that nobody else gets.
+    /// Reserves `n` consecutive sequence numbers, and returns the first.
     #[inline]
     pub(crate) fn sequence(&self, n: usize) -> u64 {
-        // ORDERING: Relaxed, as only that no number is given twice matters. Which of two concurrent adds
-        // comes first is decided by their pushes.
+        // ORDERING: Relaxed: all that matters is that no number is given out twice. The order of two
+        // concurrent adds is decided by their pushes.
         self.next_seq.fetch_add(n as u64, Ordering::Relaxed)
     }
 
@@ -196,19 +199,19 @@ impl Queue {
         self.lanes[priority as usize].tickets.push(ticket);
     }
 
-    /// Puts a ticket that was skipped back in front of what has not been dequeued.
+    /// Puts a ticket that was skipped back in front of those that have not been dequeued.
     pub(crate) fn requeue(&self, priority: Priority, ticket: Ticket) {
         self.lanes[priority as usize].requeue(ticket);
     }
 
-    /// Dequeues the ticket whose turn it is; it may be stale.
+    /// Dequeues the next ticket; it may be stale.
     #[inline]
     pub(crate) fn pop(&self) -> Option<Ticket> {
         let [upper, lower] = &self.lanes;
         if !self.prioritized {
             return upper.pop();
         }
-        // ORDERING: Relaxed, as a count that is off by the consumers at work is good enough.
+        // ORDERING: Relaxed: a count that may be off by the number of active consumers is good enough.
         if self.turns.load(Ordering::Relaxed) + 1 >= TURNS {
             lower.pop().or_else(|| upper.pop())
         } else {
@@ -229,15 +232,15 @@ impl Queue {
         }
     }
 
-    /// Counts tickets that have become stale, with `live` keys queued; by a caller that holds no shard.
-    /// Should they outnumber the rest, a sweep begins. While there is one, its work is done here: O(log n)
-    /// for each of these tickets, with no lock held for more than one.
+    /// Counts tickets that have become stale, with `live` keys queued; the caller holds no shard. If they
+    /// outnumber the rest, a sweep begins. While there is one, its work is done here: O(log n) for each
+    /// of these tickets, with no lock held for more than one.
     #[cold]
     pub(crate) fn mark_stale(&self, tickets: usize, live: usize, holds: impl Fn(Ticket) -> bool) {
         // ORDERING: Relaxed, as it is a rough count.
         self.stale.fetch_add(tickets, Ordering::Relaxed);
         for _ in 0..tickets {
-            // ORDERING: Relaxed, as it is a rough count, and a sweep that is not seen is seen next time.
+            // ORDERING: Relaxed: it is a rough count, and a sweep that is missed now is seen next time.
             let stale = self.stale.load(Ordering::Relaxed);
             if !(stale > live + 64 || self.sweeping.load(Ordering::Relaxed)) {
                 break;
@@ -249,7 +252,7 @@ impl Queue {
                 self.sweep_lane(0)
             });
             *sweep = self.sweep_some(at, &holds);
-            // ORDERING: Relaxed, as whoever goes on has the lock.
+            // ORDERING: Relaxed: a thread that continues the sweep has the lock.
             self.sweeping.store(sweep.is_some(), Ordering::Relaxed);
         }
     }
@@ -258,7 +261,7 @@ impl Queue {
         Sweep::Queued { lane, left: self.lanes[lane].tickets.len() }
     }
 
-    /// Goes on with a sweep; where it is then, if it is not over.
+    /// Continues a sweep; returns its new state, unless it is over.
     fn sweep_some(&self, at: Sweep, holds: &impl Fn(Ticket) -> bool) -> Option<Sweep> {
         match at {
             Sweep::Queued { lane, left } => {
@@ -286,9 +289,9 @@ impl Queue {
         let _ = self.stale.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
-    /// Drops a lane's tickets, by a caller that holds all shards and will give the keys that stay new
-    /// tickets. Those in front are behind a lock that comes before the shards': they stay, stale, and
-    /// are returned to be counted.
+    /// Drops a lane's tickets. The caller holds all shards, and gives new tickets to the keys that stay.
+    /// Tickets in front are behind a lock that comes before the shards': they stay, stale, and are
+    /// returned to be counted.
     pub(crate) fn clear(&self, priority: Priority) -> usize {
         let lane = &self.lanes[priority as usize];
         while lane.tickets.pop().is_some() {}

@@ -9,7 +9,7 @@ use super::shard::{Shard, Table, insert};
 use crate::KeyRef;
 use crate::sync::Arc;
 
-/// What orders waiting keys: priority, then sequence; what waits for its time comes last, by time.
+/// The order of waiting keys: priority, then sequence; delayed keys come last, by time.
 pub(crate) type Rank = (u8, u64, u64);
 
 impl<T> Shard<'_, T> {
@@ -20,9 +20,9 @@ impl<T> Shard<'_, T> {
         std::mem::replace(&mut *self.table, RawTable::with_capacity(len))
     }
 
-    /// Accepts a value that a list brings, or a deletion that it means, for a key that may have an entry
-    /// in the table from before. The lane that the list goes into has been cleared, so whoever can be had
-    /// there counts as available, new or not; what waits in another lane stays where it is.
+    /// Accepts a listed value, or a deletion that the list implies, for a key that may have an entry in
+    /// the table from before. The lane that the list goes into has been cleared, so every key queued
+    /// there counts as available, new or not; a key that waits in another lane keeps its place.
     pub(crate) fn put_listed(
         &mut self,
         before: &mut Table<T>,
@@ -62,8 +62,8 @@ impl<T> Shard<'_, T> {
         insert(&mut self.table, hash, key, entry);
     }
 
-    /// Takes away what waits of the table from before, now that all listed keys have left it. `cleared`
-    /// is the lane whose tickets are gone already.
+    /// Removes what waits in the table from before, now that all listed keys have left it. `cleared` is
+    /// the lane whose tickets were dropped already.
     pub(crate) fn drop_unlisted(
         &mut self,
         before: Table<T>,
@@ -93,7 +93,7 @@ impl<T> Shard<'_, T> {
         }
     }
 
-    /// Takes away all that waits, each value with what orders it. Their tickets have been cleared.
+    /// Removes everything that waits, each value with its rank. The tickets have been cleared.
     pub(crate) fn take_waiting(
         &mut self,
         lines: Lines<'_>,
@@ -104,7 +104,7 @@ impl<T> Shard<'_, T> {
         for (key, entry) in self.take_table(0) {
             let mut entry = entry.into_inner();
             let rank = entry.rank();
-            // A lease of which nothing newer waits may bring its value back: it is the newest.
+            // A lease may bring its value back only if nothing newer waits.
             if let Some(rank) = rank {
                 taken.extend(entry.withdraw(lines, self.tally, effects).map(|value| (rank, value)));
             }
@@ -117,14 +117,14 @@ impl<T> Shard<'_, T> {
         effects.stale = stale;
     }
 
-    /// A copy of the table, to be looked through after unlocking.
+    /// A copy of the table, to be read after unlocking.
     pub(crate) fn copy(&self) -> Table<T> {
         self.table.clone()
     }
 }
 
 impl<T> Entry<T> {
-    /// What orders the key among those that wait.
+    /// The key's rank among those that wait.
     pub(crate) fn rank(&self) -> Option<Rank> {
         match self.waiting {
             Waiting::Queued { seq, .. } => Some((self.priority as u8, seq, 0)),

@@ -1,8 +1,8 @@
-//! The keys of one shard, while it is locked: its table, and what can be asked of it.
+//! The keys of one shard, while it is locked: its table, and the queries on it.
 //!
-//! What can happen to them is in `incoming`, `outgoing`, `relist` and `deletions`. Objects are never
-//! dropped there, as their destructors are user code: whatever a call displaces goes into its
-//! [`Effects`], and is dropped after unlocking.
+//! Changes to them are in `incoming`, `outgoing`, `relist` and `deletions`. Objects are never dropped
+//! there, as their destructors are user code: whatever a call displaces goes into its [`Effects`], and is
+//! dropped after unlocking.
 
 use hashbrown_raw::raw::RawTable;
 
@@ -74,19 +74,19 @@ impl<'a, T> Shard<'a, T> {
         self.table.get(hash, |(other, _)| other.is(key)).is_some()
     }
 
-    /// The value of a key that waits, in line or for its time.
+    /// The value of a key that waits, in the queue or for its time.
     pub(crate) fn get(&self, hash: u64, key: KeyRef<'_>) -> Option<Arc<T>> {
         let (_, entry) = self.table.get(hash, |(other, _)| other.is(key))?;
         entry.get().value().cloned()
     }
 
-    /// Whether a value of the key waits, in line or for its time.
+    /// Returns whether a value of the key waits, in the queue or for its time.
     pub(crate) fn waits(&self, hash: u64, key: KeyRef<'_>) -> bool {
         let entry = self.table.get(hash, |(other, _)| other.is(key));
         entry.is_some_and(|(_, entry)| entry.get().value().is_some())
     }
 
-    /// Whether a ticket stands for a key.
+    /// Returns whether a ticket is valid.
     pub(crate) fn holds(&self, Ticket { hash, seq }: Ticket) -> bool {
         self.table.get(hash, |(_, entry)| entry.get().seq() == Some(seq)).is_some()
     }

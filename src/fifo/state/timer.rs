@@ -1,7 +1,7 @@
 //! The thread that queues keys when they are due.
 //!
-//! A queue starts it with its first delay and ends it when the queue is gone; a queue that never
-//! delays a key has none. It sleeps until the earliest moment, or without end if there is none.
+//! A queue starts it with its first delay and ends it when the queue is dropped; a queue that never
+//! delays a key has none. It sleeps until the earliest moment, or indefinitely if there is none.
 
 use std::io;
 use std::sync::Weak;
@@ -20,12 +20,12 @@ impl Timer {
         Self { queue, thread: Mutex::new(None) }
     }
 
-    /// Call when the earliest moment has come nearer. An unpark is kept for a thread that is just about
+    /// Call when the earliest moment has moved forward. An unpark is kept for a thread that is just about
     /// to park, so none is lost.
     ///
-    /// Where the system has no thread to give, the next call tries again, and so the next key that is
-    /// sooner than all others. Until then a key is queued by
-    /// the first consumer that looks for one once its time has come.
+    /// If the system refuses the thread, the next call tries again, and so does the next key that is due
+    /// before all others. Until then a key is queued by the first consumer that asks for one once it is
+    /// due.
     pub(crate) fn wake(&self) {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() {
@@ -50,7 +50,7 @@ fn start(queue: Weak<dyn Tick>) -> io::Result<Thread> {
     let serve = move || {
         while let Some(queue) = queue.upgrade() {
             let wait = queue.tick();
-            // While we hold the queue it cannot be dropped, and its end would not be noticed.
+            // While this holds the queue it cannot be dropped, and its end would go unnoticed.
             drop(queue);
             match wait {
                 Some(wait) => thread::park_timeout(wait),

@@ -1,8 +1,8 @@
 //! etcd as a source, through its v3 API.
 //!
-//! etcd numbers all changes of all keys by one revision, which is a resource version as it stands: a
-//! list is a range read at one revision, a watch begins at the next one, and what compaction has
-//! removed is expired.
+//! etcd numbers all changes of all keys by one revision, which serves as the resource version: a list is
+//! a range read at one revision, a watch begins at the next one, and what compaction has removed is
+//! expired.
 
 mod object;
 mod page;
@@ -30,20 +30,20 @@ use crate::{Key, KeyError, Status};
 /// All keys of an etcd cluster that begin with a prefix, each value decoded to `V`.
 ///
 /// The part of a key after the prefix is its [`Key`]: `name` or `namespace/name`, unless
-/// [`keys`](Self::keys) says otherwise. A value that does not decode is quarantined like any other
-/// object, and so is a key that is none: under the namespace `\u{fffd}`, which no object has, with
-/// what a name may not hold written as `%2F`.
+/// [`keys`](Self::keys) sets another rule. A value that does not decode is quarantined like any other
+/// object, and so is an etcd key that is not a valid [`Key`]: under the namespace `\u{fffd}`, which no
+/// object has, with characters that a name may not have written as `%2F`.
 ///
-/// With users and passwords let the client get new tokens by itself
-/// (`ConnectOptions::with_auto_token_refresh`): a token is good for a time only.
+/// With users and passwords, let the client renew its tokens (`ConnectOptions::with_auto_token_refresh`):
+/// a token expires.
 ///
-/// etcd keeps the data, and any number of processes mirror it, each with reads of its own. A
-/// mirror that was away goes on where it was; after a compaction it lists anew, and keeps what has
-/// not changed. While nothing changes below the prefix the version moves on as often as the server
-/// notifies of progress: every ten minutes, unless `--watch-progress-notify-interval` says otherwise.
+/// etcd keeps the data, and any number of processes mirror it, each with reads of its own. A mirror that
+/// was disconnected resumes where it was; after a compaction it lists again, and keeps what has not
+/// changed. While nothing changes below the prefix, the version advances whenever the server notifies of
+/// progress: every ten minutes, unless `--watch-progress-notify-interval` sets another interval.
 ///
-/// Events of one transaction carry one revision; a batch may end between them. What a member says that
-/// was cut off from its cluster is not taken for news: see [`sign_of_life`](Self::sign_of_life).
+/// Events of one transaction carry one revision; a batch may end between them. A member that was cut off
+/// from its cluster does not count as a sign of life: see [`sign_of_life`](Self::sign_of_life).
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -75,10 +75,10 @@ pub struct EtcdSource<V> {
     sign_of_life: Duration,
 }
 
-/// How often a watch in which nothing happens is looked after, unless the source says otherwise.
+/// How often a watch without events is checked, by default.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
-/// Longer than anything lasts, and no overflow of the clock.
+/// Longer than anything lasts, without overflowing the clock.
 const NEVER: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 impl<V: Send + Sync + 'static> EtcdSource<V> {
@@ -89,7 +89,7 @@ impl<V: Send + Sync + 'static> EtcdSource<V> {
         prefix: impl Into<Vec<u8>>,
         decode: impl Fn(&[u8]) -> Result<V, E> + Send + Sync + 'static,
     ) -> Self {
-        // What is too large is for the server to say: it limits what it takes.
+        // The server limits what it accepts, not the client.
         let kv = client.kv_client().max_decoding_message_size(usize::MAX);
         let watch = client.watch_client().max_decoding_message_size(usize::MAX);
         let prefix: Arc<[u8]> = prefix.into().into();
@@ -123,7 +123,7 @@ impl<V: Send + Sync + 'static> EtcdSource<V> {
         mut self,
         key: impl Fn(&str) -> Result<Key, KeyError> + Send + Sync + 'static,
     ) -> Self {
-        // Shared only once a request was made, which takes a reflector.
+        // Shared only once a request was made, which needs a reflector.
         if let Some(decoder) = Arc::get_mut(&mut self.decoder) {
             decoder.set_keys(key);
         }
@@ -168,11 +168,11 @@ impl<V: Send + Sync + 'static> EtcdSource<V> {
     /// How often a watch makes sure that its member of etcd still belongs to its cluster, at the
     /// price of one read. Default: 30 s.
     ///
-    /// A member that was cut off from its peers goes on serving its watches, without news. So the
-    /// cluster is asked for its revision, by a read that takes a majority; the member has to reach
-    /// it within ten seconds, or the watch fails, and another one is opened. Until then nothing is
-    /// heard of the source: [`Progress::lag`](super::Progress::lag) grows, and after its limit the
-    /// reflector is not ready.
+    /// A member that was cut off from its peers goes on serving its watches, without new events. So the
+    /// cluster is asked for its revision, by a read that takes a majority; the member has to reach it
+    /// within ten seconds, or the watch fails, and another one is opened. Until then the source counts as
+    /// silent: [`Progress::lag`](super::Progress::lag) grows, and after its limit the reflector is not
+    /// ready.
     #[must_use]
     pub fn sign_of_life(mut self, every: Duration) -> Self {
         self.sign_of_life = every.clamp(Duration::from_millis(1), NEVER);
@@ -278,7 +278,7 @@ fn end_of(prefix: &[u8]) -> Vec<u8> {
     vec![0]
 }
 
-/// The codes of gRPC that say more than that it failed
+/// The gRPC codes that carry more information than that the call failed
 /// (<https://grpc.github.io/grpc/core/md_doc_statuscodes.html>).
 mod code {
     pub(super) const INVALID_ARGUMENT: i32 = 3;
@@ -288,7 +288,7 @@ mod code {
     pub(super) const UNAUTHENTICATED: i32 = 16;
 }
 
-/// How long etcd is left alone when it has too much to do.
+/// How long to leave etcd alone when it is overloaded.
 const OVERLOADED: Duration = Duration::from_secs(1);
 
 fn failure(error: &etcd_client::Error) -> SourceError {
@@ -300,14 +300,14 @@ fn failure(error: &etcd_client::Error) -> SourceError {
     refused.unwrap_or_else(|| SourceError::Transport { message: message(), source: None })
 }
 
-/// What a failure's code says, if it says more than that it failed.
+/// The meaning of a failure's code, if it carries more than that the call failed.
 fn refusal(code: i32, message: &str) -> Option<SourceError> {
     match code {
-        // The code alone also stands for an answer that is too large.
+        // The code alone can also mean a response that is too large.
         code::OUT_OF_RANGE if message.contains("compacted") => {
             Some(SourceError::Expired { message: message.to_owned(), continue_token: None })
         }
-        // What etcd's own client tries again with a new token; nothing is wrong with the request.
+        // etcd's own client retries this with a new token; nothing is wrong with the request.
         code::INVALID_ARGUMENT if message.contains("revision of auth store is old") => None,
         code::INVALID_ARGUMENT => Some(Status::bad_request(message).into()),
         code::PERMISSION_DENIED => Some(Status::forbidden("", "etcd", "", message).into()),

@@ -12,8 +12,8 @@ use crate::{Key, KeyError, KeyRef, Object, ResourceVersion};
 
 /// A value of etcd, and the revisions in which its key was created and last changed.
 ///
-/// It has the labels that [`EtcdSource::labels`](super::EtcdSource::labels) finds in the value, and
-/// the size that [`EtcdSource::sizes`](super::EtcdSource::sizes) tells of it.
+/// It has the labels that [`EtcdSource::labels`](super::EtcdSource::labels) finds in the value, and the
+/// size that [`EtcdSource::sizes`](super::EtcdSource::sizes) returns for it.
 pub struct EtcdObject<V> {
     key: Key,
     value: V,
@@ -34,7 +34,8 @@ impl<V> EtcdObject<V> {
         &self.value
     }
 
-    /// The revision in which the key was created; it tells a key from one that was there before.
+    /// The revision in which the key was created; it distinguishes the key from an earlier one of the
+    /// same name.
     #[must_use]
     pub fn create_revision(&self) -> &str {
         &self.created
@@ -80,7 +81,8 @@ impl<V: fmt::Debug> fmt::Debug for EtcdObject<V> {
     }
 }
 
-/// The namespace under which what is no [`Key`] is listed as quarantined. No object has it.
+/// The namespace under which etcd keys that are not a [`Key`] are listed as quarantined. No object has
+/// it.
 const NO_KEY: &str = "\u{fffd}";
 
 type Decode<V> = Box<dyn Fn(&[u8]) -> Result<V, String> + Send + Sync>;
@@ -92,7 +94,7 @@ pub(super) struct Decoder<V> {
     decode: Decode<V>,
     keys: Keys,
     label: Arc<Label<V>>,
-    /// What a value keeps behind pointers; where nobody says, as much as it takes in etcd.
+    /// What a value keeps behind pointers; by default, as much as it takes in etcd.
     sizes: Option<Sizes<V>>,
 }
 
@@ -128,7 +130,7 @@ impl<V: Send + Sync + 'static> Decoder<V> {
         self.sizes = Some(Box::new(sizes));
     }
 
-    /// The key; the error is one to list it by, and why it is none.
+    /// The key; the error is one to list it by, and why it is invalid.
     fn key(&self, kv: &KeyValue) -> Result<Key, (Option<Key>, String)> {
         let rest = kv.key().strip_prefix(&*self.prefix).unwrap_or(kv.key());
         let no_key = |error: String| (listed_as(rest), error);
@@ -145,7 +147,7 @@ impl<V: Send + Sync + 'static> Decoder<V> {
         }
     }
 
-    /// A key and value of a list; `None` if nobody here wants it.
+    /// A key and value of a list; `None` if the reflector does not need it.
     pub(super) fn item(
         &self,
         kv: &KeyValue,
@@ -167,7 +169,7 @@ impl<V: Send + Sync + 'static> Decoder<V> {
         })
     }
 
-    /// A change of a key; `None` if nobody here wants it.
+    /// A change of a key; `None` if the reflector does not need it.
     pub(super) fn event(
         &self,
         kv: &KeyValue,
@@ -222,7 +224,8 @@ impl<V: Send + Sync + 'static> Decoder<V> {
     }
 }
 
-/// What is no key as one that no object has: what it may not hold is written as `%` and two digits.
+/// An invalid key in the form of one that no object has: characters that a key may not have are written
+/// as `%` and two digits.
 fn listed_as(rest: &[u8]) -> Option<Key> {
     let mut name = String::new();
     for chunk in rest.utf8_chunks() {

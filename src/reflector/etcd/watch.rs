@@ -19,11 +19,11 @@ use super::object::{Decoder, EtcdObject};
 use crate::reflector::{Interest, SourceError, WatchEvent};
 use crate::{ResourceVersion, Status};
 
-/// How long a member may be behind the cluster before it counts as cut off, and how long the cluster
-/// may take to say how far it is.
+/// How long a member may be behind the cluster before it counts as cut off, and how long the cluster may
+/// take to report its revision.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often a member that is behind is asked how far it has come.
+/// How often a member that is behind is asked for its revision.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// How long to wait for a revision that etcd does not know.
@@ -95,13 +95,13 @@ pub(super) fn events<V: Send + Sync + 'static>(
 
 type ClusterRevision = BoxFuture<'static, Result<i64, SourceError>>;
 
-/// Whether the member that serves the watch still belongs to its cluster. One that was cut off goes
-/// on answering, and even notifies of progress, but learns nothing: so the cluster is asked how far
-/// it is, by a read that takes a majority, and the member has to come that far.
+/// Whether the member that serves the watch still belongs to its cluster. One that was cut off goes on
+/// responding, and even notifies of progress, but receives nothing new: so the cluster is asked for its
+/// revision, by a read that takes a majority, and the member has to reach it.
 enum Sign {
-    /// It was seen to; it is looked at again then.
+    /// Confirmed; checked again then.
     Good { until: Instant },
-    /// The cluster is asked.
+    /// The cluster is being asked.
     Asking(ClusterRevision),
     /// The cluster has reached a revision, and the member is asked whether it has.
     Asked { revision: i64, next: Instant, deadline: Instant },
@@ -171,7 +171,7 @@ impl<V: Send + Sync + 'static> Reader<V> {
             }
             (Sign::Asked { next, .. }, _) => *next = now + AGAIN,
         }
-        // Should it fail, the answers end too, and say why.
+        // If it fails, the responses end too, with the reason.
         let _ = self.requests.request_progress().await;
         Ok(())
     }
@@ -199,9 +199,9 @@ impl<V: Send + Sync + 'static> Reader<V> {
                 self.queue.push_back(Err(status.into()));
             }
         } else if answer.events().is_empty() && answer.watch_id() != NO_WATCH {
-            // An answer to a request for progress may overtake events, before etcd 3.4.25 and
-            // 3.5.8 (etcd-io/etcd#15220): it says how far the member is, and no more. Progress
-            // that the watch itself notifies of comes in its order.
+            // A response to a request for progress may overtake events, before etcd 3.4.25 and 3.5.8
+            // (etcd-io/etcd#15220): it only shows how far the member is. Progress that the watch itself
+            // notifies of comes in order.
             self.reached = self.reached.max(revision);
         }
         for event in answer.events() {
@@ -216,8 +216,8 @@ impl<V: Send + Sync + 'static> Reader<V> {
         if lives {
             self.sign = Sign::Good { until: Instant::now() + self.sign_of_life };
         }
-        // Behind the events of a transaction, which carry one revision, it says that there are no
-        // more of them. Of a member that only repeats itself nothing is said.
+        // After the events of a transaction, which carry one revision, this marks their end. A member
+        // that only repeats itself gets no bookmark.
         if lives || self.reached > before {
             self.queue.push_back(Ok(WatchEvent::Bookmark(version(self.reached))));
         }

@@ -8,10 +8,10 @@ use crate::reflector::Undecodable;
 use crate::version::number_of;
 use crate::{KeyRef, ResourceVersion};
 
-/// What a list has brought so far.
+/// The content of a list so far.
 pub(super) struct Draft<T> {
     taken: Keyed<Taken<T>>,
-    /// Objects that could not be decoded and whose key nobody knows.
+    /// Objects that could not be decoded and whose key is unknown.
     nameless: usize,
     /// The first page's version: every change after it is still to come.
     version: Option<ResourceVersion>,
@@ -27,7 +27,7 @@ pub(super) struct Draft<T> {
     relist: bool,
 }
 
-/// What a key is, as far as the list has come.
+/// The state of a key in the list so far.
 pub(super) enum Taken<T> {
     Object(Arc<T>),
     Bad(Box<Undecodable>),
@@ -41,7 +41,7 @@ pub(super) struct Content<T> {
     pub(super) bad: Vec<Undecodable>,
     pub(super) version: Option<ResourceVersion>,
     pub(super) mixed: bool,
-    /// Whether its versions can be compared with each other.
+    /// Whether its versions can be compared.
     pub(super) ordered: bool,
 }
 
@@ -77,7 +77,7 @@ impl<T> Draft<T> {
         self.taken.reserve(more);
     }
 
-    /// A page of this version follows; an empty one is none.
+    /// A page of this version follows; an empty one means none.
     pub(super) fn page_of(&mut self, version: Option<ResourceVersion>) {
         let Some(version) = version.filter(|version| !version.as_str().is_empty()) else { return };
         self.newest_page = self.newest_page.max(version.number());
@@ -87,13 +87,13 @@ impl<T> Draft<T> {
         }
     }
 
-    /// An object of this version came.
+    /// Records an object of this version.
     pub(super) fn saw(&mut self, version: Option<&str>, size: impl FnOnce() -> usize) {
         self.newest_object = self.newest_object.max(version.and_then(number_of));
         self.size = self.size.saturating_add(size() as u64);
     }
 
-    /// Takes a key, which was checked; what it is follows.
+    /// Takes a key, which was checked; its state follows.
     pub(super) fn key(&mut self, key: KeyRef<'_>) -> Pending<'_, Taken<T>> {
         self.taken.key(key)
     }
@@ -102,12 +102,12 @@ impl<T> Draft<T> {
         self.nameless += 1;
     }
 
-    /// Bytes that the list brought, where the source has received this many by now.
+    /// Bytes that the list brought, given how many the source has received by now.
     pub(super) fn bytes(&self, received: u64) -> u64 {
         if received > 0 { received.saturating_sub(self.received_before) } else { self.size }
     }
 
-    /// What counts of each key is the last that came.
+    /// For each key, the last state counts.
     pub(super) fn finish(mut self) -> Content<T> {
         self.taken.keep_last();
         let mut bad = Vec::new();

@@ -18,15 +18,15 @@ use super::{Item, Source, SourceError, Undecodable};
 use crate::panic::catch_as_sentence;
 use crate::{Listing, Object, ResourceVersion};
 
-/// How many objects are taken between two looks at what else there is to do.
+/// How many objects are processed before other work gets a turn.
 const STEP: usize = 64;
 
-/// How many lists older than what is known, over how long, show that the source's history was set
-/// back. One server that lags behind another catches up sooner.
+/// How many lists older than what is known, over how long, show that the source's history was set back. A
+/// server that merely lags behind another catches up sooner.
 const BEHIND_LISTS: u32 = 3;
 const BEHIND_FOR: Duration = Duration::from_secs(5);
 
-/// Streaming lists in a row that a source may ask to be tried later.
+/// How many streaming lists in a row a source may postpone.
 const POSTPONED: u32 = 2;
 
 impl<S: Source> Run<'_, S> {
@@ -36,7 +36,7 @@ impl<S: Source> Run<'_, S> {
         let mut confirming = false;
         if self.lists.streaming {
             match self.stream().await {
-                // A server that knows the option by name only sends the end alone.
+                // A server that knows the option only by name sends nothing but the end.
                 Ok((draft, _)) if draft.is_empty() => confirming = true,
                 Ok((draft, opened)) => {
                     self.lists.postponed = 0;
@@ -57,7 +57,7 @@ impl<S: Source> Run<'_, S> {
         Ok(None)
     }
 
-    /// After a streaming list failed: an error where pages are not to be tried now either.
+    /// After a streaming list failed: an error if pages are not to be tried now either.
     fn without_stream(&mut self, error: SourceError) -> Result<(), SourceError> {
         self.lists.postponed += 1;
         if error.retry_after().is_some() && self.lists.postponed < POSTPONED {
@@ -78,7 +78,7 @@ impl<S: Source> Run<'_, S> {
                 self.order.know(key, version_of(&**object));
             }
         }
-        // Should the older version be gone already, the next list must not be mixed again.
+        // If the older version is gone already, the next list must not be mixed again.
         self.lists.whole = mixed;
         let mut listing = Listing::from_list(objects, version.clone());
         if restarted || was_unordered || !self.order.is_ordered() {
@@ -101,15 +101,15 @@ impl<S: Source> Run<'_, S> {
         Ok(())
     }
 
-    /// Whether a list's version shows that the source's history was set back. A list that is older
-    /// than what is known, from a server that lags, would take the content back in time.
+    /// Returns whether a list's version shows that the source's history was set back. A list that is
+    /// older than what is known, from a server that lags, would take the content back in time.
     fn is_restart(&mut self, listed: Option<&ResourceVersion>) -> Result<bool, SourceError> {
         let (Some(version), Some(known)) = (listed, &self.position) else { return Ok(false) };
         if !self.order.is_ordered() || version.compare(known) != Some(Ordering::Less) {
             return Ok(false);
         }
         if self.behind.lists == 0 {
-            // What comes next is to show which of the two it is.
+            // The next lists show which of the two it is.
             self.backoff.reset();
         }
         self.behind.lists = self.behind.lists.saturating_add(1);
@@ -124,7 +124,7 @@ impl<S: Source> Run<'_, S> {
         Err(SourceError::Behind { version: version.clone(), known: known.clone() })
     }
 
-    /// Whether lists are being watched for a history that was set back.
+    /// Returns whether lists are being checked for a history that was set back.
     pub(super) fn may_start_over(&self) -> bool {
         self.config.start_over && self.behind.lists > 0
     }
@@ -162,7 +162,7 @@ impl<S: Source> Run<'_, S> {
             return;
         }
         draft.saw(facts.version, || catch_as_sentence(|| object.size()).unwrap_or(0));
-        // Of a relist, only what changed is in memory twice.
+        // Of a relist, only the changes are in memory twice.
         let again = match (held, facts.version) {
             (false, Some(version)) if draft.is_relist() => {
                 self.config.held(key, facts.uid, version)

@@ -14,14 +14,14 @@ use crate::reflector::failure::RequestKind;
 use crate::reflector::run::{Run, too_late};
 use crate::reflector::{Items, ListPage, ListRequest, Source, SourceError};
 
-/// Most objects for which there is room before they come, on the source's word.
+/// The most objects for which room is made in advance, as the source announces them.
 const RESERVED: usize = 1 << 20;
 
-/// The longest that an answer of which something arrives all the while may take, and a whole list in
-/// any case: this many times the limit of one answer.
+/// The longest that a response which keeps arriving may take, and a whole list in any case: this many
+/// times the limit of one response.
 const LONGEST: u32 = 10;
 
-/// How often, within the limit of an answer, one looks whether more of it has come.
+/// How often, within the limit of a response, its arrival is checked.
 const LOOKS: u32 = 8;
 
 impl<S: Source> Run<'_, S> {
@@ -36,7 +36,7 @@ impl<S: Source> Run<'_, S> {
                 self.pages_of(None).await
             }
             result => {
-                // Without pages there is no token to go wrong.
+                // Without pages there is no token that could be wrong.
                 self.lists.whole |= matches!(result, Err(SourceError::Protocol(_)));
                 result
             }
@@ -73,8 +73,8 @@ impl<S: Source> Run<'_, S> {
         Ok(page)
     }
 
-    /// The answer, unless none of it arrives for as long as `silence`, or it takes longer than
-    /// `longest`: a large page over a slow line is not a connection that is dead.
+    /// The response, unless none of it arrives for as long as `silence`, or it takes longer than
+    /// `longest`: a large page over a slow line is not a dead connection.
     async fn while_it_comes<T>(
         &self,
         silence: Duration,
@@ -97,8 +97,8 @@ impl<S: Source> Run<'_, S> {
         }
     }
 
-    /// The page at `token`. Where the list's version is gone, the source may offer the rest at a
-    /// newer one; the watch from the list's own version then brings the first pages up to date.
+    /// The page at `token`. If the list's version is gone, the source may offer the rest at a newer one;
+    /// the watch from the list's own version then brings the first pages up to date.
     async fn page_after(
         &self,
         limit: Option<u32>,
@@ -116,7 +116,7 @@ impl<S: Source> Run<'_, S> {
             Err(error) => error,
             Ok(page) => return Ok(page),
         };
-        // A token that is not understood says nothing about the list as such.
+        // A token that is not understood does not count against the list as such.
         if error.is_unsupported() { Err(expired(error.to_string())) } else { Err(error) }
     }
 
@@ -140,7 +140,7 @@ impl<S: Source> Run<'_, S> {
     }
 }
 
-/// Lets whatever else this task joins make a step.
+/// Lets the other joined futures make progress.
 async fn yield_once() {
     let mut yielded = false;
     future::poll_fn(|context| {

@@ -35,7 +35,7 @@ struct Page {
 }
 
 impl Paging {
-    /// The page at hand promises another; why that is not to be asked for.
+    /// The current page promises another; returns why that is not to be requested.
     pub(super) fn follow(&mut self, token: &str) -> Result<(), String> {
         match self.tokens.insert(self.hasher.hash_one(token)) {
             true => Ok(()),
@@ -43,7 +43,7 @@ impl Paging {
         }
     }
 
-    /// A key came.
+    /// Records a key.
     pub(super) fn key(&mut self, key: KeyRef<'_>) {
         if !self.tokens.is_empty() {
             self.page.any = true;
@@ -51,7 +51,7 @@ impl Paging {
         }
     }
 
-    /// The page at hand is complete; why no other is to be asked for.
+    /// The current page is complete; returns why no other is to be requested.
     pub(super) fn end_page(&mut self) -> Result<(), String> {
         let page = std::mem::take(&mut self.page);
         if page.new {

@@ -17,7 +17,7 @@ impl<S: Source> Run<'_, S> {
     /// The initial events of a watch.
     pub(super) async fn stream(&mut self) -> Result<Streamed<S>, SourceError> {
         let mut opened = self.open(WatchStart::InitialEvents).await?;
-        // A server that does not know the option sends no end, but bookmarks all the same.
+        // A server that does not know the option never ends the list, but still sends bookmarks.
         let deadline = Instant::now() + opened.timeout + GRACE;
         let mut draft = self.draft();
         let silence = self.config.limits.silence;

@@ -7,12 +7,12 @@ use super::tombstones::{Again, Tombstone};
 use crate::{Batch, Object};
 
 impl<T: Object> Merged<T> {
-    /// The part ends without having listed: nobody waits for it any more.
+    /// The part ends without having listed: nothing waits for it any more.
     pub(super) fn leave_unlisted(&mut self, index: usize) -> Told<T> {
         if self.parts[index].listed { Told::Nothing } else { self.leave(index) }
     }
 
-    /// The part lets go of all that it holds, unless it is the last.
+    /// The part releases everything that it holds, unless it is the last.
     pub(super) fn leave(&mut self, index: usize) -> Told<T> {
         if std::mem::replace(&mut self.parts[index].left, true)
             || self.parts.iter().all(|part| part.left)
@@ -22,8 +22,8 @@ impl<T: Object> Merged<T> {
         let mut batch = Batch::new();
         for (key, object) in std::mem::take(&mut self.parts[index].objects) {
             self.freed.push(object);
-            // That nobody holds it any more says nothing of the object: another part may yet bring
-            // it in this very version, but in no older one.
+            // The object itself may still exist: another part may yet bring it in this very version, but
+            // in no older one.
             let gone = |told: State| Tombstone {
                 back_from: told.as_of(),
                 last: told,
@@ -38,12 +38,12 @@ impl<T: Object> Merged<T> {
         self.broken.as_deref()
     }
 
-    /// A sink panicked: what it holds is unknown, so nothing more is told.
+    /// A sink panicked: its state is unknown, so nothing more is sent.
     pub(super) fn break_off(&mut self, panic: &str) {
         self.broken = Some(panic.to_owned());
     }
 
-    /// The part has ended; once all have, what to tell of it.
+    /// The part has ended; once all have, returns the end to report.
     pub(super) fn end(&mut self, index: usize, error: Option<String>) -> Option<Option<String>> {
         if std::mem::replace(&mut self.parts[index].ended, true) {
             return None;

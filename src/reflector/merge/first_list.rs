@@ -1,4 +1,4 @@
-//! What the sinks of a merge are told first.
+//! The first list that the sinks of a merge receive.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use crate::keyed::Keyed;
 use crate::{Change, Key, Listing, ResourceVersion};
 
-/// The newest object of each key, in the order in which the keys came.
+/// The newest object of each key, in the order in which the keys arrived.
 pub(super) struct FirstList<T> {
     objects: HashMap<Key, (usize, Arc<T>), RandomState>,
     places: usize,
@@ -19,7 +19,7 @@ impl<T> FirstList<T> {
         Self { objects: HashMap::default(), places: 0 }
     }
 
-    /// Takes a change; the object that it supersedes.
+    /// Adds a change; returns the object that it supersedes.
     pub(super) fn take(&mut self, key: Key, change: &Change<T>) -> Option<Arc<T>> {
         let superseded = match change {
             Change::Add(object) => {

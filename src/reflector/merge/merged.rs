@@ -1,4 +1,4 @@
-//! What the parts of a merge hold, and what its sinks have been told.
+//! The objects that the parts of a merge hold, and the states that its sinks have received.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use crate::{Batch, Change, Key, KeyRef, Listing, Object, Refused, ResourceVersio
 
 pub(super) struct Merged<T> {
     pub(super) parts: Vec<Held<T>>,
-    /// What the sinks were told last of each key that some part holds.
+    /// The last state that the sinks received of each key that some part holds.
     pub(super) told: HashMap<Key, State, RandomState>,
-    /// What a sink refused of that.
+    /// The part of it that a sink refused.
     pub(super) refused: HashMap<Key, Refused, RandomState>,
-    /// Objects that are no longer needed, for whoever may run their destructors.
+    /// Objects that are no longer needed, to be dropped where destructors may run.
     pub(super) freed: Vec<Arc<T>>,
     pub(super) tombstones: Tombstones,
     /// Until each part has listed.
     first_list: Option<FirstList<T>>,
     /// Why the first part that failed ended.
     pub(super) error: Option<String>,
-    /// How a sink panicked.
+    /// The panic of a sink.
     pub(super) broken: Option<String>,
 }
 
@@ -33,13 +33,13 @@ pub(super) struct Merged<T> {
 pub(super) struct Held<T> {
     pub(super) listed: bool,
     pub(super) ended: bool,
-    /// Whether it no longer counts.
+    /// Whether the part no longer counts.
     pub(super) left: bool,
     version: Option<ResourceVersion>,
-    /// The object that it brought last of each key; where the sinks were told the same state, the
-    /// object that they were given.
+    /// The last object that it brought for each key; if the sinks have the same state, the object that
+    /// they were given.
     pub(super) objects: HashMap<Key, Arc<T>, RandomState>,
-    /// Keys in whose present state a sink refused them, which the part's reflector was not told yet.
+    /// Keys whose current state a sink refused, and which the part's reflector has yet to learn about.
     pub(super) unreported: Vec<Key>,
 }
 
@@ -89,7 +89,7 @@ impl<T: Object> Merged<T> {
             self.add(index, key, object, precedence, &mut batch);
         }
         if unordered {
-            // Versions from before have no place in what comes.
+            // Versions from before cannot be compared with later ones.
             self.told.values_mut().for_each(|told| *told = told.alone());
             let buried = self.tombstones.clear();
             for key in gone.iter().chain(&buried) {
@@ -113,13 +113,13 @@ impl<T: Object> Merged<T> {
         self.tell(index, batch, changes.resource_version(), unordered)
     }
 
-    /// What may be dropped once nothing is locked.
+    /// Objects to drop once nothing is locked.
     pub(super) fn take_freed(&mut self) -> Vec<Arc<T>> {
         std::mem::take(&mut self.freed)
     }
 
-    /// The object, if the part holds it in just this version. What the sinks hold is another
-    /// question: another part may have told them of a newer one.
+    /// The object, if the part holds it in exactly this version. The sinks may hold a newer one that
+    /// another part brought.
     pub(super) fn held(
         &self,
         index: usize,
@@ -132,14 +132,14 @@ impl<T: Object> Merged<T> {
         same.then(|| Arc::clone(object))
     }
 
-    /// Whether the part holds the key in this version.
+    /// Returns whether the part holds the key in this version.
     pub(super) fn holds(&self, index: usize, key: KeyRef<'_>, resource_version: &str) -> bool {
         let object = self.parts[index].objects.get(&key);
         object.is_some_and(|object| object.resource_version() == Some(resource_version))
     }
 
-    /// What of a batch the part holds, without what a sink refused while others took it; `None`
-    /// before the sinks were told anything.
+    /// The part of a batch that this part holds, without what one sink refused and others took; `None`
+    /// before the sinks received anything.
     pub(super) fn own(&self, index: usize, batch: &Batch<T>) -> Option<Batch<T>> {
         if self.first_list.is_some() {
             return None;
@@ -171,7 +171,7 @@ impl<T: Object> Merged<T> {
         let given = if news == News::Same { self.given(index, key, state) } else { None };
         let object = given.unwrap_or_else(|| Arc::clone(object));
         if news == News::Another {
-            // A sink would take it for older.
+            // A sink would reject it as older.
             batch.delete(key);
         }
         if matches!(news, News::Newer | News::Another) {
@@ -201,8 +201,8 @@ impl<T: Object> Merged<T> {
         batch.changes_mut().push(key.as_ref(), Change::Add(Arc::clone(object)));
     }
 
-    /// What the sinks were told of the key may be of a history that was set back. If no part holds
-    /// it in that state, what counts is the newest that one does hold.
+    /// The sinks' state of the key may belong to a history that was set back. If no part holds it in that
+    /// state, the newest that a part does hold counts.
     fn fall_back(&mut self, key: &Key, batch: &mut Batch<T>) {
         let held = self.parts.iter().filter_map(|part| part.objects.get(key));
         let held: Vec<_> = held.map(|object| (State::of(&**object), object)).collect();
@@ -234,7 +234,7 @@ impl<T: Object> Merged<T> {
                 let version = listed.or((deleted > told.number()).then_some(deleted));
                 let (back_from, again) = match held.is_same(told) {
                     true => (told.as_of() + 1, Again::Since { part: index, version }),
-                    // Of an older state this is the end of that one.
+                    // A deletion of an older state ends that older state.
                     false if version.is_none_or(|version| version < told.as_of()) => {
                         (told.as_of(), Again::Always)
                     }
@@ -246,8 +246,8 @@ impl<T: Object> Merged<T> {
         }
     }
 
-    /// A part no longer holds the key: it is gone unless another part does, as `gone` says of the state
-    /// that was told last.
+    /// A part no longer holds the key: it is deleted unless another part holds it. `gone` makes the
+    /// tombstone from the last state that was sent.
     pub(super) fn let_go(
         &mut self,
         key: &Key,
@@ -258,13 +258,13 @@ impl<T: Object> Merged<T> {
         if self.parts.iter().any(|part| part.objects.contains_key(key)) {
             return;
         }
-        // Where it is a tombstone already, the part held an older state than that.
+        // If there is a tombstone already, the part held an older state than that.
         let Some(told) = self.told.remove(key) else { return };
         self.refused.remove(key);
         if told.number() > 0 {
             self.tombstones.insert(key.clone(), gone(told));
         }
-        // A sink would take the end of an older state for a late event.
+        // A sink would take the deletion of an older state for a late event.
         let last = last.filter(|last| !State::of(&***last).is_outdated_by(told));
         batch.changes_mut().push(key.as_ref(), Change::Delete(last.cloned()));
     }

@@ -21,34 +21,34 @@ use crate::{Batch, KeyRef, Listing, Object, Refused, Sink};
 /// Merges what several reflectors bring, of several namespaces or selectors of one server, into one
 /// set of sinks.
 ///
-/// A relist replaces the content of a sink, so two reflectors cannot feed one sink as they are:
-/// each would wipe what the other brought. Here each feeds a [`Part`], whose relist removes only
-/// what no other part holds. Parts may overlap: the newest version of a key counts, whichever part
-/// brings it and however late the others are, and a key goes when the last part lets go of it. An
-/// object that moves from one part's selection to another's may be gone in between.
+/// A relist replaces the content of a sink, so two reflectors cannot feed one sink as they are: each
+/// would wipe what the other brought. Here each feeds a [`Part`], whose relist removes only what no other
+/// part holds. Parts may overlap: the newest version of a key counts, whichever part brings it and
+/// however late the others are, and a key is deleted when the last part releases it. An object that moves
+/// from one part's selection to another's may be absent in between.
 ///
 /// The sinks see one list, of everything, once each part has listed; from then on batches only.
 /// Their version is the oldest of the parts'. A reflector's [`Monitor`](super::Monitor) speaks for
 /// its own part alone: the merged content is complete once each part's monitor has
 /// [synced](super::Monitor::synced), and as fresh as the one that lags most.
 ///
-/// A part that is dropped lets go of its keys and of the version, except the last one, after which
-/// the content stays as it is; a part that ends before it has listed no longer counts. Keep an
-/// `Arc` of a part to keep its content beyond its reflector's end.
+/// A part that is dropped releases its keys and its version, except the last one, after which the content
+/// stays as it is; a part that ends before it has listed no longer counts. Keep an `Arc` of a part to
+/// keep its content after its reflector has ended.
 ///
 /// What a sink refuses is listed as quarantined by the monitor of each part that holds it, with that
 /// part's next change at the latest.
 ///
-/// Memory: for each key some 60 bytes, and 32 more for each part that holds it. The objects are those
-/// that the sinks were given; an older one is kept for as long as a part has come no further. And up to
-/// 65,536 keys that were deleted while some part had not come that far.
+/// Memory: for each key some 60 bytes, and 32 more for each part that holds it. The objects are shared
+/// with the sinks; an older one is kept for as long as a part has nothing newer. Also up to 65,536
+/// deleted keys that some part has yet to catch up with.
 ///
-/// A part that changes waits for the others, and the sinks are called meanwhile, so that they see one
-/// order of changes.
+/// A part that changes waits for the others while the sinks are called, so that all sinks see one order
+/// of changes.
 ///
 /// # Panics
-/// If a sink panics, so does the part that told it, and each other part with its next change; their
-/// reflectors end with that error. The sinks are told the end at once.
+/// If a sink panics, so does the part that called it, and each other part with its next change; their
+/// reflectors end with that error. The sinks are notified of the end at once.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -114,7 +114,7 @@ struct Inner<T> {
     merged: Mutex<Merged<T>>,
 }
 
-/// What the sinks are to be told.
+/// What the sinks are to receive.
 enum Told<T> {
     Nothing,
     Replace(Listing<T>),
@@ -129,11 +129,11 @@ pub struct Part<T: Object> {
 
 impl<T: Object> Part<T> {
     fn lock(&self) -> MutexGuard<'_, Merged<T>> {
-        // A panic in a sink leaves what is known here as it was received.
+        // A panic in a sink leaves this state as it was received.
         self.inner.merged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known, unless a sink has panicked.
+    /// The merged state, unless a sink has panicked.
     fn lock_whole(&self) -> MutexGuard<'_, Merged<T>> {
         let merged = self.lock();
         if let Some(panic) = merged.broken() {
@@ -142,7 +142,7 @@ impl<T: Object> Part<T> {
         merged
     }
 
-    /// Changes what is known, and tells the sinks, under the lock: they see one order of changes.
+    /// Changes the merged state, and calls the sinks, under the lock: they see one order of changes.
     fn change(
         &self,
         mut merged: MutexGuard<'_, Merged<T>>,
@@ -158,15 +158,15 @@ impl<T: Object> Part<T> {
             Told::Apply(batch) => self.tell(&mut merged, |sink| sink.apply_reporting(batch)),
         };
         let refused = merged.report(self.index);
-        // Not before the lock is let go: destructors are a user's.
+        // After the lock is released: destructors are user code.
         drop(merged);
         drop_all(freed);
         fed.unwrap_or_else(|panic| resume_unwind(Box::new(panic)));
         refused
     }
 
-    /// Tells each sink. If one panics, that is the end for all of them: it may have missed a change,
-    /// which no other part's next one would mend.
+    /// Calls each sink. If one panics, that is the end for all of them: it may have missed a change,
+    /// which no later change of another part would repair.
     fn tell(
         &self,
         merged: &mut Merged<T>,
@@ -207,7 +207,7 @@ impl<T: Object> Sink<T> for Part<T> {
         self.change(self.lock_whole(), |merged| merged.replace(self.index, listing))
     }
 
-    /// Passes on what the part holds; the rest is other parts'.
+    /// Passes on what the part holds; the rest belongs to other parts.
     fn resync(&self, batch: &Batch<T>) {
         let mut merged = self.lock_whole();
         if let Some(own) = merged.own(self.index, batch) {
@@ -225,13 +225,13 @@ impl<T: Object> Sink<T> for Part<T> {
     }
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
-        // Not waited for: this may be asked by what a sink calls, an index function for one.
+        // Does not wait: this may be called from a sink, by an index function for example.
         let merged = self.inner.merged.try_lock().ok()?;
         Some(merged.holds(self.index, key, resource_version))
     }
 
     fn failed(&self, error: &(dyn Error + 'static)) {
-        // Sinks are told one thing at a time, whichever part it is of.
+        // Sinks receive one call at a time, whichever part it is from.
         let _merged = self.lock();
         for sink in &self.inner.sinks {
             sink.failed(error);
@@ -241,7 +241,7 @@ impl<T: Object> Sink<T> for Part<T> {
     fn ended(&self, error: Option<&(dyn Error + 'static)>) {
         let merged = self.lock();
         if merged.broken().is_some() {
-            // They know already.
+            // They have been notified already.
             return;
         }
         let error = error.map(ToString::to_string);
@@ -260,7 +260,7 @@ struct PartEnded(String);
 
 impl<T: Object> Drop for Part<T> {
     fn drop(&mut self) {
-        // Sinks are a user's, and this may run while something else unwinds.
+        // Sinks are user code, and this may run during an unwind.
         let left = catch(|| {
             Sink::ended(self, None);
             let merged = self.lock();

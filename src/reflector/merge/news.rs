@@ -1,4 +1,4 @@
-//! Whether what a part brings is news to the sinks.
+//! Whether a change from a part is new to the sinks.
 
 use std::sync::Arc;
 
@@ -6,22 +6,22 @@ use super::merged::Merged;
 use super::state::{State, are_different};
 use crate::{Key, Object};
 
-/// What counts where the sinks were told of a key already.
+/// What decides when the sinks already have a key.
 #[derive(Clone, Copy)]
 pub(super) enum Precedence {
-    /// The newest version, whoever brings it.
+    /// The newest version, wherever it comes from.
     Newest,
-    /// What a list of this version says: another uid is another object, whatever its version.
+    /// A list of this version: another uid is another object, whatever its version.
     Listed(Option<u64>),
-    /// What comes, since versions have no order.
+    /// The last to arrive, since versions have no order.
     Latest,
 }
 
-/// What an object is to the sinks.
+/// How an object compares with the sinks' state.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
     Newer,
-    /// Another object than the one that they were told of, though its version is lower.
+    /// Another object than the sinks', though its version is lower.
     Another,
     Same,
     Older,
@@ -38,7 +38,7 @@ impl Precedence {
 }
 
 impl<T: Object> Merged<T> {
-    /// What the object that a part brings, in this state, is to the sinks.
+    /// Compares the object that a part brings, in this state, with what the sinks have.
     pub(super) fn news(
         &self,
         index: usize,
@@ -58,7 +58,7 @@ impl<T: Object> Merged<T> {
         let decides = match precedence {
             Precedence::Latest => return News::Newer,
             Precedence::Newest => false,
-            // Of all that was told up to its version.
+            // For everything that was sent up to its version.
             Precedence::Listed(version) => version.is_none_or(|version| version >= told.as_of()),
         };
         if !decides {

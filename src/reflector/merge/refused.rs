@@ -1,11 +1,11 @@
-//! What a sink of a merge did not take, and which parts are to hear of it.
+//! What a sink of a merge refused, and which parts have to report it.
 
 use super::merged::Merged;
 use super::state::State;
 use crate::{Key, Object, Refused};
 
 impl<T: Object> Merged<T> {
-    /// A sink did not take these, of what it was told.
+    /// A sink refused these objects.
     pub(super) fn refuse(&mut self, refused: Vec<Refused>) {
         for refused in refused {
             for index in 0..self.parts.len() {
@@ -17,15 +17,15 @@ impl<T: Object> Merged<T> {
         }
     }
 
-    /// What was refused of that which the part holds, since the last question.
+    /// The refused objects that the part holds, since the last call.
     pub(super) fn report(&mut self, index: usize) -> Vec<Refused> {
         let mut keys = std::mem::take(&mut self.parts[index].unreported);
-        // It may have let go of it in the same batch.
+        // It may have released them in the same batch.
         keys.retain(|key| self.holds_as_told(index, key));
         keys.iter().filter_map(|key| self.refused.get(key).cloned()).collect()
     }
 
-    /// Whether the part holds the key in the state that the sinks were told last.
+    /// Returns whether the part holds the key in the state that the sinks received last.
     fn holds_as_told(&self, index: usize, key: &Key) -> bool {
         let held = self.parts[index].objects.get(key).map(|object| State::of(&**object));
         held.zip(self.told.get(key)).is_some_and(|(held, told)| held.is_alike(*told))

@@ -13,7 +13,7 @@ use crate::version::number_of;
 pub(super) struct State {
     /// The version as a number, 0 if it is none.
     number: u64,
-    /// Up to which version it is known to be the newest, by a list.
+    /// The version up to which a list shows it to be the newest.
     as_of: u64,
     /// Of version and uid; 0 for an object without a version, which is never taken to be unchanged.
     mark: u64,
@@ -23,7 +23,7 @@ impl State {
     const NONE: Self = Self { number: 0, as_of: 0, mark: 0 };
 
     pub(super) fn of<T: Object>(object: &T) -> Self {
-        // A user's code, which may panic.
+        // User code, which may panic.
         let state = catch_as_sentence(|| {
             let version = object.resource_version().filter(|version| !version.is_empty())?;
             let mark = FixedState::default().hash_one((object.uid(), version)).max(1);
@@ -33,7 +33,7 @@ impl State {
         state.ok().flatten().unwrap_or(Self::NONE)
     }
 
-    /// The same, as a list of this version says.
+    /// The same state, confirmed by a list of this version.
     pub(super) fn listed_at(self, version: Option<u64>) -> Self {
         match version {
             Some(version) if self.number > 0 => Self { as_of: version.max(self.number), ..self },
@@ -41,7 +41,7 @@ impl State {
         }
     }
 
-    /// The same, without what a list said.
+    /// The same state, without what a list confirmed.
     pub(super) fn alone(self) -> Self {
         Self { as_of: self.number, ..self }
     }
@@ -58,7 +58,7 @@ impl State {
         self.mark != 0 && self.mark == other.mark
     }
 
-    /// Whether they are the same as far as can be known.
+    /// Returns whether they are the same as far as can be known.
     pub(super) fn is_alike(self, other: Self) -> bool {
         self.mark == other.mark
     }
@@ -67,13 +67,13 @@ impl State {
         self.number > 0 && self.number < other.number
     }
 
-    /// Whether it was no longer the newest when the other one was.
+    /// Returns whether it was no longer the newest when the other one was.
     pub(super) fn is_outdated_by(self, other: Self) -> bool {
         self.number > 0 && self.number < other.as_of
     }
 }
 
-/// Whether two objects of one key are of different uids.
+/// Returns whether two objects of one key have different uids.
 pub(super) fn are_different<T: Object>(one: &T, other: &T) -> bool {
     catch_as_sentence(|| one.uid() != other.uid()).unwrap_or(false)
 }

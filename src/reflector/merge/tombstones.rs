@@ -1,4 +1,4 @@
-//! Keys that are gone, while a part may still bring an older state of them.
+//! Deleted keys, while a part may still bring an older state of them.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,25 +7,25 @@ use foldhash::fast::RandomState;
 use super::state::State;
 use crate::Key;
 
-/// How many are kept. Past that the oldest go first; what a part then brings of them is gone again
-/// once that part has come as far.
+/// How many are kept. Past that the oldest are dropped first; a key that a part then brings back is
+/// deleted again once that part has caught up.
 const MOST: usize = 65_536;
 
-/// A key that is gone.
+/// A deleted key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tombstone {
     /// The first version in which it can exist again.
     pub(super) back_from: u64,
-    /// What was told of it last, and when that may come again all the same.
+    /// Its last state, and when that may return all the same.
     pub(super) last: State,
     pub(super) again: Again,
 }
 
-/// When the state that was told last may come again.
+/// When the last state may return.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Again {
     Always,
-    /// By this part, which held it and said that it is gone; by a list that is as new as that.
+    /// From this part, which held it and reported its deletion; by a list that is as new as that.
     Since {
         part: usize,
         version: Option<u64>,
@@ -49,8 +49,8 @@ impl Tombstones {
         }
     }
 
-    /// Whether this state of the key, as the part brings it, by a list of a version or else by a watch,
-    /// is from before the key was gone.
+    /// Returns whether this state of the key, as the part brings it, by a list of a version or else by a
+    /// watch, is from before the deletion.
     pub(super) fn cover(&self, part: usize, key: &Key, state: State, listed: Option<u64>) -> bool {
         let Some(stone) = self.of.get(key) else { return false };
         let version = match (state.number(), listed) {
@@ -67,14 +67,14 @@ impl Tombstones {
         }
     }
 
-    /// The key is there again.
+    /// The key exists again.
     pub(super) fn remove(&mut self, key: &Key) {
         if let Some((key, Tombstone { back_from, .. })) = self.of.remove_entry(key) {
             self.by_version.remove(&(back_from, key));
         }
     }
 
-    /// Each part has come this far: what it brings from now on is newer.
+    /// Each part has reached this version: anything it brings from now on is newer.
     pub(super) fn forget_up_to(&mut self, version: u64) {
         while self.by_version.first().is_some_and(|(first, _)| *first <= version) {
             self.forget_first();

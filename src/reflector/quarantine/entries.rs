@@ -15,21 +15,21 @@ pub(super) const RAW_LIMIT: usize = 16 << 20;
 pub(super) struct Entry {
     pub(super) quarantined: Quarantined,
     origin: Origin,
-    /// Whether a sink did not take this version, or one before it that others may have taken, and
-    /// none came since that all took.
+    /// Whether a sink refused this version, or one before it that others may have taken, and no version
+    /// that all took has come since.
     pub(super) refused: bool,
 }
 
 /// How a version was found to be bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// It came as one.
+    /// It arrived undecodable.
     Source,
-    /// It came as one in a list, so that no sink holds anything of its key.
+    /// It arrived undecodable in a list, so that no sink holds anything for its key.
     List,
     /// It was delivered as a good object and reported afterwards.
     Report,
-    /// A sink did not take it.
+    /// A sink refused it.
     Sink,
 }
 
@@ -94,9 +94,9 @@ impl Entries {
         self.raw_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Takes the key's entry if the condition holds of it; whether it did.
+    /// Takes the key's entry if the condition is true for it; returns whether it did.
     pub(super) fn take_if(&self, key: KeyRef<'_>, condition: impl Fn(&Entry) -> bool) -> bool {
-        // The map looks up by owned keys alone. Rarely is there anything in it.
+        // The map looks up only by owned keys. It is usually empty.
         let key = key.to_key_unchecked();
         let taken = self.by_key.remove_if(&key, |_, entry| condition(entry));
         let Some((_, entry)) = &taken else { return false };
@@ -116,7 +116,7 @@ impl Entries {
         if self.len() == 0 {
             return None;
         }
-        // The map looks up by owned keys alone.
+        // The map looks up only by owned keys.
         self.by_key.get(&key.to_key_unchecked()).map(|entry| read(&entry))
     }
 

@@ -12,13 +12,13 @@ use crate::{Key, KeyRef, ResourceVersion};
 
 /// An object that the source has in a version that could not be decoded, or that a sink refused.
 ///
-/// A cache holds the key's last good version, if there was one since the last list, or nothing. What
-/// one sink refused, others may hold; a store that refused it keeps what it held, be that of before
-/// the last list.
+/// A cache holds the key's last good version, if there was one since the last list, or nothing. An object
+/// that one sink refused may be in others; a store that refused it keeps its previous object, even one
+/// from before the last list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quarantined {
-    /// What is wrong with it.
+    /// Why it is quarantined.
     pub error: String,
     /// Its version, if that could be read.
     pub resource_version: Option<ResourceVersion>,
@@ -30,34 +30,35 @@ pub struct Quarantined {
 #[derive(Debug, Default)]
 pub(super) struct Quarantine {
     entries: Entries,
-    /// Whether sinks are being fed: some of them may not hold yet what others have given to readers.
+    /// Whether sinks are being fed: some of them may not yet have what others already show to readers.
     applying: AtomicBool,
-    /// What was reported meanwhile, or could not be verified.
+    /// Reports that came meanwhile, or could not be verified.
     unverified: Mutex<HashMap<Key, Option<ResourceVersion>>>,
 }
 
 impl Quarantine {
-    /// The newest version of a key came and could not be decoded.
+    /// The newest version of a key arrived and could not be decoded.
     pub(super) fn insert(&self, bad: Undecodable) {
         self.entries.put(bad, Origin::Source);
     }
 
-    /// A sink did not take the newest version of a key.
+    /// A sink refused the newest version of a key.
     pub(super) fn refuse(&self, refused: Undecodable) {
         self.entries.put(refused, Origin::Sink);
     }
 
-    /// Whether a sink did not take the key's newest good version, which others may have taken.
+    /// Returns whether a sink refused the key's newest good version, which others may have taken.
     pub(super) fn is_refused(&self, key: KeyRef<'_>) -> bool {
         self.entries.with(key, |entry| entry.refused).unwrap_or(false)
     }
 
-    /// A version that was delivered turns out to be undecodable; it is listed while `is_current` says
-    /// that it is the newest. Where nobody knows now, that is asked again once sinks were fed.
+    /// A version that was delivered turns out to be undecodable; it is listed while `is_current` returns
+    /// that it is the newest. If that is not known now, it is checked again after sinks were fed.
     pub(super) fn report(&self, bad: Undecodable, is_current: impl Fn() -> Option<bool>) {
         let (key, version) = (bad.key.clone(), bad.resource_version.clone());
-        // ORDERING: Relaxed. Whoever was given an object by a sink that is being fed sees this flag, by
-        // the way that the object took; whoever sees it late is verified with the next batch.
+        // ORDERING: Relaxed. A reader that was given an object by a sink that is being fed sees this
+        // flag, through the path that the object took; a report that sees it late is verified with the
+        // next batch.
         let applying = self.applying.load(Ordering::Relaxed);
         let current = if applying { None } else { is_current() };
         if current == Some(false) {
@@ -69,8 +70,8 @@ impl Quarantine {
             self.unverified().insert(key, version);
             return;
         }
-        // ORDERING: SeqCst pairs with the fence in `release_superseded`: of a report and the arrival
-        // of a newer version at the same time, at least one sees the other.
+        // ORDERING: SeqCst pairs with the fence in `release_superseded`: if a report and a newer version
+        // arrive at the same time, at least one sees the other.
         fence(Ordering::SeqCst);
         if is_current() == Some(false) {
             let version = version.as_ref().map(ResourceVersion::as_str);
@@ -84,8 +85,8 @@ impl Quarantine {
         self.applying.store(true, Ordering::Relaxed);
     }
 
-    /// Sinks were fed: what was reported meanwhile and is no longer current is no longer listed.
-    /// Whether that is so of anything.
+    /// Sinks were fed: reports from meanwhile that are no longer current are removed. Returns whether
+    /// there were any.
     pub(super) fn end_applying(
         &self,
         is_current: impl Fn(KeyRef<'_>, &ResourceVersion) -> bool,
@@ -113,14 +114,14 @@ impl Quarantine {
         self.unverified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A good version of the key came, or, without a version, the key is gone; whether it was
-    /// listed. What was reported of this very version stays.
+    /// A good version of the key arrived, or, without a version, the key was deleted; returns whether it
+    /// was listed. A report of this very version stays.
     pub(super) fn release(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
         self.entries.take_if(key, |entry| version.is_none() || !entry.is_report_of(version))
     }
 
-    /// The keys are in the sinks in other versions now: what a reader reported of the ones before,
-    /// meanwhile, no longer counts. Whether anything was listed.
+    /// The keys are in the sinks in other versions now: reports about the versions before no longer
+    /// count. Returns whether anything was listed.
     pub(super) fn release_superseded<'k>(
         &self,
         changed: impl Iterator<Item = (KeyRef<'k>, Option<&'k str>)>,
@@ -138,8 +139,8 @@ impl Quarantine {
         any
     }
 
-    /// A whole list came: what it names as bad is all there is, beside what readers reported of
-    /// versions that it holds, too.
+    /// A whole list arrived: only the objects that it names as bad stay listed, and those that readers
+    /// reported in a version that it holds, too.
     pub(super) fn relist<'k>(
         &self,
         bad: Vec<Undecodable>,
@@ -239,7 +240,7 @@ mod tests {
         assert!(!quarantine.release_superseded([("new".into(), Some("1"))].into_iter()));
         assert!(quarantine.release_superseded([("new".into(), Some("2"))].into_iter()));
         assert!(quarantine.is_empty());
-        // A newer version that comes between the question and the entry is seen afterwards.
+        // A newer version that comes between the check and the insertion is seen afterwards.
         let asked = std::cell::Cell::new(0);
         quarantine.report(bad("late", "1", None), || {
             asked.set(asked.get() + 1);

@@ -1,4 +1,4 @@
-//! What an event is: news of an object, or none.
+//! Events of a watch: which of them go into the batch.
 
 use super::gathered::Gathered;
 use crate::reflector::facts::{Facts, version_of};
@@ -52,7 +52,7 @@ impl<S: Source> Run<'_, S> {
             return self.advance(facts.version, kind, gathered);
         }
         let news = self.is_news(key, facts.uid, facts.version, kind, gathered);
-        // What is no news still comes after all that was before it.
+        // An event that is not new still comes after everything before it.
         self.advance(facts.version, kind, gathered);
         if !news {
             gathered.stale += 1;
@@ -134,25 +134,25 @@ impl<S: Source> Run<'_, S> {
         }
     }
 
-    /// Whether just this version of the key is what the sinks hold, as far as any of them knows, or
-    /// is quarantined.
+    /// Returns whether exactly this version of the key is quarantined, or is what the sinks hold as far
+    /// as any of them knows.
     fn may_be_held(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
         let current = version.map(|version| self.config.is_current(key, &version.into()));
         current.is_some_and(|current| current != Some(false)) || self.is_set_aside(key, version)
     }
 
-    /// Whether none of the sinks tells what it holds, as a queue does not.
+    /// Returns whether no sink reports what it holds, as a queue does not.
     fn is_unknown(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
         version.is_some_and(|version| self.config.is_current(key, &version.into()).is_none())
     }
 
-    /// Whether just this version of the key is quarantined.
+    /// Returns whether exactly this version of the key is quarantined.
     fn is_set_aside(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
         let quarantined = self.shared.quarantine().get(key).and_then(|bad| bad.resource_version);
         quarantined.is_some_and(|quarantined| Some(quarantined.as_str()) == version)
     }
 
-    /// Lists as quarantined what came and could not be used; a deletion counts all the same.
+    /// Quarantines an object that arrived and could not be used; a deletion still counts.
     fn set_aside(&mut self, bad: Undecodable, gathered: &mut Gathered<S::Object>) {
         self.shared.undecodable(&bad);
         match &bad.key {
@@ -180,7 +180,7 @@ impl<S: Source> Run<'_, S> {
                     || self.is_set_aside(key, version)
                     || self.is_unknown(key, version)
             }
-            // A watch without a version begins with what exists, most of which is known.
+            // A watch without a version begins with the existing objects, most of which are known.
             Admission::New if gathered.replays && kind == Kind::Added => !version.is_some_and(held),
             Admission::New => true,
         }

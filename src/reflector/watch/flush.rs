@@ -1,4 +1,4 @@
-//! A batch into the sinks.
+//! Feeding a batch to the sinks.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl<S: Source> Run<'_, S> {
     }
 }
 
-/// The objects of a batch, of which it may be the last to know. Were they dropped with it, a second
+/// The objects of a batch, whose last references it may have. If they were dropped with it, a second
 /// destructor that panics would end the process.
 fn objects<T: Object>(batch: &Batch<T>) -> Vec<Arc<T>> {
     let objects = batch.changes().filter_map(|(_, change)| match change {

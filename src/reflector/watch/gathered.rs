@@ -7,17 +7,17 @@ use crate::{Batch, Object, ResourceVersion};
 /// Most events of one version that are kept together: a batch has to end some time.
 const ONE_VERSION: usize = 1 << 22;
 
-/// Events that were there at once.
+/// Events that were ready together.
 pub(super) struct Gathered<T> {
     pub(super) batch: Batch<T>,
-    /// Events, those that were no news included.
+    /// Events, including those that were not new.
     pub(super) events: usize,
     pub(super) stale: u64,
     /// The position after them.
     pub(super) reached: Option<ResourceVersion>,
     /// Whether that is a new one.
     pub(super) moved: bool,
-    /// Whether something in them shows that the content is complete.
+    /// Whether one of them shows that the content is complete.
     pub(super) complete: bool,
     /// Whether the watch may still be sending what existed before it.
     pub(super) replays: bool,
@@ -36,7 +36,7 @@ impl<T: Object> Gathered<T> {
         }
     }
 
-    /// Whether another event is to go into the same batch.
+    /// Returns whether another event is to go into the same batch.
     pub(super) fn takes(&self, event: &WatchEvent<T>, limit: usize) -> bool {
         let last = self.reached.as_ref().map(ResourceVersion::as_str);
         self.events < limit

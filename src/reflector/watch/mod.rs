@@ -17,7 +17,7 @@ use super::run::{Opened, Run};
 use super::{Source, SourceError, WatchEvent};
 use crate::panic::catch_as_sentence;
 
-/// How long after its agreed end a watch is still waited for.
+/// How long past its agreed end a watch may run.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// What a stream yields.
@@ -34,7 +34,7 @@ impl<S: Source> Run<'_, S> {
         loop {
             let next = match carried.take() {
                 Some(next) => {
-                    // Without it, a stream that is always ready would leave others no turn.
+                    // Otherwise a stream that is always ready would starve other tasks.
                     tokio::task::yield_now().await;
                     next
                 }
@@ -64,8 +64,8 @@ impl<S: Source> Run<'_, S> {
         }
     }
 
-    /// Gathers what is there without waiting. What no longer fits is carried over; the first thing
-    /// that is not there, or the end, closes the batch.
+    /// Gathers what is ready without waiting. What no longer fits is carried over; the first item that is
+    /// not ready, or the end, closes the batch.
     async fn gather(
         &mut self,
         mut next: Next<S>,
@@ -100,7 +100,7 @@ impl<S: Source> Run<'_, S> {
         }
     }
 
-    /// Sends everything to the sinks again, if it is time.
+    /// Sends everything to the sinks again, if it is due.
     fn resync(&mut self) {
         let Some(resync) = &self.config.resync else { return };
         let now = Instant::now();
@@ -110,7 +110,7 @@ impl<S: Source> Run<'_, S> {
         self.resync_at = Some(now + resync.every);
         match catch_as_sentence(|| (resync.content)()) {
             Ok(mut batch) => {
-                // A sink that took what another refused would go back.
+                // A sink that took an object which another refused would go back to an older one.
                 batch.retain(|key| !self.shared.quarantine().is_refused(key));
                 for sink in &self.config.sinks {
                     sink.resync(&batch);
@@ -121,8 +121,8 @@ impl<S: Source> Run<'_, S> {
     }
 }
 
-/// The stream's next item if it is there without waiting. Exempt from tokio's budget, which would
-/// cut a transaction in two.
+/// The stream's next item if it is ready without waiting. Exempt from tokio's budget, which would cut a
+/// transaction in two.
 fn ready<W: Stream>(watch: &mut Pin<Box<W>>) -> Option<Option<W::Item>> {
     tokio::task::unconstrained(watch.next()).now_or_never()
 }

@@ -1,4 +1,4 @@
-//! Where in the source's history a watch is.
+//! A watch's position in the source's history.
 
 use std::cmp::Ordering;
 
@@ -8,7 +8,7 @@ use crate::ResourceVersion;
 use crate::reflector::run::{Behind, Run};
 use crate::reflector::{Source, SourceError};
 
-/// Bookmarks in a row, older than what is known, that no repeated line explains.
+/// So many bookmarks in a row that are older than what is known are not just a repeated line.
 const OLD_BOOKMARKS: u32 = 3;
 
 impl<S: Source> Run<'_, S> {
@@ -50,7 +50,7 @@ impl<S: Source> Run<'_, S> {
         kind: Kind,
         gathered: &mut Gathered<S::Object>,
     ) {
-        // A replayed object's version is no place in the watch's history.
+        // A replayed object's version is not a position in the watch's history.
         gathered.replays &= kind == Kind::Added;
         let Some(version) = version.filter(|_| !gathered.replays) else { return };
         let to = ResourceVersion::from(version);
@@ -68,8 +68,8 @@ impl<S: Source> Run<'_, S> {
         }
     }
 
-    /// The watch ends. If that may be in the middle of a version, it is not told, and the next watch
-    /// begins before it.
+    /// The watch ends. If that may be in the middle of a version, the version is not reported, and the
+    /// next watch begins before it.
     pub(super) fn stop_short(&self, gathered: &mut Gathered<S::Object>) {
         let reached = gathered.reached.as_ref().and_then(ResourceVersion::number);
         if gathered.moved && reached.is_some() && reached == self.order.unfinished() {

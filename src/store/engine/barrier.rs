@@ -4,15 +4,15 @@
 //! 4.14) the writer makes every running thread of the process execute a full fence, so a reader only
 //! keeps the compiler from reordering. Elsewhere both sides fence.
 //!
-//! A sandbox can refuse the call at any time, for one thread or for all (a seccomp filter that a
-//! process installs after it has started). From the first refusal on readers fence. A read that began
-//! before it may still rely on the call, so until every thread is known to fence, [`heavy`] says that
-//! it ordered nothing, and the writer frees nothing.
+//! A sandbox can refuse the call at any time, for one thread or for all (a seccomp filter that a process
+//! installs after it has started). From the first refusal on readers fence. A read that began before it
+//! may still rely on the call, so until every thread is known to fence, [`heavy`] returns false: nothing
+//! is ordered, and the writer frees nothing.
 
 use crate::sync::atomic::{AtomicUsize, Ordering, compiler_fence, fence};
 use crate::sync::{MEMBARRIER, global};
 
-/// Nobody has asked for `membarrier` yet, or nobody may: readers fence.
+/// `membarrier` was not requested yet, or is not available: readers fence.
 const SYMMETRIC: usize = 0;
 /// `membarrier` is registered: readers do not fence.
 const ASYMMETRIC: usize = 1;
@@ -54,8 +54,8 @@ pub(super) fn prepare() {
     }
 }
 
-/// The reader's side, between its announcement and its loads. Whether the reader has to tell that it
-/// fences; see [`heavy`].
+/// The reader's side, between its announcement and its loads. Returns whether the reader has to report
+/// that it fences; see [`heavy`].
 #[inline]
 pub(super) fn light() -> bool {
     // ORDERING: keeps the announcement before the load of the mode. A thread that `membarrier`
@@ -74,16 +74,16 @@ pub(super) fn light() -> bool {
     mode == REFUSED
 }
 
-/// The writer's side, between its unlinking stores and its scan of announcements. Whether the scan
-/// will see every reader that does not see those stores.
+/// The writer's side, between its unlinking stores and its scan of announcements. Returns whether the
+/// scan will see every reader that does not see those stores.
 ///
-/// `all_fence` tells whether every thread that may be reading has told that it fences.
+/// `all_fence` returns whether every thread that may be reading has reported that it fences.
 pub(super) fn heavy(all_fence: impl FnOnce() -> bool) -> bool {
     // ORDERING: SeqCst pairs with the fence in `light`. Needed beside the call too: a reader may have
     // taken that side.
     fence(Ordering::SeqCst);
-    // ORDERING: Acquire pairs with the Release below: who sees `SETTLED` sees the announcements of
-    // the reads that did not fence, as the thread did that settled it.
+    // ORDERING: Acquire pairs with the Release below: a thread that sees `SETTLED` sees the announcements
+    // of the reads that did not fence, as the thread that stored it did.
     let mode = MODE.load(Ordering::Acquire);
     if mode == SYMMETRIC || mode == SETTLED {
         return true;
@@ -91,7 +91,7 @@ pub(super) fn heavy(all_fence: impl FnOnce() -> bool) -> bool {
     let ordered = membarrier(Command::PrivateExpedited);
     if mode == ASYMMETRIC {
         if !ordered {
-            // ORDERING: Relaxed: it takes no reader's word for anything yet.
+            // ORDERING: Relaxed: nothing that a reader has reported is relied on yet.
             let _ =
                 MODE.compare_exchange(ASYMMETRIC, REFUSED, Ordering::Relaxed, Ordering::Relaxed);
         }

@@ -46,7 +46,7 @@ impl<T> Record<T> {
     /// Makes it a record without a version again. Call once nothing can reach it any more.
     pub(super) fn end(&self) {
         self.life.end();
-        // ORDERING: Relaxed: who comes to its next key comes by way of a later publication.
+        // ORDERING: Relaxed: a reader reaches its next key by way of a later publication.
         self.head.store(ptr::null_mut(), Ordering::Relaxed);
         self.object.clear();
     }
@@ -54,8 +54,8 @@ impl<T> Record<T> {
 
 /// What a key held from one revision on, until the next version's.
 ///
-/// The key's text, namespace then name, follows in the same allocation: a lookup that has come here
-/// has the key to compare and the object to return in one place.
+/// The key's text, namespace then name, follows in the same allocation: a lookup finds the key to compare
+/// and the object to return in one place.
 #[repr(C)]
 pub(super) struct Version<T> {
     /// The revision at which it became visible.
@@ -75,8 +75,8 @@ pub(super) struct Version<T> {
 
 /// What the writer keeps with a version. One word, since objects are many.
 union Note<T> {
-    /// Of a head: the source's version of the object as a number, or 0. Enough to tell newer from
-    /// older without a look at the object.
+    /// Of a head: the source's version of the object as a number, or 0. Enough to tell newer from older
+    /// without reading the object.
     source_version: u64,
     /// Of a superseded version: the one after it, so that it is taken out of the chain in one step.
     newer: *mut Version<T>,
@@ -130,7 +130,7 @@ impl<T> Version<T> {
         this
     }
 
-    /// Frees a version, and returns its object to be dropped when user code may run.
+    /// Frees a version, and returns its object, to be dropped when user code may run.
     ///
     /// # Safety
     /// `this` came from `new`, and nobody can reach it any more.
@@ -218,7 +218,7 @@ impl<T> Version<T> {
         self.note.with(|note| unsafe { (*note).newer })
     }
 
-    /// Begins to load the object, for a reader that will come to it soon.
+    /// Prefetches the object, for a reader that will need it soon.
     ///
     /// # Safety
     /// As for [`value`](Self::value).

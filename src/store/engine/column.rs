@@ -1,4 +1,4 @@
-//! An index as the writer has it: its function, its tree, and the values that each object is under.
+//! An index as the writer has it: its function, its tree, and the values of each object.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use super::value::Value;
 use crate::panic::{catch, contain};
 use crate::sync::Arc;
 
-/// Finds an object's values and passes them on, or says why it has none that could be indexed.
+/// Finds an object's values and passes them on, or returns why it cannot be indexed.
 pub(crate) type Function<T, V> =
     dyn Fn(&T, &mut dyn FnMut(Arc<V>)) -> Result<(), String> + Send + Sync;
 
@@ -47,7 +47,7 @@ pub(super) trait Column<T>: Send + Sync {
     fn changed_tree(&mut self) -> Option<Arc<dyn Any + Send + Sync>>;
 }
 
-/// An index that is not a store's yet.
+/// An index that does not belong to a store yet.
 pub(crate) struct NewIndex<T>(pub(super) Box<dyn Column<T>>);
 
 impl<T: Send + Sync + 'static> NewIndex<T> {
@@ -84,8 +84,8 @@ struct TypedColumn<T, V: ?Sized> {
     function: Arc<Function<T, V>>,
     tree: Tree<T, V>,
     changed: bool,
-    /// What each record is in the tree under, so that it can be taken out again even if the function
-    /// gives other values the next time: the values that were inserted for it and not yet removed.
+    /// The values that each record is in the tree under: inserted for it and not yet removed. So it can
+    /// be taken out again even if the function returns other values the next time.
     held: HashMap<RecordRef<T>, Held<V>, foldhash::fast::RandomState>,
     /// What [`Column::prepare`] found, in order and without repetition.
     found: Vec<Value<V>>,
@@ -130,8 +130,8 @@ impl<T, V: Ord + ?Sized + 'static> TypedColumn<T, V> {
             Some(held) => {
                 Held::new(held).into_iter().for_each(|held| _ = self.held.insert(record, held))
             }
-            // A tree may give up over values that have no order. Nothing is known of it any more, so
-            // nothing may be left in it.
+            // A tree may panic over values that have no order. Its state is unknown then, so it has to be
+            // emptied.
             None => {
                 self.tree = Tree::new();
                 self.held.clear();

@@ -143,12 +143,12 @@ pub(crate) struct Entries<'a, T> {
 }
 
 impl<'a, T> Entries<'a, T> {
-    /// How many there are at most; without a bound, exactly.
+    /// Upper bound on how many there are; exact without a bound.
     pub(crate) fn at_most(&self) -> usize {
         self.at_most
     }
 
-    /// What is left of it, without keys.
+    /// What remains, without keys.
     pub(crate) fn objects(self) -> Objects<'a, T> {
         let read = self.buffer.map(|(_, object)| Arc::as_ptr(&object)).collect();
         Objects::of(self.view, read, self.records)

@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::panic::discard;
 use crate::sync::{Arc, local};
 
-/// Objects to be dropped once the store is whole and no lock is held: their destructors are the
-/// user's code. A panic of one ends there. It is no fault of the write that happens to free the
-/// object, and keeps no other object from being dropped.
+/// Objects to be dropped once the store is whole and no lock is held: their destructors are user code. A
+/// panic of one is caught here: the write that happens to free the object must not fail, and the other
+/// objects must still be dropped.
 pub(super) struct Garbage<T>(Vec<Arc<T>>);
 
 impl<T> Garbage<T> {
@@ -45,12 +45,12 @@ local! {
     static DISPOSING: Cell<(bool, bool)> = Cell::new((false, false));
 }
 
-/// A thread's right to drop objects; not for who is called by a destructor that has been called so.
+/// A thread's right to drop objects. A destructor that frees more objects does not get another.
 pub(super) struct Disposal(());
 
 impl Disposal {
     pub(super) fn begin() -> Option<Self> {
-        // A thread that has no such mark any more drops what it frees at once.
+        // A thread whose thread-locals are gone drops objects at once.
         let nested = DISPOSING.try_with(|disposing| {
             let (nested, _) = disposing.get();
             disposing.set((true, nested));
@@ -59,7 +59,7 @@ impl Disposal {
         (!nested.unwrap_or(false)).then(|| Self(()))
     }
 
-    /// Whether a destructor has left objects since this was last asked.
+    /// Returns whether a destructor has left objects since the last call.
     pub(super) fn take_left(&mut self) -> bool {
         let left = DISPOSING.try_with(|disposing| disposing.replace((true, false)).1);
         left.unwrap_or(false)

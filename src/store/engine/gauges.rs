@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::reclaim::Reclaim;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// Each figure by itself; together they may be of different moments.
-// ORDERING: Relaxed throughout: statistics order nothing.
+/// Each value is exact by itself; together they may be of different moments.
+// ORDERING: Relaxed throughout: statistics; no ordering needed.
 pub(super) struct Gauges {
     /// What the times below count from.
     start: Instant,
@@ -30,9 +30,9 @@ pub(crate) struct Figures {
     pub(crate) waiting_versions: usize,
     /// Bytes of tables, records and versions.
     pub(crate) structure_bytes: usize,
-    /// For how long the oldest superseded snapshot has been known.
+    /// How long the oldest superseded snapshot has been known.
     pub(crate) oldest_held: Option<Duration>,
-    /// For how long one pin has been known to keep memory from being freed, and its epoch.
+    /// How long one pin has been known to keep memory from being freed, and its epoch.
     pub(crate) oldest_pin: Option<(Duration, u64)>,
     /// Whether the system refuses what freeing needs.
     pub(crate) refused: bool,

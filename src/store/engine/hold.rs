@@ -64,8 +64,8 @@ impl<T> Hold<T> {
         let engine = Arc::clone(engine);
         let pin = Pin::new();
         let revision = engine.published(&pin);
-        // ORDERING: Relaxed. While this thread is pinned the writer does not look at the count to
-        // free by it; when it has seen the thread unpin (Release in `Pin::drop`), it sees this too.
+        // ORDERING: Relaxed. While this thread is pinned the writer frees nothing by this count; when it
+        // has seen the thread unpin (Release in `Pin::drop`), it sees this increment too.
         // SAFETY: pinned since before the revision was learnt.
         unsafe { Revision::get(revision) }.holders.fetch_add(1, Ordering::Relaxed);
         drop(pin);

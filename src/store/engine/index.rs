@@ -14,9 +14,9 @@ use crate::sync::Arc;
 
 /// The tree of one index.
 ///
-/// Values compare as their type says, which may be the user's code and need not be an order at all.
-/// A reader then finds too little. But a record is freed once it was removed, so removing does not
-/// rely on the order: what is not where it should be is looked for everywhere.
+/// Values compare as their type defines, which may be user code and need not be an order at all. A reader
+/// then finds too little. But a record is freed once it was removed, so removal does not rely on the
+/// order: a record that is not where it should be is searched for everywhere.
 pub(super) struct Tree<T, V: ?Sized>(pub(super) imbl::OrdMap<Value<V>, Postings<T>>);
 
 impl<T, V: ?Sized> Clone for Tree<T, V> {
@@ -163,7 +163,7 @@ impl<T> Indexes<T> {
         }
     }
 
-    /// Removes a record whose object is gone. Its named indexes are the caller's affair.
+    /// Removes a record whose object is gone. The caller removes it from its named indexes.
     ///
     /// # Safety
     /// The record is alive, and the caller is the writer.

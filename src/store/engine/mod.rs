@@ -13,8 +13,8 @@
 //! ```
 //!
 //! A reader takes the published revision R once, and steps past every version born after it. The
-//! writer, one at a time, links the versions of a batch with birth R + 1, where no reader looks at
-//! them, and publishes revision R + 1 with one store.
+//! writer, one at a time, links the versions of a batch with birth R + 1, which no reader reads yet,
+//! and publishes revision R + 1 with one store.
 //!
 //! | file | idea |
 //! |---|---|
@@ -27,10 +27,10 @@
 //! | `writer`, `slot`, `room` | builds a revision, key by key, and publishes it |
 //! | `view`, `entries`, `walk` | read at one revision: by key, by index, and everything |
 //! | `record` | what a publication changed |
-//! | `hold` | keeps a revision: for a short look, or a snapshot |
+//! | `hold` | keeps a revision: for a short read, or a snapshot |
 //! | `pin`, `barrier` | keeps memory from being freed under a reader |
-//! | `reclaim`, `queue`, `garbage` | frees what nobody can see; drops its objects |
-//! | `gauges` | figures for observers |
+//! | `reclaim`, `queue`, `garbage` | frees what no reader can reach; drops its objects |
+//! | `gauges` | statistics for observers |
 //!
 //! This folder is the only one of the crate with unsafe code. What it offers to the rest of the crate
 //! is sound for every safe caller: a [`View`] borrows what protects it, and what needs a pinned thread
@@ -92,9 +92,9 @@ use crate::sync::{Arc, Mutex, PoisonError, TryLockError};
 /// Shards of a store. Enough that growing one of them takes microseconds up to a million objects.
 const SHARD_COUNT: usize = 256;
 
-/// The least and the most superseded versions that gather before the writer looks for what it can
-/// free. A look costs every running thread microseconds, since it makes them fence: too often, and it
-/// is what the slowest reads wait for.
+/// The least and the most superseded versions that gather before the writer scans for what it can free. A
+/// scan makes every running thread fence, which costs microseconds: done too often, it dominates the
+/// slowest reads.
 const PATIENCE: (usize, usize) = (16, 4096);
 
 /// A key's hash. The table takes its lowest bits for the slot and its highest for the word.
@@ -124,12 +124,12 @@ unsafe impl<T: Send + Sync> Send for Engine<T> {}
 unsafe impl<T: Send + Sync> Sync for Engine<T> {}
 
 impl<T> Engine<T> {
-    /// `measure` tells an object's bytes; it may be the user's code, but it does not panic.
+    /// `measure` returns an object's bytes; it may be the user's code, but it does not panic.
     pub(crate) fn new(seed: u64, measure: Measure<T>) -> Self {
         Self::with_patience(seed, measure, PATIENCE)
     }
 
-    /// With other bounds than [`PATIENCE`] on what gathers before it is freed.
+    /// With bounds other than [`PATIENCE`] on what gathers before it is freed.
     pub(crate) fn with_patience(seed: u64, measure: Measure<T>, patience: (usize, usize)) -> Self {
         barrier::prepare();
         let first = Revision::new(0, 0, None, false, 0, Arc::new(index::Indexes::new()));
@@ -162,18 +162,18 @@ impl<T> Engine<T> {
         unsafe { NonNull::new_unchecked(published) }
     }
 
-    /// Sees to it that of this thread and a writer one comes first: either the writer sees, when it has
-    /// published, what this thread stored before, or this thread sees what the writer has published.
+    /// Orders this thread and a writer: either the writer sees, after publishing, what this thread stored
+    /// before, or this thread sees what the writer has published.
     pub(crate) fn meet_writer() {
         pin::advance();
     }
 
-    /// What the last writers left for observers.
+    /// The statistics that the last writers published.
     pub(crate) fn figures(&self) -> Figures {
         self.gauges.read()
     }
 
-    /// A thread that is pinned at an epoch, by name.
+    /// The name of a thread that is pinned at an epoch.
     pub(crate) fn thread_pinned_at(epoch: u64) -> Option<String> {
         pin::thread_pinned_at(epoch)
     }

@@ -28,7 +28,7 @@ global! {
         Domain { epoch: AtomicU64::new(1), announcements: AtomicPtr::new(ptr::null_mut()) };
 }
 
-/// What one thread tells the writers. Two lines wide, since processors fetch lines in pairs.
+/// What one thread announces to the writers. Two lines wide, since processors fetch lines in pairs.
 #[repr(align(128))]
 struct Announcement {
     epoch: AtomicU64,
@@ -57,7 +57,7 @@ impl Announcement {
     /// Reuses an announcement that no thread owns, or makes one.
     fn acquire() -> &'static Self {
         for announcement in Self::all() {
-            // Looked at first: an exchange would take the line from its owner's reads.
+            // Checked first: an exchange would take the line from its owner's reads.
             // ORDERING: Relaxed: the exchange decides.
             if announcement.owned.load(Ordering::Relaxed) {
                 continue;
@@ -101,7 +101,7 @@ impl Announcement {
         }
     }
 
-    /// Lets another thread have it. The caller owns it and holds no pin.
+    /// Makes it available to another thread. The caller owns it and holds no pin.
     fn give_back(&self) {
         self.owner.clear();
         // ORDERING: Relaxed: ordered by the Release below. The next owner has seen by way of it that
@@ -144,7 +144,7 @@ local! {
     static OWNER: Owner = Owner(Cell::new(None));
 }
 
-/// Keeps what this thread can reach from being freed. Cheap to take: one store to a line of the
+/// Keeps what this thread can reach from being freed. Cheap to take: one store to a cache line of the
 /// thread's own.
 pub(crate) struct Pin {
     announcement: &'static Announcement,
@@ -213,8 +213,8 @@ impl Drop for Pin {
     }
 }
 
-/// Ends the present epoch and returns it. Whoever announces a later one sees what the caller stored
-/// before, and so does whoever ends a later one.
+/// Ends the present epoch and returns it. A thread that announces or ends a later one sees what the
+/// caller stored before.
 pub(super) fn advance() -> u64 {
     // ORDERING: Release pairs with the Acquire in `Pin::new`. A read-modify-write, so that the
     // advances of several stores form one release sequence. Acquire pairs with the Release here: of a
@@ -222,16 +222,16 @@ pub(super) fn advance() -> u64 {
     DOMAIN.epoch.fetch_add(1, Ordering::AcqRel)
 }
 
-/// What a look at all announcements tells.
+/// The result of a scan of all announcements.
 pub(super) struct Scan {
-    /// What was superseded or unlinked by the caller at an epoch before this one is out of every
-    /// pinned thread's reach, and of every thread's that pins from now on.
+    /// What the caller superseded or unlinked at an epoch before this one is out of reach of every pinned
+    /// thread, and of every thread that pins from now on.
     pub(super) horizon: u64,
     /// The oldest epoch that a thread is pinned at, if it keeps anything from being freed.
     pub(super) oldest_pinned: Option<u64>,
 }
 
-/// Looks at all announcements; none if the system refuses to order them before the look.
+/// Scans all announcements; `None` if the system refuses to order them before the scan.
 pub(super) fn scan() -> Option<Scan> {
     // ORDERING: Relaxed: it is no older than the caller's own last advance.
     let now = DOMAIN.epoch.load(Ordering::Relaxed);
@@ -249,11 +249,12 @@ pub(super) fn scan() -> Option<Scan> {
     })
 }
 
-/// Whether every thread that may be reading has told that it fences, or will see that it has to.
+/// Returns whether every thread that may be reading has reported that it fences, or will see that it has
+/// to.
 fn all_fence() -> bool {
     let announcements = &DOMAIN.announcements;
     // ORDERING: Acquire as in `all`, Release pairs with the Acquire in `acquire`: a thread whose
-    // announcement comes after this look sees the mode. Hence an exchange, of the head for itself.
+    // announcement comes after this load sees the mode. Hence an exchange, of the head for itself.
     let mut head = announcements.load(Ordering::Acquire);
     while let Err(other) =
         announcements.compare_exchange(head, head, Ordering::AcqRel, Ordering::Acquire)
@@ -272,7 +273,7 @@ fn all_fence() -> bool {
     })
 }
 
-/// A thread that is pinned at an epoch, by name.
+/// The name of a thread that is pinned at an epoch.
 pub(super) fn thread_pinned_at(epoch: u64) -> Option<String> {
     Announcement::all()
         // ORDERING: Relaxed: for a report.

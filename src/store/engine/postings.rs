@@ -27,12 +27,12 @@ pub(super) struct Pages<T> {
     len: usize,
 }
 
-/// What a removal of a record came to.
+/// The result of removing a record.
 pub(super) enum Removed {
     /// It was not there.
     No,
     Yes,
-    /// It was the only one there: the postings have no more use.
+    /// It was the only one: the postings can be removed.
     Last,
 }
 
@@ -94,7 +94,8 @@ impl<T> Postings<T> {
         }
     }
 
-    /// Whether these are postings of which [`remove`](Self::remove) said that the record was the last.
+    /// Returns whether these are postings of which [`remove`](Self::remove) returned that the record was
+    /// the last.
     pub(super) fn was_last(&self, record: RecordRef<T>) -> bool {
         match self {
             Self::One(only) => *only == record,
@@ -128,7 +129,7 @@ impl<T> Postings<T> {
     }
 }
 
-/// Whether a record lies before a bound.
+/// Returns whether a record lies before a bound.
 ///
 /// # Safety
 /// The record is alive, and the caller is pinned.
@@ -167,7 +168,7 @@ impl<T> Pages<T> {
         let page = Arc::make_mut(page);
         let Err(place) = page.binary_search_by(order) else { return };
         if page.len() == page.capacity() {
-            // Less than by doubling: a store has as many pages as it has objects, over a hundred.
+            // Grows by an eighth, not by doubling: a store has a page for every hundred objects.
             page.reserve_exact(page.len() / 8 + 1);
         }
         page.insert(place, record);

@@ -5,18 +5,18 @@
 //! - a pinned reader may be at a revision before the later one, or
 //! - a snapshot holds a revision from the birth on, and before the later one.
 //!
-//! The first is told by epochs: each publication ends one, and a reader pinned at a later epoch
-//! reads at that publication's revision or a newer one, so it stops before it reaches the version.
-//! The second is told by the revisions themselves: each superseded version hangs on the newest held
-//! revision that needs it, and moves to an older one, or goes, when that revision is let go. So a
-//! snapshot retains what it alone can see, and nothing that came after it.
+//! The first is tracked by epochs: each publication ends one, and a reader pinned at a later epoch reads
+//! at that publication's revision or a newer one, so it stops before it reaches the version. The second
+//! is tracked by the revisions themselves: each superseded version hangs on the newest held revision that
+//! needs it, and moves to an older one, or is unlinked, when that revision is released. So a snapshot
+//! retains what it alone can see, and nothing that came after it.
 //!
 //! A reader of an older snapshot walks through versions it does not need. A version that stands
 //! between two needed ones is therefore unlinked first, and freed an epoch later.
 //!
 //! The work is done in steps of constant cost, and each publication does a bounded number of them, so
-//! that no write pays for all that a long pin, or many snapshots, have let gather. Nothing here runs
-//! code of the user's but [`Measure`]; objects go to [`Garbage`].
+//! that no single write pays for all that has gathered behind a long pin or many snapshots. The only user
+//! code that runs here is [`Measure`]; objects go to [`Garbage`].
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -39,42 +39,42 @@ use crate::sync::atomic::Ordering;
 /// gathered.
 const STEPS_A_CHANGE: usize = 8;
 
-/// Steps that are saved up before they are taken: some of what a step reads is loaded ahead.
+/// Steps that are saved up before they are taken: part of what a step reads is prefetched.
 const LUMP: usize = 64;
 
-/// How many versions ahead of its turn one begins to load.
+/// How many versions ahead of its turn one is prefetched.
 const AHEAD: usize = 8;
 
-/// What was let go of is unlinked while fewer than this wait to be freed, since what is new is freed
-/// behind it. As many as may gather before a look.
+/// Released versions are unlinked while fewer than this wait to be freed, since new ones are freed behind
+/// them. Also the most that may gather before a scan.
 const LIMBO: usize = 4096;
 
-/// Tells an object's size in bytes. The user's code, under the writer's lock; 0 if it panics.
+/// Returns an object's size in bytes. User code, under the writer's lock; 0 if it panics.
 pub(super) type Measure<T> = fn(&T) -> usize;
 
 pub(super) struct Reclaim<T> {
-    /// Revisions that a pinned reader may still be taking hold of, oldest first.
+    /// Revisions that a pinned reader may still be acquiring, oldest first.
     superseded: Queue<Superseded<T>>,
     /// The versions that were superseded with them, in the same order.
     versions: Queue<NonNull<Version<T>>>,
     /// Revisions that snapshots hold, by age.
     held: BTreeMap<Age, Held<T>>,
-    /// What hung on revisions that were let go.
+    /// Versions that hung on revisions which were released.
     released: Vec<Released<T>>,
     /// What no reader can find any more, with the epoch of its unlinking, oldest first.
     limbo: Queue<(u64, Unlinked<T>)>,
     /// Unlinked since the epoch was last advanced.
     unlinked: Vec<Unlinked<T>>,
-    /// What ended at an epoch before this one is out of every pinned reader's reach.
+    /// What ended at an epoch before this one is out of reach of every pinned reader.
     horizon: u64,
-    /// How much came since the last look at the readers, and how many revisions among it since the
-    /// last steps.
+    /// How much arrived since the last scan of the readers, and how many revisions of it since the last
+    /// steps.
     arrived: usize,
     published: usize,
-    /// Whether a table is among it, which is worth a look of its own.
+    /// Whether a table is among it, which justifies a scan by itself.
     table: bool,
-    /// Held revisions that were not yet asked for their snapshots since the last look, and which one
-    /// was asked last.
+    /// Held revisions whose snapshots were not checked since the last scan, and the one that was checked
+    /// last.
     unasked: usize,
     asked: Age,
     /// Steps that may be taken.
@@ -84,7 +84,7 @@ pub(super) struct Reclaim<T> {
     /// How many versions hang on held revisions.
     held_versions: usize,
     pinned: Option<Pinned>,
-    /// Whether the last look was in vain, since the system refused to order readers before it.
+    /// Whether the last scan failed, since the system refused to order readers before it.
     refused: bool,
 }
 
@@ -93,10 +93,10 @@ pub(super) struct Reclaim<T> {
 type Age = (u64, u64);
 
 struct Superseded<T> {
-    /// None once it was freed or is among the held.
+    /// None once it was freed or moved to `held`.
     revision: Option<NonNull<Revision<T>>>,
     age: Age,
-    /// How many of `versions` are its, and still to be placed.
+    /// How many of `versions` belong to it and are still to be placed.
     versions: usize,
 }
 
@@ -130,17 +130,17 @@ pub(super) struct Retained {
     pub(super) waiting: usize,
 }
 
-/// The pin that has kept memory from being freed for the longest.
+/// The pin that has kept memory from being freed for the longest time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pinned {
     pub(super) epoch: u64,
-    /// When a look first found it.
+    /// When a scan first found it.
     pub(super) since: Instant,
 }
 
 /// Where versions live, and where their objects go.
 pub(super) trait Owner<T> {
-    /// Takes a record whose last version is a deletion, and needed by nobody, out of the table.
+    /// Takes a record out of the table whose last version is a deletion that nobody needs.
     fn unlist(&mut self, record: RecordRef<T>);
 
     fn slabs(&mut self) -> &mut Slabs<T>;
@@ -172,7 +172,7 @@ impl<T> Reclaim<T> {
         }
     }
 
-    /// A version, whose object has so many bytes, was superseded in the batch that is being built.
+    /// A version was superseded in the batch that is being built; its object has so many bytes.
     #[inline]
     pub(super) fn supersede(&mut self, version: NonNull<Version<T>>, bytes: usize) {
         self.retained.versions += 1;
@@ -180,7 +180,7 @@ impl<T> Reclaim<T> {
         self.versions.push_back(version);
     }
 
-    /// The bytes of an object, as the user tells them.
+    /// The size of an object in bytes, by the user's `Measure`.
     #[inline]
     pub(super) fn measure(&self, object: Option<&Arc<T>>) -> usize {
         object.map_or(0, |object| (self.measure)(object))
@@ -194,7 +194,7 @@ impl<T> Reclaim<T> {
         self.retained.versions -= 1;
         // SAFETY: nobody can reach it.
         if let Some(object) = unsafe { Version::free(version) } {
-            // A size may have changed meanwhile; it is for reports.
+            // The size may have changed meanwhile; it is only reported.
             let bytes = self.measure(Some(&object));
             self.retained.bytes = self.retained.bytes.saturating_sub(bytes);
             owner.garbage().push(object);
@@ -240,8 +240,8 @@ impl<T> Reclaim<T> {
         }
     }
 
-    /// Frees some of what can be freed, after a publication of so many changes. Looks at the readers
-    /// once `threshold` has gathered.
+    /// Frees some of what can be freed, after a publication of so many changes. Scans the readers once
+    /// `threshold` has gathered.
     pub(super) fn advance(&mut self, changes: usize, threshold: usize, owner: &mut impl Owner<T>) {
         if self.table && !self.unlinked.is_empty() {
             self.bury(pin::advance());
@@ -250,18 +250,18 @@ impl<T> Reclaim<T> {
             self.look();
         }
         let lump = LUMP.min(threshold);
-        // A revision without a change, as of a bookmark, is to be freed too.
+        // A revision without a change, such as a bookmark's, has to be freed too.
         let published = std::mem::take(&mut self.published);
         let earned = changes.max(published) * STEPS_A_CHANGE;
         self.credit = (self.credit + earned).min(lump + earned);
         if self.credit >= lump {
-            // What is not needed is not saved: steps are to be taken some at a time.
+            // Unneeded steps are not saved: steps are taken in lumps.
             let steps = std::mem::take(&mut self.credit);
             self.work(steps, owner);
         }
     }
 
-    /// Looks at the readers, and takes at most so many steps; returns how many are left.
+    /// Scans the readers, and takes at most so many steps; returns how many are left.
     pub(super) fn collect(&mut self, steps: usize, owner: &mut impl Owner<T>) -> usize {
         if !self.unlinked.is_empty() {
             self.bury(pin::advance());
@@ -271,8 +271,8 @@ impl<T> Reclaim<T> {
         self.work(steps, owner)
     }
 
-    /// Learns how far the readers have come. Costs every running thread of the process a fence, which
-    /// is what its slowest reads wait for, so it is done seldom.
+    /// Finds out how far the readers have come. Makes every running thread of the process fence, which
+    /// the slowest reads wait for, so it is done rarely.
     fn look(&mut self) {
         (self.table, self.arrived) = (false, 0);
         if self.unasked == 0 {
@@ -292,17 +292,17 @@ impl<T> Reclaim<T> {
 
     /// Takes steps until there is nothing to do; returns how many are left of those allowed.
     ///
-    /// Half of them are for what each write brings anew, which never needs more. So neither many
-    /// snapshots to ask nor many that were let go can keep it waiting for ever.
+    /// Half of them are for what each write adds, which never needs more. So neither many snapshots to
+    /// check nor many released ones can starve it.
     fn work(&mut self, steps: usize, owner: &mut impl Owner<T>) -> usize {
         let share = steps / 4;
         let mut left = steps - 2 * share;
-        // Placed first: the limbo has what was let go of, too.
+        // Placed first: released versions go through the limbo, too.
         left = self.place_superseded(left, owner);
         left = self.free_limbo(left, owner);
         left = self.ask_held(left + share);
         left = self.place_released(left + share, owner);
-        // What the others did not need.
+        // With the steps that the others did not need.
         left = self.free_limbo(left, owner);
         left = self.place_superseded(left, owner);
         if !self.unlinked.is_empty() {
@@ -324,7 +324,7 @@ impl<T> Reclaim<T> {
         steps
     }
 
-    /// Lets go of revisions whose snapshots are gone.
+    /// Releases revisions whose snapshots are gone.
     fn ask_held(&mut self, mut steps: usize) -> usize {
         while steps > 0 && self.unasked > 0 {
             steps -= 1;
@@ -387,7 +387,7 @@ impl<T> Reclaim<T> {
                     let held = Held { revision, since, versions: Queue::new() };
                     self.held.insert(age, held);
                 } else {
-                    // SAFETY: nobody holds it; whoever was pinned while it was published has
+                    // SAFETY: nobody holds it; every thread that was pinned while it was published has
                     // unpinned since, so nobody is about to.
                     unsafe { Revision::free(revision) };
                 }
@@ -402,8 +402,8 @@ impl<T> Reclaim<T> {
         steps
     }
 
-    /// Hangs a superseded version on the newest held revision before another, if that one needs it,
-    /// and else lets it go.
+    /// Hangs a superseded version on the newest held revision before another, if that one needs it, and
+    /// unlinks it otherwise.
     fn place(&mut self, version: NonNull<Version<T>>, before: Age, owner: &mut impl Owner<T>) {
         // SAFETY: superseded versions are freed by this module alone.
         let this = unsafe { version.as_ref() };
@@ -462,12 +462,12 @@ impl<T> Reclaim<T> {
         self.held.first_key_value().map(|(_, held)| held.since)
     }
 
-    /// The oldest pin that the last look found.
+    /// The oldest pin that the last scan found.
     pub(super) fn pinned(&self) -> Option<Pinned> {
         self.pinned
     }
 
-    /// Whether nothing can be freed, since the system refuses to order readers before a look.
+    /// Returns whether nothing can be freed, since the system refuses to order readers before a scan.
     pub(super) fn is_refused(&self) -> bool {
         self.refused
     }

@@ -26,7 +26,7 @@ pub(crate) struct Publication<T> {
     pub(crate) object_bytes: usize,
 }
 
-/// Keys, each with what it held before and holds now.
+/// Keys, each with the objects before and after.
 pub(crate) struct Changes<T> {
     /// The keys' parts, one after the other.
     text: String,
@@ -41,7 +41,7 @@ struct Entry<T> {
     new: Option<Arc<T>>,
 }
 
-/// A key, what it held, and what it holds.
+/// A key, and its objects before and after.
 pub(crate) type Changed<'a, T> = (KeyRef<'a>, Option<ArcRef<'a, T>>, Option<ArcRef<'a, T>>);
 
 impl<T> Changes<T> {
@@ -53,7 +53,7 @@ impl<T> Changes<T> {
         Self { text: String::with_capacity(text), entries: Vec::with_capacity(entries) }
     }
 
-    /// Adds a key, unless it holds what it held.
+    /// Adds a key, unless its object is the same before and after.
     pub(crate) fn push(&mut self, key: KeyRef<'_>, old: Option<&Arc<T>>, new: Option<&Arc<T>>) {
         let same = match (old, new) {
             (Some(old), Some(new)) => Arc::ptr_eq(old, new),
@@ -117,8 +117,8 @@ impl<'a, T> Iterator for ChangesIter<'a, T> {
 }
 
 impl<T> Drop for Changes<T> {
-    /// Destructors of objects are the user's code: a panic of one ends here, and keeps no other object
-    /// from being dropped.
+    /// Destructors of objects are user code: a panic of one is caught here, and the other objects are
+    /// still dropped.
     fn drop(&mut self) {
         let mut objects = self.take_objects();
         let mut drop_rest = || {
@@ -132,7 +132,7 @@ impl<T> Drop for Changes<T> {
     }
 }
 
-/// What the writer notes of the batch that is being built, if somebody follows.
+/// The writer's notes on the batch that is being built, if anyone subscribes.
 pub(super) struct Recorder<T> {
     pub(super) is_on: bool,
     /// The versions that the batch linked.
@@ -176,7 +176,7 @@ impl<T> Recorder<T> {
                 let this = version.as_ref();
                 // ORDERING: Relaxed: only the writer stores links.
                 let old = this.prev.load(Ordering::Relaxed);
-                // The version before is not freed before what superseded it was published.
+                // The previous version is not freed before the version that superseded it was published.
                 (
                     Version::key(version.as_ptr()),
                     this.value(),

@@ -7,13 +7,13 @@ use crate::ResourceVersion;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, FREES, Lifetime};
 
-/// Everything that is not found by way of the table. Immutable once published, but for the count.
+/// Everything that is not found through the table. Immutable once published, except for the count.
 pub(super) struct Revision<T> {
     pub(super) number: u64,
     /// How many publications there were before: several may leave the same number.
     pub(super) sequence: u64,
     pub(super) resource_version: Option<ResourceVersion>,
-    /// Whether the whole content was told before, or with it.
+    /// Whether the whole content was delivered before this revision, or with it.
     pub(super) synced: bool,
     pub(super) len: usize,
     pub(super) indexes: Arc<Indexes<T>>,

@@ -17,8 +17,8 @@ const FULL: usize = 14;
 const SPARSE: usize = 16;
 
 impl<T: Send + Sync> WriteGuard<'_, T> {
-    /// Sees to it that a shard has a table with a free slot, and no table far too large. Whether it has
-    /// a new one now.
+    /// Ensures that a shard has a table with a free slot that is not far too large. Returns whether it
+    /// has a new one now.
     pub(super) fn make_room(&mut self, hash: Hash) -> bool {
         let (used, live) = (self.writer.used[hash.shard()], self.writer.live[hash.shard()]);
         // SAFETY: this is the writer.
@@ -32,7 +32,7 @@ impl<T: Send + Sync> WriteGuard<'_, T> {
         !fits
     }
 
-    /// A slot of a shard is taken, which another key may have had before.
+    /// Counts a slot of a shard as taken; another key may have had it before.
     pub(super) fn use_slot(&mut self, hash: Hash, reused: bool) {
         self.writer.used[hash.shard()] += usize::from(!reused);
         self.writer.live[hash.shard()] += 1;

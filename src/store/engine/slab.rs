@@ -15,7 +15,7 @@ use crate::sync::{Arc, FREES, UnsafeCell};
 
 /// Records of a slab.
 const RECORDS: usize = 246;
-/// Bytes of a slab, and its alignment: a record's address tells its slab's.
+/// Bytes of a slab, and its alignment, so that a record's address yields its slab's.
 const SIZE: usize = 4096;
 
 #[repr(C, align(4096))]
@@ -73,15 +73,15 @@ impl<T> Slab<T> {
     /// # Safety
     /// The caller is the writer, and the slab is alive.
     unsafe fn with_free<R>(this: *const Self, f: impl FnOnce(&mut FreeBits) -> R) -> R {
-        // SAFETY: the slab is alive, and nobody but the writer looks at the marks.
+        // SAFETY: the slab is alive, and only the writer accesses the marks.
         unsafe { (*this).free.with_mut(|free| f(&mut *free)) }
     }
 }
 
 /// A record in the table, or on its way out of it.
 ///
-/// Whoever holds one knows that the record is alive: it is in the table (the writer), or a version
-/// of it is visible at a revision that the holder keeps, or the holder was pinned when it found it.
+/// A holder may rely on the record being alive: it is in the table (the writer), or a version of it is
+/// visible at a revision that the holder keeps, or the holder was pinned when it found it.
 pub(super) struct RecordRef<T>(NonNull<Record<T>>);
 
 impl<T> Clone for RecordRef<T> {
@@ -136,7 +136,7 @@ impl<T> RecordRef<T> {
         // SAFETY: alive.
         let (record, stamp) = unsafe { (self.get(), Slab::stamp_of(self.0)) };
         stamp.raise(revision);
-        // ORDERING: Release pairs with the Acquire in `head`, for who comes by way of an index.
+        // ORDERING: Release pairs with the Acquire in `head`, for readers that come through an index.
         record.head.store(head, Ordering::Release);
         record.object.set(object);
     }
@@ -150,8 +150,8 @@ impl<T> RecordRef<T> {
         unsafe { self.get() }.object.set(object);
     }
 
-    /// The object at a revision, or null where the key is deleted then: as a rule without a look at
-    /// a version. It is valid while the revision is protected.
+    /// The object at a revision, or null if the key is deleted then; usually without reading a version.
+    /// It is valid while the revision is protected.
     ///
     /// # Safety
     /// The record is alive, the revision is protected, and the caller is pinned.
@@ -170,7 +170,7 @@ impl<T> RecordRef<T> {
         object.map_or(std::ptr::null(), Arc::as_ptr)
     }
 
-    /// Begins to load the newest version.
+    /// Prefetches the newest version.
     ///
     /// # Safety
     /// The record is alive.
@@ -300,7 +300,7 @@ impl<T> Slabs<T> {
         // One stays, so that a key that comes and goes allocates nothing.
         if FREES && empty && self.open.len() > 1 {
             self.open.remove(&slab);
-            // SAFETY: none of its records is in use, and no reader comes to a slab but by a record.
+            // SAFETY: none of its records is in use, and readers reach a slab only through a record.
             unsafe { Slab::free(slab) };
         }
     }

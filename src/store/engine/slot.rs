@@ -10,12 +10,12 @@ use crate::KeyRef;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 
-/// A key's place. The write guard is borrowed for as long as it is in use, so nothing moves.
+/// A key's slot. The write guard is borrowed for as long as it is in use, so nothing moves.
 pub(crate) struct Slot<'g, 'e, 'k, T: Send + Sync> {
     guard: &'g mut WriteGuard<'e, T>,
     hashed: Hashed<'k>,
-    /// The shard's table, if there is one. It is replaced by `take_place` alone, which finds anew, and
-    /// freed no earlier than when the guard publishes.
+    /// The shard's table, if there is one. Only `take_place` replaces it, and then finds the slot again;
+    /// it is freed no earlier than when the guard publishes.
     table: Option<&'e Table<T>>,
     /// The slot in it, if the key has one.
     found: Option<usize>,
@@ -120,7 +120,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         // ORDERING: Relaxed: only the writer stores links.
         let is_last = self.head().is_some_and(|head| head.prev.load(Ordering::Relaxed).is_null());
         if is_last && let (Some(table), Some(slot)) = (self.table, self.found) {
-            // The key came and went within this batch: nobody ever saw it.
+            // The key came and went within this batch: no reader ever saw it.
             table.delete(slot);
             self.guard.writer.live[self.hashed.hash.shard()] -= 1;
             self.guard.writer.reclaim.record(record);

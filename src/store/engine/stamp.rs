@@ -2,9 +2,9 @@
 //!
 //! A table's slot, and likewise a record, has the address of its newest object. Some sixteen of them
 //! share a stamp, the last revision that changed one. The writer raises the stamp, then stores the
-//! object; a reader loads the object, then the stamp. A reader of revision R that sees a stamp of R
-//! or before has seen no object of a later revision; otherwise it looks at the versions. It sees no
-//! older object than R's either, since all of R was stored before R was published.
+//! object; a reader loads the object, then the stamp. A reader of revision R that sees a stamp of R or
+//! before has seen no object of a later revision; otherwise it reads the versions. It sees no older
+//! object than R's either, since all of R was stored before R was published.
 
 use std::ptr;
 
@@ -21,7 +21,7 @@ impl Stamp {
         Self(AtomicU64::new(0))
     }
 
-    /// The writer's: to be followed by [`Newest::set`].
+    /// Only for the writer, which calls [`Newest::set`] next.
     #[inline]
     pub(super) fn raise(&self, revision: u64) {
         // ORDERING: Relaxed: only the writer stores stamps. A table that is being filled is given
@@ -32,11 +32,11 @@ impl Stamp {
         self.0.store(last.max(revision), Ordering::Relaxed);
     }
 
-    /// Whether an object of the group changed after a revision. Call after [`Newest::get`].
+    /// Returns whether an object of the group changed after a revision. Call after [`Newest::get`].
     #[inline]
     pub(super) fn is_after(&self, revision: u64) -> bool {
-        // ORDERING: Relaxed: behind the load of the object, which acquires. Who knows a revision is
-        // ordered behind the stamps of it; one of a later revision only costs a look.
+        // ORDERING: Relaxed: after the load of the object, which acquires. A reader of a revision is
+        // ordered after that revision's stamps; a stamp of a later one only costs a read of the version.
         self.0.load(Ordering::Relaxed) > revision
     }
 }
@@ -49,7 +49,7 @@ impl<T> Newest<T> {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// The writer's.
+    /// Only for the writer.
     #[inline]
     pub(super) fn set(&self, object: *const T) {
         // ORDERING: Release pairs with the Acquire in `get`: the stamp comes before it.
@@ -58,8 +58,8 @@ impl<T> Newest<T> {
 
     #[inline]
     pub(super) fn get(&self) -> *const T {
-        // ORDERING: Acquire pairs with the Release in `set`: who sees an object of a later revision
-        // sees its stamp.
+        // ORDERING: Acquire pairs with the Release in `set`: a reader that sees an object of a later
+        // revision sees its stamp.
         self.0.load(Ordering::Acquire)
     }
 
@@ -70,7 +70,7 @@ impl<T> Newest<T> {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Forgets an object that nobody can reach by way of this any more.
+    /// Forgets an object that no reader can reach through this any more.
     pub(super) fn clear(&self) {
         // ORDERING: Relaxed: the next object comes by way of a later publication.
         self.0.store(ptr::null_mut(), Ordering::Relaxed);

@@ -25,7 +25,7 @@ use crate::sync::{FREES, Lifetime};
 const BUCKET: usize = 4;
 const MIN_CAPACITY: usize = 8;
 
-/// Whether addresses leave their upper 16 bits free. Android's allocator puts tags there.
+/// Whether the upper 16 bits of addresses are free. Android's allocator puts tags there.
 const TAGGED: bool = cfg!(all(target_pointer_width = "64", not(target_os = "android")));
 const TAG_SHIFT: u32 = if TAGGED { 48 } else { 0 };
 const TAG_MASK: usize = if TAGGED { 0xffff << TAG_SHIFT } else { 0 };
@@ -42,7 +42,7 @@ impl<T> Clone for Word<T> {
 impl<T> Copy for Word<T> {}
 
 impl<T> Word<T> {
-    /// Keeps probes going past a slot whose record is gone.
+    /// Keeps a probe going past the slot of a removed record.
     pub(super) fn deleted() -> Self {
         Self(ptr::without_provenance_mut(1))
     }
@@ -107,7 +107,7 @@ impl<T> Bucket<T> {
         Self(std::array::from_fn(|_| Slot::empty()))
     }
 
-    /// The slots whose words have a tag, a bit for each.
+    /// The slots whose words have a given tag, one bit each.
     #[inline]
     fn tagged(&self, tag: usize) -> Bits {
         let bits = self.0.iter().enumerate();
@@ -142,7 +142,7 @@ pub(super) struct Table<T> {
     life: Lifetime,
 }
 
-/// Where a key is, or would go.
+/// The place of a key, or where it would go.
 pub(super) enum Place {
     Found(usize),
     Free { slot: usize, reused: bool },
@@ -189,8 +189,8 @@ impl<T> Table<T> {
         &self.buckets[hash as usize & (self.buckets.len() - 1)]
     }
 
-    /// The buckets that a key may be in, each with its first slot's number. It is in none behind one
-    /// that has an empty slot, since slots never become empty again.
+    /// The buckets that a key may be in, each with its first slot's number. It is in none after one that
+    /// has an empty slot, since slots never become empty again.
     #[inline]
     fn probe(&self, hash: u64) -> impl Iterator<Item = (usize, &Bucket<T>)> {
         let mask = self.buckets.len() - 1;
@@ -213,7 +213,7 @@ impl<T> Table<T> {
                 let slot = &bucket.0[at];
                 prefetch(slot.object.hint());
                 let head = slot.word().head();
-                // A record may have left the slot since the bucket was looked at.
+                // A record may have left the slot since the bucket was read.
                 // SAFETY: a pinned reader reaches no freed version or record; see `reclaim`.
                 if !head.is_null() && unsafe { Version::key(head) }.same(key) {
                     return head;
@@ -226,12 +226,12 @@ impl<T> Table<T> {
         ptr::null()
     }
 
-    /// Begins to load the bucket that a hash leads to.
+    /// Prefetches the bucket of a hash.
     pub(super) fn prefetch_bucket(&self, hash: u64) {
         prefetch(self.home(hash));
     }
 
-    /// Begins to load the version that the bucket leads to.
+    /// Prefetches the version that the bucket leads to.
     pub(super) fn prefetch_head(&self, hash: u64) {
         let bucket = self.home(hash);
         if let Some(at) = bucket.tagged(tag(hash)).next() {
@@ -301,14 +301,14 @@ impl<T> Table<T> {
         self.slot(slot).object.set(object);
     }
 
-    /// Marks a slot whose record is gone, and with it its object.
+    /// Marks a slot whose record was removed, and with it its object.
     pub(super) fn delete(&self, slot: usize) {
         // ORDERING: Release, so that all stores to words are alike; nothing lies behind a mark.
         self.slot(slot).word.store(Word::deleted().0, Ordering::Release);
     }
 
-    /// Fills `found` with the objects at a revision, in slot order. `at` is asked for the object of
-    /// each head in a group of slots that has changed since.
+    /// Fills `found` with the objects at a revision, in slot order. `at` returns the object of each head
+    /// in a group of slots that has changed since.
     ///
     /// The objects are valid while the revision is protected.
     #[inline]
@@ -347,8 +347,8 @@ impl<T> Table<T> {
         self.slot(slot).word().head()
     }
 
-    /// Every head, in slot order; null where there is none. They are valid for the writer, and for a
-    /// thread that is pinned since before it found this table.
+    /// Every head, in slot order; null if there is none. They are valid for the writer, and for a thread
+    /// that is pinned since before it found this table.
     pub(super) fn heads(&self) -> impl ExactSizeIterator<Item = *mut Version<T>> {
         (0..self.capacity()).map(|slot| self.slot(slot).word().head())
     }

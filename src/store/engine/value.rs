@@ -1,4 +1,4 @@
-//! A value that objects are indexed under.
+//! A value of an index.
 
 use std::any::TypeId;
 use std::borrow::Borrow;
@@ -8,10 +8,10 @@ use std::mem::needs_drop;
 use crate::panic::contain;
 use crate::sync::Arc;
 
-/// Its comparison and its destructor are the user's code, which runs in the middle of a write and of
-/// freeing. So a panic in one ends here: what compares with a panic is less.
+/// Its comparison and its destructor are user code, which runs in the middle of a write and of freeing.
+/// So a panic in one is caught here: a comparison that panics counts as less.
 pub(super) struct Value<V: ?Sized>(
-    /// Taken out by the destructor alone.
+    /// Only the destructor takes it out.
     Option<Arc<V>>,
 );
 
@@ -44,7 +44,7 @@ impl<V: ?Sized> Drop for Value<V> {
     }
 }
 
-/// For readers, whose own the panic of a comparison is.
+/// For readers: a panic of their comparison is passed on to them.
 impl<V: ?Sized> Borrow<V> for Value<V> {
     fn borrow(&self) -> &V {
         self.shared()
@@ -55,7 +55,7 @@ impl<V: Ord + ?Sized + 'static> Ord for Value<V> {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         let (this, other) = (self.shared(), other.shared());
-        // What the standard library compares by far the most, and never with a panic.
+        // By far the most common type, which never panics.
         if TypeId::of::<V>() == TypeId::of::<str>() {
             return this.cmp(other);
         }

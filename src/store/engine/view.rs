@@ -64,11 +64,11 @@ impl<'a, T> View<'a, T> {
         self.revision.synced
     }
 
-    /// The object under a key. The thread is pinned meanwhile, as the pin shows.
+    /// The object of a key. The pin proves that the thread is pinned meanwhile.
     #[inline]
     pub(crate) fn get(self, key: KeyRef<'_>, pin: &Pin) -> Option<ArcRef<'a, T>> {
         let hash = self.engine.hash(key);
-        // SAFETY: pinned for longer than the table is looked at.
+        // SAFETY: pinned for longer than the table is used.
         let table = unsafe { self.engine.shard(hash).table() }?;
         self.find(table, key, hash, pin)
     }
@@ -90,7 +90,7 @@ impl<'a, T> View<'a, T> {
         }
     }
 
-    /// As [`get`](Self::get), for several keys: what they read is loaded together, some keys at a time.
+    /// As [`get`](Self::get), for several keys, prefetched together some keys at a time.
     pub(crate) fn get_each(
         self,
         keys: &[KeyRef<'_>],
@@ -101,7 +101,7 @@ impl<'a, T> View<'a, T> {
             let mut found = [None; AT_ONCE];
             for (found, &key) in found.iter_mut().zip(keys) {
                 let hash = self.engine.hash(key);
-                // SAFETY: pinned for longer than the table is looked at.
+                // SAFETY: pinned for longer than the table is used.
                 let table = unsafe { self.engine.shard(hash).table() };
                 *found = table.map(|table: &Table<T>| (table, hash));
                 table.into_iter().for_each(|table| table.prefetch_bucket(hash.0));
@@ -115,9 +115,9 @@ impl<'a, T> View<'a, T> {
         }
     }
 
-    /// Calls `changed` with the entries before and after, for every key that differs between this
-    /// view and another of the same engine. Costs a look at each shard and at each group of slots
-    /// in the shards that changed.
+    /// Calls `changed` with the entries before and after, for every key that differs between this view
+    /// and another of the same engine. Reads each shard's stamp, and each group of slots in the shards
+    /// that changed.
     ///
     /// The thread is pinned while `changed` runs.
     pub(crate) fn changes<'b>(

@@ -1,6 +1,7 @@
 //! Walking over everything at one revision.
 //!
-//! A walk reads shard by shard, each under one short pin, so a slow one keeps no memory from being
+//! A walk reads shard by shard, each under one short pin, so a slow walk retains only the memory of its
+//! own revision.
 //! freed but its revision's own.
 
 use std::ops::Range;
@@ -15,7 +16,7 @@ use super::prefetch::prefetch;
 use super::view::{Entry, View, entry};
 use crate::sync::Arc;
 
-/// How many entries ahead a version, or an object, begins to load.
+/// How many entries ahead a version, or an object, is prefetched.
 const AHEAD: usize = 16;
 
 impl<'a, T> View<'a, T> {
@@ -47,7 +48,7 @@ unsafe impl<T: Send + Sync> Send for Cursor<'_, T> {}
 unsafe impl<T: Send + Sync> Sync for Cursor<'_, T> {}
 
 impl<'a, T> Cursor<'a, T> {
-    /// What is left of it, without keys.
+    /// What remains, without keys.
     pub(crate) fn objects(self) -> Objects<'a, T> {
         let read = self.buffer[self.position..].iter().filter_map(|version| {
             // SAFETY: found visible at the view's revision, which is protected for `'a`.
@@ -112,8 +113,8 @@ impl<'a, T> Iterator for Cursor<'a, T> {
     }
 }
 
-/// A walk over objects alone: where nothing has changed since its revision it reads no version, and so has
-/// half the cache misses.
+/// A walk over objects alone: where nothing has changed since its revision it reads no version, which
+/// halves the cache misses.
 pub(crate) struct Objects<'a, T> {
     view: View<'a, T>,
     source: Source<'a, T>,
@@ -138,7 +139,7 @@ impl<'a, T> Objects<'a, T> {
         Self { view, source: Source::Records(records), buffer: first, position: 0 }
     }
 
-    /// Reads on; whether there is more.
+    /// Reads on; returns whether there is more.
     fn fill(&mut self) -> bool {
         self.buffer.clear();
         self.position = 0;
@@ -168,7 +169,7 @@ impl<'a, T> Objects<'a, T> {
         }
     }
 
-    /// What is left of it, shared.
+    /// What remains, as shared objects.
     pub(crate) fn list(mut self, at_most: usize) -> Vec<Arc<T>> {
         /// The counts lie before the object.
         const COUNTS: usize = 2 * size_of::<usize>();

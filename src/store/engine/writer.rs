@@ -28,14 +28,14 @@ pub(super) struct Writer<T> {
     pub(super) live: Box<[usize]>,
     /// Bytes of all tables.
     pub(super) table_bytes: usize,
-    /// The revision that is published.
+    /// The published revision.
     pub(super) published: u64,
     /// How many publications there were before that one.
     sequence: u64,
     /// Of the revision that is being built.
     pub(super) len: usize,
     resource_version: Option<ResourceVersion>,
-    /// Whether the whole content was told once.
+    /// Whether the whole content has been delivered once.
     synced: bool,
     pub(super) indexes: Arc<Indexes<T>>,
     /// The named indexes, in the order in which a revision has them.
@@ -44,14 +44,14 @@ pub(super) struct Writer<T> {
     pub(super) superseded: usize,
     /// Changes since the last publication.
     pub(super) changes: usize,
-    /// Whether the batch changed an object, which makes a revision of a new number.
+    /// Whether the batch changed an object, so that the next revision gets a new number.
     pub(super) changed: bool,
     /// Whether something else changed: the source's version, or the set of indexes.
     republish: bool,
     pub(super) recorder: Recorder<T>,
     pub(super) slabs: Slabs<T>,
     pub(super) reclaim: Reclaim<T>,
-    /// What is dropped when the guard has let go of the lock.
+    /// Dropped once the guard has released the lock.
     pub(super) garbage: Garbage<T>,
 }
 
@@ -83,12 +83,12 @@ impl<T> Writer<T> {
         }
     }
 
-    /// Whether something was linked, or set, that is not published yet.
+    /// Returns whether something was linked, or set, that is not published yet.
     fn is_unpublished(&self) -> bool {
         self.changed || self.republish || self.changes > 0
     }
 
-    /// Finds what an object is indexed under.
+    /// Finds an object's index values.
     ///
     /// # Errors
     /// If the function of an index fails.
@@ -125,17 +125,17 @@ impl<'k> Hashed<'k> {
 }
 
 /// The right to write. What is linked becomes visible with [`publish`](Self::publish), all at once;
-/// dropping the guard publishes too, so that an unwinding writer leaves no half-linked batch for
-/// the next one to publish.
+/// dropping the guard publishes too, so that an unwinding writer leaves no half-linked batch for the next
+/// one to publish.
 ///
-/// Objects that are not needed any more are dropped when the guard is, after the lock.
+/// Objects that are no longer needed are dropped when the guard is, after the lock.
 pub(crate) struct WriteGuard<'e, T: Send + Sync> {
     pub(super) engine: &'e Engine<T>,
     pub(super) writer: ManuallyDrop<MutexGuard<'e, Writer<T>>>,
     unlocked: Option<&'e dyn Unlocked>,
 }
 
-/// Has something to do when the lock has been let go of, and before objects are dropped.
+/// Runs after the lock is released, and before objects are dropped.
 pub(crate) trait Unlocked {
     /// Does not panic.
     fn unlocked(&self);
@@ -151,16 +151,16 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         Hashed { key, hash: self.engine.hash(key), engine }
     }
 
-    /// The place of a key that [`hash`](Self::hash) of this engine's guard was given.
+    /// The slot of a key that was hashed by [`hash`](Self::hash) of this engine's guard.
     ///
     /// # Panics
-    /// If it was another engine's.
+    /// If it was hashed by another engine's.
     pub(crate) fn slot<'g, 'k>(&'g mut self, key: Hashed<'k>) -> Slot<'g, 'e, 'k, T> {
         assert!(ptr::eq(key.engine, ptr::from_ref(self.engine).cast()), "hashed by another engine");
         Slot::new(self, key)
     }
 
-    /// Begins to load what changes of these keys will read, so that the misses overlap.
+    /// Prefetches what changes to these keys will read, so that the misses overlap.
     pub(crate) fn prefetch<'k: 'h, 'h>(&self, keys: impl Iterator<Item = &'h Hashed<'k>> + Clone) {
         let each = |f: fn(&Table<T>, u64)| {
             for key in keys.clone() {
@@ -184,7 +184,7 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.writer.published + u64::from(self.writer.changed)
     }
 
-    /// Objects, as the batch has left them so far.
+    /// Number of objects, counting the batch so far.
     pub(crate) fn len(&self) -> usize {
         self.writer.len
     }
@@ -193,13 +193,13 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.writer.resource_version.as_ref()
     }
 
-    /// Sets the version that the source gives the next revision.
+    /// Sets the source's version for the next revision.
     pub(crate) fn set_resource_version(&mut self, version: ResourceVersion) {
         self.writer.resource_version = Some(version);
         self.writer.republish = true;
     }
 
-    /// The next revision, and all later ones, are of a content that was told whole.
+    /// The next revision, and all later ones, follow a complete list.
     pub(crate) fn set_synced(&mut self) {
         self.writer.republish |= !std::mem::replace(&mut self.writer.synced, true);
     }
@@ -208,13 +208,13 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.writer.columns.iter().any(|column| column.id() == id)
     }
 
-    /// Has an object dropped once the lock is let go of.
+    /// Has an object dropped once the lock is released.
     pub(crate) fn discard(&mut self, object: Arc<T>) {
         self.writer.garbage.push(object);
     }
 
-    /// Adds an index over every object, which the next revision has and those before have not. Its
-    /// function is the user's code, under the lock.
+    /// Adds an index over every object. The next revision has it, earlier ones do not. Its function is
+    /// user code, and runs under the lock.
     ///
     /// # Errors
     /// The first failure of the function, with the key it was met at. Nothing has changed then.
@@ -249,7 +249,7 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
     }
 
     /// Makes everything linked since the last publication visible at once, and returns the
-    /// revision at which it is. Frees some of what nobody can see any more.
+    /// revision at which it is. Frees some of what no reader can reach any more.
     pub(crate) fn publish(&mut self) -> u64 {
         let next = self.next();
         let writer = &mut **self.writer;
@@ -271,7 +271,7 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
             );
             // ORDERING: Relaxed: only the writer stores it.
             let old = self.engine.published.load(Ordering::Relaxed);
-            // ORDERING: Release pairs with the Acquire in `Engine::published`: whoever sees the
+            // ORDERING: Release pairs with the Acquire in `Engine::published`: a reader that sees the
             // revision sees every version, record and table that it leads to.
             self.engine.published.store(revision.as_ptr(), Ordering::Release);
             let epoch = pin::advance();
@@ -299,18 +299,18 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         next
     }
 
-    /// Whether something was linked, or set, that is not published yet.
+    /// Returns whether something was linked, or set, that is not published yet.
     pub(crate) fn is_unpublished(&self) -> bool {
         self.writer.is_unpublished()
     }
 
-    /// How many publications there were.
+    /// The number of publications.
     #[inline]
     pub(crate) fn sequence(&self) -> u64 {
         self.writer.sequence
     }
 
-    /// Whether publications are recorded.
+    /// Returns whether publications are recorded.
     #[inline]
     pub(crate) fn is_recording(&self) -> bool {
         self.writer.recorder.is_on
@@ -328,7 +328,7 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.writer.recorder.published.take()
     }
 
-    /// Who has something to do afterwards.
+    /// Registers what runs after the lock is released.
     pub(crate) fn when_unlocked(&mut self, unlocked: &'e dyn Unlocked) {
         self.unlocked = Some(unlocked);
     }
@@ -339,11 +339,11 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         (versions, bytes)
     }
 
-    /// Looks for what nobody can see any more, and frees some of it, in at most so many steps.
+    /// Scans for what no reader can reach any more, and frees some of it, in at most so many steps.
     pub(crate) fn collect(&mut self, steps: usize) {
         self.publish();
         let (reclaim, mut owner) = split(self.engine, &mut self.writer);
-        // What stood between two held versions is freed a look after it was unlinked.
+        // A version between two held ones is freed one scan after it was unlinked.
         let left = reclaim.collect(steps, &mut owner);
         reclaim.collect(left, &mut owner);
     }
@@ -357,8 +357,8 @@ impl<T: Send + Sync> Drop for WriteGuard<'_, T> {
         let structure_bytes = self.writer.table_bytes
             + self.writer.len * (size_of::<Version<T>>() + size_of::<super::chain::Record<T>>());
         self.engine.gauges.set(&self.writer.reclaim, structure_bytes);
-        // A destructor that writes leaves what it frees to whoever runs it, so that a long backlog is no
-        // deep recursion.
+        // A destructor that writes leaves the freed objects to the call that runs it, so that a long
+        // backlog does not recurse deeply.
         let mut disposal = Disposal::begin();
         let garbage = disposal.as_ref().map(|_| self.writer.garbage.take());
         // SAFETY: dropped here alone, and not used after this.
@@ -369,7 +369,7 @@ impl<T: Send + Sync> Drop for WriteGuard<'_, T> {
         drop(garbage);
         while let Some(disposal) = &mut disposal
             && disposal.take_left()
-            // Whoever holds the lock has it dropped otherwise.
+            // Otherwise the holder of the lock has it dropped.
             && let Ok(mut writer) = self.engine.writer.try_lock()
         {
             let garbage = writer.garbage.take();

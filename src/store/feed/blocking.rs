@@ -12,7 +12,7 @@ use crate::waiters::Wait;
 use crate::waiters::alarm::Alarm;
 
 impl<T: Object> Subscription<T> {
-    /// Blocks until there is a delivery; none once the store is gone and everything was told.
+    /// Blocks until there is a delivery; `None` once the store is gone and everything was delivered.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -41,7 +41,7 @@ impl<T: Object> Subscription<T> {
     /// As [`next`](Self::next), but blocks for at most so long.
     ///
     /// # Errors
-    /// If the time runs out, or the store is gone and everything was told.
+    /// If the time runs out, or the store is gone and everything was delivered.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Delivery<'_, T>, NextError> {
         let content = self.wait(Instant::now().checked_add(timeout))?;
         Ok(Delivery::new(content, &self.filter))
@@ -49,11 +49,11 @@ impl<T: Object> Subscription<T> {
 
     /// As [`next`](Self::next), for async tasks on any runtime.
     ///
-    /// A subscription with [`settle`](super::Subscribe::settle) has a thread of the library's wake the task
-    /// in time; all tasks of the process share one, and it ends when nobody has needed it for a while.
+    /// A subscription with [`settle`](super::Subscribe::settle) needs a thread of the library to wake the
+    /// task in time; all tasks of the process share one, and it ends after a while without use.
     ///
     /// # Cancel safety
-    /// A future that is dropped has taken no delivery: the next call gives it.
+    /// A dropped future has taken no delivery: the next call returns it.
     pub async fn next_async(&mut self) -> Option<Delivery<'_, T>> {
         let mut waiting = Waiting::new();
         let content = poll_fn(|context| waiting.poll(context, self)).await?;

@@ -3,16 +3,16 @@
 use super::segment::Segment;
 use crate::sync::{Arc, ArcSwapOption, Guard, SegQueue};
 
-/// What a cursor was found to hold: it stays alive for as long as this does, whatever becomes of the
-/// cursor meanwhile. No count that others touch is changed for it.
+/// A loaded segment: it stays alive as long as this does, even if the cursor moves on. Loading it changes
+/// no shared count.
 pub(super) type Held<T> = Guard<Option<Arc<Segment<T>>>>;
 
-/// The segment that a subscription is in. The subscription alone moves it; the store's writer may take it
-/// away from one that keeps too much.
+/// The segment that a subscription is in. Only the subscription moves it; the store's writer may revoke
+/// it from one that retains too much.
 pub(super) struct Cursor<T>(ArcSwapOption<Segment<T>>);
 
 impl<T> Cursor<T> {
-    /// One that the writer does not know, and so takes nothing from.
+    /// A cursor that the writer does not know, and so never revokes.
     pub(super) fn unlisted() -> Arc<Self> {
         Arc::new(Self(ArcSwapOption::empty()))
     }
@@ -26,18 +26,18 @@ impl<T> Cursor<T> {
         self.0.store(segment);
     }
 
-    /// Takes this segment away, if it is still there; returns what was, to be dropped elsewhere.
+    /// Revokes this segment, if it is still there; returns the old value, to be dropped elsewhere.
     pub(super) fn revoke(&self, segment: &Arc<Segment<T>>) -> Option<Arc<Segment<T>>> {
         Guard::into_inner(self.0.compare_and_swap(segment, None))
     }
 }
 
-/// Every cursor there is. They are reused, never freed before the store and its subscriptions are: so
-/// none has to be taken out, and there are as many as there ever were subscriptions at once.
+/// Every cursor there is. They are reused, and freed only with the store and its subscriptions: so none
+/// has to be taken out, and there are as many as there ever were subscriptions at the same time.
 pub(super) struct Cursors<T> {
     /// Of subscriptions that have ended.
     free: SegQueue<Arc<Cursor<T>>>,
-    /// Those that the writer has not met.
+    /// Those that the writer has not seen yet.
     joined: SegQueue<Arc<Cursor<T>>>,
 }
 
@@ -59,7 +59,7 @@ impl<T> Cursors<T> {
         self.free.push(cursor);
     }
 
-    /// Those that have come since this was last asked.
+    /// Takes the cursors that joined since the last call.
     pub(super) fn take_joined(&self, cursors: &mut Vec<Arc<Cursor<T>>>) {
         while !self.joined.is_empty()
             && let Some(cursor) = self.joined.pop()

@@ -10,7 +10,7 @@ use crate::store::{Entries, Snapshot};
 use crate::sync::{Arc, Guard};
 use crate::{ArcRef, KeyRef, Object, ResourceVersion, Revision};
 
-/// What a delivery is.
+/// The kind of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeliveryKind {
@@ -24,8 +24,8 @@ pub enum DeliveryKind {
     Progress,
     /// The whole content, as the first delivery of a subscription that asked for it.
     Initial,
-    /// The whole content, since the subscription fell so far behind that what it had last was given up.
-    /// What it knows and does not find here is gone.
+    /// The whole content, since the subscription fell so far behind that its last state was given up.
+    /// Keys that it knows and does not find here were deleted.
     Reset,
 }
 
@@ -34,9 +34,9 @@ pub enum DeliveryKind {
 pub struct Item<'a, T> {
     /// The key.
     pub key: KeyRef<'a>,
-    /// What it held; none if it is new to the subscription.
+    /// The object before; `None` if the key is new to the subscription.
     pub old: Option<ArcRef<'a, T>>,
-    /// What it holds; none if it is gone, or no longer what the subscription is about.
+    /// The object now; `None` if it was deleted, or is no longer what the subscription is about.
     pub new: Option<ArcRef<'a, T>>,
 }
 
@@ -66,7 +66,7 @@ impl<T> Content<T> {
         }
     }
 
-    /// What changed, unless it is the whole content.
+    /// The changes, unless it is the whole content.
     pub(super) fn changes(&self) -> Option<&Changes<T>> {
         match self {
             Self::Logged { .. } => self.batch().map(|batch| &batch.publication.changes),
@@ -102,7 +102,7 @@ impl<T> Content<T> {
 
 /// Some changes, or the whole content, all of one moment; its items are read in place.
 ///
-/// While it is kept, the part of the log that it lies in is, too.
+/// Keeping it also keeps its part of the log.
 pub struct Delivery<'a, T: Object> {
     content: Content<T>,
     filter: FilterOf<'a, T>,
@@ -127,7 +127,8 @@ impl<'a, T: Object> Delivery<'a, T> {
         };
         let content = match self.content {
             Content::Logged { segment, index } => {
-                // A count of its own, instead of a mark of the thread's, of which there are few.
+                // Takes a reference count: a thread has only a few of the slots that the guard may use
+                // otherwise.
                 let segment = Guard::from_inner(Guard::into_inner(segment));
                 Content::Logged { segment, index }
             }
@@ -136,7 +137,7 @@ impl<'a, T: Object> Delivery<'a, T> {
         Delivery { content, filter: FilterOf::Owned(filter) }
     }
 
-    /// What it is.
+    /// The kind of this delivery.
     #[must_use]
     pub fn kind(&self) -> DeliveryKind {
         match &self.content {
@@ -149,46 +150,47 @@ impl<'a, T: Object> Delivery<'a, T> {
         }
     }
 
-    /// Whether several publications are told of as one.
+    /// Returns whether several publications are delivered as one.
     #[must_use]
     pub fn is_coalesced(&self) -> bool {
         matches!(self.content, Content::Coalesced { .. })
     }
 
-    /// Whether this is the whole content, [`Initial`](DeliveryKind::Initial) or
-    /// [`Reset`](DeliveryKind::Reset), rather than changes to what was told before.
+    /// Returns whether this is the whole content, [`Initial`](DeliveryKind::Initial) or
+    /// [`Reset`](DeliveryKind::Reset), rather than changes to what was delivered before.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         matches!(self.content, Content::Whole { .. })
     }
 
-    /// Whether it is one publication, with a relist ([`Store::replace`](crate::Store::replace)) in it.
+    /// Returns whether it is one publication that contains a relist
+    /// ([`Store::replace`](crate::Store::replace)).
     #[must_use]
     pub fn is_relist(&self) -> bool {
         self.content.batch().is_some_and(|batch| batch.is_relist)
     }
 
-    /// The revision up to which it tells.
+    /// The revision that it leads to.
     #[must_use]
     pub fn revision(&self) -> Revision {
         Revision::new(self.content.revision())
     }
 
-    /// The source's version at that revision, once the source has told one.
+    /// The source's version at that revision, once the source has sent one.
     #[must_use]
     pub fn resource_version(&self) -> Option<&ResourceVersion> {
         self.content.resource_version()
     }
 
-    /// Whether the source's whole content had been told by then; see
-    /// [`Snapshot::is_synced`](crate::Snapshot::is_synced). The first delivery of which that holds is given
-    /// to every subscription, also if it has no items for it.
+    /// Returns whether the source's whole content was complete by then; see
+    /// [`Snapshot::is_synced`](crate::Snapshot::is_synced). Every subscription receives the first
+    /// delivery for which this is true, even if it has no items for it.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.content.is_synced()
     }
 
-    /// The changes, each key once, in no particular order. Of the whole content, each object is new.
+    /// The changes, each key once, in no particular order. In a whole content, each object is new.
     ///
     /// O(1) per change, matching or not; of the whole content of a namespace or an index's value, O(1)
     /// per object of it.
@@ -205,7 +207,7 @@ impl<'a, T: Object> Delivery<'a, T> {
         Items { source, filter }
     }
 
-    /// Whether there are no items in it.
+    /// Returns whether it has no items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()

@@ -10,7 +10,7 @@ use crate::{ArcRef, Key, KeyRef};
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
-/// Whether two states of a key are the same object, or both none.
+/// Returns whether two states of a key are the same object, or both `None`.
 fn same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
@@ -22,7 +22,7 @@ fn same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
 ///
 /// O(what changed since the segment began).
 pub(super) fn since<T>(segment: &Segment<T>, publications: usize, to: &Snapshot<T>) -> Changes<T> {
-    // What the segment told last of each key stands for the content that it began from.
+    // Each key's last state in the segment replaces that of the content the segment began from.
     let mut told: Map<KeyRef<'_>, Option<ArcRef<'_, T>>> = Map::default();
     for (key, _, new) in segment.changes(publications) {
         told.insert(key, new);
@@ -41,12 +41,12 @@ pub(super) fn since<T>(segment: &Segment<T>, publications: usize, to: &Snapshot<
     changes
 }
 
-/// Changes of several publications, put together: the state before all of them, and after.
+/// Changes of several publications combined: the state before all of them, and after.
 pub(super) struct Gathered<T> {
     states: Map<Key, States<T>>,
 }
 
-/// What a key held before all of them, and holds after.
+/// An object before all of them, and after.
 type States<T> = (Option<Arc<T>>, Option<Arc<T>>);
 
 impl<T> Gathered<T> {

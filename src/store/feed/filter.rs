@@ -40,7 +40,7 @@ impl<T: Object, V: Ord + Send + Sync + ?Sized + 'static> Indexed<T> for Value<T,
 pub(super) type Predicate<T> = dyn Fn(&T) -> bool + Send + Sync;
 pub(super) type Difference<T> = dyn Fn(&T, &T) -> bool + Send + Sync;
 
-/// Objects that a subscription is told of: those that every part of it wants.
+/// The objects that a subscription is about: those that every part accepts.
 pub(super) struct Filter<T> {
     /// Empty stands for cluster-scoped objects.
     pub(super) namespace: Option<Box<str>>,
@@ -74,7 +74,7 @@ impl<T: Object> Filter<T> {
     }
 
     pub(super) fn failures(&self) -> u64 {
-        // ORDERING: Relaxed: statistics order nothing.
+        // ORDERING: Relaxed: statistics; no ordering needed.
         self.failures.load(Ordering::Relaxed)
     }
 
@@ -82,7 +82,7 @@ impl<T: Object> Filter<T> {
         self.namespace.as_deref().is_none_or(|wanted| key.namespace().unwrap_or_default() == wanted)
     }
 
-    /// Whether an object of a key that is wanted is. What the user's code fails on is not.
+    /// Returns whether an object is wanted, given that its key is. One on which user code fails is not.
     pub(super) fn has(&self, object: &T) -> bool {
         let selected = self
             .labels
@@ -99,7 +99,7 @@ impl<T: Object> Filter<T> {
             && self.predicates.iter().all(|wanted| self.ask(|| wanted(object)))
     }
 
-    /// Whether an update is one that is asked for. What the user's code fails on is.
+    /// Returns whether an update is wanted. One on which user code fails is.
     fn is_update(&self, old: &T, new: &T) -> bool {
         let differs = |difference: &Difference<T>| {
             panic::catch(|| difference(old, new)).unwrap_or_else(|_| {
@@ -123,7 +123,7 @@ impl<T: Object> Filter<T> {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Objects of a content among which are all that are wanted.
+    /// Objects of a content that include all that are wanted.
     pub(super) fn candidates<'a>(&self, content: &'a Snapshot<T>) -> Entries<'a, T> {
         if let Some(indexed) = &self.indexed {
             return indexed.candidates(content);
@@ -134,7 +134,8 @@ impl<T: Object> Filter<T> {
         }
     }
 
-    /// A change as it is told: an object that comes to be wanted is new, and one that ceases to be is gone.
+    /// A change as it is delivered: an object that begins to match is new, and one that ceases to is
+    /// deleted.
     #[inline]
     pub(super) fn apply<'a>(
         &self,

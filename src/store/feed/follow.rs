@@ -7,21 +7,21 @@ use crate::store::engine::{PinnedRevision, Publication, Unlocked, WriteGuard};
 use crate::sync::PoisonError;
 use crate::sync::atomic::Ordering;
 
-/// Whether there are subscriptions among those who are interested.
+/// Returns whether there are subscriptions in `interest`.
 fn is_followed(interest: u64) -> bool {
     interest & (WAITER - 1) > 0
 }
 
 impl<T: Object> Feed<T> {
-    /// Who is interested. After a publication: see [`Feed::join`].
+    /// The current interest. Call after a publication: see [`Feed::join`].
     #[inline]
     fn interest(&self) -> u64 {
-        // ORDERING: Relaxed: the publication met whoever came before it. One that is missed at the
-        // beginning of a batch is met at its end.
+        // ORDERING: Relaxed: the publication is ordered with all interest from before it. Interest that
+        // is missed at the beginning of a batch is seen at its end.
         self.interest.load(Ordering::Relaxed)
     }
 
-    /// At the beginning of a batch: whether it is to be recorded.
+    /// Call at the beginning of a batch: returns whether it has to be recorded.
     #[inline]
     pub(crate) fn begin(&self, guard: &mut WriteGuard<'_, T>) {
         let followed = is_followed(self.interest());
@@ -30,7 +30,7 @@ impl<T: Object> Feed<T> {
         }
     }
 
-    /// After a publication.
+    /// Call after a publication.
     #[inline]
     pub(crate) fn published<'s>(&'s self, guard: &mut WriteGuard<'s, T>, is_relist: bool) {
         let interest = self.interest();
@@ -58,11 +58,11 @@ impl<T: Object> Feed<T> {
         if is_followed(interest) || publication.is_some() {
             self.log(guard, publication, is_relist);
         }
-        // Wakers are the user's code.
+        // Wakers are user code.
         guard.when_unlocked(self);
     }
 
-    /// Adds a publication to the log, or begins the log behind one that was not recorded.
+    /// Adds a publication to the log, or restarts the log after one that was not recorded.
     fn log(
         &self,
         guard: &mut WriteGuard<'_, T>,

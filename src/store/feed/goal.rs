@@ -12,14 +12,14 @@ use crate::waiters::alarm::Alarm;
 use crate::waiters::{Wait, Waiters};
 use crate::{Object, ResourceVersion, Revision};
 
-/// What somebody waits for.
+/// The goal of a wait.
 #[derive(Clone)]
 enum Goal {
     Revision(u64),
     Version(ResourceVersion),
 }
 
-/// Somebody's interest in publications.
+/// A registered interest in publications.
 pub(super) struct Joined<T>(Arc<Feed<T>>);
 
 impl<T> Joined<T> {
@@ -36,7 +36,7 @@ impl<T> Drop for Joined<T> {
 }
 
 impl Goal {
-    /// Those that wait for such goals, and this one's rank among theirs.
+    /// The waiters for goals of this kind, and this one's rank among them.
     fn waiters<T>(&self, feed: &Feed<T>) -> Result<(Arc<Waiters>, u64), WaitError> {
         match self {
             Self::Revision(revision) => Ok((Arc::clone(&feed.revisions), *revision)),
@@ -59,7 +59,7 @@ impl Goal {
         }
     }
 
-    /// What the news was, or the end of the time.
+    /// The result of a wait that was woken, or timed out.
     fn outcome<T>(&self, feed: &Feed<T>, was_told: bool) -> Result<(), WaitError> {
         match was_told {
             true if feed.is_closed() && !self.is_reached(feed) => Err(WaitError::Ended),
@@ -107,13 +107,13 @@ pub(super) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     Instant::now().checked_add(timeout?)
 }
 
-/// Reading what was written: whoever knows a revision, or a version of the source's, waits until the store
-/// has come to it.
+/// Reading one's own writes: a caller that knows a revision, or a version of the source, waits until the
+/// store has reached it.
 ///
-/// Any number of threads and tasks may wait. Each is woken when its own goal is reached, and a task needs no
-/// thread for that, but for its time limit: all tasks of the process share one.
+/// Any number of threads and tasks may wait. Each is woken when its own goal is reached. A task needs no
+/// thread for that, except for its time limit: all tasks of the process share one.
 impl<T: Object> Store<T> {
-    /// Blocks until the store has come to a revision, or the time is over; `None` is no limit.
+    /// Blocks until the store has reached a revision, or the time runs out; `None` is no limit.
     ///
     /// # Errors
     /// If the time runs out.
@@ -141,7 +141,7 @@ impl<T: Object> Store<T> {
     /// As [`wait_for`](Self::wait_for), for async tasks on any runtime.
     ///
     /// # Errors
-    /// If the time runs out, or the store is gone and never came to it.
+    /// If the time runs out, or the store is gone and never reached it.
     ///
     /// # Cancel safety
     /// Nothing is lost.
@@ -153,8 +153,8 @@ impl<T: Object> Store<T> {
         Goal::Revision(revision.get()).wait_async(Arc::clone(&self.feed), deadline(timeout))
     }
 
-    /// Blocks until the store's content is of this version of the source's, or a later one, or the
-    /// time is over; `None` is no limit.
+    /// Blocks until the store's content has this version of the source, or a later one, or the time runs
+    /// out; `None` is no limit.
     ///
     /// # Errors
     /// If the time runs out, or the version has no order and is not the store's.
@@ -190,7 +190,7 @@ impl<T: Object> Store<T> {
     /// As [`wait_for_version`](Self::wait_for_version), for async tasks on any runtime.
     ///
     /// # Errors
-    /// As there, and if the store is gone and never came to it.
+    /// As there, and if the store is gone and never reached it.
     ///
     /// # Cancel safety
     /// Nothing is lost.

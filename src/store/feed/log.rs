@@ -16,19 +16,19 @@ const SEGMENTS: usize = 256;
 /// Into how many segments a full log is divided, at least.
 const PARTS: usize = 8;
 
-/// The log as its readers see it. A segment lies in the slot of its number; whoever finds another one
-/// there, or none, has come too late.
+/// The log as its readers see it. A segment lies in the slot of its number; a reader that finds another
+/// one there, or none, is too late.
 pub(super) struct Log<T> {
     slots: OnceLock<Box<[ArcSwapOption<Segment<T>>]>>,
     /// The number after the newest segment's.
     end: AtomicU64,
-    /// Every publication up to this one is in the log, or is not going to be.
+    /// Every publication up to this one is in the log, or never will be.
     settled: AtomicU64,
-    /// All that was ever given to it.
+    /// All that was ever written to it.
     written: Figure,
-    /// What is in it.
+    /// Its current content.
     held: Figure,
-    /// What was kept behind it when the writer looked last.
+    /// What was retained behind it at the writer's last check.
     behind: Figure,
 }
 
@@ -62,10 +62,10 @@ impl<T> Log<T> {
         self.settled.load(Ordering::Acquire)
     }
 
-    /// The segment in which a subscription stands that is to be given this publication next.
+    /// The segment that has a place for a subscription whose next publication is `next`.
     pub(super) fn find(&self, next: u64, after: Option<u64>) -> Option<Arc<Segment<T>>> {
-        // ORDERING: Acquire pairs with the Release in `LogWriter::open`: a segment of a smaller number
-        // is in its slot, and whole, unless it is gone.
+        // ORDERING: Acquire pairs with the Release in `LogWriter::open`: a segment of a smaller number is
+        // in its slot, and whole, unless it was removed.
         let end = self.end.load(Ordering::Acquire);
         let likely = after.into_iter().map(|after| after + 1).chain(end.checked_sub(1));
         for number in likely.filter(|number| *number < end) {
@@ -79,7 +79,7 @@ impl<T> Log<T> {
             match self.segment(middle) {
                 Some(segment) if segment.has_place(next) => return Some(segment),
                 Some(segment) if segment.first > next => high = middle,
-                // What is gone was older.
+                // A removed segment is older.
                 _ => low = middle + 1,
             }
         }
@@ -94,7 +94,7 @@ impl<T> Log<T> {
 
 /// An amount for observers.
 struct Figure {
-    // ORDERING: Relaxed throughout: figures order nothing.
+    // ORDERING: Relaxed throughout: statistics; no ordering needed.
     changes: AtomicUsize,
     bytes: AtomicUsize,
 }
@@ -119,27 +119,27 @@ fn slot<T>(slots: &[ArcSwapOption<Segment<T>>], number: u64) -> &ArcSwapOption<S
     &slots[(number % SEGMENTS as u64) as usize]
 }
 
-/// What only the writer of the store touches.
+/// Only the store's writer touches this.
 pub(super) struct LogWriter<T> {
-    /// The newest segment, while somebody follows.
+    /// The newest segment, while there are subscriptions.
     open: Option<Arc<Segment<T>>>,
-    /// What is in it.
+    /// How much is in it.
     held: Amount,
     /// The number of the oldest segment, and the number after the newest one's.
     oldest: u64,
     end: u64,
-    /// What the segments in the log have, oldest first.
+    /// How much each segment in the log has, oldest first.
     amounts: VecDeque<Amount>,
-    /// What is in the log, and all that was ever given to it.
+    /// How much is in the log, and how much was ever written to it.
     total: Amount,
     written: Amount,
-    /// How much was written when the subscriptions were last looked at.
+    /// How much had been written when the subscriptions were last checked.
     looked: Amount,
     cursors: Vec<Arc<Cursor<T>>>,
     limits: FeedLimits,
-    /// What has left the log. Destructors of objects are not run here.
+    /// Segments that have left the log. Destructors of objects do not run here.
     dropped: Vec<Arc<Segment<T>>>,
-    /// A publication that was too large for it.
+    /// A publication that was too large for the log.
     too_large: Option<Batch<T>>,
 }
 
@@ -161,7 +161,7 @@ impl<T> LogWriter<T> {
         }
     }
 
-    /// Takes the objects that the log and the subscriptions need no more. A segment that a subscription
+    /// Takes the objects that the log and the subscriptions no longer need. A segment that a subscription
     /// still has is dropped by that one.
     pub(super) fn take_dropped(&mut self) -> impl Iterator<Item = Arc<T>> {
         let segments = std::mem::take(&mut self.dropped).into_iter().filter_map(Arc::into_inner);
@@ -170,7 +170,7 @@ impl<T> LogWriter<T> {
         segments.flat_map(Segment::into_objects).chain(objects)
     }
 
-    /// Begins a segment with what is published now.
+    /// Begins a segment from what is published now.
     pub(super) fn open(&mut self, log: &Log<T>, engine: &Arc<Engine<T>>) {
         let slots =
             log.slots.get_or_init(|| (0..SEGMENTS).map(|_| ArcSwapOption::empty()).collect());
@@ -190,7 +190,7 @@ impl<T> LogWriter<T> {
         self.held = Amount::default();
     }
 
-    /// Ends the log; whoever stands in it gets a difference.
+    /// Ends the log; subscriptions in it get a difference.
     pub(super) fn end(&mut self, log: &Log<T>) {
         if let Some(open) = self.open.take() {
             open.close();
@@ -203,14 +203,14 @@ impl<T> LogWriter<T> {
         log.behind.set(Amount::default());
     }
 
-    /// Adds a publication, and keeps to the limits. Whether a segment was closed by it.
+    /// Adds a publication, and enforces the limits. Returns whether a segment was closed by it.
     pub(super) fn push(&mut self, log: &Log<T>, engine: &Arc<Engine<T>>, batch: Batch<T>) -> bool {
         let limit = self.limits.log;
         let amount = batch.amount();
         self.written = self.written.plus(amount);
         let Some(open) = &self.open else { return false };
         if amount.exceeds(limit) {
-            // More than the whole log may have: it begins anew behind it.
+            // Larger than the whole log may be: the log restarts behind it.
             self.open(log, engine);
             while self.amounts.len() > 1 {
                 self.drop_oldest(log);
@@ -234,12 +234,12 @@ impl<T> LogWriter<T> {
         closes
     }
 
-    /// Every publication up to this one has been dealt with.
+    /// Marks every publication up to this one as dealt with.
     pub(super) fn settle(&self, log: &Log<T>, sequence: u64) {
         log.written.set(self.written);
         log.held.set(self.total);
-        // ORDERING: Release pairs with the Acquire in `settled`: who sees it finds the publication in the
-        // log, or knows that it is not there.
+        // ORDERING: Release pairs with the Acquire in `settled`: a reader that sees it finds the
+        // publication in the log, or knows that it is not there.
         log.settled.store(sequence, Ordering::Release);
     }
 
@@ -252,8 +252,8 @@ impl<T> LogWriter<T> {
         self.oldest += 1;
     }
 
-    /// Takes the places of the slowest subscriptions away while all that the log has left behind for
-    /// subscriptions exceeds its limit. Looks at the subscriptions once an eighth of the limit has been
+    /// Revokes the places of the slowest subscriptions while what the log retains for subscriptions
+    /// behind it exceeds the limit. Checks the subscriptions once an eighth of the limit has been
     /// written; `retained` is what the store keeps of superseded objects, for whatever reason.
     pub(super) fn revoke(&mut self, log: &Log<T>, cursors: &Cursors<T>, retained: Amount) {
         let limit = self.limits.behind;
@@ -262,7 +262,7 @@ impl<T> LogWriter<T> {
             return;
         }
         self.looked = self.written;
-        // As much again may come until the next look.
+        // As much again may be written until the next check.
         let limit = limit.minus(limit.over(PARTS));
         cursors.take_joined(&mut self.cursors);
         let oldest = self.oldest;
@@ -285,7 +285,7 @@ impl<T> LogWriter<T> {
         let mut behind = behind.into_iter().peekable();
         let mut kept = Amount::default();
         while let Some((slowest, _)) = behind.peek() {
-            // What a held content alone keeps is among what was superseded since.
+            // What only a held content retains is among what was superseded since.
             kept = self.written.minus(slowest.before).min(retained).plus(own);
             if !kept.exceeds(limit) {
                 break;

@@ -1,24 +1,24 @@
 //! The change feed: every change of a store, for subscribers of any speed.
 //!
-//! A subscription begins at one revision and is then given each later change exactly once, publication
-//! by publication, in order. What a publication changed is stored once, in a log that all subscriptions
-//! read in place; each has a place of its own in it. So a write costs the same for one subscription as for
-//! a thousand, and for a slow one as for a fast one.
+//! A subscription begins at one revision and then receives each later change exactly once, publication by
+//! publication, in order. The changes of a publication are stored once, in a log that all subscriptions
+//! read in place; each has its own place in it. So a write costs the same for one subscription as for a
+//! thousand, and for a slow one as for a fast one.
 //!
-//! A subscription that the log has left behind is given the difference between what it was told last
-//! and the newest revision, coalesced; one that would make the store keep too much is given the whole
-//! content anew. It is told which, by [`Delivery::kind`].
+//! A subscription that the log has left behind receives the coalesced difference between its last
+//! delivery and the newest revision. One that would make the store retain too much receives the whole
+//! content again. [`Delivery::kind`] shows which it is.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `subscribe`, `subscription`, `blocking`, `stream`, `delivery` | the public face |
 //! | `segment`, `log` | what is kept, and for how long |
-//! | `cursor` | where a subscription stands, and how its place is taken away |
-//! | `difference` | what a subscription is told that the log has left behind |
-//! | `filter` | which changes a subscription is told of |
+//! | `cursor` | a subscription's place, and how it is revoked |
+//! | `difference` | the delivery for a subscription that the log has left behind |
+//! | `filter` | which changes a subscription is about |
 //! | `handler`, `handling` | an informer's handlers |
-//! | `stats` | figures |
-//! | `follow` | what the store's writer does |
+//! | `stats` | statistics |
+//! | `follow` | the store writer's part |
 //! | `goal`, `readiness` | waiting for a revision, or for the first whole content |
 
 mod blocking;
@@ -63,8 +63,9 @@ use crate::waiters::Waiters;
 
 /// How much a store keeps for its subscriptions; see [`StoreBuilder::feed`](super::StoreBuilder::feed).
 ///
-/// An amount is a number of changes and of bytes, objects' bytes by [`Object::size`](crate::Object::size)
-/// among them; an object counts where it comes and where it goes, whoever else holds it.
+/// An amount is a number of changes and of bytes, including the objects' by
+/// [`Object::size`](crate::Object::size). Each change counts its object before and its object after, even
+/// if they are also held elsewhere.
 ///
 /// ```
 /// use watchcache::store::FeedLimits;
@@ -80,26 +81,26 @@ pub struct FeedLimits {
 }
 
 impl FeedLimits {
-    /// The most that the log keeps: 65,536 changes and 64 MiB, unless this says otherwise. A publication
-    /// that is larger by itself is not kept: every subscription is told of it by a difference. The log has
-    /// at most some 16,000 publications in any case.
+    /// The most that the log keeps. Default: 65,536 changes and 64 MiB. A publication that is larger by
+    /// itself is not kept: every subscription receives a difference instead. The log never has more than
+    /// some 16,000 publications.
     #[must_use]
     pub fn log(mut self, changes: usize, bytes: usize) -> Self {
         self.log = Amount { changes, bytes };
         self
     }
 
-    /// The most that the store keeps behind the log, for subscriptions that have fallen behind it:
-    /// 262,144 changes and 256 MiB, unless this says otherwise. Beyond it, the slowest are given the
-    /// whole content anew ([`DeliveryKind::Reset`]).
+    /// The most that the store keeps behind the log, for subscriptions that have fallen behind it.
+    /// Default: 262,144 changes and 256 MiB. Beyond it, the slowest receive the whole content again
+    /// ([`DeliveryKind::Reset`]).
     #[must_use]
     pub fn behind(mut self, changes: usize, bytes: usize) -> Self {
         self.behind = Amount { changes, bytes };
         self
     }
 
-    /// Whether the log is kept without a subscription, too: for subscriptions from a snapshot that is
-    /// older than they are. They are given each change then, instead of a difference.
+    /// Sets whether the log is kept even without a subscription, for later subscriptions that start
+    /// from an older snapshot. They then receive each change, instead of a difference.
     #[must_use]
     pub fn always(mut self, always: bool) -> Self {
         self.always = always;
@@ -120,10 +121,10 @@ impl Default for FeedLimits {
 /// A waiter for a revision, in the upper half of `interest`. The lower half counts the subscriptions.
 const WAITER: u64 = 1 << 32;
 
-/// What a store and its subscriptions share.
+/// The state that a store and its subscriptions share.
 pub(super) struct Feed<T> {
     engine: Arc<Engine<T>>,
-    /// Who wants to hear of publications. Read by each of them, and seldom written.
+    /// Counts of subscribers and waiters. Read by each publication, and seldom written.
     interest: CachePadded<AtomicU64>,
     log: Log<T>,
     cursors: Cursors<T>,
@@ -157,10 +158,10 @@ impl<T> Feed<T> {
         })
     }
 
-    /// Announces that somebody wants to hear of publications. What was published before this returns,
-    /// and whose writer does not know of it, is seen by the caller from here on.
+    /// Registers an interest in publications. From the return of this on, the caller sees every
+    /// publication whose writer does not see the interest.
     fn join(&self, who: u64) {
-        // ORDERING: Relaxed, as the meeting orders it.
+        // ORDERING: Relaxed, as `meet_writer` orders it.
         self.interest.fetch_add(who, Ordering::Relaxed);
         Engine::<T>::meet_writer();
     }
@@ -170,23 +171,23 @@ impl<T> Feed<T> {
         self.interest.fetch_sub(who, Ordering::Relaxed);
     }
 
-    /// Wakes whoever waits for deliveries, to look again.
+    /// Wakes all who wait for deliveries, to check again.
     fn tell_subscribers(&self) {
         self.subscribers.tell(u64::MAX);
     }
 
-    /// Wakes whoever waits for the whole content, to look again.
+    /// Wakes all who wait for the whole content, to check again.
     fn tell_waiters(&self) {
         self.readiness.tell();
     }
 
-    /// Whether the store is gone, and nothing is published any more.
+    /// Returns whether the store is gone, so that nothing more is published.
     fn is_closed(&self) -> bool {
         // ORDERING: Acquire pairs with the Release in `close`: what was published is seen.
         self.closed.load(Ordering::Acquire)
     }
 
-    /// The store is gone.
+    /// Call when the store is gone.
     pub(super) fn close(&self) {
         // ORDERING: Release pairs with the Acquire in `is_closed`.
         self.closed.store(true, Ordering::Release);

@@ -1,4 +1,4 @@
-//! Waiting until the source's whole content was told, and why it was not.
+//! Waiting until the source's whole content has arrived, and why it has not.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -14,7 +14,7 @@ use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::waiters::alarm::Alarm;
 use crate::waiters::{Wait, Waiters};
 
-/// Who waits for the whole content, and how its source is doing.
+/// Waiters for the whole content, and the state of its source.
 pub(super) struct Readiness {
     waiters: Arc<Waiters>,
     source: Mutex<SourceState>,
@@ -23,7 +23,7 @@ pub(super) struct Readiness {
 #[derive(Default)]
 struct SourceState {
     last_error: Option<Arc<str>>,
-    /// Why it ended, if it has.
+    /// Set once it has ended: its error, if any.
     ended: Option<Option<Arc<str>>>,
 }
 
@@ -32,7 +32,7 @@ impl Readiness {
         Self { waiters: Arc::new(Waiters::for_news()), source: Mutex::new(SourceState::default()) }
     }
 
-    /// Wakes all who wait, to look again.
+    /// Wakes all waiters, to check again.
     pub(super) fn tell(&self) {
         self.waiters.tell(u64::MAX);
     }
@@ -42,13 +42,13 @@ impl Readiness {
     }
 }
 
-/// What a wait that looks for itself comes to.
+/// The outcome of a wait.
 pub(super) type Outcome = Result<(), SyncError>;
 
 impl<T> Feed<T> {
     pub(crate) fn source_failed(&self, error: &(dyn Error + 'static)) {
         let last_error = Some(error.to_string().into());
-        // One that has ended and fails once more is another one.
+        // A failure after the end comes from another source.
         *self.readiness.source() = SourceState { last_error, ended: None };
     }
 
@@ -61,7 +61,7 @@ impl<T> Feed<T> {
         self.readiness.tell();
     }
 
-    /// Whether the whole content was told, or will not be.
+    /// The outcome, once the whole content has arrived or never will.
     pub(super) fn readiness(&self) -> Option<Outcome> {
         let is_closed = self.is_closed();
         if PinnedRevision::new(&self.engine).view().is_synced() {
@@ -77,7 +77,7 @@ impl<T> Feed<T> {
         Err(SyncError::Timeout { last_error: self.readiness.source().last_error.clone() })
     }
 
-    /// Blocks until a look finds something; `found` is no user code.
+    /// Blocks until `found` returns an outcome; it must not be user code.
     pub(super) fn wait_until(
         self: &Arc<Self>,
         timeout: Option<Duration>,
@@ -127,27 +127,27 @@ impl<T> Feed<T> {
     }
 }
 
-/// Whether the source's whole content was told.
+/// Waiting for the source's whole content.
 impl<T: Object> Store<T> {
-    /// Whether the source's whole content has been told; see
-    /// [`Snapshot::is_synced`](crate::Snapshot::is_synced), which says so of what is read.
+    /// Returns whether the source's whole content has arrived; for the content that is read, see
+    /// [`Snapshot::is_synced`](crate::Snapshot::is_synced).
     #[must_use]
     pub fn is_synced(&self) -> bool {
         PinnedRevision::new(&self.engine).view().is_synced()
     }
 
-    /// Declares that what the store holds is the whole content. Only for whoever feeds it by hand and
-    /// never [replaces](Self::replace) its content: a reflector's first list does it.
+    /// Declares that the store holds the whole content. Only for a program that feeds the store by hand
+    /// and never [replaces](Self::replace) its content: a reflector's first list does this.
     pub fn mark_synced(&self) {
         let mut writing = self.writing();
         writing.guard.set_synced();
         self.finish(writing);
     }
 
-    /// Blocks until the source's whole content was told, or the time is over; `None` is no limit.
+    /// Blocks until the source's whole content has arrived, or the time runs out; `None` is no limit.
     ///
-    /// A list that fails is tried again, and so waited for. How it failed last is in the error when the time
-    /// is over.
+    /// A list that fails is tried again, so the wait goes on. The error after the time has run out has
+    /// the source's last failure.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Sink, Store};
@@ -169,8 +169,8 @@ impl<T: Object> Store<T> {
     /// ```
     ///
     /// # Errors
-    /// If the time runs out, or the source has ended without. A store whose source has ended, and
-    /// that will be given another, is not waited for.
+    /// If the time runs out, or the source has ended before. After a source has ended this does not wait
+    /// for the next one.
     pub fn wait_synced(&self, timeout: Option<Duration>) -> Result<(), SyncError> {
         self.feed.wait_until(timeout, || self.feed.readiness())
     }

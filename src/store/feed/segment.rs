@@ -8,10 +8,10 @@ use crate::sync::{Arc, OnceLock};
 /// How many publications a segment has room for.
 const PUBLICATIONS: usize = 64;
 
-/// In a segment's state: nothing is added any more. The rest of it is how many publications there are.
+/// In a segment's state: nothing more is added. The other bits are the number of publications.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
-/// Changes, and bytes of them with their objects.
+/// An amount: changes, and their bytes with their objects.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Amount {
     pub(super) changes: usize,
@@ -41,7 +41,7 @@ impl Amount {
         Self { changes: self.changes / parts, bytes: self.bytes / parts }
     }
 
-    /// Whether either figure is larger than the other's.
+    /// Returns whether either value is larger than the other's.
     pub(super) fn exceeds(self, limit: Self) -> bool {
         self.changes > limit.changes || self.bytes > limit.bytes
     }
@@ -62,22 +62,22 @@ impl<T> Batch<T> {
     }
 }
 
-/// Some publications. The content before the first of them is held, so that the content after any of
-/// them can be told, also when the log has gone on.
+/// Consecutive publications. The content before the first is held, so that the content after any of them
+/// can be delivered even when the log has gone on.
 pub(super) struct Segment<T> {
     start: Snapshot<T>,
     /// The sequence number of its first publication.
     pub(super) first: u64,
-    /// Its place in the log. None of a segment that is no part of it: where a subscription stands that
+    /// Its place in the log. `None` for a segment outside of the log: the place of a subscription that
     /// the log does not reach.
     pub(super) number: Option<u64>,
     batches: Box<[OnceLock<Batch<T>>]>,
     state: AtomicUsize,
-    /// What the log had been given before it.
+    /// How much had been written to the log before it.
     pub(super) before: Amount,
 }
 
-/// What a segment has at a moment.
+/// A segment's state at one moment.
 #[derive(Clone, Copy)]
 pub(super) struct State(usize);
 
@@ -94,13 +94,13 @@ impl State {
 }
 
 impl<T> Segment<T> {
-    /// A part of the log.
+    /// A segment of the log.
     pub(super) fn new(start: Snapshot<T>, number: u64, before: Amount) -> Arc<Self> {
         let batches = (0..PUBLICATIONS).map(|_| OnceLock::new()).collect();
         Self::of(start, Some(number), batches, 0, before)
     }
 
-    /// A place behind which the log does not go on, or not yet.
+    /// A place after which the log does not continue, or not yet.
     pub(super) fn outside(start: Snapshot<T>, before: Amount) -> Arc<Self> {
         Self::of(start, None, Box::new([]), CLOSED, before)
     }
@@ -126,32 +126,34 @@ impl<T> Segment<T> {
         State(self.state.load(Ordering::Acquire))
     }
 
-    /// A publication that the state has told of.
+    /// A publication that a loaded state covers.
     #[inline]
     pub(super) fn batch(&self, index: usize) -> Option<&Batch<T>> {
         self.batches.get(index)?.get()
     }
 
-    /// Adds a publication; the log's writer's. Whether there is room for another.
+    /// Adds a publication; only for the log's writer. Returns whether there is room for another.
     pub(super) fn push(&self, batch: Batch<T>) -> bool {
         // ORDERING: Relaxed: only the log's writer stores it.
         let len = State(self.state.load(Ordering::Relaxed)).len();
         debug_assert_eq!(batch.publication.sequence, self.first + len as u64, "one is missing");
         let set = self.batches[len].set(batch);
         debug_assert!(set.is_ok(), "one writer");
-        // ORDERING: Release pairs with the Acquire in `state`: who sees the length sees the batch.
+        // ORDERING: Release pairs with the Acquire in `state`: a reader that sees the length sees the
+        // batch.
         self.state.store(len + 1, Ordering::Release);
         len + 1 < self.batches.len()
     }
 
-    /// Nothing is added any more, and what comes next is in the log by now, if anywhere; the log's
-    /// writer's.
+    /// Nothing more is added, and the next publication is in the log by now, if anywhere. Only for the
+    /// log's writer.
     pub(super) fn close(&self) {
-        // ORDERING: Release pairs with the Acquire in `state`: who sees the end finds the next segment.
+        // ORDERING: Release pairs with the Acquire in `state`: a reader that sees the end finds the next
+        // segment.
         self.state.fetch_or(CLOSED, Ordering::Release);
     }
 
-    /// Whether a subscription that is to be given this publication next stands here.
+    /// Returns whether a subscription whose next publication is `next` belongs here.
     pub(super) fn has_place(&self, next: u64) -> bool {
         let state = self.state();
         let end = self.first + state.len() as u64;
@@ -175,7 +177,7 @@ impl<T> Segment<T> {
         batches.fold(Amount::default(), |sum, batch| sum.plus(batch.amount()))
     }
 
-    /// Takes its objects out, of a segment that nobody else has.
+    /// Takes the objects out of a segment that is not shared.
     pub(super) fn into_objects(self) -> impl Iterator<Item = Arc<T>> {
         let batches = self.batches.into_iter().filter_map(OnceLock::into_inner);
         batches.flat_map(|mut batch| batch.publication.changes.take_objects())

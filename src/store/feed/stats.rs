@@ -1,9 +1,10 @@
-//! Figures of the feed.
+//! Statistics of the feed.
 
 use super::{Feed, WAITER};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// What the feed of a store keeps, and for how many; part of [`StoreStats`](crate::store::StoreStats).
+/// What the feed of a store keeps, and for how many subscriptions; part of
+/// [`StoreStats`](crate::store::StoreStats).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FeedStats {
@@ -15,21 +16,21 @@ pub struct FeedStats {
     pub log_changes: usize,
     /// Bytes in the log, objects' among them, by [`Object::size`](crate::Object::size).
     pub log_bytes: usize,
-    /// Changes that were kept behind the log, for subscriptions that have fallen behind it, when the writer
-    /// looked last: it does so once an eighth of [the limit](super::FeedLimits::behind) was written. What
-    /// [keeps its place](super::Subscribe::keep_place) is not counted.
+    /// Changes that were kept behind the log, for subscriptions that have fallen behind it, at the
+    /// writer's last check: it makes one whenever an eighth of [the limit](super::FeedLimits::behind) was
+    /// written. What [keeps its place](super::Subscribe::keep_place) is not counted.
     pub behind_changes: usize,
     /// Likewise, in bytes.
     pub behind_bytes: usize,
-    /// How often a subscription was told a difference, since the log did not have what it needed.
+    /// How often a subscription received a difference, since the log no longer had the changes it needed.
     pub differences: u64,
-    /// How often one was given the whole content anew, since what it kept was given up.
+    /// How often one received the whole content again, since its place was revoked.
     pub resets: u64,
 }
 
-/// How often subscriptions were told something else than the log.
+/// How often subscriptions received something other than the log's changes.
 pub(super) struct Told {
-    // ORDERING: Relaxed throughout: figures order nothing.
+    // ORDERING: Relaxed throughout: statistics; no ordering needed.
     differences: AtomicU64,
     resets: AtomicU64,
 }
@@ -50,7 +51,7 @@ impl Told {
 
 impl<T> Feed<T> {
     pub(crate) fn stats(&self) -> FeedStats {
-        // ORDERING: Relaxed: a figure orders nothing.
+        // ORDERING: Relaxed: statistics; no ordering needed.
         let interest = self.interest.load(Ordering::Relaxed);
         let (log, behind) = (self.log.held(), self.log.behind());
         FeedStats {

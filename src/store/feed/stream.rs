@@ -13,8 +13,8 @@ use super::delivery::Delivery;
 
 use crate::Object;
 
-/// The deliveries of a subscription as a stream, each to be kept; from [`Subscription::into_stream`]. It ends
-/// when the store is gone and everything was told.
+/// The deliveries of a subscription as a stream, each to be kept; from [`Subscription::into_stream`]. It
+/// ends when the store is gone and everything was delivered.
 pub struct DeliveryStream<T: Object> {
     subscription: Subscription<T>,
     waiting: Waiting,
@@ -22,7 +22,7 @@ pub struct DeliveryStream<T: Object> {
 }
 
 impl<T: Object> Subscription<T> {
-    /// What [`next_async`](Self::next_async) gives, again and again, as a stream.
+    /// The deliveries that [`next_async`](Self::next_async) returns, as a stream.
     ///
     /// ```
     /// use futures_util::StreamExt;

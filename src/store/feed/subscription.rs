@@ -19,7 +19,7 @@ const SUBSCRIPTION: u64 = 1;
 
 /// A subscription to the changes of a store; from [`Store::subscribe`](crate::Store::subscribe).
 ///
-/// It is given each change once, in the order of the revisions, and never half of a publication. Each
+/// It receives each change once, in the order of the revisions, and never half of a publication. Each
 /// delivery is read in place, and borrows the subscription:
 ///
 /// | | |
@@ -30,37 +30,37 @@ const SUBSCRIPTION: u64 = 1;
 /// | [`next_async`](Self::next_async) | for a task |
 /// | [`into_iter`](IntoIterator::into_iter), [`into_stream`](Self::into_stream) | deliveries to keep |
 ///
-/// One that is not asked keeps its place. Once the log has gone on without it, it is given the
-/// difference between what it was told last and the newest revision ([`DeliveryKind::Coalesced`]); once
-/// it would make the store keep too much ([`FeedLimits::behind`](super::FeedLimits::behind)), the whole content anew
-/// ([`DeliveryKind::Reset`]). It keeps no writer waiting in any case.
+/// A subscription that is not read keeps its place. Once the log has gone on without it, it receives the
+/// difference between its last delivery and the newest revision ([`DeliveryKind::Coalesced`]). Once it
+/// would make the store retain too much ([`FeedLimits::behind`](super::FeedLimits::behind)), it receives
+/// the whole content again ([`DeliveryKind::Reset`]). It never makes a writer wait.
 ///
-/// It ends when the store is gone, after everything was told. Until it is dropped it keeps what it has
-/// not been given, as a snapshot does.
+/// It ends when the store is gone, after everything was delivered. Until it is dropped it retains what it
+/// has not received, as a snapshot does.
 pub struct Subscription<T: Object> {
     pub(super) feed: Arc<Feed<T>>,
     cursor: Arc<Cursor<T>>,
-    /// Whether the writer does not know the cursor.
+    /// Whether the writer does not know the cursor, and so never revokes its place.
     keeps_place: bool,
-    /// The sequence number of the publication that is to be told next. The cursor's segment has a place
-    /// for it, so the content before it can be told.
+    /// The sequence number of the next publication to deliver. The cursor's segment has a place for it,
+    /// so the content before it is at hand.
     next: u64,
     todo: Todo,
     pub(super) filter: Arc<Filter<T>>,
     settle: Option<Duration>,
-    /// When something was told last.
+    /// When the last delivery was made.
     last: Option<Instant>,
     revision: u64,
-    /// Whether it was told of a content that was whole, or began behind one.
+    /// Whether a complete content was delivered, or it began after one.
     synced: bool,
     stop: Option<Arc<Stop>>,
 }
 
-/// How a subscription goes on.
+/// Options of a subscription.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Options {
     pub(super) settle: Option<Duration>,
-    /// Whether its place is never taken away.
+    /// Whether its place is never revoked.
     pub(super) keeps_place: bool,
 }
 
@@ -72,9 +72,9 @@ impl Stop {
         Self(AtomicBool::new(false))
     }
 
-    /// Sleepers are to be told afterwards.
+    /// Wake sleepers afterwards.
     pub(super) fn stop(&self) {
-        // ORDERING: Relaxed: it guards no data, and what tells sleepers has a fence.
+        // ORDERING: Relaxed: it guards no data, and waking sleepers has a fence.
         self.0.store(true, Ordering::Relaxed);
     }
 
@@ -100,7 +100,7 @@ pub(super) enum Start<T> {
     Since(Snapshot<T>),
 }
 
-/// What a look for the next content finds.
+/// The result of a search for the next content.
 enum Found<T> {
     Content(Content<T>),
     Nothing,
@@ -138,7 +138,7 @@ impl<T: Object> Subscription<T> {
             Start::Since(snapshot) => {
                 let now = Snapshot::new(&this.feed.engine);
                 this.synced = snapshot.is_synced();
-                // Who knows what the store keeps for it already?
+                // How much the store already retains for the snapshot is unknown.
                 let is_logged = this.place(&snapshot, Amount::default());
                 if !is_logged && now.view().sequence() >= this.next {
                     this.todo = Todo::Difference;
@@ -148,7 +148,8 @@ impl<T: Object> Subscription<T> {
         this
     }
 
-    /// Stands behind a content from now on: in the log, or else beside it. Whether in the log.
+    /// Moves to the place after a content: in the log, or else beside it. Returns whether it is in the
+    /// log.
     fn place(&mut self, behind: &Snapshot<T>, before: Amount) -> bool {
         let sequence = behind.view().sequence();
         self.next = sequence + 1;
@@ -160,10 +161,10 @@ impl<T: Object> Subscription<T> {
         is_logged
     }
 
-    /// The delivery that is there already.
+    /// The next delivery, if there already is one.
     ///
     /// # Errors
-    /// If there is none yet, or none any more.
+    /// If there is none yet, or there will be no more.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -191,20 +192,21 @@ impl<T: Object> Subscription<T> {
         }
     }
 
-    /// The revision up to which everything was told, or left out since the subscription is not about it.
+    /// The revision up to which every change was delivered, or skipped because the subscription is not
+    /// about it.
     #[must_use]
     pub fn revision(&self) -> Revision {
         Revision::new(self.revision)
     }
 
-    /// How often [`Object::label`] or the index function failed on an object, which then counts as one
-    /// that the subscription is not about.
+    /// How often [`Object::label`] or the index function failed on an object, which is then treated as
+    /// not matching.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.filter.failures()
     }
 
-    /// Lets somebody else end it.
+    /// Lets another thread end it.
     pub(super) fn stopped_by(&mut self, stop: Arc<Stop>) {
         self.stop = Some(stop);
     }
@@ -213,7 +215,7 @@ impl<T: Object> Subscription<T> {
         self.stop.as_ref().is_some_and(|stop| stop.is_stopped())
     }
 
-    /// Whether it was told of a whole content, or began behind one.
+    /// Returns whether a complete content was delivered, or it began after one.
     pub(super) fn is_synced(&self) -> bool {
         self.synced
     }
@@ -224,7 +226,7 @@ impl<T: Object> Subscription<T> {
         (due > Instant::now()).then_some(due)
     }
 
-    /// Whether an attempt is worth it. No user code.
+    /// Returns whether an attempt can find something. Runs no user code.
     pub(super) fn is_ready(&self) -> bool {
         self.todo != Todo::Follow
             || self.feed.log.settled() >= self.next
@@ -233,7 +235,7 @@ impl<T: Object> Subscription<T> {
             || self.cursor.load().is_none()
     }
 
-    /// The next content that has something to tell; within, none if there is no more to come.
+    /// The next content with something to deliver; the inner `None` is the end.
     pub(super) fn attempt(&mut self) -> Option<Option<Content<T>>> {
         if self.due().is_some() {
             return None;
@@ -257,8 +259,8 @@ impl<T: Object> Subscription<T> {
         }
     }
 
-    /// Whether there is something in it that the subscription is about. Where there is no change at all,
-    /// the revision or the source's version is what is told.
+    /// Returns whether the subscription is about anything in it. If nothing changed at all, the revision
+    /// or the source's version is what is delivered.
     fn is_worth_telling(&self, content: &Content<T>) -> bool {
         let Some(changes) = content.changes() else { return true };
         self.filter.is_all()
@@ -266,7 +268,7 @@ impl<T: Object> Subscription<T> {
             || changes.iter().any(|(key, old, new)| self.filter.apply(key, old, new).is_some())
     }
 
-    /// Puts what was published since together with it.
+    /// Combines it with what was published since.
     fn gather(&mut self, first: Content<T>) -> Content<T> {
         let until = self.feed.log.settled();
         let Some(changes) = first.changes().filter(|_| until >= self.next) else { return first };
@@ -276,7 +278,7 @@ impl<T: Object> Subscription<T> {
         while self.next <= until
             && let Found::Content(content) = self.find()
         {
-            // The whole content has what was gathered in it.
+            // The whole content includes what was gathered.
             let Some(changes) = content.changes() else { return content };
             gathered.add(changes.iter());
             last = content;
@@ -313,7 +315,8 @@ impl<T: Object> Subscription<T> {
                 self.next += 1;
                 return Found::Content(Content::Logged { segment: held, index });
             }
-            // Looked at before the segment is once more: what was settled, or published last, is seen.
+            // Loaded before the segment's state is loaded again, so that what was settled, or published
+            // last, is seen.
             let closed = self.feed.is_closed();
             let settled = self.feed.log.settled();
             let state = segment.state();
@@ -326,7 +329,7 @@ impl<T: Object> Subscription<T> {
             };
             match further {
                 Some(further) => self.cursor.store(Some(further)),
-                // It is not in the log, or not any more.
+                // It is not in the log, or no longer.
                 None if settled >= self.next => self.todo = Todo::Difference,
                 None if closed => return Found::Ended,
                 None => return Found::Nothing,
@@ -345,7 +348,7 @@ impl<T: Object> Subscription<T> {
         Content::Whole { content, kind }
     }
 
-    /// What changed since a place in a segment.
+    /// The changes since a place in a segment.
     fn difference(&mut self, segment: &Segment<T>, publications: usize) -> Content<T> {
         self.todo = Todo::Follow;
         self.feed.told.count_difference();

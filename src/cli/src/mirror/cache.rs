@@ -1,5 +1,5 @@
 //! The cache under observation: a store and a queue behind a reflector, their readers and workers, and
-//! what is measured of them.
+//! the measurements.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ impl Mirror {
         let monitor = reflector.monitor();
         let (stop, stopped) = oneshot::channel::<()>();
         let reflector = tokio::spawn(reflector.run(async {
-            // An error means that the sender is gone, which is as good a reason to stop.
+            // An error means that the sender was dropped, which is also a reason to stop.
             let _ = stopped.await;
         }));
         Self {
@@ -77,7 +77,7 @@ impl Mirror {
         }
     }
 
-    /// Shows what goes on until the time is up or Ctrl-C.
+    /// Shows progress until the time is up or Ctrl-C.
     pub(super) async fn watch(
         &mut self,
         args: &MirrorArgs,
@@ -121,7 +121,7 @@ impl Mirror {
         }
     }
 
-    /// The first list is in: from here on there is something to read, to work on and to measure.
+    /// The first list is in: from now on there is something to read, to work on and to measure.
     fn begin(&mut self, args: &MirrorArgs) -> Result<(), Failure> {
         let failed = |error| {
             Failure::run(format!("a thread does not start: {error}"))
@@ -161,7 +161,7 @@ impl Mirror {
     pub(super) async fn stop(&mut self) {
         drop(self.stop.take());
         if !self.reflector.is_finished() {
-            // How it ended no longer matters.
+            // Its result no longer matters.
             let _ = (&mut self.reflector).await;
         }
         let (readers, workers) = (self.readers.as_mut(), self.workers.as_mut());
@@ -169,8 +169,8 @@ impl Mirror {
         workers.into_iter().for_each(Workers::stop);
     }
 
-    /// `last` was taken when the measurements ended; what is not measured but counted goes on
-    /// until the store has caught up.
+    /// `last` was taken when the measurements ended; counters that are not measurements go on until the
+    /// store has caught up.
     pub(super) fn summary(
         &self,
         args: &MirrorArgs,

@@ -1,4 +1,4 @@
-//! What is mirrored: a server, and what of it.
+//! What is mirrored: the server, and the part of its content.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Why a run comes to nothing, in words that say what to do.
+//! Why a run failed, with advice on what to do.
 
 use watchcache::reflector::SourceError;
 
@@ -14,7 +14,7 @@ pub(super) fn too_short(args: &MirrorArgs, why: &str) -> Failure {
         .advise("a longer --duration, if nothing is wrong with the server")
 }
 
-/// Why the reflector ended though nobody had stopped it.
+/// Why the reflector ended without having been stopped.
 pub(super) fn explain_end(
     ended: Result<Result<(), SourceError>, tokio::task::JoinError>,
     cluster: &Cluster,

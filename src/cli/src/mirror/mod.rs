@@ -44,7 +44,7 @@ pub(crate) async fn run(args: MirrorArgs) -> Result<ExitCode, Failure> {
     let mut view = View::new(args.output, &title);
     let mut mirror = Mirror::start(&cluster, &found, &scope);
     let ran = mirror.watch(&args, end, &cluster, &found, &mut view).await;
-    // Whatever ended it: signals that somebody has waited for once do nothing by themselves any more.
+    // Whatever ended it: once awaited, signals no longer end the process by themselves.
     signals::end_at_next();
     if let Err(failure) = ran {
         mirror.stop().await;
@@ -52,7 +52,7 @@ pub(crate) async fn run(args: MirrorArgs) -> Result<ExitCode, Failure> {
     }
     let last = mirror.sample();
     view.note("verifying: comparing the store with a fresh list of the server");
-    // What is measured has been measured; the machine is the verification's now.
+    // The measurements are over; the verification may use the whole machine.
     mirror.readers.iter_mut().for_each(Readers::stop);
     if let Some(server) = &cluster.server {
         server.pause().await;

@@ -1,4 +1,4 @@
-//! What an object is compared by.
+//! The parts of an object that are compared.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,7 +10,7 @@ use watchcache::{Key, Object};
 
 use crate::mirrored::Mirrored;
 
-/// An object, in short. Whole objects of a large list would take more memory than all the rest of the
+/// A digest of an object. Whole objects of a large list would take more memory than the rest of the
 /// program.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Content {
@@ -19,7 +19,7 @@ pub(super) struct Content {
     digest: u64,
 }
 
-/// What names an object and its state.
+/// The identity of an object and of its state.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Identity {
@@ -41,7 +41,7 @@ impl Content {
     /// The items of a list may leave out the type, so that is not compared.
     pub(super) fn of(object: &DynamicObject) -> Self {
         let mut hasher = DefaultHasher::new();
-        // Both are trees with sorted keys: equal ones read the same. What came as JSON goes as JSON.
+        // Both are trees with sorted keys: equal ones have equal text. JSON input stays JSON.
         let metadata = serde_json::to_string(&object.metadata).unwrap_or_default();
         (metadata, object.data.to_string()).hash(&mut hasher);
         Self {
@@ -51,8 +51,8 @@ impl Content {
         }
     }
 
-    /// Of an object of which no tree can be made, as of one that is nested too deep: its fields, too,
-    /// are compared, but as the server writes them.
+    /// For an object that cannot become a tree, such as one nested too deep: its fields are compared,
+    /// too, but as the server writes them.
     fn as_written(json: &str) -> Option<(Key, Self)> {
         let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
         fields.retain(|name, _| name != "kind" && name != "apiVersion");
@@ -65,7 +65,7 @@ impl Content {
     }
 }
 
-/// How the mirrored object differs from the listed one, if it does.
+/// Returns how the mirrored object differs from the listed one, if it does.
 pub(super) fn difference(mirrored: &Mirrored, theirs: &Content) -> Option<String> {
     // Decoded for this only: asked for its object, it would keep it.
     let Some((_, ours)) = mirrored.json().ok().and_then(|json| Content::read(&json)) else {

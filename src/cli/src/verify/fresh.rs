@@ -1,4 +1,4 @@
-//! A list of the server that shares nothing with the reflector's own.
+//! A list of the server that shares no code with the reflector's own.
 
 use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
@@ -19,14 +19,14 @@ use super::content::Content;
 use crate::connect::chain;
 use crate::target::Scope;
 
-/// How long nothing of a page may come, and how long all of it may take: as it is for the mirror, a
-/// large page over a slow line is no server that is dead.
+/// How long a page may bring nothing, and how long all of it may take: as for the mirror, a large page
+/// over a slow line does not mean a dead server.
 const SILENCE: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(600);
-/// How many pages in a row may bring nothing new. One is not unusual: the last.
+/// How many pages in a row may bring nothing new. One is normal: the last.
 const IDLE_PAGES: usize = 1_000;
 
-/// Lists what the mirror mirrors, and decodes it here, by another parser.
+/// Lists the mirrored objects again, and decodes them with another parser.
 pub(crate) struct Fresh {
     client: Client,
     request: Request,
@@ -36,7 +36,7 @@ pub(crate) struct Fresh {
 /// The objects of a list.
 pub(super) type Listed = BTreeMap<Key, Content>;
 
-/// As odd servers write it: any of these may be null or absent.
+/// Allows for odd servers: any of these may be null or absent.
 #[derive(Deserialize)]
 struct Page<'a> {
     metadata: Option<ListMeta>,
@@ -44,7 +44,7 @@ struct Page<'a> {
     items: Option<Vec<&'a RawValue>>,
 }
 
-/// A part of the metadata; what remains may be any number.
+/// A part of the metadata; `remainingItemCount` may be any number.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct ListMeta {
@@ -58,7 +58,7 @@ impl Fresh {
         Self { client, request: Request::new(path), scope }
     }
 
-    /// All objects, and the version that the list is of.
+    /// All objects, and the version of the list.
     pub(super) async fn list(&self) -> Result<(Listed, ResourceVersion), String> {
         let mut objects = BTreeMap::new();
         let (mut named, mut idle) = (HashSet::new(), 0);
@@ -74,7 +74,7 @@ impl Fresh {
             let page: Page<'_> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
             let before = objects.len();
             for item in page.items.iter().flatten() {
-                // The mirror skips, and counts, what has no name; so does this.
+                // The mirror skips and counts objects without a name; so does this.
                 objects.extend(Content::read(item.get()));
             }
             idle = if objects.len() == before { idle + 1 } else { 0 };
@@ -95,8 +95,8 @@ impl Fresh {
         }
     }
 
-    /// A page as text; what is no text of JSON in it is replaced, and the object that holds it is
-    /// one that the mirror has not decoded.
+    /// A page as text. Anything that is not valid JSON text is replaced; the mirror has not decoded the
+    /// object that contains it.
     async fn page(&self, params: &ListParams) -> Result<String, String> {
         let request = self.request.list(params).map_err(|error| error.to_string())?;
         let answer = in_time(SILENCE, self.client.send(request.map(Body::from))).await?;
@@ -111,7 +111,7 @@ impl Fresh {
     }
 }
 
-/// All pieces of a body, unless none comes for too long.
+/// All chunks of a body, unless none arrives for too long.
 async fn whole<P: AsRef<[u8]>, E: Error>(
     pieces: impl Stream<Item = Result<P, E>>,
     silence: Duration,

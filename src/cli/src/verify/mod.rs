@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How many differences are reported.
 const SHOWN: usize = 10;
 
-/// What came of the comparison.
+/// The result of the comparison.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) verified: bool,
@@ -33,16 +33,16 @@ pub(crate) struct Verdict {
     pub(crate) differing: usize,
 }
 
-/// Compares a fresh list with the store's state of the list's version. A batch may reach
-/// across that version, so that there is no such state; then another list is tried.
+/// Compares a fresh list with the store's state at the list's version. A batch may span that version, so
+/// that there is no such state; then another list is tried.
 ///
-/// What the mirror could not decode, and says so, is left out.
+/// Objects that the mirror reports as undecodable are left out.
 pub(crate) async fn compare(fresh: &Fresh, states: &States, monitor: &Monitor) -> Verdict {
     let mut verdict = Verdict::default();
     for _ in 0..LISTS {
         states.keep();
         match fresh.list().await {
-            // Of a server that lags: the store's state of that version is gone.
+            // From a server that lags: the store's state at that version was dropped.
             Ok((_, version)) if states.are_past(&version) => {
                 let what = format!("the fresh list is of version {version}, and the store past it");
                 verdict = Verdict::failed(what);

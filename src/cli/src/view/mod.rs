@@ -20,7 +20,7 @@ pub(crate) enum View {
     Json(Waiting),
 }
 
-/// What was last said, on stderr, about why the first list does not come.
+/// The last note on stderr about why the first list has not arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting(String);
 
@@ -38,7 +38,7 @@ impl Waiting {
 }
 
 impl View {
-    /// `title` says what is mirrored.
+    /// `title` names what is mirrored.
     pub(crate) fn new(output: Option<Output>, title: &str) -> Self {
         let terminal = std::io::stdout().is_terminal();
         match output {
@@ -64,7 +64,7 @@ impl View {
         }
     }
 
-    /// Says what goes on after the run.
+    /// Prints what continues after the run.
     pub(crate) fn note(&self, text: &str) {
         match self {
             Self::Live(live) => live.note(text),
@@ -78,7 +78,7 @@ impl View {
             Self::Live(live) => live.clear(),
             Self::Plain(_) => {}
             Self::Json(_) => {
-                // Plain numbers and strings: nothing in it can fail to serialize.
+                // Only numbers and strings: serialization cannot fail.
                 return line(&serde_json::to_string(summary).unwrap_or_default());
             }
         }
@@ -86,13 +86,13 @@ impl View {
     }
 }
 
-/// Prints a line. Where stdout is closed nobody reads on, and the command ends as a process does that
-/// writes into a closed pipe: `watchcache | head` stops.
+/// Prints a line. If stdout is closed, the command ends like a process that writes into a closed pipe:
+/// `watchcache | head` stops.
 pub(crate) fn line(text: &str) {
     let mut stdout = std::io::stdout().lock();
     let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
     if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
-        // The code of SIGPIPE, to a shell.
+        // A shell's code for SIGPIPE.
         std::process::exit(141);
     }
 }

@@ -1,4 +1,4 @@
-//! The words of the live block and of the summary.
+//! The text of the live block and of the summary.
 
 use std::fmt::Write;
 
@@ -61,7 +61,7 @@ pub(super) fn block(sample: &Sample) -> String {
     text
 }
 
-/// What is printed in the end.
+/// The text that is printed at the end.
 pub(super) fn summary(summary: &Summary) -> String {
     let mut text = format!(
         "{} of {}: {} objects, revision {}, resourceVersion {}\n",

@@ -11,14 +11,14 @@ use super::{Admission, FailurePolicy, Subject, review};
 use crate::status::Failure;
 use crate::write::Request;
 
-/// The most that an answer may bring.
+/// The largest response.
 const LIMIT: usize = 3 << 20;
 
 /// A webhook, and the connections to it.
 #[derive(Debug)]
 pub(crate) struct Webhook {
     admission: Admission,
-    /// With the timeout in its query, as the real server tells it.
+    /// With the timeout in its query, as the real server sends it.
     url: Uri,
     client: Client<HttpConnector, Body>,
 }
@@ -29,14 +29,14 @@ impl Webhook {
         let sign = if text.contains('?') { '&' } else { '?' };
         let url = format!("{text}{sign}timeout={seconds}s").parse();
         Webhook {
-            // It parsed before, and has but grown at its end.
+            // It parsed before, and was only extended at its end.
             url: url.unwrap_or_else(|_| admission.url.clone()),
             admission,
             client: Client::builder(TokioExecutor::new()).build_http(),
         }
     }
 
-    /// Asks about a write: warnings for the client, or why it is not to be done.
+    /// Asks about a write; returns warnings for the client, or why it is denied.
     pub(crate) async fn ask(
         &self,
         request: &Request,
@@ -80,7 +80,7 @@ impl Webhook {
     }
 }
 
-/// An error with those below it.
+/// An error with its causes.
 fn sentence(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut below = error.source();

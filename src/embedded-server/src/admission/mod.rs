@@ -1,4 +1,4 @@
-//! Admission by a webhook: whoever runs the server has a say in each write of a client's.
+//! Admission by a webhook: the program that runs the server can reject each write of a client.
 
 mod client;
 mod review;
@@ -17,9 +17,9 @@ pub(crate) use review::{Operation, Subject};
 ///
 /// It is sent an `AdmissionReview` of `admission.k8s.io/v1` once the write is decoded, defaulted and
 /// valid, and before it is committed: with the object, the old object, the operation and whether it
-/// is a dry run. If the object changes in between, it is asked again about what the write comes to
-/// then. A denial reaches the client as the Status that the webhook gives. What the server's own
-/// controllers write is admitted.
+/// is a dry run. If the object changes in between, it is asked again about the new result. A denial
+/// reaches the client as the Status that the webhook returns. Writes of the server's own controllers are
+/// not reviewed.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,25 +39,25 @@ pub struct Admission {
     timeout: Duration,
 }
 
-/// What becomes of a write while the webhook cannot be reached, or does not answer as it should.
+/// What happens to a write while the webhook cannot be reached, or does not respond as it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum FailurePolicy {
-    /// It fails, with an internal error (500) that says why.
+    /// It fails, with an internal error (500) that gives the reason.
     #[default]
     Fail,
     /// It is admitted.
     Ignore,
 }
 
-/// Why an address is none of a webhook.
+/// Why an address is not a webhook's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdmissionError {
-    /// It is no URL.
+    /// It is not a URL.
     #[error("it is no URL: {0}")]
     Url(String),
-    /// It is not `http`: the server, which serves no TLS itself, asks over none.
+    /// It is not `http`: the server serves no TLS itself, and uses none for webhooks.
     #[error("write it as http://127.0.0.1:9443/validate: a webhook is asked over plain HTTP")]
     Scheme,
     /// It names no host.
@@ -72,14 +72,14 @@ impl Admission {
         self.url.to_string()
     }
 
-    /// What becomes of a write while the webhook fails. Default: it fails, too.
+    /// What happens to a write while the webhook fails. Default: it fails, too.
     #[must_use]
     pub fn failure_policy(mut self, policy: FailurePolicy) -> Admission {
         self.failure_policy = policy;
         self
     }
 
-    /// How long an answer may take. Default: 10 s, as for the real server.
+    /// How long a response may take. Default: 10 s, as for the real server.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Admission {
         self.timeout = timeout;

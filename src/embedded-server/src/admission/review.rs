@@ -1,4 +1,4 @@
-//! The question that a webhook is asked, and what its answer means.
+//! The request to a webhook, and the meaning of its response.
 
 use serde_json::{Value, json};
 use watchcache::Status;
@@ -8,7 +8,7 @@ use crate::object::{array, text};
 use crate::status::Failure;
 use crate::write::Request;
 
-/// What a write does to its object.
+/// The operation of a write on its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     Create,
@@ -16,12 +16,12 @@ pub(crate) enum Operation {
     Delete,
 }
 
-/// What a webhook is asked about.
+/// The subject of a request to a webhook.
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) operation: Operation,
     pub(crate) subresource: Option<&'static str>,
-    /// The kind of what was written, where a subresource has one of its own: version and kind.
+    /// The kind of the written object, if a subresource has its own: version and kind.
     pub(crate) kind: Option<(&'static str, &'static str)>,
     pub(crate) name: String,
     pub(crate) object: Option<Value>,
@@ -52,7 +52,7 @@ pub(super) fn of(uid: &str, request: &Request, subject: &Subject) -> Value {
         "uid": uid, "kind": kind, "requestKind": kind,
         "resource": resource, "requestResource": resource,
         "name": subject.name, "operation": operation,
-        // The server asks nobody who he is.
+        // The server authenticates no one.
         "userInfo": {"username": "system:unsecured", "groups": ["system:masters"]},
         "object": subject.object, "oldObject": subject.old, "dryRun": request.dry_run,
         "options": {"kind": options, "apiVersion": "meta.k8s.io/v1"},
@@ -70,7 +70,7 @@ pub(super) fn of(uid: &str, request: &Request, subject: &Subject) -> Value {
     json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": asked})
 }
 
-/// A webhook's answer.
+/// A webhook's response.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) warnings: Vec<String>,
@@ -78,7 +78,7 @@ pub(super) struct Answer {
     pub(super) denial: Option<Failure>,
 }
 
-/// Reads an answer to the question with this uid; an error says why it is none.
+/// Reads a response to the request with this uid; the error is why it is invalid.
 pub(super) fn read(webhook: &str, uid: &str, body: &[u8]) -> Result<Answer, String> {
     let review: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let (version, kind) = (text(&review, "/apiVersion"), text(&review, "/kind"));
@@ -104,7 +104,7 @@ pub(super) fn read(webhook: &str, uid: &str, body: &[u8]) -> Result<Answer, Stri
     })
 }
 
-/// What a client is told of a denial: the webhook's own Status, as a failure in any case.
+/// A denial as the client sees it: the webhook's own Status, always as a failure.
 fn denial(webhook: &str, status: &Value) -> Failure {
     let (message, reason) = (text(status, "/message"), text(status, "/reason"));
     let why = match (message, reason) {
@@ -118,11 +118,11 @@ fn denial(webhook: &str, status: &Value) -> Failure {
     told["apiVersion"] = "v1".into();
     told["status"] = "Failure".into();
     told["message"] = message.as_str().into();
-    // Any other code is no failure over HTTP.
+    // Any other code is not a failure over HTTP.
     if told["code"].as_u64().is_none_or(|code| !(400..=599).contains(&code)) {
         told["code"] = 400.into();
     }
-    // What is no Status apart from that is a denial all the same.
+    // A response that is otherwise not a valid Status is still a denial.
     let status = serde_json::from_value::<Status>(told);
     status.unwrap_or_else(|_| Status::failure(StatusReason::Unknown, message).with_code(400)).into()
 }

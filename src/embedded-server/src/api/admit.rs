@@ -1,4 +1,4 @@
-//! Writes that a webhook is asked about, where there is one.
+//! Review of writes by a webhook, if there is one.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::admission::{Operation, Subject, Webhook};
 use crate::status::Failure;
 use crate::write::{Deleted, Planned, Request, Review, Written, scale};
 
-/// How often a webhook is asked about one write, if the object goes on changing meanwhile.
+/// How often a webhook is asked about one write, if the object keeps changing.
 const TRIES: usize = 32;
 
-/// The way of one request's writes past the webhook.
+/// Takes one request's writes past the webhook.
 pub(super) struct Admitting<'a> {
     webhook: Option<&'a Webhook>,
     subresource: Option<Subresource>,
-    /// What was written, where that is another object than the one that changes.
+    /// The written object, if it is another than the one that changes.
     written: Option<Value>,
     warnings: Vec<String>,
 }
@@ -26,12 +26,12 @@ impl<'a> Admitting<'a> {
         Admitting { webhook, subresource, written: None, warnings: Vec::new() }
     }
 
-    /// The webhook is asked about this object, and not about the one that changes by it.
+    /// Has the webhook asked about this object, and not about the one that changes by it.
     pub(super) fn is_of(&mut self, written: &Value) {
         self.written = Some(written.clone());
     }
 
-    /// What the webhook warned of.
+    /// The webhook's warnings.
     pub(super) fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -52,7 +52,7 @@ impl<'a> Admitting<'a> {
         self.admitted(request, true, delete).await
     }
 
-    /// Does a write once what it comes to is admitted.
+    /// Does a write once its result is admitted.
     async fn admitted<R>(
         &mut self,
         request: &Request,

@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::patch::Patch;
 use crate::status::Failure;
 
-/// The most that a request may bring, as for the real server.
+/// The largest body of a request, as for the real server.
 const LIMIT: usize = 3 << 20;
 
-/// What a body is said to be.
+/// The declared type of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MediaType {
     Json,
@@ -36,7 +36,7 @@ pub(super) async fn read(body: Body, headers: &HeaderMap) -> Result<Content, Fai
 }
 
 impl MediaType {
-    /// Without a word it is JSON; `None` is what nobody here reads.
+    /// JSON by default; `None` for a type that is not supported.
     fn of(content_type: Option<&str>) -> Option<MediaType> {
         let named = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         Some(match named {
@@ -78,7 +78,7 @@ impl Content {
         Ok(match self.media_type {
             Some(MediaType::JsonPatch) => Change::Patch(Patch::Json(self.parse()?)),
             Some(MediaType::MergePatch) => Change::Patch(Patch::Merge(self.parse()?)),
-            // It goes by the types of the API, and custom resources have none.
+            // It follows the types of the API, and custom resources have none.
             Some(MediaType::StrategicMergePatch) if !is_custom => {
                 Change::Patch(Patch::Strategic(self.parse()?))
             }

@@ -62,8 +62,8 @@ pub(crate) fn list(
     Ok(response)
 }
 
-/// The real server cannot count what a selector leaves without reading it, and does not say. Only
-/// the first page is worth counting for: the token carries the number on.
+/// The real server cannot count the objects that a selector leaves without reading them, and omits the
+/// number. Only the first page has to count: the token carries the number on.
 fn remaining(params: &Params, selector: &Selector, token: Option<&ContinueToken>) -> Remaining {
     match token {
         _ if params.limit.is_none() || !selector.is_empty() => Remaining::Unasked,

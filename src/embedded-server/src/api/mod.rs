@@ -1,4 +1,4 @@
-//! The HTTP side: which path is answered by what.
+//! The HTTP side: the handler of each path.
 
 mod admit;
 mod body;
@@ -33,14 +33,14 @@ use self::format::Format;
 use self::params::Params;
 use self::path::{Subresource, Target};
 
-/// What every request needs.
+/// Shared by all requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     pub(crate) storage: Arc<Storage>,
     pub(crate) writer: Arc<Writer>,
-    /// Who is asked before a client's write is committed.
+    /// Asked before a client's write is committed.
     pub(crate) webhook: Option<Arc<Webhook>>,
-    /// Changes when running watches are to be cut.
+    /// Changes when running watches have to be cut.
     pub(crate) cut: tokio::sync::watch::Receiver<u64>,
     pub(crate) faults: Faults,
 }
@@ -100,7 +100,7 @@ fn read(api: &Api, target: &Target, params: &Params, format: Format) -> Result<R
     }
 }
 
-/// The answer, or what a fault that waits for this kind of request makes of it.
+/// The response, changed by a fault that waits for this kind of request.
 fn spoiled(
     api: &Api,
     request: Request,

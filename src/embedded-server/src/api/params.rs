@@ -14,7 +14,7 @@ pub(crate) enum VersionMatch {
     NotOlderThan,
 }
 
-/// How the rows of a table carry their objects.
+/// How the rows of a table include their objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IncludeObject {
     Nothing,
@@ -73,7 +73,7 @@ impl Params {
                 "labelSelector" => params.label_selector = value,
                 "fieldSelector" => params.field_selector = value,
                 "includeObject" => params.include_object = include_object(&value)?,
-                // The real server ignores what it does not know.
+                // The real server ignores unknown parameters.
                 _ => {}
             }
         }
@@ -154,7 +154,7 @@ pub(super) fn pairs(query: &str) -> Result<Vec<(String, String)>, Failure> {
     Ok(pairs)
 }
 
-/// As the real server reads it: anything but these is true.
+/// As the real server reads it: any other value is true.
 fn flag(value: &str) -> bool {
     !matches!(value, "false" | "False" | "FALSE" | "0")
 }

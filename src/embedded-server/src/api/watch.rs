@@ -26,10 +26,10 @@ use super::{Api, Target, table};
 /// How often a watch that allows bookmarks gets one.
 const BOOKMARK_PERIOD: Duration = Duration::from_secs(10);
 
-/// How long a watch lasts that names no timeout, in seconds, as the real server chooses it.
+/// How long a watch without a timeout lasts, in seconds, as the real server chooses it.
 const DEFAULT_TIMEOUT: std::ops::Range<u64> = 1800..3600;
 
-/// How many events are taken from the log at once, and how large a piece of the stream gets.
+/// How many events are read from the log at once, and how large a chunk of the stream gets.
 const BATCH: usize = 256;
 const CHUNK: usize = 128 * 1024;
 
@@ -47,7 +47,7 @@ pub(crate) fn watch(
     let current = storage.version();
     let asked = params.version.unwrap_or(0);
     if asked > current {
-        // From a version of another history, say: waiting for it would silently skip changes.
+        // A version of another history, perhaps: waiting for it would silently skip changes.
         return Err(Failure::version_too_large(asked, current));
     }
 
@@ -85,7 +85,7 @@ pub(crate) fn watch(
         cursor,
         initial: initial.into_iter(),
         initial_end: params.bookmarks && params.send_initial_events == Some(true),
-        // The client chooses the number: too large a one must not overflow the clock.
+        // The client chooses the number: a large one must not overflow the clock.
         deadline: now + Duration::from_secs(seconds.min(DEFAULT_TIMEOUT.end * 24)),
         next_bookmark: params.bookmarks.then_some(now + BOOKMARK_PERIOD),
         ended: false,
@@ -93,7 +93,7 @@ pub(crate) fn watch(
     Ok(json_response(StatusCode::OK, stream.into_body()))
 }
 
-/// What the real server answers to a version that is gone: a watch with one ERROR event.
+/// The real server's response to a version that was compacted: a watch with one ERROR event.
 fn expired(asked: u64, oldest: u64) -> Response {
     let failure = Failure::watch_expired(asked, oldest);
     let line = json!({"type": "ERROR", "object": failure.status()});
@@ -112,8 +112,8 @@ impl Scope {
             && self.selector.matches(entry)
     }
 
-    /// The event as this watch sees it: an object that leaves the selection is DELETED to it,
-    /// in the last state it saw, and one that enters it is ADDED.
+    /// The event as this watch sees it: an object that leaves the selection is DELETED, in the last state
+    /// that the watch saw, and one that enters it is ADDED.
     fn translate<'a>(&self, event: &'a Event) -> Option<(&'static str, &'a Entry)> {
         let current = event.current.as_ref().filter(|entry| self.contains(entry));
         let previous = event.previous.as_ref().filter(|entry| self.contains(entry));
@@ -134,7 +134,7 @@ struct WatchStream {
     writer: Writer,
     cursor: u64,
     initial: std::vec::IntoIter<Arc<Entry>>,
-    /// Whether a bookmark is to say that the initial events are complete.
+    /// Whether a bookmark has to mark the end of the initial events.
     initial_end: bool,
     deadline: Instant,
     next_bookmark: Option<Instant>,
@@ -143,7 +143,7 @@ struct WatchStream {
 
 impl WatchStream {
     fn into_body(mut self) -> Body {
-        // A clone has seen what its origin had seen: only later cuts concern this watch.
+        // A clone has seen what its original had seen: only later cuts concern this watch.
         self.cut.mark_unchanged();
         Body::from_stream(stream::unfold(self, |mut watch| async move {
             let piece = watch.next().await?;
@@ -151,8 +151,8 @@ impl WatchStream {
         }))
     }
 
-    /// The next piece of the stream. The connection asks for it when it can take it, so a slow
-    /// client holds nothing back but its own cursor.
+    /// The next chunk of the stream. The connection asks for it when it can take it, so a slow client
+    /// holds back nothing but its own cursor.
     async fn next(&mut self) -> Option<io::Result<Bytes>> {
         if self.ended {
             return None;
@@ -169,7 +169,7 @@ impl WatchStream {
             }
             self.wake.mark_unchanged();
             if !self.write_events(&mut out) {
-                // Fallen behind the compaction. The client finds out when it tries to go on.
+                // Fallen behind the compaction. The client finds out when it tries to resume.
                 self.ended = true;
                 return None;
             }
@@ -202,7 +202,7 @@ impl WatchStream {
         }
     }
 
-    /// Writes what was committed since the cursor; `false` when part of it is gone.
+    /// Writes what was committed since the cursor; `false` if part of it was compacted.
     fn write_events(&mut self, out: &mut Vec<u8>) -> bool {
         while out.len() < CHUNK {
             let Ok((events, cursor)) =
@@ -226,7 +226,7 @@ impl WatchStream {
     async fn wait(&mut self) {
         let until = self.next_bookmark.map_or(self.deadline, |due| due.min(self.deadline));
         tokio::select! {
-            // An error means that the server is gone; what ends the watch then is the cut.
+            // An error means that the server has ended; the cut then ends the watch.
             _ = self.wake.changed() => {}
             _ = self.cut.changed() => self.cut.mark_changed(),
             () = tokio::time::sleep_until(until) => {}
@@ -239,7 +239,7 @@ struct Writer {
     definition: Arc<Definition>,
     format: Format,
     include: IncludeObject,
-    /// A table names its columns in the first event only.
+    /// A table has its columns in the first event only.
     columns_sent: bool,
 }
 

@@ -84,7 +84,7 @@ pub(super) async fn write(
         (&Method::PATCH, Some(name), Some(Subresource::Scale)) => {
             let patch = match body.change(true)? {
                 Change::Patch(patch) => patch,
-                // A Scale has one field, and whoever sets it owns it.
+                // A Scale has one field, owned by the client that sets it.
                 Change::Apply(applied) => Patch::Merge(applied),
             };
             let rescale = |request: &Request| {
@@ -116,7 +116,7 @@ pub(super) async fn write(
             deleted(target, admitting.delete(&request, delete).await?)
         }
         (&Method::DELETE, None, None) => {
-            // What lies across namespaces, and Namespaces themselves, go one by one.
+            // Namespaces, and requests across namespaces, delete objects one by one.
             let is_across = definition.namespaced && target.namespace.is_none();
             if is_across || !definition.has_delete_collection() {
                 return Err(Failure::method_not_allowed());
@@ -131,7 +131,7 @@ pub(super) async fn write(
     Ok(response)
 }
 
-/// Who a client says it is, up to the first slash: the name that owns the fields it writes.
+/// The client's name, up to the first slash: it owns the fields that the client writes.
 fn user_agent(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     let name = agent.unwrap_or_default().split('/').next().unwrap_or_default();
@@ -150,7 +150,7 @@ fn object(target: &Target, written: Written, format: Format) -> Response {
 
 fn add_warnings(response: &mut Response, warnings: &[String]) {
     for warning in warnings {
-        // A header carries no control characters; what is beyond ASCII goes as UTF-8.
+        // A header must not have control characters; anything beyond ASCII is sent as UTF-8.
         let printable = warning.replace(char::is_control, " ");
         let quoted = printable.replace('\\', "\\\\").replace('"', "\\\"");
         let text = format!("299 - \"{quoted}\"");
@@ -160,7 +160,7 @@ fn add_warnings(response: &mut Response, warnings: &[String]) {
     }
 }
 
-/// The object while something holds it back, and a success once it is gone.
+/// The object while something holds it back, and a success once it was deleted.
 fn deleted(target: &Target, deleted: Deleted) -> Response {
     match deleted {
         Deleted::Pending(written) => json_response(StatusCode::OK, written.json),
@@ -197,7 +197,7 @@ async fn delete_collection(
         let delete = |request: &Request| api.writer.delete(request, entry.name(), options);
         match admitting.delete(&request, delete).await {
             Ok(Deleted::Gone(written) | Deleted::Pending(written)) => items.push(written.value()),
-            // Somebody else was faster.
+            // Another client was faster.
             Err(failure) if failure.status().is_not_found() => {}
             Err(failure) => return Err(failure),
         }

@@ -1,5 +1,5 @@
-//! Adoption: what no owner controls gets the controller whose selector matches it, be it that its
-//! former one was deleted without it, or that a client has made it so.
+//! Adoption: an object that no owner controls gets the controller whose selector matches it, whether its
+//! former one was deleted without it or a client made it so.
 
 use serde_json::Value;
 use watchcache::LabelSelector;
@@ -30,7 +30,7 @@ impl Controllers {
             .graph
             .free(resource, namespace(controller))
             .filter_map(|work| Some((work.clone(), storage.get(resource, &work.key)?)))
-            // The simulated ones are the simulation's.
+            // The simulation keeps its own objects.
             .filter(|(_, entry)| entry.origin() == Origin::Client)
             .filter(|(_, entry)| selector.matches(|label: &str| entry.label(label)))
             .map(|(work, entry)| (work, entry.value(&request.definition)))
@@ -50,13 +50,13 @@ impl Controllers {
                 }
                 Ok(object)
             })?;
-            // Counted before its event comes back.
+            // Counted before its event is read.
             self.graph.put(&work, &adopted.value());
         }
         Ok(())
     }
 
-    /// Those that may adopt an object which no owner controls are to be looked at.
+    /// Queues the controllers that may adopt an object which no owner controls.
     pub(super) fn queue_adopters(&mut self, object: &Value, resource: ResourceId) {
         let adopters = match resource {
             PODS => REPLICA_SETS,
@@ -80,7 +80,7 @@ fn is_free(object: &Value) -> bool {
     !is_deleting(object) && !is_controlled(object)
 }
 
-/// What a workload selects; an empty selector selects nothing here.
+/// A workload's selector; here an empty one selects nothing.
 fn selector(workload: &Value) -> Option<LabelSelector> {
     let selector: LabelSelector = selector_text(&workload["spec"]["selector"]).parse().ok()?;
     (!selector.is_everything()).then_some(selector)

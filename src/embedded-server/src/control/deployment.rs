@@ -12,7 +12,7 @@ use crate::status::Failure;
 use crate::time;
 use crate::write::{DeleteOptions, Part, Request};
 
-/// The label that tells the ReplicaSets of a Deployment apart.
+/// The label that distinguishes the ReplicaSets of a Deployment.
 const HASH: &str = "pod-template-hash";
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
@@ -110,7 +110,7 @@ impl Controllers {
             share(value, wanted, up)
         };
         let (surge, unavailable) = (bound("maxSurge", true), bound("maxUnavailable", false));
-        // Neither bound at all would be a standstill.
+        // If both bounds were zero, the rollout would stand still.
         let unavailable = if surge == 0 && unavailable == 0 { 1 } else { unavailable };
         let room = (wanted + surge - of_old - present).max(0);
         let target = if present > wanted { wanted } else { (present + room).min(wanted) };
@@ -120,7 +120,7 @@ impl Controllers {
         let mut spare = ready - (wanted - unavailable);
         for set in old {
             let replicas = number(set, "/spec/replicas");
-            // What is not ready is no loss.
+            // Removing a Pod that is not ready loses nothing.
             let unready = (replicas - number(set, "/status/readyReplicas")).max(0);
             let down = (unready + spare.max(0)).min(replicas);
             if down > 0 {
@@ -148,7 +148,7 @@ impl Controllers {
         Ok(())
     }
 
-    /// Deletes the oldest of the ReplicaSets that are empty, down to as many as are to be kept.
+    /// Deletes the oldest of the empty ReplicaSets, down to the number to keep.
     fn forget_old(&mut self, deployment: &Value, old: &[Value]) -> Result<(), Failure> {
         let kept = usize::try_from(number(deployment, "/spec/revisionHistoryLimit")).unwrap_or(0);
         let mut empty: Vec<&Value> = old
@@ -259,7 +259,7 @@ fn share(value: Option<&Value>, of: i64, up: bool) -> i64 {
     }
 }
 
-/// A short name for the template: the same as long as that is.
+/// A short name for the template: the same as long as the template is.
 fn template_hash(deployment: &Value) -> String {
     let mut hasher = DefaultHasher::new();
     deployment["spec"]["template"].to_string().hash(&mut hasher);
@@ -273,8 +273,8 @@ fn template_hash(deployment: &Value) -> String {
     name
 }
 
-/// Whether a ReplicaSet has the template that the Deployment now has. One that was adopted need not
-/// have the label of those that are made here.
+/// Returns whether a ReplicaSet has the Deployment's current template. One that was adopted need not have
+/// the label of those that are made here.
 fn is_of_template(set: &Value, deployment: &Value, hash: &str) -> bool {
     if text(set, &format!("/metadata/labels/{HASH}")) == hash {
         return true;

@@ -1,4 +1,4 @@
-//! The garbage collector: what is owned goes with its last owner, or before it.
+//! The garbage collector: an owned object is deleted with its last owner, or before it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::storage::{self, Entry, Origin};
 use crate::write::{DeleteOptions, FOREGROUND, ORPHAN, Part, Propagation, Request};
 
 impl Controllers {
-    /// What the object's owners, and those it owns, mean for it.
+    /// Carries out what the object's owners, and those it owns, require.
     pub(super) fn collect(
         &mut self,
         request: &Request,
@@ -56,7 +56,8 @@ impl Controllers {
         Ok(())
     }
 
-    /// Whether there is certainly no such owner. One of a kind that is not served may be anywhere.
+    /// Returns whether there is certainly no such owner. One of a kind that is not served may exist
+    /// elsewhere.
     fn is_lost(&self, request: &Request, owner: &Value) -> bool {
         let (group, _) = crate::object::split_api_version(text(owner, "/apiVersion"));
         let Some(definition) = self.writer.registry.by_kind(group, text(owner, "/kind")) else {
@@ -105,7 +106,7 @@ impl Controllers {
             }
         }
         if blocked {
-            // Each of them that goes brings this one up again.
+            // The deletion of each of them queues this one again.
             return Ok(());
         }
         self.release(request, owner, FOREGROUND)

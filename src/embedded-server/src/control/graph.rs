@@ -1,4 +1,4 @@
-//! Who owns whom, among the objects of clients.
+//! The owners of objects, among the objects of clients.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -18,7 +18,7 @@ pub(super) struct Graph {
     free: BTreeSet<Work>,
 }
 
-/// What is remembered of an object.
+/// The remembered part of an object.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Node {
     pub(super) uid: String,
@@ -41,7 +41,7 @@ impl Graph {
         self.nodes.insert(work.clone(), Node { uid, owners });
     }
 
-    /// Forgets an object; what it was.
+    /// Forgets an object; returns what was remembered.
     pub(super) fn remove(&mut self, work: &Work) -> Node {
         let node = self.nodes.remove(work).unwrap_or_default();
         self.by_uid.remove(&node.uid);
@@ -66,7 +66,7 @@ impl Graph {
         self.owned.get(uid).into_iter().flatten()
     }
 
-    /// Whether no owner controls the object.
+    /// Returns whether no owner controls the object.
     pub(super) fn is_free(&self, work: &Work) -> bool {
         self.free.contains(work)
     }
@@ -98,7 +98,7 @@ impl Graph {
     }
 }
 
-/// Whether one of its owners is the controller that manages it.
+/// Returns whether one of its owners is the controller that manages it.
 pub(super) fn is_controlled(object: &Value) -> bool {
     array(object, "/metadata/ownerReferences").iter().any(|owner| owner["controller"] == true)
 }

@@ -45,7 +45,7 @@ impl Controllers {
             };
         }
         match text(pod, "/status/phase") {
-            // The first look only starts the wait.
+            // The first call only starts the wait.
             "Pending" if self.starting.insert(crate::object::uid(pod).to_owned()) => {
                 self.again_after(entry, START);
                 Ok(())
@@ -111,7 +111,7 @@ impl Controllers {
         Ok(())
     }
 
-    /// The address of a Node, or some address where clients have named one that there is not.
+    /// The address of a Node, or some address if clients have named one that does not exist.
     fn host_address(&self, node: &str) -> String {
         let definition = self.writer.registry.by_id(NODES);
         let entry = self.writer.storage.get(NODES, node);
@@ -121,7 +121,7 @@ impl Controllers {
         internal.map_or("127.0.0.1", |one| text(one, "/address")).to_owned()
     }
 
-    /// The containers end, and the Pod goes unless something else holds it.
+    /// The containers end, and the Pod is deleted unless something else holds it.
     fn end(&mut self, request: &Request, entry: &Arc<Entry>, pod: &Value) -> Result<(), Failure> {
         let uid = crate::object::uid(pod).to_owned();
         let grace = pod.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64);

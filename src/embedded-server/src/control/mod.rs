@@ -1,8 +1,8 @@
 //! What controllers do in a cluster, for the objects that clients write: Pods are bound and run,
-//! Deployments and ReplicaSets get their Pods, and what is owned goes with its owner.
+//! Deployments and ReplicaSets get their Pods, and owned objects are deleted with their owner.
 //!
-//! The simulated objects are the simulation's to keep; what clients change of them is looked at
-//! here only where they delete one.
+//! The simulation keeps its own objects; what clients change of them matters here only when they delete
+//! one.
 
 mod adopt;
 mod definition;
@@ -34,14 +34,14 @@ use crate::write::{Request, Writer};
 use graph::Graph;
 use queue::Queue;
 
-/// How long the changes of the simulation may run ahead before they are passed over: long before
-/// the history forgets them.
+/// How long the simulation's changes may run ahead before they are skipped: long before the history drops
+/// them.
 const LAG: Duration = Duration::from_millis(250);
 
 /// How many events are taken from a log at once.
 const BATCH: usize = 1024;
 
-/// An object that is to be looked at.
+/// An object to reconcile.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Work {
     resource: ResourceId,
@@ -52,7 +52,7 @@ struct Work {
 struct Controllers {
     writer: Arc<Writer>,
     scheduler: Scheduler,
-    /// How far each resource's changes have been seen.
+    /// How far each resource's changes have been read.
     cursors: HashMap<ResourceId, u64>,
     graph: Graph,
     queue: Queue,
@@ -86,14 +86,14 @@ pub(crate) async fn run(writer: Arc<Writer>, scheduler: Scheduler) {
         controllers.observe();
         while let Some(work) = controllers.queue.pop() {
             controllers.reconcile(&work);
-            // What follows from it is seen before the next.
+            // The resulting changes are read before the next object.
             controllers.observe();
             tokio::task::yield_now().await;
         }
         controllers.expiry.sweep(&controllers.writer);
         let pause = controllers.queue.until_next().map_or(LAG, |until| until.min(LAG));
         tokio::select! {
-            // An error means that the storage is gone, and with it this task's purpose.
+            // An error means that the storage was dropped, so there is nothing left to do.
             changed = wake.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(pause) => {}
         }
@@ -101,7 +101,7 @@ pub(crate) async fn run(writer: Arc<Writer>, scheduler: Scheduler) {
 }
 
 impl Controllers {
-    /// Takes in what has changed since it was last looked.
+    /// Reads the changes since the last call.
     fn observe(&mut self) {
         let mut ids: Vec<ResourceId> =
             self.writer.registry.all().iter().map(|one| one.id).collect();
@@ -111,7 +111,7 @@ impl Controllers {
         for id in ids {
             loop {
                 let cursor = self.cursors.get(&id).copied();
-                // What was there before the first look has been there from the start.
+                // An object from before the first read counts from the beginning.
                 let since = cursor.unwrap_or_else(|| self.writer.storage.compacted());
                 let Ok((events, cursor)) = self.writer.storage.events_since(id, since, BATCH)
                 else {
@@ -129,7 +129,7 @@ impl Controllers {
         }
     }
 
-    /// Some changes are gone from the history: everything that is there counts as changed.
+    /// Some changes are no longer in the history: every existing object counts as changed.
     fn look_anew(&mut self, id: ResourceId) {
         let (version, entries) = self.writer.storage.all(id);
         self.cursors.insert(id, version);
@@ -154,13 +154,13 @@ impl Controllers {
         self.changed(id, entry.key(), event.current.is_some().then_some(&object));
     }
 
-    /// The definition of a resource; of one that is served no more, something that will do to read
-    /// the metadata of its last objects by.
+    /// The definition of a resource; for one that is no longer served, a stand-in that is good enough to
+    /// read the metadata of its last objects.
     fn definition_of(&self, id: ResourceId) -> Option<Arc<Definition>> {
         self.writer.registry.by_id(id).or_else(|| self.writer.registry.by_id(PODS))
     }
 
-    /// An object has changed, or is gone.
+    /// An object has changed, or was deleted.
     fn changed(&mut self, id: ResourceId, key: &str, object: Option<&Value>) {
         let work = Work { resource: id, key: key.to_owned() };
         match object {
@@ -182,7 +182,7 @@ impl Controllers {
         }
     }
 
-    /// What is to be looked at once an object is gone: its owners, and those it owned.
+    /// Queues what may change once an object is deleted: its owners, and those it owned.
     fn follow(&mut self, gone: &graph::Node) {
         let owners = gone.owners.iter().filter_map(|uid| self.graph.by_uid(uid));
         let owned = self.graph.owned_by(&gone.uid);
@@ -212,14 +212,14 @@ impl Controllers {
             _ => Ok(()),
         });
         if let Err(failure) = done {
-            // Mostly somebody was faster, and a change is on its way here. If not, there is another
-            // try.
+            // Usually another writer was faster, and its change is on the way here. If not, this is tried
+            // again.
             tracing::debug!(status = %failure.status(), key = work.key, "a controller's step failed");
             self.queue.push_after(work.clone(), LAG);
         }
     }
 
-    /// A request of a controller's about the object, or others in its namespace.
+    /// A controller's request about the object, or others in its namespace.
     fn request(&self, definition: &Arc<Definition>, entry: &Entry) -> Request {
         Request::new(definition, entry.namespace(), "kube-controller-manager")
     }

@@ -1,4 +1,4 @@
-//! What is to be looked at, now or later, each object once.
+//! The objects to reconcile, now or later, each once.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
@@ -9,7 +9,7 @@ use super::Work;
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     now: VecDeque<Work>,
-    /// What is in `now`.
+    /// The content of `now`.
     queued: HashSet<Work>,
     later: BinaryHeap<Reverse<(Instant, u64)>>,
     delayed: std::collections::HashMap<u64, Work>,
@@ -44,7 +44,7 @@ impl Queue {
         Some(work)
     }
 
-    /// How long until something is due.
+    /// The time until something is due.
     pub(super) fn until_next(&self) -> Option<Duration> {
         let Reverse((due, _)) = self.later.peek()?;
         Some(due.saturating_duration_since(Instant::now()))

@@ -1,4 +1,4 @@
-//! Events: what controllers say about what they do.
+//! Events: what controllers report about their work.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::write::{DeleteOptions, Request, Writer};
 const KEPT: i64 = 3600;
 
 impl Controllers {
-    /// Says that something has happened to an object.
+    /// Records an Event about an object.
     pub(super) fn record(&self, object: &Value, kind: &str, reason: &str, message: &str, by: &str) {
         let namespace = namespace(object);
         let Ok(request) = self.request_for(EVENTS, Some(namespace)) else { return };
@@ -30,7 +30,7 @@ impl Controllers {
             "firstTimestamp": now, "lastTimestamp": now,
             "source": {"component": by}, "reportingComponent": by, "reportingInstance": "",
         });
-        // Nothing hangs on an Event: in a namespace that is going, there is none.
+        // An Event is not essential: a namespace that is being deleted gets none.
         let _ = self.writer.create(&request, event);
     }
 }
@@ -46,7 +46,7 @@ impl Default for Expiry {
 }
 
 impl Expiry {
-    /// Removes the Events whose time is over, once a minute.
+    /// Removes the expired Events, once a minute.
     pub(super) fn sweep(&mut self, writer: &Writer) {
         if self.0.elapsed() < Duration::from_secs(60) {
             return;
@@ -61,7 +61,7 @@ impl Expiry {
                 .find_map(|pointer| time::unix_seconds(text(&event, pointer)));
             if last.is_some_and(|last| time::now() - last > KEPT) {
                 let request = Request::new(&events, entry.namespace(), "kube-apiserver");
-                // If it has just been written to, it is not that old.
+                // If it has just been written to, it has not expired.
                 let _ = writer.delete(&request, entry.name(), &DeleteOptions::default());
             }
         }

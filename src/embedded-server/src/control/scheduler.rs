@@ -48,8 +48,8 @@ impl Controllers {
     }
 }
 
-/// Whether a Node is open to a Pod: not cordoned, with the labels that the Pod selects, and with no
-/// taint that it does not tolerate.
+/// Returns whether a Node is open to a Pod: not cordoned, with the labels that the Pod selects, and with
+/// no taint that it does not tolerate.
 fn takes(node: &Value, pod: &Value) -> bool {
     let labels = &node["metadata"]["labels"];
     let is_open = node.pointer("/spec/unschedulable") != Some(&Value::Bool(true));

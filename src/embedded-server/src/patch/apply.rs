@@ -12,7 +12,7 @@ use crate::object::{array, name};
 use crate::resource::Definition;
 use crate::status::Failure;
 
-/// The object that applying a configuration gives. `force` takes fields away from their owners.
+/// The result of applying a configuration. `force` takes fields from their owners.
 pub(crate) fn apply(
     definition: &Definition,
     current: Option<&Value>,
@@ -117,7 +117,7 @@ mod tests {
         let first =
             json!({"metadata": {"name": "a", "labels": {"x": "1"}}, "data": {"a": "1", "b": "2"}});
         let mut object = applied(CONFIG_MAPS, None, &first, "me", false).expect("new");
-        // Somebody else's.
+        // Owned by another manager.
         object["data"]["c"] = "3".into();
         let second = json!({"metadata": {"name": "a"}, "data": {"a": "9"}});
         let object = applied(CONFIG_MAPS, Some(&object), &second, "me", false).expect("one owner");

@@ -1,4 +1,4 @@
-//! `metadata.managedFields`: who owns which fields.
+//! `metadata.managedFields`: the owners of fields.
 
 use serde_json::{Value, json};
 
@@ -8,14 +8,14 @@ use crate::object::{array, metadata, text};
 use crate::resource::Definition;
 use crate::time;
 
-/// Who makes a change, and how.
+/// The author of a change, and how it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Manager<'a> {
     pub(crate) name: &'a str,
     pub(crate) subresource: Option<&'a str>,
 }
 
-/// What one manager owns.
+/// The fields that one manager owns.
 #[derive(Debug, Clone)]
 pub(super) struct Managed {
     pub(super) manager: String,
@@ -51,7 +51,7 @@ impl Managed {
     }
 }
 
-/// What an object says of its managers.
+/// The managers recorded in an object.
 pub(super) fn read(object: &Value) -> Vec<Managed> {
     array(object, "/metadata/managedFields")
         .iter()
@@ -64,7 +64,7 @@ pub(super) fn read(object: &Value) -> Vec<Managed> {
         .collect()
 }
 
-/// Writes the managers into an object; who owns nothing is left out.
+/// Writes the managers into an object, except those that own nothing.
 pub(super) fn write(object: &mut Value, managers: Vec<Managed>) {
     let owning = managers.into_iter().filter(|one| !one.fields.is_empty());
     let entries: Vec<Value> = owning
@@ -81,7 +81,7 @@ pub(super) fn write(object: &mut Value, managers: Vec<Managed>) {
     }
 }
 
-/// An object without what nobody owns: its type, its name, and what the server writes.
+/// An object without the fields that no manager owns: its type, its name, and what the server writes.
 pub(super) fn ownable(object: &Value) -> Value {
     let mut object = object.clone();
     if let Value::Object(fields) = &mut object {
@@ -110,7 +110,7 @@ pub(super) fn ownable(object: &Value) -> Value {
     object
 }
 
-/// An update by other means than apply: whoever changed a field owns it now, and nobody else.
+/// An update by other means than apply: a manager that changed a field is now its only owner.
 pub(crate) fn updated(
     definition: &Definition,
     old: Option<&Value>,

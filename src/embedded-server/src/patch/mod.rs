@@ -1,4 +1,4 @@
-//! The ways to say what is to change in an object.
+//! The forms in which a request describes a change of an object.
 
 pub(crate) mod apply;
 mod field_set;
@@ -12,8 +12,8 @@ use crate::resource::Definition;
 use crate::status::Failure;
 use shape::Shape;
 
-/// A patch, in one of the forms that a content type names. Server-side apply is apart: it also says
-/// who owns what (see [`apply`]).
+/// A patch, in one of the forms that a content type names. Server-side apply is separate: it also sets
+/// the owners of fields (see [`apply`]).
 #[derive(Debug)]
 pub(crate) enum Patch {
     Json(json_patch::Patch),

@@ -1,24 +1,24 @@
 //! How the lists and maps of an object are merged.
 //!
-//! The API's types carry this as `patchMergeKey` and `x-kubernetes-list-type`. What is here is the
-//! part of it that objects of the served resources have; any other list is atomic.
+//! The API's types carry this as `patchMergeKey` and `x-kubernetes-list-type`. This file has the part of
+//! it that objects of the served resources need; any other list is atomic.
 
 use serde_json::Value;
 
 use crate::resource::{Definition, ListType, ValueType};
 
-/// What is known of a part of an object.
+/// What is known about a part of an object.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape<'a> {
     /// A part of an object of a built-in type, or the metadata of any object.
     Builtin,
     /// The whole of a custom resource's object.
     Root(ValueType<'a>),
-    /// A part of one; `None` where its schema says nothing.
+    /// A part of one; `None` where its schema does not cover it.
     Custom(Option<ValueType<'a>>),
 }
 
-/// What tells the elements of a list apart: the values of these fields, as the element has them.
+/// The key of a list's element: the values of these fields, as the element has them.
 pub(super) type ElementKey = Vec<(String, Value)>;
 
 impl<'a> Shape<'a> {
@@ -52,7 +52,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Whether the map or structure in field `name`, of which this is the shape, is one value.
+    /// Returns whether the map or structure in field `name`, of which this is the shape, is one value.
     pub(super) fn is_atomic(self, name: &str) -> bool {
         match self {
             Shape::Builtin => matches!(

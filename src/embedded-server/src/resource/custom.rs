@@ -6,7 +6,7 @@ use super::{Definition, PrinterColumn, Renamed, ResourceId, Scale, Schema, Types
 use crate::object::{array, text};
 use crate::storage::Dictionary;
 
-/// What `crd` defines. It has been validated: what is missing all the same is left empty.
+/// The definitions in `crd`. It has been validated: anything that is still missing is left empty.
 pub(crate) fn definitions(crd: &Value, id: ResourceId) -> Vec<Definition> {
     array(crd, "/spec/versions")
         .iter()

@@ -1,9 +1,9 @@
 //! The schema of a type, learnt from how it is read.
 //!
-//! A type asks its deserializer for what it expects: for a structure with these fields, for a list,
-//! for a number. A deserializer that has no data at all can so find out what the type is made of. It
-//! answers with empty values; where a type refuses one, what was asked for is known all the same, and
-//! the next reading goes on behind that place.
+//! A type asks its deserializer for what it expects: for a structure with these fields, for a list, for a
+//! number. So a deserializer without any data can find out the type's structure. It answers with empty
+//! values; if the type refuses one, the request is known all the same, and the next reading continues
+//! after that place.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -33,13 +33,13 @@ struct Structure {
 /// Where schemas refer to each other.
 const REFERENCE: &str = "#/components/schemas/";
 
-/// Readings of one type, at most: more than any has fields.
+/// The most readings of one type: more than any has fields.
 const READINGS: usize = 10_000;
 
-/// Learns a type; the name of its schema.
+/// Learns a type; returns the name of its schema.
 pub(crate) fn learn<T: DeserializeOwned>(learnt: &RefCell<Learnt>) -> String {
     for _ in 0..READINGS {
-        // What comes of a reading does not matter, only what was asked for.
+        // The result does not matter, only what was asked for.
         let _ = T::deserialize(Reader { learnt });
         let learnt = learnt.borrow();
         let name = learnt.last["$ref"].as_str().and_then(|name| name.strip_prefix(REFERENCE));
@@ -63,7 +63,7 @@ impl Learnt {
         self.structures.get(name).is_none_or(|structure| structure.unread.is_empty())
     }
 
-    /// Keeps what a field was read as; it is done with once everything within it is.
+    /// Keeps what a field was read as; a field is finished once everything within it is.
     fn keep(&mut self, structure: &'static str, field: &'static str) {
         let schema = self.last.clone();
         let refers_to = reference(&schema);
@@ -85,7 +85,7 @@ fn reference(schema: &Value) -> Option<&str> {
     }
 }
 
-/// Why a reading ends: nothing that anybody is told.
+/// The end of a reading; reported to no one.
 #[derive(Debug)]
 struct Over;
 
@@ -103,7 +103,7 @@ impl serde::de::Error for Over {
     }
 }
 
-/// What a visitor says that it expects.
+/// Shows what a visitor expects.
 struct Expecting<'v, V>(&'v V);
 
 impl<'de, V: Visitor<'de>> fmt::Display for Expecting<'_, V> {
@@ -133,7 +133,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = Over;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Over> {
-        // The one type without a name of its own that schemas tell apart.
+        // Schemas distinguish one type that has no name of its own.
         self.is(match Expecting(&visitor).to_string().as_str() {
             "IntOrString" => json!({"x-kubernetes-int-or-string": true, "format": "int-or-string", "type": "string"}),
             _ => json!({}),

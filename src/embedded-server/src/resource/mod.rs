@@ -1,4 +1,4 @@
-//! What the API says about each resource: its names, its group, its scope, what it can do.
+//! The API's description of each resource: its names, its group, its scope, its operations.
 
 mod builtin;
 mod custom;
@@ -57,14 +57,14 @@ pub(crate) struct Definition {
     /// The fields that a field selector may name beside the object's name and namespace. Those of a
     /// stored object are kept in this order.
     pub(crate) selectable: &'static [&'static str],
-    /// How its fields are named where its objects are stored.
+    /// The names of its fields where its objects are stored.
     pub(crate) renamed: Renamed,
     pub(crate) has_status: bool,
-    /// Whether a replacement may leave out the version that it replaces.
+    /// Whether a replacement may omit the version that it replaces.
     pub(crate) unconditional_update: bool,
     pub(crate) scale: Option<Scale>,
     pub(crate) types: Types,
-    /// What the stored objects are packed against.
+    /// The dictionary that the stored objects are packed with.
     pub(crate) dictionary: Dictionary,
 }
 
@@ -77,14 +77,14 @@ pub(crate) struct Scale {
     pub(crate) selector: Option<Text>,
 }
 
-/// How the resource's objects are understood.
+/// How the resource's objects are parsed.
 #[derive(Debug)]
 pub(crate) enum Types {
     /// By a type of the API: reading an object by it and writing it again drops what the type does
     /// not know.
     Builtin {
         through: fn(Value) -> Result<Value, serde_json::Error>,
-        /// Learns the type's schema, and gives the name of it.
+        /// Learns the type's schema, and returns its name.
         learn: fn(&RefCell<Learnt>) -> String,
     },
     /// By the schema and the printed columns of a CustomResourceDefinition.
@@ -112,7 +112,7 @@ impl Definition {
         matches!(self.types, Types::Custom { .. })
     }
 
-    /// What a custom resource's objects look like.
+    /// The schema of a custom resource's objects.
     pub(crate) fn schema(&self) -> Option<&Schema> {
         match &self.types {
             Types::Builtin { .. } => None,
@@ -120,12 +120,12 @@ impl Definition {
         }
     }
 
-    /// Whether all of its objects can be deleted at once.
+    /// Returns whether all of its objects can be deleted at once.
     pub(crate) fn has_delete_collection(&self) -> bool {
         self.id != NAMESPACES
     }
 
-    /// Whether its objects count the changes of their spec.
+    /// Returns whether its objects count the changes of their spec.
     pub(crate) fn has_generation(&self) -> bool {
         self.is_custom() || matches!(self.id, PODS | DEPLOYMENTS | REPLICA_SETS)
     }

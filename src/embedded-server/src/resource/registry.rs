@@ -1,4 +1,4 @@
-//! The resources that are served at present.
+//! The resources that are currently served.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,12 +7,12 @@ use arc_swap::ArcSwap;
 
 use super::{Definition, ResourceId, builtins};
 
-/// Every definition; readers see a whole state and never wait.
+/// Every definition; readers see a consistent state and never wait.
 #[derive(Debug)]
 pub(crate) struct Registry {
     served: ArcSwap<Vec<Arc<Definition>>>,
-    /// The ids given out so far, by group and plural: a resource that comes back finds its place
-    /// again. Held while `served` is replaced.
+    /// The ids assigned so far, by group and plural: a resource that is defined again gets its old place.
+    /// Held while `served` is replaced.
     ids: Mutex<HashMap<(String, String), ResourceId>>,
 }
 
@@ -24,7 +24,7 @@ impl Registry {
         Registry { served: ArcSwap::from_pointee(served), ids: Mutex::new(ids) }
     }
 
-    /// All definitions, in the order in which they came.
+    /// All definitions, in the order in which they were added.
     pub(crate) fn all(&self) -> Arc<Vec<Arc<Definition>>> {
         self.served.load_full()
     }
@@ -65,7 +65,7 @@ impl Registry {
         id
     }
 
-    /// Serves a resource no more.
+    /// Stops serving a resource.
     pub(crate) fn withdraw(&self, group: &str, plural: &str) {
         self.serve(|_| Vec::new(), (group, plural));
     }

@@ -6,14 +6,14 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Schema(Value);
 
-/// How a list is merged, and owned.
+/// How a list is merged and owned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ListType {
     /// As one value.
     Atomic,
     /// As a set of scalars.
     Set,
-    /// By element; these fields tell which one it is.
+    /// By element, identified by these fields.
     Map(Vec<String>),
 }
 
@@ -22,7 +22,7 @@ pub(crate) enum ListType {
 pub(crate) struct ValueType<'a>(&'a Value);
 
 impl Schema {
-    /// Without a schema everything is taken as it is.
+    /// Without a schema everything is accepted as it is.
     pub(crate) fn new(schema: Option<Value>) -> Schema {
         Schema(schema.unwrap_or_else(|| {
             serde_json::json!({
@@ -41,7 +41,7 @@ impl Schema {
 }
 
 impl<'a> ValueType<'a> {
-    /// The type of a field, or of a map's value; `None` where the schema knows nothing of it.
+    /// The type of a field, or of a map's value; `None` if the schema does not cover it.
     pub(crate) fn field(self, name: &str) -> Option<ValueType<'a>> {
         self.property(name).or_else(|| {
             self.0.get("additionalProperties").filter(|all| all.is_object()).map(ValueType)
@@ -89,7 +89,7 @@ impl<'a> ValueType<'a> {
         }
     }
 
-    /// Whether a map or structure is owned as one value.
+    /// Returns whether a map or structure is owned as one value.
     pub(crate) fn is_atomic(self) -> bool {
         self.0.get("x-kubernetes-map-type").and_then(Value::as_str) == Some("atomic")
     }

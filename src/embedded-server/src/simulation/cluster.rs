@@ -264,7 +264,7 @@ impl Cluster {
         }
     }
 
-    /// Whether the pod cannot go on before a client has bound it.
+    /// Returns whether the pod cannot go on before a client has bound it.
     pub(super) fn waits_for_binding(&self, slot: usize) -> bool {
         let pod = self.pod(slot);
         self.scheduler == Scheduler::External && pod.stage == Stage::Pending && !pod.lost

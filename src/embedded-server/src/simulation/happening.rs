@@ -1,4 +1,4 @@
-//! Happenings: stories of many changes, such as a rollout, told one change at a time.
+//! Happenings: sequences of many changes, such as a rollout, made one change at a time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ enum Action {
     Endpoints,
 }
 
-/// A story under way in one workload, which is busy until it is over.
+/// A sequence of changes in one workload, which is busy until it is over.
 #[derive(Debug)]
 pub(super) struct Happening {
     workload: usize,
@@ -35,7 +35,7 @@ pub(super) struct Happening {
 }
 
 impl Happening {
-    /// Starts something in an idle workload; nothing, where there is nothing to be done.
+    /// Starts something in an idle workload; `None` if there is nothing to do.
     ///
     /// `surge` limits how many pods a rollout makes at a time, and `pods` is what the
     /// cluster's number of pods must stay near.
@@ -88,8 +88,8 @@ impl Happening {
         })
     }
 
-    /// What is to be done next; nothing while that waits for a client. A binding by a client is
-    /// what would have been done.
+    /// The next step; `None` while it waits for a client. A client's binding counts as the step it was
+    /// waiting for.
     fn next(&mut self, cluster: &Cluster) -> Option<Action> {
         while let Some(&Action::Enter(slot, Stage::Scheduled)) = self.actions.front() {
             if cluster.waits_for_binding(slot) {
@@ -103,7 +103,7 @@ impl Happening {
         self.actions.pop_front()
     }
 
-    /// Replaces a pod that is gone already, in an idle workload.
+    /// Replaces a pod that was deleted already, in an idle workload.
     pub(super) fn replace(
         rng: &mut ChaCha8Rng,
         cluster: &mut Cluster,
@@ -120,7 +120,7 @@ impl Happening {
         happening
     }
 
-    /// Whether nothing is left of it.
+    /// Returns whether no step is left.
     pub(super) fn is_over(&self) -> bool {
         self.actions.is_empty()
     }
@@ -131,7 +131,7 @@ impl Happening {
         workload.revision = Arc::new(Revision::new(rng, Kind::Deployment));
         let mut old = workload.pods.clone();
         old.shuffle(rng);
-        // A Deployment may exceed its replicas by a quarter, unless told otherwise.
+        // By default a Deployment may exceed its replicas by a quarter.
         let surge = old.len().div_ceil(4).clamp(1, surge);
         for batch in old.chunks(surge) {
             self.create(rng, cluster, batch.len());
@@ -224,7 +224,7 @@ impl Happening {
         self.actions.push_back(Action::Delete(slot));
     }
 
-    /// Brings up `count` new pods side by side, in an order of chance.
+    /// Brings up `count` new pods side by side, in random order.
     fn create(&mut self, rng: &mut ChaCha8Rng, cluster: &mut Cluster, count: usize) {
         const LIFE: [Stage; 5] =
             [Stage::Pending, Stage::Scheduled, Stage::Creating, Stage::Started, Stage::Ready];

@@ -39,8 +39,8 @@ pub(crate) struct Mutation {
     pub(crate) change: Change,
 }
 
-/// What becomes of an object. Objects are complete but for `metadata.resourceVersion`, which is the
-/// server's to set.
+/// A change to an object. Objects are complete except for `metadata.resourceVersion`, which the server
+/// sets.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Change {
     Create(Value),
@@ -48,14 +48,14 @@ pub(crate) enum Change {
     Delete,
 }
 
-/// Who binds the simulated Pods to Nodes.
+/// What binds the simulated Pods to Nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Scheduler {
     /// The simulation, and for the Pods of clients the server.
     #[default]
     Simulated,
-    /// Nobody here: Pods stay unbound until a client posts a Binding.
+    /// Nothing in the server: Pods stay unbound until a client posts a Binding.
     External,
 }
 
@@ -161,7 +161,7 @@ impl Simulation {
         None
     }
 
-    /// A client has bound a pod; whether that is one of this cluster's, to one of its nodes.
+    /// A client has bound a pod; returns whether it is one of this cluster's, to one of its nodes.
     pub(crate) fn bound(&mut self, namespace: &str, name: &str, node: &str) -> bool {
         self.cluster.bind(namespace, name, node, self.clock.now())
     }
@@ -173,8 +173,8 @@ impl Simulation {
         }
     }
 
-    /// Starts the replacement of pods that clients have removed, where nothing else is under way:
-    /// that may be about the very same pod.
+    /// Starts the replacement of pods that clients have removed, if nothing else is under way: that may
+    /// concern the same pod.
     fn replace_lost(&mut self) {
         let (rng, cluster, happenings) = (&mut self.rng, &mut self.cluster, &mut self.happenings);
         self.lost.retain(|&pod| match cluster.workload_of(pod) {
@@ -183,7 +183,7 @@ impl Simulation {
                 happenings.push(Happening::replace(rng, cluster, workload, pod));
                 false
             }
-            // Whatever was under way has removed it.
+            // A happening has removed it.
             None => false,
         });
     }

@@ -105,7 +105,7 @@ impl Node {
         })
     }
 
-    /// Whether ordinary pods are kept off it: every tenth node is for others.
+    /// Returns whether ordinary pods are kept off it: every tenth node is for others.
     pub(super) fn is_dedicated(&self) -> bool {
         self.index % 10 == 9
     }

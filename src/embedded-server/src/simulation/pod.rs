@@ -80,7 +80,7 @@ impl Pod {
         self.deletion = Some(now + GRACE);
     }
 
-    /// Whether a Service may send it requests.
+    /// Returns whether a Service may send it requests.
     pub(super) fn is_ready(&self) -> bool {
         self.stage == Stage::Ready && self.deletion.is_none() && !self.lost
     }

@@ -52,7 +52,7 @@ pub(super) fn slice_name(workload: &Workload) -> String {
     format!("{}-{}", workload.name, workload.slice_suffix)
 }
 
-/// The EndpointSlice of a workload with the `pods` of it that there are.
+/// The EndpointSlice of a workload with its existing `pods`.
 pub(super) fn endpoint_slice<'a>(
     workload: &Workload,
     namespace: &str,
@@ -60,7 +60,7 @@ pub(super) fn endpoint_slice<'a>(
     pods: impl Iterator<Item = (usize, &'a Pod, &'a Node)>,
 ) -> Value {
     let endpoints: Vec<Value> = pods
-        // Without an address, or with its containers gone, a pod is no endpoint.
+        // Without an address, or after its containers ended, a pod is not an endpoint.
         .filter(|(_, pod, _)| {
             pod.stage >= Stage::Started && pod.stage != Stage::Completed && !pod.lost
         })

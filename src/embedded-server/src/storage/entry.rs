@@ -8,10 +8,10 @@ use super::packed::Packed;
 use crate::object::text;
 use crate::resource::Definition;
 
-/// Who has written an object.
+/// The author of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The simulation, and nobody else.
+    /// Only the simulation.
     Simulation,
     /// The simulation, and then a client changed it.
     Touched,
@@ -19,11 +19,11 @@ pub(crate) enum Origin {
     Client,
 }
 
-/// What an object holds, without its key and its resourceVersion.
+/// The content of an object, without its key and its resourceVersion.
 ///
-/// The JSON is kept from behind the resourceVersion on: the type is the resource's, in whichever
-/// version it is asked for, and a DELETED event carries the last state at the version of the
-/// deletion. So one text serves them all, and none is ever copied to be kept.
+/// The JSON is kept from after the resourceVersion on: the type is the resource's, in the version that is
+/// asked for, and a DELETED event carries the last state at the version of the deletion. So one text
+/// serves them all, and is never copied to be kept.
 #[derive(Debug)]
 pub(crate) struct Content {
     origin: Origin,
@@ -62,7 +62,7 @@ impl Content {
         Entry { key, version, content: self }
     }
 
-    /// Whether it is the same but for the version.
+    /// Returns whether it is the same except for the version.
     pub(crate) fn is_of(&self, entry: &Entry) -> bool {
         self.rest.is(&entry.content.rest)
     }
@@ -94,13 +94,13 @@ impl Entry {
         self.content.fields.get(place).map_or("", |value| value)
     }
 
-    /// How much memory it takes, about.
+    /// Its approximate size in memory.
     pub(crate) fn bytes(&self) -> usize {
         const OVERHEAD: usize = size_of::<Entry>() + 64;
         OVERHEAD + self.content.rest.bytes() + self.content.labels.0.len()
     }
 
-    /// How long its JSON is, about.
+    /// The approximate length of its JSON.
     pub(crate) fn json_len(&self) -> usize {
         self.content.rest.len() + 100
     }
@@ -119,8 +119,8 @@ impl Entry {
         self.write_from_metadata(version, definition, out);
     }
 
-    /// Writes the object as an item of a list, which says by its own kind what kind its items are.
-    /// The items of a list of custom resources say it all the same, as the real server's do.
+    /// Writes the object as an item of a list, whose own kind implies that of its items. The items of a
+    /// list of custom resources still carry theirs, as the real server's do.
     pub(crate) fn write_item(&self, definition: &Definition, out: &mut Vec<u8>) {
         if definition.is_custom() {
             return self.write_at(self.version, definition, out);

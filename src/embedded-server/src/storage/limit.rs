@@ -1,4 +1,4 @@
-//! How much of the past is kept.
+//! The limit of the kept history.
 
 use std::str::FromStr;
 
@@ -19,13 +19,13 @@ use std::str::FromStr;
 pub struct HistoryLimit {
     /// The most changes.
     pub changes: usize,
-    /// The most bytes that are kept for these changes alone: the replaced states of objects, packed
-    /// as all are.
+    /// The most bytes that are kept for these changes alone: the replaced states of objects, packed like
+    /// all others.
     pub bytes: usize,
 }
 
 impl HistoryLimit {
-    /// This many changes, whatever they take.
+    /// This many changes, whatever their size.
     pub fn changes(changes: usize) -> HistoryLimit {
         HistoryLimit { changes, bytes: usize::MAX }
     }

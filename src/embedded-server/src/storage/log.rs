@@ -24,12 +24,12 @@ impl Event {
         self.current.as_ref().or(self.previous.as_ref())
     }
 
-    /// Whether the object is not the simulation's alone.
+    /// Returns whether the object is not the simulation's alone.
     pub(crate) fn is_of_client(&self) -> bool {
         self.newest().is_some_and(|entry| entry.origin() != Origin::Simulation)
     }
 
-    /// What this event alone keeps in memory, about: the state that it replaced.
+    /// The memory that only this event keeps, about: the state that it replaced.
     pub(super) fn bytes(&self) -> usize {
         const OVERHEAD: usize = size_of::<Event>() + 64;
         OVERHEAD + self.previous.as_ref().map_or(0, |entry| entry.bytes())
@@ -76,7 +76,7 @@ impl Log {
         Some(event)
     }
 
-    /// Drops the oldest event, the versions it replaced, and a deletion nobody can see the past of.
+    /// Drops the oldest event, the versions it replaced, and a deletion whose past can no longer be read.
     pub(super) fn forget(&mut self) -> Option<Arc<Event>> {
         let event = self.events.pop_front()?;
         self.dropped = event.version;
@@ -94,8 +94,8 @@ impl Log {
         Some(event)
     }
 
-    /// The next events after `cursor`, at most `max`, and whether these are all; `None` when some
-    /// are gone.
+    /// The next events after `cursor`, at most `max`, and whether these are all; `None` when some were
+    /// dropped.
     pub(super) fn since(&self, cursor: u64, max: usize) -> Option<(Vec<Arc<Event>>, bool)> {
         if cursor < self.dropped {
             return None;
@@ -133,7 +133,7 @@ impl Log {
     }
 }
 
-/// Whether a page says how many objects come after it.
+/// Whether a page includes how many objects come after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Remaining {
     Unasked,

@@ -35,14 +35,14 @@ pub(crate) struct Compacted {
     pub(crate) oldest: u64,
 }
 
-/// What a list asks for.
+/// The query of a list.
 #[derive(Debug)]
 pub(crate) struct Query<'a> {
     pub(crate) resource: ResourceId,
     pub(crate) namespace: Option<&'a str>,
     /// `None` reads the newest version.
     pub(crate) version: Option<u64>,
-    /// The first key to look at, from an earlier page.
+    /// The first key to return, from an earlier page.
     pub(crate) start: Option<&'a str>,
     pub(crate) limit: Option<usize>,
     pub(crate) remaining: Remaining,
@@ -63,18 +63,18 @@ pub(crate) struct Page {
     pub(crate) entries: Vec<Arc<Entry>>,
     /// The key the next page starts at; `None` on the last page.
     pub(crate) next: Option<String>,
-    /// How many objects match after this page, where that was asked for.
+    /// How many objects match after this page, if requested.
     pub(crate) remaining: usize,
 }
 
-/// What becomes of an object.
+/// A change to an object.
 #[derive(Debug)]
 pub(crate) enum Change {
     Put(Content),
     Delete,
 }
 
-/// The state that a write was decided on is not the newest any more.
+/// The state that a write was based on is no longer the newest.
 #[derive(Debug)]
 pub(crate) struct Stale;
 
@@ -84,7 +84,7 @@ struct State {
     compacted: u64,
     /// Which resource each version after `compacted` changed, in order.
     order: VecDeque<ResourceId>,
-    /// What the kept changes take beside the present objects.
+    /// Memory of the kept changes, beside the present objects.
     bytes: usize,
     logs: Vec<Log>,
 }
@@ -95,7 +95,7 @@ pub(crate) struct Storage {
     state: RwLock<State>,
     /// Apart from `state`, so that asking for a time never waits for a long list.
     times: Mutex<CommitTimes>,
-    /// Held while a write is decided on: that needs the newest state, not the state's lock.
+    /// Held while a write is decided: that needs the newest state, but not the state's lock.
     writer: Mutex<()>,
     version: AtomicU64,
     /// Changes when an object changes that is not the simulation's alone.
@@ -115,8 +115,8 @@ impl Storage {
         }
     }
 
-    /// Changes objects in order and wakes the watches once. `decide` is given the newest state of
-    /// each and says what becomes of it; nothing is an answer.
+    /// Changes objects in order and wakes the watches once. `decide` gets the newest state of each and
+    /// returns the change, or none.
     pub(crate) fn commit<T>(
         &self,
         items: impl IntoIterator<Item = (ResourceId, String, T)>,
@@ -135,8 +135,8 @@ impl Storage {
         touched.into_iter().for_each(|resource| self.wake(resource));
     }
 
-    /// Changes one object, provided that `expected` is its newest version (`None`: that there is no
-    /// such object); the event that came of it.
+    /// Changes one object, provided that `expected` is its newest version (`None`: that it does not
+    /// exist); returns the resulting event.
     pub(crate) fn compare_and_commit(
         &self,
         resource: ResourceId,
@@ -154,7 +154,7 @@ impl Storage {
         Ok(event)
     }
 
-    /// Called by the one writer.
+    /// Called by the one writer only.
     fn apply(&self, resource: ResourceId, key: &str, change: Change) -> Option<Arc<Event>> {
         let content = match change {
             Change::Put(content) => Some(content),
@@ -166,7 +166,7 @@ impl Storage {
         state.version = next;
         state.order.push_back(resource);
         state.bytes += event.bytes();
-        // Before the state is unlocked: whoever sees the event can ask for its time.
+        // Before the state is unlocked: a reader that sees the event can ask for its time.
         lock(&self.times).push();
         // ORDERING: Release pairs with the Acquire in `version`.
         self.version.store(next, Ordering::Release);
@@ -202,7 +202,7 @@ impl Storage {
         lock(&self.times).get(version)
     }
 
-    /// Forgets everything that only versions before `version` need.
+    /// Drops everything that only versions before `version` need.
     pub(crate) fn compact(&self, version: u64) {
         let mut state = self.write();
         let mut forgotten = Vec::new();
@@ -258,7 +258,7 @@ impl Storage {
         })
     }
 
-    /// Everything of a resource at the newest version, and which that is.
+    /// Everything of a resource at the newest version, and that version.
     pub(crate) fn all(&self, resource: ResourceId) -> (u64, Vec<Arc<Entry>>) {
         let page = self.list(&Query::all(resource, None), |_| true);
         // The newest version is never compacted.
@@ -273,8 +273,8 @@ impl Storage {
 
     /// The next changes of `resource` after `cursor`, at most `max`, and the new cursor.
     ///
-    /// Fails only when a change of this resource after `cursor` is gone: a watch that nothing
-    /// concerned is not thrown out because other resources changed.
+    /// Fails only when a change of this resource after `cursor` was dropped: changes of other resources
+    /// do not end a watch that has nothing to miss.
     pub(crate) fn events_since(
         &self,
         resource: ResourceId,
@@ -316,7 +316,7 @@ impl State {
         &mut self.logs[resource.0]
     }
 
-    /// Moves the compaction up by one version; the event of that version.
+    /// Moves the compaction up by one version; returns the event of that version.
     fn forget(&mut self) -> Option<Arc<Event>> {
         let resource = self.order.pop_front()?;
         self.compacted += 1;

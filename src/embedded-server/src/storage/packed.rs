@@ -39,7 +39,7 @@ impl Packed {
         self.bytes.len()
     }
 
-    /// Whether it is the same text: packing depends on nothing but that and the dictionary.
+    /// Returns whether it is the same text: packing depends on nothing but that and the dictionary.
     pub(super) fn is(&self, other: &Packed) -> bool {
         Arc::ptr_eq(&self.dictionary, &other.dictionary) && self.bytes == other.bytes
     }

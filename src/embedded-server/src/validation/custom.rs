@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 use super::causes::Causes;
 use crate::resource::{Schema, ValueType};
 
-/// What the server knows of every object, whatever the schema says.
+/// Fields that every object may have, whatever its schema.
 const OF_ALL: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
-/// Drops the fields that the schema does not know; the paths of those dropped.
+/// Drops the fields that the schema does not know; returns their paths.
 pub(crate) fn prune(schema: &Schema, object: &mut Value) -> Vec<String> {
     let mut dropped = Vec::new();
     prune_value(Some(schema.root()), object, "", false, &mut dropped);
@@ -54,7 +54,7 @@ fn prune_value(
     }
 }
 
-/// Fills in the defaults of what is missing.
+/// Fills in the defaults of missing fields.
 pub(crate) fn default(schema: &Schema, object: &mut Value) {
     default_value(Some(schema.root()), object);
 }
@@ -66,7 +66,7 @@ fn default_value(schema: Option<ValueType<'_>>, value: &mut Value) {
             for (name, field) in schema.properties() {
                 let is_missing = match fields.get(name) {
                     None => true,
-                    // Null stands for nothing where it is not allowed.
+                    // Null counts as missing where it is not allowed.
                     Some(Value::Null) => !field.is("nullable"),
                     Some(_) => false,
                 };
@@ -125,7 +125,7 @@ fn check(schema: ValueType<'_>, value: &Value, path: &str, causes: &mut Causes) 
         Value::String(text) => {
             within(schema, "Length", text.chars().count(), value, path, causes);
             if let Some(pattern) = schema.keyword("pattern").and_then(Value::as_str)
-                // A pattern that is none here matches everything: it was made for another engine.
+                // A pattern that this engine cannot read was made for another one: it matches everything.
                 && regex::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
             {
                 causes.invalid(path, value, format!("{path} in body should match '{pattern}'"));
@@ -225,7 +225,7 @@ fn wrong(path: &str, expected: &str, value: &Value) -> String {
     format!("{path} in body must be of type {expected}: {}", named(value))
 }
 
-/// The name of a value's type, as a value: that is how the API shows it.
+/// The name of a value's type, as a value: the API shows it like this.
 fn named(value: &Value) -> Value {
     match value {
         Value::Null => "null",

@@ -1,4 +1,4 @@
-//! Events: whatever has a time of its own says who did what, and why; and what comes by
+//! Events: one with a time of its own names who did what, and why; and one that is written through
 //! `events.k8s.io` has to be of that kind.
 //!
 //! Refusals name the fields as they are stored, whichever group was asked, as the real server's do.
@@ -10,11 +10,11 @@ use super::names;
 use crate::object::{namespace, text};
 use crate::resource::Definition;
 
-/// The most characters that a reason, say, may have, and a message.
+/// The most characters of a short field, such as a reason, and of a message.
 const SHORT: usize = 128;
 const LONG: usize = 1024;
 
-/// An Event has happened: all that goes on is the counting of others like it.
+/// Fields of a recorded Event that may not change: only the count of similar ones goes on.
 const SETTLED: [&str; 12] = [
     "involvedObject",
     "reason",
@@ -69,7 +69,7 @@ pub(super) fn update(definition: &Definition, new: &Value, old: &Value, causes: 
 fn common(event: &Value, causes: &mut Causes) {
     let about = text(event, "/involvedObject/namespace");
     let is_in = |expected: &[&str]| expected.contains(&namespace(event));
-    // What is in no namespace has its events in the default one.
+    // An object without a namespace has its Events in the default one.
     let is_in_place = match (has_time(event), about) {
         (false, "") => is_in(&["default"]),
         (true, "") => is_in(&["default", "kube-system"]),
@@ -117,7 +117,7 @@ fn series(event: &Value, causes: &mut Causes) {
     }
 }
 
-/// As a client that writes all fields writes one that it has not set.
+/// Empty, as written by a client that writes even the fields it has not set.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,

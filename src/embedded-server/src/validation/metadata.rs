@@ -1,4 +1,4 @@
-//! What all objects have in common.
+//! Checks that apply to all objects.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Whether an object may be stored, and which of its fields stand against it.
+//! Whether an object may be stored, and which of its fields are invalid.
 
 mod causes;
 mod custom;
@@ -22,7 +22,7 @@ use causes::Causes;
 
 pub(crate) use custom::{default, prune};
 
-/// What is wrong with a new object.
+/// The faults of a new object.
 pub(crate) fn new(definition: &Definition, object: &Value) -> Vec<StatusCause> {
     let mut causes = Causes::default();
     metadata::new(definition, object, &mut causes);
@@ -33,7 +33,7 @@ pub(crate) fn new(definition: &Definition, object: &Value) -> Vec<StatusCause> {
     causes.into()
 }
 
-/// What is wrong with an object in place of another one.
+/// The faults of an object that replaces another one.
 pub(crate) fn update(definition: &Definition, new: &Value, old: &Value) -> Vec<StatusCause> {
     let mut causes = Causes::default();
     metadata::update(new, old, &mut causes);

@@ -1,4 +1,4 @@
-//! The end of every write: what it came to is committed, provided that nobody was faster.
+//! The end of every write: its result is committed, unless another writer was faster.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use crate::object::text;
 use crate::resource::{self, CUSTOM_RESOURCE_DEFINITIONS, Definition, PODS};
 use crate::storage::{Change, Content, Entry, Event, Origin, Stale};
 
-/// The state that a write came to.
+/// The resulting state of a write.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Next<'a> {
     pub(super) name: &'a str,
-    /// The state that it was decided on; none of a new object.
+    /// The state that it was based on; `None` for a new object.
     pub(super) current: Option<&'a Arc<Entry>>,
     pub(super) object: &'a Value,
     pub(super) origin: Origin,
 }
 
 impl Writer {
-    /// Commits a state, unless it is the one before; or notes it, if somebody is asked first.
+    /// Commits a state, unless it is unchanged; or notes it, if it is reviewed first.
     pub(super) fn commit(&self, request: &Request, next: Next<'_>) -> Result<Written, Stale> {
         let Some(review) = &request.review else { return self.store(request, next) };
         let expected = next.current.map(|entry| entry.version);
@@ -51,7 +51,7 @@ impl Writer {
         Ok(Written { is_new: next.current.is_none(), ..Written::of(entry, definition) })
     }
 
-    /// Removes an object for good; `last` is its state then, if a change brings that about.
+    /// Removes an object for good; `last` is its final state, if a change leads to the removal.
     pub(super) fn remove(
         &self,
         request: &Request,
@@ -84,7 +84,7 @@ impl Writer {
         Ok(())
     }
 
-    /// What follows from a change at once.
+    /// The immediate consequences of a change.
     fn committed(&self, definition: &Definition, event: &Event) {
         if let (CUSTOM_RESOURCE_DEFINITIONS, Some(entry)) = (definition.id, event.newest()) {
             let crd = entry.value(definition);
@@ -105,7 +105,7 @@ impl Writer {
 }
 
 impl Next<'_> {
-    /// What a commit would give.
+    /// The result that a commit would have.
     fn dry(self, request: &Request) -> Written {
         let content = Content::new(&request.definition, self.object, self.origin);
         let version = self.current.map_or(0, |entry| entry.version);

@@ -1,4 +1,4 @@
-//! What the API fills in where a client leaves it out.
+//! Defaults that the API fills in where a client leaves out a field.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,7 +19,7 @@ const SERVICE_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 33, 0, 1);
 
 impl Addresses {
     fn next(&self) -> String {
-        // ORDERING: Relaxed: each number is given once, and nothing else hangs on it.
+        // ORDERING: Relaxed: each number is given out once, and no other data depends on it.
         let number = self.0.fetch_add(1, Ordering::Relaxed);
         Ipv4Addr::from(u32::from(SERVICE_NETWORK).wrapping_add(number)).to_string()
     }
@@ -53,7 +53,7 @@ pub(super) fn fill(definition: &Definition, object: &mut Value, addresses: &Addr
             template(object);
         }
         SERVICES => service(section(object, "spec"), addresses),
-        // The other group's say by themselves what they are, and when.
+        // Those of the other group must have their own type and time.
         EVENTS if definition.renamed.is_empty() => {
             let now = time::rfc3339(time::now());
             if let Value::Object(fields) = object {
@@ -106,7 +106,7 @@ fn section_of<'a>(object: &'a mut Value, field: &str) -> &'a mut Value {
     &mut object[field]
 }
 
-/// What every Pod's spec says, and every template's.
+/// Defaults of every Pod's spec, and of every template's.
 fn pod_spec(spec: &mut Map<String, Value>) {
     or_insert(spec, "restartPolicy", "Always");
     or_insert(spec, "dnsPolicy", "ClusterFirst");
@@ -133,7 +133,7 @@ fn pod_spec(spec: &mut Map<String, Value>) {
     }
 }
 
-/// What admission adds to a Pod.
+/// Defaults that admission adds to a Pod.
 fn admit(spec: &mut Map<String, Value>) {
     or_insert(spec, "serviceAccountName", "default");
     let account = spec["serviceAccountName"].clone();

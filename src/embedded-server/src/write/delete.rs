@@ -1,4 +1,4 @@
-//! Deletions: at once, or once everything that holds an object back is gone.
+//! Deletions: at once, or once nothing holds the object back.
 
 use std::sync::Arc;
 
@@ -11,26 +11,26 @@ use crate::status::Failure;
 use crate::storage::Entry;
 use crate::time;
 
-/// What becomes of the objects that a deleted one owns.
+/// What happens to the objects that a deleted one owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Propagation {
     /// They are deleted afterwards.
     Background,
     /// They are deleted before.
     Foreground,
-    /// They stay, and are owned no more.
+    /// They stay, without their owner.
     Orphan,
 }
 
-/// Keeps an owner until those it owns are gone.
+/// Keeps an owner until those it owns are deleted.
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
-/// Keeps an owner until those it owns know it no more.
+/// Keeps an owner until those it owns no longer refer to it.
 pub(crate) const ORPHAN: &str = "orphan";
 
-/// The Namespaces that a cluster does not do without.
+/// The Namespaces that a cluster cannot do without.
 const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 
-/// On which terms an object is deleted.
+/// The terms of a deletion.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DeleteOptions {
     pub(crate) grace_seconds: Option<i64>,
@@ -39,10 +39,10 @@ pub(crate) struct DeleteOptions {
     pub(crate) resource_version: Option<String>,
 }
 
-/// What came of a deletion.
+/// The result of a deletion.
 #[derive(Debug)]
 pub(crate) enum Deleted {
-    /// The object is gone; its last state.
+    /// The object was deleted; its last state.
     Gone(Written),
     /// Something holds it back; its state.
     Pending(Written),
@@ -78,7 +78,7 @@ impl Writer {
                 }
             }
             mark(grace, &mut object);
-            // Asked again on the same terms, nothing changes.
+            // A repetition on the same terms changes nothing.
             if object == before {
                 return Ok(Deleted::Pending(Written::of(&entry, &request.definition)));
             }
@@ -91,7 +91,7 @@ impl Writer {
         Err(Failure::modified(&request.definition, name))
     }
 
-    /// Nothing of the object runs any more: it stays only as long as its finalizers.
+    /// The containers have ended: the object stays only as long as its finalizers.
     pub(crate) fn end_grace(&self, request: &Request, name: &str) -> Result<(), Failure> {
         for _ in 0..TRIES {
             let entry = self.get(request, name)?;
@@ -108,7 +108,7 @@ impl Writer {
 
     /// Removes an object that was only waiting for this.
     pub(crate) fn finish(&self, request: &Request, entry: &Arc<Entry>) {
-        // If it has changed since, whoever changed it is followed by another look at it.
+        // If it has changed since, that change brings it here again.
         let _ = self.remove(request, entry, None);
     }
 }

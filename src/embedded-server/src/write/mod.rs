@@ -1,5 +1,5 @@
-//! Writing objects, as the API's machinery does it: decode, prepare, default, validate, and commit
-//! provided that nobody was faster.
+//! Writing objects, as the API's machinery does it: decode, prepare, default, validate, and commit unless
+//! another writer was faster.
 
 mod binding;
 mod commit;
@@ -30,7 +30,7 @@ pub(crate) use prepare::{CLEANUP, uid};
 pub(crate) use review::{Planned, Review};
 pub(crate) use update::Part;
 
-/// How often a change that does not insist on a version is tried again when others are faster.
+/// How often a change that does not insist on a version is retried when others are faster.
 const TRIES: usize = 32;
 
 /// Everything that a write needs.
@@ -42,26 +42,26 @@ pub(crate) struct Writer {
     defaults: defaults::Addresses,
 }
 
-/// What a write is about, and on which terms it is done.
+/// The subject of a write, and its terms.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) definition: Arc<Definition>,
     pub(crate) namespace: Option<String>,
-    /// Everything is done but for the commit.
+    /// Everything is done except the commit.
     pub(crate) dry_run: bool,
-    /// Who owns the fields that change.
+    /// The owner of the fields that change.
     pub(crate) manager: String,
     pub(crate) unknown_fields: UnknownFields,
-    /// Set where somebody else is asked first.
+    /// Set if the write is reviewed first.
     pub(crate) review: Option<Arc<Review>>,
 }
 
-/// What becomes of fields that the object's type does not have.
+/// What happens to fields that the object's type does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum UnknownFields {
     #[default]
     Dropped,
-    /// Dropped, and the client is told.
+    /// Dropped, with a warning to the client.
     Warned,
     Refused,
 }
@@ -92,7 +92,7 @@ impl Request {
         }
     }
 
-    /// Whether a write of it that went well has changed anything.
+    /// Returns whether a successful write of it has changed anything.
     fn is_committed(&self) -> bool {
         !self.dry_run && self.review.as_ref().is_none_or(|review| review.noted().is_none())
     }
@@ -118,7 +118,7 @@ impl Writer {
             .ok_or_else(|| Failure::object_not_found(&request.definition, name))
     }
 
-    /// Objects come into namespaces that are there, and stay.
+    /// Objects are created only in namespaces that exist and are not being deleted.
     fn check_namespace(&self, request: &Request, name: &str) -> Result<(), Failure> {
         let Some(namespace) = &request.namespace else { return Ok(()) };
         // The definition of Namespaces is built in.
@@ -153,13 +153,13 @@ impl Written {
     }
 }
 
-/// Whether finalizers keep an object from being removed.
+/// Returns whether finalizers keep an object from being removed.
 fn is_held(definition: &Definition, object: &Value) -> bool {
     finalizers(object).next().is_some()
         || (definition.id == NAMESPACES && !array(object, "/spec/finalizers").is_empty())
 }
 
-/// Who has written an object once a client has changed it.
+/// The origin of an object once a client has changed it.
 fn origin_after(current: &Entry) -> Origin {
     match current.origin() {
         Origin::Simulation | Origin::Touched => Origin::Touched,
@@ -170,7 +170,7 @@ fn origin_after(current: &Entry) -> Origin {
 /// A random suffix, as the server adds to `generateName`.
 pub(crate) fn suffix(length: usize) -> String {
     use rand::Rng;
-    // No vowels and no digits that look like one: so no accidental words.
+    // No vowels and no digits that resemble one: so no accidental words.
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let mut random = rand::rng();
     (0..length).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect()

@@ -1,4 +1,4 @@
-//! What the server writes into an object itself, and what it takes from the one before.
+//! The fields of an object that the server writes, and those that it takes from the old one.
 
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ pub(super) fn for_create(definition: &Definition, namespace: Option<&str>, objec
     }
 }
 
-/// Keeps a CustomResourceDefinition until its objects are gone.
+/// Keeps a CustomResourceDefinition until its objects are deleted.
 pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// The resource is served as soon as its definition is there.
@@ -81,7 +81,7 @@ fn established(crd: &Value) -> Value {
     })
 }
 
-/// Fills `new` up with what a change of `part` does not change.
+/// Completes `new` with what a change of `part` does not change.
 pub(super) fn for_update(definition: &Definition, part: Part, new: &mut Value, old: &Value) {
     if part == Part::Status {
         let status = new.get("status").cloned();
@@ -104,7 +104,7 @@ pub(super) fn for_update(definition: &Definition, part: Part, new: &mut Value, o
             set(new, "spec", old.get("spec").cloned());
         }
         if definition.id == SERVICES && text(new, "/spec/clusterIP").is_empty() {
-            // Given out once: who replaces a Service does not have to know it.
+            // Assigned once: a client that replaces a Service does not have to know it.
             for field in ["clusterIP", "clusterIPs"] {
                 if let Some(address) = old["spec"].get(field) {
                     section(new, "spec").insert(field.to_owned(), address.clone());
@@ -116,14 +116,14 @@ pub(super) fn for_update(definition: &Definition, part: Part, new: &mut Value, o
         }
     }
     let counts = definition.has_generation() || definition.id == CUSTOM_RESOURCE_DEFINITIONS;
-    // A binding, and what else the server does itself, is no other wish of a client's.
+    // A binding, like other changes by the server itself, does not change what the client wanted.
     if counts && part == Part::Main && wanted(new) != wanted(old) {
         let generation = old.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(1);
         metadata(new).insert("generation".to_owned(), (generation + 1).into());
     }
 }
 
-/// What a generation counts the changes of: all but metadata and status.
+/// The fields whose changes a generation counts: all but metadata and status.
 fn wanted(object: &Value) -> Vec<(&String, &Value)> {
     let is_wanted = |name: &str| !matches!(name, "apiVersion" | "kind" | "metadata" | "status");
     crate::object::fields(object, "").filter(|(name, _)| is_wanted(name)).collect()
@@ -143,7 +143,7 @@ pub(crate) fn uid() -> String {
     crate::simulation::uid(rand::random())
 }
 
-/// How a Pod is treated when its node runs short.
+/// How a Pod is treated when its node runs short of resources.
 fn qos_class(pod: &Value) -> &'static str {
     let resources =
         crate::object::array(pod, "/spec/containers").iter().map(|one| &one["resources"]);

@@ -1,4 +1,4 @@
-//! Writes that somebody else is asked about before they are committed.
+//! Writes that are reviewed before they are committed.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::storage::Origin;
 
-/// Stands between a write and its commit. A write that comes to a commit notes what it would commit,
-/// and ends as a dry run. Once that is admitted, the same write is done again: it commits the very
-/// object that was admitted, or, if the state that it was decided on is not the newest any more,
-/// notes what it comes to now.
+/// Stands between a write and its commit. A write that gets as far as its commit notes what it would
+/// commit, and ends as a dry run. Once that is admitted, the same write is done again: it commits exactly
+/// the object that was admitted, or, if the state that it was based on is no longer the newest, notes its
+/// new result.
 #[derive(Debug, Default)]
 pub(crate) struct Review(Mutex<State>);
 
@@ -21,7 +21,7 @@ enum State {
     Admitted(Planned),
 }
 
-/// What a write comes to.
+/// The planned result of a write.
 #[derive(Debug, Clone)]
 pub(crate) struct Planned {
     pub(crate) name: String,
@@ -34,7 +34,7 @@ pub(crate) struct Planned {
 }
 
 impl Review {
-    /// What was admitted, if that was of this state of the object. It can be taken once.
+    /// The admitted object, if it was based on this state. It can be taken once.
     pub(super) fn take_admitted(&self, expected: Option<u64>) -> Option<Planned> {
         match std::mem::take(&mut *self.state()) {
             State::Admitted(planned) if planned.expected == expected => Some(planned),
@@ -46,7 +46,7 @@ impl Review {
         *self.state() = State::Noted(planned);
     }
 
-    /// What is to be admitted; nothing if the write was committed, or came to nothing.
+    /// The result to be admitted; `None` if the write was committed, or changes nothing.
     pub(crate) fn noted(&self) -> Option<Planned> {
         match &*self.state() {
             State::Noted(planned) => Some(planned.clone()),

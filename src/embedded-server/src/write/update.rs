@@ -19,10 +19,10 @@ use crate::validation;
 /// The part of an object that a path addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// All but the status, where that is a part of its own.
+    /// Everything except the status, if that is a part of its own.
     Main,
     Status,
-    /// All of it, for the server itself.
+    /// Everything, for the server itself.
     All,
 }
 
@@ -32,10 +32,10 @@ impl Part {
     }
 }
 
-/// How a changed object says who owns its fields.
+/// How the owners of a changed object's fields are determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ownership {
-    /// Whoever has changed a field.
+    /// By the fields that the request has changed.
     ByChange,
     /// As written in it.
     Written,
@@ -90,7 +90,7 @@ impl Writer {
         self.change(request, name, part, |current| patch.apply(&request.definition, current))
     }
 
-    /// Applies a configuration, server-side; creates what is not there.
+    /// Applies a configuration, server-side; creates the object if it does not exist.
     pub(crate) fn apply(
         &self,
         request: &Request,
@@ -115,7 +115,7 @@ impl Writer {
                 return Err(Failure::object_not_found(definition, name));
             };
             match written {
-                // It came or went in between.
+                // It was created or deleted in between.
                 Err(failure) if failure.status().is_already_exists() && !exists => {}
                 Err(failure) if failure.status().is_not_found() && exists => {}
                 Ok(written) => return Ok(Written { warnings, ..written }),
@@ -125,7 +125,7 @@ impl Writer {
         Err(Failure::modified(definition, name))
     }
 
-    /// Changes an object by a function of its newest state, as often as it takes.
+    /// Changes an object by a function of its newest state, retrying as often as necessary.
     pub(crate) fn change(
         &self,
         request: &Request,
@@ -157,8 +157,8 @@ impl Writer {
         Err(Failure::modified(&request.definition, name))
     }
 
-    /// As [`change`](Self::change) of everything, by the server itself: what comes of it is the
-    /// simulation's if the object was, and `origin` says so.
+    /// As [`change`](Self::change), but of everything and by the server itself; `origin` returns the
+    /// origin of the result.
     pub(super) fn change_as(
         &self,
         request: &Request,
@@ -224,7 +224,7 @@ impl Writer {
     }
 }
 
-/// Whether the object was only kept by what has just been taken away.
+/// Returns whether the object was kept only by what has just been removed.
 fn is_finished(definition: &Definition, object: &Value) -> bool {
     let grace = object.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64);
     is_deleting(object) && grace.unwrap_or(0) == 0 && !is_held(definition, object)
@@ -261,8 +261,8 @@ fn check_preconditions(
     Ok(())
 }
 
-/// What is applied names its type and itself. It is decoded for what it does not know alone: what
-/// it leaves out stays left out, since that means something here.
+/// An applied object names its type and itself. It is decoded only to find unknown fields: what it leaves
+/// out stays left out, since that has a meaning here.
 fn check_applied(
     request: &Request,
     name: &str,
