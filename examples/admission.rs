@@ -1,5 +1,4 @@
-//! An admission webhook: a namespace takes as many Pods as its annotation says, counted by an index of
-//! a snapshot.
+//! An admission webhook that holds a quota of Pods per namespace, counted by an index of a snapshot.
 //!
 //! ```sh
 //! cargo run --release --example admission --features kube -- --duration 5s  # or --kubeconfig FILE
@@ -59,7 +58,7 @@ impl Quota {
         let Some(quota) = self.namespaces.get(namespace).and_then(|it| quota_of(&it)) else {
             return Ok(());
         };
-        let mut coming = self.coming.lock().expect("whole");
+        let mut coming = self.coming.lock().expect("no holder panics");
         let snapshot = self.pods.snapshot();
         coming.retain(|key, (uid, since)| {
             let held = snapshot.get(key);
@@ -134,7 +133,7 @@ async fn hold(cluster: &Cluster, arguments: &Arguments, quota: Arc<Quota>) -> Re
     let (until, tally) = (arguments.begin(), Arc::new(Mutex::new((0, 0))));
     let reported = Arc::clone(&tally);
     support::report(until.clone(), move || {
-        let (admitted, denied) = *reported.lock().expect("whole");
+        let (admitted, denied) = *reported.lock().expect("no holder panics");
         format!("{admitted} Pods admitted, {denied} denied")
     });
     let asks = (!cluster.is_embedded()).then(|| Arc::clone(&quota));
@@ -158,7 +157,7 @@ async fn hold(cluster: &Cluster, arguments: &Arguments, quota: Arc<Quota>) -> Re
         let mut of_it = admitted.iter().filter(|key| key.namespace() == Some(namespace));
         check(of_it.all(there), "each Pod that was admitted and not deleted is there")?;
     }
-    let (admitted, denied) = *tally.lock().expect("whole");
+    let (admitted, denied) = *tally.lock().expect("no holder panics");
     let what = format!("{admitted} were admitted, {denied} denied, and a quota was used up");
     check(reached && admitted > 0 && denied > 0, what)
 }
@@ -184,11 +183,11 @@ async fn create(
         };
         match created {
             Ok(pod) => {
-                tally.lock().expect("whole").0 += 1;
+                tally.lock().expect("no holder panics").0 += 1;
                 mine.push(pod.key().to_key()?);
             }
             Err(status) if status.is_forbidden() && status.message().contains("its quota is") => {
-                tally.lock().expect("whole").1 += 1;
+                tally.lock().expect("no holder panics").1 += 1;
                 if !mine.is_empty() {
                     pods.delete(mine.remove(0).name(), &at_once).await?;
                 }

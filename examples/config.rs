@@ -43,8 +43,8 @@ impl Object for Setting {
     }
 }
 
-/// The files of a directory, but for those that are hidden or no text. It numbers the changes that it finds and keeps them, so that a watch may
-/// begin after any.
+/// The files of a directory, but for those that are hidden or no text. It numbers the changes that it
+/// finds and keeps them, so that a watch may begin after any.
 #[derive(Clone)]
 struct Directory {
     path: PathBuf,
@@ -57,7 +57,7 @@ type Seen = (BTreeMap<String, Arc<Setting>>, Vec<Result<Arc<Setting>, String>>);
 impl Directory {
     /// Takes in what has changed. The version is that of the directory as it is now.
     fn look(&self) -> std::io::Result<(ResourceVersion, Vec<Arc<Setting>>)> {
-        let (files, changes) = &mut *self.seen.lock().expect("whole");
+        let (files, changes) = &mut *self.seen.lock().expect("no holder panics");
         let mut found = BTreeMap::new();
         for entry in std::fs::read_dir(&self.path)? {
             let entry = entry?;
@@ -82,7 +82,7 @@ impl Directory {
 
     fn event(&self, number: usize) -> Option<WatchEvent<Setting>> {
         let version = || (number + 1).to_string().into();
-        Some(match self.seen.lock().expect("whole").1.get(number)? {
+        Some(match self.seen.lock().expect("no holder panics").1.get(number)? {
             Ok(file) => WatchEvent::Modified(Arc::clone(file)),
             Err(name) => WatchEvent::Gone { key: name.parse().ok()?, version: version() },
         })

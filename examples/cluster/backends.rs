@@ -87,7 +87,7 @@ impl Backends {
         let created = self.slices.create(&PostParams::default(), &slice).await?;
         let slice = created.metadata.name.unwrap_or_default();
         let backend = Backend { number, service, slice, stop };
-        self.running.lock().expect("whole").push_back(backend);
+        self.running.lock().expect("no holder panics").push_back(backend);
         Ok(())
     }
 
@@ -95,7 +95,7 @@ impl Backends {
     /// the mirror knows.
     pub async fn roll(&self, mirror: &Monitor, mut until: Until) -> Result<(), Error> {
         while until.pause(Duration::from_millis(100)).await {
-            let oldest = self.running.lock().expect("whole").pop_front();
+            let oldest = self.running.lock().expect("no holder panics").pop_front();
             let Some(old) = oldest else { break };
             self.start(old.service).await?;
             let ending = json!({"ready": false, "serving": true, "terminating": true});
@@ -105,7 +105,7 @@ impl Backends {
             let patched = self.slices.patch(&old.slice, &PatchParams::default(), &patch).await?;
             let version =
                 ResourceVersion::from(patched.metadata.resource_version.unwrap_or_default());
-            self.withdrawn.lock().expect("whole").insert(old.number, version.clone());
+            self.withdrawn.lock().expect("no holder panics").insert(old.number, version.clone());
             mirror.wait_for(&version).await?;
             old.stop.send_replace(true);
             self.slices.delete(&old.slice, &DeleteParams::default()).await?;
@@ -121,7 +121,7 @@ impl Backends {
 
     /// Whether a backend was ready at a version.
     pub fn was_ready(&self, number: u64, at: Option<&ResourceVersion>) -> bool {
-        let withdrawn = self.withdrawn.lock().expect("whole");
+        let withdrawn = self.withdrawn.lock().expect("no holder panics");
         let Some((withdrawn, at)) = withdrawn.get(&number).zip(at) else { return true };
         withdrawn.compare(at).is_some_and(|order| order.is_gt())
     }
@@ -189,7 +189,7 @@ impl Tally {
     }
 
     pub fn fail(&self, why: String) {
-        self.failures.lock().expect("whole").push(why);
+        self.failures.lock().expect("no holder panics").push(why);
     }
 
     pub fn served(&self) -> u64 {
@@ -197,7 +197,7 @@ impl Tally {
     }
 
     pub fn failures(&self) -> Vec<String> {
-        self.failures.lock().expect("whole").clone()
+        self.failures.lock().expect("no holder panics").clone()
     }
 
     pub fn line(&self, rolled: u64) -> String {

@@ -91,7 +91,7 @@ impl Cluster {
     /// One more namespace, with an annotation.
     pub async fn another_namespace(&self, annotation: &str, value: &str) -> Result<String, Error> {
         let name = self.make_namespace(json!({annotation: value})).await?;
-        self.others.lock().expect("whole").push(name.clone());
+        self.others.lock().expect("no holder panics").push(name.clone());
         Ok(name)
     }
 
@@ -112,7 +112,8 @@ impl Cluster {
     async fn close(self) -> Result<(), Error> {
         let namespaces = Api::<Namespace>::all(self.client);
         let mut closed = Ok(());
-        for name in self.others.into_inner().expect("whole").iter().chain([&self.namespace]) {
+        let others = self.others.into_inner().expect("no holder panics");
+        for name in others.iter().chain([&self.namespace]) {
             let deleted = namespaces.delete(name, &DeleteParams::default()).await;
             closed = closed.and(ignore_missing(deleted).map_err(Error::from));
         }

@@ -21,13 +21,13 @@ impl<T> Most<T> {
     }
 
     pub fn of(&self, value: &str) -> usize {
-        self.counts.lock().expect("whole").get(value).map_or(0, |(_, most)| *most)
+        self.counts.lock().expect("no holder panics").get(value).map_or(0, |(_, most)| *most)
     }
 
     fn put(&self, key: KeyRef<'_>, object: Option<&T>) {
         let Ok(key) = key.to_key() else { return };
         let value = object.and_then(self.value);
-        let mut counts = self.counts.lock().expect("whole");
+        let mut counts = self.counts.lock().expect("no holder panics");
         counts.values_mut().for_each(|(there, _)| {
             there.remove(&key);
         });
@@ -50,7 +50,9 @@ impl<T: Object> Sink<T> for Most<T> {
     }
 
     fn replace(&self, listing: &Listing<T>) {
-        self.counts.lock().expect("whole").values_mut().for_each(|(there, _)| there.clear());
+        let mut counts = self.counts.lock().expect("no holder panics");
+        counts.values_mut().for_each(|(there, _)| there.clear());
+        drop(counts);
         listing.objects().for_each(|(key, object)| self.put(key, Some(object)));
     }
 }

@@ -35,7 +35,7 @@
 //! `key` runs before anything is changed, destructors once everything is done. Panics of destructors are
 //! contained only when the last handle is dropped.
 //!
-//! `docs/fifo.md` has the design, its argument and the measurements.
+//! `docs/fifo.md` has the design and its argument, `docs/fifo-measurements.md` the measurements.
 
 mod builder;
 mod consumer;

@@ -22,8 +22,9 @@ use crate::{Key, Object};
 ///
 /// The name is for messages, and need not be unique.
 ///
-/// A lookup is correct whether or not the store has the index. Without it the lookup scans all objects, as
-/// [`Snapshot::by`](super::Snapshot::by) says.
+/// A lookup is correct whether or not the store has the index, but without it the lookup scans all objects,
+/// and nothing says so but [`Snapshot::has_index`](super::Snapshot::has_index). A handle that is made anew, of
+/// the same function and name, is another index.
 ///
 /// # User code
 /// The function, and the comparisons and destructors of values, run under the writer's lock: they may read
@@ -145,8 +146,30 @@ impl<T, V: ?Sized> fmt::Debug for Index<T, V> {
 
 /// What an index function may return, and what it is looked up by.
 ///
-/// Owned and borrowed strings are stored and looked up as `str`, vectors as slices, and an `Arc<V>` as `V`;
-/// everything else is stored as itself. A type of your own needs an `Arc` around it, or an implementation:
+/// Values own their data or are `'static`; a function cannot return what borrows from the object. Strings,
+/// `&'static str` among them, are stored and looked up as `str`, vectors as slices, and an `Arc<V>` as `V`;
+/// everything else is stored as itself.
+///
+/// So text of an object is copied, at best into the `Arc` that it is stored in; an `Option` is one value or
+/// none:
+///
+/// ```
+/// use std::sync::Arc;
+/// use watchcache::store::Index;
+/// # use watchcache::{KeyRef, Object, Store};
+/// # struct Pod { name: &'static str, node_name: Option<String> }
+/// # impl Object for Pod {
+/// #     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
+/// # }
+/// let by_node = Index::new("node", |pod: &Pod| pod.node_name.as_deref().map(Arc::<str>::from));
+/// let store = Store::builder().index(&by_node).build();
+/// store.add(Pod { name: "web-0", node_name: Some("n1".into()) })?;
+/// store.add(Pod { name: "web-1", node_name: None })?;
+/// assert_eq!(store.snapshot().by(&by_node, "n1").len(), 1);
+/// # Ok::<(), watchcache::store::WriteError>(())
+/// ```
+///
+/// A type of your own needs an `Arc` around it, or an implementation:
 ///
 /// ```
 /// use std::sync::Arc;

@@ -7,12 +7,12 @@ use super::{Entries, Groups, Index, Snapshot};
 use crate::Object;
 
 impl<T: Object> Snapshot<T> {
-    /// The objects with a value of an [`Index`], in key order. O(log values), and O(1) per object; their
-    /// number is known from the start ([`len`](ExactSizeIterator::len)).
+    /// The objects with a value of an [`Index`], in key order: O(log values), and O(1) per object, if the
+    /// snapshot [has the index](Self::has_index), and without a word a scan in O(objects) if it does not.
+    /// Their number is known from the start ([`len`](ExactSizeIterator::len)).
     ///
-    /// If this snapshot does not have the index (it is older than the index, or its store was not given
-    /// it), this is a scan instead: O(objects), and the index's function runs on each of them, on the
-    /// calling thread.
+    /// A snapshot does not have the index if it is older than that, or if its store was not given this
+    /// handle or a clone of it. In a scan the index's function runs on each object, on the calling thread.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -42,6 +42,30 @@ impl<T: Object> Snapshot<T> {
             Some(view) => Entries::of(view.entries(value, Bound::Unbounded)),
             None => scan(self, index, value),
         }
+    }
+
+    /// Whether this snapshot has an index, so that [`by`](Self::by) and [`groups`](Self::groups) find by it
+    /// instead of scanning. O(indexes of the store).
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # use watchcache::store::Index;
+    /// # struct Pod { node: &'static str }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { "default/web-0".into() }
+    /// # }
+    /// let by_node = || Index::new("node", |pod: &Pod| [pod.node]);
+    /// let (given, another) = (by_node(), by_node());
+    /// let snapshot = Store::builder().index(&given).build().snapshot();
+    /// assert!(snapshot.has_index(&given.clone()));
+    /// assert!(!snapshot.has_index(&another), "it is the handle that counts, not the name");
+    /// ```
+    #[must_use]
+    pub fn has_index<V>(&self, index: &Index<T, V>) -> bool
+    where
+        V: Ord + Send + Sync + ?Sized + 'static,
+    {
+        self.view().index::<V>(index.id()).is_some()
     }
 
     /// The values of an [`Index`] within a range (`..` for all), in order, each with its objects in key

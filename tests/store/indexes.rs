@@ -62,6 +62,7 @@ fn an_index_added_later_covers_what_is_held() {
     store.add(pod("a/2", 2, &["x"])).unwrap();
     assert_eq!(keys(&store, "x"), ["a/1", "a/2"]);
     assert_eq!(before.by(&BY_TAG, "x").len(), 1, "found without it, which was not there then");
+    assert!(store.snapshot().has_index(&BY_TAG) && !before.has_index(&BY_TAG));
     assert_eq!(before.revision(), revision);
     assert_eq!(store.add_index(&BY_TAG), Ok(store.revision()));
     assert_eq!(keys(&store, "x").len(), 2, "once is enough");

@@ -70,5 +70,4 @@ fn step_06_a_failure_is_an_error_like_any_other() {
     assert_eq!(scale(3).unwrap(), 3);
     let error = scale(-1).unwrap_err();
     assert!(error.status().is_bad_request());
-    // Where to go from here: `cargo run --example workers`, then docs/examples.md.
 }
