@@ -2,10 +2,11 @@
 
 use std::pin::pin;
 
-use watchcache::fifo::Request;
+use watchcache::fifo::{Closed, Request};
 use watchcache::store::FeedLimits;
-use watchcache::{Fifo, Key, Store};
+use watchcache::{Fifo, Key, Sink, Store};
 
+use crate::common::watchdog::watched;
 use crate::handlers::drive;
 use crate::thing::{Thing, listing, put};
 
@@ -140,6 +141,65 @@ fn several_stores_feed_one_queue_of_keys() {
     drop(owned);
     assert!(drive(second.as_mut()));
     assert!(!fifo.is_closed(), "the other one goes on");
+}
+
+#[test]
+fn a_queue_ends_with_the_source_of_its_store() {
+    watched(|| {
+        let fed = |store: &Store<Thing>, fifo: &Fifo<Thing>| {
+            store.subscribe().enqueue(fifo).unwrap().spawn().unwrap()
+        };
+        let refused = std::io::Error::other("things are forbidden");
+        let (store, fifo) = (Store::new(), Fifo::new());
+        let lasting = Fifo::builder().outlives_source().build().unwrap();
+        let feeding = [fed(&store, &fifo), fed(&store, &lasting)];
+        let waiting = std::thread::spawn({
+            let fifo = fifo.clone();
+            move || std::iter::from_fn(|| fifo.lease().ok().map(|lease| lease.done())).count()
+        });
+        put(&store, "a/x", 1);
+        Sink::ended(&store, Some(&refused));
+        assert_eq!(waiting.join().unwrap(), 1, "what was told before comes first");
+        assert_eq!(fifo.source_error(), Some("things are forbidden"));
+        assert_eq!(lasting.lease().map(|lease| lease.value), Ok(1));
+
+        // Who comes later is told so, unless another source has taken over.
+        let late = Fifo::new();
+        let feeding_late = fed(&store, &late);
+        assert_eq!(late.lease().map(|lease| lease.done()), Ok(()));
+        assert_eq!(late.lease().err(), Some(Closed));
+        Sink::replace(&store, &listing(&[("a/y", 1)], None));
+        let later = Fifo::new();
+        let feeding_later = fed(&store, &later);
+        feeding_later.registration.wait_synced(None).unwrap();
+        assert!(!later.is_closed() && !lasting.is_closed());
+        Sink::ended(&store, None);
+        assert_eq!(later.lease().map(|lease| lease.done()), Ok(()));
+        assert_eq!(later.lease().err(), Some(Closed));
+        assert_eq!(later.source_error(), None);
+        drop(store);
+        feeding.into_iter().for_each(|feeding| drop(feeding.join().unwrap()));
+        drop((feeding_late.join().unwrap(), feeding_later.join().unwrap()));
+    });
+}
+
+#[test]
+fn the_keys_of_objects_come_for_what_is_gone_too() {
+    let store = Store::new();
+    let fifo = Fifo::<Key>::new();
+    let mut task = pin!(store.subscribe().enqueue_keys(&fifo).unwrap().run_async());
+    let mut told = || {
+        drive(task.as_mut());
+        let keys = keys(&fifo);
+        while fifo.try_pop().is_ok() {}
+        keys
+    };
+    put(&store, "a/x", 1);
+    put(&store, "b", 1);
+    assert_eq!(told(), ["a/x", "b"]);
+    store.delete("a/x");
+    put(&store, "b", 2);
+    assert_eq!(told(), ["a/x", "b"]);
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub use blocking::Deliveries;
 pub use delivery::{Delivery, DeliveryKind, Item, Items};
 pub use error::{NextError, SubscribeError, SyncError, TryNextError, WaitError};
 pub use handler::Handler;
-pub use handling::{Handling, Registration};
+pub use handling::{Handling, Registration, Running};
 pub use stats::FeedStats;
 pub use stream::DeliveryStream;
 pub use subscribe::Subscribe;

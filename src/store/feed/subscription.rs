@@ -54,6 +54,8 @@ pub struct Subscription<T: Object> {
     /// Whether it was told of a content that was whole, or began behind one.
     synced: bool,
     stop: Option<Arc<Stop>>,
+    /// Of how many ends of a source it was told, if it is to be told of them.
+    source_ends: Option<u64>,
 }
 
 /// How a subscription goes on.
@@ -127,6 +129,7 @@ impl<T: Object> Subscription<T> {
             revision: 0,
             synced: false,
             stop: None,
+            source_ends: None,
         };
         match start {
             Start::Now => {
@@ -209,6 +212,26 @@ impl<T: Object> Subscription<T> {
         self.stop = Some(stop);
     }
 
+    /// From here on the end of a source interrupts it, behind all that was told by then: it seems to have
+    /// ended, until [`take_source_end`](Self::take_source_end) was asked. So does an end that was already.
+    pub(super) fn interrupted_by_source(&mut self) {
+        self.source_ends = Some(0);
+    }
+
+    /// The end of a source that interrupts it: why, if no other source has taken over meanwhile. None if
+    /// nothing does.
+    pub(super) fn take_source_end(&mut self) -> Option<Option<Option<Arc<str>>>> {
+        if self.is_stopped() || !self.has_source_ended() {
+            return None;
+        }
+        self.source_ends = Some(self.feed.source_ends());
+        Some(self.feed.source_end())
+    }
+
+    fn has_source_ended(&self) -> bool {
+        self.source_ends.is_some_and(|told| told < self.feed.source_ends())
+    }
+
     fn is_stopped(&self) -> bool {
         self.stop.as_ref().is_some_and(|stop| stop.is_stopped())
     }
@@ -229,6 +252,7 @@ impl<T: Object> Subscription<T> {
         self.todo != Todo::Follow
             || self.feed.log.settled() >= self.next
             || self.feed.is_closed()
+            || self.has_source_ended()
             || self.is_stopped()
             || self.cursor.load().is_none()
     }
@@ -314,7 +338,7 @@ impl<T: Object> Subscription<T> {
                 return Found::Content(Content::Logged { segment: held, index });
             }
             // Looked at before the segment is once more: what was settled, or published last, is seen.
-            let closed = self.feed.is_closed();
+            let ended = self.feed.is_closed() || self.has_source_ended();
             let settled = self.feed.log.settled();
             let state = segment.state();
             if index < state.len() {
@@ -328,7 +352,7 @@ impl<T: Object> Subscription<T> {
                 Some(further) => self.cursor.store(Some(further)),
                 // It is not in the log, or not any more.
                 None if settled >= self.next => self.todo = Todo::Difference,
-                None if closed => return Found::Ended,
+                None if ended => return Found::Ended,
                 None => return Found::Nothing,
             }
         }
