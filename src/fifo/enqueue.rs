@@ -10,6 +10,10 @@ use crate::{ArcRef, Batch, Change, Key, Object, ResourceVersion, Revision};
 /// Feeding a queue. What comes of it is [run](Handling), waited for and removed as any handler. Each delivery
 /// is one batch, which no [capacity](super::FifoBuilder::capacity) refuses. A closed queue ignores what comes.
 ///
+/// A queue is told what the source said, and nothing of what is only [assumed](crate::Store::assume): see
+/// [`confirmed`](Self::confirmed). So a Pod whose assumed binding fails is still the Pod that was leased, and comes
+/// back after its back-off.
+///
 /// When the store's source has [ended](Handler::on_ended), the queue is closed, as by a reflector that feeds
 /// it itself: consumers get what was accepted, and then [`Closed`](super::Closed). One that has other sources
 /// is built to [outlive](super::FifoBuilder::outlives_source) it. A store that is dropped, and a handler that
@@ -49,7 +53,7 @@ impl<T: Object> Subscribe<'_, T> {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn enqueue(self, fifo: &Fifo<T>) -> Result<Handling<T, Enqueue<T>>, SubscribeError> {
-        self.handle(Enqueue { fifo: fifo.clone(), batch: Batch::new() })
+        self.confirmed().handle(Enqueue { fifo: fifo.clone(), batch: Batch::new() })
     }
 
     /// Queues the keys of the objects that this is about: a controller's own. What is gone is queued as
@@ -152,7 +156,7 @@ impl<T: Object> Subscribe<'_, T> {
         I::Item: Into<Arc<O>>,
         F: FnMut(&T) -> I,
     {
-        self.handle(EnqueueMapped { fifo: fifo.clone(), batch: Batch::new(), leads_to })
+        self.confirmed().handle(EnqueueMapped { fifo: fifo.clone(), batch: Batch::new(), leads_to })
     }
 }
 

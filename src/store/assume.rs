@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-use super::engine::Engine;
+use super::engine::{self, Engine};
 use super::error::{Rejected, WriteError};
-use super::feed::Feed;
+use super::feed::{Feed, Overlay};
 use super::precedence;
 use super::report::{Applied, Written};
 use super::write::{self, Writing};
-use super::{Cow, Store};
+use super::{Cow, Snapshot, Store};
 use crate::fifo::state::clock::Tick;
 use crate::fifo::state::timer::Timer;
 use crate::panic::catch;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::{Batch, Change, Key, KeyRef, Object};
 
@@ -31,6 +31,9 @@ pub(super) struct Assumed<T> {
     feed: Arc<Feed<T>>,
     count: AtomicUsize,
     keys: Mutex<Assumptions<T>>,
+    /// Keys of which an assumption began or ended since the last publication.
+    touched: Mutex<Vec<Key>>,
+    is_touched: AtomicBool,
     timer: OnceLock<Timer>,
 }
 
@@ -47,6 +50,10 @@ impl<T> Assumption<T> {
     fn is_due(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
+
+    fn as_told(&self) -> engine::Assumption<T> {
+        engine::Assumption { object: Arc::clone(&self.object), told: self.told.clone() }
+    }
 }
 
 impl<T: Object> Assumed<T> {
@@ -56,6 +63,8 @@ impl<T: Object> Assumed<T> {
             feed: Arc::clone(feed),
             count: AtomicUsize::new(0),
             keys: Mutex::new(Assumptions::default()),
+            touched: Mutex::new(Vec::new()),
+            is_touched: AtomicBool::new(false),
             timer: OnceLock::new(),
         })
     }
@@ -78,6 +87,44 @@ impl<T: Object> Assumed<T> {
         // ORDERING: Relaxed, as in `is_empty`.
         self.count.store(keys.len(), Ordering::Relaxed);
         result
+    }
+
+    /// Notes that something else is assumed of a key, or nothing any more; a writer's.
+    fn touch(&self, key: Key) {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).push(key);
+        // ORDERING: Relaxed: as in `is_empty`.
+        self.is_touched.store(true, Ordering::Relaxed);
+    }
+
+    /// What is assumed now of the keys that were touched since this was last asked; a writer's, for a
+    /// publication.
+    pub(super) fn take_touched(&self) -> Vec<(Key, Option<engine::Assumption<T>>)> {
+        // ORDERING: Relaxed: as in `is_empty`.
+        if !self.is_touched.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        // ORDERING: Relaxed: as in `is_empty`.
+        self.is_touched.store(false, Ordering::Relaxed);
+        let touched =
+            std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        let keys = self.keys();
+        let now = |key: Key| {
+            let now = keys.get(&key).map(Assumption::as_told);
+            (key, now)
+        };
+        touched.into_iter().map(now).collect()
+    }
+
+    /// The content, and what is assumed in it. Waits for the writer.
+    pub(super) fn content(&self) -> (Snapshot<T>, Overlay<T>) {
+        let writing = self.engine.write();
+        let content = Snapshot::new(&self.engine);
+        let keys = self.keys();
+        let assumed = keys.iter().map(|(key, assumption)| (key.clone(), assumption.as_told()));
+        let assumed = assumed.collect();
+        drop(keys);
+        drop(writing);
+        (content, assumed)
     }
 
     /// What the source said last of a key of which something else is assumed.
@@ -170,6 +217,7 @@ impl<T: Object> Writing<'_, T> {
         let withdrawn = self.assumed.change(|keys| says.take(keys));
         for (key, (assumption, _)) in &withdrawn.0 {
             self.put_told(key.as_ref(), assumption);
+            self.assumed.touch(key.clone());
         }
         let result = rule(self, &withdrawn);
         for (key, (assumption, is_gone)) in withdrawn.0 {
@@ -201,6 +249,7 @@ impl<T: Object> Writing<'_, T> {
             keys.insert(key.to_key_unchecked(), Assumption { told, ..new });
             before
         });
+        self.assumed.touch(key.to_key_unchecked());
         before.into_iter().for_each(|before| self.let_go_of(before));
         Ok(Written { revision: self.revision(), outcome })
     }
@@ -247,6 +296,7 @@ impl<T: Object> Writing<'_, T> {
 
     fn forget(&mut self, key: KeyRef<'_>, assumption: Assumption<T>) {
         self.put_told(key, &assumption);
+        self.assumed.touch(key.to_key_unchecked());
         self.let_go_of(assumption);
     }
 
@@ -255,6 +305,7 @@ impl<T: Object> Writing<'_, T> {
         if !self.assumed.is_empty()
             && let Some(assumption) = self.assumed.change(|keys| keys.remove(&key))
         {
+            self.assumed.touch(key.to_key_unchecked());
             self.let_go_of(assumption);
         }
     }
@@ -268,7 +319,8 @@ impl<T: Object> Writing<'_, T> {
 /// Objects that are assumed: what the source is expected to say.
 impl<T: Object> Store<T> {
     /// Puts an object that the source has not told yet, as a scheduler does with what it has just decided.
-    /// Readers, indexes and subscriptions see it at once, as any other object.
+    /// Readers, indexes and subscriptions see it at once, as any other object; only
+    /// [confirmed](super::feed::Subscribe::confirmed) subscriptions, as every queue's, hear nothing of it.
     ///
     /// It stays until the source says something new of its key: an update, a deletion, or a relist
     /// without it where it had told it before. A repetition is nothing new, and neither is a state of an

@@ -1,8 +1,9 @@
 //! Queues fed by a subscription: with objects, and with what they lead to.
 
 use std::pin::pin;
+use std::time::Duration;
 
-use watchcache::fifo::{Closed, Request};
+use watchcache::fifo::{Backoff, Closed, ManualClock, Request};
 use watchcache::store::FeedLimits;
 use watchcache::{Fifo, Key, Sink, Store};
 
@@ -141,6 +142,50 @@ fn several_stores_feed_one_queue_of_keys() {
     drop(owned);
     assert!(drive(second.as_mut()));
     assert!(!fifo.is_closed(), "the other one goes on");
+}
+
+const LONG: Duration = Duration::from_secs(3600);
+
+#[test]
+fn what_is_assumed_and_forgotten_is_no_news_to_a_queue() {
+    let (clock, second) = (ManualClock::new(), Duration::from_secs(1));
+    let backoff = Backoff::new(second, 4 * second);
+    let fifo = Fifo::builder().backoff(backoff).clock(&clock).deletions().build().unwrap();
+    let store = Store::new();
+    store.replace(&listing(&[("a/x", 1)], None));
+    let unbound = store.subscribe().filter(|thing: &Thing| thing.value % 2 == 1);
+    let mut task = pin!(unbound.enqueue(&fifo).unwrap().run_async());
+    let mut told = || drive(task.as_mut());
+    told();
+    // A binding that fails, whether what was assumed is forgotten before or after.
+    for (failures, wait) in (0..).zip([1, 2, 4, 4]) {
+        let lease = fifo.try_lease().unwrap();
+        assert_eq!(lease.failures(), failures);
+        store.assume(Thing::new("a/x", 2), LONG).unwrap();
+        told();
+        if failures % 2 == 0 {
+            store.forget("a/x");
+            told();
+            lease.retry();
+        } else {
+            lease.retry();
+            store.forget("a/x");
+            told();
+        }
+        clock.advance(wait * second - Duration::from_nanos(1));
+        assert!(fifo.try_lease().is_err(), "it stays away for its back-off");
+        clock.advance(Duration::from_nanos(1));
+    }
+    // One that succeeds, and what the source has to say of it.
+    let lease = fifo.try_lease().unwrap();
+    store.assume(Thing::new("a/x", 2), LONG).unwrap();
+    told();
+    lease.done();
+    assert!(fifo.try_lease().is_err());
+    put(&store, "a/x", 4);
+    told();
+    let gone = fifo.try_lease().unwrap();
+    assert!(gone.is_deleted() && gone.value == 1);
 }
 
 #[test]

@@ -15,6 +15,7 @@
 //! | `segment`, `log` | what is kept, and for how long |
 //! | `cursor` | where a subscription stands, and how its place is taken away |
 //! | `difference` | what a subscription is told that the log has left behind |
+//! | `confirmed` | what the source said, where something else is assumed |
 //! | `filter` | which changes a subscription is told of |
 //! | `handler`, `handling` | an informer's handlers |
 //! | `stats` | figures |
@@ -22,6 +23,7 @@
 //! | `goal`, `readiness` | waiting for a revision, or for the first whole content |
 
 mod blocking;
+mod confirmed;
 mod cursor;
 mod delivery;
 mod difference;
@@ -40,6 +42,7 @@ mod subscribe;
 mod subscription;
 
 pub use blocking::Deliveries;
+pub(super) use confirmed::Overlay;
 pub use delivery::{Delivery, DeliveryKind, Item, Items};
 pub use error::{NextError, SubscribeError, SyncError, TryNextError, WaitError};
 pub use handler::Handler;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::confirmed::Confirmed;
 use super::cursor::Cursor;
 use super::delivery::{Content, Delivery, DeliveryKind};
 use super::difference::{self, Gathered};
@@ -56,6 +57,8 @@ pub struct Subscription<T: Object> {
     stop: Option<Arc<Stop>>,
     /// Of how many ends of a source it was told, if it is to be told of them.
     source_ends: Option<u64>,
+    /// For one that is told what the source said.
+    confirmed: Option<Confirmed<T>>,
 }
 
 /// How a subscription goes on.
@@ -115,6 +118,7 @@ impl<T: Object> Subscription<T> {
         filter: Filter<T>,
         start: Start<T>,
         Options { settle, keeps_place }: Options,
+        confirmed: Option<Confirmed<T>>,
     ) -> Self {
         feed.join(SUBSCRIPTION);
         let mut this = Self {
@@ -130,10 +134,14 @@ impl<T: Object> Subscription<T> {
             synced: false,
             stop: None,
             source_ends: None,
+            confirmed,
         };
         match start {
             Start::Now => {
-                let now = Snapshot::new(&this.feed.engine);
+                let now = match &mut this.confirmed {
+                    Some(confirmed) => confirmed.begin(),
+                    None => Snapshot::new(&this.feed.engine),
+                };
                 this.synced = now.is_synced();
                 this.place(&now, this.feed.log.written());
             }
@@ -271,6 +279,9 @@ impl<T: Object> Subscription<T> {
             if self.settle.is_some() {
                 content = self.gather(content);
             }
+            if let Some(confirmed) = &mut self.confirmed {
+                content = confirmed.confirm(content);
+            }
             self.revision = content.revision();
             let syncs = content.is_synced() && !self.synced;
             self.synced |= syncs;
@@ -284,7 +295,7 @@ impl<T: Object> Subscription<T> {
     /// Whether there is something in it that the subscription is about. Where there is no change at all,
     /// the revision or the source's version is what is told.
     fn is_worth_telling(&self, content: &Content<T>) -> bool {
-        let Some(changes) = content.changes() else { return true };
+        let Some(changes) = content.changes().filter(|_| !content.is_whole()) else { return true };
         self.filter.is_all()
             || changes.is_empty()
             || changes.iter().any(|(key, old, new)| self.filter.apply(key, old, new).is_some())
@@ -310,6 +321,8 @@ impl<T: Object> Subscription<T> {
             revision: last.revision(),
             resource_version: last.resource_version().cloned(),
             synced: last.is_synced(),
+            kind: DeliveryKind::Coalesced,
+            is_relist: false,
         }
     }
 
@@ -335,6 +348,10 @@ impl<T: Object> Subscription<T> {
             }
             if index < segment.state().len() {
                 self.next += 1;
+                if let (Some(confirmed), Some(batch)) = (&mut self.confirmed, segment.batch(index))
+                {
+                    confirmed.follow(&batch.publication.changes);
+                }
                 return Found::Content(Content::Logged { segment: held, index });
             }
             // Looked at before the segment is once more: what was settled, or published last, is seen.
@@ -364,7 +381,7 @@ impl<T: Object> Subscription<T> {
         if kind == DeliveryKind::Reset {
             self.feed.told.count_reset();
         }
-        let content = Snapshot::new(&self.feed.engine);
+        let content = self.now();
         self.place(&content, self.feed.log.written());
         Content::Whole { content, kind }
     }
@@ -373,7 +390,7 @@ impl<T: Object> Subscription<T> {
     fn difference(&mut self, segment: &Segment<T>, publications: usize) -> Content<T> {
         self.todo = Todo::Follow;
         self.feed.told.count_difference();
-        let now = Snapshot::new(&self.feed.engine);
+        let now = self.now();
         let changes = difference::since(segment, publications, &now);
         self.place(&now, self.feed.log.written());
         Content::Coalesced {
@@ -381,6 +398,16 @@ impl<T: Object> Subscription<T> {
             revision: now.revision().get(),
             resource_version: now.resource_version().cloned(),
             synced: now.is_synced(),
+            kind: DeliveryKind::Coalesced,
+            is_relist: false,
+        }
+    }
+
+    /// The newest content, to move to it.
+    fn now(&mut self) -> Snapshot<T> {
+        match &mut self.confirmed {
+            Some(confirmed) => confirmed.now(),
+            None => Snapshot::new(&self.feed.engine),
         }
     }
 }
