@@ -7,12 +7,13 @@ use crate::store::feed::{Handler, Handling, Subscribe, SubscribeError};
 use crate::sync::Arc;
 use crate::{ArcRef, Batch, Change, Key, Object, ResourceVersion, Revision};
 
-/// Feeding a queue. What comes of it is [run](Handling), waited for and removed as any handler. Each delivery
-/// is one batch, which no [capacity](super::FifoBuilder::capacity) refuses. A closed queue ignores what comes.
+/// Feeding a queue. What comes of it is [run](Handling), waited for and removed as any handler. Each
+/// delivery is one batch, which no [capacity](super::FifoBuilder::capacity) refuses. A closed queue ignores
+/// what comes.
 ///
 /// A queue is told what the source said, and nothing of what is only [assumed](crate::Store::assume): see
-/// [`confirmed`](Self::confirmed). So a Pod whose assumed binding fails is still the Pod that was leased, and comes
-/// back after its back-off.
+/// [`confirmed`](Self::confirmed). So a Pod whose assumed binding fails is still the Pod that was leased,
+/// and comes back after its back-off.
 ///
 /// When the store's source has [ended](Handler::on_ended), the queue is closed, as by a reflector that feeds
 /// it itself: consumers get what was accepted, and then [`Closed`](super::Closed). One that has other sources

@@ -40,8 +40,10 @@ impl<T: Object> Confirmed<T> {
     pub(super) fn now(&mut self) -> Snapshot<T> {
         let (content, at) = self.assumed.content();
         let before = std::mem::replace(&mut self.at, at);
-        if !(before.is_empty() && self.at.is_empty()) {
-            self.before.get_or_insert(before);
+        if self.before.is_some() {
+            let_go(before);
+        } else if !(before.is_empty() && self.at.is_empty()) {
+            self.before = Some(before);
         }
         content
     }
@@ -53,10 +55,11 @@ impl<T: Object> Confirmed<T> {
         }
         self.before.get_or_insert_with(|| self.at.clone());
         for (key, assumption) in &changes.assumed {
-            match assumption {
-                Some(assumption) => drop(self.at.insert(key.clone(), assumption.clone())),
-                None => drop(self.at.remove(key)),
-            }
+            let ended = match assumption {
+                Some(assumption) => self.at.insert(key.clone(), assumption.clone()),
+                None => self.at.remove(key),
+            };
+            let_go(ended.map(|ended| (key.clone(), ended)));
         }
     }
 
@@ -95,7 +98,9 @@ impl<T: Object> Confirmed<T> {
                     said(after, key, held).as_deref(),
                 );
             }
+            let_go(rest);
         }
+        let_go(before);
         let single = if told.is_empty() { DeliveryKind::Progress } else { DeliveryKind::Changes };
         Content::Coalesced {
             changes: told,
@@ -106,6 +111,19 @@ impl<T: Object> Confirmed<T> {
             is_relist: content.is_relist(),
         }
     }
+}
+
+impl<T> Drop for Confirmed<T> {
+    fn drop(&mut self) {
+        let_go(std::mem::take(&mut self.at));
+        let_go(self.before.take().unwrap_or_default());
+    }
+}
+
+/// Drops objects, of which a panic of one's destructor ends here.
+fn let_go<T>(assumed: impl IntoIterator<Item = (Key, Assumption<T>)>) {
+    let mut changes = Changes::new();
+    changes.assumed = assumed.into_iter().map(|(key, now)| (key, Some(now))).collect();
 }
 
 /// What the source said of a key that holds this.

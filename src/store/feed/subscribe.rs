@@ -213,9 +213,9 @@ impl<T: Object> Subscribe<'_, T> {
     /// Told what the source said, and nothing of what is only [assumed](Store::assume): neither when it is
     /// assumed, nor when it is forgotten. A [queue](Self::enqueue) is fed so.
     ///
-    /// The store is ahead of what such a subscription was told: reading it shows what is assumed. One that begins
-    /// behind a [snapshot](Self::since) takes what was assumed in that for said. Beginning, and catching up
-    /// from behind the log, wait for a writer that is at work, and cost O(assumptions).
+    /// The store is ahead of what such a subscription was told: reading it shows what is assumed. One that
+    /// begins behind a [snapshot](Self::since) takes what was assumed in that for said. Beginning, and
+    /// catching up from behind the log, wait for a writer that is at work, and cost O(assumptions).
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
