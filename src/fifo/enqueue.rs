@@ -5,11 +5,20 @@ use std::fmt;
 use super::Fifo;
 use crate::store::feed::{Handler, Handling, Subscribe, SubscribeError};
 use crate::sync::Arc;
-use crate::{ArcRef, Batch, Change, Object, ResourceVersion, Revision};
+use crate::{ArcRef, Batch, Change, Key, Object, ResourceVersion, Revision};
 
-/// Feeding a queue. What comes of it is [run](Handling), waited for and removed as any handler. Each delivery
-/// is one batch, which no [capacity](super::FifoBuilder::capacity) refuses. The queue stays open when the
-/// store has gone, as it may have other sources; a closed one ignores what comes.
+/// Feeding a queue. What comes of it is [run](Handling), waited for and removed as any handler. Each
+/// delivery is one batch, which no [capacity](super::FifoBuilder::capacity) refuses. A closed queue ignores
+/// what comes.
+///
+/// A queue is told what the source said, and nothing of what is only [assumed](crate::Store::assume): see
+/// [`confirmed`](Self::confirmed). So a Pod whose assumed binding fails is still the Pod that was leased,
+/// and comes back after its back-off.
+///
+/// When the store's source has [ended](Handler::on_ended), the queue is closed, as by a reflector that feeds
+/// it itself: consumers get what was accepted, and then [`Closed`](super::Closed). One that has other sources
+/// is built to [outlive](super::FifoBuilder::outlives_source) it. A store that is dropped, and a handler that
+/// is removed, are no end of a source: the queue stays open.
 impl<T: Object> Subscribe<'_, T> {
     /// Queues the objects that this is about: the present content, then each object that changes. What is
     /// gone, or is no longer what this is about, is deleted from the queue; one that hands out
@@ -29,16 +38,15 @@ impl<T: Object> Subscribe<'_, T> {
     /// pods.mark_synced();
     ///
     /// let fifo = Fifo::<Pod>::new();
-    /// let unbound = pods.subscribe().filter(|pod: &Pod| pod.node.is_none()).enqueue(&fifo)?;
-    /// let registration = unbound.registration();
-    /// let thread = unbound.spawn()?;
-    /// registration.wait_synced(None)?;
+    /// let unbound = pods.subscribe().filter(|pod: &Pod| pod.node.is_none());
+    /// let feeding = unbound.enqueue(&fifo)?.spawn()?;
+    /// feeding.registration.wait_synced(None)?;
     /// assert_eq!(fifo.keys(), ["default/web-0".parse()?]);
     ///
     /// // It is bound, by whomever: nobody is to schedule it any more.
     /// pods.add(Pod { name: "web-0", node: Some("n2") })?;
     /// drop(pods);
-    /// drop(thread.join());
+    /// drop(feeding.join());
     /// assert!(fifo.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -46,7 +54,41 @@ impl<T: Object> Subscribe<'_, T> {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn enqueue(self, fifo: &Fifo<T>) -> Result<Handling<T, Enqueue<T>>, SubscribeError> {
-        self.handle(Enqueue { fifo: fifo.clone(), batch: Batch::new() })
+        self.confirmed().handle(Enqueue { fifo: fifo.clone(), batch: Batch::new() })
+    }
+
+    /// Queues the keys of the objects that this is about: a controller's own. What is gone is queued as
+    /// well, for whoever looks it up to find out. [`enqueue_mapped`](Self::enqueue_mapped) has the rest.
+    ///
+    /// ```
+    /// # use watchcache::{Fifo, Key, KeyRef, Object, Store};
+    /// # struct Web(&'static str);
+    /// # impl Object for Web {
+    /// #     fn key(&self) -> KeyRef<'_> { ("default", self.0).into() }
+    /// # }
+    /// let webs = Store::new();
+    /// let fifo = Fifo::<Key>::new();
+    /// let feeding = webs.subscribe().enqueue_keys(&fifo)?.spawn()?;
+    /// webs.add(Web("shop"))?;
+    ///
+    /// let lease = fifo.lease()?;
+    /// assert!(webs.get(lease.key()).is_some());
+    /// lease.done();
+    /// webs.delete("default/shop");
+    /// assert!(webs.get(fifo.lease()?.key()).is_none());
+    /// # drop(webs);
+    /// # drop(feeding.join());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn enqueue_keys(
+        self,
+        fifo: &Fifo<Key>,
+    ) -> Result<Handling<T, EnqueueMapped<Key, fn(&T) -> Option<Key>>>, SubscribeError> {
+        // The store has checked it, so there is one.
+        self.enqueue_mapped(fifo, |object| object.key().to_key().ok())
     }
 
     /// Queues what the objects that this is about lead to: their owners, or whatever their labels select.
@@ -57,29 +99,48 @@ impl<T: Object> Subscribe<'_, T> {
     /// handler's](super::super::store::feed::Registration::panics), and so is an object without a usable
     /// key.
     ///
-    /// A controller's owners of ConfigMaps, by key:
+    /// A worker looks things up in every store of its controller, and would take what one has not been told
+    /// yet for gone. So a controller waits for all of them before its first worker leases anything
+    /// ([`Store::wait_synced`](crate::Store::wait_synced)). Its queue has several sources, and is built to
+    /// outlive each.
+    ///
+    /// A controller that has an owner's key queued for changes of the owner, and of the ConfigMaps it owns:
     ///
     /// ```
     /// # use watchcache::{Fifo, Key, KeyRef, Object, Store};
+    /// # struct Web(&'static str);
+    /// # impl Object for Web {
+    /// #     fn key(&self) -> KeyRef<'_> { ("default", self.0).into() }
+    /// # }
     /// # struct ConfigMap { name: &'static str, owner: Option<Key> }
     /// # impl Object for ConfigMap {
     /// #     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
     /// # }
-    /// let maps = Store::new();
-    /// let fifo = Fifo::<Key>::new();
+    /// let (webs, maps) = (Store::new(), Store::new());
+    /// let fifo = Fifo::<Key>::builder().outlives_source().build()?;
+    /// let own = webs.subscribe().enqueue_keys(&fifo)?.spawn()?;
     /// let owners = maps.subscribe().enqueue_mapped(&fifo, |map: &ConfigMap| map.owner.clone())?;
-    /// let thread = owners.spawn()?;
+    /// let owned = owners.spawn()?;
     /// maps.add(ConfigMap { name: "settings", owner: Some("default/web".parse()?) })?;
     /// maps.add(ConfigMap { name: "nobodys", owner: None })?;
+    /// webs.add(Web("web"))?;
+    /// # webs.mark_synced();
+    /// # maps.mark_synced();
+    /// webs.wait_synced(None)?;
+    /// maps.wait_synced(None)?;
+    /// own.registration.wait_synced(None)?;
+    /// owned.registration.wait_synced(None)?;
     ///
+    /// // One run, for both.
+    /// assert_eq!(fifo.len(), 1);
     /// let lease = fifo.lease()?;
     /// assert_eq!(lease.key().as_str(), "default/web");
     /// lease.done();
     /// // The owner is to be told that what it owned is gone.
     /// maps.delete("default/settings");
     /// assert_eq!(fifo.lease()?.key().as_str(), "default/web");
-    /// # drop(maps);
-    /// # drop(thread.join());
+    /// # drop((webs, maps));
+    /// # drop((own.join(), owned.join()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -96,7 +157,7 @@ impl<T: Object> Subscribe<'_, T> {
         I::Item: Into<Arc<O>>,
         F: FnMut(&T) -> I,
     {
-        self.handle(EnqueueMapped { fifo: fifo.clone(), batch: Batch::new(), leads_to })
+        self.confirmed().handle(EnqueueMapped { fifo: fifo.clone(), batch: Batch::new(), leads_to })
     }
 }
 
@@ -140,6 +201,10 @@ impl<T: Object> Handler<T> for Enqueue<T> {
     fn on_progress(&mut self, _: Revision, _: Option<&ResourceVersion>) {
         flush(&self.fifo, &mut self.batch);
     }
+
+    fn on_ended(&mut self, error: Option<&str>) {
+        self.fifo.shared.source_ended(error);
+    }
 }
 
 impl<O: Object, F> EnqueueMapped<O, F> {
@@ -178,6 +243,10 @@ where
 
     fn on_progress(&mut self, _: Revision, _: Option<&ResourceVersion>) {
         flush(&self.fifo, &mut self.batch);
+    }
+
+    fn on_ended(&mut self, error: Option<&str>) {
+        self.fifo.shared.source_ended(error);
     }
 }
 

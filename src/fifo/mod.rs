@@ -449,7 +449,7 @@ impl<T: Object> Sink<T> for Fifo<T> {
     }
 
     fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
-        self.shared.source_ended(error);
+        self.shared.source_ended(error.map(ToString::to_string).as_deref());
     }
 }
 

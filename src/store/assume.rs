@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-use super::engine::Engine;
+use super::engine::{self, Engine};
 use super::error::{Rejected, WriteError};
-use super::feed::Feed;
+use super::feed::{Feed, Overlay};
 use super::precedence;
 use super::report::{Applied, Written};
 use super::write::{self, Writing};
-use super::{Cow, Store};
+use super::{Cow, Snapshot, Store};
 use crate::fifo::state::clock::Tick;
 use crate::fifo::state::timer::Timer;
 use crate::panic::catch;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::{Batch, Change, Key, KeyRef, Object};
 
@@ -30,6 +30,9 @@ pub(super) struct Assumed<T> {
     feed: Arc<Feed<T>>,
     count: AtomicUsize,
     keys: Mutex<Assumptions<T>>,
+    /// Keys of which an assumption began or ended since the last publication.
+    touched: Mutex<Vec<Key>>,
+    is_touched: AtomicBool,
     timer: OnceLock<Timer>,
 }
 
@@ -46,6 +49,10 @@ impl<T> Assumption<T> {
     fn is_due(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
+
+    fn as_told(&self) -> engine::Assumption<T> {
+        engine::Assumption { object: Arc::clone(&self.object), told: self.told.clone() }
+    }
 }
 
 impl<T: Object> Assumed<T> {
@@ -55,6 +62,8 @@ impl<T: Object> Assumed<T> {
             feed: Arc::clone(feed),
             count: AtomicUsize::new(0),
             keys: Mutex::new(Assumptions::default()),
+            touched: Mutex::new(Vec::new()),
+            is_touched: AtomicBool::new(false),
             timer: OnceLock::new(),
         })
     }
@@ -79,7 +88,45 @@ impl<T: Object> Assumed<T> {
         result
     }
 
-    /// The source's last state of a key, if another state is assumed.
+    /// Notes that something else is assumed of a key, or nothing any more; a writer's.
+    fn touch(&self, key: Key) {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).push(key);
+        // ORDERING: Relaxed: as in `is_empty`.
+        self.is_touched.store(true, Ordering::Relaxed);
+    }
+
+    /// What is assumed now of the keys that were touched since this was last asked; a writer's, for a
+    /// publication.
+    pub(super) fn take_touched(&self) -> Vec<(Key, Option<engine::Assumption<T>>)> {
+        // ORDERING: Relaxed: as in `is_empty`.
+        if !self.is_touched.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        // ORDERING: Relaxed: as in `is_empty`.
+        self.is_touched.store(false, Ordering::Relaxed);
+        let touched =
+            std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        let keys = self.keys();
+        let now = |key: Key| {
+            let now = keys.get(&key).map(Assumption::as_told);
+            (key, now)
+        };
+        touched.into_iter().map(now).collect()
+    }
+
+    /// The content, and what is assumed in it. Waits for the writer.
+    pub(super) fn content(&self) -> (Snapshot<T>, Overlay<T>) {
+        let writing = self.engine.write();
+        let content = Snapshot::new(&self.engine);
+        let keys = self.keys();
+        let assumed = keys.iter().map(|(key, assumption)| (key.clone(), assumption.as_told()));
+        let assumed = assumed.collect();
+        drop(keys);
+        drop(writing);
+        (content, assumed)
+    }
+
+    /// What the source said last of a key of which something else is assumed.
     pub(super) fn told(&self, key: KeyRef<'_>) -> Option<Option<Arc<T>>> {
         if self.is_empty() {
             return None;
@@ -170,6 +217,7 @@ impl<T: Object> Writing<'_, T> {
         let withdrawn = self.assumed.change(|keys| says.take(keys));
         for (key, (assumption, _)) in &withdrawn.0 {
             self.put_told(key.as_ref(), assumption);
+            self.assumed.touch(key.clone());
         }
         let result = rule(self, &withdrawn);
         for (key, (assumption, is_gone)) in withdrawn.0 {
@@ -201,6 +249,7 @@ impl<T: Object> Writing<'_, T> {
             keys.insert(key.to_key_unchecked(), Assumption { told, ..new });
             before
         });
+        self.assumed.touch(key.to_key_unchecked());
         before.into_iter().for_each(|before| self.let_go_of(before));
         Ok(Written { revision: self.revision(), outcome })
     }
@@ -248,6 +297,7 @@ impl<T: Object> Writing<'_, T> {
 
     fn forget(&mut self, key: KeyRef<'_>, assumption: Assumption<T>) {
         self.put_told(key, &assumption);
+        self.assumed.touch(key.to_key_unchecked());
         self.let_go_of(assumption);
     }
 
@@ -256,6 +306,7 @@ impl<T: Object> Writing<'_, T> {
         if !self.assumed.is_empty()
             && let Some(assumption) = self.assumed.change(|keys| keys.remove(&key))
         {
+            self.assumed.touch(key.to_key_unchecked());
             self.let_go_of(assumption);
         }
     }
@@ -270,6 +321,7 @@ impl<T: Object> Writing<'_, T> {
 impl<T: Object> Store<T> {
     /// Stores an object that the source has not sent yet, such as what a scheduler has just decided.
     /// Readers, indexes and subscriptions see it at once, like any other object.
+    /// Only [confirmed](super::feed::Subscribe::confirmed) subscriptions, such as those of queues, do not.
     ///
     /// It stays until the source sends something new for its key: an update, a deletion, or a relist that
     /// lacks a key which the source had sent before. A repetition is not new, and neither is a state with

@@ -13,6 +13,7 @@ impl<T: Object> Sink<T> for Store<T> {
     }
 
     fn replace(&self, listing: &Listing<T>) {
+        self.feed.source_lists();
         Store::replace(self, listing);
     }
 
@@ -28,6 +29,7 @@ impl<T: Object> Sink<T> for Store<T> {
     }
 
     fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
+        self.feed.source_lists();
         let applied = Store::replace(self, listing).applied;
         self.refused(applied, || listing.objects().map(|(key, object)| (key, Some(object))))
     }

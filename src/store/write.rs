@@ -46,7 +46,7 @@ impl<'s, T: Object> Writing<'s, T> {
         let revision = self.guard.publish();
         let is_relist = std::mem::take(&mut self.is_relist);
         if self.guard.sequence() != before {
-            self.feed.published(&mut self.guard, is_relist);
+            self.feed.published(&mut self.guard, is_relist, self.assumed.take_touched());
         }
         revision
     }

@@ -1,14 +1,17 @@
 //! Assumed objects: read as any other, and unknown to every rule of the source's.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use watchcache::store::{Index, Outcome};
+use watchcache::store::feed::Subscribe;
+use watchcache::store::{FeedLimits, Index, Outcome};
 use watchcache::{Batch, Change, Listing, Object, Sink, Store};
 
 use crate::common::Pod;
 use crate::common::watchdog::{eventually, watched};
+use crate::follower::Follower;
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -203,17 +206,33 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 300 }))]
 
     /// A store in which something is assumed answers the source as one in which nothing is.
+    /// Nor does whoever is told what the source said, at any speed.
     #[test]
-    fn no_rule_ever_meets_what_is_assumed(steps in prop::collection::vec(step(), 1..40)) {
-        let (store, other) = (Store::new(), Store::new());
-        for step in steps {
+    fn no_rule_ever_meets_what_is_assumed(
+        steps in prop::collection::vec((step(), any::<(bool, bool, bool)>()), 1..40),
+        log in 1..20_usize,
+    ) {
+        let limits = FeedLimits::default().log(log, usize::MAX).behind(log, usize::MAX);
+        let (store, other) = (Store::builder().feed(limits).build(), Store::new());
+        let said = || store.subscribe().confirmed();
+        let follower = |subscribe: Subscribe<'_, Pod>| {
+            Follower::new(subscribe.start().unwrap(), BTreeMap::new())
+        };
+        let mut followers = [
+            follower(said()),
+            follower(said().with_content()),
+            follower(said().with_content().keep_place()),
+            follower(said().settle(Duration::ZERO)),
+        ];
+        for (step, (looks, stalls, begins)) in steps {
             match step {
                 Step::Assume(key, version) => {
                     store.assume(guess(KEYS[key], version), LONG).unwrap();
                 }
                 Step::Forget(key) => drop(store.forget(KEYS[key])),
                 Step::Add(key, version) => {
-                    let add = |store: &Store<Pod>| store.add(Pod::new(KEYS[key], version)).unwrap();
+                    let pod = Arc::new(Pod::new(KEYS[key], version));
+                    let add = |store: &Store<Pod>| store.add(Arc::clone(&pod)).unwrap();
                     assert_eq!(add(&store).outcome, add(&other).outcome);
                 }
                 Step::Apply(changes) => {
@@ -246,6 +265,16 @@ proptest! {
                 assert_eq!(store.get(key), expected);
             }
             assert_eq!(store.len(), store.snapshot().iter().count());
+            let content: BTreeMap<_, _> =
+                other.snapshot().iter().map(|(key, pod)| (key.to_string(), pod.to_arc())).collect();
+            if begins {
+                followers[0] = Follower::new(said().start().unwrap(), content.clone());
+                followers[1] = follower(said().with_content());
+            }
+            for follower in followers.iter_mut().skip(usize::from(stalls)).filter(|_| looks) {
+                follower.drain();
+                assert_eq!(follower.known, content);
+            }
         }
         for key in KEYS {
             store.forget(key);

@@ -1,11 +1,13 @@
 //! Queues fed by a subscription: with objects, and with what they lead to.
 
 use std::pin::pin;
+use std::time::Duration;
 
-use watchcache::fifo::Request;
+use watchcache::fifo::{Backoff, Closed, ManualClock, Request};
 use watchcache::store::FeedLimits;
-use watchcache::{Fifo, Key, Store};
+use watchcache::{Fifo, Key, Sink, Store};
 
+use crate::common::watchdog::watched;
 use crate::handlers::drive;
 use crate::thing::{Thing, listing, put};
 
@@ -140,6 +142,109 @@ fn several_stores_feed_one_queue_of_keys() {
     drop(owned);
     assert!(drive(second.as_mut()));
     assert!(!fifo.is_closed(), "the other one goes on");
+}
+
+const LONG: Duration = Duration::from_secs(3600);
+
+#[test]
+fn what_is_assumed_and_forgotten_is_no_news_to_a_queue() {
+    let (clock, second) = (ManualClock::new(), Duration::from_secs(1));
+    let backoff = Backoff::new(second, 4 * second);
+    let fifo = Fifo::builder().backoff(backoff).clock(&clock).deletions().build().unwrap();
+    let store = Store::new();
+    store.replace(&listing(&[("a/x", 1)], None));
+    let unbound = store.subscribe().filter(|thing: &Thing| thing.value % 2 == 1);
+    let mut task = pin!(unbound.enqueue(&fifo).unwrap().run_async());
+    let mut told = || drive(task.as_mut());
+    told();
+    // A binding that fails, whether what was assumed is forgotten before or after.
+    for (failures, wait) in (0..).zip([1, 2, 4, 4]) {
+        let lease = fifo.try_lease().unwrap();
+        assert_eq!(lease.failures(), failures);
+        store.assume(Thing::new("a/x", 2), LONG).unwrap();
+        told();
+        if failures % 2 == 0 {
+            store.forget("a/x");
+            told();
+            lease.retry();
+        } else {
+            lease.retry();
+            store.forget("a/x");
+            told();
+        }
+        clock.advance(wait * second - Duration::from_nanos(1));
+        assert!(fifo.try_lease().is_err(), "it stays away for its back-off");
+        clock.advance(Duration::from_nanos(1));
+    }
+    // One that succeeds, and what the source has to say of it.
+    let lease = fifo.try_lease().unwrap();
+    store.assume(Thing::new("a/x", 2), LONG).unwrap();
+    told();
+    lease.done();
+    assert!(fifo.try_lease().is_err());
+    put(&store, "a/x", 4);
+    told();
+    let gone = fifo.try_lease().unwrap();
+    assert!(gone.is_deleted() && gone.value == 1);
+}
+
+#[test]
+fn a_queue_ends_with_the_source_of_its_store() {
+    watched(|| {
+        let fed = |store: &Store<Thing>, fifo: &Fifo<Thing>| {
+            store.subscribe().enqueue(fifo).unwrap().spawn().unwrap()
+        };
+        let refused = std::io::Error::other("things are forbidden");
+        let (store, fifo) = (Store::new(), Fifo::new());
+        let lasting = Fifo::builder().outlives_source().build().unwrap();
+        let feeding = [fed(&store, &fifo), fed(&store, &lasting)];
+        let waiting = std::thread::spawn({
+            let fifo = fifo.clone();
+            move || std::iter::from_fn(|| fifo.lease().ok().map(|lease| lease.done())).count()
+        });
+        put(&store, "a/x", 1);
+        Sink::ended(&store, Some(&refused));
+        assert_eq!(waiting.join().unwrap(), 1, "what was told before comes first");
+        assert_eq!(fifo.source_error(), Some("things are forbidden"));
+        assert_eq!(lasting.lease().map(|lease| lease.value), Ok(1));
+
+        // Who comes later is told so, unless another source has taken over.
+        let late = Fifo::new();
+        let feeding_late = fed(&store, &late);
+        assert_eq!(late.lease().map(|lease| lease.done()), Ok(()));
+        assert_eq!(late.lease().err(), Some(Closed));
+        Sink::replace(&store, &listing(&[("a/y", 1)], None));
+        let later = Fifo::new();
+        let feeding_later = fed(&store, &later);
+        feeding_later.registration.wait_synced(None).unwrap();
+        assert!(!later.is_closed() && !lasting.is_closed());
+        Sink::ended(&store, None);
+        assert_eq!(later.lease().map(|lease| lease.done()), Ok(()));
+        assert_eq!(later.lease().err(), Some(Closed));
+        assert_eq!(later.source_error(), None);
+        drop(store);
+        feeding.into_iter().for_each(|feeding| drop(feeding.join().unwrap()));
+        drop((feeding_late.join().unwrap(), feeding_later.join().unwrap()));
+    });
+}
+
+#[test]
+fn the_keys_of_objects_come_for_what_is_gone_too() {
+    let store = Store::new();
+    let fifo = Fifo::<Key>::new();
+    let mut task = pin!(store.subscribe().enqueue_keys(&fifo).unwrap().run_async());
+    let mut told = || {
+        drive(task.as_mut());
+        let keys = keys(&fifo);
+        while fifo.try_pop().is_ok() {}
+        keys
+    };
+    put(&store, "a/x", 1);
+    put(&store, "b", 1);
+    assert_eq!(told(), ["a/x", "b"]);
+    store.delete("a/x");
+    put(&store, "b", 2);
+    assert_eq!(told(), ["a/x", "b"]);
 }
 
 #[test]

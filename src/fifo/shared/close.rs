@@ -56,9 +56,9 @@ impl<T: Object> Shared<T> {
     }
 
     /// The source has ended: with this error, or because it was stopped.
-    pub(crate) fn source_ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
+    pub(crate) fn source_ended(&self, error: Option<&str>) {
         if let Some(error) = error {
-            let _ = self.source_error.set(error.to_string().into());
+            let _ = self.source_error.set(error.into());
         }
         if !self.settings.outlives_source {
             self.close();

@@ -76,7 +76,7 @@ pub(crate) use hold::{Hold, PinnedRevision};
 pub(crate) use index::IndexId;
 pub(crate) use pin::Pin;
 use reclaim::Measure;
-pub(crate) use record::{Changed, Changes, ChangesIter, Publication};
+pub(crate) use record::{Assumption, Changed, Changes, ChangesIter, Publication};
 use revision::Revision;
 pub(crate) use slot::Slot;
 use table::Shard;

@@ -11,7 +11,7 @@ use super::reclaim::Reclaim;
 use crate::panic::discard;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
-use crate::{ArcRef, KeyRef, ResourceVersion};
+use crate::{ArcRef, Key, KeyRef, ResourceVersion};
 
 /// One publication.
 pub(crate) struct Publication<T> {
@@ -31,6 +31,20 @@ pub(crate) struct Changes<T> {
     /// The keys' parts, one after the other.
     text: String,
     entries: Vec<Entry<T>>,
+    /// Keys of which something is assumed from here on, or nothing any more.
+    pub(crate) assumed: Vec<(Key, Option<Assumption<T>>)>,
+}
+
+/// What a key holds that is only assumed, and what the source said of it.
+pub(crate) struct Assumption<T> {
+    pub(crate) object: Arc<T>,
+    pub(crate) told: Option<Arc<T>>,
+}
+
+impl<T> Clone for Assumption<T> {
+    fn clone(&self) -> Self {
+        Self { object: Arc::clone(&self.object), told: self.told.clone() }
+    }
 }
 
 struct Entry<T> {
@@ -50,7 +64,8 @@ impl<T> Changes<T> {
     }
 
     fn with_capacity(entries: usize, text: usize) -> Self {
-        Self { text: String::with_capacity(text), entries: Vec::with_capacity(entries) }
+        let (text, entries) = (String::with_capacity(text), Vec::with_capacity(entries));
+        Self { text, entries, assumed: Vec::new() }
     }
 
     /// Adds a key, unless its object is the same before and after.
@@ -82,7 +97,9 @@ impl<T> Changes<T> {
 
     /// Bytes, without objects.
     pub(crate) fn bytes(&self) -> usize {
-        self.text.capacity() + self.entries.capacity() * size_of::<Entry<T>>()
+        let entries = self.entries.capacity() * size_of::<Entry<T>>();
+        let assumed = self.assumed.capacity() * size_of::<(Key, Option<Assumption<T>>)>();
+        self.text.capacity() + entries + assumed
     }
 
     #[inline]
@@ -93,7 +110,9 @@ impl<T> Changes<T> {
     /// Takes its objects out.
     pub(crate) fn take_objects(&mut self) -> impl Iterator<Item = Arc<T>> + use<T> {
         let entries = std::mem::take(&mut self.entries);
-        entries.into_iter().flat_map(|entry| [entry.old, entry.new]).flatten()
+        let assumed = std::mem::take(&mut self.assumed).into_iter().filter_map(|(_, now)| now);
+        let entries = entries.into_iter().flat_map(|entry| [entry.old, entry.new]);
+        entries.chain(assumed.flat_map(|now| [Some(now.object), now.told])).flatten()
     }
 }
 

@@ -46,11 +46,14 @@ pub(super) enum Content<T> {
         segment: Held<T>,
         index: usize,
     },
+    /// Changes of its own: coalesced, or as the source told them.
     Coalesced {
         changes: Changes<T>,
         revision: u64,
         resource_version: Option<ResourceVersion>,
         synced: bool,
+        kind: DeliveryKind,
+        is_relist: bool,
     },
     Whole {
         content: Snapshot<T>,
@@ -88,6 +91,23 @@ impl<T> Content<T> {
             Self::Logged { .. } => self.batch().is_some_and(|batch| batch.publication.synced),
             Self::Coalesced { synced, .. } => *synced,
             Self::Whole { content, .. } => content.is_synced(),
+        }
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        use DeliveryKind::{Initial, Reset};
+        match self {
+            Self::Logged { .. } => false,
+            Self::Coalesced { kind, .. } | Self::Whole { kind, .. } => {
+                matches!(kind, Initial | Reset)
+            }
+        }
+    }
+
+    pub(super) fn is_relist(&self) -> bool {
+        match self {
+            Self::Coalesced { is_relist, .. } => *is_relist,
+            _ => self.batch().is_some_and(|batch| batch.is_relist),
         }
     }
 
@@ -145,29 +165,28 @@ impl<'a, T: Object> Delivery<'a, T> {
                 Some(changes) if !changes.is_empty() => DeliveryKind::Changes,
                 _ => DeliveryKind::Progress,
             },
-            Content::Coalesced { .. } => DeliveryKind::Coalesced,
-            Content::Whole { kind, .. } => *kind,
+            Content::Coalesced { kind, .. } | Content::Whole { kind, .. } => *kind,
         }
     }
 
     /// Returns whether several publications are delivered as one.
     #[must_use]
     pub fn is_coalesced(&self) -> bool {
-        matches!(self.content, Content::Coalesced { .. })
+        self.kind() == DeliveryKind::Coalesced
     }
 
     /// Returns whether this is the whole content, [`Initial`](DeliveryKind::Initial) or
     /// [`Reset`](DeliveryKind::Reset), rather than changes to what was delivered before.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        matches!(self.content, Content::Whole { .. })
+        self.content.is_whole()
     }
 
     /// Returns whether it is one publication that contains a relist
     /// ([`Store::replace`](crate::Store::replace)).
     #[must_use]
     pub fn is_relist(&self) -> bool {
-        self.content.batch().is_some_and(|batch| batch.is_relist)
+        self.content.is_relist()
     }
 
     /// The revision that it leads to.

@@ -2,10 +2,10 @@
 
 use super::segment::{Amount, Batch};
 use super::{Feed, WAITER};
-use crate::Object;
-use crate::store::engine::{PinnedRevision, Publication, Unlocked, WriteGuard};
+use crate::store::engine::{Assumption, PinnedRevision, Publication, Unlocked, WriteGuard};
 use crate::sync::PoisonError;
 use crate::sync::atomic::Ordering;
+use crate::{Key, Object};
 
 /// Returns whether there are subscriptions in `interest`.
 fn is_followed(interest: u64) -> bool {
@@ -32,10 +32,15 @@ impl<T: Object> Feed<T> {
 
     /// Call after a publication.
     #[inline]
-    pub(crate) fn published<'s>(&'s self, guard: &mut WriteGuard<'s, T>, is_relist: bool) {
+    pub(crate) fn published<'s>(
+        &'s self,
+        guard: &mut WriteGuard<'s, T>,
+        is_relist: bool,
+        assumed: Vec<(Key, Option<Assumption<T>>)>,
+    ) {
         let interest = self.interest();
         if interest > 0 || guard.is_recording() {
-            self.follow(guard, is_relist, interest);
+            self.follow(guard, is_relist, assumed, interest);
         }
     }
 
@@ -53,8 +58,17 @@ impl<T: Object> Feed<T> {
         writer.take_dropped().for_each(|object| guard.discard(object));
     }
 
-    fn follow<'s>(&'s self, guard: &mut WriteGuard<'s, T>, is_relist: bool, interest: u64) {
-        let publication = guard.take_publication();
+    fn follow<'s>(
+        &'s self,
+        guard: &mut WriteGuard<'s, T>,
+        is_relist: bool,
+        assumed: Vec<(Key, Option<Assumption<T>>)>,
+        interest: u64,
+    ) {
+        let mut publication = guard.take_publication();
+        if let Some(publication) = &mut publication {
+            publication.changes.assumed = assumed;
+        }
         if is_followed(interest) || publication.is_some() {
             self.log(guard, publication, is_relist);
         }

@@ -40,4 +40,11 @@ pub trait Handler<T: Object> {
     fn on_progress(&mut self, revision: Revision, resource_version: Option<&ResourceVersion>) {
         let _ = (revision, resource_version);
     }
+
+    /// The store's source has ended for good, and everything that it told was told: why, if it refused or
+    /// failed; no error if it was stopped. A handler that is added afterwards is told so too, behind the
+    /// content. The handler goes on: the store may be written to by others, or be given another source.
+    fn on_ended(&mut self, error: Option<&str>) {
+        let _ = error;
+    }
 }

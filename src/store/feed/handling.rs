@@ -27,6 +27,26 @@ pub struct Handling<T: Object, H> {
     teller: Teller<T, H>,
 }
 
+/// A handler that runs on a thread of its own; from [`Handling::spawn`]. It goes on when this is dropped.
+#[non_exhaustive]
+pub struct Running<T: Object, H> {
+    /// To wait for the handler, and to remove it.
+    pub registration: Registration<T>,
+    /// Gives the handler back when it ends.
+    pub thread: thread::JoinHandle<H>,
+}
+
+impl<T: Object, H> Running<T, H> {
+    /// Blocks until the handler has ended, with its store or since it was
+    /// [removed](Registration::remove), and gives it back.
+    ///
+    /// # Errors
+    /// If the thread panicked, as none does by a panic of the handler.
+    pub fn join(self) -> thread::Result<H> {
+        self.thread.join()
+    }
+}
+
 /// A handle on a handler: whether it is in step, and its end. Cheap to clone; it outlives the handler, which
 /// goes on when this is dropped.
 pub struct Registration<T: Object> {
@@ -47,11 +67,11 @@ struct Teller<T: Object, H> {
     handler: H,
     /// Whether it was told a whole content.
     is_synced: bool,
-    running: Running<T>,
+    alive: Alive<T>,
 }
 
 /// Says when it is over, however that came.
-struct Running<T: Object>(Registration<T>);
+struct Alive<T: Object>(Registration<T>);
 
 impl<T: Object> Subscribe<'_, T> {
     /// Has a [`Handler`] told of what this is about: of the present content first, unless it begins
@@ -80,15 +100,13 @@ impl<T: Object> Subscribe<'_, T> {
     ///
     /// let store = Store::new();
     /// store.replace(&Listing::new([Pod("a/web", 1)], None)?);
-    /// let handling = store.subscribe().handle(Names::default())?;
-    /// let registration = handling.registration();
-    /// let thread = handling.spawn()?;
-    /// registration.wait_synced(None)?;
+    /// let running = store.subscribe().handle(Names::default())?.spawn()?;
+    /// running.registration.wait_synced(None)?;
     ///
     /// store.replace(&Listing::new([Pod("a/db", 1)], None)?);
     /// // The handler ends with the store, when it was told everything.
     /// drop(store);
-    /// let mut told = thread.join().map_err(|_| "it never panics")?.0;
+    /// let mut told = running.join().map_err(|_| "it never panics")?.0;
     /// told[1..].sort();
     /// assert_eq!(told, ["= a/web", "+ a/db", "- a/web 1"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -106,12 +124,13 @@ impl<T: Object> Subscribe<'_, T> {
             last_panic: Mutex::new(None),
         });
         subscription.stopped_by(Arc::clone(&state.stop));
-        let running = Running(Registration { feed: Arc::clone(&subscription.feed), state });
+        subscription.interrupted_by_source();
+        let alive = Alive(Registration { feed: Arc::clone(&subscription.feed), state });
         let is_synced = subscription.is_synced();
         if is_synced {
-            running.0.state.set_synced();
+            alive.0.state.set_synced();
         }
-        Ok(Handling { subscription, teller: Teller { handler, is_synced, running } })
+        Ok(Handling { subscription, teller: Teller { handler, is_synced, alive } })
     }
 }
 
@@ -119,17 +138,21 @@ impl<T: Object, H: Handler<T>> Handling<T, H> {
     /// A handle, to wait for it and to remove it.
     #[must_use]
     pub fn registration(&self) -> Registration<T> {
-        self.teller.running.0.clone()
+        self.teller.alive.0.clone()
     }
 
     /// Tells the handler everything, on this thread, until it is removed, or the store is gone and
     /// everything was told; gives it back. Blocks while there is nothing.
     pub fn run(self) -> H {
         let Self { mut subscription, mut teller } = self;
-        while let Some(delivery) = subscription.next() {
-            teller.tell(&delivery);
+        loop {
+            while let Some(delivery) = subscription.next() {
+                teller.tell(&delivery);
+            }
+            if !teller.tell_end(&mut subscription) {
+                return teller.handler;
+            }
         }
-        teller.handler
     }
 
     /// As [`run`](Self::run), for a task.
@@ -138,27 +161,55 @@ impl<T: Object, H: Handler<T>> Handling<T, H> {
     /// A future that is dropped has removed the handler. No call is cut off: it waits between them.
     pub async fn run_async(self) -> H {
         let Self { mut subscription, mut teller } = self;
-        while let Some(delivery) = subscription.next_async().await {
-            teller.tell(&delivery);
+        loop {
+            while let Some(delivery) = subscription.next_async().await {
+                teller.tell(&delivery);
+            }
+            if !teller.tell_end(&mut subscription) {
+                return teller.handler;
+            }
         }
-        teller.handler
     }
 
-    /// [Runs](Self::run) it on a thread of its own, which gives the handler back when it ends.
+    /// [Runs](Self::run) it on a thread of its own.
+    ///
+    /// ```
+    /// # use watchcache::{ArcRef, KeyRef, Object, Store};
+    /// # use watchcache::store::feed::Handler;
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// struct Count(u32);
+    /// impl Handler<Pod> for Count {
+    ///     fn on_add(&mut self, _: ArcRef<'_, Pod>, _: bool) { self.0 += 1; }
+    /// }
+    ///
+    /// let store = Store::new();
+    /// store.add(Pod("a/web"))?;
+    /// store.mark_synced();
+    /// let running = store.subscribe().handle(Count(0))?.spawn()?;
+    /// running.registration.wait_synced(None)?;
+    /// running.registration.remove();
+    /// assert_eq!(running.join().map_err(|_| "it never panics")?.0, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the system has no thread to give; the handler is removed.
-    pub fn spawn(self) -> io::Result<thread::JoinHandle<H>>
+    pub fn spawn(self) -> io::Result<Running<T, H>>
     where
         H: Send + 'static,
     {
-        thread::Builder::new().name("watchcache-handler".into()).spawn(|| self.run())
+        let registration = self.registration();
+        let thread = thread::Builder::new().name("watchcache-handler".into());
+        Ok(Running { registration, thread: thread.spawn(|| self.run())? })
     }
 }
 
 impl<T: Object, H: Handler<T>> Teller<T, H> {
     fn tell(&mut self, delivery: &Delivery<'_, T>) {
-        let Self { handler, is_synced, running: Running(Registration { feed, state }) } = self;
+        let Self { handler, is_synced, alive: Alive(Registration { feed, state }) } = self;
         for item in delivery {
             if state.stop.is_stopped() {
                 return;
@@ -176,6 +227,15 @@ impl<T: Object, H: Handler<T>> Teller<T, H> {
             state.set_synced();
             feed.tell_waiters();
         }
+    }
+
+    /// Tells the handler that the source has ended, if that is what the subscription stopped for.
+    fn tell_end(&mut self, subscription: &mut Subscription<T>) -> bool {
+        let Some(end) = subscription.take_source_end() else { return false };
+        if let Some(error) = end {
+            self.alive.0.state.contain(|| self.handler.on_ended(error.as_deref()));
+        }
+        true
     }
 }
 
@@ -210,7 +270,7 @@ impl State {
     }
 }
 
-impl<T: Object> Drop for Running<T> {
+impl<T: Object> Drop for Alive<T> {
     fn drop(&mut self) {
         self.0.state.set_ended();
         self.0.feed.tell_waiters();
@@ -307,6 +367,12 @@ impl<T: Object> Clone for Registration<T> {
 impl<T: Object, H> fmt::Debug for Handling<T, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handling").field("subscription", &self.subscription).finish_non_exhaustive()
+    }
+}
+
+impl<T: Object, H> fmt::Debug for Running<T, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("registration", &self.registration).finish_non_exhaustive()
     }
 }
 

@@ -15,6 +15,7 @@
 //! | `segment`, `log` | what is kept, and for how long |
 //! | `cursor` | a subscription's place, and how it is revoked |
 //! | `difference` | the delivery for a subscription that the log has left behind |
+//! | `confirmed` | what the source sent, where something else is assumed |
 //! | `filter` | which changes a subscription is about |
 //! | `handler`, `handling` | an informer's handlers |
 //! | `stats` | statistics |
@@ -22,6 +23,7 @@
 //! | `goal`, `readiness` | waiting for a revision, or for the first whole content |
 
 mod blocking;
+mod confirmed;
 mod cursor;
 mod delivery;
 mod difference;
@@ -40,10 +42,11 @@ mod subscribe;
 mod subscription;
 
 pub use blocking::Deliveries;
+pub(super) use confirmed::Overlay;
 pub use delivery::{Delivery, DeliveryKind, Item, Items};
 pub use error::{NextError, SubscribeError, SyncError, TryNextError, WaitError};
 pub use handler::Handler;
-pub use handling::{Handling, Registration};
+pub use handling::{Handling, Registration, Running};
 pub use stats::FeedStats;
 pub use stream::DeliveryStream;
 pub use subscribe::Subscribe;

@@ -10,6 +10,7 @@ use super::{Feed, SyncError};
 use crate::Object;
 use crate::store::Store;
 use crate::store::engine::PinnedRevision;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::waiters::alarm::Alarm;
 use crate::waiters::{Wait, Waiters};
@@ -18,6 +19,8 @@ use crate::waiters::{Wait, Waiters};
 pub(super) struct Readiness {
     waiters: Arc<Waiters>,
     source: Mutex<SourceState>,
+    /// How often a source has ended.
+    ends: AtomicU64,
 }
 
 #[derive(Default)]
@@ -29,7 +32,11 @@ struct SourceState {
 
 impl Readiness {
     pub(super) fn new() -> Self {
-        Self { waiters: Arc::new(Waiters::for_news()), source: Mutex::new(SourceState::default()) }
+        Self {
+            waiters: Arc::new(Waiters::for_news()),
+            source: Mutex::new(SourceState::default()),
+            ends: AtomicU64::new(0),
+        }
     }
 
     /// Wakes all waiters, to check again.
@@ -57,8 +64,30 @@ impl<T> Feed<T> {
         let mut source = self.readiness.source();
         source.last_error = error.clone().or(source.last_error.take());
         source.ended = Some(error);
+        // ORDERING: Release pairs with the Acquire in `source_ends`: what the source told is seen.
+        self.readiness.ends.fetch_add(1, Ordering::Release);
         drop(source);
         self.readiness.tell();
+        self.tell_subscribers();
+    }
+
+    /// Another source has taken over, if the last one had ended.
+    pub(crate) fn source_lists(&self) {
+        // ORDERING: Relaxed: a figure. Sources come one after the other, and that orders it.
+        if self.readiness.ends.load(Ordering::Relaxed) > 0 {
+            self.readiness.source().ended = None;
+        }
+    }
+
+    /// How often a source has ended.
+    pub(super) fn source_ends(&self) -> u64 {
+        // ORDERING: Acquire pairs with the Release in `source_ended`.
+        self.readiness.ends.load(Ordering::Acquire)
+    }
+
+    /// Why the source has ended, if it has, and no other has taken over.
+    pub(super) fn source_end(&self) -> Option<Option<Arc<str>>> {
+        self.readiness.source().ended.clone()
     }
 
     /// The outcome, once the whole content has arrived or never will.
@@ -67,7 +96,7 @@ impl<T> Feed<T> {
         if PinnedRevision::new(&self.engine).view().is_synced() {
             return Some(Ok(()));
         }
-        if let Some(error) = self.readiness.source().ended.clone() {
+        if let Some(error) = self.source_end() {
             return Some(Err(SyncError::SourceEnded { error }));
         }
         is_closed.then_some(Err(SyncError::Ended))

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::confirmed::Confirmed;
 use super::filter::{Filter, indexed};
 use super::subscription::{Options, Start, Subscription};
 use super::{Feed, SubscribeError};
@@ -28,6 +29,7 @@ pub struct Subscribe<'s, T: Object> {
     filter: Filter<T>,
     start: From<T>,
     options: Options,
+    is_confirmed: bool,
 }
 
 /// Where a subscription begins.
@@ -65,7 +67,7 @@ impl<T: Object> Store<T> {
     /// ```
     pub fn subscribe(&self) -> Subscribe<'_, T> {
         let (filter, start) = (Filter::all(), From::Now);
-        Subscribe { store: self, filter, start, options: Options::default() }
+        Subscribe { store: self, filter, start, options: Options::default(), is_confirmed: false }
     }
 }
 
@@ -208,6 +210,35 @@ impl<T: Object> Subscribe<'_, T> {
         self
     }
 
+    /// Told what the source said, and nothing of what is only [assumed](Store::assume): neither when it is
+    /// assumed, nor when it is forgotten. A [queue](Self::enqueue) is fed so.
+    ///
+    /// The store is ahead of what such a subscription was told: reading it shows what is assumed. One that
+    /// begins behind a [snapshot](Self::since) takes what was assumed in that for said. Beginning, and
+    /// catching up from behind the log, wait for a writer that is at work, and cost O(assumptions).
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # use std::time::Duration;
+    /// # struct Pod { node: Option<&'static str> }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { "default/web".into() }
+    /// # }
+    /// let store = Store::new();
+    /// let mut said = store.subscribe().confirmed().start()?;
+    /// store.add(Pod { node: None })?;
+    /// assert!(!said.try_next()?.is_empty());
+    /// store.assume(Pod { node: Some("n1") }, Duration::from_secs(30))?;
+    /// assert!(said.try_next()?.is_empty());
+    /// store.add(Pod { node: Some("n2") })?;
+    /// assert!(said.try_next()?.iter().any(|item| item.old.is_some_and(|pod| pod.node.is_none())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn confirmed(mut self) -> Self {
+        self.is_confirmed = true;
+        self
+    }
+
     /// Begins with the content, unless it begins behind a snapshot.
     pub(super) fn with_content_unless_since(self) -> Self {
         if matches!(self.start, From::Now) { self.with_content() } else { self }
@@ -227,7 +258,8 @@ impl<T: Object> Subscribe<'_, T> {
             }
             From::Snapshot(snapshot) => Start::Since(snapshot),
         };
-        Ok(Subscription::new(Arc::clone(feed), self.filter, start, self.options))
+        let confirmed = self.is_confirmed.then(|| Confirmed::new(Arc::clone(&self.store.assumed)));
+        Ok(Subscription::new(Arc::clone(feed), self.filter, start, self.options, confirmed))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::confirmed::Confirmed;
 use super::cursor::Cursor;
 use super::delivery::{Content, Delivery, DeliveryKind};
 use super::difference::{self, Gathered};
@@ -54,6 +55,10 @@ pub struct Subscription<T: Object> {
     /// Whether a complete content was delivered, or it began after one.
     synced: bool,
     stop: Option<Arc<Stop>>,
+    /// Of how many ends of a source it was told, if it is to be told of them.
+    source_ends: Option<u64>,
+    /// For one that is told what the source said.
+    confirmed: Option<Confirmed<T>>,
 }
 
 /// Options of a subscription.
@@ -113,6 +118,7 @@ impl<T: Object> Subscription<T> {
         filter: Filter<T>,
         start: Start<T>,
         Options { settle, keeps_place }: Options,
+        confirmed: Option<Confirmed<T>>,
     ) -> Self {
         feed.join(SUBSCRIPTION);
         let mut this = Self {
@@ -127,10 +133,15 @@ impl<T: Object> Subscription<T> {
             revision: 0,
             synced: false,
             stop: None,
+            source_ends: None,
+            confirmed,
         };
         match start {
             Start::Now => {
-                let now = Snapshot::new(&this.feed.engine);
+                let now = match &mut this.confirmed {
+                    Some(confirmed) => confirmed.begin(),
+                    None => Snapshot::new(&this.feed.engine),
+                };
                 this.synced = now.is_synced();
                 this.place(&now, this.feed.log.written());
             }
@@ -211,6 +222,26 @@ impl<T: Object> Subscription<T> {
         self.stop = Some(stop);
     }
 
+    /// From here on the end of a source interrupts it, behind all that was told by then: it seems to have
+    /// ended, until [`take_source_end`](Self::take_source_end) was asked. So does an end that was already.
+    pub(super) fn interrupted_by_source(&mut self) {
+        self.source_ends = Some(0);
+    }
+
+    /// The end of a source that interrupts it: why, if no other source has taken over meanwhile. None if
+    /// nothing does.
+    pub(super) fn take_source_end(&mut self) -> Option<Option<Option<Arc<str>>>> {
+        if self.is_stopped() || !self.has_source_ended() {
+            return None;
+        }
+        self.source_ends = Some(self.feed.source_ends());
+        Some(self.feed.source_end())
+    }
+
+    fn has_source_ended(&self) -> bool {
+        self.source_ends.is_some_and(|told| told < self.feed.source_ends())
+    }
+
     fn is_stopped(&self) -> bool {
         self.stop.as_ref().is_some_and(|stop| stop.is_stopped())
     }
@@ -231,6 +262,7 @@ impl<T: Object> Subscription<T> {
         self.todo != Todo::Follow
             || self.feed.log.settled() >= self.next
             || self.feed.is_closed()
+            || self.has_source_ended()
             || self.is_stopped()
             || self.cursor.load().is_none()
     }
@@ -249,6 +281,9 @@ impl<T: Object> Subscription<T> {
             if self.settle.is_some() {
                 content = self.gather(content);
             }
+            if let Some(confirmed) = &mut self.confirmed {
+                content = confirmed.confirm(content);
+            }
             self.revision = content.revision();
             let syncs = content.is_synced() && !self.synced;
             self.synced |= syncs;
@@ -262,7 +297,7 @@ impl<T: Object> Subscription<T> {
     /// Returns whether the subscription is about anything in it. If nothing changed at all, the revision
     /// or the source's version is what is delivered.
     fn is_worth_telling(&self, content: &Content<T>) -> bool {
-        let Some(changes) = content.changes() else { return true };
+        let Some(changes) = content.changes().filter(|_| !content.is_whole()) else { return true };
         self.filter.is_all()
             || changes.is_empty()
             || changes.iter().any(|(key, old, new)| self.filter.apply(key, old, new).is_some())
@@ -288,6 +323,8 @@ impl<T: Object> Subscription<T> {
             revision: last.revision(),
             resource_version: last.resource_version().cloned(),
             synced: last.is_synced(),
+            kind: DeliveryKind::Coalesced,
+            is_relist: false,
         }
     }
 
@@ -313,11 +350,15 @@ impl<T: Object> Subscription<T> {
             }
             if index < segment.state().len() {
                 self.next += 1;
+                if let (Some(confirmed), Some(batch)) = (&mut self.confirmed, segment.batch(index))
+                {
+                    confirmed.follow(&batch.publication.changes);
+                }
                 return Found::Content(Content::Logged { segment: held, index });
             }
             // Loaded before the segment's state is loaded again, so that what was settled, or published
             // last, is seen.
-            let closed = self.feed.is_closed();
+            let ended = self.feed.is_closed() || self.has_source_ended();
             let settled = self.feed.log.settled();
             let state = segment.state();
             if index < state.len() {
@@ -331,7 +372,7 @@ impl<T: Object> Subscription<T> {
                 Some(further) => self.cursor.store(Some(further)),
                 // It is not in the log, or no longer.
                 None if settled >= self.next => self.todo = Todo::Difference,
-                None if closed => return Found::Ended,
+                None if ended => return Found::Ended,
                 None => return Found::Nothing,
             }
         }
@@ -343,7 +384,7 @@ impl<T: Object> Subscription<T> {
         if kind == DeliveryKind::Reset {
             self.feed.told.count_reset();
         }
-        let content = Snapshot::new(&self.feed.engine);
+        let content = self.now();
         self.place(&content, self.feed.log.written());
         Content::Whole { content, kind }
     }
@@ -352,7 +393,7 @@ impl<T: Object> Subscription<T> {
     fn difference(&mut self, segment: &Segment<T>, publications: usize) -> Content<T> {
         self.todo = Todo::Follow;
         self.feed.told.count_difference();
-        let now = Snapshot::new(&self.feed.engine);
+        let now = self.now();
         let changes = difference::since(segment, publications, &now);
         self.place(&now, self.feed.log.written());
         Content::Coalesced {
@@ -360,6 +401,16 @@ impl<T: Object> Subscription<T> {
             revision: now.revision().get(),
             resource_version: now.resource_version().cloned(),
             synced: now.is_synced(),
+            kind: DeliveryKind::Coalesced,
+            is_relist: false,
+        }
+    }
+
+    /// The newest content, to move to it.
+    fn now(&mut self) -> Snapshot<T> {
+        match &mut self.confirmed {
+            Some(confirmed) => confirmed.now(),
+            None => Snapshot::new(&self.feed.engine),
         }
     }
 }
