@@ -18,11 +18,10 @@ use super::precedence;
 use super::report::{Applied, Written};
 use super::write::{self, Writing};
 use super::{Cow, Store};
-use crate::fifo::state::clock::Tick;
-use crate::fifo::state::timer::Timer;
 use crate::panic::catch;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use crate::timer::{Tick, Timer};
 use crate::{Batch, Change, Key, KeyRef, Object};
 
 /// The objects of a store that are assumed. They change under the store's writing lock alone.
