@@ -104,7 +104,7 @@ pub(crate) struct Unindexed {
     pub(crate) message: String,
 }
 
-fn prepare<T>(column: &mut dyn Column<T>, object: &T) -> Result<(), Box<Unindexed>> {
+pub(super) fn prepare<T>(column: &mut dyn Column<T>, object: &T) -> Result<(), Box<Unindexed>> {
     let failed = column.prepare(object);
     failed.map_err(|message| Box::new(Unindexed { index: Arc::clone(column.name()), message }))
 }
@@ -211,6 +211,14 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
     /// Has an object dropped once the lock is let go of.
     pub(crate) fn discard(&mut self, object: Arc<T>) {
         self.writer.garbage.push(object);
+    }
+
+    /// Whether an object could be put, as far as the indexes go.
+    ///
+    /// # Errors
+    /// If the function of an index fails.
+    pub(crate) fn check(&mut self, object: &T) -> Result<(), Box<Unindexed>> {
+        self.writer.prepare(object)
     }
 
     /// Adds an index over every object, which the next revision has and those before have not. Its
