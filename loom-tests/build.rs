@@ -20,6 +20,7 @@ const MODULES: &[(&str, &str)] = &[
     ("listing", "pub use listing::Listing;"),
     ("sink", "pub use sink::{Refused, Sink};"),
     ("version", "pub use version::{ResourceVersion, Revision};"),
+    ("timer", ""),
     ("waiters", ""),
     ("selector", "pub use selector::LabelSelector;"),
     ("store", "pub use store::{Snapshot, Store};"),

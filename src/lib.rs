@@ -20,6 +20,7 @@ mod sink;
 pub mod status;
 pub mod store;
 mod sync;
+mod timer;
 mod version;
 mod waiters;
 

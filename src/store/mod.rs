@@ -284,14 +284,21 @@ impl<T: Object> Store<T> {
     /// ```
     ///
     /// # Errors
-    /// If the function fails on a held object; the store is unchanged.
+    /// If the function fails on a held object, or on what the source said of one that is
+    /// [assumed](Self::assume); the store is unchanged.
     pub fn add_index<V>(&self, index: &Index<T, V>) -> Result<Revision, Rejected>
     where
         V: Ord + Send + Sync + ?Sized + 'static,
     {
         let mut writing = self.writing();
         if !writing.guard.has_index(index.id()) {
-            let added = writing.guard.add_index(index.of_a_store(None));
+            let mut index = index.of_a_store(None);
+            // What the source said comes back when nothing else is assumed any more.
+            for (key, told) in writing.assumed.all_told() {
+                let checked = index.check(&told);
+                checked.map_err(|unindexed| Rejected::unindexed(key.as_ref(), *unindexed))?;
+            }
+            let added = writing.guard.add_index(index);
             added.map_err(|(key, unindexed)| Rejected::unindexed(key, *unindexed))?;
         }
         Ok(Revision::new(writing.publish()))
@@ -301,7 +308,7 @@ impl<T: Object> Store<T> {
 impl<T: Object> Drop for Store<T> {
     /// Ends the store's subscriptions.
     fn drop(&mut self) {
-        self.feed.close();
+        self.assumed.close();
     }
 }
 

@@ -26,7 +26,8 @@ pub enum Outcome {
     Updated,
     /// It is not stored: the held object has its uid and resource version.
     Unchanged,
-    /// It is not stored: its resource version is older than the held object's.
+    /// It is not stored: its resource version is older than the held object's, or than what
+    /// [`assume`](super::Store::assume) compares with.
     Stale,
 }
 

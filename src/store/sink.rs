@@ -37,11 +37,11 @@ impl<T: Object> Sink<T> for Store<T> {
     fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
         let same =
             |held: &Arc<T>| held.resource_version() == Some(resource_version) && held.uid() == uid;
-        self.assumed.told(key).unwrap_or_else(|| self.get(key)).filter(same)
+        self.told(key).filter(same)
     }
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
-        let held = self.assumed.told(key).unwrap_or_else(|| self.get(key));
+        let held = self.told(key);
         Some(held.is_some_and(|held| held.resource_version() == Some(resource_version)))
     }
 
@@ -67,7 +67,7 @@ impl<T: Object> Store<T> {
         let newest: HashMap<KeyRef<'_>, Option<&Arc<T>>> = given().collect();
         let refused = applied.rejected.into_iter().filter_map(|Rejected { key, reason }| {
             let object = newest.get(&key.as_ref()).copied().flatten()?;
-            if self.get(&key).is_some_and(|held| Arc::ptr_eq(&held, object)) {
+            if self.told(key.as_ref()).is_some_and(|told| Arc::ptr_eq(&told, object)) {
                 return None;
             }
             let version = catch(|| object.resource_version().map(ResourceVersion::from));

@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::assume::{Assumed, Says, Withdrawn};
+use super::assume::{Assumed, Known};
 use super::engine::{Hashed, Pin, Slot, WriteGuard};
 use super::error::{RejectReason, Rejected, UpdateError, WriteError};
 use super::feed::Feed;
@@ -44,6 +44,7 @@ impl<'s, T: Object> Writing<'s, T> {
     pub(super) fn publish(&mut self) -> u64 {
         let before = self.guard.sequence();
         let revision = self.guard.publish();
+        self.settle_assumed();
         let is_relist = std::mem::take(&mut self.is_relist);
         if self.guard.sequence() != before {
             self.feed.published(&mut self.guard, is_relist, self.assumed.take_touched());
@@ -65,12 +66,9 @@ impl<'s, T: Object> Writing<'s, T> {
         key: KeyRef<'_>,
         object: &Arc<T>,
     ) -> Result<Written, Box<Rejected>> {
-        let put = |this: &mut Self, _: &Withdrawn<T>| {
-            let key = this.guard.hash(key);
-            this.put_newer(key, object, Precedence::Newest)
-        };
-        let outcome = self.told(Says::Of(key), put);
-        Ok(self.written(outcome?))
+        let key = self.guard.hash(key);
+        let outcome = self.put_newer(key, object, Precedence::Newest)?;
+        Ok(self.written(outcome))
     }
 
     /// Releases an object that was added, and from which its key may have been borrowed.
@@ -81,13 +79,16 @@ impl<'s, T: Object> Writing<'s, T> {
         }
     }
 
-    /// Puts an object unless it is the held one, or older.
+    /// Puts an object unless it is what the source said before, or older.
     fn put_newer(
         &mut self,
         key: Hashed<'_>,
         object: &Arc<T>,
         precedence: Precedence,
     ) -> Result<Outcome, Box<Rejected>> {
+        if let Some(known) = self.known(key.key()) {
+            return self.hear(key, object, precedence, known);
+        }
         let slot = self.guard.slot(key);
         let number = catch(|| number(&**object)).map_err(|message| panicked(key.key(), message))?;
         let number = number.unwrap_or(0);
@@ -161,12 +162,9 @@ impl<'s, T: Object> Writing<'s, T> {
     }
 
     pub(super) fn apply(&mut self, batch: &Batch<T>) -> Applied {
-        self.told(Says::Batch(batch), |this, _| this.apply_told(batch))
-    }
-
-    fn apply_told(&mut self, batch: &Batch<T>) -> Applied {
         let mut applied = Applied::default();
         let unordered = batch.is_unordered();
+        self.assumed.set_unordered(unordered);
         let precedence = if unordered { Precedence::Latest } else { Precedence::Newest };
         let mut changes = batch.changes();
         let mut apply = |this: &mut Self, key, change: &Change<T>| match change {
@@ -209,6 +207,9 @@ impl<'s, T: Object> Writing<'s, T> {
     /// A deletion as the source reports it: `last` is the object's last state with the version of its
     /// deletion.
     fn deleted(&mut self, key: Hashed<'_>, last: Option<&T>, applied: &mut Applied) {
+        if let Some(known) = self.known(key.key()) {
+            return self.hear_deleted(key, last, known, applied);
+        }
         let slot = self.guard.slot(key);
         let older = match (slot.held(), last) {
             (Some((held, _)), Some(last)) => catch(|| is_older(last, &**held)),
@@ -230,16 +231,9 @@ impl<'s, T: Object> Writing<'s, T> {
 
     /// Replaces the content by a listing, and returns the deleted keys.
     pub(super) fn replace(&mut self, listing: &Listing<T>) -> (Applied, Vec<Key>) {
-        self.told(Says::All, |this, withdrawn| this.replace_told(listing, withdrawn))
-    }
-
-    fn replace_told(
-        &mut self,
-        listing: &Listing<T>,
-        withdrawn: &Withdrawn<T>,
-    ) -> (Applied, Vec<Key>) {
         let mut applied = Applied::default();
         let unordered = listing.is_unordered();
+        self.assumed.set_unordered(unordered);
         let held = self.guard.len();
         // An object in an older listing that the store lacks was deleted since.
         let older = !unordered && self.is_older(listing);
@@ -252,25 +246,24 @@ impl<'s, T: Object> Writing<'s, T> {
         let mut objects = listing.objects();
         while self.find(&mut objects, &mut found) {
             for &(key, object) in &found {
-                if !older || self.guard.slot(key).held().is_some() {
+                if !older || self.is_told(key) {
                     applied.count(self.put_newer(key, object, precedence));
                 } else {
                     applied.stale += 1;
                 }
             }
         }
-        // The keys of a listing are distinct, so where none was rejected, this many were held.
+        // The keys of a listing are distinct, so where none was rejected, the source had told this many.
         let listed = listing.len() - applied.added;
         let gone = if !older && listed == held && applied.rejected.is_empty() {
             Vec::new()
         } else {
-            self.unlisted(listing, older, withdrawn)
+            let mut gone = self.unlisted(listing, older);
+            gone.retain(|key| {
+                self.hear_unlisted(key.as_ref(), |object| is_unknown_to(listing, object, older))
+            });
+            gone
         };
-        for key in &gone {
-            if let Some(held) = self.delete(key.as_ref()).object {
-                self.guard.discard(held);
-            }
-        }
         applied.deleted = gone.len();
         self.advance(listing.resource_version(), unordered);
         self.guard.set_synced();
@@ -286,26 +279,21 @@ impl<'s, T: Object> Writing<'s, T> {
         }
     }
 
-    /// Published keys that are not listed, except those that are newer than the listing, or may be where
-    /// the listing is `older` than what the store has seen.
-    fn unlisted(&self, listing: &Listing<T>, older: bool, withdrawn: &Withdrawn<T>) -> Vec<Key> {
+    /// What was published and is not listed, unless it is newer than the listing, or may be where the
+    /// listing is `older` than what the store has seen.
+    fn unlisted(&self, listing: &Listing<T>, older: bool) -> Vec<Key> {
         let listed: HashSet<KeyRef<'_>, foldhash::fast::RandomState> =
             listing.objects().map(|(key, _)| key).collect();
-        let at = listing.resource_version().filter(|_| !listing.is_unordered());
-        let stays = |object: &T| {
-            let order = object.resource_version().zip(at);
-            let order = order.and_then(|(held, at)| version::compare(held, at.as_str()));
-            order.map_or(older, Ordering::is_gt)
+        let stays = |key, object: &T| match self.known(key) {
+            Some(Known { told: Some(told), .. }) => is_unknown_to(listing, &*told, older),
+            // It was never told, so a listing without it is news only if it could have it.
+            Some(_) => is_unknown_to(listing, object, true),
+            None => is_unknown_to(listing, object, older),
         };
         let pin = Pin::new();
         let view = self.guard.published(&pin);
         view.cursor(view.shards())
-            .filter(|(key, object)| {
-                // The published object may only have been assumed.
-                let told = withdrawn.told(*key, object);
-                !listed.contains(key)
-                    && told.is_some_and(|object| !catch(|| stays(object)).unwrap_or(older))
-            })
+            .filter(|(key, object)| !listed.contains(key) && !stays(*key, &***object))
             .map(|(key, _)| key.to_key_unchecked())
             .collect()
     }
@@ -327,6 +315,13 @@ impl<T: Object> Drop for Writing<'_, T> {
             self.publish();
         }
     }
+}
+
+/// Whether an object is newer than a listing, or `otherwise` where that cannot be told.
+fn is_unknown_to<T: Object>(listing: &Listing<T>, object: &T, otherwise: bool) -> bool {
+    let at = listing.resource_version().filter(|_| !listing.is_unordered());
+    let order = catch(|| version::compare(object.resource_version()?, at?.as_str()));
+    order.ok().flatten().map_or(otherwise, Ordering::is_gt)
 }
 
 /// Puts an object whatever is held.

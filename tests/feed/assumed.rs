@@ -1,16 +1,18 @@
 //! Assumed objects: read as any other, and unknown to every rule of the source's.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use watchcache::store::feed::Subscribe;
+use watchcache::store::feed::{Subscribe, TryNextError};
 use watchcache::store::{FeedLimits, Index, Outcome};
 use watchcache::{Batch, Change, Listing, Object, Sink, Store};
 
 use crate::common::Pod;
-use crate::common::watchdog::{eventually, watched};
+use crate::common::watchdog::{eventually, sized, watched};
 use crate::follower::Follower;
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -74,7 +76,7 @@ fn a_repetition_is_no_news_and_the_next_word_is() {
 fn a_relist_neither_counts_nor_deletes_what_is_assumed_to_come() {
     let store = Store::new();
     store.replace(&list(&[("a/x", 7)], 7));
-    store.assume(guess("a/y", 0), LONG).unwrap();
+    store.assume(guess("a/y", 20), LONG).unwrap();
     for _ in 0..2 {
         let relist = store.replace(&list(&[("a/x", 7)], 8));
         assert_eq!((relist.applied.unchanged, relist.applied.deleted), (1, 0));
@@ -100,7 +102,7 @@ fn what_the_source_no_longer_has_is_gone_whatever_was_assumed() {
         assert!(store.is_empty() && store.assumed("a/x").is_none());
     }
     // One that came and went before it was told.
-    store.assume(guess("a/y", 0), LONG).unwrap();
+    store.assume(guess("a/y", 9), LONG).unwrap();
     store.apply(&gone("a/y", Some(9)));
     assert!(store.is_empty());
 }
@@ -176,6 +178,268 @@ fn what_no_index_takes_is_not_assumed() {
     store.add(Pod::new("a/x", 7)).unwrap();
     assert!(store.assume(guess("a/x", 7), LONG).is_err());
     assert!(store.assumed("a/x").is_none() && !is_guess(&store, "a/x"));
+}
+
+/// An index whose function, on an object of this uid, is at the barrier twice.
+fn gate(uid: &'static str) -> (Index<Pod, str>, Arc<Barrier>) {
+    let barrier = Arc::new(Barrier::new(2));
+    let gate = Arc::clone(&barrier);
+    let index = Index::new("gate", move |pod: &Pod| {
+        if pod.uid == uid {
+            gate.wait();
+            gate.wait();
+        }
+        [pod.uid.clone()]
+    });
+    (index, barrier)
+}
+
+#[test]
+fn it_stands_while_the_source_speaks() {
+    watched(|| {
+        let (index, barrier) = gate("slow");
+        let store = Store::builder().index(&index).build();
+        store.replace(&list(&[("a/x", 7), ("a/y", 7)], 7));
+        store.assume(guess("a/x", 7), Duration::from_millis(20)).unwrap();
+        store.assume(guess("a/y", 7), LONG).unwrap();
+        let pods = [Pod::new("a/x", 7), Pod::new("a/y", 7), Pod::new("b", 8).with_uid("slow")];
+        let relist = Listing::new(pods, Some("8".into())).unwrap();
+        let is_asking = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| store.replace(&relist));
+            barrier.wait();
+            assert!(store.assumed("a/y").is_some());
+            let held = |uid| Sink::held(&store, "a/y".into(), Some(uid), "7");
+            assert!(held("uid").is_some() && held("assumed").is_none());
+            let forget = scope.spawn(|| {
+                is_asking.store(true, Ordering::Relaxed);
+                store.forget("a/y")
+            });
+            eventually("it is asked", || is_asking.load(Ordering::Relaxed));
+            // One is due in the meantime.
+            thread::sleep(Duration::from_millis(50));
+            barrier.wait();
+            assert!(forget.join().unwrap().is_some());
+        });
+        eventually("what was due is forgotten", || !is_guess(&store, "a/x"));
+    });
+}
+
+#[test]
+fn what_the_source_said_comes_back_or_nothing_does() {
+    let picky = |name, uid: &'static str, refuses: &Arc<AtomicBool>| {
+        let refuses = Arc::clone(refuses);
+        Index::try_new(name, move |pod: &Pod| {
+            match pod.uid == uid && refuses.load(Ordering::Relaxed) {
+                true => Err("refused"),
+                false => Ok([pod.uid.clone()]),
+            }
+        })
+    };
+    let refuses = Arc::new(AtomicBool::new(true));
+    let index = picky("picky", "uid", &refuses);
+    let store = Store::new();
+    store.add(Pod::new("a/x", 7)).unwrap();
+    store.assume(guess("a/x", 7), LONG).unwrap();
+    assert!(store.add_index(&index).is_err());
+    refuses.store(false, Ordering::Relaxed);
+    store.add_index(&index).unwrap();
+    // What is only remembered is refused as what is stored.
+    refuses.store(true, Ordering::Relaxed);
+    store.assume(guess("a/x", 20), LONG).unwrap();
+    assert!(store.add(Pod::new("a/x", 15)).is_err() && is_guess(&store, "a/x"));
+    store.forget("a/x");
+    assert!(store.is_empty() && store.assumed("a/x").is_none());
+}
+
+#[test]
+fn many_are_no_burden() {
+    watched(|| {
+        let store = Store::new();
+        let count = sized(50_000, 20);
+        for i in 0..count {
+            store.assume(guess(&format!("a/{i}"), 7), LONG).unwrap();
+        }
+        for i in 0..count {
+            store.assume(guess(&format!("a/{i}"), 7), Duration::from_micros(i as u64)).unwrap();
+        }
+        eventually("all are forgotten", || store.is_empty());
+    });
+}
+
+#[test]
+fn nothing_older_is_assumed() {
+    let store = Store::new();
+    store.replace(&list(&[("a/x", 7)], 10));
+    let outcome = |key, version| store.assume(guess(key, version), LONG).unwrap().outcome;
+    assert_eq!(outcome("a/x", 6), Outcome::Stale);
+    // The source would have told it.
+    assert_eq!(outcome("a/y", 10), Outcome::Stale);
+    assert!(store.assumed("a/x").is_none() && store.assumed("a/y").is_none());
+    assert_eq!((store.len(), is_guess(&store, "a/x")), (1, false));
+    assert_eq!(outcome("a/y", 11), Outcome::Added);
+    assert_eq!(outcome("a/x", 20), Outcome::Updated);
+    assert_eq!(outcome("a/x", 19), Outcome::Stale);
+    // Where versions have no order, none is older.
+    store.replace(&list(&[("a/x", 7)], 30).unordered());
+    assert_eq!(outcome("a/x", 6), Outcome::Updated);
+}
+
+#[test]
+fn a_deletion_that_is_older_than_what_was_assumed_is_remembered() {
+    for by_list in [true, false] {
+        let store = Store::new();
+        store.replace(&list(&[("a/x", 7)], 7));
+        store.assume(guess("a/x", 20), LONG).unwrap();
+        let deleted = match by_list {
+            true => store.replace(&list(&[], 15)).applied.deleted,
+            false => store.apply(&gone("a/x", Some(15))).deleted,
+        };
+        assert!(deleted == 1 && is_guess(&store, "a/x"));
+        // One that was never told is not deleted, and is news nevertheless.
+        let deleted = match by_list {
+            true => store.replace(&list(&[], 20)).applied.deleted,
+            false => store.apply(&gone("a/x", Some(20))).deleted,
+        };
+        assert!(deleted == 0 && store.is_empty());
+        assert!(store.assumed("a/x").is_none());
+    }
+    let store = Store::new();
+    store.add(Pod::new("a/x", 7)).unwrap();
+    store.assume(guess("a/x", 7), LONG).unwrap();
+    assert_eq!(store.apply(&gone("a/x", Some(6))).stale, 1);
+    assert!(is_guess(&store, "a/x"));
+    store.assume(guess("a/x", 20), LONG).unwrap();
+    store.apply(&gone("a/x", Some(15)));
+    store.forget("a/x");
+    assert!(store.is_empty());
+}
+
+#[test]
+fn a_word_that_counts_whatever_its_version_ends_it() {
+    let store = Store::new();
+    store.add(Pod::new("a/x", 7)).unwrap();
+    store.assume(guess("a/x", 20), LONG).unwrap();
+    let mut batch = Batch::new();
+    batch.push("a/x", Change::Add(Arc::new(Pod::new("a/x", 15)))).unwrap();
+    batch.set_unordered();
+    store.apply(&batch);
+    assert!(!is_guess(&store, "a/x") && store.assumed("a/x").is_none());
+    // In a list, another uid is another object.
+    let store = Store::new();
+    store.add(Pod::new("a/x", 7)).unwrap();
+    store.assume(guess("a/x", 20), LONG).unwrap();
+    store.replace(&list(&[("a/x", 15)], 16));
+    assert!(!is_guess(&store, "a/x") && store.assumed("a/x").is_none());
+}
+
+#[test]
+fn a_repetition_is_told_to_nobody() {
+    let store = Store::new();
+    store.add(Pod::new("a/x", 7)).unwrap();
+    store.assume(guess("a/x", 20), LONG).unwrap();
+    let mut subscription = store.subscribe().start().unwrap();
+    let revision = store.revision();
+    store.add(Pod::new("a/x", 7)).unwrap();
+    // Neither is a word that is only remembered.
+    store.add(Pod::new("a/x", 15)).unwrap();
+    assert_eq!(store.revision(), revision);
+    assert!(subscription.try_next().is_err());
+}
+
+#[test]
+fn what_is_remembered_is_not_refused() {
+    let index = Index::try_new("strict", |pod: &Pod| match &*pod.uid {
+        "bad" => Err("bad"),
+        uid => Ok([uid.to_owned()]),
+    });
+    let store = Store::builder().index(&index).build();
+    store.add(Pod::new("a/x", 7)).unwrap();
+    store.assume(guess("a/x", 20), LONG).unwrap();
+    let mut batch = Batch::new();
+    for pod in [Pod::new("a/x", 14).with_uid("bad"), Pod::new("a/x", 15)] {
+        batch.push("a/x", Change::Add(Arc::new(pod))).unwrap();
+    }
+    assert!(Sink::apply_reporting(&store, &batch).is_empty());
+    assert_eq!(store.forget("a/x").map(|pod| pod.version()), Some(20));
+    assert_eq!(store.get("a/x").map(|pod| pod.version()), Some(15));
+}
+
+#[test]
+fn subscribers_are_told_what_was_being_forgotten_when_the_store_went() {
+    watched(|| {
+        let (index, barrier) = gate("uid");
+        let store = Store::builder().index(&index).build();
+        thread::scope(|scope| {
+            scope.spawn(|| store.add(Pod::new("a/x", 7)));
+            barrier.wait();
+            barrier.wait();
+        });
+        store.assume(guess("a/x", 7), Duration::from_millis(1)).unwrap();
+        let mut subscription = store.subscribe().start().unwrap();
+        barrier.wait();
+        drop(store);
+        assert!(subscription.try_next().is_err_and(|error| error == TryNextError::Empty));
+        barrier.wait();
+        assert!(subscription.next().is_some_and(|delivery| delivery.len() == 1));
+        assert!(subscription.next().is_none());
+    });
+}
+
+#[test]
+fn the_source_has_the_last_word_whatever_meets() {
+    watched(|| {
+        let store = Store::new();
+        let versions = sized(3_000, 5) as u64;
+        let is_over = AtomicBool::new(false);
+        let goes_on = || !is_over.load(Ordering::Relaxed);
+        let pods = |version| KEYS.map(|key| (key, version));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for version in 1..=versions {
+                    match version % 3 {
+                        0 => drop(store.replace(&list(&pods(version), version))),
+                        _ => pods(version).iter().for_each(|(key, version)| {
+                            store.add(Pod::new(key, *version)).unwrap();
+                        }),
+                    }
+                }
+                is_over.store(true, Ordering::Relaxed);
+            });
+            scope.spawn(|| {
+                for i in (0..).take_while(|_| goes_on()) {
+                    let key = KEYS[i as usize % KEYS.len()];
+                    let at = store.get(key).map_or(1, |pod| pod.version());
+                    let until = Duration::from_micros(i % 7 * 20);
+                    store.assume(guess(key, at + i % 3), until).unwrap();
+                    if i % 5 == 0 {
+                        store.forget(key);
+                    }
+                }
+            });
+            scope.spawn(|| {
+                while goes_on() {
+                    for key in KEYS {
+                        let at = store.get(key).map_or(1, |pod| pod.version()).to_string();
+                        assert!(Sink::held(&store, key.into(), Some("assumed"), &at).is_none());
+                    }
+                }
+            });
+            for _ in 0..10 {
+                let by_uid = Index::new("uid", |pod: &Pod| [pod.uid.clone()]);
+                store.add_index(&by_uid).unwrap();
+                let snapshot = store.snapshot();
+                let found = ["uid", "assumed"].map(|uid| snapshot.by(&by_uid, uid).len());
+                assert_eq!(found[0] + found[1], snapshot.len());
+            }
+        });
+        for key in KEYS {
+            eventually("what was told is back", || {
+                store.get(key) == Some(Arc::new(Pod::new(key, versions)))
+            });
+            eventually("nothing is assumed", || store.assumed(key).is_none());
+        }
+    });
 }
 
 const KEYS: [&str; 4] = ["a/0", "a/1", "b/0", "c"];

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::Shared;
 use crate::Object;
-use crate::fifo::state::clock::{Moment, Tick};
+use crate::fifo::state::clock::Moment;
 use crate::fifo::state::delays::Due;
 use crate::fifo::state::effects::Effects;
+use crate::timer::Tick;
 
 impl<T: Object> Shared<T> {
     /// Queues what is due.

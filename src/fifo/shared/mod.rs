@@ -34,11 +34,11 @@ use super::state::entry::Lines;
 use super::state::keys::{Keys, SHARD_COUNT};
 use super::state::queue::Queue;
 use super::state::shard::Shard;
-use super::state::timer::Timer;
 use crate::Object;
 use crate::panic::{contain, drop_all};
 use crate::sync::atomic::AtomicU64;
 use crate::sync::{Arc, OnceLock};
+use crate::timer::Timer;
 use crate::waiters::Waiters;
 
 use capacity::Capacity;

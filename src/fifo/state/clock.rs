@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::sync::atomic::{AtomicU64, Ordering, fence};
 use crate::sync::{Arc, Mutex, PoisonError};
+use crate::timer::Tick;
 
 /// Nanoseconds since the clock's beginning; 584 years fit, and arithmetic stays within them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,12 +53,6 @@ pub struct ManualClock(Arc<Manual>);
 struct Manual {
     now: AtomicU64,
     queues: Mutex<Vec<Weak<dyn Tick>>>,
-}
-
-/// Something that acts when time has passed.
-pub(crate) trait Tick: Send + Sync {
-    /// Does what is due; returns how long there is nothing more to do, if that is known.
-    fn tick(&self) -> Option<Duration>;
 }
 
 impl ManualClock {

@@ -1,6 +1,6 @@
 //! The parts of a queue: plain data, each with its rules. None of them runs user code.
 
-pub(crate) mod clock;
+pub(super) mod clock;
 pub(super) mod delays;
 pub(super) mod deletions;
 pub(super) mod effects;
@@ -13,4 +13,3 @@ pub(super) mod queue;
 mod relist;
 pub(super) mod shard;
 pub(super) mod tally;
-pub(crate) mod timer;

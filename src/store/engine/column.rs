@@ -7,6 +7,7 @@ use std::convert::identity;
 use super::index::{IndexId, Tree};
 use super::slab::RecordRef;
 use super::value::Value;
+use super::writer::{Unindexed, prepare};
 use crate::panic::{catch, contain};
 use crate::sync::Arc;
 
@@ -74,6 +75,14 @@ impl<T> NewIndex<T> {
 
     pub(crate) fn label(&self) -> Option<&Arc<str>> {
         self.0.label()
+    }
+
+    /// Whether it takes an object.
+    ///
+    /// # Errors
+    /// If its function fails.
+    pub(crate) fn check(&mut self, object: &T) -> Result<(), Box<Unindexed>> {
+        prepare(&mut *self.0, object)
     }
 }
 

@@ -104,7 +104,7 @@ pub(crate) struct Unindexed {
     pub(crate) message: String,
 }
 
-fn prepare<T>(column: &mut dyn Column<T>, object: &T) -> Result<(), Box<Unindexed>> {
+pub(super) fn prepare<T>(column: &mut dyn Column<T>, object: &T) -> Result<(), Box<Unindexed>> {
     let failed = column.prepare(object);
     failed.map_err(|message| Box::new(Unindexed { index: Arc::clone(column.name()), message }))
 }
@@ -204,6 +204,11 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.writer.republish |= !std::mem::replace(&mut self.writer.synced, true);
     }
 
+    /// Has the next publication made even if nothing that readers see has changed.
+    pub(crate) fn republish(&mut self) {
+        self.writer.republish = true;
+    }
+
     pub(crate) fn has_index(&self, id: IndexId) -> bool {
         self.writer.columns.iter().any(|column| column.id() == id)
     }
@@ -211,6 +216,14 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
     /// Has an object dropped once the lock is released.
     pub(crate) fn discard(&mut self, object: Arc<T>) {
         self.writer.garbage.push(object);
+    }
+
+    /// Whether an object could be put, as far as the indexes go.
+    ///
+    /// # Errors
+    /// If the function of an index fails.
+    pub(crate) fn check(&mut self, object: &T) -> Result<(), Box<Unindexed>> {
+        self.writer.prepare(object)
     }
 
     /// Adds an index over every object. The next revision has it, earlier ones do not. Its function is

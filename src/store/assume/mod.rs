@@ -1,0 +1,403 @@
+//! What is assumed of objects until their source says more: what a scheduler has just decided, for one.
+//!
+//! An assumed object lies in the store as any other, so readers find it. Beside it is remembered what the
+//! source said last, and that is what the source's next word meets: no rule of writing, and no arithmetic of
+//! a relist, ever sees an assumed object.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `ledger` | what is assumed, by key and by deadline |
+//! | `hear` | what the source's word does where something is assumed |
+
+mod hear;
+mod ledger;
+
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+
+pub(super) use self::hear::Known;
+use self::ledger::{Assumption, Ledger};
+use super::engine::{self, Engine};
+use super::error::{Rejected, WriteError};
+use super::feed::{Feed, Overlay};
+use super::precedence::{self, is_older};
+use super::report::{Applied, Outcome, Written};
+use super::write::{self, Writing};
+use super::{Cow, Snapshot, Store};
+use crate::panic::catch;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use crate::timer::{Tick, Timer};
+use crate::{Key, KeyRef, Object, version};
+
+/// The objects of a store that are assumed. They change under the store's writing lock alone.
+pub(super) struct Assumed<T> {
+    engine: Arc<Engine<T>>,
+    feed: Arc<Feed<T>>,
+    count: AtomicUsize,
+    /// Whether the source's versions have no order.
+    is_unordered: AtomicBool,
+    /// There from the first assumption on. No user code runs under its lock.
+    state: OnceLock<Mutex<State<T>>>,
+    timer: OnceLock<Timer>,
+}
+
+struct State<T> {
+    ledger: Ledger<T>,
+    /// Whether the timer's thread may be writing.
+    is_ticking: bool,
+    is_closed: bool,
+}
+
+impl<T: Object> Assumed<T> {
+    pub(super) fn new(engine: &Arc<Engine<T>>, feed: &Arc<Feed<T>>) -> Arc<Self> {
+        Arc::new(Self {
+            engine: Arc::clone(engine),
+            feed: Arc::clone(feed),
+            count: AtomicUsize::new(0),
+            is_unordered: AtomicBool::new(false),
+            state: OnceLock::new(),
+            timer: OnceLock::new(),
+        })
+    }
+
+    /// Whether nothing is assumed; a writer's.
+    #[inline]
+    fn is_empty(&self) -> bool {
+        // ORDERING: Relaxed: it changes under the writer's lock.
+        self.count.load(Ordering::Relaxed) == 0
+    }
+
+    /// Notes whether the source's versions have an order, as its last word says; a writer's.
+    #[inline]
+    pub(super) fn set_unordered(&self, unordered: bool) {
+        // ORDERING: Relaxed, as in `is_empty`.
+        if self.is_unordered.load(Ordering::Relaxed) != unordered {
+            self.is_unordered.store(unordered, Ordering::Relaxed);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        let new =
+            || Mutex::new(State { ledger: Ledger::new(), is_ticking: false, is_closed: false });
+        self.state.get_or_init(new).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, key: KeyRef<'_>) -> Option<Known<T>> {
+        let state = self.state();
+        let assumption = state.ledger.get(key)?;
+        let assumed = Arc::clone(&assumption.object);
+        Some(Known { assumed, told: assumption.told.clone() })
+    }
+
+    fn tell(&self, key: KeyRef<'_>, told: Option<Arc<T>>) -> Option<Arc<T>> {
+        self.state().ledger.tell(key, told)
+    }
+
+    fn end(&self, key: KeyRef<'_>) {
+        self.state().ledger.end(key);
+    }
+
+    fn insert(
+        &self,
+        key: KeyRef<'_>,
+        object: &Arc<T>,
+        told: Option<Arc<T>>,
+        until: Option<Instant>,
+    ) -> (Option<Assumption<T>>, bool) {
+        let mut state = self.state();
+        let inserted = state.ledger.insert(key, Arc::clone(object), told, until);
+        self.count(&state);
+        inserted
+    }
+
+    fn settle(&self) -> Vec<Assumption<T>> {
+        let mut state = self.state();
+        let gone = state.ledger.settle();
+        self.count(&state);
+        gone
+    }
+
+    fn count(&self, state: &State<T>) {
+        // ORDERING: Relaxed, as in `is_empty`.
+        self.count.store(state.ledger.len(), Ordering::Relaxed);
+    }
+
+    fn due(&self, now: Instant) -> Option<Key> {
+        self.state().ledger.due(now).cloned()
+    }
+
+    /// What the source said of the keys of which something else is assumed; a writer's.
+    pub(super) fn all_told(&self) -> Vec<(Key, Arc<T>)> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let state = self.state();
+        let told = state.ledger.iter().map(|(key, assumption)| (key, &assumption.told));
+        told.filter_map(|(key, told)| Some((key.clone(), Arc::clone(told.as_ref()?)))).collect()
+    }
+
+    /// What is assumed now for the keys for which that has changed since this was last called; a writer's, for
+    /// a publication.
+    pub(super) fn take_touched(&self) -> Vec<(Key, Option<engine::Assumption<T>>)> {
+        if self.state.get().is_none() {
+            return Vec::new();
+        }
+        self.state().ledger.take_touched()
+    }
+
+    /// The content, and what is assumed in it. Waits for the writer.
+    pub(super) fn content(&self) -> (Snapshot<T>, Overlay<T>) {
+        let writing = self.engine.write();
+        let content = Snapshot::new(&self.engine);
+        let assumed = if self.is_empty() {
+            Overlay::default()
+        } else {
+            let state = self.state();
+            state.ledger.iter().map(|(key, now)| (key.clone(), now.confirmed())).collect()
+        };
+        drop(writing);
+        (content, assumed)
+    }
+
+    /// The store is gone. A thread that is writing for it closes the feed once it has published.
+    pub(super) fn close(&self) {
+        let is_ticking = self.state.get().is_some_and(|_| {
+            let mut state = self.state();
+            state.is_closed = true;
+            state.is_ticking
+        });
+        if !is_ticking {
+            self.feed.close();
+        }
+    }
+}
+
+/// While the timer's thread may be writing.
+struct Ticking<'a, T: Object>(&'a Assumed<T>);
+
+impl<'a, T: Object> Ticking<'a, T> {
+    /// Unless the store is gone.
+    fn begin(assumed: &'a Assumed<T>) -> Option<Self> {
+        let mut state = assumed.state();
+        state.is_ticking = !state.is_closed;
+        state.is_ticking.then_some(Self(assumed))
+    }
+}
+
+impl<T: Object> Drop for Ticking<'_, T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.is_ticking = false;
+        let is_closed = state.is_closed;
+        drop(state);
+        if is_closed {
+            self.0.feed.close();
+        }
+    }
+}
+
+impl<T: Object> Tick for Assumed<T> {
+    /// Forgets what is due.
+    fn tick(&self) -> Option<Duration> {
+        let _ticking = Ticking::begin(self)?;
+        let now = Instant::now();
+        let is_due = self.state().ledger.due(now).is_some();
+        if is_due {
+            let mut writing = Writing::new(self.engine.write(), &self.feed, self);
+            writing.forget_due(now);
+            writing.publish();
+        }
+        let next = self.state().ledger.first_deadline()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+}
+
+impl<T: Object> Writing<'_, T> {
+    /// Whether the assumption is due before all others, with what became of the object.
+    fn assume(
+        &mut self,
+        key: KeyRef<'_>,
+        object: &Arc<T>,
+        until: Option<Instant>,
+    ) -> Result<(Written, bool), Box<Rejected>> {
+        let hashed = self.guard.hash(key);
+        let seen = self.guard.slot(hashed).held().map(|(seen, _)| Arc::clone(seen));
+        let told = self.known(key).map_or_else(|| seen.clone(), |known| known.told);
+        let judged = catch(|| {
+            let is_stale = self.is_behind(object, seen.as_ref(), told.as_ref());
+            (precedence::number(&**object).unwrap_or(0), is_stale)
+        });
+        let (number, is_stale) = judged.map_err(|message| write::panicked(key, message))?;
+        if is_stale {
+            let written = Written { revision: self.revision(), outcome: Outcome::Stale };
+            return Ok((written, false));
+        }
+        let outcome = write::store(self.guard.slot(hashed), object, number)?;
+        let (before, is_first) = self.assumed.insert(key, object, told, until);
+        before.into_iter().for_each(|before| self.guard.discard(before.object));
+        Ok((Written { revision: self.revision(), outcome }, is_first))
+    }
+
+    /// Whether the source, or what readers see, has come further than an object: with a key that it has not
+    /// told, the source has come to the version of its last word.
+    fn is_behind(&self, object: &T, seen: Option<&Arc<T>>, told: Option<&Arc<T>>) -> bool {
+        // ORDERING: Relaxed, as in `Assumed::is_empty`.
+        if self.assumed.is_unordered.load(Ordering::Relaxed) {
+            return false;
+        }
+        let at = self.guard.resource_version().filter(|_| told.is_none());
+        let order = object.resource_version().zip(at);
+        let order = order.and_then(|(this, at)| version::compare(this, at.as_str()));
+        order.is_some_and(std::cmp::Ordering::is_le)
+            || seen.into_iter().chain(told).any(|held| is_older(object, &**held))
+    }
+
+    fn forget_due(&mut self, now: Instant) {
+        while !self.assumed.is_empty()
+            && let Some(key) = self.assumed.due(now)
+        {
+            self.forget(key.as_ref());
+        }
+    }
+
+    /// After a publication: what it no longer shows is assumed no more.
+    #[inline]
+    pub(super) fn settle_assumed(&mut self) {
+        if !self.assumed.is_empty() {
+            for gone in self.assumed.settle() {
+                self.guard.discard(gone.object);
+                gone.told.into_iter().for_each(|told| self.guard.discard(told));
+            }
+        }
+    }
+}
+
+/// Objects that are assumed: what the source is expected to say.
+impl<T: Object> Store<T> {
+    /// Puts an object that the source has not told yet, as a scheduler does with what it has just decided.
+    /// Readers, indexes and subscriptions see it at once, like any other object; only
+    /// [confirmed](super::feed::Subscribe::confirmed) subscriptions, such as those of queues, do not.
+    ///
+    /// It stays until the source says something new of its key: an update, a deletion, or a relist
+    /// without it. A repetition is nothing new, and neither is what is older than the assumed object by its
+    /// resource version; nor is a relist without an object that the source never told, unless its version
+    /// shows that it could have. If none of that has come in time, the assumption is forgotten, and what the
+    /// source said last is back; if an index function takes that no longer, the key is gone. Nothing that
+    /// the source says is compared with what is assumed; [`compare_and_update`](Self::compare_and_update)
+    /// compares with what readers see, and ends the assumption, as does [`delete`](Self::delete).
+    ///
+    /// An object that is older than what the source said, or than what readers see, is
+    /// [`Stale`](Outcome::Stale), and not assumed. So is one whose key the source has not told although the
+    /// store's resource version is not older than the object's. Neither holds while the source's changes are
+    /// [unordered](crate::Batch::set_unordered).
+    ///
+    /// The first assumption of a store starts a thread, which sleeps until one is due and ends with the
+    /// store. Where the system refuses one, what is due is forgotten with the next assumption, which also
+    /// asks again if it is due before all others.
+    /// Forgetting is not told to the store's [observer](super::Observer). Assuming takes O(log assumptions).
+    /// While something is assumed, a batch costs a look for each of its keys, and a relist, where the source
+    /// has not told all that is assumed, a look at each key of the store, beside what they cost otherwise.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Listing, Object, Store};
+    /// use std::time::Duration;
+    ///
+    /// struct Pod { version: &'static str, node: Option<&'static str> }
+    /// impl Object for Pod {
+    ///     fn key(&self) -> KeyRef<'_> { "default/web".into() }
+    ///     fn resource_version(&self) -> Option<&str> { Some(self.version) }
+    /// }
+    /// let node = |store: &Store<Pod>| store.get("default/web").and_then(|pod| pod.node);
+    ///
+    /// let store = Store::new();
+    /// store.add(Pod { version: "7", node: None })?;
+    /// store.assume(Pod { version: "7", node: Some("n1") }, Duration::from_secs(30))?;
+    /// assert_eq!(node(&store), Some("n1"));
+    ///
+    /// // The source repeats what it said, and then says that it came otherwise.
+    /// store.replace(&Listing::new([Pod { version: "7", node: None }], Some("8".into()))?);
+    /// assert_eq!(node(&store), Some("n1"));
+    /// store.add(Pod { version: "9", node: Some("n2") })?;
+    /// assert_eq!(node(&store), Some("n2"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`add`](Self::add); nothing is assumed then, and what was assumed before still is.
+    ///
+    /// # Panics
+    /// If [`Object::key`] does.
+    pub fn assume(
+        &self,
+        object: impl Into<Arc<T>>,
+        for_at_most: Duration,
+    ) -> Result<Written, WriteError> {
+        let object = object.into();
+        let now = Instant::now();
+        let until = now.checked_add(for_at_most);
+        let mut is_first = false;
+        let assume = || {
+            let key = object.key();
+            key.check()?;
+            let mut writing = self.writing();
+            // The system may have no thread for it.
+            writing.forget_due(now);
+            let result = writing.assume(key, &object, until);
+            self.finish(writing);
+            let (written, first) = result.map_err(|rejected| WriteError::from(*rejected))?;
+            is_first = first;
+            Ok(written)
+        };
+        let result = self
+            .observed(assume, |put| Applied::of_put(put.as_ref(), self.revision()).map(Cow::Owned));
+        if is_first {
+            let weak: Weak<dyn Tick> = Arc::downgrade(&self.assumed) as _;
+            self.assumed.timer.get_or_init(|| Timer::new(weak)).wake();
+        }
+        result
+    }
+
+    /// Forgets what is assumed of a key, as when a write was refused after all: what the source said last is
+    /// back. Returns what was assumed.
+    pub fn forget<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
+        let mut writing = self.writing();
+        let object = writing.forget(key.into());
+        self.finish(writing);
+        object
+    }
+
+    /// What is assumed of a key, if something is: of what [`get`](Self::get) returns at the same moment.
+    pub fn assumed<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
+        self.published(key.into()).1.map(|known| known.assumed)
+    }
+
+    /// What the source said last of a key, as far as it is published.
+    pub(super) fn told(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
+        match self.published(key) {
+            (_, Some(known)) => known.told,
+            (held, None) => held,
+        }
+    }
+
+    /// What readers see of a key, and what is known of it if that is assumed.
+    fn published(&self, key: KeyRef<'_>) -> (Option<Arc<T>>, Option<Known<T>>) {
+        // If this is assumed, its publication brings the state along.
+        let held = self.get(key);
+        if self.assumed.state.get().is_none() {
+            return (held, None);
+        }
+        let state = self.assumed.state();
+        let Some(assumption) = state.ledger.published(key) else {
+            // While the ledger stands still, what is not in it is not shown.
+            return (self.get(key), None);
+        };
+        let assumed = Arc::clone(&assumption.object);
+        let known = Known { assumed, told: assumption.told.clone() };
+        let has_ended = assumption.has_ended;
+        let now = self.get(key);
+        let is_shown = now.as_ref().is_some_and(|now| Arc::ptr_eq(now, &known.assumed));
+        drop(state);
+        (now, Some(known).filter(|_| is_shown || !has_ended))
+    }
+}

@@ -1,0 +1,68 @@
+//! The thread that does what is due: it queues keys, and forgets what a store assumes.
+//!
+//! Its owner starts it with the first moment that is to come, and it ends when the owner is gone; where
+//! nothing is ever due there is none. It sleeps until the earliest moment, or without end if there is none.
+
+use std::io;
+use std::sync::Weak;
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use crate::sync::{Mutex, PoisonError};
+
+/// Whoever has something to do when time has passed.
+pub(crate) trait Tick: Send + Sync {
+    /// Does what is due; for how long there is nothing more to do, if that is known.
+    fn tick(&self) -> Option<Duration>;
+}
+
+pub(crate) struct Timer {
+    owner: Weak<dyn Tick>,
+    thread: Mutex<Option<Thread>>,
+}
+
+impl Timer {
+    pub(crate) fn new(owner: Weak<dyn Tick>) -> Self {
+        Self { owner, thread: Mutex::new(None) }
+    }
+
+    /// Call when the earliest moment has moved forward. An unpark is kept for a thread that is just about
+    /// to park, so none is lost.
+    ///
+    /// Where the system has no thread to give, the next call tries again. Until then it is for the owner
+    /// to do what is due, whenever it is called for something else.
+    pub(crate) fn wake(&self) {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_none() {
+            *thread = start(Weak::clone(&self.owner)).ok();
+        }
+        if let Some(thread) = &*thread {
+            thread.unpark();
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = &*thread {
+            thread.unpark();
+        }
+    }
+}
+
+fn start(owner: Weak<dyn Tick>) -> io::Result<Thread> {
+    let serve = move || {
+        while let Some(owner) = owner.upgrade() {
+            let wait = owner.tick();
+            // While we hold the owner it cannot be dropped, and its end would not be noticed.
+            drop(owner);
+            match wait {
+                Some(wait) => thread::park_timeout(wait),
+                None => thread::park(),
+            }
+        }
+    };
+    let handle = thread::Builder::new().name("watchcache-delays".into()).spawn(serve)?;
+    Ok(handle.thread().clone())
+}
