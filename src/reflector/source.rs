@@ -241,6 +241,13 @@ pub enum SourceError {
     /// The source answered with something that is not of its protocol.
     #[error("unexpected answer: {0}")]
     Protocol(String),
+    /// The list is larger than
+    /// [`list_limit`](super::ReflectorBuilder::list_limit) allows.
+    #[error("the list has more than {limit} bytes, which is the limit set for it")]
+    ListTooLarge {
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// The source is at a version older than what it had sent before: one of its servers lags, or its
     /// history was set back.
     #[error("the source is at version {version} only, {known} was already mirrored")]

@@ -47,6 +47,32 @@ async fn what_is_wrong_with_pages_may_be_right_at_once() {
     assert_eq!(mirror.content().len(), 2);
 }
 
+/// One mishap with pages, of a source that lists in pages only.
+#[tokio::test(start_paused = true)]
+async fn after_a_list_at_once_that_failed_pages_are_tried_again() {
+    let mirror = served(|question, n| {
+        Some(match question {
+            _ if n == 0 => Answer::List(Err(SourceError::Protocol("a sign-in page".to_owned()))),
+            "list at once" => Answer::List(Err(failed(Status::internal("it took too long")))),
+            "list " => page(10, None, &[("a/1", 1)]),
+            _ => open(vec![]),
+        })
+    })
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "list at once", "list ", "watch 10"]);
+    assert_eq!(mirror.content(), [("a/1".into(), 1)]);
+    // The same after a list of mixed versions.
+    let mirror = self::mirror([
+        page(10, Some("next"), &[("a/1", 1)]),
+        page(30, None, &[("b/1", 25)]),
+        Answer::Watch(Err(expired()), End::Closes),
+        Answer::List(Err(failed(Status::internal("it took too long")))),
+        page(40, None, &[("b/1", 35)]),
+    ])
+    .await;
+    assert_eq!(mirror.asked()[3..], ["list at once", "list ", "watch 40"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn pages_that_bring_nothing_come_to_an_end() {
     let mirror = served(|question, n| {
@@ -96,6 +122,8 @@ async fn a_list_has_a_limit() {
     let mirror = run(Script::of(endless), |builder| builder.list_limit(limit), stop).await;
     assert!(mirror.asked().len() < 12 * 11, "{} requests", mirror.asked().len());
     assert!(error(&mirror).contains("the limit set for it"), "{}", error(&mirror));
+    let at_once = mirror.asked().iter().filter(|question| *question == "list at once").count();
+    assert_eq!(at_once, 0, "all at once is no less");
     assert!(mirror.content().is_empty());
 }
 

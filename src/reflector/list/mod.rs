@@ -139,9 +139,7 @@ impl<S: Source> Run<'_, S> {
         if bytes <= limit {
             return Ok(());
         }
-        let message =
-            format!("the list has more than {limit} bytes, which is the limit set for it");
-        Err(SourceError::Protocol(message))
+        Err(SourceError::ListTooLarge { limit })
     }
 
     fn take(&self, item: Item<S::Object>, draft: &mut Draft<S::Object>) {

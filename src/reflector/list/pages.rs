@@ -28,6 +28,8 @@ impl<S: Source> Run<'_, S> {
     /// All pages. One that has expired makes the list start over, once, without pages.
     pub(super) async fn pages(&mut self) -> Result<Draft<S::Object>, SourceError> {
         let limit = if self.lists.whole { None } else { self.config.page_size };
+        // Whichever way fails, the other one is next: it may be the only one that works.
+        self.lists.whole = false;
         match self.pages_of(limit).await {
             Err(error) if error.is_expired() && limit.is_some() => {
                 tracing::info!(%error, "the list expired between two pages, asking for all of it");
@@ -37,7 +39,8 @@ impl<S: Source> Run<'_, S> {
             }
             result => {
                 // Without pages there is no token to go wrong.
-                self.lists.whole |= matches!(result, Err(SourceError::Protocol(_)));
+                self.lists.whole =
+                    limit.is_some() && matches!(result, Err(SourceError::Protocol(_)));
                 result
             }
         }
