@@ -10,6 +10,7 @@ use super::config::Config;
 use super::failure::{Failure, RequestKind};
 use super::order::Order;
 use super::progress::Phase;
+use super::quiet::Quiet;
 use super::recovery::Recovery;
 use super::shared::Shared;
 use super::{Source, SourceError, WatchRequest, WatchStart};
@@ -25,6 +26,7 @@ pub(super) struct Run<'a, S: Source> {
     /// Delays of lists that follow each other.
     pub(super) pace: Pace,
     pub(super) recovery: Recovery,
+    pub(super) quiet: Quiet,
     pub(super) order: Order,
     /// Everything up to here is in the sinks; `None` too where the source gives no versions.
     pub(super) position: Option<ResourceVersion>,
@@ -80,6 +82,7 @@ impl<'a, S: Source> Run<'a, S> {
             backoff: Backoff::new(first, longest),
             pace: Pace::new(first, longest),
             recovery: Recovery::default(),
+            quiet: Quiet::default(),
             order: Order::default(),
             position: None,
             unversioned: false,
