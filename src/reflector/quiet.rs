@@ -18,6 +18,8 @@ const LONGEST: Duration = Duration::from_secs(1800);
 
 #[derive(Debug)]
 pub(super) struct Quiet {
+    /// Whether the watch at hand said anything.
+    said: bool,
     watches: u32,
     /// For how long the watches may be quiet.
     patience: Duration,
@@ -48,15 +50,19 @@ impl Listed {
 
 impl Default for Quiet {
     fn default() -> Self {
-        Self { watches: 0, patience: FIRST, asked: None, last: None }
+        Self { said: false, watches: 0, patience: FIRST, asked: None, last: None }
     }
 }
 
 impl Quiet {
-    /// A watch ended that lasted so long; `lag`: since the content was known to be complete.
-    /// Whether a list is due.
-    pub(super) fn watched(&mut self, lasted: Duration, lag: Duration, now: Instant) -> bool {
-        if lag < lasted {
+    /// The watch shows that the content is complete.
+    pub(super) fn said(&mut self) {
+        self.said = true;
+    }
+
+    /// A watch ended; `lag`: since the content was known to be complete. Whether a list is due.
+    pub(super) fn watched(&mut self, lag: Duration, now: Instant) -> bool {
+        if std::mem::take(&mut self.said) {
             (self.watches, self.asked) = (0, None);
             return false;
         }
@@ -97,7 +103,7 @@ mod tests {
     /// After how many quiet watches of 20 s a list is due.
     fn due_after(quiet: &mut Quiet) -> u32 {
         let start = Instant::now();
-        (1..1000).find(|n| quiet.watched(STEP, STEP * *n, start + STEP * *n)).unwrap_or(0)
+        (1..1000).find(|n| quiet.watched(STEP * *n, start + STEP * *n)).unwrap_or(0)
     }
 
     #[test]
@@ -121,9 +127,10 @@ mod tests {
         let mut quiet = Quiet::default();
         let now = Instant::now();
         for _ in 0..100 {
-            assert!(!quiet.watched(FIRST * 2, FIRST, now));
+            quiet.said();
+            assert!(!quiet.watched(FIRST, now));
         }
-        assert!(!quiet.watched(STEP, FIRST, now), "one is not enough");
-        assert!(quiet.watched(STEP, FIRST, now));
+        assert!(!quiet.watched(FIRST, now), "one is not enough");
+        assert!(quiet.watched(FIRST, now));
     }
 }

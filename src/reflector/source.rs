@@ -102,6 +102,9 @@ pub struct ListPage<T> {
     pub continue_token: Option<String>,
     /// How many objects follow this page, if the source says so.
     pub remaining: Option<u64>,
+    /// How many objects the page has at the source, those included that are left out of `items`
+    /// because nobody [wants](super::Interest::wants) them: such a page is no empty one.
+    pub count: usize,
 }
 
 /// The objects of a page; a stream, so that they may decode as they are taken, on other threads.
@@ -112,6 +115,7 @@ impl<T: Send + Sync + 'static> ListPage<T> {
     #[must_use]
     pub fn new(items: Vec<Item<T>>, resource_version: impl Into<ResourceVersion>) -> Self {
         Self {
+            count: items.len(),
             items: stream::iter(items).boxed(),
             resource_version: Some(resource_version.into()),
             continue_token: None,

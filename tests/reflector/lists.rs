@@ -83,6 +83,23 @@ async fn pages_that_bring_nothing_come_to_an_end() {
     assert!(error(&mirror).contains("without a new object"), "{}", error(&mirror));
 }
 
+/// As the Kubernetes source sends pages of other shards' objects.
+#[tokio::test(start_paused = true)]
+async fn pages_of_which_the_source_leaves_everything_out_are_not_empty() {
+    let mirror = served(|question, n| {
+        let mut page = ListPage::new(vec![], "10");
+        (page.count, page.continue_token) = (500, Some(n.to_string()));
+        Some(match question {
+            "list 1100" => self::page(10, None, &[("a/1", 1)]),
+            question if question.starts_with("list") => Answer::List(Ok(page)),
+            _ => open(vec![]),
+        })
+    })
+    .await;
+    assert_eq!(mirror.asked().len(), 1103);
+    assert_eq!(mirror.content(), [("a/1".into(), 1)]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_page_that_repeats_under_ever_new_tokens_comes_to_an_end() {
     for keys in [vec![("a/1", 1), ("a/2", 2)], vec![("a/1", 1)]] {

@@ -51,6 +51,7 @@ impl<S: Source> Run<'_, S> {
         let mut page = self.page(ListRequest { limit, continue_token: None }).await?;
         loop {
             draft.page_of(page.resource_version.take());
+            draft.paging.page_of(page.count);
             let remaining = page.remaining;
             let Some(token) = page.continue_token.filter(|token| !token.is_empty()) else {
                 self.decode(page.items, &mut draft, remaining).await;
