@@ -551,3 +551,61 @@ async fn a_part_lets_go_by_the_version_that_it_holds() {
     let (held, ..) = tokio::join!(look, a.run(stop()), b.run(stop()));
     assert_eq!(held, []);
 }
+
+#[test]
+fn a_first_list_without_an_order_leaves_no_ghost_in_a_store_that_held_something() {
+    let store = Arc::new(Store::new());
+    store.replace(&listing(1000, &[("n/x", 900), ("n/gone", 950)]));
+    let [a, b] = Merge::new([store.clone()]).parts();
+    a.replace(&listing(20, &[("n/x", 7)]).unordered());
+    b.replace(&listing(20, &[]));
+    assert_eq!(held(&store), [("n/x".to_owned(), 7)]);
+}
+
+#[test]
+fn what_a_newer_list_names_is_there_again() {
+    for with_last in [false, true] {
+        let (recording, [a, b]) = merged();
+        a.replace(&listing(50, &[("n/x", 50)]));
+        b.replace(&listing(40, &[]));
+        // It left a's selection, at a version that the deletion need not tell.
+        let mut gone = if with_last { delete("n/x", 50) } else { Batch::new() };
+        if !with_last {
+            gone.push("n/x", Change::Delete(None)).unwrap();
+        }
+        gone.set_resource_version("60".into());
+        a.apply(&gone);
+        recording.take();
+        b.replace(&listing(55, &[("n/x", 50)]));
+        assert_eq!(changes(&recording), [], "that may be from before");
+        b.replace(&listing(70, &[("n/x", 50)]));
+        assert_eq!(changes(&recording), [told("n/x", 50)]);
+    }
+    // The part that let go last held an older state than was told.
+    let store = Arc::new(Store::new());
+    let [a, b, late] = Merge::new([store.clone()]).parts();
+    a.replace(&listing(50, &[("n/x", 50)]));
+    b.replace(&listing(50, &[]));
+    late.replace(&listing(40, &[]));
+    b.apply(&put("n/x", 60));
+    b.replace(&listing(65, &[]));
+    a.replace(&listing(100, &[]));
+    assert_eq!(held(&store), []);
+    b.replace(&listing(90, &[("n/x", 60)]));
+    assert_eq!(held(&store), [], "of before it was gone");
+    b.replace(&listing(110, &[("n/x", 60)]));
+    assert_eq!(held(&store), [("n/x".to_owned(), 60)]);
+}
+
+#[test]
+fn a_list_that_names_the_same_state_confirms_it() {
+    let store = Arc::new(Store::new());
+    let [a, b] = Merge::new([store.clone()]).parts();
+    a.replace(&listing(100, &[("n/x", 50)]));
+    b.replace(&listing(90, &[]));
+    a.replace(&listing(120, &[("n/x", 50)]));
+    // A slow list, of another object of that name, which was there before.
+    let other = Pod::new("n/x", 40).with_uid("before");
+    b.replace(&Listing::new([other], Some("110".into())).unwrap());
+    assert_eq!(held(&store), [("n/x".to_owned(), 50)]);
+}
