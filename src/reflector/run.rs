@@ -35,7 +35,7 @@ pub(super) struct Run<'a, S: Source> {
     pub(super) unversioned: bool,
     /// How often sinks were told something new: what a watch is judged by.
     pub(super) steps: u64,
-    /// Lists and bookmarks that are older than the position.
+    /// Lists, bookmarks and events that are older than the position.
     pub(super) behind: Behind,
     /// How lists are asked for.
     pub(super) lists: Lists,
@@ -47,8 +47,11 @@ pub(super) struct Run<'a, S: Source> {
 pub(super) struct Behind {
     pub(super) lists: u32,
     pub(super) bookmarks: u32,
-    /// What the last of these bookmarks said.
-    pub(super) bookmark: Option<ResourceVersion>,
+    /// Events of the watch at hand, and when the first of them came.
+    pub(super) events: u32,
+    pub(super) first_event: Option<Instant>,
+    /// What the last of these bookmarks and events said.
+    pub(super) named: Option<ResourceVersion>,
     /// When the first of these lists came.
     pub(super) since: Option<Instant>,
 }

@@ -370,6 +370,18 @@ async fn waiting_for_a_version_ends_with_it_or_with_the_reflector() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_version_of_a_source_without_any_is_not_waited_for() {
+    let mut list = ListPage::new(vec![Item::Object(pod("a/1", 1))], "");
+    list.resource_version = None;
+    let source = Script::new([Answer::List(Ok(list))]);
+    let reflector = Reflector::builder(source).sink(Arc::new(Store::new())).build();
+    let monitor = reflector.monitor();
+    let waited = tokio::spawn(monitor.wait_for(&"1".into()));
+    reflector.run(tokio::time::sleep(Duration::from_secs(10))).await.unwrap();
+    assert_eq!(waited.await.unwrap(), Err(WaitError::Incomparable));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_transform_is_applied_once_per_object() {
     let answers = [
         page(10, None, &[("a/1", 1)]),
