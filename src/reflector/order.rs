@@ -127,7 +127,8 @@ impl Order {
 
     fn see(&mut self, version: u64) {
         if version > self.latest.version {
-            let before = std::mem::replace(&mut self.latest, Latest { version, ..Latest::default() });
+            let before =
+                std::mem::replace(&mut self.latest, Latest { version, ..Latest::default() });
             self.changes.extend(before.keys.into_iter().map(|key| (before.version, key)));
         }
         self.latest.changes += usize::from(version == self.latest.version);

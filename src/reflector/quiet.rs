@@ -83,8 +83,8 @@ impl Quiet {
         if self.asked.take().is_none() {
             return false;
         }
-        let changed =
-            newer || last.is_some_and(|last| last.steps == list.steps && last.content != list.content);
+        let changed = newer
+            || last.is_some_and(|last| last.steps == list.steps && last.content != list.content);
         self.patience = if changed { FIRST } else { (self.patience * 2).min(LONGEST) };
         changed
     }

@@ -189,7 +189,12 @@ async fn where_watches_are_silent_the_content_is_as_fresh_as_lists() {
     let watches: [fn() -> Answer; 3] = [
         || open(vec![]),
         || Answer::Watch(Ok(vec![]), End::ClosesAfter(Duration::from_secs(30))),
-        || Answer::Watch(Ok(vec![Ok(WatchEvent::Bookmark("0".into()))]), End::ClosesAfter(Duration::from_secs(60))),
+        || {
+            Answer::Watch(
+                Ok(vec![Ok(WatchEvent::Bookmark("0".into()))]),
+                End::ClosesAfter(Duration::from_secs(60)),
+            )
+        },
     ];
     for watch in watches {
         let started = tokio::time::Instant::now();

@@ -112,7 +112,8 @@ impl<S: Source> Run<'_, S> {
         let known = self.position.as_ref().and_then(ResourceVersion::number);
         let newer = self.order.is_ordered() && known.is_some() && newest > known;
         if self.quiet.listed(listed, newer) {
-            let message = "the list shows changes that the watches before it did not bring".to_owned();
+            let message =
+                "the list shows changes that the watches before it did not bring".to_owned();
             let error = SourceError::Transport { message, source: None };
             self.failed(RequestKind::Watch, &error, Duration::ZERO);
         }
