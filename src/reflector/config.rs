@@ -147,6 +147,13 @@ impl<T: Object> Config<T> {
         })
     }
 
+    /// The same between two changes, for which a sink may have to wait for others.
+    pub(super) fn is_held(&self, key: KeyRef<'_>, version: &str) -> Option<bool> {
+        let mut held =
+            self.sinks.iter().map(|sink| catch_as_sentence(|| sink.is_held(key, version)));
+        held.find_map(|held| held.ok().flatten())
+    }
+
     /// Feeds a batch to each sink; what one of them did not take.
     pub(super) fn apply(&self, batch: &Batch<T>) -> Vec<Undecodable> {
         let refused = self.sinks.iter().flat_map(|sink| sink.apply_reporting(batch));

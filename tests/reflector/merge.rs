@@ -609,3 +609,44 @@ fn a_list_that_names_the_same_state_confirms_it() {
     b.replace(&Listing::new([other], Some("110".into())).unwrap());
     assert_eq!(held(&store), [("n/x".to_owned(), 50)]);
 }
+
+/// Slow to take what has this key.
+struct Slow;
+
+impl Sink<Pod> for Slow {
+    fn apply(&self, batch: &Batch<Pod>) {
+        if batch.changes().any(|(key, _)| key.name() == "slow") {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    fn replace(&self, _: &Listing<Pod>) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_deletion_is_not_believed_while_another_part_feeds_the_sinks() {
+    let store = Arc::new(Store::new());
+    let [a, b] = Merge::new([store.clone()]).sink(Slow).parts();
+    // Deleted at 5, and there again since 8.
+    let gone = WatchEvent::Gone { key: "n/x".parse().unwrap(), version: "5".into() };
+    let later = End::Every(Duration::from_millis(100));
+    let source =
+        Script::new([page(10, None, &[("n/x", 8)]), Answer::Watch(Ok(vec![Ok(gone)]), later)]);
+    let reflector = Reflector::builder(source).sink(a).build();
+    let monitor = reflector.monitor();
+    b.replace(&listing(10, &[]));
+    let stop = async {
+        monitor.synced().await.unwrap();
+        let other = tokio::task::spawn_blocking(move || {
+            b.apply(&put("n/slow", 11));
+            b
+        });
+        while monitor.progress().stale_events + monitor.progress().events == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        other.await.unwrap()
+    };
+    reflector.run(async { drop(stop.await) }).await.unwrap();
+    assert!(store.contains("n/x"));
+    assert_eq!(monitor.progress().stale_events, 1);
+}

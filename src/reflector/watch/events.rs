@@ -137,13 +137,13 @@ impl<S: Source> Run<'_, S> {
     /// Whether just this version of the key is what the sinks hold, as far as any of them knows, or
     /// is quarantined.
     fn may_be_held(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
-        let current = version.map(|version| self.config.is_current(key, &version.into()));
-        current.is_some_and(|current| current != Some(false)) || self.is_set_aside(key, version)
+        let held = version.map(|version| self.config.is_held(key, version));
+        held.is_some_and(|held| held != Some(false)) || self.is_set_aside(key, version)
     }
 
     /// Whether none of the sinks tells what it holds, as a queue does not.
     fn is_unknown(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
-        version.is_some_and(|version| self.config.is_current(key, &version.into()).is_none())
+        version.is_some_and(|version| self.config.is_held(key, version).is_none())
     }
 
     /// Whether just this version of the key is quarantined.
