@@ -65,8 +65,14 @@ pub trait Sink<T>: Send + Sync {
         None
     }
 
-    /// A list or a watch failed, and is tried again. Comes from the same thread as the changes. Default:
-    /// nothing.
+    /// As [`is_current`](Self::is_current), asked between two changes by the thread that makes them, so
+    /// that it may wait for others that make some. Default: the same.
+    fn is_held(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
+        self.is_current(key, resource_version)
+    }
+
+    /// A list or a watch failed, and is tried again: why. Comes from the same thread as the changes.
+    /// Default: nothing.
     ///
     /// A store keeps the error for those whose wait for the first list times out.
     fn failed(&self, error: &(dyn std::error::Error + 'static)) {
@@ -111,6 +117,10 @@ impl<T, S: Sink<T> + ?Sized> Sink<T> for Arc<S> {
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
         (**self).is_current(key, resource_version)
+    }
+
+    fn is_held(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
+        (**self).is_held(key, resource_version)
     }
 
     fn failed(&self, error: &(dyn std::error::Error + 'static)) {

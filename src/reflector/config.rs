@@ -146,7 +146,14 @@ impl<T: Object> Config<T> {
         })
     }
 
-    /// Feeds a batch to each sink; returns what any of them refused.
+    /// The same between two changes, for which a sink may have to wait for others.
+    pub(super) fn is_held(&self, key: KeyRef<'_>, version: &str) -> Option<bool> {
+        let mut held =
+            self.sinks.iter().map(|sink| catch_as_sentence(|| sink.is_held(key, version)));
+        held.find_map(|held| held.ok().flatten())
+    }
+
+    /// Feeds a batch to each sink; what one of them did not take.
     pub(super) fn apply(&self, batch: &Batch<T>) -> Vec<Undecodable> {
         let refused = self.sinks.iter().flat_map(|sink| sink.apply_reporting(batch));
         refused.map(Undecodable::from).collect()

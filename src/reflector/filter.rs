@@ -131,6 +131,12 @@ impl<T: Object, S> ChangeFilter<T, S> {
         // Only the map's own code runs under the lock.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Whether what came last of the key is another version.
+    fn is_outdated(&self, key: KeyRef<'_>, resource_version: &str) -> bool {
+        let newest = self.seen().marks.get(&key).map(|mark| mark.version);
+        newest.is_none_or(|newest| newest != 0 && newest != hash_of_version(resource_version))
+    }
 }
 
 #[cfg(feature = "kube")]
@@ -288,12 +294,18 @@ impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
     }
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
-        let newest = self.seen().marks.get(&key).map(|mark| mark.version);
-        if newest.is_none_or(|newest| newest != 0 && newest != hash_of_version(resource_version)) {
+        if self.is_outdated(key, resource_version) {
             return Some(false);
         }
         // The sink's object may be older than what was left out.
         self.sink.is_current(key, resource_version).filter(|current| *current)
+    }
+
+    fn is_held(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
+        if self.is_outdated(key, resource_version) {
+            return Some(false);
+        }
+        self.sink.is_held(key, resource_version).filter(|held| *held)
     }
 
     fn failed(&self, error: &(dyn std::error::Error + 'static)) {

@@ -108,14 +108,23 @@ impl<S: Source> Run<'_, S> {
         let may_list = self.pace.not_before(now).is_none();
         let resumable = self.position.is_some() && !self.unversioned;
         let Verdict { pause, relist } = self.recovery.judge(ended, resumable, may_list, now);
-        match (&ended.end, pause) {
-            (End::Failed(error), Pause::Backoff) => self.pause(RequestKind::Watch, error).await,
-            (End::Failed(error), _) => self.failed(RequestKind::Watch, error, Duration::ZERO),
-            (end, pause) => {
-                if matches!(end, End::Silent) {
-                    tracing::info!(lasted = ?ended.lasted, "the watch is silent, opening it anew");
-                    self.shared.count_silence();
-                }
+        let lag = self.shared.progress().lag().unwrap_or_default();
+        let quiet = self.quiet.watched(lag, now).then_some(Cause::Stalled);
+        let relist = relist.or(quiet);
+        let silence;
+        let failure = match &ended.end {
+            End::Failed(error) => Some(error),
+            End::Silent => {
+                self.shared.count_silence();
+                silence = silent(ended.lasted);
+                Some(&silence)
+            }
+            End::Closed => None,
+        };
+        match (failure, pause) {
+            (Some(error), Pause::Backoff) => self.pause(RequestKind::Watch, error).await,
+            (Some(error), _) => self.failed(RequestKind::Watch, error, Duration::ZERO),
+            (None, pause) => {
                 let delay = match pause {
                     Pause::None => return relist,
                     Pause::Short(pause) => self.jitter.spread(pause),
@@ -126,4 +135,10 @@ impl<S: Source> Run<'_, S> {
         }
         relist
     }
+}
+
+fn silent(lasted: Duration) -> SourceError {
+    let lasted = lasted.as_secs();
+    let message = format!("the watch fell silent and was given up after {lasted} s");
+    SourceError::Transport { message, source: None }
 }

@@ -26,6 +26,7 @@ mod monitor;
 mod order;
 mod progress;
 mod quarantine;
+mod quiet;
 mod recovery;
 mod run;
 mod shard;

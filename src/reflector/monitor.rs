@@ -19,7 +19,8 @@ pub enum WaitError {
         "the reflector stopped before it reached the version; `Reflector::run` returned why, and so does `Progress::last_error`"
     )]
     Stopped,
-    /// The versions have no order: not both are numbers.
+    /// The version and the reflector's have no order: not both are numbers, or the source's list
+    /// carries none.
     #[error("the version cannot be compared with the source's")]
     Incomparable,
 }
@@ -121,6 +122,8 @@ fn reached(progress: &Progress, wanted: &ResourceVersion) -> Option<Result<(), W
         Some(Some(order)) if order.is_ge() => Some(Ok(())),
         Some(None) => Some(Err(WaitError::Incomparable)),
         _ if progress.phase == super::Phase::Stopped => Some(Err(WaitError::Stopped)),
+        // The source gives none.
+        None if progress.synced => Some(Err(WaitError::Incomparable)),
         _ => None,
     }
 }

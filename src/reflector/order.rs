@@ -40,6 +40,7 @@ pub(super) struct Order {
     ordered: bool,
     floor: u64,
     newest: HashMap<Key, Known, foldhash::fast::RandomState>,
+    /// Changes of older versions than the newest, in the order in which they came.
     changes: VecDeque<(u64, Key)>,
     latest: Latest,
 }
@@ -52,10 +53,13 @@ struct Known {
 }
 
 /// The newest version of all.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Latest {
     version: u64,
     changes: usize,
+    /// Those of its changes that are remembered. Apart from the others, which can be forgotten
+    /// however long this version stays the newest.
+    keys: Vec<Key>,
 }
 
 impl Order {
@@ -104,9 +108,13 @@ impl Order {
             self.newest.insert(key.clone(), Known { version, deleted });
             key
         };
-        self.changes.push_back((version, key));
         self.see(version);
-        while self.changes.len() > REMEMBERED && self.forget_one() {}
+        if version == self.latest.version {
+            self.latest.keys.push(key);
+        } else {
+            self.changes.push_back((version, key));
+        }
+        while self.changes.len() + self.latest.keys.len() > REMEMBERED && self.forget_one() {}
         Admission::New
     }
 
@@ -119,7 +127,9 @@ impl Order {
 
     fn see(&mut self, version: u64) {
         if version > self.latest.version {
-            self.latest = Latest { version, changes: 0 };
+            let before =
+                std::mem::replace(&mut self.latest, Latest { version, ..Latest::default() });
+            self.changes.extend(before.keys.into_iter().map(|key| (before.version, key)));
         }
         self.latest.changes += usize::from(version == self.latest.version);
     }
@@ -136,9 +146,6 @@ impl Order {
     }
 
     fn forget_one(&mut self) -> bool {
-        if self.changes.front().is_none_or(|(version, _)| *version >= self.latest.version) {
-            return false;
-        }
         let Some((version, key)) = self.changes.pop_front() else { return false };
         // Not below an earlier floor: a late event leaves the queue after newer ones.
         self.floor = self.floor.max(version);
@@ -197,11 +204,22 @@ mod tests {
         for version in 1..=12_288 {
             assert_eq!(order.admit(key(version).as_ref(), Some(&version.to_string()), false), New);
         }
-        assert_eq!((order.changes.len(), order.newest.len()), (4096, 4096));
+        assert_eq!((order.changes.len() + 1, order.newest.len()), (4096, 4096));
         assert_eq!(order.admit(key(1).as_ref(), Some("1"), false), Old);
         // Among the last 4,096 a repeated event is told from a late one.
         assert_eq!(order.admit(key(9_000).as_ref(), Some("9000"), false), Old);
         assert_eq!(order.admit(key(0).as_ref(), Some("9000"), false), New);
+    }
+
+    #[test]
+    fn memory_is_bounded_behind_a_version_far_ahead() {
+        let mut order = order(10);
+        assert_eq!(order.admit(key(0).as_ref(), Some("1000000000000"), false), New);
+        for version in 12..20_000 {
+            order.admit(key(version).as_ref(), Some(&version.to_string()), false);
+        }
+        assert_eq!((order.changes.len() + 1, order.newest.len()), (4096, 4096));
+        assert_eq!(order.admit(key(0).as_ref(), Some("19000"), false), Old);
     }
 
     #[test]
@@ -233,7 +251,7 @@ mod tests {
         assert_eq!(order.admit(key(0).as_ref(), Some("11"), true), Old, "repeated");
         assert_eq!(order.unfinished(), Some(11));
         assert_eq!(order.admit(key(0).as_ref(), Some("12"), false), New);
-        assert_eq!((order.unfinished(), order.changes.len()), (None, 4096), "11 is complete");
+        assert_eq!((order.unfinished(), order.changes.len()), (None, 4095), "11 is complete");
         assert_eq!(order.admit(key(20_001).as_ref(), Some("11"), false), Old);
     }
 

@@ -10,6 +10,7 @@ use super::config::Config;
 use super::failure::{Failure, RequestKind};
 use super::order::Order;
 use super::progress::Phase;
+use super::quiet::Quiet;
 use super::recovery::Recovery;
 use super::shared::Shared;
 use super::{Source, SourceError, WatchRequest, WatchStart};
@@ -25,6 +26,7 @@ pub(super) struct Run<'a, S: Source> {
     /// Delays of lists that follow each other.
     pub(super) pace: Pace,
     pub(super) recovery: Recovery,
+    pub(super) quiet: Quiet,
     pub(super) order: Order,
     /// Everything up to here is in the sinks; `None` also if the source has no versions.
     pub(super) position: Option<ResourceVersion>,
@@ -33,7 +35,7 @@ pub(super) struct Run<'a, S: Source> {
     pub(super) unversioned: bool,
     /// How often the sinks received something new: the measure of a watch's progress.
     pub(super) steps: u64,
-    /// Lists and bookmarks that are older than the position.
+    /// Lists, bookmarks and events that are older than the position.
     pub(super) behind: Behind,
     /// How to request lists.
     pub(super) lists: Lists,
@@ -45,8 +47,11 @@ pub(super) struct Run<'a, S: Source> {
 pub(super) struct Behind {
     pub(super) lists: u32,
     pub(super) bookmarks: u32,
-    /// The version of the last of these bookmarks.
-    pub(super) bookmark: Option<ResourceVersion>,
+    /// Events of the watch at hand, and when the first of them came.
+    pub(super) events: u32,
+    pub(super) first_event: Option<Instant>,
+    /// What the last of these bookmarks and events said.
+    pub(super) named: Option<ResourceVersion>,
     /// When the first of these lists came.
     pub(super) since: Option<Instant>,
 }
@@ -80,6 +85,7 @@ impl<'a, S: Source> Run<'a, S> {
             backoff: Backoff::new(first, longest),
             pace: Pace::new(first, longest),
             recovery: Recovery::default(),
+            quiet: Quiet::default(),
             order: Order::default(),
             position: None,
             unversioned: false,

@@ -126,6 +126,10 @@ impl<T: Object, S: Sink<T>> Sink<T> for ShardOf<S> {
         if self.shard.owns(key) { self.sink.is_current(key, resource_version) } else { None }
     }
 
+    fn is_held(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
+        if self.shard.owns(key) { self.sink.is_held(key, resource_version) } else { None }
+    }
+
     fn failed(&self, error: &(dyn std::error::Error + 'static)) {
         self.sink.failed(error);
     }

@@ -102,6 +102,9 @@ pub struct ListPage<T> {
     pub continue_token: Option<String>,
     /// How many objects follow this page, if the source says so.
     pub remaining: Option<u64>,
+    /// How many objects the page has at the source, those included that are left out of `items`
+    /// because nobody [wants](super::Interest::wants) them: such a page is no empty one.
+    pub count: usize,
 }
 
 /// The objects of a page; a stream, so that they may decode as they are taken, on other threads.
@@ -112,6 +115,7 @@ impl<T: Send + Sync + 'static> ListPage<T> {
     #[must_use]
     pub fn new(items: Vec<Item<T>>, resource_version: impl Into<ResourceVersion>) -> Self {
         Self {
+            count: items.len(),
             items: stream::iter(items).boxed(),
             resource_version: Some(resource_version.into()),
             continue_token: None,
@@ -241,6 +245,13 @@ pub enum SourceError {
     /// The source answered with something that is not of its protocol.
     #[error("unexpected answer: {0}")]
     Protocol(String),
+    /// The list is larger than
+    /// [`list_limit`](super::ReflectorBuilder::list_limit) allows.
+    #[error("the list has more than {limit} bytes, which is the limit set for it")]
+    ListTooLarge {
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// The source is at a version older than what it had sent before: one of its servers lags, or its
     /// history was set back.
     #[error("the source is at version {version} only, {known} was already mirrored")]

@@ -9,8 +9,8 @@ use watchcache::reflector::{
 use watchcache::{Fifo, Key, Reflector, Status, Store};
 
 use crate::script::{
-    Answer, End, Script, closed, expired, expired_with, mirror, mirror_with, open, page, pod,
-    unavailable,
+    Answer, End, FIVE_MINUTES, Script, closed, expired, expired_with, mirror, mirror_with, open,
+    page, pod, run, unavailable,
 };
 
 #[tokio::test(start_paused = true)]
@@ -234,16 +234,21 @@ async fn a_source_that_does_not_stream_lists_is_asked_for_one_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_connection_is_opened_anew_at_the_same_place() {
-    let mirror = mirror_with([page(10, None, &[("a/1", 1)])], |builder| {
+    let source = Script::of(|question, _| match question {
+        "list " => Some(page(10, None, &[("a/1", 1)])),
+        _ => Some(open(vec![WatchEvent::Bookmark("10".into())])),
+    });
+    let configure = |builder: watchcache::reflector::ReflectorBuilder<Script>| {
         builder.silence_limit(Duration::from_secs(70))
-    })
-    .await;
+    };
+    let mirror = run(source, configure, tokio::time::sleep(FIVE_MINUTES)).await;
     assert_eq!(
         mirror.asked(),
         ["list ", "watch 10", "watch 10", "watch 10", "watch 10", "watch 10"]
     );
     let progress = mirror.monitor.progress();
     assert_eq!((progress.silences, progress.relists, progress.watches), (4, 0, 5));
+    assert_eq!(progress.failures, 4, "each is told");
 }
 
 #[tokio::test(start_paused = true)]
@@ -362,6 +367,18 @@ async fn waiting_for_a_version_ends_with_it_or_with_the_reflector() {
     assert_eq!(unknown.await.unwrap(), Err(WaitError::Incomparable));
     assert_eq!(never.await.unwrap(), Err(WaitError::Stopped));
     assert!(!monitor.is_ready(Duration::from_secs(60)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_of_a_source_without_any_is_not_waited_for() {
+    let mut list = ListPage::new(vec![Item::Object(pod("a/1", 1))], "");
+    list.resource_version = None;
+    let source = Script::new([Answer::List(Ok(list))]);
+    let reflector = Reflector::builder(source).sink(Arc::new(Store::new())).build();
+    let monitor = reflector.monitor();
+    let waited = tokio::spawn(monitor.wait_for(&"1".into()));
+    reflector.run(tokio::time::sleep(Duration::from_secs(10))).await.unwrap();
+    assert_eq!(waited.await.unwrap(), Err(WaitError::Incomparable));
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,6 +47,32 @@ async fn what_is_wrong_with_pages_may_be_right_at_once() {
     assert_eq!(mirror.content().len(), 2);
 }
 
+/// One mishap with pages, of a source that lists in pages only.
+#[tokio::test(start_paused = true)]
+async fn after_a_list_at_once_that_failed_pages_are_tried_again() {
+    let mirror = served(|question, n| {
+        Some(match question {
+            _ if n == 0 => Answer::List(Err(SourceError::Protocol("a sign-in page".to_owned()))),
+            "list at once" => Answer::List(Err(failed(Status::internal("it took too long")))),
+            "list " => page(10, None, &[("a/1", 1)]),
+            _ => open(vec![]),
+        })
+    })
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "list at once", "list ", "watch 10"]);
+    assert_eq!(mirror.content(), [("a/1".into(), 1)]);
+    // The same after a list of mixed versions.
+    let mirror = self::mirror([
+        page(10, Some("next"), &[("a/1", 1)]),
+        page(30, None, &[("b/1", 25)]),
+        Answer::Watch(Err(expired()), End::Closes),
+        Answer::List(Err(failed(Status::internal("it took too long")))),
+        page(40, None, &[("b/1", 35)]),
+    ])
+    .await;
+    assert_eq!(mirror.asked()[3..], ["list at once", "list ", "watch 40"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn pages_that_bring_nothing_come_to_an_end() {
     let mirror = served(|question, n| {
@@ -55,6 +81,23 @@ async fn pages_that_bring_nothing_come_to_an_end() {
     .await;
     assert!(mirror.asked().len() < 20_000, "{} requests", mirror.asked().len());
     assert!(error(&mirror).contains("without a new object"), "{}", error(&mirror));
+}
+
+/// As the Kubernetes source sends pages of other shards' objects.
+#[tokio::test(start_paused = true)]
+async fn pages_of_which_the_source_leaves_everything_out_are_not_empty() {
+    let mirror = served(|question, n| {
+        let mut page = ListPage::new(vec![], "10");
+        (page.count, page.continue_token) = (500, Some(n.to_string()));
+        Some(match question {
+            "list 1100" => self::page(10, None, &[("a/1", 1)]),
+            question if question.starts_with("list") => Answer::List(Ok(page)),
+            _ => open(vec![]),
+        })
+    })
+    .await;
+    assert_eq!(mirror.asked().len(), 1103);
+    assert_eq!(mirror.content(), [("a/1".into(), 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,6 +139,8 @@ async fn a_list_has_a_limit() {
     let mirror = run(Script::of(endless), |builder| builder.list_limit(limit), stop).await;
     assert!(mirror.asked().len() < 12 * 11, "{} requests", mirror.asked().len());
     assert!(error(&mirror).contains("the limit set for it"), "{}", error(&mirror));
+    let at_once = mirror.asked().iter().filter(|question| *question == "list at once").count();
+    assert_eq!(at_once, 0, "all at once is no less");
     assert!(mirror.content().is_empty());
 }
 

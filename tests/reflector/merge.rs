@@ -551,3 +551,102 @@ async fn a_part_lets_go_by_the_version_that_it_holds() {
     let (held, ..) = tokio::join!(look, a.run(stop()), b.run(stop()));
     assert_eq!(held, []);
 }
+
+#[test]
+fn a_first_list_without_an_order_leaves_no_ghost_in_a_store_that_held_something() {
+    let store = Arc::new(Store::new());
+    store.replace(&listing(1000, &[("n/x", 900), ("n/gone", 950)]));
+    let [a, b] = Merge::new([store.clone()]).parts();
+    a.replace(&listing(20, &[("n/x", 7)]).unordered());
+    b.replace(&listing(20, &[]));
+    assert_eq!(held(&store), [("n/x".to_owned(), 7)]);
+}
+
+#[test]
+fn what_a_newer_list_names_is_there_again() {
+    for with_last in [false, true] {
+        let (recording, [a, b]) = merged();
+        a.replace(&listing(50, &[("n/x", 50)]));
+        b.replace(&listing(40, &[]));
+        // It left a's selection, at a version that the deletion need not tell.
+        let mut gone = if with_last { delete("n/x", 50) } else { Batch::new() };
+        if !with_last {
+            gone.push("n/x", Change::Delete(None)).unwrap();
+        }
+        gone.set_resource_version("60".into());
+        a.apply(&gone);
+        recording.take();
+        b.replace(&listing(55, &[("n/x", 50)]));
+        assert_eq!(changes(&recording), [], "that may be from before");
+        b.replace(&listing(70, &[("n/x", 50)]));
+        assert_eq!(changes(&recording), [told("n/x", 50)]);
+    }
+    // The part that let go last held an older state than was told.
+    let store = Arc::new(Store::new());
+    let [a, b, late] = Merge::new([store.clone()]).parts();
+    a.replace(&listing(50, &[("n/x", 50)]));
+    b.replace(&listing(50, &[]));
+    late.replace(&listing(40, &[]));
+    b.apply(&put("n/x", 60));
+    b.replace(&listing(65, &[]));
+    a.replace(&listing(100, &[]));
+    assert_eq!(held(&store), []);
+    b.replace(&listing(90, &[("n/x", 60)]));
+    assert_eq!(held(&store), [], "of before it was gone");
+    b.replace(&listing(110, &[("n/x", 60)]));
+    assert_eq!(held(&store), [("n/x".to_owned(), 60)]);
+}
+
+#[test]
+fn a_list_that_names_the_same_state_confirms_it() {
+    let store = Arc::new(Store::new());
+    let [a, b] = Merge::new([store.clone()]).parts();
+    a.replace(&listing(100, &[("n/x", 50)]));
+    b.replace(&listing(90, &[]));
+    a.replace(&listing(120, &[("n/x", 50)]));
+    // A slow list, of another object of that name, which was there before.
+    let other = Pod::new("n/x", 40).with_uid("before");
+    b.replace(&Listing::new([other], Some("110".into())).unwrap());
+    assert_eq!(held(&store), [("n/x".to_owned(), 50)]);
+}
+
+/// Slow to take what has this key.
+struct Slow;
+
+impl Sink<Pod> for Slow {
+    fn apply(&self, batch: &Batch<Pod>) {
+        if batch.changes().any(|(key, _)| key.name() == "slow") {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    fn replace(&self, _: &Listing<Pod>) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_deletion_is_not_believed_while_another_part_feeds_the_sinks() {
+    let store = Arc::new(Store::new());
+    let [a, b] = Merge::new([store.clone()]).sink(Slow).parts();
+    // Deleted at 5, and there again since 8.
+    let gone = WatchEvent::Gone { key: "n/x".parse().unwrap(), version: "5".into() };
+    let later = End::Every(Duration::from_millis(100));
+    let source =
+        Script::new([page(10, None, &[("n/x", 8)]), Answer::Watch(Ok(vec![Ok(gone)]), later)]);
+    let reflector = Reflector::builder(source).sink(a).build();
+    let monitor = reflector.monitor();
+    b.replace(&listing(10, &[]));
+    let stop = async {
+        monitor.synced().await.unwrap();
+        let other = tokio::task::spawn_blocking(move || {
+            b.apply(&put("n/slow", 11));
+            b
+        });
+        while monitor.progress().stale_events + monitor.progress().events == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        other.await.unwrap()
+    };
+    reflector.run(async { drop(stop.await) }).await.unwrap();
+    assert!(store.contains("n/x"));
+    assert_eq!(monitor.progress().stale_events, 1);
+}

@@ -178,9 +178,65 @@ async fn a_proxy_that_cuts_idle_watches_does_not_make_the_mirror_blind() {
     })
     .await;
     let asked = mirror.asked.lock().unwrap().clone();
-    assert_eq!(asked.len(), 16, "a list, and a watch each 20 s: {asked:?}");
+    assert_eq!(asked.len(), 17, "two lists, and a watch each 20 s: {asked:?}");
     let progress = mirror.monitor.progress();
-    assert_eq!((progress.failures, progress.relists), (14, 0), "each cut is told");
+    assert_eq!((progress.failures, progress.relists), (14, 1), "each cut is told");
+}
+
+/// As behind a proxy that buffers: watches are granted, and bring nothing.
+#[tokio::test(start_paused = true)]
+async fn where_watches_are_silent_the_content_is_as_fresh_as_lists() {
+    let watches: [fn() -> Answer; 3] = [
+        || open(vec![]),
+        || Answer::Watch(Ok(vec![]), End::ClosesAfter(Duration::from_secs(30))),
+        || {
+            Answer::Watch(
+                Ok(vec![Ok(WatchEvent::Bookmark("0".into()))]),
+                End::ClosesAfter(Duration::from_secs(60)),
+            )
+        },
+    ];
+    for watch in watches {
+        let started = tokio::time::Instant::now();
+        let source = Script::of(move |question, _| {
+            let now = 10 + started.elapsed().as_secs();
+            Some(match question {
+                "list " => page(now, None, &[("a/1", now)]),
+                _ => watch(),
+            })
+        });
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let note = Arc::clone(&told);
+        let configure = |builder: watchcache::reflector::ReflectorBuilder<Script>| {
+            builder
+                .silence_limit(Duration::from_secs(120))
+                .on_failure(move |failure| note.lock().unwrap().push(failure.error.to_string()))
+        };
+        let hour = Duration::from_secs(3600);
+        let mirror = run(source, configure, tokio::time::sleep(hour)).await;
+        let [(_, newest)] = &mirror.content()[..] else { panic!("{:?}", mirror.content()) };
+        assert!(*newest > 3610 - 300, "the content is of second {}", newest - 10);
+        let lists = mirror.asked().iter().filter(|question| *question == "list ").count();
+        assert!((12..32).contains(&lists), "{lists} lists");
+        let told = told.lock().unwrap();
+        let revealed = told.iter().filter(|text| text.contains("did not bring")).count();
+        assert_eq!(revealed, lists - 1, "{told:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_source_behind_a_proxy_is_listed_ever_less_often() {
+    let source = Script::of(|question, _| {
+        Some(match question {
+            "list " => page(10, None, &[("a/1", 5)]),
+            _ => Answer::Watch(Ok(vec![]), End::BreaksAfter(Duration::from_secs(20))),
+        })
+    });
+    let day = Duration::from_secs(24 * 3600);
+    let mirror = run(source, |builder| builder, tokio::time::sleep(day)).await;
+    let progress = mirror.monitor.progress();
+    assert!((40..60).contains(&progress.relists), "{} lists", progress.relists);
+    assert!(progress.last_error.unwrap().contains("refused"), "nothing was missing");
 }
 
 #[tokio::test(start_paused = true)]

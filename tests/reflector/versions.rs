@@ -405,6 +405,33 @@ async fn bookmarks_that_stay_behind_show_that_a_history_was_set_back() {
     assert!(!mirror.monitor.is_ready(Duration::from_secs(3600)), "it has stopped");
 }
 
+/// The same without bookmarks: the watch goes on in the new history.
+#[tokio::test(start_paused = true)]
+async fn events_that_stay_behind_show_that_a_history_was_set_back() {
+    let events = |from: u64| (from..from + 8).map(|at| Ok(WatchEvent::Modified(pod("a/1", at))));
+    let mirror = served(move |question, n| {
+        let second = End::Every(Duration::from_secs(2));
+        Some(match question {
+            "list " if n == 0 => page(1200, None, &[("a/1", 1100), ("a/lost", 1150)]),
+            "list " => page(1001, None, &[("a/1", 900)]),
+            "watch 1001" => open(vec![]),
+            _ => Answer::Watch(Ok(events(901).collect()), second),
+        })
+    })
+    .await;
+    assert_eq!(mirror.content(), [("a/1".into(), 900)]);
+    let progress = mirror.monitor.progress();
+    assert_eq!((progress.restarts, progress.relist_causes.behind), (1, 1));
+    // What a server repeats as a watch begins is another matter.
+    let repeated = events(901).chain([Ok(WatchEvent::Modified(pod("a/1", 1201)))]).collect();
+    let mirror = self::mirror([
+        page(1200, None, &[("a/1", 1100)]),
+        Answer::Watch(Ok(repeated), End::StaysOpen),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "watch 1200"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_old_bookmark_is_a_fault_and_no_more() {
     let old = || WatchEvent::Bookmark("5".into());

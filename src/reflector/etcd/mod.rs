@@ -215,6 +215,7 @@ impl<V: Send + Sync + 'static> Source for EtcdSource<V> {
         let next = found.last().filter(|_| more).map(|last| Place::after(revision, last.key()));
         let remaining = u64::try_from(count).ok().map(|all| all.saturating_sub(found.len() as u64));
 
+        let count = found.len();
         let interest = self.interest.clone().filter(|interest| !interest.is_everything());
         let decoder = Arc::clone(&self.decoder);
         let items = found.into_iter().filter_map(move |kv| decoder.item(&kv, interest.as_ref()));
@@ -223,6 +224,7 @@ impl<V: Send + Sync + 'static> Source for EtcdSource<V> {
             resource_version: Some(revision.to_string().into()),
             continue_token: next.map(|place| place.to_string()),
             remaining,
+            count,
         })
     }
 

@@ -70,6 +70,7 @@ pub(super) fn read<K: Decode>(
             (Content::Json(text), outline)
         }
     };
+    let count = outline.items.len();
     let stretches: Vec<Vec<_>> = outline.items.chunks(STRETCH).map(<[_]>::to_vec).collect();
     let interest = decoder.interest.clone().filter(|interest| !interest.is_everything());
     let (content, decoder) = (Arc::new(content), Arc::clone(decoder));
@@ -89,6 +90,7 @@ pub(super) fn read<K: Decode>(
         resource_version: outline.resource_version,
         continue_token: outline.continue_token,
         remaining: outline.remaining,
+        count,
     })
 }
 

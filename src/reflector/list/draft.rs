@@ -43,6 +43,8 @@ pub(super) struct Content<T> {
     pub(super) mixed: bool,
     /// Whether its versions can be compared.
     pub(super) ordered: bool,
+    /// The version of its newest object.
+    pub(super) newest: Option<u64>,
 }
 
 impl<T> Draft<T> {
@@ -122,6 +124,7 @@ impl<T> Draft<T> {
         // An object that is newer than the list it is in: a source that joins several others and
         // leaves each one's own versions in its objects.
         let ordered = self.newest_page.is_some() && self.newest_object <= self.newest_page;
-        Content { objects, bad, version: self.version, mixed: self.mixed, ordered }
+        let (version, newest) = (self.version, self.newest_object);
+        Content { objects, bad, version, mixed: self.mixed, ordered, newest }
     }
 }

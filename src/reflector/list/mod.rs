@@ -6,6 +6,7 @@ mod paging;
 mod stream;
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,8 +14,10 @@ use tokio::time::Instant;
 use self::draft::{Content, Draft, Taken};
 use super::facts::{Facts, version_of};
 use super::failure::RequestKind;
+use super::quiet::Listed;
 use super::run::{Behind, Opened, Run};
 use super::{Item, Source, SourceError, Undecodable};
+use crate::keyed::Keyed;
 use crate::panic::catch_as_sentence;
 use crate::{Listing, Object, ResourceVersion};
 
@@ -69,8 +72,9 @@ impl<S: Source> Run<'_, S> {
     }
 
     fn replace(&mut self, draft: Draft<S::Object>) -> Result<(), SourceError> {
-        let Content { objects, bad, version, mixed, ordered } = draft.finish();
+        let Content { objects, bad, version, mixed, ordered, newest } = draft.finish();
         let restarted = self.is_restart(version.as_ref())?;
+        self.compare(&objects, newest);
         let was_unordered = self.shared.is_synced() && !self.order.is_ordered();
         self.order.restart(version.as_ref(), ordered);
         if mixed {
@@ -101,8 +105,22 @@ impl<S: Source> Run<'_, S> {
         Ok(())
     }
 
-    /// Returns whether a list's version shows that the source's history was set back. A list that is
-    /// older than what is known, from a server that lags, would take the content back in time.
+    /// Tells of it if the list shows that watches which seemed to work do not.
+    fn compare(&mut self, objects: &Keyed<Arc<S::Object>>, newest: Option<u64>) {
+        let versions = objects.iter().map(|(key, object)| (key, version_of(&**object)));
+        let listed = Listed::new(versions, self.steps);
+        let known = self.position.as_ref().and_then(ResourceVersion::number);
+        let newer = self.order.is_ordered() && known.is_some() && newest > known;
+        if self.quiet.listed(listed, newer) {
+            let message =
+                "the list shows changes that the watches before it did not bring".to_owned();
+            let error = SourceError::Transport { message, source: None };
+            self.failed(RequestKind::Watch, &error, Duration::ZERO);
+        }
+    }
+
+    /// Whether a list's version shows that the source's history was set back. A list that is older
+    /// than what is known, from a server that lags, would take the content back in time.
     fn is_restart(&mut self, listed: Option<&ResourceVersion>) -> Result<bool, SourceError> {
         let (Some(version), Some(known)) = (listed, &self.position) else { return Ok(false) };
         if !self.order.is_ordered() || version.compare(known) != Some(Ordering::Less) {
@@ -139,9 +157,7 @@ impl<S: Source> Run<'_, S> {
         if bytes <= limit {
             return Ok(());
         }
-        let message =
-            format!("the list has more than {limit} bytes, which is the limit set for it");
-        Err(SourceError::Protocol(message))
+        Err(SourceError::ListTooLarge { limit })
     }
 
     fn take(&self, item: Item<S::Object>, draft: &mut Draft<S::Object>) {

@@ -28,6 +28,8 @@ impl<S: Source> Run<'_, S> {
     /// All pages. One that has expired makes the list start over, once, without pages.
     pub(super) async fn pages(&mut self) -> Result<Draft<S::Object>, SourceError> {
         let limit = if self.lists.whole { None } else { self.config.page_size };
+        // Whichever way fails, the other one is next: it may be the only one that works.
+        self.lists.whole = false;
         match self.pages_of(limit).await {
             Err(error) if error.is_expired() && limit.is_some() => {
                 tracing::info!(%error, "the list expired between two pages, asking for all of it");
@@ -36,8 +38,9 @@ impl<S: Source> Run<'_, S> {
                 self.pages_of(None).await
             }
             result => {
-                // Without pages there is no token that could be wrong.
-                self.lists.whole |= matches!(result, Err(SourceError::Protocol(_)));
+                // Without pages there is no token to go wrong.
+                self.lists.whole =
+                    limit.is_some() && matches!(result, Err(SourceError::Protocol(_)));
                 result
             }
         }
@@ -48,6 +51,7 @@ impl<S: Source> Run<'_, S> {
         let mut page = self.page(ListRequest { limit, continue_token: None }).await?;
         loop {
             draft.page_of(page.resource_version.take());
+            draft.paging.page_of(page.count);
             let remaining = page.remaining;
             let Some(token) = page.continue_token.filter(|token| !token.is_empty()) else {
                 self.decode(page.items, &mut draft, remaining).await;

@@ -13,6 +13,10 @@ const WITHOUT_NEWS: u32 = 1000;
 /// ... and most of them that bring keys again.
 const REPEATED: u32 = 100;
 
+/// Most pages in a row of which the source left out every object, because nobody wants it: a small
+/// shard of a large source. Their keys are not known, so they may repeat.
+const FOREIGN: u32 = 100_000;
+
 /// What a source promises by its continue tokens, and what it keeps of that.
 #[derive(Default)]
 pub(super) struct Paging {
@@ -26,12 +30,15 @@ pub(super) struct Paging {
     /// Pages since one that brought something new, and those of them that were not empty.
     without_news: u32,
     repeated: u32,
+    /// Pages of objects that were all left out, since then.
+    foreign: u32,
 }
 
 #[derive(Default)]
 struct Page {
     any: bool,
     new: bool,
+    foreign: bool,
 }
 
 impl Paging {
@@ -43,7 +50,12 @@ impl Paging {
         }
     }
 
-    /// Records a key.
+    /// The page at hand has so many objects at the source, of which it may leave some out.
+    pub(super) fn page_of(&mut self, count: usize) {
+        self.page.foreign = count > 0;
+    }
+
+    /// A key came.
     pub(super) fn key(&mut self, key: KeyRef<'_>) {
         if !self.tokens.is_empty() {
             self.page.any = true;
@@ -55,8 +67,15 @@ impl Paging {
     pub(super) fn end_page(&mut self) -> Result<(), String> {
         let page = std::mem::take(&mut self.page);
         if page.new {
-            (self.without_news, self.repeated) = (0, 0);
+            (self.without_news, self.repeated, self.foreign) = (0, 0, 0);
             return Ok(());
+        }
+        if page.foreign && !page.any {
+            self.foreign += 1;
+            return match self.foreign < FOREIGN {
+                true => Ok(()),
+                false => Err(format!("{FOREIGN} pages in a row without an object of this shard")),
+            };
         }
         self.without_news += 1;
         self.repeated += u32::from(page.any);
@@ -98,6 +117,17 @@ mod tests {
         assert_eq!(pages_of(|_| vec![]).0, 1000);
         // As little as one new key in 99 pages is progress.
         assert_eq!(pages_of(|n| vec![name(n / 99)]).0, 10_000);
+    }
+
+    #[test]
+    fn pages_of_other_shards_are_progress_but_not_for_ever() {
+        let mut paging = Paging::default();
+        let read = (1..).find(|n| {
+            paging.follow(&n.to_string()).expect("a new token");
+            paging.page_of(5);
+            paging.end_page().is_err()
+        });
+        assert_eq!(read, Some(FOREIGN));
     }
 
     #[test]

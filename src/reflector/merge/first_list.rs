@@ -12,11 +12,13 @@ use crate::{Change, Key, Listing, ResourceVersion};
 pub(super) struct FirstList<T> {
     objects: HashMap<Key, (usize, Arc<T>), RandomState>,
     places: usize,
+    /// Whether versions from before have no place in it.
+    pub(super) unordered: bool,
 }
 
 impl<T> FirstList<T> {
     pub(super) fn new() -> Self {
-        Self { objects: HashMap::default(), places: 0 }
+        Self { objects: HashMap::default(), places: 0, unordered: false }
     }
 
     /// Adds a change; returns the object that it supersedes.
@@ -39,6 +41,7 @@ impl<T> FirstList<T> {
         for (key, (_, object)) in entries {
             objects.push(key.as_ref(), object);
         }
-        Listing::from_list(objects, version)
+        let listing = Listing::from_list(objects, version);
+        if self.unordered { listing.unordered() } else { listing }
     }
 }

@@ -104,6 +104,9 @@ impl<T: Object> Merged<T> {
         let unordered = changes.is_unordered();
         let precedence = if unordered { Precedence::Latest } else { Precedence::Newest };
         let mut batch = Batch::new();
+        if let Some(version) = changes.resource_version() {
+            self.parts[index].version = Some(version.clone());
+        }
         for (key, change) in changes.changes() {
             match change {
                 Change::Add(object) => self.add(index, key, object, precedence, &mut batch),
@@ -168,6 +171,9 @@ impl<T: Object> Merged<T> {
         if news == News::Same && self.refused.contains_key(key) {
             self.parts[index].unreported.push(key.clone());
         }
+        if let (News::Same, Some(told)) = (news, self.told.get_mut(key)) {
+            *told = told.confirmed_at(precedence.listed());
+        }
         let given = if news == News::Same { self.given(index, key, state) } else { None };
         let object = given.unwrap_or_else(|| Arc::clone(object));
         if news == News::Another {
@@ -224,6 +230,9 @@ impl<T: Object> Merged<T> {
         listed: Option<u64>,
         batch: &mut Batch<T>,
     ) {
+        // A batch may end within the version of its last change.
+        let reached = self.parts[index].version.as_ref().and_then(ResourceVersion::number);
+        let past = reached.map(|reached| reached + 1);
         if let Some((key, object)) = self.parts[index].objects.remove_entry(&key) {
             let held = State::of(&*object);
             self.freed.push(object);
@@ -232,13 +241,16 @@ impl<T: Object> Merged<T> {
             let gone = |told: State| {
                 // Some servers write the object's last version.
                 let version = listed.or((deleted > told.number()).then_some(deleted));
-                let (back_from, again) = match held.is_same(told) {
-                    true => (told.as_of() + 1, Again::Since { part: index, version }),
-                    // A deletion of an older state ends that older state.
-                    false if version.is_none_or(|version| version < told.as_of()) => {
-                        (told.as_of(), Again::Always)
+                let (back_from, again) = match (held.is_same(told), version) {
+                    (true, version) => {
+                        let version = version.or(past).unwrap_or(told.as_of() + 1);
+                        (told.as_of() + 1, Again::Since { part: index, version })
                     }
-                    false => (told.as_of(), Again::Never),
+                    (false, Some(version)) if version >= told.as_of() => {
+                        (told.as_of(), Again::Listed { version })
+                    }
+                    // Of an older state this is the end of that one.
+                    (false, _) => (told.as_of(), Again::Always),
                 };
                 Tombstone { back_from: back_from.max(deleted), last: told, again }
             };
@@ -283,7 +295,8 @@ impl<T: Object> Merged<T> {
         if let Some(reached) = oldest.as_ref().and_then(ResourceVersion::number) {
             self.tombstones.forget_up_to(reached);
         }
-        if self.first_list.is_some() {
+        if let Some(first) = &mut self.first_list {
+            first.unordered |= unordered;
             self.hold_back(&batch);
             let all = self.parts.iter().all(|part| part.listed || part.left);
             let first = if all { self.first_list.take() } else { None };

@@ -230,6 +230,13 @@ impl<T: Object> Sink<T> for Part<T> {
         Some(merged.holds(self.index, key, resource_version))
     }
 
+    fn is_held(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
+        // Waited for, as for `held` and for a change: the caller makes the part's changes, so it holds
+        // no lock of this merge, and what it asks decides on a deletion. `is_current` must not wait: a
+        // sink that is being fed may ask it, from whatever thread does its work.
+        Some(self.lock().holds(self.index, key, resource_version))
+    }
+
     fn failed(&self, error: &(dyn Error + 'static)) {
         // Sinks receive one call at a time, whichever part it is from.
         let _merged = self.lock();

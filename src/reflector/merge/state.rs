@@ -41,7 +41,12 @@ impl State {
         }
     }
 
-    /// The same state, without what a list confirmed.
+    /// The same, as a list of this version says, too.
+    pub(super) fn confirmed_at(self, version: Option<u64>) -> Self {
+        self.listed_at(version.map(|version| version.max(self.as_of)))
+    }
+
+    /// The same, without what a list said.
     pub(super) fn alone(self) -> Self {
         Self { as_of: self.number, ..self }
     }

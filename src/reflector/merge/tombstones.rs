@@ -28,9 +28,12 @@ pub(super) enum Again {
     /// From this part, which held it and reported its deletion; by a list that is as new as that.
     Since {
         part: usize,
-        version: Option<u64>,
+        version: u64,
     },
-    Never,
+    /// By a list of this version.
+    Listed {
+        version: u64,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -62,8 +65,9 @@ impl Tombstones {
             Again::Since { part: by, .. } if by == part => false,
             _ if !state.is_same(stone.last) => version < stone.back_from,
             Again::Always => false,
-            Again::Since { version: gone, .. } => gone.is_none_or(|gone| listed < Some(gone)),
-            Again::Never => true,
+            Again::Since { version: gone, .. } | Again::Listed { version: gone } => {
+                listed < Some(gone)
+            }
         }
     }
 
@@ -124,7 +128,7 @@ mod tests {
     #[test]
     fn a_tombstone_covers_what_is_older_until_everybody_is_past_it() {
         let mut tombstones = Tombstones::default();
-        tombstones.insert(key(1), stone(Again::Since { part: 0, version: None }));
+        tombstones.insert(key(1), stone(Again::Since { part: 0, version: 30 }));
         let covers = |stones: &Tombstones, version| stones.cover(1, &key(1), state(version), None);
         assert!(covers(&tombstones, "11") && !covers(&tombstones, "12"));
         assert!(!covers(&tombstones, "x"), "no version, no order");
@@ -140,10 +144,10 @@ mod tests {
         let mut tombstones = Tombstones::default();
         let part = 0;
         let cases = [
-            (Again::Since { part, version: None }, [true, true, true]),
-            (Again::Since { part, version: Some(20) }, [true, true, false]),
+            (Again::Since { part, version: 30 }, [true, true, true]),
+            (Again::Since { part, version: 20 }, [true, true, false]),
             (Again::Always, [false; 3]),
-            (Again::Never, [true; 3]),
+            (Again::Listed { version: 20 }, [true, true, false]),
         ];
         for (again, expected) in cases {
             tombstones.insert(key(1), stone(again));
@@ -157,7 +161,7 @@ mod tests {
     #[test]
     fn their_number_is_bounded() {
         let mut tombstones = Tombstones::default();
-        let stone = |n| Tombstone { back_from: n as u64 + 1, ..stone(Again::Never) };
+        let stone = |n| Tombstone { back_from: n as u64 + 1, ..stone(Again::Always) };
         for n in 0..MOST + 10 {
             tombstones.insert(key(n), stone(n));
         }

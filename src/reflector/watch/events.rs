@@ -137,13 +137,13 @@ impl<S: Source> Run<'_, S> {
     /// Returns whether exactly this version of the key is quarantined, or is what the sinks hold as far
     /// as any of them knows.
     fn may_be_held(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
-        let current = version.map(|version| self.config.is_current(key, &version.into()));
-        current.is_some_and(|current| current != Some(false)) || self.is_set_aside(key, version)
+        let held = version.map(|version| self.config.is_held(key, version));
+        held.is_some_and(|held| held != Some(false)) || self.is_set_aside(key, version)
     }
 
     /// Returns whether no sink reports what it holds, as a queue does not.
     fn is_unknown(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
-        version.is_some_and(|version| self.config.is_current(key, &version.into()).is_none())
+        version.is_some_and(|version| self.config.is_held(key, version).is_none())
     }
 
     /// Returns whether exactly this version of the key is quarantined.

@@ -38,6 +38,9 @@ impl<S: Source> Run<'_, S> {
         } else {
             self.shared.verify(|key, version| self.config.is_current(key, version) != Some(false));
         }
+        if gathered.complete {
+            self.quiet.said();
+        }
         let version = self.position.as_ref();
         tracing::trace!(events = batch.len(), stale = gathered.stale, ?version, "applied");
         self.shared.applied(Applied {

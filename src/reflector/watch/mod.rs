@@ -30,6 +30,7 @@ impl<S: Source> Run<'_, S> {
         let deadline = Instant::now() + timeout + GRACE;
         let mut heard = Instant::now();
         let mut gathered = Gathered::new(replays);
+        self.forget_old_events();
         let mut carried: Option<Next<S>> = None;
         loop {
             let next = match carried.take() {

@@ -1,6 +1,9 @@
 //! A watch's position in the source's history.
 
 use std::cmp::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::events::Kind;
 use super::gathered::Gathered;
@@ -10,6 +13,11 @@ use crate::reflector::{Source, SourceError};
 
 /// So many bookmarks in a row that are older than what is known are not just a repeated line.
 const OLD_BOOKMARKS: u32 = 3;
+
+/// Events in a row that are older than what is known, in one watch and over how long: what a server
+/// repeats when a watch begins comes at once.
+const OLD_EVENTS: u32 = 5;
+const OLD_EVENTS_FOR: Duration = Duration::from_secs(5);
 
 impl<S: Source> Run<'_, S> {
     pub(super) fn bookmark(
@@ -24,7 +32,7 @@ impl<S: Source> Run<'_, S> {
         let older = held.is_some_and(|held| version.compare(held) == Some(Ordering::Less));
         if older && self.order.is_ordered() {
             self.behind.bookmarks += 1;
-            self.behind.bookmark = Some(version.clone());
+            self.behind.named = Some(version.clone());
             return;
         }
         self.advance(Some(version.as_str()), Kind::Modified, gathered);
@@ -33,13 +41,27 @@ impl<S: Source> Run<'_, S> {
         gathered.complete = true;
     }
 
-    /// The failure of a watch whose bookmarks stay behind, once they do.
+    /// A watch begins.
+    pub(super) fn forget_old_events(&mut self) {
+        (self.behind.events, self.behind.first_event) = (0, None);
+    }
+
+    fn old_event(&mut self, version: ResourceVersion) {
+        self.behind.events = self.behind.events.saturating_add(1);
+        self.behind.first_event.get_or_insert_with(Instant::now);
+        self.behind.named = Some(version);
+    }
+
+    /// The failure of a watch whose bookmarks or events stay behind, once they do.
     pub(super) fn fell_behind(&mut self) -> Option<SourceError> {
-        if self.behind.bookmarks < OLD_BOOKMARKS {
+        let old_events = self.behind.events >= OLD_EVENTS
+            && self.behind.first_event.is_some_and(|first| first.elapsed() >= OLD_EVENTS_FOR);
+        if self.behind.bookmarks < OLD_BOOKMARKS && !old_events {
             return None;
         }
         self.behind.bookmarks = 0;
-        let (version, known) = (self.behind.bookmark.take()?, self.position.clone()?);
+        self.forget_old_events();
+        let (version, known) = (self.behind.named.take()?, self.position.clone()?);
         Some(SourceError::Behind { version, known })
     }
 
@@ -55,6 +77,10 @@ impl<S: Source> Run<'_, S> {
         let Some(version) = version.filter(|_| !gathered.replays) else { return };
         let to = ResourceVersion::from(version);
         let moved = if self.order.is_ordered() {
+            let held = gathered.reached.as_ref();
+            if held.is_some_and(|held| to.compare(held) == Some(Ordering::Less)) {
+                return self.old_event(to);
+            }
             to.advance(&mut gathered.reached)
         } else {
             let moved = gathered.reached.as_ref() != Some(&to);
