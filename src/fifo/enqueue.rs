@@ -86,7 +86,7 @@ impl<T: Object> Subscribe<'_, T> {
     pub fn enqueue_keys(
         self,
         fifo: &Fifo<Key>,
-    ) -> Result<Handling<T, EnqueueMapped<Key, fn(&T) -> Option<Key>>>, SubscribeError> {
+    ) -> Result<Handling<T, EnqueueKeys<T>>, SubscribeError> {
         // The store has checked it, so there is one.
         self.enqueue_mapped(fifo, |object| object.key().to_key().ok())
     }
@@ -166,6 +166,9 @@ pub struct Enqueue<T> {
     fifo: Fifo<T>,
     batch: Batch<T>,
 }
+
+/// Feeds a queue with the keys of a store's objects; from [`Subscribe::enqueue_keys`].
+pub type EnqueueKeys<T> = EnqueueMapped<Key, fn(&T) -> Option<Key>>;
 
 /// Feeds a queue with what the objects of a store lead to; from [`Subscribe::enqueue_mapped`].
 pub struct EnqueueMapped<O, F> {

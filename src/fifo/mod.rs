@@ -56,7 +56,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::FifoBuilder;
-pub use enqueue::{Enqueue, EnqueueMapped};
+pub use enqueue::{Enqueue, EnqueueKeys, EnqueueMapped};
 pub use error::{AddError, BuildError, Closed, PopError, TryPopError};
 pub use lease::Lease;
 pub use limiter::{Backoff, Failure, Limiter, TokenBucket, fast_slow, max_of};

@@ -293,7 +293,7 @@ impl<'s, T: Object> Writing<'s, T> {
         let pin = Pin::new();
         let view = self.guard.published(&pin);
         view.cursor(view.shards())
-            .filter(|(key, object)| !listed.contains(key) && !stays(*key, &***object))
+            .filter(|(key, object)| !listed.contains(key) && !stays(*key, object))
             .map(|(key, _)| key.to_key_unchecked())
             .collect()
     }
