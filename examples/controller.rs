@@ -12,53 +12,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::{Cluster, greetings, ignore_missing, mirrored};
+use cluster::{Cluster, greetings, ignore_missing};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::json;
 use support::{Arguments, Error, check};
 use watchcache::fifo::Backoff;
 use watchcache::reflector::{KubeSource, Reflector};
-use watchcache::{Batch, Change, Fifo, Key, KeyRef, Listing, Object, Sink, Store};
+use watchcache::{Fifo, Key, Object, Store};
 use watchcache_embedded_server::Config;
 
 const FINALIZER: &str = "example.com/farewell";
 
-/// A Greeting that is to be looked at. The queue holds keys, since a ConfigMap's change is work, too.
-struct Work(Key);
-
-impl Object for Work {
-    fn key(&self) -> KeyRef<'_> {
-        self.0.as_ref()
-    }
-}
-
-/// Turns the changes of a stream into work.
-struct Feed<T> {
-    queue: Fifo<Work>,
-    work_of: fn(&T) -> Option<Key>,
-}
-
-impl<T> Feed<T> {
-    fn add(&self, object: &T) {
-        // A queue that is closed takes nothing more: then it is over.
-        let _ = (self.work_of)(object).map(|key| self.queue.add(Work(key)));
-    }
-}
-
-impl<T: Object> Sink<T> for Feed<T> {
-    fn apply(&self, batch: &Batch<T>) {
-        for (_, change) in batch.changes() {
-            if let Change::Add(object) | Change::Delete(Some(object)) = change {
-                self.add(object);
-            }
-        }
-    }
-
-    fn replace(&self, listing: &Listing<T>) {
-        listing.objects().for_each(|(_, object)| self.add(object));
-    }
-}
+/// How long the first lists may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Controller {
     greetings: Arc<Store<DynamicObject>>,
@@ -135,28 +102,30 @@ fn main() -> ExitCode {
 async fn control(cluster: &Cluster, arguments: &Arguments) -> Result<(), Error> {
     let resource = greetings::resource();
     let backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(5));
-    let queue = Fifo::builder().backoff(backoff).build()?;
+    let queue = Fifo::<Key>::builder().backoff(backoff).build()?;
     let controller = Arc::new(Controller {
         greetings: Arc::default(),
         maps: Arc::default(),
         greetings_api: Api::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource),
         maps_api: cluster.api(),
     });
-    // Stores before queues: whoever is handed a key finds what it stands for. What a list has lost is
-    // found by looking at everything now and then.
-    let source = KubeSource::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource);
-    let of_greeting = Feed {
-        queue: queue.clone(),
-        work_of: |greeting: &DynamicObject| greeting.key().to_key().ok(),
-    };
-    let all = Arc::clone(&controller.greetings);
-    let greetings = Reflector::builder(source).sink(Arc::clone(&controller.greetings));
-    mirrored(greetings.sink(of_greeting).resync(Duration::from_secs(30), move || all.list()))
-        .await?;
-    let source = KubeSource::namespaced(cluster.client.clone(), &cluster.namespace);
-    let of_map = Feed { queue: queue.clone(), work_of: owner };
-    let maps = Reflector::builder(source).sink(Arc::clone(&controller.maps));
-    mirrored(maps.sink(of_map)).await?;
+    // A change is told once the store has it, so whoever is handed a key finds what it stands for. A
+    // deletion is told, too, with the last state, so nothing has to be looked at now and then.
+    let work = controller.greetings.subscribe();
+    let work = work.enqueue_mapped(&queue, |greeting| greeting.key().to_key().ok())?;
+    tokio::spawn(work.run_async());
+    let work = controller.maps.subscribe().enqueue_mapped(&queue, owner)?;
+    tokio::spawn(work.run_async());
+    let (client, namespace) = (&cluster.client, &*cluster.namespace);
+    let greetings = KubeSource::namespaced_with(client.clone(), namespace, &resource);
+    let greetings = Reflector::builder(greetings).sink(Arc::clone(&controller.greetings)).build();
+    tokio::spawn(greetings.run(std::future::pending()));
+    let maps = KubeSource::namespaced(client.clone(), namespace);
+    let maps = Reflector::builder(maps).sink(Arc::clone(&controller.maps)).build();
+    tokio::spawn(maps.run(std::future::pending()));
+    // Who looks sooner takes what has not been listed yet for missing.
+    controller.greetings.wait_synced_async(Some(PATIENCE)).await?;
+    controller.maps.wait_synced_async(Some(PATIENCE)).await?;
     for _ in 0..4 {
         let (queue, controller) = (queue.clone(), Arc::clone(&controller));
         tokio::spawn(async move {

@@ -42,6 +42,12 @@ struct Reservation {
     node: Arc<Node>,
 }
 
+enum Unplaced {
+    BoundOrGone,
+    /// It comes back when its back-off is over, unless it is deleted before.
+    NoRoom,
+}
+
 fn main() -> ExitCode {
     let config = Config { pods: 300, rate: 400, scheduler: BoundBy::External, ..Config::default() };
     cluster::run(config, schedule)
@@ -85,7 +91,8 @@ impl Scheduler {
                 Some(Ok(ended)) = bindings.join_next() => self.learn(ended),
                 Ok(lease) = self.unbound.lease_async() => match self.decide(lease.key()) {
                     Ok(there) => drop(bindings.spawn(bind(client.clone(), lease, there))),
-                    Err(end) => end(lease),
+                    Err(Unplaced::BoundOrGone) => lease.done(),
+                    Err(Unplaced::NoRoom) => lease.retry(),
                 },
             }
         }
@@ -93,9 +100,8 @@ impl Scheduler {
         self.report(began);
     }
 
-    /// Picks the fullest Node that takes the Pod and has room for it, by what the stores hold and by
-    /// what they will; or says how to end the lease.
-    fn decide(&mut self, key: &Key) -> Result<Reservation, fn(Lease<Pod>)> {
+    /// Picks the fullest Node that takes the Pod and has room, by what the stores hold and will hold.
+    fn decide(&mut self, key: &Key) -> Result<Reservation, Unplaced> {
         let (nodes, pods) = (self.nodes.snapshot(), self.pods.snapshot());
         self.reserved.retain(|key, reserved| {
             // Until the store has the Pod on its Node, or has it no more.
@@ -103,14 +109,13 @@ impl Scheduler {
             held.is_some_and(|held| node_of(&held).is_none())
         });
         let unbound = pods.get(key).filter(|pod| node_of(pod).is_none());
-        // It is bound already, or gone.
-        let pod = unbound.filter(|_| !self.reserved.contains_key(key)).ok_or(Lease::done as _)?;
+        let unbound = unbound.filter(|_| !self.reserved.contains_key(key));
+        let pod = unbound.ok_or(Unplaced::BoundOrGone)?;
         let selector = selector(&pod);
         let open = nodes.select(&selector).map(|(_, node)| node).filter(|node| takes(node, &pod));
         let after = open.map(|node| (less(self.left(&node, &pods), &pod), node));
         let with_room = after.filter(|(left, _)| left.iter().all(|left| *left >= 0));
-        // With no room it comes back when its back-off is over, unless it is deleted before.
-        let fullest = with_room.min_by_key(|(left, _)| *left).ok_or(Lease::retry as _)?;
+        let fullest = with_room.min_by_key(|(left, _)| *left).ok_or(Unplaced::NoRoom)?;
         let reservation = Reservation { pod: pod.to_arc(), node: fullest.1.to_arc() };
         self.reserved.insert(key.clone(), reservation.clone());
         Ok(reservation)
@@ -121,8 +126,7 @@ impl Scheduler {
         let name = node.key().name();
         let reserved = self.reserved.values().filter(|it| it.node.key().name() == name);
         let there = pods.by(&self.by_node, name).objects();
-        let taking = there.chain(reserved.map(|reserved| &*reserved.pod));
-        taking.fold(allocatable(node), less)
+        there.chain(reserved.map(|reserved| &*reserved.pod)).fold(allocatable(node), less)
     }
 
     /// What became of a binding.
@@ -145,16 +149,14 @@ impl Scheduler {
 
     /// By the server's own lists.
     async fn verify(&mut self, client: &kube::Client) -> Result<(), Error> {
-        let everything = ListParams::default();
-        let nodes = Api::<Node>::all(client.clone()).list(&everything).await?.items;
-        let pods = Api::<Pod>::all(client.clone()).list(&everything).await?.items;
+        let nodes = Api::<Node>::all(client.clone()).list(&ListParams::default()).await?.items;
+        let pods = Api::<Pod>::all(client.clone()).list(&ListParams::default()).await?.items;
         let truth = Store::builder().index(&self.by_node).build();
         truth.replace(&Listing::new(pods, None)?);
         let pods = truth.snapshot();
         self.reserved.clear();
-        let is_over = |node: &&Node| self.left(node, &pods).iter().any(|left| *left < 0);
-        let over = nodes.iter().filter(is_over).count();
-        check(over == 0, format!("none of {} Nodes has more than it can take", nodes.len()))?;
+        let is_over = |node: &Node| self.left(node, &pods).iter().any(|left| *left < 0);
+        check(!nodes.iter().any(is_over), format!("none of {} Nodes has too much", nodes.len()))?;
         let ours = pods.objects().filter_map(|pod| Some((pod, self.placed.get(pod.uid()?)?)));
         // A Node that was cordoned or labelled anew since then keeps its Pods.
         let is_right = |(pod, node): &(&Pod, &Arc<Node>)| {
