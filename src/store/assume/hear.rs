@@ -141,9 +141,13 @@ impl<T: Object> Writing<'_, T> {
         self.no_longer_assume(key.key());
     }
 
-    /// Confirmed subscriptions learn of it with the next publication, at the latest with the assumption's end.
+    /// Readers see nothing of it, but confirmed subscriptions do.
     fn remember(&mut self, key: KeyRef<'_>, told: Option<Arc<T>>) {
+        let is_told = told.is_some();
         let before = self.assumed.tell(key, told);
+        if is_told || before.is_some() {
+            self.guard.republish();
+        }
         before.into_iter().for_each(|before| self.guard.discard(before));
     }
 

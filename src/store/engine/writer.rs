@@ -204,6 +204,11 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.writer.republish |= !std::mem::replace(&mut self.writer.synced, true);
     }
 
+    /// Has the next publication made even if nothing that readers see has changed.
+    pub(crate) fn republish(&mut self) {
+        self.writer.republish = true;
+    }
+
     pub(crate) fn has_index(&self, id: IndexId) -> bool {
         self.writer.columns.iter().any(|column| column.id() == id)
     }
