@@ -109,7 +109,7 @@ impl<S: Source> Run<'_, S> {
         let resumable = self.position.is_some() && !self.unversioned;
         let Verdict { pause, relist } = self.recovery.judge(ended, resumable, may_list, now);
         let lag = self.shared.progress().lag().unwrap_or_default();
-        let quiet = self.quiet.watched(lag, now).then_some(Cause::Stalled);
+        let quiet = self.quiet.watched(lag, now).then_some(Cause::Quiet);
         let relist = relist.or(quiet);
         let silence;
         let failure = match &ended.end {

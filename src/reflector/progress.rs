@@ -114,6 +114,8 @@ pub struct RelistCauses {
     pub protocol: u64,
     /// The watch failed at the same place, or ended there without progress, again and again.
     pub stalled: u64,
+    /// Watches were granted and said nothing, not even that there is nothing.
+    pub quiet: u64,
     /// The source named versions older than what it had sent before, again and again.
     pub behind: u64,
     /// There was no version from which a watch could have gone on.
@@ -127,6 +129,7 @@ pub(super) enum Cause {
     VersionTooLarge,
     Protocol,
     Stalled,
+    Quiet,
     Behind,
     Unversioned,
 }
@@ -145,6 +148,7 @@ impl RelistCauses {
             Cause::VersionTooLarge => &mut self.version_too_large,
             Cause::Protocol => &mut self.protocol,
             Cause::Stalled => &mut self.stalled,
+            Cause::Quiet => &mut self.quiet,
             Cause::Behind => &mut self.behind,
             Cause::Unversioned => &mut self.unversioned,
         } += 1;

@@ -174,6 +174,7 @@ fn count(mirrors: &Mirrors) -> Tally {
         // The first takes three failures at one place; while that goes on, each further one takes one.
         let needed = counts.failed_watches.saturating_sub(2);
         assert!(causes.protocol + causes.stalled <= needed, "relists without need");
+        assert!(causes.quiet <= progress.watches / 2, "each takes two watches that said nothing");
         tally.add(&Tally::of([
             ("reflectors", 1),
             ("events", progress.events),
