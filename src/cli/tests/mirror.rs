@@ -57,7 +57,7 @@ async fn the_store_and_the_fifos_consumer_end_equal_to_the_server() {
     let server = server(600, 1_000).await;
     let store = Arc::new(Store::<Pod>::new());
     let fifo = Fifo::<Pod>::new();
-    let source = KubeSource::all(client(&server));
+    let source = KubeSource::all(client(&server)).keep_managed_fields();
     let monitor = run(Reflector::builder(source)
         .sink(store.clone())
         .sink(fifo.clone())
@@ -107,8 +107,9 @@ async fn a_server_that_goes_away_and_an_expired_version_lose_nothing() {
     // A slow history: the reflector is cut off, and what it would resume from is compacted.
     let server = server(300, 500).await;
     let store = Arc::new(Store::<Pod>::new());
-    let monitor =
-        run(Reflector::builder(KubeSource::all(client(&server))).sink(store.clone()).build());
+    let monitor = run(Reflector::builder(KubeSource::all(client(&server)).keep_managed_fields())
+        .sink(store.clone())
+        .build());
     monitor.synced().await.unwrap();
     // Whether a cut lets the reflector resume before the compaction is a race that it may win, so
     // cut until it has lost once.
@@ -134,14 +135,14 @@ async fn selectors_and_namespaces_restrict_the_mirror() {
         all.values().find_map(|pod| pod.labels().get("app.kubernetes.io/name").cloned()).unwrap();
     let selector = format!("app.kubernetes.io/name={app}");
     let store = Arc::new(Store::<Pod>::new());
-    let source = KubeSource::all(client(&server)).labels(&selector);
+    let source = KubeSource::all(client(&server)).keep_managed_fields().labels(&selector);
     run(Reflector::builder(source).sink(store.clone()).build()).synced().await.unwrap();
     let expected = listed(&server, &ListParams::default().labels(&selector)).await;
     assert!(!expected.is_empty() && expected.len() < all.len());
     assert_eq!(held(&store), expected);
 
     let store = Arc::new(Store::<Pod>::new());
-    let source = KubeSource::namespaced(client(&server), "kube-system");
+    let source = KubeSource::namespaced(client(&server), "kube-system").keep_managed_fields();
     run(Reflector::builder(source).sink(store.clone()).build()).synced().await.unwrap();
     assert!(!store.is_empty());
     assert!(store.list().iter().all(|pod| pod.namespace().as_deref() == Some("kube-system")));
@@ -151,7 +152,8 @@ async fn selectors_and_namespaces_restrict_the_mirror() {
 async fn a_resource_that_does_not_exist_is_refused_with_the_servers_status() {
     let server = server(50, 0).await;
     let widgets = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Widget"));
-    let source = KubeSource::<DynamicObject>::all_with(client(&server), &widgets);
+    let source =
+        KubeSource::<DynamicObject>::all_with(client(&server), &widgets).keep_managed_fields();
     let reflector = Reflector::builder(source).sink(Arc::new(Store::new())).build();
     let monitor = reflector.monitor();
     let error = reflector.run(std::future::pending()).await.unwrap_err();
