@@ -10,7 +10,7 @@ use crate::store::Snapshot;
 use crate::store::assume::Assumed;
 use crate::store::engine::{Assumption, Changes};
 use crate::sync::Arc;
-use crate::{ArcRef, Key, KeyRef, Object};
+use crate::{ArcRef, Key, Object};
 
 /// Of each key of which something is assumed, what that is and what the source said.
 pub(in crate::store) type Overlay<T> =
@@ -20,13 +20,14 @@ pub(super) struct Confirmed<T> {
     assumed: Arc<Assumed<T>>,
     /// At the place of the subscription.
     at: Overlay<T>,
-    /// As it was when the last delivery was told, if that is something else.
-    before: Option<Overlay<T>>,
+    /// The keys for which that has changed since the last delivery, each with what it was then. So a delivery
+    /// costs what has changed, however much is assumed.
+    before: hashbrown::HashMap<Key, Option<Assumption<T>>, foldhash::fast::RandomState>,
 }
 
 impl<T: Object> Confirmed<T> {
     pub(super) fn new(assumed: Arc<Assumed<T>>) -> Self {
-        Self { assumed, at: Overlay::default(), before: None }
+        Self { assumed, at: Overlay::default(), before: Default::default() }
     }
 
     /// The content of now, to begin behind it.
@@ -39,39 +40,44 @@ impl<T: Object> Confirmed<T> {
     /// The content of now, to move to it.
     pub(super) fn now(&mut self) -> Snapshot<T> {
         let (content, at) = self.assumed.content();
-        let before = std::mem::replace(&mut self.at, at);
-        if self.before.is_some() {
-            let_go(before);
-        } else if !(before.is_empty() && self.at.is_empty()) {
-            self.before = Some(before);
+        let old = std::mem::replace(&mut self.at, at);
+        for key in old.keys().chain(self.at.keys()) {
+            if !self.before.contains_key(key) {
+                self.before.insert(key.clone(), old.get(key).cloned());
+            }
         }
+        let_go(old);
         content
     }
 
     /// Moves on by a publication.
     pub(super) fn follow(&mut self, changes: &Changes<T>) {
-        if changes.assumed.is_empty() {
-            return;
-        }
-        self.before.get_or_insert_with(|| self.at.clone());
         for (key, assumption) in &changes.assumed {
             let ended = match assumption {
                 Some(assumption) => self.at.insert(key.clone(), assumption.clone()),
                 None => self.at.remove(key),
             };
-            let_go(ended.map(|ended| (key.clone(), ended)));
+            if self.before.contains_key(key) {
+                let_go(ended.map(|ended| (key.clone(), ended)));
+            } else {
+                self.before.insert(key.clone(), ended);
+            }
         }
     }
 
     /// A content that leads to this place, with what the source said.
     pub(super) fn confirm(&mut self, content: Content<T>) -> Content<T> {
-        let Some(before) = self.before.take() else { return content };
+        if self.before.is_empty() {
+            return content;
+        }
+        let mut before = std::mem::take(&mut self.before);
+        let mut done = Vec::with_capacity(before.len());
         let after = &self.at;
         let mut told = Changes::new();
         let kind = match &content {
             Content::Whole { content, kind } => {
                 for (key, object) in content.iter() {
-                    told.push(key, None, said(after, key, Some(object)).as_deref());
+                    told.push(key, None, said(after.get(&key), Some(object)).as_deref());
                 }
                 Some(*kind)
             }
@@ -79,28 +85,21 @@ impl<T: Object> Confirmed<T> {
             Content::Logged { .. } => None,
         };
         if let Some(changes) = content.changes() {
-            let mut rest = before.clone();
-            rest.extend(after.iter().map(|(key, now)| (key.clone(), now.clone())));
             for (key, old, new) in changes.iter() {
-                told.push(
-                    key,
-                    said(&before, key, old).as_deref(),
-                    said(after, key, new).as_deref(),
-                );
-                rest.remove(&key);
+                let now = after.get(&key);
+                let was = before.remove_entry(&key);
+                let then = was.as_ref().map_or(now, |(_, was)| was.as_ref());
+                told.push(key, said(then, old).as_deref(), said(now, new).as_deref());
+                done.extend(was);
             }
             // What the store holds is the same there, before and after.
-            for (key, Assumption { object, .. }) in &rest {
-                let (key, held) = (key.as_ref(), Some(ArcRef::from(object)));
-                told.push(
-                    key,
-                    said(&before, key, held).as_deref(),
-                    said(after, key, held).as_deref(),
-                );
+            for (key, then) in &before {
+                let (then, now) = (then.as_ref(), after.get(key));
+                let held = now.or(then).map(|Assumption { object, .. }| ArcRef::from(object));
+                told.push(key.as_ref(), said(then, held).as_deref(), said(now, held).as_deref());
             }
-            let_go(rest);
         }
-        let_go(before);
+        let_go(before.into_iter().chain(done).filter_map(|(key, was)| Some((key, was?))));
         let single = if told.is_empty() { DeliveryKind::Progress } else { DeliveryKind::Changes };
         Content::Coalesced {
             changes: told,
@@ -116,7 +115,8 @@ impl<T: Object> Confirmed<T> {
 impl<T> Drop for Confirmed<T> {
     fn drop(&mut self) {
         let_go(std::mem::take(&mut self.at));
-        let_go(self.before.take().unwrap_or_default());
+        let before = std::mem::take(&mut self.before);
+        let_go(before.into_iter().filter_map(|(key, was)| Some((key, was?))));
     }
 }
 
@@ -126,13 +126,12 @@ fn let_go<T>(assumed: impl IntoIterator<Item = (Key, Assumption<T>)>) {
     changes.assumed = assumed.into_iter().map(|(key, now)| (key, Some(now))).collect();
 }
 
-/// What the source said of a key that holds this.
+/// What the source said of a key that holds an object, of which this is assumed, if anything is.
 fn said<'a, T>(
-    overlay: &'a Overlay<T>,
-    key: KeyRef<'_>,
+    assumption: Option<&'a Assumption<T>>,
     held: Option<ArcRef<'a, T>>,
 ) -> Option<ArcRef<'a, T>> {
-    match overlay.get(&key) {
+    match assumption {
         Some(assumption) => assumption.told.as_ref().map(ArcRef::from),
         None => held,
     }
