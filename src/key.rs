@@ -42,7 +42,7 @@ impl Key {
         if namespace.is_empty() {
             return Err(KeyError::EmptyNamespace(format!("/{name}")));
         }
-        KeyRef { namespace, name }.to_key()
+        KeyRef::from((namespace, name)).to_key()
     }
 
     /// A key of a cluster-scoped object.
@@ -50,7 +50,7 @@ impl Key {
     /// # Errors
     /// If the name is empty, contains `/`, or is longer than [`MAX_PART`](Self::MAX_PART).
     pub fn cluster_scoped(name: &str) -> Result<Self, KeyError> {
-        KeyRef { namespace: "", name }.to_key()
+        KeyRef::from(("", name)).to_key()
     }
 
     /// A key from an optional namespace, as API objects carry it: `None` and `""` mean cluster-scoped.
@@ -87,7 +87,7 @@ impl Key {
     /// As `self.as_ref() == key`, and cheaper: it compares lengths first, and checks no character
     /// boundaries.
     #[inline]
-    pub(crate) fn is(&self, KeyRef { namespace, name }: KeyRef<'_>) -> bool {
+    pub(crate) fn is(&self, KeyRef { namespace, name, .. }: KeyRef<'_>) -> bool {
         let (text, end) = (self.text.as_bytes(), self.namespace_len);
         if end != namespace.len() {
             return false;
@@ -104,7 +104,7 @@ impl Key {
     #[must_use]
     #[inline]
     pub fn as_ref(&self) -> KeyRef<'_> {
-        KeyRef { namespace: self.namespace().unwrap_or(""), name: self.name() }
+        KeyRef { namespace: self.namespace().unwrap_or(""), name: self.name(), owner: Some(self) }
     }
 }
 
@@ -123,11 +123,13 @@ impl Key {
 /// assert!(KeyRef::from("default/").check().is_err());
 /// # Ok::<(), watchcache::KeyError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 pub struct KeyRef<'a> {
-    // Field order gives the ordering: "" (cluster-scoped) sorts before every namespace.
     namespace: &'a str,
     name: &'a str,
+    /// The key that the parts are borrowed from, if it is one: such parts are valid, and to own them is to
+    /// clone it.
+    owner: Option<&'a Key>,
 }
 
 impl<'a> KeyRef<'a> {
@@ -173,7 +175,10 @@ impl<'a> KeyRef<'a> {
     /// What makes it invalid.
     #[inline]
     pub fn check(&self) -> Result<(), KeyError> {
-        let Self { namespace, name } = *self;
+        let Self { namespace, name, owner } = *self;
+        if owner.is_some() {
+            return Ok(());
+        }
         let length = namespace.len().max(name.len());
         if name.is_empty() || length > Key::MAX_PART || has_slash(namespace) || has_slash(name) {
             return Err(self.error());
@@ -202,7 +207,7 @@ impl<'a> KeyRef<'a> {
         }
     }
 
-    /// An owned key.
+    /// An owned key: a clone of the [`Key`] that this was made from, else a copy of the text.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -212,7 +217,15 @@ impl<'a> KeyRef<'a> {
     }
 
     /// An owned key, without the check: the parts passed it before, or came from a [`Key`].
+    #[inline]
     pub(crate) fn to_key_unchecked(self) -> Key {
+        match self.owner {
+            Some(key) => key.clone(),
+            None => self.copy(),
+        }
+    }
+
+    fn copy(self) -> Key {
         let text = match self.namespace {
             "" => self.name.into(),
             namespace => join(namespace, self.name),
@@ -281,8 +294,8 @@ impl<'a> From<&'a str> for KeyRef<'a> {
     fn from(text: &'a str) -> Self {
         match find_slash(text) {
             // With nothing before it, the '/' is part of the name, which makes the key invalid.
-            Some(0) | None => Self { namespace: "", name: text },
-            Some(at) => Self { namespace: &text[..at], name: &text[at + 1..] },
+            Some(0) | None => ("", text).into(),
+            Some(at) => (&text[..at], &text[at + 1..]).into(),
         }
     }
 }
@@ -297,14 +310,14 @@ impl<'a> From<&'a String> for KeyRef<'a> {
 impl<'a> From<(&'a str, &'a str)> for KeyRef<'a> {
     #[inline]
     fn from((namespace, name): (&'a str, &'a str)) -> Self {
-        Self { namespace, name }
+        Self { namespace, name, owner: None }
     }
 }
 
 impl<'a> From<(Option<&'a str>, &'a str)> for KeyRef<'a> {
     #[inline]
     fn from((namespace, name): (Option<&'a str>, &'a str)) -> Self {
-        Self { namespace: namespace.unwrap_or(""), name }
+        (namespace.unwrap_or(""), name).into()
     }
 }
 
@@ -319,6 +332,44 @@ impl<'a> From<&'a Key> for KeyRef<'a> {
 impl hashbrown::Equivalent<Key> for KeyRef<'_> {
     fn equivalent(&self, key: &Key) -> bool {
         key.is(*self)
+    }
+}
+
+// By the parts alone, wherever they are borrowed from. In this order "" (cluster-scoped) comes before every
+// namespace.
+impl PartialEq for KeyRef<'_> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for KeyRef<'_> {}
+
+impl PartialOrd for KeyRef<'_> {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for KeyRef<'_> {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
+
+impl Hash for KeyRef<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+impl fmt::Debug for KeyRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRef({:?})", self.to_string())
     }
 }
 
@@ -446,6 +497,7 @@ mod tests {
             assert_eq!(key.as_str(), one.to_string());
             for other in keys() {
                 assert_eq!((key.is(other), one.same(other)), (one == other, one == other), "{one}");
+                assert_eq!(key.as_ref().cmp(&other), one.cmp(&other), "{one}");
             }
         }
     }

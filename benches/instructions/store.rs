@@ -1,0 +1,119 @@
+//! The store's cases.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use watchcache::{Batch, Key, Listing, ResourceVersion, Store};
+
+use crate::measured;
+use crate::object::{Item, cluster_scoped, key};
+
+const ROUNDS: u64 = 4;
+
+fn keys(objects: usize, of: fn(usize) -> Key) -> Vec<Key> {
+    // Far from each other, one after the other.
+    (0..objects).map(|i| of(i * 7_919 % objects)).collect()
+}
+
+fn listing(keys: &[Key]) -> Listing<Item> {
+    let items = keys.iter().map(|key| Item::new(key.clone(), 1));
+    Listing::new(items, None::<ResourceVersion>).expect("keys are valid")
+}
+
+fn filled(keys: &[Key]) -> Store<Item> {
+    let store = Store::new();
+    store.replace(&listing(keys));
+    store
+}
+
+fn reads(objects: usize, of: fn(usize) -> Key, read: impl Fn(&Store<Item>, &Key)) -> usize {
+    let keys = keys(objects, of);
+    let store = filled(&keys);
+    read(&store, &keys[0]);
+    measured(|| keys.iter().for_each(|key| read(&store, key)));
+    objects
+}
+
+fn owned(store: &Store<Item>, key: &Key) {
+    black_box(store.get(key));
+}
+
+fn borrowed(store: &Store<Item>, key: &Key) {
+    black_box(store.pin().get(key).map(|item| item.body[0]));
+}
+
+pub(crate) fn get(objects: usize) -> usize {
+    reads(objects, key, owned)
+}
+
+pub(crate) fn get_cluster_scoped(objects: usize) -> usize {
+    reads(objects, cluster_scoped, owned)
+}
+
+pub(crate) fn get_borrowed(objects: usize) -> usize {
+    reads(objects, key, borrowed)
+}
+
+pub(crate) fn get_borrowed_cluster_scoped(objects: usize) -> usize {
+    reads(objects, cluster_scoped, borrowed)
+}
+
+pub(crate) fn get_many_64(objects: usize) -> usize {
+    let keys = keys(objects, key);
+    let store = filled(&keys);
+    black_box(store.get(&keys[0]));
+    measured(|| {
+        for keys in keys.chunks(64) {
+            black_box(store.get_many(keys));
+        }
+    });
+    objects
+}
+
+pub(crate) fn add(objects: usize) -> usize {
+    let keys = keys(objects, key);
+    let store = filled(&keys);
+    for round in 0..ROUNDS {
+        let items: Vec<_> =
+            keys.iter().map(|key| Arc::new(Item::new(key.clone(), round + 2))).collect();
+        measured(|| {
+            for item in items {
+                black_box(store.add(item)).expect("keys are valid");
+            }
+        });
+    }
+    objects * ROUNDS as usize
+}
+
+pub(crate) fn apply<const CHANGES: usize>(objects: usize) -> usize {
+    let keys = keys(objects, key);
+    let store = filled(&keys);
+    for round in 0..ROUNDS {
+        let batches: Vec<_> = keys.chunks(CHANGES).map(|keys| batch(keys, round + 2)).collect();
+        measured(|| {
+            for batch in batches {
+                black_box(store.apply(&batch));
+            }
+        });
+    }
+    objects * ROUNDS as usize
+}
+
+fn batch(keys: &[Key], version: u64) -> Batch<Item> {
+    let mut batch = Batch::new();
+    for key in keys {
+        batch.add(Item::new(key.clone(), version)).expect("keys are valid");
+    }
+    batch
+}
+
+pub(crate) fn replace_same(objects: usize) -> usize {
+    let keys = keys(objects, key);
+    let store = filled(&keys);
+    let listing = listing(&keys);
+    store.replace(&listing);
+    measured(|| {
+        black_box(store.replace(&listing));
+    });
+    objects
+}
