@@ -1,9 +1,18 @@
 //! Text, packed: the objects of a resource resemble each other, and most of each has been said before
 //! by the first of them.
 
+use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
-use lz4_flex::block::{compress_with_dict, decompress_into_with_dict};
+use lz4_flex::block::{
+    compress_into_with_dict, decompress_into_with_dict, get_maximum_output_size,
+};
+
+thread_local! {
+    /// Where texts are packed. What is kept is copied out in its own size: shrunk in place, each of thousands of
+    /// small texts would leave a hole beside it that hardly anything fits, a third of all memory together.
+    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What the objects of one resource are packed against: the first one's text.
 /// A clone is the same one.
@@ -21,7 +30,11 @@ pub(super) struct Packed {
 impl Dictionary {
     pub(super) fn pack(&self, text: &[u8]) -> Packed {
         let dictionary = Arc::clone(self.0.get_or_init(|| text.into()));
-        let bytes = compress_with_dict(text, &dictionary).into_boxed_slice();
+        let bytes = ROOM.with_borrow_mut(|room| {
+            room.resize(room.len().max(get_maximum_output_size(text.len())), 0);
+            let len = compress_into_with_dict(text, room, &dictionary).expect("there is room");
+            Box::from(&room[..len])
+        });
         // Requests are bounded far below what does not fit.
         let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
         Packed { dictionary, len, bytes }
