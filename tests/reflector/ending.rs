@@ -267,7 +267,6 @@ fn put(key: &str) -> watchcache::Batch<Pod> {
 
 #[test]
 fn merged_sinks_are_told_nothing_after_the_end() {
-    let end = Told::Ended(None);
     let recording = Recording::default();
     let [a, b] = Merge::new([recording.clone()]).parts();
     a.replace(&list_of("a/1"));
@@ -276,7 +275,7 @@ fn merged_sinks_are_told_nothing_after_the_end() {
     Sink::<Pod>::ended(&a, None);
     assert_eq!(recording.take(), [], "one goes on");
     Sink::<Pod>::ended(&b, None);
-    assert_eq!(recording.take(), [end.clone()]);
+    assert_eq!(recording.take(), [Told::Ended(None)]);
     // Whatever comes then.
     b.apply(&put("b/2"));
     a.replace(&list_of("a/2"));
@@ -293,7 +292,7 @@ fn merged_sinks_are_told_nothing_after_the_end() {
     Sink::<Pod>::ended(&b, None);
     drop(a);
     let gone = Told::Batch(vec![("a/1".into(), None)], Some("10".into()));
-    assert_eq!(recording.take(), [gone, end]);
+    assert_eq!(recording.take(), [gone, Told::Ended(None)]);
     drop(b);
     assert_eq!(recording.take(), []);
 }

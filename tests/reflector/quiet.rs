@@ -1,6 +1,6 @@
 //! Watches that are granted and say nothing: when a list shows what they keep back, and who hears of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,18 +24,17 @@ fn lists(mirror: &Mirror) -> usize {
 
 /// Runs a script; how often it was told that a list shows what watches did not bring.
 async fn revelations(answers: impl IntoIterator<Item = Answer>) -> usize {
-    let told = Arc::new(Mutex::new(0));
+    let told = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&told);
     let configure = |builder: ReflectorBuilder<Script>| {
         builder.on_failure(move |failure| {
-            *count.lock().unwrap() +=
-                usize::from(failure.error.to_string().contains("did not bring"));
+            let reveals = failure.error.to_string().contains("did not bring");
+            count.fetch_add(usize::from(reveals), Ordering::Relaxed);
         })
     };
     let mirror = run(Script::new(answers), configure, tokio::time::sleep(FIVE_MINUTES)).await;
     assert_eq!(lists(&mirror), 2, "{:?}", mirror.asked());
-    let told = *told.lock().unwrap();
-    told
+    told.load(Ordering::Relaxed)
 }
 
 #[tokio::test(start_paused = true)]
