@@ -18,11 +18,12 @@ pub struct Refused {
 /// Where a reflector's stream ends. [`Store`](crate::Store) and [`Fifo`](crate::Fifo) are sinks;
 /// one reflector feeds any number of them in one pass.
 ///
-/// The methods that change a sink ([`apply`](Self::apply), [`replace`](Self::replace),
-/// [`resync`](Self::resync), [`ended`](Self::ended)) are called by one thread at a time, in the source's
-/// order, and should not block for long: the stream waits for them. The queries ([`held`](Self::held),
-/// [`is_current`](Self::is_current)) may be called from any number of threads at any time, because objects
-/// are decoded on several.
+/// The methods that tell a sink something ([`apply`](Self::apply) and [`replace`](Self::replace), both also
+/// as `_reporting`, [`resync`](Self::resync), [`failed`](Self::failed), [`ended`](Self::ended)) are called by
+/// one thread at a time, in the source's order, and should not block for long: the stream waits for them.
+/// Between them, by the thread that tells, come [`is_held`](Self::is_held) and [`current`](Self::current).
+/// The other queries ([`held`](Self::held), [`is_current`](Self::is_current)) may be called from any number
+/// of threads at any time, because objects are decoded on several.
 pub trait Sink<T>: Send + Sync {
     /// Applies a batch of changes.
     fn apply(&self, batch: &Batch<T>);
@@ -69,6 +70,14 @@ pub trait Sink<T>: Send + Sync {
     /// that it may wait for others that make some. Default: the same.
     fn is_held(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
         self.is_current(key, resource_version)
+    }
+
+    /// The object held under this key, in whatever version; asked as [`is_held`](Self::is_held) is. An event
+    /// that is newer than this, and not newer than the list before it, shows that the list was wrong, or that
+    /// the source's versions have no order. Default: none.
+    fn current(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
+        let _ = key;
+        None
     }
 
     /// A list or a watch failed, and is tried again: why. Comes from the same thread as the changes.
@@ -121,6 +130,10 @@ impl<T, S: Sink<T> + ?Sized> Sink<T> for Arc<S> {
 
     fn is_held(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
         (**self).is_held(key, resource_version)
+    }
+
+    fn current(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
+        (**self).current(key)
     }
 
     fn failed(&self, error: &(dyn std::error::Error + 'static)) {

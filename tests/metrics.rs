@@ -218,7 +218,16 @@ fn a_reflector_tells_how_it_is_doing() {
     assert_eq!(gauge("watchcache_reflector_quarantined"), 1.0);
     assert_eq!(gauge("watchcache_reflector_synced"), 1.0);
     assert!((0.0..600.0).contains(&gauge("watchcache_reflector_lag_seconds")));
-    assert_eq!(recorded.counter("watchcache_reflector_relists_total{things,expired}"), 0);
+    let page = include_str!("../docs/metrics.md");
+    let all = format!("{:?}", monitor.progress().relist_causes);
+    let causes: Vec<_> = monitor.progress().relist_causes.iter().collect();
+    assert_eq!(causes.len(), all.split(',').count(), "{all}");
+    for (cause, count) in causes {
+        assert!(all.contains(&format!("{cause}: {count}")), "{cause} in {all}");
+        let metric = format!("watchcache_reflector_relists_total{{things,{cause}}}");
+        assert_eq!(recorded.counter(&metric), count);
+        assert!(page.contains(&format!("`{cause}`")), "{cause} is not in the page");
+    }
 }
 
 #[test]

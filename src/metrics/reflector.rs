@@ -48,15 +48,7 @@ impl ReflectorMetrics {
         if let Some(version) = progress.resource_version.as_ref().and_then(version) {
             set(VERSION, version);
         }
-        let causes = progress.relist_causes;
-        for (cause, count) in [
-            ("expired", causes.expired),
-            ("version_too_large", causes.version_too_large),
-            ("protocol", causes.protocol),
-            ("stalled", causes.stalled),
-            ("behind", causes.behind),
-            ("unversioned", causes.unversioned),
-        ] {
+        for (cause, count) in progress.relist_causes.iter() {
             counter!(RELISTS, "name" => self.name.clone(), "cause" => cause).absolute(count);
         }
         total(EVENTS, progress.events);

@@ -153,6 +153,12 @@ impl<T: Object> Config<T> {
         held.find_map(|held| held.ok().flatten())
     }
 
+    /// The object that the sinks hold under the key, as far as any of them knows.
+    pub(super) fn current(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
+        let mut held = self.sinks.iter().map(|sink| catch_as_sentence(|| sink.current(key)));
+        held.find_map(|held| held.ok().flatten())
+    }
+
     /// Feeds a batch to each sink; what one of them did not take.
     pub(super) fn apply(&self, batch: &Batch<T>) -> Vec<Undecodable> {
         let refused = self.sinks.iter().flat_map(|sink| sink.apply_reporting(batch));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use foldhash::fast::{FixedState, RandomState};
 use hashbrown::{HashMap, HashSet};
 
+use super::facts::version_of;
 use crate::panic::catch_as_sentence;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::{Batch, Change, Key, KeyRef, Listing, Object, Refused, Sink};
@@ -306,6 +307,13 @@ impl<T: Object, S: Sink<T>> Sink<T> for ChangeFilter<T, S> {
             return Some(false);
         }
         self.sink.is_held(key, resource_version).filter(|held| *held)
+    }
+
+    fn current(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
+        let held = self.sink.current(key)?;
+        // What was left out since is newer.
+        let version = version_of(&*held)?;
+        if self.is_outdated(key, version) { None } else { Some(Arc::clone(&held)) }
     }
 
     fn failed(&self, error: &(dyn std::error::Error + 'static)) {

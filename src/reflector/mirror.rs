@@ -44,6 +44,9 @@ impl<S: Source> Run<'_, S> {
     /// Lists, at the pace of lists, and until it succeeds where nothing else can help. `None`: the
     /// watch goes on where it was, or there is nothing yet to go on with.
     async fn relist(&mut self, cause: Cause) -> Option<Opened<S>> {
+        if cause != Cause::Quiet {
+            self.quiet.is_listed_anyway();
+        }
         let now = Instant::now();
         if let Some(next) = self.pace.not_before(now) {
             self.wait(next - now).await;
@@ -56,9 +59,12 @@ impl<S: Source> Run<'_, S> {
                 }
                 Err(error) => error,
             };
+            if cause == Cause::Quiet {
+                self.quiet.failed();
+            }
             self.pause(RequestKind::List, &error).await;
-            // A watch learns nothing more from a source that is behind.
-            if !cause.is_mandatory() && !self.may_start_over() {
+            // A watch learns nothing more from a source that is behind, or contradicts its list.
+            if !cause.is_mandatory() && !self.may_start_over() && !self.doubted {
                 return None;
             }
         }
@@ -73,13 +79,13 @@ impl<S: Source> Run<'_, S> {
                 None => self.resume().await,
             };
             // Waiting for a watch to be granted does not count as its lifetime.
-            let granted = Instant::now();
+            let (granted, since) = (opened.is_ok(), Instant::now());
             let end = match opened {
                 Ok(opened) => self.follow(opened).await,
                 Err(error) => End::Failed(error),
             };
             let moved = before != self.steps;
-            let ended = Ended { end, moved, lasted: granted.elapsed() };
+            let ended = Ended { end, granted, moved, lasted: since.elapsed() };
             if let Some(cause) = self.after(&ended).await {
                 return cause;
             }
@@ -108,9 +114,10 @@ impl<S: Source> Run<'_, S> {
         let may_list = self.pace.not_before(now).is_none();
         let resumable = self.position.is_some() && !self.unversioned;
         let Verdict { pause, relist } = self.recovery.judge(ended, resumable, may_list, now);
-        let lag = self.shared.progress().lag().unwrap_or_default();
-        let quiet = self.quiet.watched(lag, now).then_some(Cause::Quiet);
-        let relist = relist.or(quiet);
+        if ended.granted {
+            self.quiet.watched();
+        }
+        let relist = relist.or_else(|| self.is_quiet(ended, now).then_some(Cause::Quiet));
         let silence;
         let failure = match &ended.end {
             End::Failed(error) => Some(error),
@@ -134,6 +141,12 @@ impl<S: Source> Run<'_, S> {
             }
         }
         relist
+    }
+
+    /// Whether a list is due because watches say nothing, and nothing else asks for one.
+    fn is_quiet(&mut self, ended: &Ended, now: Instant) -> bool {
+        let lag = self.shared.progress().lag().unwrap_or_default();
+        ended.granted && self.quiet.is_due(lag, now)
     }
 }
 

@@ -75,7 +75,6 @@ use crate::panic::catch;
 /// A stream that ends or breaks is resumed where it stopped; a new list is made only where the version
 /// has expired, or where watches keep failing at one place. Failures back off, exponentially and with
 /// jitter, and the back-off resets on progress only.
-/// exponentially and with jitter, and the back-off resets on progress only.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Monitors: a reflector's state, readable from any thread.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +20,8 @@ pub enum WaitError {
         "the reflector stopped before it reached the version; `Reflector::run` returned why, and so does `Progress::last_error`"
     )]
     Stopped,
-    /// The version and the reflector's have no order: not both are numbers, or the source's list
-    /// carries none.
+    /// The version and the reflector's have no order: not both are numbers, the source's list carries
+    /// none, or its numbers have shown to be [without an order](super::Progress::unordered).
     #[error("the version cannot be compared with the source's")]
     Incomparable,
 }
@@ -117,7 +118,11 @@ impl Monitor {
 }
 
 fn reached(progress: &Progress, wanted: &ResourceVersion) -> Option<Result<(), WaitError>> {
-    let order = progress.resource_version.as_ref().map(|held| held.compare(wanted));
+    let order = progress.resource_version.as_ref().map(|held| match held == wanted {
+        true => Some(Ordering::Equal),
+        // Of two numbers without an order the larger one says nothing.
+        false => held.compare(wanted).filter(|_| !progress.unordered),
+    });
     match order {
         Some(Some(order)) if order.is_ge() => Some(Ok(())),
         Some(None) => Some(Err(WaitError::Incomparable)),

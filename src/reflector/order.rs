@@ -74,6 +74,17 @@ impl Order {
         self.ordered
     }
 
+    /// Returns whether a change of the key is remembered.
+    pub(super) fn has(&self, key: KeyRef<'_>) -> bool {
+        self.newest.contains_key(&key)
+    }
+
+    /// Returns whether this is the key's newest version that is remembered.
+    pub(super) fn is_newest(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
+        let newest = self.newest.get(&key).map(|known| known.version);
+        newest.is_some() && newest == version.and_then(number_of)
+    }
+
     /// The key is already known in a version newer than the floor.
     pub(super) fn know(&mut self, key: KeyRef<'_>, version: Option<&str>) {
         let Some(version) = version.and_then(number_of) else { return };

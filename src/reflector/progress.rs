@@ -76,6 +76,9 @@ pub struct Progress {
     pub failures: u64,
     /// The source's version up to which the sinks are complete.
     pub resource_version: Option<ResourceVersion>,
+    /// Whether the source's versions have no order, as far as its lists and events have shown: that one
+    /// is a larger number than another then says nothing.
+    pub unordered: bool,
     /// The source's own version while that is older than what it sent before: it lags behind
     /// another of its servers, or its history was set back.
     pub behind: Option<ResourceVersion>,
@@ -142,6 +145,30 @@ impl Cause {
 }
 
 impl RelistCauses {
+    /// Each cause by its name, which is the field's, with how often it was one.
+    ///
+    /// ```
+    /// use watchcache::reflector::RelistCauses;
+    ///
+    /// let all: u64 = RelistCauses::default().iter().map(|(_, count)| count).sum();
+    /// assert_eq!(all, 0);
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        // Without `..`, so that none can be forgotten.
+        let Self { expired, version_too_large, protocol, stalled, quiet, behind, unversioned } =
+            *self;
+        [
+            ("expired", expired),
+            ("version_too_large", version_too_large),
+            ("protocol", protocol),
+            ("stalled", stalled),
+            ("quiet", quiet),
+            ("behind", behind),
+            ("unversioned", unversioned),
+        ]
+        .into_iter()
+    }
+
     pub(super) fn count(&mut self, cause: Cause) {
         *match cause {
             Cause::Expired => &mut self.expired,

@@ -1,14 +1,11 @@
 //! Watches that say nothing: when a list has to show what they may have kept back.
 
-use std::hash::BuildHasher;
 use std::time::Duration;
 
-use foldhash::fast::FixedState;
 use tokio::time::Instant;
 
-use crate::KeyRef;
-
-/// How many watches in a row that neither bring anything nor say that there is nothing ...
+/// How many watches in a row that were granted, but neither bring anything nor say that there is nothing
+/// ...
 const WATCHES: u32 = 2;
 
 /// ... and for how long, before a list; at most, after lists that found nothing. An idle, healthy
@@ -31,21 +28,10 @@ pub(super) struct Quiet {
 /// A list, as far as it has to be told from the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Listed {
-    content: u64,
+    /// A hash of its keys and versions, if that is known.
+    pub(super) content: Option<u64>,
     /// How often the sinks were told something new before it.
-    steps: u64,
-}
-
-impl Listed {
-    pub(super) fn new<'k>(
-        objects: impl Iterator<Item = (KeyRef<'k>, Option<&'k str>)>,
-        steps: u64,
-    ) -> Self {
-        let hasher = FixedState::default();
-        // The order is the source's affair.
-        let content = objects.fold(0_u64, |sum, object| sum.wrapping_add(hasher.hash_one(object)));
-        Self { content, steps }
-    }
+    pub(super) steps: u64,
 }
 
 impl Default for Quiet {
@@ -60,19 +46,40 @@ impl Quiet {
         self.said = true;
     }
 
-    /// A watch ended; `lag`: since the content was known to be complete. Whether a list is due.
-    pub(super) fn watched(&mut self, lag: Duration, now: Instant) -> bool {
+    /// A watch ended that had been granted.
+    pub(super) fn watched(&mut self) {
         if std::mem::take(&mut self.said) {
-            (self.watches, self.asked) = (0, None);
-            return false;
+            // Watches work: what was waited for while they said nothing is no measure any more.
+            (self.watches, self.asked, self.patience) = (0, None, FIRST);
+        } else {
+            self.watches = self.watches.saturating_add(1);
         }
-        self.watches = self.watches.saturating_add(1);
+    }
+
+    /// Whether a list is due, which is to be asked for then. `lag`: since the content was known to be
+    /// complete.
+    pub(super) fn is_due(&mut self, lag: Duration, now: Instant) -> bool {
         let early = self.asked.is_some_and(|asked| now.duration_since(asked) < self.patience);
         let due = self.watches >= WATCHES && lag >= self.patience && !early;
         if due {
             self.asked = Some(now);
         }
         due
+    }
+
+    /// Whether a list was asked for because one was due.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// The list that was due failed.
+    pub(super) fn failed(&mut self) {
+        self.wait_longer();
+    }
+
+    /// A list is asked for on another account: what it shows says nothing about the watches.
+    pub(super) fn is_listed_anyway(&mut self) {
+        self.asked = None;
     }
 
     /// A list came; `newer`: it holds an object that is newer than what the watches had come to.
@@ -83,10 +90,21 @@ impl Quiet {
         if self.asked.take().is_none() {
             return false;
         }
-        let changed = newer
-            || last.is_some_and(|last| last.steps == list.steps && last.content != list.content);
-        self.patience = if changed { FIRST } else { (self.patience * 2).min(LONGEST) };
+        let other = |last: Listed| {
+            let both = last.content.zip(list.content);
+            last.steps == list.steps && both.is_some_and(|(last, list)| last != list)
+        };
+        let changed = newer || last.is_some_and(other);
+        if changed {
+            self.patience = FIRST;
+        } else {
+            self.wait_longer();
+        }
         changed
+    }
+
+    fn wait_longer(&mut self) {
+        self.patience = (self.patience * 2).min(LONGEST);
     }
 }
 
@@ -96,30 +114,37 @@ mod tests {
 
     const STEP: Duration = Duration::from_secs(20);
 
-    fn list(objects: &[(&str, &str)]) -> Listed {
-        Listed::new(objects.iter().map(|(key, version)| ((*key).into(), Some(*version))), 0)
+    fn list(content: u64) -> Listed {
+        Listed { content: Some(content), steps: 0 }
     }
 
     /// After how many quiet watches of 20 s a list is due.
     fn due_after(quiet: &mut Quiet) -> u32 {
         let start = Instant::now();
-        (1..1000).find(|n| quiet.watched(STEP * *n, start + STEP * *n)).unwrap_or(0)
+        let due = |n: &u32| {
+            quiet.watched();
+            quiet.is_due(STEP * *n, start + STEP * *n)
+        };
+        (1..1000).find(due).unwrap_or(0)
     }
 
     #[test]
     fn lists_that_find_nothing_become_rare_and_one_that_does_brings_them_back() {
         let mut quiet = Quiet::default();
-        assert!(!quiet.listed(list(&[("a", "1")]), false));
+        assert!(!quiet.listed(list(1), false));
         let mut found = Vec::new();
         for _ in 0..6 {
             found.push(due_after(&mut quiet));
-            assert!(!quiet.listed(list(&[("a", "1")]), false));
+            assert!(!quiet.listed(list(1), false));
         }
         assert_eq!(found, [6, 12, 24, 48, 90, 90]);
         due_after(&mut quiet);
-        assert!(quiet.listed(list(&[]), false), "a deletion");
+        assert!(quiet.listed(list(2), false), "a deletion");
         assert_eq!(due_after(&mut quiet), 6);
-        assert!(quiet.listed(list(&[]), true));
+        assert!(quiet.listed(list(2), true));
+        due_after(&mut quiet);
+        let unknown = Listed { content: None, steps: 0 };
+        assert!(!quiet.listed(unknown, false), "what is not known is not compared");
     }
 
     #[test]
@@ -128,9 +153,12 @@ mod tests {
         let now = Instant::now();
         for _ in 0..100 {
             quiet.said();
-            assert!(!quiet.watched(FIRST, now));
+            quiet.watched();
+            assert!(!quiet.is_due(FIRST, now));
         }
-        assert!(!quiet.watched(FIRST, now), "one is not enough");
-        assert!(quiet.watched(FIRST, now));
+        quiet.watched();
+        assert!(!quiet.is_due(FIRST, now), "one is not enough");
+        quiet.watched();
+        assert!(quiet.is_due(FIRST, now));
     }
 }

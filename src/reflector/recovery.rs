@@ -41,6 +41,7 @@ pub(super) enum End {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) end: End,
+    pub(super) granted: bool,
     /// Whether it made progress.
     pub(super) moved: bool,
     /// How long it lived, from when it was granted.
@@ -164,7 +165,7 @@ mod tests {
     const NOTHING: Duration = Duration::from_millis(10);
 
     fn ended(end: End, moved: bool, lasted: Duration) -> Ended {
-        Ended { end, moved, lasted }
+        Ended { end, granted: true, moved, lasted }
     }
 
     fn transport() -> End {

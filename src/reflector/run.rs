@@ -37,6 +37,10 @@ pub(super) struct Run<'a, S: Source> {
     pub(super) steps: u64,
     /// Lists, bookmarks and events that are older than the position.
     pub(super) behind: Behind,
+    /// Whether an event contradicts the list before it, so that only another one shows what is there.
+    pub(super) doubted: bool,
+    /// How often that was so, and the source's history had not been set back.
+    pub(super) contradictions: u32,
     /// How to request lists.
     pub(super) lists: Lists,
     pub(super) resync_at: Option<Instant>,
@@ -50,6 +54,8 @@ pub(super) struct Behind {
     /// Events of the watch at hand, and when the first of them came.
     pub(super) events: u32,
     pub(super) first_event: Option<Instant>,
+    /// The version of an event that contradicts the list before its watch.
+    pub(super) contradicting: Option<ResourceVersion>,
     /// What the last of these bookmarks and events said.
     pub(super) named: Option<ResourceVersion>,
     /// When the first of these lists came.
@@ -91,6 +97,8 @@ impl<'a, S: Source> Run<'a, S> {
             unversioned: false,
             steps: 0,
             behind: Behind::default(),
+            doubted: false,
+            contradictions: 0,
             lists: Lists { streaming: config.streaming_list, postponed: 0, whole: false },
             resync_at: config.resync.as_ref().map(|resync| Instant::now() + resync.every),
         }

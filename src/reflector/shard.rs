@@ -130,6 +130,10 @@ impl<T: Object, S: Sink<T>> Sink<T> for ShardOf<S> {
         if self.shard.owns(key) { self.sink.is_held(key, resource_version) } else { None }
     }
 
+    fn current(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
+        if self.shard.owns(key) { self.sink.current(key) } else { None }
+    }
+
     fn failed(&self, error: &(dyn std::error::Error + 'static)) {
         self.sink.failed(error);
     }

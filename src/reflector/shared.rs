@@ -127,14 +127,15 @@ impl Shared {
         });
     }
 
-    /// A whole list is in the sinks. `restarted`: it is older than what they held.
-    pub(super) fn synced(&self, version: Option<&ResourceVersion>, restarted: bool) {
+    /// A whole list is in the sinks.
+    pub(super) fn synced(&self, list: Synced<'_>) {
         self.update(|progress| {
             progress.synced = true;
             progress.total = Some(progress.listed);
-            progress.resource_version = version.cloned();
+            progress.resource_version = list.version.cloned();
+            progress.unordered = list.unordered;
             progress.behind = None;
-            progress.restarts += u64::from(restarted);
+            progress.restarts += u64::from(list.restarted);
             progress.last_contact = Some(now());
             progress.last_complete = progress.last_contact;
         });
@@ -257,6 +258,15 @@ impl Shared {
         self.quarantine.report(bad, || is_current(&asked));
         self.undecodable(&asked);
     }
+}
+
+/// The effect of a list.
+pub(super) struct Synced<'a> {
+    pub(super) version: Option<&'a ResourceVersion>,
+    /// Whether its versions have no order.
+    pub(super) unordered: bool,
+    /// Whether it is older than what the sinks held.
+    pub(super) restarted: bool,
 }
 
 /// The effect of a batch.

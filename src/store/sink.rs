@@ -45,6 +45,10 @@ impl<T: Object> Sink<T> for Store<T> {
         Some(held.is_some_and(|held| held.resource_version() == Some(resource_version)))
     }
 
+    fn current(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
+        self.told(key)
+    }
+
     fn failed(&self, error: &(dyn std::error::Error + 'static)) {
         self.feed.source_failed(error);
     }

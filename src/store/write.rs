@@ -28,6 +28,8 @@ pub(super) struct Writing<'s, T: Object> {
     pub(super) assumed: &'s Assumed<T>,
     /// Whether a relist is among the writes.
     pub(super) is_relist: bool,
+    /// Whether the last of them declares that versions have no order, if any says.
+    unordered: Option<bool>,
 }
 
 impl<'s, T: Object> Writing<'s, T> {
@@ -37,13 +39,16 @@ impl<'s, T: Object> Writing<'s, T> {
         assumed: &'s Assumed<T>,
     ) -> Self {
         feed.begin(&mut guard);
-        Self { guard, feed, assumed, is_relist: false }
+        Self { guard, feed, assumed, is_relist: false, unordered: None }
     }
 
     /// Publishes the writes, and has them delivered; returns the revision at which they are visible.
     pub(super) fn publish(&mut self) -> u64 {
         let before = self.guard.sequence();
         let revision = self.guard.publish();
+        if self.unordered.take() == Some(false) {
+            self.feed.set_unordered(false);
+        }
         self.settle_assumed();
         let is_relist = std::mem::take(&mut self.is_relist);
         if self.guard.sequence() != before {
@@ -164,7 +169,7 @@ impl<'s, T: Object> Writing<'s, T> {
     pub(super) fn apply(&mut self, batch: &Batch<T>) -> Applied {
         let mut applied = Applied::default();
         let unordered = batch.is_unordered();
-        self.assumed.set_unordered(unordered);
+        self.set_unordered(unordered);
         let precedence = if unordered { Precedence::Latest } else { Precedence::Newest };
         let mut changes = batch.changes();
         let mut apply = |this: &mut Self, key, change: &Change<T>| match change {
@@ -233,7 +238,7 @@ impl<'s, T: Object> Writing<'s, T> {
     pub(super) fn replace(&mut self, listing: &Listing<T>) -> (Applied, Vec<Key>) {
         let mut applied = Applied::default();
         let unordered = listing.is_unordered();
-        self.assumed.set_unordered(unordered);
+        self.set_unordered(unordered);
         let held = self.guard.len();
         // An object in an older listing that the store lacks was deleted since.
         let older = !unordered && self.is_older(listing);
@@ -296,6 +301,15 @@ impl<'s, T: Object> Writing<'s, T> {
             .filter(|(key, object)| !listed.contains(key) && !stays(*key, object))
             .map(|(key, _)| key.to_key_unchecked())
             .collect()
+    }
+
+    /// What is about to be written declares whether versions have an order.
+    fn set_unordered(&mut self, unordered: bool) {
+        self.assumed.set_unordered(unordered);
+        self.unordered = Some(unordered);
+        if unordered {
+            self.feed.set_unordered(true);
+        }
     }
 
     /// Moves the source's version forward; never back, unless versions have no order.

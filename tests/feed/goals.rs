@@ -112,3 +112,26 @@ fn a_version_without_an_order_is_refused_unless_it_is_there() {
     bookmark(&store, opaque.as_str());
     assert_eq!(store.wait_for_version(&opaque, None), Ok(()));
 }
+
+/// As a source's that joins several others.
+#[test]
+fn a_larger_number_without_an_order_is_no_later_version() {
+    watched(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let store = Store::<Thing>::new();
+        let waiting = store.wait_for_version_async(&version("7"), None);
+        let mut batch = Batch::new();
+        batch.set_resource_version("900".into());
+        batch.set_unordered();
+        let told = || Err(WaitError::Unordered(version("7")));
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| runtime.block_on(waiting));
+            store.apply(&batch);
+            assert_eq!(waits.join().unwrap(), told());
+        });
+        assert_eq!(store.wait_for_version(&version("7"), None), told());
+        assert_eq!(store.wait_for_version(&version("900"), None), Ok(()), "it is this very one");
+        bookmark(&store, "901");
+        assert_eq!(store.wait_for_version(&version("7"), None), Ok(()), "they have an order again");
+    });
+}

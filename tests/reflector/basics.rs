@@ -9,8 +9,8 @@ use watchcache::reflector::{
 use watchcache::{Fifo, Key, Reflector, Status, Store};
 
 use crate::script::{
-    Answer, End, FIVE_MINUTES, Script, closed, expired, expired_with, mirror, mirror_with, open,
-    page, pod, run, unavailable,
+    Answer, End, FIVE_MINUTES, Script, closed, expired, expired_with, mirror, mirror_with, odd,
+    odd_page, open, page, pod, run, unavailable,
 };
 
 #[tokio::test(start_paused = true)]
@@ -379,6 +379,25 @@ async fn a_version_of_a_source_without_any_is_not_waited_for() {
     let waited = tokio::spawn(monitor.wait_for(&"1".into()));
     reflector.run(tokio::time::sleep(Duration::from_secs(10))).await.unwrap();
     assert_eq!(waited.await.unwrap(), Err(WaitError::Incomparable));
+}
+
+/// The larger number is another cluster's.
+#[tokio::test(start_paused = true)]
+async fn a_larger_version_of_a_source_without_an_order_is_no_later_one() {
+    let source = Script::new([
+        odd_page(Some("100"), &[("a", "u", "900000")]),
+        open(vec![WatchEvent::Modified(odd("a", "u", "800000"))]),
+    ]);
+    let store = Arc::new(Store::new());
+    let reflector = Reflector::builder(source).sink(store.clone()).build();
+    let monitor = reflector.monitor();
+    let waited = tokio::spawn(monitor.wait_for(&"50".into()));
+    reflector.run(tokio::time::sleep(Duration::from_secs(10))).await.unwrap();
+    assert_eq!(waited.await.unwrap(), Err(WaitError::Incomparable));
+    assert_eq!(monitor.wait_for(&"700000".into()).await, Err(WaitError::Incomparable));
+    assert_eq!(monitor.wait_for(&"800000".into()).await, Ok(()), "it is this very one");
+    assert!(store.wait_for_version(&"700000".into(), None).is_err());
+    assert!(monitor.progress().unordered);
 }
 
 #[tokio::test(start_paused = true)]

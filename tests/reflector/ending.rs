@@ -1,18 +1,21 @@
 //! What those learn who wait, when a reflector ends.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use watchcache::reflector::{
-    Item, ListPage, ListRequest, Merge, Phase, Source, SourceError, Stopped, WaitError, WatchEvent,
-    WatchRequest,
+    Item, ListPage, ListRequest, Merge, Part, Phase, Source, SourceError, Stopped, WaitError,
+    WatchEvent, WatchRequest,
 };
 use watchcache::store::feed::SyncError;
-use watchcache::{Reflector, Sink, Status, Store};
+use watchcache::{KeyRef, Object, Reflector, Sink, Status, Store};
 
 use crate::common::Pod;
+use crate::common::watchdog::watched;
 use crate::recording::{Recording, Told};
 use crate::script::{Answer, End, Script, failed, mirror_with, open, page, pod, unavailable};
 
@@ -250,6 +253,181 @@ async fn merged_sinks_learn_when_the_last_part_has_ended() {
     let [first, Told::Ended(Some(why))] = &told[..] else { panic!("{told:?}") };
     assert_eq!(first, &listing);
     assert!(why.contains("no lists for you"), "{why}");
+}
+
+fn list_of(key: &str) -> watchcache::Listing<Pod> {
+    watchcache::Listing::new([Pod::new(key, 1)], Some("10".into())).unwrap()
+}
+
+fn put(key: &str) -> watchcache::Batch<Pod> {
+    let mut batch = watchcache::Batch::new();
+    batch.add(Pod::new(key, 11)).unwrap();
+    batch
+}
+
+#[test]
+fn merged_sinks_are_told_nothing_after_the_end() {
+    let recording = Recording::default();
+    let [a, b] = Merge::new([recording.clone()]).parts();
+    a.replace(&list_of("a/1"));
+    b.replace(&list_of("b/1"));
+    recording.take();
+    Sink::<Pod>::ended(&a, None);
+    assert_eq!(recording.take(), [], "one goes on");
+    Sink::<Pod>::ended(&b, None);
+    assert_eq!(recording.take(), [Told::Ended(None)]);
+    // Whatever comes then.
+    b.apply(&put("b/2"));
+    a.replace(&list_of("a/2"));
+    b.resync(&put("b/1"));
+    drop(a);
+    Sink::<Pod>::failed(&b, &unavailable());
+    drop(b);
+    assert_eq!(recording.take(), []);
+    // A part that is dropped before it has ended lets go of its keys, and then ends.
+    let [a, b] = Merge::new([recording.clone()]).parts();
+    a.replace(&list_of("a/1"));
+    b.replace(&list_of("b/1"));
+    recording.take();
+    Sink::<Pod>::ended(&b, None);
+    drop(a);
+    let gone = Told::Batch(vec![("a/1".into(), None)], Some("10".into()));
+    assert_eq!(recording.take(), [gone, Told::Ended(None)]);
+    drop(b);
+    assert_eq!(recording.take(), []);
+}
+
+/// Drops what it was given when it is told something.
+#[derive(Default)]
+struct Drops(Mutex<Vec<Box<dyn Any + Send>>>);
+
+impl Drops {
+    fn drop_all(&self) {
+        let parts = std::mem::take(&mut *self.0.lock().unwrap());
+        drop(parts);
+    }
+}
+
+impl Sink<Pod> for Drops {
+    fn apply(&self, _: &watchcache::Batch<Pod>) {
+        self.drop_all();
+    }
+
+    fn replace(&self, _: &watchcache::Listing<Pod>) {
+        self.drop_all();
+    }
+
+    fn resync(&self, _: &watchcache::Batch<Pod>) {
+        self.drop_all();
+    }
+
+    fn failed(&self, _: &(dyn std::error::Error + 'static)) {
+        self.drop_all();
+    }
+
+    fn ended(&self, _: Option<&(dyn std::error::Error + 'static)>) {
+        self.drop_all();
+    }
+}
+
+#[test]
+fn a_sink_of_a_merge_may_drop_its_parts() {
+    type Tell = fn(&Part<Pod>);
+    let tells: [Tell; 4] = [
+        |part| part.apply(&put("a/2")),
+        |part| part.replace(&list_of("a/2")),
+        |part| part.resync(&put("a/1")),
+        |part| Sink::<Pod>::failed(part, &unavailable()),
+    ];
+    for tell in tells {
+        watched(move || {
+            let (drops, recording) = (Arc::new(Drops::default()), Recording::default());
+            let merge = Merge::new([drops.clone()]).sink(recording.clone());
+            let [a, b, c] = merge.parts();
+            a.replace(&list_of("a/1"));
+            b.replace(&list_of("b/1"));
+            c.replace(&list_of("c/1"));
+            recording.take();
+            let dropped: [Box<dyn Any + Send>; 2] = [
+                Box::new(Arc::new(b)),
+                // It ends, and its part is dropped with it.
+                Box::new(Reflector::builder(Script::new([])).sink(c).build()),
+            ];
+            drops.0.lock().unwrap().extend(dropped);
+            tell(&a);
+            let told = recording.take();
+            for key in ["b/1", "c/1"] {
+                let gone = |told: &Told| match told {
+                    Told::Batch(changes, _) => changes.contains(&(key.to_owned(), None)),
+                    _ => false,
+                };
+                assert_eq!(told.iter().filter(|told| gone(told)).count(), 1, "{told:?}");
+            }
+            drop(a);
+            assert_eq!(recording.take(), [Told::Ended(None)], "the others had ended");
+        });
+    }
+    // Even all of them, at the end.
+    watched(|| {
+        let drops = Arc::new(Drops::default());
+        let [a, b] = Merge::new([drops.clone()]).parts();
+        let [a, b] = [a, b].map(Arc::new);
+        drops.0.lock().unwrap().push(Box::new(Arc::clone(&b)));
+        Sink::<Pod>::ended(&*a, None);
+        let part = Arc::downgrade(&b);
+        drops.0.lock().unwrap().push(Box::new(a));
+        Sink::<Pod>::ended(&*b, None);
+        drop(b);
+        assert!(part.upgrade().is_none());
+    });
+}
+
+/// Panics when it hears of a failure.
+struct Touchy;
+
+impl Sink<Pod> for Touchy {
+    fn apply(&self, _: &watchcache::Batch<Pod>) {}
+
+    fn replace(&self, _: &watchcache::Listing<Pod>) {}
+
+    fn failed(&self, _: &(dyn std::error::Error + 'static)) {
+        panic!("it will not hear of it");
+    }
+}
+
+/// Panics once when it is asked for its uid, if that is wanted.
+struct Once(Arc<AtomicBool>);
+
+impl Object for Once {
+    fn key(&self) -> KeyRef<'_> {
+        "a/1".into()
+    }
+
+    fn uid(&self) -> Option<&str> {
+        assert!(!self.0.swap(false, Ordering::Relaxed), "not now");
+        Some("u")
+    }
+
+    fn resource_version(&self) -> Option<&str> {
+        Some("1")
+    }
+}
+
+#[test]
+fn a_part_knows_what_it_holds_after_any_panic() {
+    let [part] = Merge::new([Touchy]).parts();
+    part.replace(&list_of("a/1"));
+    Sink::<Pod>::failed(&part, &unavailable());
+    assert_eq!(part.is_current("a/1".into(), "1"), Some(true));
+
+    let wanted = Arc::<AtomicBool>::default();
+    let [part] = Merge::<Once>::new([Arc::new(Store::new())]).parts();
+    let list = watchcache::Listing::new([Once(Arc::clone(&wanted))], Some("1".into())).unwrap();
+    part.replace(&list);
+    wanted.store(true, Ordering::Relaxed);
+    let held = std::panic::AssertUnwindSafe(|| part.held("a/1".into(), Some("u"), "1"));
+    assert!(std::panic::catch_unwind(held).is_err());
+    assert_eq!(part.is_current("a/1".into(), "1"), Some(true));
 }
 
 #[tokio::test(start_paused = true)]

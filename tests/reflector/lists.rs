@@ -8,7 +8,7 @@ use futures_util::stream::{Pending, pending};
 use watchcache::reflector::{
     Item, ListPage, ListRequest, Source, SourceError, Undecodable, WatchEvent, WatchRequest,
 };
-use watchcache::{Key, Reflector, Status, Store};
+use watchcache::{Key, KeyRef, Object, Reflector, Status, Store};
 
 use crate::common::Pod;
 use crate::script::{
@@ -77,6 +77,19 @@ async fn after_a_list_at_once_that_failed_pages_are_tried_again() {
 async fn pages_that_bring_nothing_come_to_an_end() {
     let mirror = served(|question, n| {
         question.starts_with("list").then(|| page(10, Some(&n.to_string()), &[]))
+    })
+    .await;
+    assert!(mirror.asked().len() < 20_000, "{} requests", mirror.asked().len());
+    assert!(error(&mirror).contains("without a new object"), "{}", error(&mirror));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_of_objects_without_a_name_come_to_an_end() {
+    let mirror = served(|question, n| {
+        let nameless = || Item::Undecodable(Undecodable::default());
+        let mut page = ListPage::new((0..5).map(|_| nameless()).collect(), "10");
+        page.continue_token = Some(n.to_string());
+        question.starts_with("list").then_some(Answer::List(Ok(page)))
     })
     .await;
     assert!(mirror.asked().len() < 20_000, "{} requests", mirror.asked().len());
@@ -333,6 +346,50 @@ async fn half_a_streaming_list_is_never_published() {
     let mirror = streamed([torn, Answer::List(Err(unavailable()))]).await;
     assert!(mirror.content().is_empty());
     assert!(!mirror.monitor.progress().synced);
+}
+
+/// Notes how often it is asked for its version.
+struct Asked {
+    key: String,
+    versions: Arc<AtomicU64>,
+}
+
+impl Object for Asked {
+    fn key(&self) -> KeyRef<'_> {
+        self.key.as_str().into()
+    }
+
+    fn resource_version(&self) -> Option<&str> {
+        self.versions.fetch_add(1, Ordering::Relaxed);
+        Some("5")
+    }
+}
+
+struct Many(Arc<AtomicU64>);
+
+impl Source for Many {
+    type Object = Asked;
+    type Watch = Pending<Result<WatchEvent<Asked>, SourceError>>;
+
+    async fn list(&self, _: ListRequest) -> Result<ListPage<Asked>, SourceError> {
+        let object = |n| Asked { key: format!("a/{n}"), versions: Arc::clone(&self.0) };
+        let items = (0..1000).map(|n| Item::Object(Arc::new(object(n)))).collect();
+        Ok(ListPage::new(items, "10"))
+    }
+
+    async fn watch(&self, _: WatchRequest) -> Result<Self::Watch, SourceError> {
+        Ok(pending())
+    }
+}
+
+/// Once the last object has come, nothing walks all of them but the sinks: other tasks would wait.
+#[tokio::test(start_paused = true)]
+async fn of_a_list_each_object_is_looked_at_as_it_comes() {
+    let versions = Arc::<AtomicU64>::default();
+    let reflector = Reflector::builder(Many(Arc::clone(&versions))).build();
+    let monitor = reflector.monitor();
+    reflector.run(async { monitor.synced().await.unwrap() }).await.unwrap();
+    assert_eq!(versions.load(Ordering::Relaxed), 1000);
 }
 
 /// The trait can be written for by hand: what is provided is of use.

@@ -6,11 +6,13 @@ mod common;
 
 mod basics;
 mod ending;
+mod evidence;
 mod filter;
 mod lists;
 mod merge;
 mod merge_model;
 mod quarantine;
+mod quiet;
 mod recording;
 mod recovery;
 mod refused;

@@ -137,6 +137,20 @@ pub(crate) fn page(version: u64, next: Option<&str>, pods: &[(&str, u64)]) -> An
     Answer::List(Ok(page))
 }
 
+/// A Pod as an aggregator writes it: any version, any uid.
+pub(crate) fn odd(key: &str, uid: &str, version: &str) -> Arc<Pod> {
+    let mut pod = Pod::new(key, 0).with_uid(uid);
+    pod.resource_version = version.to_owned();
+    Arc::new(pod)
+}
+
+pub(crate) fn odd_page(version: Option<&str>, pods: &[(&str, &str, &str)]) -> Answer {
+    let items = pods.iter().map(|(key, uid, version)| Item::Object(odd(key, uid, version)));
+    let mut page = ListPage::new(items.collect(), version.unwrap_or_default());
+    page.resource_version = version.map(Into::into);
+    Answer::List(Ok(page))
+}
+
 pub(crate) fn open(events: Vec<WatchEvent<Pod>>) -> Answer {
     Answer::Watch(Ok(events.into_iter().map(Ok).collect()), End::StaysOpen)
 }

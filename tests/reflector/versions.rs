@@ -10,23 +10,9 @@ use watchcache::{Reflector, Status, Store};
 use crate::common::Pod;
 use crate::recording::{Recording, Told};
 use crate::script::{
-    Answer, End, Event, FIVE_MINUTES, Script, closed, expired, failed, mirror, mirror_with, open,
-    page, pod, run, served, unavailable,
+    Answer, End, Event, FIVE_MINUTES, Script, closed, expired, failed, mirror, mirror_with, odd,
+    odd_page, open, page, pod, run, served, unavailable,
 };
-
-/// A Pod as an aggregator writes it: any version, any uid.
-fn odd(key: &str, uid: &str, version: &str) -> Arc<Pod> {
-    let mut pod = Pod::new(key, 0).with_uid(uid);
-    pod.resource_version = version.to_owned();
-    Arc::new(pod)
-}
-
-fn odd_page(version: Option<&str>, pods: &[(&str, &str, &str)]) -> Answer {
-    let items = pods.iter().map(|(key, uid, version)| Item::Object(odd(key, uid, version)));
-    let mut page = ListPage::new(items.collect(), version.unwrap_or_default());
-    page.resource_version = version.map(Into::into);
-    Answer::List(Ok(page))
-}
 
 fn versions(store: &Store<Pod>) -> Vec<(String, String, String)> {
     let pods = store.list();

@@ -175,6 +175,7 @@ fn count(mirrors: &Mirrors) -> Tally {
         let needed = counts.failed_watches.saturating_sub(2);
         assert!(causes.protocol + causes.stalled <= needed, "relists without need");
         assert!(causes.quiet <= progress.watches / 2, "each takes two watches that said nothing");
+        assert!(!progress.unordered, "its versions have an order, whatever goes wrong");
         tally.add(&Tally::of([
             ("reflectors", 1),
             ("events", progress.events),

@@ -1,6 +1,9 @@
 //! A list while it arrives.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
+
+use foldhash::fast::FixedState;
 
 use super::paging::Paging;
 use crate::keyed::{Keyed, Pending};
@@ -18,6 +21,10 @@ pub(super) struct Draft<T> {
     /// The newest page's version.
     newest_page: Option<u64>,
     newest_object: Option<u64>,
+    /// A hash of the keys and versions, in whatever order: that is the source's affair.
+    content: u64,
+    /// Whether there is an object that the sinks do not hold in this version.
+    unheld: bool,
     /// Whether later pages are newer than the first.
     mixed: bool,
     pub(super) paging: Paging,
@@ -45,6 +52,10 @@ pub(super) struct Content<T> {
     pub(super) ordered: bool,
     /// The version of its newest object.
     pub(super) newest: Option<u64>,
+    /// A hash of its keys and versions, unless it named some key twice.
+    pub(super) content: Option<u64>,
+    /// Whether the sinks were without one of its objects.
+    pub(super) unheld: bool,
 }
 
 impl<T> Draft<T> {
@@ -55,6 +66,8 @@ impl<T> Draft<T> {
             version: None,
             newest_page: None,
             newest_object: None,
+            content: 0,
+            unheld: false,
             mixed: false,
             paging: Paging::default(),
             size: 0,
@@ -90,9 +103,26 @@ impl<T> Draft<T> {
     }
 
     /// Records an object of this version.
-    pub(super) fn saw(&mut self, version: Option<&str>, size: impl FnOnce() -> usize) {
+    pub(super) fn saw(
+        &mut self,
+        key: KeyRef<'_>,
+        version: Option<&str>,
+        size: impl FnOnce() -> usize,
+    ) {
         self.newest_object = self.newest_object.max(version.and_then(number_of));
         self.size = self.size.saturating_add(size() as u64);
+        self.saw_key(key, version);
+    }
+
+    /// Records that the key is there in this version, good or bad.
+    pub(super) fn saw_key(&mut self, key: KeyRef<'_>, version: Option<&str>) {
+        let mark = FixedState::default().hash_one((key, version));
+        self.content = self.content.wrapping_add(mark);
+    }
+
+    /// The sinks do not hold what was seen last.
+    pub(super) fn lacks(&mut self) {
+        self.unheld = true;
     }
 
     /// Takes a key, which was checked; its state follows.
@@ -102,6 +132,7 @@ impl<T> Draft<T> {
 
     pub(super) fn nameless(&mut self) {
         self.nameless += 1;
+        self.paging.nameless();
     }
 
     /// Bytes that the list brought, given how many the source has received by now.
@@ -111,7 +142,9 @@ impl<T> Draft<T> {
 
     /// For each key, the last state counts.
     pub(super) fn finish(mut self) -> Content<T> {
+        let taken = self.taken.len();
         self.taken.keep_last();
+        let mut distinct = taken == self.taken.len();
         let mut bad = Vec::new();
         let objects = self.taken.filter_map(|taken| match taken {
             Taken::Object(object) => Some(object),
@@ -119,12 +152,23 @@ impl<T> Draft<T> {
                 bad.push(*undecodable);
                 None
             }
-            Taken::Gone => None,
+            Taken::Gone => {
+                distinct = false;
+                None
+            }
         });
         // An object that is newer than the list it is in: a source that joins several others and
         // leaves each one's own versions in its objects.
         let ordered = self.newest_page.is_some() && self.newest_object <= self.newest_page;
-        let (version, newest) = (self.version, self.newest_object);
-        Content { objects, bad, version, mixed: self.mixed, ordered, newest }
+        Content {
+            objects,
+            bad,
+            version: self.version,
+            mixed: self.mixed,
+            ordered,
+            newest: self.newest_object,
+            content: distinct.then_some(self.content),
+            unheld: self.unheld,
+        }
     }
 }

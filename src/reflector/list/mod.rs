@@ -6,7 +6,6 @@ mod paging;
 mod stream;
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,10 +15,10 @@ use super::facts::{Facts, version_of};
 use super::failure::RequestKind;
 use super::quiet::Listed;
 use super::run::{Behind, Opened, Run};
+use super::shared::Synced;
 use super::{Item, Source, SourceError, Undecodable};
-use crate::keyed::Keyed;
 use crate::panic::catch_as_sentence;
-use crate::{Listing, Object, ResourceVersion};
+use crate::{KeyRef, Listing, Object, ResourceVersion};
 
 /// How many objects are processed before other work gets a turn.
 const STEP: usize = 64;
@@ -28,6 +27,10 @@ const STEP: usize = 64;
 /// server that merely lags behind another catches up sooner.
 const BEHIND_LISTS: u32 = 3;
 const BEHIND_FOR: Duration = Duration::from_secs(5);
+
+/// How often events have to contradict the lists before them until the source's versions count as without
+/// an order.
+const CONTRADICTIONS: u32 = 2;
 
 /// How many streaming lists in a row a source may postpone.
 const POSTPONED: u32 = 2;
@@ -72,10 +75,12 @@ impl<S: Source> Run<'_, S> {
     }
 
     fn replace(&mut self, draft: Draft<S::Object>) -> Result<(), SourceError> {
-        let Content { objects, bad, version, mixed, ordered, newest } = draft.finish();
-        let restarted = self.is_restart(version.as_ref())?;
-        self.compare(&objects, newest);
+        let content = draft.finish();
+        let restarted = self.is_restart(content.version.as_ref())?;
+        self.compare(&content);
+        let Content { objects, bad, version, mixed, ordered, .. } = content;
         let was_unordered = self.shared.is_synced() && !self.order.is_ordered();
+        let ordered = ordered && !self.contradicts_itself(restarted);
         self.order.restart(version.as_ref(), ordered);
         if mixed {
             for (key, object) in objects.iter() {
@@ -97,7 +102,8 @@ impl<S: Source> Run<'_, S> {
         let listed = listing.objects().map(|(key, object)| (key, version_of(&**object)));
         self.shared.quarantine().relist(bad, listed);
         self.shared.refused(refused);
-        self.shared.synced(version.as_ref(), restarted);
+        let unordered = !self.order.is_ordered();
+        self.shared.synced(Synced { version: version.as_ref(), unordered, restarted });
         self.unversioned = version.is_none();
         self.position = version;
         self.behind = Behind::default();
@@ -106,17 +112,28 @@ impl<S: Source> Run<'_, S> {
     }
 
     /// Tells of it if the list shows that watches which seemed to work do not.
-    fn compare(&mut self, objects: &Keyed<Arc<S::Object>>, newest: Option<u64>) {
-        let versions = objects.iter().map(|(key, object)| (key, version_of(&**object)));
-        let listed = Listed::new(versions, self.steps);
+    fn compare(&mut self, list: &Content<S::Object>) {
+        let listed = Listed { content: list.content, steps: self.steps };
         let known = self.position.as_ref().and_then(ResourceVersion::number);
-        let newer = self.order.is_ordered() && known.is_some() && newest > known;
-        if self.quiet.listed(listed, newer) {
+        let newer = self.order.is_ordered() && known.is_some() && list.newest > known;
+        if self.quiet.listed(listed, newer || list.unheld) {
             let message =
                 "the list shows changes that the watches before it did not bring".to_owned();
             let error = SourceError::Transport { message, source: None };
             self.failed(RequestKind::Watch, &error, Duration::ZERO);
         }
+    }
+
+    /// Whether the source's versions have no order, though each list's are no newer than the list. A list
+    /// follows each contradiction; the next one shows that it was no accident.
+    fn contradicts_itself(&mut self, restarted: bool) -> bool {
+        if std::mem::take(&mut self.doubted) && !restarted {
+            self.contradictions = self.contradictions.saturating_add(1);
+            if self.contradictions == CONTRADICTIONS {
+                tracing::warn!("events contradict lists: the source's versions have no order");
+            }
+        }
+        self.contradictions >= CONTRADICTIONS
     }
 
     /// Whether a list's version shows that the source's history was set back. A list that is older
@@ -131,7 +148,7 @@ impl<S: Source> Run<'_, S> {
             self.backoff.reset();
         }
         self.behind.lists = self.behind.lists.saturating_add(1);
-        let since = self.behind.since.get_or_insert_with(Instant::now);
+        let since = *self.behind.since.get_or_insert_with(Instant::now);
         if self.config.start_over
             && self.behind.lists >= BEHIND_LISTS
             && since.elapsed() >= BEHIND_FOR
@@ -139,7 +156,10 @@ impl<S: Source> Run<'_, S> {
             tracing::warn!(%version, %known, "the source's history was set back, starting over");
             return Ok(true);
         }
-        Err(SourceError::Behind { version: version.clone(), known: known.clone() })
+        let behind = SourceError::Behind { version: version.clone(), known: known.clone() };
+        // A list that is refused is one like any other: those that follow have their pace.
+        self.pace.listed(Instant::now(), &mut self.jitter);
+        Err(behind)
     }
 
     /// Returns whether lists are being checked for a history that was set back.
@@ -177,7 +197,7 @@ impl<S: Source> Run<'_, S> {
         if !self.config.wants(key) {
             return;
         }
-        draft.saw(facts.version, || catch_as_sentence(|| object.size()).unwrap_or(0));
+        draft.saw(key, facts.version, || catch_as_sentence(|| object.size()).unwrap_or(0));
         // Of a relist, only the changes are in memory twice.
         let again = match (held, facts.version) {
             (false, Some(version)) if draft.is_relist() => {
@@ -185,6 +205,10 @@ impl<S: Source> Run<'_, S> {
             }
             _ => None,
         };
+        let changed = !held && again.is_none();
+        if changed && self.quiet.is_asked() && self.is_lacking(key, facts.version) {
+            draft.lacks();
+        }
         let transform = self.config.transform.as_ref();
         let version = transform.and(facts.version).map(ResourceVersion::from);
         let pending = draft.key(key);
@@ -202,13 +226,22 @@ impl<S: Source> Run<'_, S> {
         }
     }
 
+    /// Returns whether some sink says that it does not hold this version, nor is it quarantined.
+    fn is_lacking(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
+        let held = version.and_then(|version| self.config.is_held(key, version));
+        held == Some(false) && !self.is_set_aside(key, version)
+    }
+
     fn take_bad(&self, bad: Undecodable, draft: &mut Draft<S::Object>) {
+        if let Some(key) = &bad.key {
+            draft.paging.key(key.as_ref());
+        }
         if !self.config.wants_bad(&bad) {
             return;
         }
         self.shared.undecodable(&bad);
         let Some(key) = &bad.key else { return draft.nameless() };
-        draft.paging.key(key.as_ref());
+        draft.saw_key(key.as_ref(), bad.resource_version.as_ref().map(ResourceVersion::as_str));
         let pending = draft.key(key.as_ref());
         pending.push(Taken::Bad(Box::new(bad)));
     }

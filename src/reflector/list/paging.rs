@@ -38,7 +38,8 @@ pub(super) struct Paging {
 struct Page {
     any: bool,
     new: bool,
-    foreign: bool,
+    /// Objects that did not come, as far as is known by now.
+    left_out: usize,
 }
 
 impl Paging {
@@ -52,7 +53,12 @@ impl Paging {
 
     /// The page at hand has so many objects at the source, of which it may leave some out.
     pub(super) fn page_of(&mut self, count: usize) {
-        self.page.foreign = count > 0;
+        self.page.left_out = count;
+    }
+
+    /// An object came, and nobody knows its key: whether it is new does not show.
+    pub(super) fn nameless(&mut self) {
+        self.page.left_out = self.page.left_out.saturating_sub(1);
     }
 
     /// A key came.
@@ -70,7 +76,7 @@ impl Paging {
             (self.without_news, self.repeated, self.foreign) = (0, 0, 0);
             return Ok(());
         }
-        if page.foreign && !page.any {
+        if page.left_out > 0 && !page.any {
             self.foreign += 1;
             return match self.foreign < FOREIGN {
                 true => Ok(()),
@@ -128,6 +134,18 @@ mod tests {
             paging.end_page().is_err()
         });
         assert_eq!(read, Some(FOREIGN));
+    }
+
+    #[test]
+    fn pages_of_objects_without_a_name_are_no_other_shards() {
+        let mut paging = Paging::default();
+        let read = (1..).find(|n| {
+            paging.follow(&n.to_string()).expect("a new token");
+            paging.page_of(5);
+            (0..5).for_each(|_| paging.nameless());
+            paging.end_page().is_err()
+        });
+        assert_eq!(read, Some(WITHOUT_NEWS));
     }
 
     #[test]

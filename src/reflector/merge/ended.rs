@@ -34,6 +34,11 @@ impl<T: Object> Merged<T> {
         self.tell(index, batch, None, false)
     }
 
+    /// Returns whether all parts have ended, so that the sinks were told of the end.
+    pub(super) fn is_over(&self) -> bool {
+        self.parts.iter().all(|part| part.ended)
+    }
+
     pub(super) fn broken(&self) -> Option<&str> {
         self.broken.as_deref()
     }

@@ -135,6 +135,11 @@ impl<T: Object> Merged<T> {
         same.then(|| Arc::clone(object))
     }
 
+    /// The object that the part holds.
+    pub(super) fn current(&self, index: usize, key: KeyRef<'_>) -> Option<Arc<T>> {
+        self.parts[index].objects.get(&key).cloned()
+    }
+
     /// Returns whether the part holds the key in this version.
     pub(super) fn holds(&self, index: usize, key: KeyRef<'_>, resource_version: &str) -> bool {
         let object = self.parts[index].objects.get(&key);

@@ -1,5 +1,6 @@
 //! Merging several reflectors into one cache.
 
+mod calls;
 mod ended;
 mod first_list;
 mod merged;
@@ -13,9 +14,10 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use self::calls::{Calls, Left};
 use self::merged::Merged;
 use crate::panic::{catch, drop_all};
-use crate::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use crate::{Batch, KeyRef, Listing, Object, Refused, Sink};
 
 /// Merges what several reflectors bring, of several namespaces or selectors of one server, into one
@@ -32,9 +34,11 @@ use crate::{Batch, KeyRef, Listing, Object, Refused, Sink};
 /// its own part alone: the merged content is complete once each part's monitor has
 /// [synced](super::Monitor::synced), and as fresh as the one that lags most.
 ///
-/// A part that is dropped releases its keys and its version, except the last one, after which the content
-/// stays as it is; a part that ends before it has listed no longer counts. Keep an `Arc` of a part to
-/// keep its content after its reflector has ended.
+/// A part that is dropped releases its keys and its version, unless it is the last one, or all have ended:
+/// the content stays as it is then. A part that ends before it has listed no longer counts. Keep an `Arc`
+/// of a part to keep its content after its reflector has ended. A sink that drops a part, or its reflector,
+/// while it is called is told what follows when it has returned; it must not feed a part, which would wait
+/// for itself.
 ///
 /// What a sink refuses is listed as quarantined by the monitor of each part that holds it, with that
 /// part's next change at the latest.
@@ -105,13 +109,14 @@ impl<T: Object> Merge<T> {
 
     fn inner(self, count: usize) -> Arc<Inner<T>> {
         let merged = Mutex::new(Merged::new(count));
-        Arc::new(Inner { sinks: self.sinks, merged })
+        Arc::new(Inner { sinks: self.sinks, merged, calls: Calls::default() })
     }
 }
 
 struct Inner<T> {
     sinks: Vec<Box<dyn Sink<T>>>,
     merged: Mutex<Merged<T>>,
+    calls: Calls,
 }
 
 /// What the sinks are to receive.
@@ -149,20 +154,53 @@ impl<T: Object> Part<T> {
         change: impl FnOnce(&mut Merged<T>) -> Told<T>,
     ) -> Vec<Refused> {
         let told = change(&mut merged);
-        let freed = merged.take_freed();
-        let fed = match &told {
-            Told::Nothing => Ok(()),
-            Told::Replace(listing) => {
-                self.tell(&mut merged, |sink| sink.replace_reporting(listing))
-            }
-            Told::Apply(batch) => self.tell(&mut merged, |sink| sink.apply_reporting(batch)),
-        };
+        let fed = self.pass_on(&mut merged, &told);
         let refused = merged.report(self.index);
-        // After the lock is released: destructors are user code.
+        self.unlock(merged, told, fed);
+        refused
+    }
+
+    /// The sinks were called. What they were told, and what is freed, is dropped after the lock is
+    /// released: destructors are user code.
+    fn unlock(
+        &self,
+        mut merged: MutexGuard<'_, Merged<T>>,
+        told: Told<T>,
+        fed: Result<(), String>,
+    ) {
+        let mut told = vec![told];
+        let fed = fed.and_then(|()| self.catch_up(&mut merged, &mut told));
+        let freed = merged.take_freed();
         drop(merged);
         drop_all(freed);
         fed.unwrap_or_else(|panic| resume_unwind(Box::new(panic)));
-        refused
+    }
+
+    /// Gives the sinks what they are to receive; nothing comes after their end.
+    fn pass_on(&self, merged: &mut Merged<T>, told: &Told<T>) -> Result<(), String> {
+        match told {
+            _ if merged.is_over() => Ok(()),
+            Told::Nothing => Ok(()),
+            Told::Replace(listing) => self.tell(merged, |sink| sink.replace_reporting(listing)),
+            Told::Apply(batch) => self.tell(merged, |sink| sink.apply_reporting(batch)),
+        }
+    }
+
+    /// What follows from parts that have left through the sinks while those were called.
+    fn catch_up(&self, merged: &mut Merged<T>, told: &mut Vec<Told<T>>) -> Result<(), String> {
+        while let Some((index, left)) = self.inner.calls.next() {
+            let (leaving, error) = match left {
+                Left::Dropped => (merged.leave(index), None),
+                Left::Ended(error) => (merged.leave_unlisted(index), error),
+            };
+            let passed = self.pass_on(merged, &leaving);
+            told.push(leaving);
+            passed?;
+            if let Some(error) = merged.end(index, error) {
+                self.inner.calls.during(|| self.end(error));
+            }
+        }
+        Ok(())
     }
 
     /// Calls each sink. If one panics, that is the end for all of them: it may have missed a change,
@@ -172,19 +210,25 @@ impl<T: Object> Part<T> {
         merged: &mut Merged<T>,
         tell: impl Fn(&dyn Sink<T>) -> Vec<Refused>,
     ) -> Result<(), String> {
-        let told = catch(|| self.inner.sinks.iter().flat_map(|sink| tell(&**sink)).collect());
+        let all = || self.inner.sinks.iter().flat_map(|sink| tell(&**sink)).collect();
+        let told = self.inner.calls.during(|| catch(all));
         told.map(|refused| merged.refuse(refused)).inspect_err(|panic| {
             merged.break_off(panic);
-            self.end(Some(format!("a sink panicked: {panic}")));
+            self.inner.calls.during(|| self.end(Some(format!("a sink panicked: {panic}"))));
         })
     }
 
     fn end(&self, error: Option<String>) {
         let error = error.map(PartEnded);
         let error = error.as_ref().map(|error| error as _);
+        self.each_sink(|sink| sink.ended(error), "a sink did not take the end of a merge");
+    }
+
+    /// Calls each sink, even if another one panics.
+    fn each_sink(&self, call: impl Fn(&dyn Sink<T>), failure: &str) {
         for sink in &self.inner.sinks {
-            if let Err(panic) = catch(|| sink.ended(error)) {
-                tracing::error!(panic, "a sink did not take the end of a merge");
+            if let Err(panic) = catch(|| call(&**sink)) {
+                tracing::error!(panic, "{failure}");
             }
         }
     }
@@ -210,14 +254,13 @@ impl<T: Object> Sink<T> for Part<T> {
     /// Passes on what the part holds; the rest belongs to other parts.
     fn resync(&self, batch: &Batch<T>) {
         let mut merged = self.lock_whole();
-        if let Some(own) = merged.own(self.index, batch) {
-            let told = self.tell(&mut merged, |sink| {
-                sink.resync(&own);
-                Vec::new()
-            });
-            drop(merged);
-            told.unwrap_or_else(|panic| resume_unwind(Box::new(panic)));
-        }
+        let own = merged.own(self.index, batch).filter(|_| !merged.is_over());
+        let Some(own) = own else { return };
+        let told = self.tell(&mut merged, |sink| {
+            sink.resync(&own);
+            Vec::new()
+        });
+        self.unlock(merged, Told::Nothing, told);
     }
 
     fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
@@ -226,7 +269,12 @@ impl<T: Object> Sink<T> for Part<T> {
 
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
         // Does not wait: this may be called from a sink, by an index function for example.
-        let merged = self.inner.merged.try_lock().ok()?;
+        let merged = match self.inner.merged.try_lock() {
+            Ok(merged) => merged,
+            // As in `lock`.
+            Err(TryLockError::Poisoned(merged)) => merged.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
         Some(merged.holds(self.index, key, resource_version))
     }
 
@@ -237,21 +285,32 @@ impl<T: Object> Sink<T> for Part<T> {
         Some(self.lock().holds(self.index, key, resource_version))
     }
 
+    fn current(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
+        // Waited for, as in `is_held`.
+        self.lock().current(self.index, key)
+    }
+
     fn failed(&self, error: &(dyn Error + 'static)) {
         // Sinks receive one call at a time, whichever part it is from.
-        let _merged = self.lock();
-        for sink in &self.inner.sinks {
-            sink.failed(error);
+        let merged = self.lock();
+        if merged.is_over() || merged.broken().is_some() {
+            return;
         }
+        let call = || {
+            self.each_sink(|sink| sink.failed(error), "a sink of a merge did not take a failure");
+        };
+        self.inner.calls.during(call);
+        self.unlock(merged, Told::Nothing, Ok(()));
     }
 
     fn ended(&self, error: Option<&(dyn Error + 'static)>) {
+        let left = Left::Ended(error.map(ToString::to_string));
+        let Some(Left::Ended(error)) = self.inner.calls.or_later(self.index, left) else { return };
         let merged = self.lock();
         if merged.broken().is_some() {
             // They have been notified already.
             return;
         }
-        let error = error.map(ToString::to_string);
         self.change(merged, |merged| merged.leave_unlisted(self.index));
         let ended = self.lock().end(self.index, error);
         if let Some(error) = ended {
@@ -267,13 +326,19 @@ struct PartEnded(String);
 
 impl<T: Object> Drop for Part<T> {
     fn drop(&mut self) {
+        if self.inner.calls.or_later(self.index, Left::Dropped).is_none() {
+            return;
+        }
         // Sinks are user code, and this may run during an unwind.
         let left = catch(|| {
-            Sink::ended(self, None);
             let merged = self.lock();
-            if merged.broken().is_none() {
-                self.change(merged, |merged| merged.leave(self.index));
+            if merged.broken().is_some() {
+                // The sinks have been told of the end.
+                return;
             }
+            self.change(merged, |merged| merged.leave(self.index));
+            // What it held goes first: nothing comes after the end.
+            Sink::ended(self, None);
         });
         if let Err(panic) = left {
             tracing::error!(panic, "a sink did not take that a part is gone");

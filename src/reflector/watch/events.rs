@@ -5,6 +5,7 @@ use crate::reflector::facts::{Facts, version_of};
 use crate::reflector::order::Admission;
 use crate::reflector::run::Run;
 use crate::reflector::{Source, Undecodable, WatchEvent};
+use crate::version::number_of;
 use crate::{Change, Key, KeyRef, ResourceVersion};
 
 /// What happened to an object.
@@ -49,12 +50,21 @@ impl<S: Source> Run<'_, S> {
         };
         if !self.config.wants(key) {
             self.order.pass(facts.version);
-            return self.advance(facts.version, kind, gathered);
+            // An older one shows nothing: what is held of such keys, nobody here knows.
+            self.advance(facts.version, kind, gathered);
+            return;
         }
         let news = self.is_news(key, facts.uid, facts.version, kind, gathered);
         // An event that is not new still comes after everything before it.
-        self.advance(facts.version, kind, gathered);
+        let older = self.advance(facts.version, kind, gathered);
+        let repeated = !news && self.is_known(key, facts.uid, facts.version);
+        if older && !repeated && kind != Kind::Deleted {
+            self.old_event(facts.version);
+        }
         if !news {
+            if !repeated && self.contradicts_list(key, facts.uid, facts.version) {
+                self.behind.contradicting = facts.version.map(ResourceVersion::from);
+            }
             gathered.stale += 1;
             return;
         }
@@ -93,7 +103,8 @@ impl<S: Source> Run<'_, S> {
         if !self.config.wants(key) {
             self.order.pass(version);
             // It may stand for an object of another shard that the watch began with.
-            return self.advance(version, Kind::Added, gathered);
+            self.advance(version, Kind::Added, gathered);
+            return;
         }
         let news = match self.order.admit(key, version, true) {
             Admission::New => true,
@@ -126,12 +137,49 @@ impl<S: Source> Run<'_, S> {
                 true
             }
         };
-        self.advance(version, kind, gathered);
+        let older = self.advance(version, kind, gathered);
+        // Of an object whose key is unknown, or another shard's, nothing is known that it could repeat.
+        if let Some(key) = bad.key.as_ref().map(Key::as_ref).filter(|_| older && wanted)
+            && kind != Kind::Deleted
+            && (news || !self.is_known_bad(key, version))
+        {
+            self.old_event(version);
+        }
         if !news {
             gathered.stale += 1;
         } else if wanted {
             self.set_aside(bad, gathered);
         }
+    }
+
+    /// Returns whether exactly this version of the key is what is known of it, so that an event of it is
+    /// a repeated one.
+    fn is_known(&self, key: KeyRef<'_>, uid: Option<&str>, version: Option<&str>) -> bool {
+        self.order.is_newest(key, version)
+            || self.is_set_aside(key, version)
+            || version.is_some_and(|version| self.config.held(key, uid, version).is_some())
+    }
+
+    /// The same of an object that did not decode, and whose uid is unknown.
+    fn is_known_bad(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
+        self.order.is_newest(key, version)
+            || self.is_set_aside(key, version)
+            || version.is_some_and(|version| self.config.is_held(key, version) == Some(true))
+    }
+
+    /// Returns whether the list should have had this version of the object: it is no newer than the list,
+    /// but newer than what the list had and the sinks still hold.
+    fn contradicts_list(&self, key: KeyRef<'_>, uid: Option<&str>, version: Option<&str>) -> bool {
+        let Some(version) = version.and_then(number_of).filter(|_| self.order.is_ordered()) else {
+            return false;
+        };
+        if self.order.has(key) || self.shared.quarantine().get(key).is_some() {
+            return false;
+        }
+        self.config.current(key).is_some_and(|held| {
+            let held = Facts::of(&*held);
+            held.uid == uid && held.version.and_then(number_of).is_some_and(|held| held < version)
+        })
     }
 
     /// Returns whether exactly this version of the key is quarantined, or is what the sinks hold as far
@@ -147,7 +195,11 @@ impl<S: Source> Run<'_, S> {
     }
 
     /// Returns whether exactly this version of the key is quarantined.
-    fn is_set_aside(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
+    pub(in crate::reflector) fn is_set_aside(
+        &self,
+        key: KeyRef<'_>,
+        version: Option<&str>,
+    ) -> bool {
         let quarantined = self.shared.quarantine().get(key).and_then(|bad| bad.resource_version);
         quarantined.is_some_and(|quarantined| Some(quarantined.as_str()) == version)
     }

@@ -46,14 +46,21 @@ impl<S: Source> Run<'_, S> {
         (self.behind.events, self.behind.first_event) = (0, None);
     }
 
-    fn old_event(&mut self, version: ResourceVersion) {
+    /// An object came in a version that is older than the position, and not as a repetition of what is
+    /// known. Deletions show nothing: some servers write the object's last version.
+    pub(super) fn old_event(&mut self, version: Option<&str>) {
         self.behind.events = self.behind.events.saturating_add(1);
         self.behind.first_event.get_or_insert_with(Instant::now);
-        self.behind.named = Some(version);
+        self.behind.named = version.map(ResourceVersion::from);
     }
 
-    /// The failure of a watch whose bookmarks or events stay behind, once they do.
+    /// The failure of a watch whose bookmarks or events stay behind, once they do, or of which one event
+    /// contradicts the list.
     pub(super) fn fell_behind(&mut self) -> Option<SourceError> {
+        if let Some(version) = self.behind.contradicting.take() {
+            self.doubted = true;
+            return Some(SourceError::Behind { version, known: self.position.clone()? });
+        }
         let old_events = self.behind.events >= OLD_EVENTS
             && self.behind.first_event.is_some_and(|first| first.elapsed() >= OLD_EVENTS_FOR);
         if self.behind.bookmarks < OLD_BOOKMARKS && !old_events {
@@ -66,20 +73,21 @@ impl<S: Source> Run<'_, S> {
     }
 
     /// Moves the position to an event's version: forward, never back, where versions have an order.
+    /// Returns whether the event is older than the position.
     pub(super) fn advance(
         &mut self,
         version: Option<&str>,
         kind: Kind,
         gathered: &mut Gathered<S::Object>,
-    ) {
+    ) -> bool {
         // A replayed object's version is not a position in the watch's history.
         gathered.replays &= kind == Kind::Added;
-        let Some(version) = version.filter(|_| !gathered.replays) else { return };
+        let Some(version) = version.filter(|_| !gathered.replays) else { return false };
         let to = ResourceVersion::from(version);
         let moved = if self.order.is_ordered() {
             let held = gathered.reached.as_ref();
             if held.is_some_and(|held| to.compare(held) == Some(Ordering::Less)) {
-                return self.old_event(to);
+                return true;
             }
             to.advance(&mut gathered.reached)
         } else {
@@ -92,6 +100,7 @@ impl<S: Source> Run<'_, S> {
             gathered.complete = true;
             self.behind = Behind::default();
         }
+        false
     }
 
     /// The watch ends. If that may be in the middle of a version, the version is not reported, and the
@@ -101,6 +110,8 @@ impl<S: Source> Run<'_, S> {
         if gathered.moved && reached.is_some() && reached == self.order.unfinished() {
             gathered.reached = reached.map(|version| (version - 1).to_string().into());
             gathered.moved = gathered.reached != self.position;
+            // There is a part of it, and the rest is missing.
+            gathered.complete = false;
         }
     }
 }

@@ -47,7 +47,8 @@ pub enum WaitError {
     /// The store is gone, and never reached it.
     #[error("the store is gone")]
     Ended,
-    /// This version cannot be ordered against others: it is not a 64-bit number.
+    /// This version cannot be ordered against others: it is not a 64-bit number, or the source's
+    /// versions have no order, and the store is not at this very one.
     #[error("version {0} has no order, so it cannot be waited for")]
     Unordered(ResourceVersion),
 }

@@ -111,7 +111,10 @@ impl<T: Object> Unlocked for Feed<T> {
             let (revision, is_synced) = (pinned.view().number(), pinned.view().is_synced());
             drop(pinned);
             self.revisions.tell(revision);
-            if let Some(version) = version {
+            if self.is_unordered() {
+                // Whoever waits for a version hears that it has no order.
+                self.versions.tell(u64::MAX);
+            } else if let Some(version) = version {
                 self.versions.tell(version);
             }
             if is_synced {

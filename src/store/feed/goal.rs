@@ -41,30 +41,42 @@ impl Goal {
         match self {
             Self::Revision(revision) => Ok((Arc::clone(&feed.revisions), *revision)),
             Self::Version(version) => match version.number() {
-                Some(number) => Ok((Arc::clone(&feed.versions), number)),
-                None => Err(WaitError::Unordered(version.clone())),
+                Some(number) if !feed.is_unordered() => Ok((Arc::clone(&feed.versions), number)),
+                _ => Err(WaitError::Unordered(version.clone())),
             },
         }
     }
 
     fn is_reached<T>(&self, feed: &Feed<T>) -> bool {
+        // Asked before and after: it is set before such a version is published, and cleared after another.
+        let unordered = feed.is_unordered();
         let pinned = PinnedRevision::new(&feed.engine);
         match self {
             Self::Revision(revision) => pinned.view().number() >= *revision,
-            Self::Version(version) => pinned
-                .view()
-                .resource_version()
-                .and_then(|held| held.compare(version))
-                .is_some_and(|order| order.is_ge()),
+            Self::Version(version) => pinned.view().resource_version().is_some_and(|held| {
+                held == version
+                    || held.compare(version).is_some_and(|order| order.is_ge())
+                        && !unordered
+                        && !feed.is_unordered()
+            }),
         }
+    }
+
+    /// Returns whether there is nothing more to wait for.
+    fn is_over<T>(&self, feed: &Feed<T>) -> bool {
+        let unordered = matches!(self, Self::Version(_)) && feed.is_unordered();
+        self.is_reached(feed) || unordered || feed.is_closed()
     }
 
     /// The result of a wait that was woken, or timed out.
     fn outcome<T>(&self, feed: &Feed<T>, was_told: bool) -> Result<(), WaitError> {
-        match was_told {
-            true if feed.is_closed() && !self.is_reached(feed) => Err(WaitError::Ended),
-            true => Ok(()),
-            false => Err(WaitError::Timeout),
+        match self {
+            _ if !was_told => Err(WaitError::Timeout),
+            Self::Version(version) if feed.is_unordered() && !self.is_reached(feed) => {
+                Err(WaitError::Unordered(version.clone()))
+            }
+            _ if feed.is_closed() && !self.is_reached(feed) => Err(WaitError::Ended),
+            _ => Ok(()),
         }
     }
 
@@ -74,7 +86,7 @@ impl Goal {
         }
         let (waiters, rank) = self.waiters(feed)?;
         let joined = Joined::new(feed);
-        let ready = || self.is_reached(feed) || feed.is_closed();
+        let ready = || self.is_over(feed);
         let was_told = waiters.wait_for_news(rank, deadline, ready);
         drop(joined);
         self.outcome(feed, was_told)
@@ -92,7 +104,7 @@ impl Goal {
         let _joined = Joined::new(&feed);
         let (mut news, mut alarm) = (Wait::new(), Alarm::new());
         poll_fn(|context| {
-            let ready = || self.is_reached(&feed) || feed.is_closed();
+            let ready = || self.is_over(&feed);
             if news.poll_news(context, &waiters, rank, ready).is_ready() {
                 return Poll::Ready(self.outcome(&feed, true));
             }
@@ -157,7 +169,8 @@ impl<T: Object> Store<T> {
     /// out; `None` is no limit.
     ///
     /// # Errors
-    /// If the time runs out, or the version has no order and is not the store's.
+    /// If the time runs out, or the version is not the store's and has no order: it is no number, or the
+    /// source's versions have shown to be [without one](crate::Batch::set_unordered).
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};

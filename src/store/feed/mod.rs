@@ -137,6 +137,9 @@ pub(super) struct Feed<T> {
     revisions: Arc<Waiters>,
     versions: Arc<Waiters>,
     readiness: Readiness,
+    /// Whether the source's versions have no order: set before what is told so is published, and cleared
+    /// after.
+    unordered: AtomicBool,
     told: Told,
     /// Whether the log is kept without a subscription.
     always: bool,
@@ -155,6 +158,7 @@ impl<T> Feed<T> {
             revisions: Arc::new(Waiters::for_news()),
             versions: Arc::new(Waiters::for_news()),
             readiness: Readiness::new(),
+            unordered: AtomicBool::new(false),
             told: Told::new(),
             always: limits.always,
             closed: AtomicBool::new(false),
@@ -182,6 +186,23 @@ impl<T> Feed<T> {
     /// Wakes all who wait for the whole content, to check again.
     fn tell_waiters(&self) {
         self.readiness.tell();
+    }
+
+    /// Whether versions of what is published at this moment may have no order.
+    fn is_unordered(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `set_unordered`: what was published before the flag
+        // was cleared is seen.
+        self.unordered.load(Ordering::Acquire)
+    }
+
+    /// A writer's.
+    #[inline]
+    pub(super) fn set_unordered(&self, unordered: bool) {
+        // ORDERING: Relaxed: it changes under the writer's lock.
+        if self.unordered.load(Ordering::Relaxed) != unordered {
+            // ORDERING: Release pairs with the Acquire in `is_unordered`.
+            self.unordered.store(unordered, Ordering::Release);
+        }
     }
 
     /// Returns whether the store is gone, so that nothing more is published.
