@@ -180,20 +180,13 @@ impl<K> Lazy<K> {
             Some(labels) => serde_json::from_str(labels.get())?,
             None => BTreeMap::new(),
         };
-        let cut = meta.managed_fields.filter(|_| !managed_fields);
-        let cut = cut.map(|fields| range_of(fields.get(), json));
-        let mut text = match &cut {
-            Some(place) => managed::cut(json, place),
-            None => String::from(json),
-        };
+        let cut = if managed_fields { Vec::new() } else { managed::places(&meta, json) };
+        let mut text = managed::cut(json, &cut);
         let json_len = text.len();
         let mut span = |part: &str| {
-            let moved = |span: Span| match &cut {
-                Some(place) => span.moved(place),
-                None => Some(span),
-            };
+            let found = Span::within(json.as_bytes(), part.as_bytes());
             // What is written with escapes is no part of the text as it stands.
-            Span::within(json.as_bytes(), part.as_bytes()).and_then(moved).or_else(|| {
+            found.and_then(|span| span.moved(&cut)).or_else(|| {
                 text.push_str(part);
                 Span::new(text.len() - part.len(), part.len())
             })
@@ -332,13 +325,12 @@ impl Span {
         Self::new(start, part.len())
     }
 
-    /// The same part of the text without managed fields, which lay in this place.
-    fn moved(self, cut: &Range<usize>) -> Option<Self> {
+    /// The same part of the text without what lay in these places.
+    fn moved(self, cut: &[Range<usize>]) -> Option<Self> {
         let start = self.start as usize;
-        match start < cut.start {
-            true => Some(self),
-            false => Self::new(start - cut.len() + managed::NONE.len(), self.len as usize),
-        }
+        let before = cut.iter().filter(|place| place.end <= start);
+        let gone: usize = before.map(ExactSizeIterator::len).sum();
+        Self::new(start - gone, self.len as usize)
     }
 
     fn range(self) -> Range<usize> {
@@ -394,7 +386,8 @@ mod tests {
             "resourceVersion":"\u0037","labels":{"app":"w\u0065b","tier":"x"}},"spec":1}"#;
         let encoded = Encoded(Form::Json { text: json, managed_fields: false });
         let object = Lazy::<Value>::parse(encoded, None).expect("an object");
-        assert_eq!(object.json().expect("JSON"), json.replace(r#"{"manager":"x"}"#, ""));
+        let without = json.replace(r#","managedFields":[{"manager":"x"}]"#, "");
+        assert_eq!(object.json().expect("JSON"), without);
         assert_eq!((object.uid(), object.resource_version()), (Some("u"), Some("7")));
         assert_eq!(object.labels().collect::<Vec<_>>(), [("app", "web"), ("tier", "x")]);
     }
