@@ -39,9 +39,9 @@ mod wire;
 use serde::Deserialize;
 
 pub(super) use self::de::Object;
-pub(super) use self::envelope::{Envelope, event};
+pub(super) use self::envelope::{Envelope, MAGIC, Type, event};
 pub use self::error::{Error, Fault};
-pub(super) use self::list::List;
+pub(super) use self::list::{List, next_item};
 pub(super) use self::schema::{Message, find};
 pub(super) use self::walk::Header;
 
