@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use kube::core::Resource;
 use serde::de::{DeserializeOwned, Error as _};
 
 use super::encoded::Form;
-use super::header::{Header, Text, range_of};
-use super::protobuf::{self, Message, Object as Wire};
+use super::header::{Header, Text};
+use super::protobuf::{self, Message, Object as Wire, Type};
 use super::{Decode, DecodeError, Encoded, managed, typed};
 use crate::panic::catch_as_sentence;
 use crate::reflector::{Report, Undecodable};
@@ -57,7 +57,8 @@ enum Content {
     /// JSON of so many bytes, and behind it those strings of the metadata that are written with escapes
     /// there.
     Json(Box<str>, usize),
-    Protobuf(Box<[u8]>, &'static Message),
+    /// The message of this schema, and whether it said its type.
+    Protobuf(Box<[u8]>, &'static Message, bool),
 }
 
 /// Why a lazily decoded object could not be decoded.
@@ -89,7 +90,8 @@ impl<K: DeserializeOwned> Lazy<K> {
 
 impl<K> Lazy<K> {
     /// The object's JSON: as the server wrote it, but for managed fields, or made of the protobuf that
-    /// it wrote.
+    /// it wrote, but for what is newer than this crate
+    /// ([`KubeSource::json_only`](super::KubeSource::json_only)).
     ///
     /// # Errors
     /// If it came in protobuf that does not read.
@@ -129,7 +131,7 @@ impl<K> Lazy<K> {
                 key: Some(self.key.clone()),
                 resource_version: version.map(ResourceVersion::from),
                 error: error.clone(),
-                raw: self.json().ok().map(Into::into),
+                raw: self.content.told(),
                 deleted: false,
             });
         }
@@ -144,7 +146,7 @@ impl<K> Lazy<K> {
     }
 
     fn of_protobuf(object: Wire<'_>, report: Option<&Report>) -> Result<Self, protobuf::Error> {
-        let Wire { schema, message, managed_fields, .. } = object;
+        let Wire { of, schema, message, managed_fields } = object;
         let message: Box<[u8]> = match managed_fields {
             true => message.into(),
             false => protobuf::Header::of(message)?.without_managed_fields(message).into(),
@@ -164,7 +166,7 @@ impl<K> Lazy<K> {
             labels: labels.collect::<Result<_, protobuf::Error>>()?,
             typed: OnceLock::new(),
             report: report.cloned(),
-            content: Content::Protobuf(message, schema),
+            content: Content::Protobuf(message, schema, of.is_some()),
         })
     }
 
@@ -275,20 +277,32 @@ impl Content {
     }
 
     fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        let managed_fields = true;
-        Ok(match self {
-            Self::Json(..) => typed::from_str(self.json(), managed_fields)?,
-            Self::Protobuf(message, schema) => {
-                Wire { of: None, schema, message, managed_fields }.decode()?
-            }
+        Ok(match self.wire() {
+            Some(object) => object.decode()?,
+            None => typed::from_str(self.json(), true)?,
         })
+    }
+
+    /// The JSON of it, for a report of what is wrong.
+    fn told(&self) -> Option<Arc<str>> {
+        match self.wire() {
+            Some(object) => object.told(),
+            None => Some(self.json().into()),
+        }
+    }
+
+    fn wire(&self) -> Option<Wire<'_>> {
+        let &Self::Protobuf(ref message, schema, typed) = self else { return None };
+        // What it said is what the schema is of, or it would not be here.
+        let of = if typed { Type::of(schema) } else { None };
+        Some(Wire { of, schema, message, managed_fields: true })
     }
 
     /// A part that was found to be text.
     fn part(&self, span: Span) -> &str {
         match self {
             Self::Json(text, _) => text.get(span.range()).unwrap_or_default(),
-            Self::Protobuf(message, _) => {
+            Self::Protobuf(message, ..) => {
                 std::str::from_utf8(message.get(span.range()).unwrap_or_default())
                     .unwrap_or_default()
             }
@@ -298,7 +312,7 @@ impl Content {
     fn bytes(&self) -> usize {
         match self {
             Self::Json(text, _) => text.len(),
-            Self::Protobuf(message, _) => message.len(),
+            Self::Protobuf(message, ..) => message.len(),
         }
     }
 }
