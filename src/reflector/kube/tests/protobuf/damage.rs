@@ -188,7 +188,7 @@ async fn text_that_is_not_utf8_costs_the_object_that_holds_it_and_no_other() {
 async fn a_name_that_has_lost_its_namespace_is_not_taken_for_a_key() {
     // It breaks off before it says the namespace.
     let lost = field(1, &[field(1, b"bad"), vec![0x1a, 99]].concat());
-    let items = list(&speaking::<Pod>(pods(&[lost.clone()]))).await.expect("a list");
+    let items = list(&speaking::<Pod>(pods(std::slice::from_ref(&lost)))).await.expect("a list");
     assert_eq!(items.iter().map(item).collect::<Vec<_>>(), ["bad ?"]);
     let events = watch(&speaking::<Pod>(event("ADDED", &object("v1", "Pod", &lost)))).await;
     assert_eq!(events.iter().map(told).collect::<Vec<_>>(), ["bad ?"]);
