@@ -25,7 +25,7 @@ impl Accept {
     /// Lets a request, which asks for JSON, ask for protobuf first; says whether it does. What the
     /// server then answers in is its own choice.
     pub(super) fn ask(&self, headers: &mut HeaderMap) -> bool {
-        // ORDERING: Relaxed, with `refused_by`: it publishes nothing else, and who does not see it yet is
+        // ORDERING: Relaxed, with `give_up`: it publishes nothing else, and who does not see it yet is
         // refused once more.
         if !self.protobuf || self.refused.load(Ordering::Relaxed) {
             return false;
@@ -40,26 +40,30 @@ impl Accept {
         true
     }
 
-    /// Whether a request failed because it asked for protobuf, too; then none does again.
-    pub(super) fn refused_by(&self, error: &SourceError) -> bool {
-        let refused = matches!(
-            error,
-            SourceError::Status(status)
-                if status.is_not_acceptable() || status.is_unsupported_media_type()
-        );
-        if refused {
-            // ORDERING: Relaxed, with `ask`.
-            self.refused.store(true, Ordering::Relaxed);
+    /// No request asks for protobuf from now on: one that asked for JSON alone was granted, where the
+    /// same with both was refused.
+    pub(super) fn give_up(&self) {
+        // ORDERING: Relaxed, with `ask`.
+        if !self.refused.swap(true, Ordering::Relaxed) {
+            tracing::info!("the server refuses requests for protobuf, it is asked for JSON");
         }
-        refused
     }
 }
 
-/// Whether an answer is in protobuf.
-pub(super) fn is_protobuf(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = content_type.and_then(|content_type| content_type.split(';').next());
-    media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(MEDIA_TYPE))
+/// Whether a request may have failed because of the forms that it asked for.
+pub(super) fn is_refusal(error: &SourceError) -> bool {
+    matches!(
+        error,
+        SourceError::Status(status)
+            if status.is_not_acceptable() || status.is_unsupported_media_type()
+    )
+}
+
+/// Whether an answer says that it is in protobuf; `None` if it says nothing.
+pub(super) fn is_protobuf(headers: &HeaderMap) -> Option<bool> {
+    let content_type = headers.get(CONTENT_TYPE)?.to_str().unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    Some(media_type.trim().eq_ignore_ascii_case(MEDIA_TYPE))
 }
 
 #[cfg(test)]
@@ -83,12 +87,16 @@ mod tests {
             "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;v=v1, \
              application/json;as=PartialObjectMetadata;v=v1"
         );
-        assert!(!accept.refused_by(&Status::bad_request("no").into()));
-        assert_ne!(asked(&accept, JSON), JSON);
-        let refusal = Status::from_http_code(406, "GET", Default::default(), "");
-        assert!(accept.refused_by(&refusal.into()));
+        accept.give_up();
         assert_eq!(asked(&accept, JSON), JSON);
         assert_eq!(asked(&Accept::new(false), JSON), JSON);
+    }
+
+    #[test]
+    fn a_refusal_is_of_the_form() {
+        let code = |code| Status::from_http_code(code, "GET", Default::default(), "").into();
+        assert!(is_refusal(&code(406)) && is_refusal(&code(415)));
+        assert!(!is_refusal(&code(400)) && !is_refusal(&code(503)));
     }
 
     #[test]
@@ -102,8 +110,8 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            assert_eq!(is_protobuf(&headers), protobuf, "{content_type}");
+            assert_eq!(is_protobuf(&headers), Some(protobuf), "{content_type}");
         }
-        assert!(!is_protobuf(&HeaderMap::new()));
+        assert_eq!(is_protobuf(&HeaderMap::new()), None);
     }
 }

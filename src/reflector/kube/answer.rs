@@ -11,15 +11,13 @@ use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
 
-use super::accept::{Accept, is_protobuf};
+use super::accept::{self, Accept, is_protobuf};
 use super::meter::Meter;
-use super::unexpected;
+use super::protobuf::MAGIC;
+use super::unexpected::{self, FAILURE_LIMIT};
 use crate::Status;
 use crate::reflector::SourceError;
 use crate::status::StatusDetails;
-
-/// The most that is read of an answer that is a failure.
-const FAILURE_LIMIT: usize = 1 << 20;
 
 /// Room for an answer before it comes, on the server's word.
 const RESERVED: usize = 64 << 20;
@@ -48,6 +46,8 @@ pub(super) async fn bytes(
         }
         bytes.extend_from_slice(&piece);
     }
+    // No JSON begins so.
+    let protobuf = protobuf.unwrap_or_else(|| bytes.starts_with(MAGIC));
     Ok((protobuf, bytes))
 }
 
@@ -58,7 +58,8 @@ pub(super) async fn stream(
     accept: &Accept,
 ) -> Result<(bool, impl Stream<Item = Result<Bytes, SourceError>> + use<>), SourceError> {
     let response = send(client, request, accept).await?;
-    let protobuf = is_protobuf(response.headers());
+    // Of a watch that says nothing the first event may be long in coming.
+    let protobuf = is_protobuf(response.headers()).unwrap_or(false);
     let pieces = response.into_body().into_data_stream().map(|piece| {
         piece.map_err(|error| SourceError::Transport {
             message: format!("the watch broke: {}", with_causes(&error)),
@@ -75,13 +76,16 @@ async fn send(
     accept: &Accept,
 ) -> Result<Response<Body>, SourceError> {
     let json = request.clone();
-    if accept.ask(request.headers_mut()) {
-        match send_once(client, request).await {
-            Err(error) if accept.refused_by(&error) => {}
-            answer => return answer,
-        }
+    if !accept.ask(request.headers_mut()) {
+        return send_once(client, json).await;
     }
-    send_once(client, json).await
+    match send_once(client, request).await {
+        Err(error) if accept::is_refusal(&error) => {}
+        answer => return answer,
+    }
+    let granted = send_once(client, json).await?;
+    accept.give_up();
+    Ok(granted)
 }
 
 async fn send_once(

@@ -2,6 +2,7 @@
 
 mod protobuf;
 
+use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -121,9 +122,12 @@ impl<K: Decode> Decoder<K> {
         self.expected.metadata_only
     }
 
-    /// Whether objects can be decoded from protobuf.
-    pub(super) fn knows_protobuf(&self) -> bool {
-        self.schema.is_some()
+    /// Whether all that objects hold can be decoded from protobuf. Whoever learns at run time what a
+    /// resource is keeps whatever comes, also what is newer than the schema; JSON names it.
+    pub(super) fn is_known_in_protobuf(&self) -> bool {
+        let at_run_time =
+            TypeId::of::<<K::Resource as Resource>::DynamicType>() != TypeId::of::<()>();
+        self.schema.is_some() && (self.metadata_only() || !at_run_time)
     }
 
     pub(super) fn set_list_kind(&mut self, kind: String) {

@@ -3,6 +3,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt};
 
+use super::protobuf::MAGIC;
+use super::unexpected::{self, FAILURE_LIMIT};
 use crate::reflector::SourceError;
 
 /// A frame's length comes first, in as many bytes, the most significant one first.
@@ -12,33 +14,29 @@ const LENGTH: usize = 4;
 /// not copied.
 ///
 /// A frame of more than `limit` bytes is an error, and the last item, before any of it is kept: it must
-/// not fill the memory. So is one that is cut by the end of the body.
+/// not fill the memory. So is one that is cut by the end of the body. Where no length comes, but what
+/// some other answer begins with, that answer is the error.
 pub(super) fn split(
     body: impl Stream<Item = Result<Bytes, SourceError>> + Send + 'static,
     limit: usize,
 ) -> impl Stream<Item = Result<Vec<Bytes>, SourceError>> + Send {
-    let state = Ok((Box::pin(body), Splitter { rest: BytesMut::new(), limit }));
-    stream::unfold(Some(state), move |state| async move {
-        let (mut body, mut splitter) = match state? {
-            Ok(state) => state,
-            Err(error) => return Some((Err(error), None)),
-        };
-        loop {
+    let state = Some((Box::pin(body.fuse()), Splitter { rest: BytesMut::new(), limit }));
+    stream::unfold(state, |state| async move {
+        let (mut body, mut splitter) = state?;
+        // What came before a failure was delivered before it.
+        while !splitter.is_too_long() {
             let mut frames = Vec::new();
-            let next = match body.next().await {
+            match body.next().await {
                 Some(Ok(piece)) => splitter.frames(piece, &mut frames),
-                Some(Err(error)) => Err(error),
+                Some(Err(error)) => return Some((Err(error), None)),
                 None if splitter.rest.is_empty() => return None,
-                None => Err(SourceError::Protocol("the watch ends within a frame".to_owned())),
-            };
-            // What came before a failure is delivered before it.
-            match next {
-                Ok(()) if frames.is_empty() => {}
-                Ok(()) => return Some((Ok(frames), Some(Ok((body, splitter))))),
-                Err(error) if frames.is_empty() => return Some((Err(error), None)),
-                Err(error) => return Some((Ok(frames), Some(Err(error)))),
+                None => break,
+            }
+            if !frames.is_empty() {
+                return Some((Ok(frames), Some((body, splitter))));
             }
         }
+        Some((Err(splitter.failure(body).await), None))
     })
 }
 
@@ -49,36 +47,69 @@ struct Splitter {
 }
 
 impl Splitter {
-    fn frames(&mut self, piece: Bytes, frames: &mut Vec<Bytes>) -> Result<(), SourceError> {
+    fn frames(&mut self, piece: Bytes, frames: &mut Vec<Bytes>) {
         let mut bytes = piece;
         if !self.rest.is_empty() {
             self.rest.extend_from_slice(&bytes);
             // What is not whole yet stays where it is, however many pieces it comes in.
-            if self.whole(&self.rest)?.is_none() {
-                return Ok(());
+            if self.whole(&self.rest).is_none() {
+                return;
             }
             bytes = self.rest.split().freeze();
         }
-        while let Some(length) = self.whole(&bytes)? {
+        while let Some(length) = self.whole(&bytes) {
             bytes.advance(LENGTH);
             frames.push(bytes.split_to(length));
         }
         self.rest.extend_from_slice(&bytes);
-        Ok(())
     }
 
     /// The length of the frame that these bytes begin with, if all of it is there.
-    fn whole(&self, bytes: &[u8]) -> Result<Option<usize>, SourceError> {
-        let Some((length, rest)) = bytes.split_first_chunk::<LENGTH>() else { return Ok(None) };
+    fn whole(&self, bytes: &[u8]) -> Option<usize> {
+        let (length, rest) = bytes.split_first_chunk::<LENGTH>()?;
         let length = u32::from_be_bytes(*length) as usize;
-        if length > self.limit {
-            let limit = self.limit;
-            let message = format!("a frame of the watch is longer than the limit of {limit} bytes");
-            return Err(SourceError::Protocol(message));
+        (length <= self.limit && rest.len() >= length).then_some(length)
+    }
+
+    /// Whether what is left begins with a length above the limit: nothing after it is a frame.
+    fn is_too_long(&self) -> bool {
+        let length = self.rest.first_chunk::<LENGTH>();
+        length.is_some_and(|length| u32::from_be_bytes(*length) as usize > self.limit)
+    }
+
+    /// What is wrong with what is left and with the rest of the body, of which no more is read than
+    /// tells what it is.
+    async fn failure(
+        mut self,
+        mut body: impl Stream<Item = Result<Bytes, SourceError>> + Unpin,
+    ) -> SourceError {
+        if self.is_no_length() {
+            while self.rest.len() < FAILURE_LIMIT
+                && let Some(Ok(piece)) = body.next().await
+            {
+                self.rest.extend_from_slice(&piece);
+            }
+            self.rest.truncate(FAILURE_LIMIT);
+            return unexpected::failure_of(&self.rest, "an event");
         }
-        Ok((rest.len() >= length).then_some(length))
+        let limit = self.limit;
+        SourceError::Protocol(match self.is_too_long() {
+            true => format!("a frame of the watch is longer than the limit of {limit} bytes"),
+            false => "the watch ends within a frame".to_owned(),
+        })
+    }
+
+    /// Whether text is where a length should be, or what an object by itself begins with: as a length it
+    /// would be one of more than a hundred megabytes.
+    fn is_no_length(&self) -> bool {
+        let first = self.rest.get(..LENGTH).unwrap_or(&self.rest);
+        let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+        first == MAGIC || first.starts_with(BYTE_ORDER_MARK) || first.iter().all(is_text)
     }
 }
+
+/// What some texts in UTF-8 begin with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[cfg(test)]
 mod tests {

@@ -42,7 +42,8 @@ pub(super) struct Metadata<'a> {
     pub(super) uid: Option<Text<'a>>,
     pub(super) resource_version: Option<Text<'a>>,
     pub(super) labels: Option<&'a RawValue>,
-    pub(super) managed_fields: Option<&'a RawValue>,
+    /// However often they are there.
+    pub(super) managed_fields: Vec<&'a RawValue>,
 }
 
 /// A line of a watch.
@@ -71,7 +72,7 @@ pub(super) struct ListMetadata<'a> {
 }
 
 macro_rules! the_last_counts {
-    ($type:ident { $($name:literal => $field:ident),+ }) => {
+    ($type:ident { $($name:literal => $field:ident),+ } $(all { $every:literal => $list:ident })?) => {
         impl<'de: 'a, 'a> Deserialize<'de> for $type<'a> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Fields<'a>(PhantomData<&'a ()>);
@@ -88,6 +89,7 @@ macro_rules! the_last_counts {
                         while let Some(name) = map.next_key::<Text<'de>>()? {
                             match &*name {
                                 $($name => read.$field = map.next_value()?,)+
+                                $($every => read.$list.push(map.next_value()?),)?
                                 _ => {
                                     map.next_value::<IgnoredAny>()?;
                                 }
@@ -109,7 +111,8 @@ the_last_counts!(Metadata {
     "name" => name,
     "uid" => uid,
     "resourceVersion" => resource_version,
-    "labels" => labels,
+    "labels" => labels
+} all {
     "managedFields" => managed_fields
 });
 the_last_counts!(Envelope { "type" => event_type, "object" => object });

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use kube::core::Resource;
 use serde::de::{DeserializeOwned, Error as _};
 
 use super::encoded::Form;
-use super::header::{Header, Text, range_of};
-use super::protobuf::{self, Message, Object as Wire};
+use super::header::{Header, Text};
+use super::protobuf::{self, Message, Object as Wire, Type};
 use super::{Decode, DecodeError, Encoded, managed, typed};
 use crate::panic::catch_as_sentence;
 use crate::reflector::{Report, Undecodable};
@@ -57,7 +57,8 @@ enum Content {
     /// JSON of so many bytes, and behind it those strings of the metadata that are written with escapes
     /// there.
     Json(Box<str>, usize),
-    Protobuf(Box<[u8]>, &'static Message),
+    /// The message of this schema, and whether it said its type.
+    Protobuf(Box<[u8]>, &'static Message, bool),
 }
 
 /// Why a lazily decoded object could not be decoded.
@@ -89,7 +90,8 @@ impl<K: DeserializeOwned> Lazy<K> {
 
 impl<K> Lazy<K> {
     /// The object's JSON: as the server wrote it, but for managed fields, or made of the protobuf that
-    /// it wrote.
+    /// it wrote, but for what is newer than this crate
+    /// ([`KubeSource::json_only`](super::KubeSource::json_only)).
     ///
     /// # Errors
     /// If it came in protobuf that does not read.
@@ -129,7 +131,7 @@ impl<K> Lazy<K> {
                 key: Some(self.key.clone()),
                 resource_version: version.map(ResourceVersion::from),
                 error: error.clone(),
-                raw: self.json().ok().map(Into::into),
+                raw: self.content.told(),
                 deleted: false,
             });
         }
@@ -144,7 +146,7 @@ impl<K> Lazy<K> {
     }
 
     fn of_protobuf(object: Wire<'_>, report: Option<&Report>) -> Result<Self, protobuf::Error> {
-        let Wire { schema, message, managed_fields, .. } = object;
+        let Wire { of, schema, message, managed_fields } = object;
         let message: Box<[u8]> = match managed_fields {
             true => message.into(),
             false => protobuf::Header::of(message)?.without_managed_fields(message).into(),
@@ -164,7 +166,7 @@ impl<K> Lazy<K> {
             labels: labels.collect::<Result<_, protobuf::Error>>()?,
             typed: OnceLock::new(),
             report: report.cloned(),
-            content: Content::Protobuf(message, schema),
+            content: Content::Protobuf(message, schema, of.is_some()),
         })
     }
 
@@ -180,20 +182,13 @@ impl<K> Lazy<K> {
             Some(labels) => serde_json::from_str(labels.get())?,
             None => BTreeMap::new(),
         };
-        let cut = meta.managed_fields.filter(|_| !managed_fields);
-        let cut = cut.map(|fields| range_of(fields.get(), json));
-        let mut text = match &cut {
-            Some(place) => managed::cut(json, place),
-            None => String::from(json),
-        };
+        let cut = if managed_fields { Vec::new() } else { managed::places(&meta, json) };
+        let mut text = managed::cut(json, &cut);
         let json_len = text.len();
         let mut span = |part: &str| {
-            let moved = |span: Span| match &cut {
-                Some(place) => span.moved(place),
-                None => Some(span),
-            };
+            let found = Span::within(json.as_bytes(), part.as_bytes());
             // What is written with escapes is no part of the text as it stands.
-            Span::within(json.as_bytes(), part.as_bytes()).and_then(moved).or_else(|| {
+            found.and_then(|span| span.moved(&cut)).or_else(|| {
                 text.push_str(part);
                 Span::new(text.len() - part.len(), part.len())
             })
@@ -282,20 +277,32 @@ impl Content {
     }
 
     fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        let managed_fields = true;
-        Ok(match self {
-            Self::Json(..) => typed::from_str(self.json(), managed_fields)?,
-            Self::Protobuf(message, schema) => {
-                Wire { of: None, schema, message, managed_fields }.decode()?
-            }
+        Ok(match self.wire() {
+            Some(object) => object.decode()?,
+            None => typed::from_str(self.json(), true)?,
         })
+    }
+
+    /// The JSON of it, for a report of what is wrong.
+    fn told(&self) -> Option<Arc<str>> {
+        match self.wire() {
+            Some(object) => object.told(),
+            None => Some(self.json().into()),
+        }
+    }
+
+    fn wire(&self) -> Option<Wire<'_>> {
+        let &Self::Protobuf(ref message, schema, typed) = self else { return None };
+        // What it said is what the schema is of, or it would not be here.
+        let of = if typed { Type::of(schema) } else { None };
+        Some(Wire { of, schema, message, managed_fields: true })
     }
 
     /// A part that was found to be text.
     fn part(&self, span: Span) -> &str {
         match self {
             Self::Json(text, _) => text.get(span.range()).unwrap_or_default(),
-            Self::Protobuf(message, _) => {
+            Self::Protobuf(message, ..) => {
                 std::str::from_utf8(message.get(span.range()).unwrap_or_default())
                     .unwrap_or_default()
             }
@@ -305,7 +312,7 @@ impl Content {
     fn bytes(&self) -> usize {
         match self {
             Self::Json(text, _) => text.len(),
-            Self::Protobuf(message, _) => message.len(),
+            Self::Protobuf(message, ..) => message.len(),
         }
     }
 }
@@ -332,13 +339,12 @@ impl Span {
         Self::new(start, part.len())
     }
 
-    /// The same part of the text without managed fields, which lay in this place.
-    fn moved(self, cut: &Range<usize>) -> Option<Self> {
+    /// The same part of the text without what lay in these places.
+    fn moved(self, cut: &[Range<usize>]) -> Option<Self> {
         let start = self.start as usize;
-        match start < cut.start {
-            true => Some(self),
-            false => Self::new(start - cut.len() + managed::NONE.len(), self.len as usize),
-        }
+        let before = cut.iter().filter(|place| place.end <= start);
+        let gone: usize = before.map(ExactSizeIterator::len).sum();
+        Self::new(start - gone, self.len as usize)
     }
 
     fn range(self) -> Range<usize> {
@@ -394,7 +400,8 @@ mod tests {
             "resourceVersion":"\u0037","labels":{"app":"w\u0065b","tier":"x"}},"spec":1}"#;
         let encoded = Encoded(Form::Json { text: json, managed_fields: false });
         let object = Lazy::<Value>::parse(encoded, None).expect("an object");
-        assert_eq!(object.json().expect("JSON"), json.replace(r#"{"manager":"x"}"#, ""));
+        let without = json.replace(r#","managedFields":[{"manager":"x"}]"#, "");
+        assert_eq!(object.json().expect("JSON"), without);
         assert_eq!((object.uid(), object.resource_version()), (Some("u"), Some("7")));
         assert_eq!(object.labels().collect::<Vec<_>>(), [("app", "web"), ("tier", "x")]);
     }

@@ -6,26 +6,52 @@ use std::ops::Range;
 
 use simd_json::Node;
 
-use super::header::{Header, range_of};
+use super::header::{Header, Metadata, range_of};
 
-/// What stands in their place in a text.
-pub(super) const NONE: &str = "[]";
-
-/// The text without them.
+/// The text without them: an update that names none leaves the server's as they are, but an empty list
+/// would clear them.
 pub(super) fn without(json: &str) -> Cow<'_, str> {
-    let header = Header::of(json);
-    let fields = header.metadata.and_then(|metadata| metadata.managed_fields);
-    match fields.map(|fields| range_of(fields.get(), json)) {
-        Some(place) => cut(json, &place).into(),
-        None => json.into(),
-    }
+    let places = places(&Header::of(json).metadata.unwrap_or_default(), json);
+    if places.is_empty() { json.into() } else { cut(json, &places).into() }
 }
 
-/// The text with an empty list in this place.
-pub(super) fn cut(json: &str, place: &Range<usize>) -> String {
-    // It was found in this very text.
-    let [before, after] = [json.get(..place.start), json.get(place.end..)];
-    [before.unwrap_or_default(), NONE, after.unwrap_or_default()].concat()
+/// Where they lie in a text, in order, each with its name and with one of the commas around it.
+pub(super) fn places(metadata: &Metadata<'_>, json: &str) -> Vec<Range<usize>> {
+    let mut places: Vec<Range<usize>> = Vec::with_capacity(metadata.managed_fields.len());
+    for fields in &metadata.managed_fields {
+        let gone = places.last().map_or(0, |place| place.end);
+        places.extend(member(json, &range_of(fields.get(), json), gone));
+    }
+    places
+}
+
+/// Where the member of an object lies that has its value here. What comes before `gone` is taken for
+/// nothing.
+fn member(json: &str, value: &Range<usize>, gone: usize) -> Option<Range<usize>> {
+    let name = json.get(..value.start)?.trim_ascii_end().strip_suffix(':')?.trim_ascii_end();
+    // A name that reads as this one has no quotes within it.
+    let start = name.strip_suffix('"')?.rfind('"')?;
+    let before = json.get(gone..start)?.trim_ascii_end();
+    if before.ends_with(',') {
+        return Some(gone + before.len() - 1..value.end);
+    }
+    let after = json.get(value.end..)?.trim_ascii_start();
+    let comma = after.strip_prefix(',').map(|rest| json.len() - rest.len());
+    Some(start..comma.unwrap_or(value.end))
+}
+
+/// The text without what lies in these places.
+pub(super) fn cut(json: &str, places: &[Range<usize>]) -> String {
+    let gone: usize = places.iter().map(ExactSizeIterator::len).sum();
+    let mut text = String::with_capacity(json.len() - gone);
+    let mut end = 0;
+    for place in places {
+        // They were found in this very text.
+        text.push_str(json.get(end..place.start).unwrap_or_default());
+        end = place.end;
+    }
+    text.push_str(json.get(end..).unwrap_or_default());
+    text
 }
 
 /// Takes them off the tape of an object, so that nothing of them is decoded.
@@ -84,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    fn pruned(json: &str) -> Value {
+    fn off_the_tape(json: &str) -> Value {
         let mut bytes = json.as_bytes().to_vec();
         let mut tape = simd_json::to_tape(&mut bytes).expect("JSON");
         off_tape(&mut tape.0);
@@ -108,22 +134,43 @@ mod tests {
                 r#"{"managedFields":1,"metadata":{"x":{"managedFields":2}},"spec":{"metadata":{"managedFields":3}}}"#,
             ),
             (
-                r#"{"metadata":{"managedFields":[1]},"metadata":{"managedFields":[2],"b":2,"managedFields":[3]}}"#,
+                r#"{"metadata":{"managedFields":[1],"a":1,"managedFields":[2],"b":2,"managedFields":[3]}}"#,
+                r#"{"metadata":{"a":1,"b":2}}"#,
+            ),
+            (
+                r#"{"metadata":{"managedFields":[1],"managedFields":[2],"managedFields":[3]}}"#,
+                r#"{"metadata":{}}"#,
+            ),
+            (
+                r#"{"metadata":{"a":"x,","managedFields":"y,","managedFields":"z","b":[]}}"#,
+                r#"{"metadata":{"a":"x,","b":[]}}"#,
+            ),
+            (
+                r#"{"metadata":{"managedFields":[1]},"metadata":{"managedFields":[2],"b":2}}"#,
                 r#"{"metadata":{"b":2}}"#,
             ),
             (r#"{"metadata":[]}"#, r#"{"metadata":[]}"#),
             ("[]", "[]"),
             ("1", "1"),
         ] {
-            let expected: Value = serde_json::from_str(expected).expect("JSON");
-            assert_eq!(pruned(json), expected, "{json}");
+            for space in ["", " ", "\n\t"] {
+                let spaced = |json: &str| {
+                    let json = json.replace(':', &format!("{space}:{space}"));
+                    json.replace("\",\"", &format!("\"{space},{space}\""))
+                };
+                let (json, expected) = (spaced(json), spaced(expected));
+                let expected: Value = serde_json::from_str(&expected).expect("JSON");
+                assert_eq!(off_the_tape(&json), expected, "{json}");
+                let text: Value = serde_json::from_str(&without(&json)).expect("JSON");
+                assert_eq!(text, expected, "{json}");
+            }
         }
     }
 
     #[test]
-    fn of_a_text_an_empty_list_is_left() {
-        let json = r#"{"metadata":{"managedFields":[{"a":1}],"name":"a"}}"#;
-        assert_eq!(without(json), r#"{"metadata":{"managedFields":[],"name":"a"}}"#);
+    fn a_text_is_the_same_before_and_after_them() {
+        let json = r#"{"metadata":{"managedFields":[{"a":1}] , "name" : "a"}, "x":1}"#;
+        assert_eq!(without(json), r#"{"metadata":{ "name" : "a"}, "x":1}"#);
         for unchanged in [r#"{"metadata":{"name":"a"}}"#, "{}", "no JSON"] {
             assert!(matches!(without(unchanged), Cow::Borrowed(text) if text == unchanged));
         }

@@ -172,7 +172,7 @@ impl<K: Decode> KubeSource<K> {
         Self {
             client,
             request: Request::new(K::Resource::url_path(resource, namespace)),
-            accept: Accept::new(decoder.knows_protobuf()),
+            accept: Accept::new(decoder.is_known_in_protobuf()),
             decoder: Arc::new(decoder),
             decoders: parallel::default_decoders(),
             meter: Arc::default(),
@@ -198,6 +198,10 @@ impl<K: Decode> KubeSource<K> {
     /// Asks for JSON only. By default a built-in kind is asked for in protobuf, with JSON as the second
     /// choice, as Kubernetes' own clients do: it is a third smaller, and what is not read of it costs
     /// nothing. What the server answers in is its own choice; custom resources come in JSON.
+    ///
+    /// Protobuf has numbers for fields, not names: those that are newer than what this crate knows are
+    /// not there. So a `DynamicObject`, which keeps whatever comes, is asked for in JSON anyway; this is
+    /// for a type of one's own that names such a field, or keeps what it does not name.
     #[must_use]
     pub fn json_only(mut self) -> Self {
         self.accept = Accept::default();

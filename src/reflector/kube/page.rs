@@ -18,9 +18,9 @@ use crate::reflector::{Interest, Item, ListPage, SourceError};
 /// How many objects decode as one piece of work.
 const STRETCH: usize = 32;
 
-/// What a list says beside its items.
+/// What a list says, and where its items are.
 struct Outline {
-    items: Vec<Range<usize>>,
+    places: Places,
     resource_version: Option<ResourceVersion>,
     continue_token: Option<String>,
     remaining: Option<u64>,
@@ -32,8 +32,18 @@ enum Content {
     Protobuf(Vec<u8>, &'static Message),
 }
 
+/// Where the items are that were not taken yet.
+enum Places {
+    Json(std::vec::IntoIter<Range<usize>>),
+    /// In a part of the answer of so many.
+    Protobuf {
+        rest: Range<usize>,
+        count: usize,
+    },
+}
+
 impl Content {
-    /// Decodes the item in one of the places that the outline names.
+    /// Decodes the item in one of the places.
     fn item<K: Decode>(
         &self,
         place: Range<usize>,
@@ -49,6 +59,34 @@ impl Content {
                 decoder.message(bytes.get(place).unwrap_or_default(), schema, interest)
             }
         }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Json(text) => text.text.as_bytes(),
+            Self::Protobuf(bytes, _) => bytes,
+        }
+    }
+}
+
+impl Places {
+    fn count(&self) -> usize {
+        match self {
+            Self::Json(places) => places.len(),
+            Self::Protobuf { count, .. } => *count,
+        }
+    }
+
+    /// The next places in this answer, if there are any left.
+    fn stretch(&mut self, answer: &Content) -> Option<Vec<Range<usize>>> {
+        let stretch: Vec<_> = match self {
+            Self::Json(places) => places.take(STRETCH).collect(),
+            Self::Protobuf { rest, .. } => {
+                let next = || protobuf::next_item(answer.bytes(), rest);
+                std::iter::from_fn(next).take(STRETCH).collect()
+            }
+        };
+        (!stretch.is_empty()).then_some(stretch)
     }
 }
 
@@ -70,18 +108,20 @@ pub(super) fn read<K: Decode>(
             (Content::Json(text), outline)
         }
     };
-    let count = outline.items.len();
-    let stretches: Vec<Vec<_>> = outline.items.chunks(STRETCH).map(<[_]>::to_vec).collect();
+    let mut places = outline.places;
+    let count = places.count();
     let interest = decoder.interest.clone().filter(|interest| !interest.is_everything());
     let (content, decoder) = (Arc::new(content), Arc::clone(decoder));
-    let work = stream::iter(stretches).map(move |ranges| {
+    let all = Arc::clone(&content);
+    let stretches = std::iter::from_fn(move || places.stretch(&all));
+    let work = stream::iter(stretches).map(move |places| {
         let (content, decoder) = (Arc::clone(&content), Arc::clone(&decoder));
         let interest = interest.clone();
         Work {
-            bytes: ranges.iter().map(ExactSizeIterator::len).sum(),
+            bytes: places.iter().map(ExactSizeIterator::len).sum(),
             decode: move || {
                 let item = |place| content.item(place, &decoder, interest.as_ref());
-                ranges.into_iter().filter_map(item).collect()
+                places.into_iter().filter_map(item).collect()
             },
         }
     });
@@ -105,27 +145,16 @@ fn open<K: Decode>(
         Ok(text) => Mended::unchanged(text),
         Err(error) => Mended::of(error.as_bytes()),
     };
-    let failed = match Outline::read(&text.text, decoder) {
-        Ok(outline) => return whole(text, outline),
+    let failed = match Outline::read(&text, decoder) {
+        Ok(outline) => return Ok((text, outline)),
         Err(error) => error,
     };
     let mended = Mended::of(text.text.as_bytes());
     if mended.replaced() == 0 {
         return Err(failed);
     }
-    let outline = Outline::read(&mended.text, decoder)?;
-    whole(mended, outline)
-}
-
-fn whole(
-    text: Mended<'static>,
-    outline: Outline,
-) -> Result<(Mended<'static>, Outline), SourceError> {
-    let within: usize = outline.items.iter().map(|item| text.replaced_in(item)).sum();
-    if within == text.replaced() {
-        return Ok((text, outline));
-    }
-    Err(SourceError::Protocol(format!("the list is damaged outside of its items: {NO_TEXT}")))
+    let outline = Outline::read(&mended, decoder)?;
+    Ok((mended, outline))
 }
 
 impl Outline {
@@ -133,7 +162,7 @@ impl Outline {
         let wanted = format!("a {}", decoder.list_kind());
         let unexpected = || unexpected::failure_of(body, &wanted);
         let envelope = Envelope::open(body).map_err(|_| unexpected())?;
-        let (version, kind) = (non_zero(envelope.of.api_version), non_zero(envelope.of.kind));
+        let [version, kind] = envelope.of.said();
         if !decoder.is_own_type(version, kind) {
             return Err(unexpected());
         }
@@ -141,23 +170,33 @@ impl Outline {
             let message = format!("expected {wanted}, found protobuf that does not read: {error}");
             SourceError::Protocol(message)
         })?;
+        let rest = place_of(envelope.message, body);
         Ok(Self {
-            items: list.items.iter().map(|item| place_of(item, body)).collect(),
+            places: Places::Protobuf { rest, count: list.count },
             resource_version: non_zero(list.resource_version).map(Into::into),
             continue_token: non_zero(list.continue_token).map(str::to_owned),
             remaining: list.remaining.and_then(|remaining| remaining.try_into().ok()),
         })
     }
 
-    fn read<K: Decode>(text: &str, decoder: &Decoder<K>) -> Result<Self, SourceError> {
+    fn read<K: Decode>(mended: &Mended<'_>, decoder: &Decoder<K>) -> Result<Self, SourceError> {
+        let text = &*mended.text;
         let unexpected = || unexpected::failure(text, &format!("a {}", decoder.list_kind()));
         let list: List<'_> = serde_json::from_str(text).map_err(|_| unexpected())?;
         if !decoder.is_own(&list) {
             return Err(unexpected());
         }
+        // In the memory of the list itself: an item may have no more than two bytes.
+        let items = list.items.unwrap_or_default().into_iter();
+        let places: Vec<_> = items.map(|item| range_of(item.get(), text)).collect();
+        let within: usize = places.iter().map(|item| mended.replaced_in(item)).sum();
+        if within < mended.replaced() {
+            let message = format!("the list is damaged outside of its items: {NO_TEXT}");
+            return Err(SourceError::Protocol(message));
+        }
         let metadata = list.metadata.unwrap_or_default();
         Ok(Self {
-            items: list.items.iter().flatten().map(|item| range_of(item.get(), text)).collect(),
+            places: Places::Json(places.into_iter()),
             resource_version: non_empty(metadata.resource_version.as_ref()).map(Into::into),
             continue_token: non_empty(metadata.continue_token.as_ref()).map(str::to_owned),
             remaining: metadata.remaining(),
@@ -169,8 +208,11 @@ fn non_zero(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// Where a part of these bytes lies in them.
+/// Where a part of these bytes lies in them; where it is empty, it may lie elsewhere.
 fn place_of(part: &[u8], whole: &[u8]) -> Range<usize> {
+    if part.is_empty() {
+        return 0..0;
+    }
     let start = part.as_ptr() as usize - whole.as_ptr() as usize;
     start..start + part.len()
 }

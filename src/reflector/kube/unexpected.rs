@@ -1,9 +1,14 @@
 //! Answers that are not what was asked for, and what came instead.
 
-use super::header::Header;
+use super::header::{Header, non_empty};
 use super::protobuf::{self, Envelope};
 use crate::Status;
 use crate::reflector::SourceError;
+
+/// The most that is read of an answer that is a failure; no Status is larger.
+pub(super) const FAILURE_LIMIT: usize = 1 << 20;
+
+const STATUS: &str = "Status";
 
 /// How much of a text that says nothing else about itself is quoted, in characters.
 const QUOTED: usize = 80;
@@ -21,19 +26,31 @@ pub(super) fn failure(text: &str, wanted: &str) -> SourceError {
 pub(super) fn failure_of(bytes: &[u8], wanted: &str) -> SourceError {
     let found = match (status(bytes), Envelope::open(bytes)) {
         (Some(status), _) if status.is_failure() => return status.into(),
-        (_, Ok(envelope)) => format!("a {} of {}", envelope.of.kind, envelope.of.api_version),
+        (_, Ok(envelope)) => object_of(envelope.of.said()),
         (_, Err(error)) if *error.fault() == protobuf::Fault::Magic => {
-            return failure(&String::from_utf8_lossy(bytes), wanted);
+            let text = match std::str::from_utf8(bytes) {
+                Ok(text) => text.into(),
+                // No more than its beginning is told.
+                Err(_) => String::from_utf8_lossy(bytes.get(..FAILURE_LIMIT).unwrap_or(bytes)),
+            };
+            return failure(&text, wanted);
         }
         (_, Err(error)) => format!("protobuf that does not read: {error}"),
     };
     SourceError::Protocol(format!("expected {wanted}, found {found}"))
 }
 
-/// A Status, in JSON or in protobuf.
+/// A Status, in JSON or in protobuf. Of anything else nothing is decoded.
 pub(super) fn status(bytes: &[u8]) -> Option<Status> {
-    match protobuf::from_slice::<serde_json::Value>(bytes) {
-        Ok(json) => Status::from_json(json.to_string().as_bytes()).ok(),
+    if bytes.len() > FAILURE_LIMIT {
+        return None;
+    }
+    match Envelope::open(bytes) {
+        Ok(envelope) if envelope.of.kind == STATUS => {
+            let json: serde_json::Value = protobuf::from_slice(bytes).ok()?;
+            Status::from_json(json.to_string().as_bytes()).ok()
+        }
+        Ok(_) => None,
         Err(_) => Status::from_json(bytes).ok(),
     }
 }
@@ -52,16 +69,19 @@ fn what(text: &str) -> String {
     }
     match serde_json::from_str::<Header<'_>>(text) {
         Ok(header) => {
-            let part = |part: Option<&str>| part.filter(|part| !part.is_empty()).map(str::to_owned);
-            let kind = part(header.kind.as_deref());
-            match (kind, part(header.api_version.as_deref())) {
-                (Some(kind), Some(version)) => format!("a {kind} of {version}"),
-                (Some(kind), None) => format!("a {kind} without an API version"),
-                (None, _) => "an object without a kind".to_owned(),
-            }
+            object_of([&header.api_version, &header.kind].map(|part| non_empty(part.as_ref())))
         }
         Err(error) if text.starts_with('{') => format!("JSON that does not read: {error}"),
         Err(_) => format!("{:?}", text.chars().take(QUOTED).collect::<String>()),
+    }
+}
+
+/// What an object is, by its API version and kind.
+fn object_of(said: [Option<&str>; 2]) -> String {
+    match said {
+        [Some(version), Some(kind)] => format!("a {kind} of {version}"),
+        [None, Some(kind)] => format!("a {kind} without an API version"),
+        [_, None] => "an object without a kind".to_owned(),
     }
 }
 
@@ -79,6 +99,7 @@ fn title(page: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reflector::kube::protobuf::tests::{field, object};
 
     #[test]
     fn what_came_is_named() {
@@ -114,5 +135,29 @@ mod tests {
         let success = r#"{"kind":"Status","apiVersion":"v1","status":"Success"}"#;
         let error = failure(success, "a PodList").to_string();
         assert!(error.contains("a Status of v1"), "{error}");
+    }
+
+    #[test]
+    fn what_says_no_kind_is_told_so_in_protobuf_too() {
+        for (object, words) in [
+            (object("v1", "Pod", b""), "found a Pod of v1"),
+            (object("", "Pod", b""), "found a Pod without an API version"),
+            (object("v1", "", b""), "found an object without a kind"),
+        ] {
+            let error = failure_of(&object, "an event").to_string();
+            assert!(error.ends_with(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_larger_than_any_status_is_not_read_as_one() {
+        let message = |len: usize| [field(2, b"Failure"), field(3, &vec![b'x'; len])].concat();
+        for (len, expected) in [(9, true), (FAILURE_LIMIT, false)] {
+            let protobuf = object("v1", "Status", &message(len));
+            assert_eq!(status(&protobuf).is_some(), expected);
+            let text = "x".repeat(len);
+            let json = format!(r#"{{"kind":"Status","status":"Failure","message":"{text}"}}"#);
+            assert_eq!(status(json.as_bytes()).is_some(), expected);
+        }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::Value as Json;
-
 use super::{Bookmark, Decode, Decoder, told_by};
 use crate::reflector::kube::encoded::Form;
 use crate::reflector::kube::protobuf::{Envelope, Error, Header, Message, Object, event};
@@ -46,14 +44,15 @@ impl<K: Decode> Decoder<K> {
         let Ok(Envelope { of, message }) = Envelope::open(raw) else {
             return Err(unexpected::failure_of(raw, "an object in an event"));
         };
-        let fault = self.expected.differs_from(Some(of.api_version), Some(of.kind));
+        let [api_version, kind] = of.said();
+        let fault = self.expected.differs_from(api_version, kind);
         if fault.is_none()
             && let Some(event) = self.unwanted_message(message)
         {
             return Ok(event);
         }
         let object = self.object(message, schema);
-        let object = Object { of: Some(of), ..object };
+        let object = Object { of: kind.map(|_| of), ..object };
         Ok(match self.decode_object(object, fault, event_type == "DELETED") {
             Ok(object) => event(object),
             Err(bad) => WatchEvent::Undecodable(*bad),
@@ -98,12 +97,11 @@ impl<K: Decode> Decoder<K> {
         self.make(Encoded(Form::Protobuf(object)), fault).map_err(|error| {
             let header = Header::of_damaged(object.message);
             let schema = object.of.and_then(|of| of.schema().ok()).unwrap_or(object.schema);
-            let json = Object { managed_fields: true, schema, ..object }.decode::<Json>();
             Box::new(Undecodable {
                 key: header.key().to_key().ok(),
                 resource_version: header.resource_version().map(Into::into),
                 error,
-                raw: json.ok().map(|json| json.to_string().into()),
+                raw: Object { schema, ..object }.told(),
                 deleted,
             })
         })

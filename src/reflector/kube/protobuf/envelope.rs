@@ -5,7 +5,7 @@ use super::schema::{self, Message};
 use super::wire::{Value, fields};
 
 /// How every object begins that stands by itself.
-pub(super) const MAGIC: &[u8] = b"k8s\0";
+pub(in super::super) const MAGIC: &[u8] = b"k8s\0";
 
 /// What an object is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,18 @@ pub(in super::super) fn event(frame: &[u8]) -> Result<(&str, &[u8])> {
     Ok((event_type.map_or(Ok(""), Value::text)?, raw.map_or(Ok(&[][..]), Value::bytes)?))
 }
 
-impl Type<'_> {
+impl<'a> Type<'a> {
+    /// API version and kind, where it says them: an empty text says nothing.
+    pub(in super::super) fn said(self) -> [Option<&'a str>; 2] {
+        [self.api_version, self.kind].map(|text| Some(text).filter(|text| !text.is_empty()))
+    }
+
+    /// What an object of this schema is of.
+    pub(in super::super) fn of(schema: &'static Message) -> Option<Type<'static>> {
+        let (api_version, kind) = schema::type_of(schema)?;
+        Some(Type { api_version, kind })
+    }
+
     pub(in super::super) fn schema(self) -> Result<&'static Message> {
         schema::find(self.api_version, self.kind).ok_or_else(|| {
             let Type { api_version, kind } = self;

@@ -39,9 +39,9 @@ mod wire;
 use serde::Deserialize;
 
 pub(super) use self::de::Object;
-pub(super) use self::envelope::{Envelope, event};
+pub(super) use self::envelope::{Envelope, MAGIC, Type, event};
 pub use self::error::{Error, Fault};
-pub(super) use self::list::List;
+pub(super) use self::list::{List, next_item};
 pub(super) use self::schema::{Message, find};
 pub(super) use self::walk::Header;
 
@@ -54,7 +54,8 @@ pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 ///
 /// What comes out is what the server's JSON of the object would give, but for lists and maps that are
 /// empty: those are absent. The kinds are those of stable versions of Kubernetes' own API, custom
-/// resource definitions and API services. Messages, lists and maps may be nested 127 levels deep.
+/// resource definitions and API services. Messages, lists and maps may be nested 127 levels deep. Of what
+/// is no JSON on the wire a `Box<RawValue>` of `serde_json` is made, but none that is borrowed.
 ///
 /// # Errors
 /// If the bytes are not such an object, or `T` does not take it.

@@ -24,6 +24,8 @@ pub(in super::super) struct Header<'a> {
     uid: &'a str,
     resource_version: &'a str,
     labels: &'a [u8],
+    /// The number of the last field of the metadata that was read.
+    last: u32,
     /// Where the field of the metadata lies in the object, and the managed fields in the metadata.
     field: Range<usize>,
     metadata_len: usize,
@@ -37,11 +39,14 @@ impl<'a> Header<'a> {
         Ok(header)
     }
 
-    /// The header as far as it can be read.
+    /// The header as far as it can be read. It has a name only if what would say the namespace was
+    /// passed: fields come in the order of their numbers, and a name by itself is another object's.
     pub(in super::super) fn of_damaged(message: &'a [u8]) -> Self {
         let mut header = Self::default();
         // What is wrong is told by who decodes the object.
-        let _ = header.read(message);
+        if header.read(message).is_err() && header.last < NAMESPACE {
+            header.name = "";
+        }
         header
     }
 
@@ -60,19 +65,20 @@ impl<'a> Header<'a> {
         let mut rest = Reader::new(metadata);
         loop {
             let start = rest;
-            match rest.next()? {
-                Some((NAME, name)) => self.name = name.text()?,
-                Some((NAMESPACE, namespace)) => self.namespace = namespace.text()?,
-                Some((UID, uid)) => self.uid = uid.text()?,
-                Some((RESOURCE_VERSION, version)) => self.resource_version = version.text()?,
-                Some((LABELS, _)) => self.labels = rest.run(start, LABELS)?.0.rest(),
-                Some((MANAGED_FIELDS, _)) => {
+            let Some((number, value)) = rest.next()? else { return Ok(()) };
+            match number {
+                NAME => self.name = value.text()?,
+                NAMESPACE => self.namespace = value.text()?,
+                UID => self.uid = value.text()?,
+                RESOURCE_VERSION => self.resource_version = value.text()?,
+                LABELS => self.labels = rest.run(start, LABELS)?.0.rest(),
+                MANAGED_FIELDS => {
                     rest.run(start, MANAGED_FIELDS)?;
                     self.managed_fields = start.offset_in(metadata)..rest.offset_in(metadata);
                 }
-                Some(_) => {}
-                None => return Ok(()),
+                _ => {}
             }
+            self.last = number;
         }
     }
 
@@ -175,5 +181,30 @@ mod tests {
         let header = Header::of_damaged(&message);
         assert_eq!((header.key(), header.resource_version()), ("b/a".into(), Some("7")));
         assert!(Header::of_damaged(b"\xff").key().to_key().is_err());
+    }
+
+    #[test]
+    fn a_name_whose_namespace_is_lost_is_no_key() {
+        let name = || field(1, b"a");
+        for (rest, known) in [
+            (vec![0x0a, 9], false),
+            ([field(2, b"a-"), vec![0x1a, 9]].concat(), false),
+            (field(3, b"\xff"), false),
+            (vec![0x18, 1], false),
+            ([field(3, b""), vec![0x0a, 9]].concat(), true),
+            // Another encoder leaves an empty namespace out.
+            ([field(5, b"u"), vec![0x0a, 9]].concat(), true),
+        ] {
+            let message = field(1, &[name(), rest.clone()].concat());
+            assert!(Header::of(&message).is_err());
+            let key = Header::of_damaged(&message).key().to_key();
+            assert_eq!(
+                key.ok().map(|key| key.to_string()),
+                known.then(|| "a".to_owned()),
+                "{rest:?}"
+            );
+        }
+        let whole = field(1, &name());
+        assert_eq!(Header::of_damaged(&whole).key(), "a".into(), "of the cluster");
     }
 }

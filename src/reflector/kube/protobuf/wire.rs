@@ -55,6 +55,11 @@ impl<'a> Reader<'a> {
         Ok(Some((number, value)))
     }
 
+    /// The next number of several that are packed.
+    pub(super) fn number(&mut self) -> Result<Value<'a>> {
+        Ok(Value::Varint(self.varint()?))
+    }
+
     /// The fields from here on that have the same number as one another, as the elements of a list
     /// have, and how many they are; `first` is where the first of them begins.
     pub(super) fn run(&mut self, first: Self, number: u32) -> Result<(Self, usize)> {
@@ -147,6 +152,13 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// A signed number of 32 bits; those above them count for nothing, as for Go, so that it does not
+    /// matter whether a negative one was written with all 64.
+    #[inline]
+    pub(super) fn int32(self) -> Result<i64> {
+        Ok(i64::from(self.integer()? as i32))
+    }
+
     pub(super) fn double(self) -> Result<f64> {
         match self {
             Self::Fixed64(bits) => Ok(f64::from_bits(bits)),
@@ -173,7 +185,7 @@ pub(super) fn write_head(number: u32, length: usize, out: &mut Vec<u8>) {
     write_varint(length as u64, out);
 }
 
-fn write_varint(mut number: u64, out: &mut Vec<u8>) {
+pub(super) fn write_varint(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;

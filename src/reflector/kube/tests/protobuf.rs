@@ -129,6 +129,31 @@ async fn a_lazy_object_keeps_the_bytes_and_is_the_typed_one() {
     }
 }
 
+/// The type of a lazy object, by its JSON.
+fn type_of(pod: &Lazy<Pod>) -> [Option<String>; 2] {
+    let json: serde_json::Value = serde_json::from_str(&pod.json().expect("JSON")).expect("JSON");
+    ["apiVersion", "kind"].map(|name| json[name].as_str().map(str::to_owned))
+}
+
+#[tokio::test]
+async fn a_lazy_object_says_its_type_where_the_server_did() {
+    let said = [Some("v1".to_owned()), Some("Pod".to_owned())];
+    let line = added(&pod("a", 5)).replace('\n', "");
+    let in_json = watch(&source::<Lazy<Pod>>(line)).await;
+    let in_protobuf = watch(&speaking::<Lazy<Pod>>(pod_event("ADDED", "a", 5))).await;
+    for events in [in_json, in_protobuf] {
+        let [Ok(WatchEvent::Added(pod))] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(type_of(pod), said);
+    }
+    let untyped = pod("a", 5).replace(r#""kind":"Pod","apiVersion":"v1","#, "");
+    let in_json = list(&source::<Lazy<Pod>>(pod_list(&untyped))).await.expect("a list");
+    let in_protobuf = list(&speaking::<Lazy<Pod>>(pods(&[message("a", 5)]))).await;
+    for items in [in_json, in_protobuf.expect("a list")] {
+        let [Item::Object(pod)] = &items[..] else { panic!("{items:?}") };
+        assert_eq!(type_of(pod), [None, None]);
+    }
+}
+
 #[tokio::test]
 async fn labels_are_in_order_and_may_be_empty() {
     let label = |parts: &[&[u8]]| {
@@ -201,6 +226,67 @@ async fn what_the_server_answers_in_counts_and_what_it_refuses_is_not_asked_for_
     let unasked = negotiating(|_, _| (200, MEDIA_TYPE, pods(&[])));
     let error = list(&KubeSource::<DynamicObject>::all_with(unasked, &thing())).await;
     assert!(error.expect_err("unknown").to_string().contains("not asked for"));
+}
+
+#[tokio::test]
+async fn protobuf_is_given_up_only_where_json_is_granted() {
+    let asked: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let noted = Arc::clone(&asked);
+    // At first it refuses whatever it is asked for; then protobuf alone.
+    let source = KubeSource::<Pod>::all(negotiating(move |accept, _| {
+        let mut asked = noted.lock().expect("no panic");
+        asked.push(accept.contains(MEDIA_TYPE));
+        match (asked.len(), asked.last()) {
+            (1, _) => (406, "text/plain", Vec::new()),
+            (2, _) => (503, "text/plain", Vec::new()),
+            (_, Some(true)) => (415, "text/plain", Vec::new()),
+            _ => (200, "application/json", pod_list(&pod("a", 5)).into_bytes()),
+        }
+    }));
+    let error = list(&source).await.expect_err("busy");
+    assert!(matches!(error, SourceError::Status(status) if status.code() == 503));
+    for _ in 0..2 {
+        assert_eq!(list(&source).await.expect("a list").len(), 1);
+    }
+    assert_eq!(*asked.lock().expect("no panic"), [true, false, true, false, false]);
+}
+
+#[tokio::test]
+async fn whoever_keeps_what_no_schema_knows_asks_for_json() {
+    let asked: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let server = || {
+        let asked = Arc::clone(&asked);
+        negotiating(move |accept, _| {
+            asked.lock().expect("no panic").push(accept.contains(MEDIA_TYPE));
+            let newer = r#""newerThanAll":1,"metadata""#;
+            let pod = pod("a", 5).replace(r#""metadata""#, newer);
+            (200, "application/json", pod_list(&pod).into_bytes())
+        })
+    };
+    let resource = kube::api::ApiResource::erase::<Pod>(&());
+    let items = list(&KubeSource::<DynamicObject>::all_with(server(), &resource)).await;
+    let [Item::Object(pod)] = &items.expect("a list")[..] else { panic!("one Pod") };
+    assert_eq!(pod.data["newerThanAll"], 1);
+    let items = list(&KubeSource::<Lazy<DynamicObject>>::all_with(server(), &resource)).await;
+    let [Item::Object(pod)] = &items.expect("a list")[..] else { panic!("one Pod") };
+    assert_eq!(pod.get().expect("a Pod").data["newerThanAll"], 1);
+    assert_eq!(std::mem::take(&mut *asked.lock().expect("no panic")), [false, false]);
+    // Metadata are of one type, whatever they are of.
+    type Metadata = PartialObjectMeta<DynamicObject>;
+    let _ = list(&KubeSource::<Metadata>::all_with(server(), &resource)).await;
+    let _ = list(&KubeSource::<Metadata>::all_with(server(), &thing())).await;
+    assert_eq!(*asked.lock().expect("no panic"), [true, true]);
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_say_what_it_is_is_what_it_begins_as() {
+    let silent = |body: Vec<u8>| source::<Pod>(body);
+    let items = list(&silent(pods(&[message("a", 5)]))).await.expect("a list");
+    assert_eq!(items.iter().map(item).collect::<Vec<_>>(), ["a"]);
+    let items = list(&silent(pod_list(&pod("a", 5)).into_bytes())).await.expect("a list");
+    assert_eq!(items.iter().map(item).collect::<Vec<_>>(), ["a"]);
+    let error = list(&silent(answer("status"))).await.expect_err("expired");
+    assert!(error.is_expired(), "{error}");
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ impl<'de> MapAccess<'de> for Fields<'de> {
                 seed.deserialize(Map { kind, run, scope })
             }
             Named::Several { number, run, count } => {
-                seed.deserialize(List { kind, number, run, count: Some(count), scope })
+                seed.deserialize(List::new((kind, number), run, Some(count), scope))
             }
         };
         read.map_err(|error| error.within(field.json()))

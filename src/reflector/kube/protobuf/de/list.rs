@@ -3,20 +3,53 @@
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::Scope;
 use super::value::Single;
+use super::{Scope, deserialize_as_it_is};
 use crate::reflector::kube::protobuf::error::{Error, Result};
 use crate::reflector::kube::protobuf::schema::Kind;
-use crate::reflector::kube::protobuf::wire::Reader;
+use crate::reflector::kube::protobuf::wire::{Reader, Value};
 
 /// The values of one number among these fields.
 pub(super) struct List<'de> {
-    pub(super) kind: Kind,
-    pub(super) number: u32,
-    pub(super) run: Reader<'de>,
-    /// How many they are, so that a `Vec` is no larger; they are all there.
-    pub(super) count: Option<usize>,
-    pub(super) scope: Scope,
+    kind: Kind,
+    number: u32,
+    run: Reader<'de>,
+    /// What is left of numbers that came in one field.
+    packed: Reader<'de>,
+    /// How many fields they are, so that a `Vec` is no larger; they are all there.
+    count: Option<usize>,
+    scope: Scope,
+}
+
+impl<'de> List<'de> {
+    pub(super) fn new(
+        (kind, number): (Kind, u32),
+        run: Reader<'de>,
+        count: Option<usize>,
+        scope: Scope,
+    ) -> Self {
+        Self { kind, number, run, packed: Reader::new(&[]), count, scope }
+    }
+
+    /// Numbers may come each in a field of its own, as Go writes them, or several in one.
+    #[inline]
+    fn next(&mut self) -> Result<Option<Value<'de>>> {
+        loop {
+            if !self.packed.rest().is_empty() {
+                return self.packed.number().map(Some);
+            }
+            match self.run.next()? {
+                None => return Ok(None),
+                Some((number, value)) if number == self.number => match (self.kind, value) {
+                    (Kind::Integer | Kind::Int32 | Kind::Boolean, Value::Bytes(packed)) => {
+                        self.packed = Reader::new(packed);
+                    }
+                    _ => return Ok(Some(value)),
+                },
+                Some(_) => {}
+            }
+        }
+    }
 }
 
 impl<'de> Deserializer<'de> for List<'de> {
@@ -27,26 +60,8 @@ impl<'de> Deserializer<'de> for List<'de> {
         visitor.visit_seq(self)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_unit()
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct enum identifier
-    }
+    deserialize_as_it_is! {}
+    forward_to_deserialize_any! { enum }
 }
 
 impl<'de> SeqAccess<'de> for List<'de> {
@@ -54,14 +69,10 @@ impl<'de> SeqAccess<'de> for List<'de> {
 
     #[inline]
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        while let Some((number, value)) = self.run.next()? {
-            if number == self.number {
-                self.count = self.count.map(|count| count.saturating_sub(1));
-                let (kind, scope) = (self.kind, self.scope);
-                return seed.deserialize(Single { kind, value, scope }).map(Some);
-            }
-        }
-        Ok(None)
+        let Some(value) = self.next()? else { return Ok(None) };
+        self.count = self.count.map(|count| count.saturating_sub(1));
+        let (kind, scope) = (self.kind, self.scope);
+        seed.deserialize(Single { kind, value, scope }).map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {

@@ -2,10 +2,9 @@
 
 use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
-use serde::forward_to_deserialize_any;
 
-use super::Scope;
 use super::value::Single;
+use super::{Scope, deserialize_as_it_is};
 use crate::reflector::kube::protobuf::error::{Error, Result};
 use crate::reflector::kube::protobuf::schema::Kind;
 use crate::reflector::kube::protobuf::wire::{Reader, Value, fields};
@@ -30,18 +29,6 @@ impl<'de> Deserializer<'de> for Map<'de> {
         visitor.visit_map(self.entries()?)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value> {
-        visitor.visit_newtype_struct(self)
-    }
-
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -51,14 +38,7 @@ impl<'de> Deserializer<'de> for Map<'de> {
         visitor.visit_enum(MapAccessDeserializer::new(self.entries()?))
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_unit()
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier
-    }
+    deserialize_as_it_is! {}
 }
 
 struct Entries<'de> {
@@ -95,7 +75,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
 impl Kind {
     fn zero(self) -> Value<'static> {
         match self {
-            Self::Integer | Self::Boolean => Value::Varint(0),
+            Self::Integer | Self::Int32 | Self::Boolean => Value::Varint(0),
             Self::Double => Value::Fixed64(0),
             _ => Value::Bytes(&[]),
         }

@@ -1,15 +1,21 @@
 //! An object: its type, as two fields before its own.
 
+use std::sync::Arc;
+
 use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
-use serde::forward_to_deserialize_any;
+use serde_json::Value;
 
-use super::Scope;
 use super::fields::Fields;
+use super::{Scope, deserialize_as_it_is};
 use crate::reflector::kube::protobuf::envelope::Type;
 use crate::reflector::kube::protobuf::error::{Error, Result};
 use crate::reflector::kube::protobuf::schema::Message;
 use crate::reflector::kube::protobuf::wire::Reader;
+
+/// Of no larger message JSON is made: objects in etcd are smaller, and what is made to be large in JSON
+/// takes some dozen times its size.
+const TOLD: usize = 2 << 20;
 
 /// An object's bytes, to be decoded.
 #[derive(Clone, Copy, Debug)]
@@ -18,13 +24,22 @@ pub(in crate::reflector::kube) struct Object<'de> {
     pub(in crate::reflector::kube) of: Option<Type<'de>>,
     pub(in crate::reflector::kube) schema: &'static Message,
     pub(in crate::reflector::kube) message: &'de [u8],
-    /// Whether managed fields are read.
+    /// Whether its managed fields are read.
     pub(in crate::reflector::kube) managed_fields: bool,
 }
 
 impl<'de> Object<'de> {
     pub(in crate::reflector::kube) fn decode<T: Deserialize<'de>>(self) -> Result<T> {
         T::deserialize(self)
+    }
+
+    /// Its JSON, for whoever looks into what is wrong with it; managed fields and all.
+    pub(in crate::reflector::kube) fn told(self) -> Option<Arc<str>> {
+        if self.message.len() > TOLD {
+            return None;
+        }
+        let json: Value = Self { managed_fields: true, ..self }.decode().ok()?;
+        Some(json.to_string().into())
     }
 
     fn into_map(self) -> Root<'de> {
@@ -45,18 +60,6 @@ impl<'de> Deserializer<'de> for Object<'de> {
         visitor.visit_map(self.into_map())
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value> {
-        visitor.visit_newtype_struct(self)
-    }
-
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -66,10 +69,7 @@ impl<'de> Deserializer<'de> for Object<'de> {
         visitor.visit_enum(MapAccessDeserializer::new(self.into_map()))
     }
 
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
-    }
+    deserialize_as_it_is! {}
 }
 
 struct Root<'de> {

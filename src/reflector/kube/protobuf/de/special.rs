@@ -9,27 +9,39 @@ use crate::reflector::kube::protobuf::wire::{Value, fields};
 
 /// A time in seconds, or a Go time that was never set, which is an empty message.
 pub(super) fn time(message: &[u8]) -> Result<Option<TimeText>> {
-    moment(message, |_| None)
+    moment(message)?.map(|(seconds, _)| TimeText::new(seconds, None)).transpose()
 }
 
-/// The same in microseconds.
+/// The same in microseconds. Go cuts the nanoseconds to them before it carries: what is less than one
+/// before a second is that second.
 pub(super) fn micro_time(message: &[u8]) -> Result<Option<TimeText>> {
-    moment(message, |nanos| Some(nanos / 1_000))
+    let text = |(seconds, nanos): (i64, i64)| {
+        let micros = nanos / 1_000;
+        let seconds = seconds.saturating_add(micros.div_euclid(MICROS));
+        TimeText::new(seconds, Some(micros.rem_euclid(MICROS) as u32))
+    };
+    moment(message)?.map(text).transpose()
 }
 
-fn moment(message: &[u8], micros: fn(u32) -> Option<u32>) -> Result<Option<TimeText>> {
+/// How many microseconds a second has.
+const MICROS: i64 = 1_000_000;
+
+/// Seconds and nanoseconds.
+fn moment(message: &[u8]) -> Result<Option<(i64, i64)>> {
     if message.is_empty() {
         return Ok(None);
     }
     let [seconds, nanos] = fields(message)?;
-    let [seconds, nanos] = [integer(seconds)?, integer(nanos)?];
-    TimeText::new(seconds, micros(nanos.rem_euclid(1_000_000_000) as u32)).map(Some)
+    Ok(Some((integer(seconds)?, int32(nanos)?)))
 }
 
-/// The only field of a message, as a text.
+/// The only field of a message, as a text. One that was never set is zero, and so is it in JSON.
 pub(super) fn quantity(message: &[u8]) -> Result<&str> {
     let [text] = fields(message)?;
-    text.map_or(Ok(""), Value::text)
+    match text.map_or(Ok(""), Value::text)? {
+        "" => Ok("0"),
+        text => Ok(text),
+    }
 }
 
 pub(super) fn int_or_string<'de, V: Visitor<'de>>(
@@ -38,7 +50,7 @@ pub(super) fn int_or_string<'de, V: Visitor<'de>>(
 ) -> Result<V::Value> {
     let [which, number, text] = fields(message)?;
     match integer(which)? {
-        0 => visitor.visit_i64(integer(number)?),
+        0 => visitor.visit_i64(int32(number)?),
         _ => visitor.visit_borrowed_str(text.map_or(Ok(""), Value::text)?),
     }
 }
@@ -61,4 +73,8 @@ pub(super) fn json<'de, T>(
 
 fn integer(value: Option<Value<'_>>) -> Result<i64> {
     value.map_or(Ok(0), Value::integer)
+}
+
+fn int32(value: Option<Value<'_>>) -> Result<i64> {
+    value.map_or(Ok(0), Value::int32)
 }

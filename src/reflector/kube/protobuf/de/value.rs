@@ -8,7 +8,7 @@ use serde::forward_to_deserialize_any;
 
 use super::fields::Fields;
 use super::list::List;
-use super::{Scope, special};
+use super::{Scope, raw, special};
 use crate::reflector::kube::protobuf::error::{Error, Result};
 use crate::reflector::kube::protobuf::schema::{JSON_SCHEMA, Kind, Message};
 use crate::reflector::kube::protobuf::wire::{Reader, Value, fields};
@@ -36,7 +36,7 @@ impl<'de> Single<'de> {
 
     fn list(self, kind: Kind, number: u32) -> Result<List<'de>> {
         let run = Reader::new(self.value.bytes()?);
-        Ok(List { kind, number, run, count: None, scope: self.scope })
+        Ok(List::new((kind, number), run, None, self.scope))
     }
 
     /// Of the messages of two fields that are a schema, a list, or a boolean.
@@ -75,6 +75,7 @@ impl<'de> Deserializer<'de> for Single<'de> {
         match self.kind {
             Kind::Text => visitor.visit_borrowed_str(value.text()?),
             Kind::Integer => visitor.visit_i64(value.integer()?),
+            Kind::Int32 => visitor.visit_i64(value.int32()?),
             Kind::Boolean => visitor.visit_bool(value.integer()? != 0),
             Kind::Double => double(value.double()?, visitor),
             Kind::Bytes => visitor.visit_string(STANDARD.encode(value.bytes()?)),
@@ -122,11 +123,11 @@ impl<'de> Deserializer<'de> for Single<'de> {
         visitor: V,
     ) -> Result<V::Value> {
         match self.kind {
-            // Raw JSON is asked for by the type's name.
+            // It is lent as it is.
             Kind::Json => special::json(self.value.bytes()?, |json| {
                 json.deserialize_newtype_struct(name, visitor)
             }),
-            _ => visitor.visit_newtype_struct(self),
+            _ => raw::newtype(self, name, visitor),
         }
     }
 

@@ -41,6 +41,7 @@ pub(super) enum Form {
 pub(super) enum Kind {
     Text,
     Integer,
+    Int32,
     Boolean,
     Double,
     /// Text in base64.
@@ -70,6 +71,12 @@ struct Known(&'static str, &'static str, &'static Message);
 pub(in super::super) fn find(api_version: &str, kind: &str) -> Option<&'static Message> {
     let place = table::KINDS.binary_search_by_key(&(api_version, kind), |known| (known.0, known.1));
     Some(table::KINDS.get(place.ok()?)?.2)
+}
+
+/// API version and kind of what has this message: each has one of its own.
+pub(super) fn type_of(message: &Message) -> Option<(&'static str, &'static str)> {
+    let known = table::KINDS.iter().find(|known| std::ptr::eq(known.2, message))?;
+    Some((known.0, known.1))
 }
 
 impl Message {
@@ -105,6 +112,7 @@ mod tests {
         assert!(table::KINDS.is_sorted_by_key(|known| (known.0, known.1)));
         for known in table::KINDS {
             assert!(find(known.0, known.1).is_some_and(|message| std::ptr::eq(message, known.2)));
+            assert_eq!(type_of(known.2), Some((known.0, known.1)));
         }
         let pod = find("v1", "Pod").expect("known");
         assert_eq!(pod.field(2).map(Field::json), Some("spec"));

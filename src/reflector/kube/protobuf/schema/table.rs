@@ -155,7 +155,7 @@ static ADMISSIONREGISTRATION_V1_MUTATING_WEBHOOK: M = M(&[
     F("failurePolicy", Always, Text),
     F("namespaceSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("sideEffects", Always, Text),
-    F("timeoutSeconds", Always, Integer),
+    F("timeoutSeconds", Always, Int32),
     F("admissionReviewVersions", List, Text),
     F("matchPolicy", Always, Text),
     F("reinvocationPolicy", Always, Text),
@@ -208,7 +208,7 @@ static ADMISSIONREGISTRATION_V1_SERVICE_REFERENCE: M = M(&[
     F("namespace", Always, Text),
     F("name", Always, Text),
     F("path", Always, Text),
-    F("port", Always, Integer),
+    F("port", Always, Int32),
 ]);
 #[rustfmt::skip]
 static ADMISSIONREGISTRATION_V1_TYPE_CHECKING: M = M(&[
@@ -256,7 +256,7 @@ static ADMISSIONREGISTRATION_V1_VALIDATING_WEBHOOK: M = M(&[
     F("failurePolicy", Always, Text),
     F("namespaceSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("sideEffects", Always, Text),
-    F("timeoutSeconds", Always, Integer),
+    F("timeoutSeconds", Always, Int32),
     F("admissionReviewVersions", List, Text),
     F("matchPolicy", Always, Text),
     F("objectSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
@@ -291,7 +291,7 @@ static APIEXTENSIONS_V1_CUSTOM_RESOURCE_COLUMN_DEFINITION: M = M(&[
     F("type", Always, Text),
     F("format", NonZero, Text),
     F("description", NonZero, Text),
-    F("priority", NonZero, Integer),
+    F("priority", NonZero, Int32),
     F("jsonPath", Always, Text),
 ]);
 #[rustfmt::skip]
@@ -434,7 +434,7 @@ static APIEXTENSIONS_V1_SERVICE_REFERENCE: M = M(&[
     F("namespace", Always, Text),
     F("name", Always, Text),
     F("path", Always, Text),
-    F("port", Always, Integer),
+    F("port", Always, Int32),
 ]);
 #[rustfmt::skip]
 static APIEXTENSIONS_V1_VALIDATION_RULE: M = M(&[
@@ -479,8 +479,8 @@ static APIREGISTRATION_V1_API_SERVICE_SPEC: M = M(&[
     F("insecureSkipTLSVerify", NonZero, Boolean),
     F("caBundle", NonZero, Bytes),
     GAP,
-    F("groupPriorityMinimum", Always, Integer),
-    F("versionPriority", Always, Integer),
+    F("groupPriorityMinimum", Always, Int32),
+    F("versionPriority", Always, Int32),
 ]);
 #[rustfmt::skip]
 static APIREGISTRATION_V1_API_SERVICE_STATUS: M = M(&[
@@ -490,7 +490,7 @@ static APIREGISTRATION_V1_API_SERVICE_STATUS: M = M(&[
 static APIREGISTRATION_V1_SERVICE_REFERENCE: M = M(&[
     F("namespace", NonZero, Text),
     F("name", NonZero, Text),
-    F("port", Always, Integer),
+    F("port", Always, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_CONTROLLER_REVISION: M = M(&[
@@ -517,21 +517,21 @@ static APPS_V1_DAEMON_SET_SPEC: M = M(&[
     F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
     F("updateStrategy", Always, Message(&APPS_V1_DAEMON_SET_UPDATE_STRATEGY)),
-    F("minReadySeconds", NonZero, Integer),
+    F("minReadySeconds", NonZero, Int32),
     GAP,
-    F("revisionHistoryLimit", Always, Integer),
+    F("revisionHistoryLimit", Always, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_DAEMON_SET_STATUS: M = M(&[
-    F("currentNumberScheduled", Always, Integer),
-    F("numberMisscheduled", Always, Integer),
-    F("desiredNumberScheduled", Always, Integer),
-    F("numberReady", Always, Integer),
+    F("currentNumberScheduled", Always, Int32),
+    F("numberMisscheduled", Always, Int32),
+    F("desiredNumberScheduled", Always, Int32),
+    F("numberReady", Always, Int32),
     F("observedGeneration", NonZero, Integer),
-    F("updatedNumberScheduled", NonZero, Integer),
-    F("numberAvailable", NonZero, Integer),
-    F("numberUnavailable", NonZero, Integer),
-    F("collisionCount", Always, Integer),
+    F("updatedNumberScheduled", NonZero, Int32),
+    F("numberAvailable", NonZero, Int32),
+    F("numberUnavailable", NonZero, Int32),
+    F("collisionCount", Always, Int32),
     F("conditions", List, Message(&APPS_V1_DAEMON_SET_CONDITION)),
 ]);
 #[rustfmt::skip]
@@ -557,27 +557,27 @@ static APPS_V1_DEPLOYMENT_CONDITION: M = M(&[
 ]);
 #[rustfmt::skip]
 static APPS_V1_DEPLOYMENT_SPEC: M = M(&[
-    F("replicas", Always, Integer),
+    F("replicas", Always, Int32),
     F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
     F("strategy", Always, Message(&APPS_V1_DEPLOYMENT_STRATEGY)),
-    F("minReadySeconds", NonZero, Integer),
-    F("revisionHistoryLimit", Always, Integer),
+    F("minReadySeconds", NonZero, Int32),
+    F("revisionHistoryLimit", Always, Int32),
     F("paused", NonZero, Boolean),
     GAP,
-    F("progressDeadlineSeconds", Always, Integer),
+    F("progressDeadlineSeconds", Always, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_DEPLOYMENT_STATUS: M = M(&[
     F("observedGeneration", NonZero, Integer),
-    F("replicas", NonZero, Integer),
-    F("updatedReplicas", NonZero, Integer),
-    F("availableReplicas", NonZero, Integer),
-    F("unavailableReplicas", NonZero, Integer),
+    F("replicas", NonZero, Int32),
+    F("updatedReplicas", NonZero, Int32),
+    F("availableReplicas", NonZero, Int32),
+    F("unavailableReplicas", NonZero, Int32),
     F("conditions", List, Message(&APPS_V1_DEPLOYMENT_CONDITION)),
-    F("readyReplicas", NonZero, Integer),
-    F("collisionCount", Always, Integer),
-    F("terminatingReplicas", Always, Integer),
+    F("readyReplicas", NonZero, Int32),
+    F("collisionCount", Always, Int32),
+    F("terminatingReplicas", Always, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_DEPLOYMENT_STRATEGY: M = M(&[
@@ -600,20 +600,20 @@ static APPS_V1_REPLICA_SET_CONDITION: M = M(&[
 ]);
 #[rustfmt::skip]
 static APPS_V1_REPLICA_SET_SPEC: M = M(&[
-    F("replicas", Always, Integer),
+    F("replicas", Always, Int32),
     F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
-    F("minReadySeconds", NonZero, Integer),
+    F("minReadySeconds", NonZero, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_REPLICA_SET_STATUS: M = M(&[
-    F("replicas", Always, Integer),
-    F("fullyLabeledReplicas", NonZero, Integer),
+    F("replicas", Always, Int32),
+    F("fullyLabeledReplicas", NonZero, Int32),
     F("observedGeneration", NonZero, Integer),
-    F("readyReplicas", NonZero, Integer),
-    F("availableReplicas", NonZero, Integer),
+    F("readyReplicas", NonZero, Int32),
+    F("availableReplicas", NonZero, Int32),
     F("conditions", List, Message(&APPS_V1_REPLICA_SET_CONDITION)),
-    F("terminatingReplicas", Always, Integer),
+    F("terminatingReplicas", Always, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_ROLLING_UPDATE_DAEMON_SET: M = M(&[
@@ -627,7 +627,7 @@ static APPS_V1_ROLLING_UPDATE_DEPLOYMENT: M = M(&[
 ]);
 #[rustfmt::skip]
 static APPS_V1_ROLLING_UPDATE_STATEFUL_SET_STRATEGY: M = M(&[
-    F("partition", Always, Integer),
+    F("partition", Always, Int32),
     F("maxUnavailable", Always, IntOrString),
 ]);
 #[rustfmt::skip]
@@ -646,7 +646,7 @@ static APPS_V1_STATEFUL_SET_CONDITION: M = M(&[
 ]);
 #[rustfmt::skip]
 static APPS_V1_STATEFUL_SET_ORDINALS: M = M(&[
-    F("start", Always, Integer),
+    F("start", Always, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_STATEFUL_SET_PERSISTENT_VOLUME_CLAIM_RETENTION_POLICY: M = M(&[
@@ -655,31 +655,31 @@ static APPS_V1_STATEFUL_SET_PERSISTENT_VOLUME_CLAIM_RETENTION_POLICY: M = M(&[
 ]);
 #[rustfmt::skip]
 static APPS_V1_STATEFUL_SET_SPEC: M = M(&[
-    F("replicas", Always, Integer),
+    F("replicas", Always, Int32),
     F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
     F("volumeClaimTemplates", List, Message(&CORE_V1_PERSISTENT_VOLUME_CLAIM)),
     F("serviceName", Always, Text),
     F("podManagementPolicy", NonZero, Text),
     F("updateStrategy", Always, Message(&APPS_V1_STATEFUL_SET_UPDATE_STRATEGY)),
-    F("revisionHistoryLimit", Always, Integer),
-    F("minReadySeconds", NonZero, Integer),
+    F("revisionHistoryLimit", Always, Int32),
+    F("minReadySeconds", NonZero, Int32),
     F("persistentVolumeClaimRetentionPolicy", Always, Message(&APPS_V1_STATEFUL_SET_PERSISTENT_VOLUME_CLAIM_RETENTION_POLICY)),
     F("ordinals", Always, Message(&APPS_V1_STATEFUL_SET_ORDINALS)),
 ]);
 #[rustfmt::skip]
 static APPS_V1_STATEFUL_SET_STATUS: M = M(&[
     F("observedGeneration", NonZero, Integer),
-    F("replicas", Always, Integer),
-    F("readyReplicas", NonZero, Integer),
-    F("currentReplicas", NonZero, Integer),
-    F("updatedReplicas", NonZero, Integer),
+    F("replicas", Always, Int32),
+    F("readyReplicas", NonZero, Int32),
+    F("currentReplicas", NonZero, Int32),
+    F("updatedReplicas", NonZero, Int32),
     F("currentRevision", NonZero, Text),
     F("updateRevision", NonZero, Text),
     GAP,
-    F("collisionCount", Always, Integer),
+    F("collisionCount", Always, Int32),
     F("conditions", List, Message(&APPS_V1_STATEFUL_SET_CONDITION)),
-    F("availableReplicas", Always, Integer),
+    F("availableReplicas", Always, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_STATEFUL_SET_UPDATE_STRATEGY: M = M(&[
@@ -856,17 +856,17 @@ static AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER: M = M(&[
 #[rustfmt::skip]
 static AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER_SPEC: M = M(&[
     F("scaleTargetRef", Always, Message(&AUTOSCALING_V1_CROSS_VERSION_OBJECT_REFERENCE)),
-    F("minReplicas", Always, Integer),
-    F("maxReplicas", Always, Integer),
-    F("targetCPUUtilizationPercentage", Always, Integer),
+    F("minReplicas", Always, Int32),
+    F("maxReplicas", Always, Int32),
+    F("targetCPUUtilizationPercentage", Always, Int32),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER_STATUS: M = M(&[
     F("observedGeneration", Always, Integer),
     F("lastScaleTime", Always, Time),
-    F("currentReplicas", Always, Integer),
-    F("desiredReplicas", Always, Integer),
-    F("currentCPUUtilizationPercentage", Always, Integer),
+    F("currentReplicas", Always, Int32),
+    F("desiredReplicas", Always, Int32),
+    F("currentCPUUtilizationPercentage", Always, Int32),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V1_SCALE: M = M(&[
@@ -876,11 +876,11 @@ static AUTOSCALING_V1_SCALE: M = M(&[
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V1_SCALE_SPEC: M = M(&[
-    F("replicas", NonZero, Integer),
+    F("replicas", NonZero, Int32),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V1_SCALE_STATUS: M = M(&[
-    F("replicas", Always, Integer),
+    F("replicas", Always, Int32),
     F("selector", NonZero, Text),
 ]);
 #[rustfmt::skip]
@@ -934,8 +934,8 @@ static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_CONDITION: M = M(&[
 #[rustfmt::skip]
 static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_SPEC: M = M(&[
     F("scaleTargetRef", Always, Message(&AUTOSCALING_V2_CROSS_VERSION_OBJECT_REFERENCE)),
-    F("minReplicas", Always, Integer),
-    F("maxReplicas", Always, Integer),
+    F("minReplicas", Always, Int32),
+    F("maxReplicas", Always, Int32),
     F("metrics", List, Message(&AUTOSCALING_V2_METRIC_SPEC)),
     F("behavior", Always, Message(&AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_BEHAVIOR)),
 ]);
@@ -943,22 +943,22 @@ static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_SPEC: M = M(&[
 static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_STATUS: M = M(&[
     F("observedGeneration", Always, Integer),
     F("lastScaleTime", Always, Time),
-    F("currentReplicas", NonZero, Integer),
-    F("desiredReplicas", Always, Integer),
+    F("currentReplicas", NonZero, Int32),
+    F("desiredReplicas", Always, Int32),
     F("currentMetrics", List, Message(&AUTOSCALING_V2_METRIC_STATUS)),
     F("conditions", List, Message(&AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_CONDITION)),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_HPA_SCALING_POLICY: M = M(&[
     F("type", Always, Text),
-    F("value", Always, Integer),
-    F("periodSeconds", Always, Integer),
+    F("value", Always, Int32),
+    F("periodSeconds", Always, Int32),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_HPA_SCALING_RULES: M = M(&[
     F("selectPolicy", Always, Text),
     F("policies", List, Message(&AUTOSCALING_V2_HPA_SCALING_POLICY)),
-    F("stabilizationWindowSeconds", Always, Integer),
+    F("stabilizationWindowSeconds", Always, Int32),
     F("tolerance", Always, Quantity),
 ]);
 #[rustfmt::skip]
@@ -991,13 +991,13 @@ static AUTOSCALING_V2_METRIC_TARGET: M = M(&[
     F("type", Always, Text),
     F("value", Always, Quantity),
     F("averageValue", Always, Quantity),
-    F("averageUtilization", Always, Integer),
+    F("averageUtilization", Always, Int32),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_METRIC_VALUE_STATUS: M = M(&[
     F("value", Always, Quantity),
     F("averageValue", Always, Quantity),
-    F("averageUtilization", Always, Integer),
+    F("averageUtilization", Always, Int32),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_OBJECT_METRIC_SOURCE: M = M(&[
@@ -1044,8 +1044,8 @@ static BATCH_V1_CRON_JOB_SPEC: M = M(&[
     F("concurrencyPolicy", NonZero, Text),
     F("suspend", Always, Boolean),
     F("jobTemplate", Always, Message(&BATCH_V1_JOB_TEMPLATE_SPEC)),
-    F("successfulJobsHistoryLimit", Always, Integer),
-    F("failedJobsHistoryLimit", Always, Integer),
+    F("successfulJobsHistoryLimit", Always, Int32),
+    F("failedJobsHistoryLimit", Always, Int32),
     F("timeZone", Always, Text),
 ]);
 #[rustfmt::skip]
@@ -1080,19 +1080,19 @@ static BATCH_V1_JOB_SCHEDULING_CONFIGURATION: M = M(&[
 ]);
 #[rustfmt::skip]
 static BATCH_V1_JOB_SPEC: M = M(&[
-    F("parallelism", Always, Integer),
-    F("completions", Always, Integer),
+    F("parallelism", Always, Int32),
+    F("completions", Always, Int32),
     F("activeDeadlineSeconds", Always, Integer),
     F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
     F("manualSelector", Always, Boolean),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
-    F("backoffLimit", Always, Integer),
-    F("ttlSecondsAfterFinished", Always, Integer),
+    F("backoffLimit", Always, Int32),
+    F("ttlSecondsAfterFinished", Always, Int32),
     F("completionMode", Always, Text),
     F("suspend", Always, Boolean),
     F("podFailurePolicy", Always, Message(&BATCH_V1_POD_FAILURE_POLICY)),
-    F("backoffLimitPerIndex", Always, Integer),
-    F("maxFailedIndexes", Always, Integer),
+    F("backoffLimitPerIndex", Always, Int32),
+    F("maxFailedIndexes", Always, Int32),
     F("podReplacementPolicy", Always, Text),
     F("managedBy", Always, Text),
     F("successPolicy", Always, Message(&BATCH_V1_SUCCESS_POLICY)),
@@ -1103,14 +1103,14 @@ static BATCH_V1_JOB_STATUS: M = M(&[
     F("conditions", List, Message(&BATCH_V1_JOB_CONDITION)),
     F("startTime", Always, Time),
     F("completionTime", Always, Time),
-    F("active", NonZero, Integer),
-    F("succeeded", NonZero, Integer),
-    F("failed", NonZero, Integer),
+    F("active", NonZero, Int32),
+    F("succeeded", NonZero, Int32),
+    F("failed", NonZero, Int32),
     F("completedIndexes", NonZero, Text),
     F("uncountedTerminatedPods", Always, Message(&BATCH_V1_UNCOUNTED_TERMINATED_PODS)),
-    F("ready", Always, Integer),
+    F("ready", Always, Int32),
     F("failedIndexes", Always, Text),
-    F("terminating", Always, Integer),
+    F("terminating", Always, Int32),
 ]);
 #[rustfmt::skip]
 static BATCH_V1_JOB_TEMPLATE_SPEC: M = M(&[
@@ -1125,7 +1125,7 @@ static BATCH_V1_POD_FAILURE_POLICY: M = M(&[
 static BATCH_V1_POD_FAILURE_POLICY_ON_EXIT_CODES_REQUIREMENT: M = M(&[
     F("containerName", Always, Text),
     F("operator", Always, Text),
-    F("values", List, Integer),
+    F("values", List, Int32),
 ]);
 #[rustfmt::skip]
 static BATCH_V1_POD_FAILURE_POLICY_ON_POD_CONDITIONS_PATTERN: M = M(&[
@@ -1145,7 +1145,7 @@ static BATCH_V1_SUCCESS_POLICY: M = M(&[
 #[rustfmt::skip]
 static BATCH_V1_SUCCESS_POLICY_RULE: M = M(&[
     F("succeededIndexes", Always, Text),
-    F("succeededCount", Always, Integer),
+    F("succeededCount", Always, Int32),
 ]);
 #[rustfmt::skip]
 static BATCH_V1_UNCOUNTED_TERMINATED_PODS: M = M(&[
@@ -1176,7 +1176,7 @@ static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_SPEC: M = M(&[
     F("usages", List, Text),
     F("extra", Map, Texts),
     F("signerName", Always, Text),
-    F("expirationSeconds", Always, Integer),
+    F("expirationSeconds", Always, Int32),
 ]);
 #[rustfmt::skip]
 static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_STATUS: M = M(&[
@@ -1208,7 +1208,7 @@ static CERTIFICATES_V1_POD_CERTIFICATE_REQUEST_SPEC: M = M(&[
     F("serviceAccountUID", Always, Text),
     F("nodeName", Always, Text),
     F("nodeUID", Always, Text),
-    F("maxExpirationSeconds", Always, Integer),
+    F("maxExpirationSeconds", Always, Int32),
     GAP,
     GAP,
     F("unverifiedUserAnnotations", Map, Text),
@@ -1231,10 +1231,10 @@ static COORDINATION_V1_LEASE: M = M(&[
 #[rustfmt::skip]
 static COORDINATION_V1_LEASE_SPEC: M = M(&[
     F("holderIdentity", Always, Text),
-    F("leaseDurationSeconds", Always, Integer),
+    F("leaseDurationSeconds", Always, Int32),
     F("acquireTime", Always, MicroTime),
     F("renewTime", Always, MicroTime),
-    F("leaseTransitions", Always, Integer),
+    F("leaseTransitions", Always, Int32),
     F("strategy", Always, Text),
     F("preferredHolder", Always, Text),
 ]);
@@ -1258,7 +1258,7 @@ static CORE_V1_ATTACHED_VOLUME: M = M(&[
 static CORE_V1_AWS_ELASTIC_BLOCK_STORE_VOLUME_SOURCE: M = M(&[
     F("volumeID", Always, Text),
     F("fsType", NonZero, Text),
-    F("partition", NonZero, Integer),
+    F("partition", NonZero, Int32),
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
@@ -1327,7 +1327,7 @@ static CORE_V1_CINDER_VOLUME_SOURCE: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_CLIENT_IP_CONFIG: M = M(&[
-    F("timeoutSeconds", Always, Integer),
+    F("timeoutSeconds", Always, Int32),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CLUSTER_TRUST_BUNDLE_PROJECTION: M = M(&[
@@ -1387,7 +1387,7 @@ static CORE_V1_CONFIG_MAP_PROJECTION: M = M(&[
 static CORE_V1_CONFIG_MAP_VOLUME_SOURCE: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("items", List, Message(&CORE_V1_KEY_TO_PATH)),
-    F("defaultMode", Always, Integer),
+    F("defaultMode", Always, Int32),
     F("optional", Always, Boolean),
     F("defaultUser", Always, Integer),
 ]);
@@ -1433,8 +1433,8 @@ static CORE_V1_CONTAINER_IMAGE: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_CONTAINER_PORT: M = M(&[
     F("name", NonZero, Text),
-    F("hostPort", NonZero, Integer),
-    F("containerPort", Always, Integer),
+    F("hostPort", NonZero, Int32),
+    F("containerPort", Always, Int32),
     F("protocol", NonZero, Text),
     F("hostIP", NonZero, Text),
 ]);
@@ -1451,7 +1451,7 @@ static CORE_V1_CONTAINER_RESTART_RULE: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_CONTAINER_RESTART_RULE_ON_EXIT_CODES: M = M(&[
     F("operator", NonZero, Text),
-    F("values", List, Integer),
+    F("values", List, Int32),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CONTAINER_STATE: M = M(&[
@@ -1465,8 +1465,8 @@ static CORE_V1_CONTAINER_STATE_RUNNING: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_CONTAINER_STATE_TERMINATED: M = M(&[
-    F("exitCode", Always, Integer),
-    F("signal", NonZero, Integer),
+    F("exitCode", Always, Int32),
+    F("signal", NonZero, Int32),
     F("reason", NonZero, Text),
     F("message", NonZero, Text),
     F("startedAt", Always, Time),
@@ -1484,7 +1484,7 @@ static CORE_V1_CONTAINER_STATUS: M = M(&[
     F("state", Always, Message(&CORE_V1_CONTAINER_STATE)),
     F("lastState", Always, Message(&CORE_V1_CONTAINER_STATE)),
     F("ready", Always, Boolean),
-    F("restartCount", Always, Integer),
+    F("restartCount", Always, Int32),
     F("image", Always, Text),
     F("imageID", Always, Text),
     F("containerID", NonZero, Text),
@@ -1523,7 +1523,7 @@ static CORE_V1_CSI_VOLUME_SOURCE: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_DAEMON_ENDPOINT: M = M(&[
-    F("Port", Always, Integer),
+    F("Port", Always, Int32),
 ]);
 #[rustfmt::skip]
 static CORE_V1_DOWNWARD_API_PROJECTION: M = M(&[
@@ -1534,20 +1534,20 @@ static CORE_V1_DOWNWARD_API_VOLUME_FILE: M = M(&[
     F("path", Always, Text),
     F("fieldRef", Always, Message(&CORE_V1_OBJECT_FIELD_SELECTOR)),
     F("resourceFieldRef", Always, Message(&CORE_V1_RESOURCE_FIELD_SELECTOR)),
-    F("mode", Always, Integer),
+    F("mode", Always, Int32),
     F("user", Always, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_DOWNWARD_API_VOLUME_SOURCE: M = M(&[
     F("items", List, Message(&CORE_V1_DOWNWARD_API_VOLUME_FILE)),
-    F("defaultMode", Always, Integer),
+    F("defaultMode", Always, Int32),
     F("defaultUser", Always, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_EMPTY_DIR_VOLUME_SOURCE: M = M(&[
     F("medium", NonZero, Text),
     F("sizeLimit", Always, Quantity),
-    F("mode", Always, Integer),
+    F("mode", Always, Int32),
 ]);
 #[rustfmt::skip]
 static CORE_V1_ENDPOINTS: M = M(&[
@@ -1564,7 +1564,7 @@ static CORE_V1_ENDPOINT_ADDRESS: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_ENDPOINT_PORT: M = M(&[
     F("name", NonZero, Text),
-    F("port", Always, Integer),
+    F("port", Always, Int32),
     F("protocol", NonZero, Text),
     F("appProtocol", Always, Text),
 ]);
@@ -1640,7 +1640,7 @@ static CORE_V1_EVENT: M = M(&[
     F("source", Always, Message(&CORE_V1_EVENT_SOURCE)),
     F("firstTimestamp", Always, Time),
     F("lastTimestamp", Always, Time),
-    F("count", NonZero, Integer),
+    F("count", NonZero, Int32),
     F("type", NonZero, Text),
     F("eventTime", Always, MicroTime),
     F("series", Always, Message(&CORE_V1_EVENT_SERIES)),
@@ -1651,7 +1651,7 @@ static CORE_V1_EVENT: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_EVENT_SERIES: M = M(&[
-    F("count", NonZero, Integer),
+    F("count", NonZero, Int32),
     F("lastObservedTime", Always, MicroTime),
 ]);
 #[rustfmt::skip]
@@ -1662,7 +1662,7 @@ static CORE_V1_EVENT_SOURCE: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_EVICTION_RESPONDER: M = M(&[
     F("name", Always, Text),
-    F("priority", Always, Integer),
+    F("priority", Always, Int32),
 ]);
 #[rustfmt::skip]
 static CORE_V1_EXEC_ACTION: M = M(&[
@@ -1671,7 +1671,7 @@ static CORE_V1_EXEC_ACTION: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_FC_VOLUME_SOURCE: M = M(&[
     F("targetWWNs", List, Text),
-    F("lun", Always, Integer),
+    F("lun", Always, Int32),
     F("fsType", NonZero, Text),
     F("readOnly", NonZero, Boolean),
     F("wwids", List, Text),
@@ -1708,7 +1708,7 @@ static CORE_V1_FLOCKER_VOLUME_SOURCE: M = M(&[
 static CORE_V1_GCE_PERSISTENT_DISK_VOLUME_SOURCE: M = M(&[
     F("pdName", Always, Text),
     F("fsType", NonZero, Text),
-    F("partition", NonZero, Integer),
+    F("partition", NonZero, Int32),
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
@@ -1732,7 +1732,7 @@ static CORE_V1_GLUSTERFS_VOLUME_SOURCE: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_GRPC_ACTION: M = M(&[
-    F("port", Always, Integer),
+    F("port", Always, Int32),
     F("service", Always, Text),
     F("mode", Always, Text),
 ]);
@@ -1777,7 +1777,7 @@ static CORE_V1_IMAGE_VOLUME_STATUS: M = M(&[
 static CORE_V1_ISCSI_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("targetPortal", Always, Text),
     F("iqn", Always, Text),
-    F("lun", Always, Integer),
+    F("lun", Always, Int32),
     F("iscsiInterface", NonZero, Text),
     F("fsType", NonZero, Text),
     F("readOnly", NonZero, Boolean),
@@ -1792,7 +1792,7 @@ static CORE_V1_ISCSI_PERSISTENT_VOLUME_SOURCE: M = M(&[
 static CORE_V1_ISCSI_VOLUME_SOURCE: M = M(&[
     F("targetPortal", Always, Text),
     F("iqn", Always, Text),
-    F("lun", Always, Integer),
+    F("lun", Always, Int32),
     F("iscsiInterface", NonZero, Text),
     F("fsType", NonZero, Text),
     F("readOnly", NonZero, Boolean),
@@ -1807,7 +1807,7 @@ static CORE_V1_ISCSI_VOLUME_SOURCE: M = M(&[
 static CORE_V1_KEY_TO_PATH: M = M(&[
     F("key", Always, Text),
     F("path", Always, Text),
-    F("mode", Always, Integer),
+    F("mode", Always, Int32),
     F("user", Always, Integer),
 ]);
 #[rustfmt::skip]
@@ -2192,7 +2192,7 @@ static CORE_V1_POD_ANTI_AFFINITY: M = M(&[
 static CORE_V1_POD_CERTIFICATE_PROJECTION: M = M(&[
     F("signerName", NonZero, Text),
     F("keyType", NonZero, Text),
-    F("maxExpirationSeconds", Always, Integer),
+    F("maxExpirationSeconds", Always, Int32),
     F("credentialBundlePath", NonZero, Text),
     F("keyPath", NonZero, Text),
     F("certificateChainPath", NonZero, Text),
@@ -2299,7 +2299,7 @@ static CORE_V1_POD_SPEC: M = M(&[
     F("tolerations", List, Message(&CORE_V1_TOLERATION)),
     F("hostAliases", List, Message(&CORE_V1_HOST_ALIAS)),
     F("priorityClassName", NonZero, Text),
-    F("priority", Always, Integer),
+    F("priority", Always, Int32),
     F("dnsConfig", Always, Message(&CORE_V1_POD_DNS_CONFIG)),
     F("shareProcessNamespace", Always, Boolean),
     F("readinessGates", List, Message(&CORE_V1_POD_READINESS_GATE)),
@@ -2369,23 +2369,23 @@ static CORE_V1_PORTWORX_VOLUME_SOURCE: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_PORT_STATUS: M = M(&[
-    F("port", Always, Integer),
+    F("port", Always, Int32),
     F("protocol", Always, Text),
     F("error", Always, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_PREFERRED_SCHEDULING_TERM: M = M(&[
-    F("weight", Always, Integer),
+    F("weight", Always, Int32),
     F("preference", Always, Message(&CORE_V1_NODE_SELECTOR_TERM)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_PROBE: M = M(&[
     F("", Inline, Message(&CORE_V1_PROBE_HANDLER)),
-    F("initialDelaySeconds", NonZero, Integer),
-    F("timeoutSeconds", NonZero, Integer),
-    F("periodSeconds", NonZero, Integer),
-    F("successThreshold", NonZero, Integer),
-    F("failureThreshold", NonZero, Integer),
+    F("initialDelaySeconds", NonZero, Int32),
+    F("timeoutSeconds", NonZero, Int32),
+    F("periodSeconds", NonZero, Int32),
+    F("successThreshold", NonZero, Int32),
+    F("failureThreshold", NonZero, Int32),
     F("terminationGracePeriodSeconds", Always, Integer),
 ]);
 #[rustfmt::skip]
@@ -2398,7 +2398,7 @@ static CORE_V1_PROBE_HANDLER: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_PROJECTED_VOLUME_SOURCE: M = M(&[
     F("sources", List, Message(&CORE_V1_VOLUME_PROJECTION)),
-    F("defaultMode", Always, Integer),
+    F("defaultMode", Always, Int32),
     F("defaultUser", Always, Integer),
 ]);
 #[rustfmt::skip]
@@ -2454,18 +2454,18 @@ static CORE_V1_REPLICATION_CONTROLLER_CONDITION: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_REPLICATION_CONTROLLER_SPEC: M = M(&[
-    F("replicas", Always, Integer),
+    F("replicas", Always, Int32),
     F("selector", Map, Text),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
-    F("minReadySeconds", NonZero, Integer),
+    F("minReadySeconds", NonZero, Int32),
 ]);
 #[rustfmt::skip]
 static CORE_V1_REPLICATION_CONTROLLER_STATUS: M = M(&[
-    F("replicas", Always, Integer),
-    F("fullyLabeledReplicas", NonZero, Integer),
+    F("replicas", Always, Int32),
+    F("fullyLabeledReplicas", NonZero, Int32),
     F("observedGeneration", NonZero, Integer),
-    F("readyReplicas", NonZero, Integer),
-    F("availableReplicas", NonZero, Integer),
+    F("readyReplicas", NonZero, Int32),
+    F("availableReplicas", NonZero, Int32),
     F("conditions", List, Message(&CORE_V1_REPLICATION_CONTROLLER_CONDITION)),
 ]);
 #[rustfmt::skip]
@@ -2592,7 +2592,7 @@ static CORE_V1_SECRET_REFERENCE: M = M(&[
 static CORE_V1_SECRET_VOLUME_SOURCE: M = M(&[
     F("secretName", NonZero, Text),
     F("items", List, Message(&CORE_V1_KEY_TO_PATH)),
-    F("defaultMode", Always, Integer),
+    F("defaultMode", Always, Int32),
     F("optional", Always, Boolean),
     F("defaultUser", Always, Integer),
 ]);
@@ -2635,9 +2635,9 @@ static CORE_V1_SERVICE_ACCOUNT_TOKEN_PROJECTION: M = M(&[
 static CORE_V1_SERVICE_PORT: M = M(&[
     F("name", NonZero, Text),
     F("protocol", NonZero, Text),
-    F("port", Always, Integer),
+    F("port", Always, Int32),
     F("targetPort", Always, IntOrString),
-    F("nodePort", NonZero, Integer),
+    F("nodePort", NonZero, Int32),
     F("appProtocol", Always, Text),
 ]);
 #[rustfmt::skip]
@@ -2653,7 +2653,7 @@ static CORE_V1_SERVICE_SPEC: M = M(&[
     F("loadBalancerSourceRanges", List, Text),
     F("externalName", NonZero, Text),
     F("externalTrafficPolicy", NonZero, Text),
-    F("healthCheckNodePort", NonZero, Integer),
+    F("healthCheckNodePort", NonZero, Int32),
     F("publishNotReadyAddresses", NonZero, Boolean),
     F("sessionAffinityConfig", Always, Message(&CORE_V1_SESSION_AFFINITY_CONFIG)),
     GAP,
@@ -2738,11 +2738,11 @@ static CORE_V1_TOPOLOGY_SELECTOR_TERM: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_TOPOLOGY_SPREAD_CONSTRAINT: M = M(&[
-    F("maxSkew", Always, Integer),
+    F("maxSkew", Always, Int32),
     F("topologyKey", Always, Text),
     F("whenUnsatisfiable", Always, Text),
     F("labelSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
-    F("minDomains", Always, Integer),
+    F("minDomains", Always, Int32),
     F("nodeAffinityPolicy", Always, Text),
     F("nodeTaintsPolicy", Always, Text),
     F("matchLabelKeys", List, Text),
@@ -2864,7 +2864,7 @@ static CORE_V1_VSPHERE_VIRTUAL_DISK_VOLUME_SOURCE: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_WEIGHTED_POD_AFFINITY_TERM: M = M(&[
-    F("weight", Always, Integer),
+    F("weight", Always, Int32),
     F("podAffinityTerm", Always, Message(&CORE_V1_POD_AFFINITY_TERM)),
 ]);
 #[rustfmt::skip]
@@ -2900,7 +2900,7 @@ static DISCOVERY_V1_ENDPOINT_HINTS: M = M(&[
 static DISCOVERY_V1_ENDPOINT_PORT: M = M(&[
     F("name", Always, Text),
     F("protocol", Always, Text),
-    F("port", Always, Integer),
+    F("port", Always, Int32),
     F("appProtocol", Always, Text),
 ]);
 #[rustfmt::skip]
@@ -2934,17 +2934,17 @@ static EVENTS_V1_EVENT: M = M(&[
     F("deprecatedSource", Always, Message(&CORE_V1_EVENT_SOURCE)),
     F("deprecatedFirstTimestamp", Always, Time),
     F("deprecatedLastTimestamp", Always, Time),
-    F("deprecatedCount", NonZero, Integer),
+    F("deprecatedCount", NonZero, Int32),
 ]);
 #[rustfmt::skip]
 static EVENTS_V1_EVENT_SERIES: M = M(&[
-    F("count", Always, Integer),
+    F("count", Always, Int32),
     F("lastObservedTime", Always, MicroTime),
 ]);
 #[rustfmt::skip]
 static FLOWCONTROL_V1_EXEMPT_PRIORITY_LEVEL_CONFIGURATION: M = M(&[
-    F("nominalConcurrencyShares", Always, Integer),
-    F("lendablePercent", Always, Integer),
+    F("nominalConcurrencyShares", Always, Int32),
+    F("lendablePercent", Always, Int32),
 ]);
 #[rustfmt::skip]
 static FLOWCONTROL_V1_FLOW_DISTINGUISHER_METHOD: M = M(&[
@@ -2967,7 +2967,7 @@ static FLOWCONTROL_V1_FLOW_SCHEMA_CONDITION: M = M(&[
 #[rustfmt::skip]
 static FLOWCONTROL_V1_FLOW_SCHEMA_SPEC: M = M(&[
     F("priorityLevelConfiguration", Always, Message(&FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_REFERENCE)),
-    F("matchingPrecedence", Always, Integer),
+    F("matchingPrecedence", Always, Int32),
     F("distinguisherMethod", Always, Message(&FLOWCONTROL_V1_FLOW_DISTINGUISHER_METHOD)),
     F("rules", List, Message(&FLOWCONTROL_V1_POLICY_RULES_WITH_SUBJECTS)),
 ]);
@@ -2981,10 +2981,10 @@ static FLOWCONTROL_V1_GROUP_SUBJECT: M = M(&[
 ]);
 #[rustfmt::skip]
 static FLOWCONTROL_V1_LIMITED_PRIORITY_LEVEL_CONFIGURATION: M = M(&[
-    F("nominalConcurrencyShares", Always, Integer),
+    F("nominalConcurrencyShares", Always, Int32),
     F("limitResponse", Always, Message(&FLOWCONTROL_V1_LIMIT_RESPONSE)),
-    F("lendablePercent", Always, Integer),
-    F("borrowingLimitPercent", Always, Integer),
+    F("lendablePercent", Always, Int32),
+    F("borrowingLimitPercent", Always, Int32),
 ]);
 #[rustfmt::skip]
 static FLOWCONTROL_V1_LIMIT_RESPONSE: M = M(&[
@@ -3036,9 +3036,9 @@ static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_STATUS: M = M(&[
 ]);
 #[rustfmt::skip]
 static FLOWCONTROL_V1_QUEUING_CONFIGURATION: M = M(&[
-    F("queues", Always, Integer),
-    F("handSize", Always, Integer),
-    F("queueLengthLimit", Always, Integer),
+    F("queues", Always, Int32),
+    F("handSize", Always, Int32),
+    F("queueLengthLimit", Always, Int32),
 ]);
 #[rustfmt::skip]
 static FLOWCONTROL_V1_RESOURCE_POLICY_RULE: M = M(&[
@@ -3173,7 +3173,7 @@ static META_V1_STATUS: M = M(&[
     F("message", NonZero, Text),
     F("reason", NonZero, Text),
     F("details", Always, Message(&META_V1_STATUS_DETAILS)),
-    F("code", NonZero, Integer),
+    F("code", NonZero, Int32),
 ]);
 #[rustfmt::skip]
 static META_V1_STATUS_CAUSE: M = M(&[
@@ -3187,7 +3187,7 @@ static META_V1_STATUS_DETAILS: M = M(&[
     F("group", NonZero, Text),
     F("kind", NonZero, Text),
     F("causes", List, Message(&META_V1_STATUS_CAUSE)),
-    F("retryAfterSeconds", NonZero, Integer),
+    F("retryAfterSeconds", NonZero, Int32),
     F("uid", NonZero, Text),
 ]);
 #[rustfmt::skip]
@@ -3244,7 +3244,7 @@ static NETWORKING_V1_INGRESS_LOAD_BALANCER_STATUS: M = M(&[
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_INGRESS_PORT_STATUS: M = M(&[
-    F("port", Always, Integer),
+    F("port", Always, Int32),
     F("protocol", Always, Text),
     F("error", Always, Text),
 ]);
@@ -3317,7 +3317,7 @@ static NETWORKING_V1_NETWORK_POLICY_PEER: M = M(&[
 static NETWORKING_V1_NETWORK_POLICY_PORT: M = M(&[
     F("protocol", Always, Text),
     F("port", Always, IntOrString),
-    F("endPort", Always, Integer),
+    F("endPort", Always, Int32),
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_NETWORK_POLICY_SPEC: M = M(&[
@@ -3336,7 +3336,7 @@ static NETWORKING_V1_PARENT_REFERENCE: M = M(&[
 #[rustfmt::skip]
 static NETWORKING_V1_SERVICE_BACKEND_PORT: M = M(&[
     F("name", NonZero, Text),
-    F("number", NonZero, Integer),
+    F("number", NonZero, Int32),
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_SERVICE_CIDR: M = M(&[
@@ -3390,10 +3390,10 @@ static POLICY_V1_POD_DISRUPTION_BUDGET_SPEC: M = M(&[
 static POLICY_V1_POD_DISRUPTION_BUDGET_STATUS: M = M(&[
     F("observedGeneration", NonZero, Integer),
     F("disruptedPods", Map, Time),
-    F("disruptionsAllowed", Always, Integer),
-    F("currentHealthy", Always, Integer),
-    F("desiredHealthy", Always, Integer),
-    F("expectedPods", Always, Integer),
+    F("disruptionsAllowed", Always, Int32),
+    F("currentHealthy", Always, Int32),
+    F("desiredHealthy", Always, Int32),
+    F("expectedPods", Always, Int32),
     F("conditions", List, Message(&META_V1_CONDITION)),
 ]);
 #[rustfmt::skip]
@@ -3773,7 +3773,7 @@ static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_DISRUPTION_MODE: M = M(&[
 ]);
 #[rustfmt::skip]
 static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_GANG_SCHEDULING_POLICY: M = M(&[
-    F("minCount", Always, Integer),
+    F("minCount", Always, Int32),
 ]);
 #[rustfmt::skip]
 static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_RESOURCE_CLAIM: M = M(&[
@@ -3796,7 +3796,7 @@ static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SINGLE_DISRUPTION_MODE: M = M(&[
 #[rustfmt::skip]
 static SCHEDULING_V1_PRIORITY_CLASS: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
-    F("value", Always, Integer),
+    F("value", Always, Int32),
     F("globalDefault", NonZero, Boolean),
     F("description", NonZero, Text),
     F("preemptionPolicy", Always, Text),
@@ -3928,9 +3928,9 @@ static STORAGE_V1_VOLUME_ATTRIBUTES_CLASS: M = M(&[
 static STORAGE_V1_VOLUME_ERROR: M = M(&[
     F("time", Always, Time),
     F("message", NonZero, Text),
-    F("errorCode", Always, Integer),
+    F("errorCode", Always, Int32),
 ]);
 #[rustfmt::skip]
 static STORAGE_V1_VOLUME_NODE_RESOURCES: M = M(&[
-    F("count", Always, Integer),
+    F("count", Always, Int32),
 ]);

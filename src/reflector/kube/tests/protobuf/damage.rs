@@ -129,3 +129,135 @@ async fn a_panic_in_a_decoder_costs_one_object_and_no_other() {
     let items = list(&speaking::<Picky>(body)).await.expect("a list");
     assert_eq!(items.iter().map(item).collect::<Vec<_>>(), ["a", "bad bad", "b"]);
 }
+
+/// A Pod in which one text is not UTF-8.
+fn no_text(place: &str) -> Vec<u8> {
+    let text =
+        |here: &str| if place == here { b"bad\xff".to_vec() } else { here.as_bytes().to_vec() };
+    let entry = |name: &str, value: &str| [field(1, &text(name)), field(2, &text(value))].concat();
+    let metadata = [
+        field(1, &text("name")),
+        field(3, &text("namespace")),
+        field(5, &text("uid")),
+        field(6, b"7"),
+        field(11, &entry("label", "labelled")),
+        field(12, &entry("note", "noted")),
+        field(14, &text("finalizer")),
+    ];
+    let spec = field(10, &text("node"));
+    [field(1, &metadata.concat()), field(2, &spec), field(3, &field(1, &text("phase")))].concat()
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf8_costs_the_object_that_holds_it_and_no_other() {
+    let header = ["name", "namespace", "uid", "label", "labelled"];
+    let others = ["note", "noted", "finalizer", "node", "phase"];
+    for place in header.into_iter().chain(others) {
+        let bad = no_text(place);
+        // The key is told if all of it is text.
+        let name = if ["name", "namespace"].contains(&place) { "bad ?" } else { "bad name" };
+        let page = pods(&[message("good", 6), bad.clone(), message("after", 8)]);
+        let items = list(&speaking::<Pod>(page.clone())).await.expect("a list");
+        assert_eq!(items.iter().map(item).collect::<Vec<_>>(), ["good", name, "after"], "{place}");
+        let Some(Item::Undecodable(found)) = items.get(1) else { panic!("{items:?}") };
+        assert!(found.error.contains("a text is not UTF-8"), "{place}: {}", found.error);
+
+        let events = [
+            pod_event("ADDED", "good", 6),
+            event("MODIFIED", &object("v1", "Pod", &bad)),
+            pod_event("ADDED", "after", 8),
+        ];
+        let events = watch(&speaking::<Pod>(events.concat())).await;
+        assert_eq!(events.iter().map(told).collect::<Vec<_>>(), ["good", name, "after"], "{place}");
+
+        let lazy = list(&speaking::<Lazy<Pod>>(page)).await.expect("a list");
+        match &lazy[1] {
+            Item::Undecodable(_) => assert!(header.contains(&place), "{place}"),
+            Item::Object(pod) => {
+                assert!(others.contains(&place), "{place}");
+                let error = pod.get().expect_err("no text");
+                assert!(error.to_string().contains("a text is not UTF-8"), "{place}: {error}");
+            }
+            Item::Held(_) => panic!("nothing is held"),
+        }
+        assert_eq!((item(&lazy[0]), item(&lazy[2])), ("good".to_owned(), "after".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_has_lost_its_namespace_is_not_taken_for_a_key() {
+    // It breaks off before it says the namespace.
+    let lost = field(1, &[field(1, b"bad"), vec![0x1a, 99]].concat());
+    let items = list(&speaking::<Pod>(pods(std::slice::from_ref(&lost)))).await.expect("a list");
+    assert_eq!(items.iter().map(item).collect::<Vec<_>>(), ["bad ?"]);
+    let events = watch(&speaking::<Pod>(event("ADDED", &object("v1", "Pod", &lost)))).await;
+    assert_eq!(events.iter().map(told).collect::<Vec<_>>(), ["bad ?"]);
+}
+
+#[tokio::test]
+async fn what_comes_without_frames_is_named() {
+    let status = r#"{"kind":"Status","status":"Failure","message":"too busy","code":500}"#;
+    let long = [b"<html><title>Sign in</title>".to_vec(), vec![b'x'; 3 << 20]].concat();
+    for (body, words) in [
+        (answer("status"), "too old resource version: 1 (9)"),
+        (pods(&[message("a", 5)]), "expected an event, found a PodList of v1"),
+        (object("v1", "Pod", &message("a", 5)), "expected an event, found a Pod of v1"),
+        (b"<html><title>Sign in</title>".to_vec(), "an HTML page with the title \"Sign in\""),
+        (long, "an HTML page with the title \"Sign in\""),
+        (b"\xef\xbb\xbf<html></html>".to_vec(), "an HTML or XML page"),
+        (status.as_bytes().to_vec(), "too busy"),
+        (added(&pod("a", 5)).into_bytes(), "found an object without a kind"),
+        (b"upstream connect error".to_vec(), "\"upstream connect error\""),
+        (b"no".to_vec(), "found \"no\""),
+        // A length that is one.
+        (vec![0x10, 0, 0, 0], "longer than the limit"),
+        (vec![0, 0], "ends within a frame"),
+    ] {
+        // At once, or after an event.
+        for before in [Vec::new(), pod_event("ADDED", "good", 6)] {
+            let events = watch(&speaking::<Pod>([&before[..], &body].concat())).await;
+            let told: Vec<_> = events.iter().map(told).collect();
+            let (error, before) = told.split_last().expect("an error");
+            assert!(before.iter().all(|name| name == "good") && before.len() == events.len() - 1);
+            assert!(error.starts_with("error: ") && error.contains(words), "{words}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_type_that_is_empty_says_nothing() {
+    for (api_version, kind) in [("", ""), ("v1", ""), ("", "Pod")] {
+        let untyped = object(api_version, kind, &message("a", 6));
+        let events = watch(&speaking::<Pod>(event("ADDED", &untyped))).await;
+        assert_eq!(events.iter().map(told).collect::<Vec<_>>(), ["a"], "{api_version} {kind}");
+        let lazy = watch(&speaking::<Lazy<Pod>>(event("ADDED", &untyped))).await;
+        let [Ok(WatchEvent::Added(pod))] = &lazy[..] else { panic!("{lazy:?}") };
+        assert!(pod.get().is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_empty_items_is_taken_item_by_item() {
+    let items = [0x12, 0].repeat(100_000);
+    let body = object("v1", "PodList", &[field(1, &field(2, b"10")), items].concat());
+    let page = speaking::<Lazy<Pod>>(body).list(ListRequest::default()).await.expect("a list");
+    assert_eq!(page.count, 100_000);
+    let bad = page.items.filter(|item| std::future::ready(matches!(item, Item::Undecodable(_))));
+    assert_eq!(bad.count().await, 100_000);
+    // A list that says nothing at all has no items.
+    let empty = [b"k8s\0".to_vec(), field(1, &[field(1, b"v1"), field(2, b"PodList")].concat())];
+    assert_eq!(list(&speaking::<Pod>(empty.concat())).await.expect("a list").len(), 0);
+}
+
+#[tokio::test]
+async fn of_a_large_object_that_does_not_decode_no_json_is_made() {
+    for (size, told_as_json) in [(1 << 20, true), (3 << 20, false)] {
+        let note = [field(1, b"note"), field(2, &vec![b'x'; size])].concat();
+        let service = field(1, &[field(1, b"x"), field(12, &note)].concat());
+        let events =
+            watch(&speaking::<Pod>(event("ADDED", &object("v1", "Service", &service)))).await;
+        let [Ok(WatchEvent::Undecodable(bad))] = &events[..] else { panic!("it is another kind") };
+        assert_eq!(bad.key.as_ref().map(Key::name), Some("x"));
+        assert_eq!(bad.raw.is_some(), told_as_json, "{size}");
+    }
+}

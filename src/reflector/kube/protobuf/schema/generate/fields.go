@@ -95,7 +95,9 @@ func kindOf(goType reflect.Type) (string, reflect.Type) {
 		return "Text", nil
 	case reflect.Bool:
 		return "Boolean", nil
-	case reflect.Int, reflect.Int32, reflect.Int64:
+	case reflect.Int32:
+		return "Int32", nil
+	case reflect.Int, reflect.Int64:
 		return "Integer", nil
 	case reflect.Float64:
 		return "Double", nil
