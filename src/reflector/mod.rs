@@ -50,7 +50,7 @@ pub use self::failure::{Failure, RequestKind};
 pub use self::filter::ChangeFilter;
 pub use self::interest::Interest;
 #[cfg(feature = "kube-runtime")]
-pub use self::kube::reflector;
+pub use self::kube::{reflector, reflector_with_monitor};
 #[cfg(feature = "kube")]
 pub use self::kube::{
     Decode, DecodeError, Encoded, KubeSource, Lazy, LazyError, protobuf, renewing_client,
