@@ -7,17 +7,13 @@ use watchcache::Store;
 use watchcache::reconcile::{Action, Controller, Failure, Request};
 
 use crate::driven::Driven;
-use crate::thing::{Log, Thing, key, put, store, there};
+use crate::thing::{Log, Reconciling, Thing, key, put, store, there};
 
 /// A reconcile that ends when it is let go.
 pub(crate) fn held(
     log: &Log,
     gate: &Arc<Semaphore>,
-) -> impl FnMut(
-    Request<Thing>,
-) -> std::pin::Pin<Box<dyn Future<Output = Result<Action, &'static str>> + Send>>
-+ Send
-+ use<> {
+) -> impl FnMut(Request<Thing>) -> Reconciling + Send + use<> {
     let (log, gate) = (log.clone(), Arc::clone(gate));
     move |request| {
         let (log, gate) = (log.clone(), Arc::clone(&gate));

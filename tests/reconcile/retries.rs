@@ -1,5 +1,7 @@
 //! Back-off, looking again later, and the error policy.
 
+use std::future::{Ready, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
 use watchcache::fifo::{Backoff, ManualClock};
@@ -7,7 +9,7 @@ use watchcache::reconcile::{Action, Controller, Reconciler, Request};
 use watchcache::{Fifo, Key, Store};
 
 use crate::driven::Driven;
-use crate::thing::{Log, Thing, put, store, there};
+use crate::thing::{Log, Reconciled, Thing, put, store, there};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -19,19 +21,16 @@ fn queue(clock: &ManualClock) -> Fifo<Key> {
 
 /// Fails of an odd value.
 fn fussy(
-    things: &std::sync::Arc<Store<Thing>>,
+    things: &Arc<Store<Thing>>,
     queue: &Fifo<Key>,
     log: &Log,
-) -> Reconciler<
-    Thing,
-    impl FnMut(Request<Thing>) -> std::future::Ready<Result<Action, &'static str>> + Send + use<>,
-    &'static str,
-> {
+) -> Reconciler<Thing, impl FnMut(Request<Thing>) -> Ready<Reconciled> + Send + use<>, &'static str>
+{
     let log = log.clone();
     Controller::with_queue(things, queue).reconcile(move |thing: Request<Thing>| {
         drop(log.begin(&thing));
         let is_odd = thing.value % 2 == 1;
-        std::future::ready(if is_odd { Err("odd") } else { Ok(Action::await_change()) })
+        ready(if is_odd { Err("odd") } else { Ok(Action::await_change()) })
     })
 }
 
@@ -78,7 +77,7 @@ fn a_key_comes_back_when_it_was_asked_for_or_with_its_next_change() {
     let reconcile = log.clone();
     let controller = Controller::with_queue(&things, &queue).reconcile(move |thing| {
         drop(reconcile.begin(&thing));
-        std::future::ready(Ok::<_, ()>(Action::requeue_after(SECOND * 600)))
+        ready(Ok::<_, ()>(Action::requeue_after(SECOND * 600)))
     });
     let mut controller = Driven::new(controller);
     controller.drive();
@@ -106,7 +105,7 @@ fn what_is_not_done_yet_backs_off_without_an_error() {
         drop(reconcile.begin(&thing));
         let is_third = thing.failures() == 2;
         let action = if is_third { Action::await_change() } else { Action::back_off() };
-        std::future::ready(Ok::<_, ()>(action))
+        ready(Ok::<_, ()>(action))
     });
     let mut controller = Driven::new(controller);
     controller.drive();

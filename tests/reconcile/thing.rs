@@ -1,6 +1,7 @@
 //! The object that these tests reconcile, and what is written down of that.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use watchcache::reconcile::{Action, Request};
@@ -45,6 +46,12 @@ pub(crate) fn store(things: &[(&str, u32)]) -> Arc<Store<Thing>> {
     store
 }
 
+/// What a reconcile returns.
+pub(crate) type Reconciled = Result<Action, &'static str>;
+
+/// A reconcile that may take its time.
+pub(crate) type Reconciling = Pin<Box<dyn Future<Output = Reconciled> + Send>>;
+
 /// What was reconciled: key, value, and whether it was deleted.
 pub(crate) type Seen = (String, u32, bool);
 
@@ -76,7 +83,7 @@ impl Log {
     }
 
     /// A reconcile that writes down what it is given, and has nothing to do.
-    pub(crate) async fn reconcile(self, request: Request<Thing>) -> Result<Action, &'static str> {
+    pub(crate) async fn reconcile(self, request: Request<Thing>) -> Reconciled {
         drop(self.begin(&request));
         Ok(Action::await_change())
     }

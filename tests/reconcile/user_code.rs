@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use watchcache::reconcile::{Action, Controller, Request};
 
 use crate::driven::Driven;
-use crate::thing::{Log, Thing, put, store, there};
+use crate::thing::{Log, Reconciling, Thing, put, store, there};
 
 struct Bomb;
 
@@ -17,13 +17,7 @@ impl Drop for Bomb {
 }
 
 /// A reconcile that panics, by the value of its object: when it is called, at once, or later.
-fn explosive(
-    log: &Log,
-) -> impl FnMut(
-    Request<Thing>,
-) -> std::pin::Pin<Box<dyn Future<Output = Result<Action, &'static str>> + Send>>
-+ Send
-+ use<> {
+fn explosive(log: &Log) -> impl FnMut(Request<Thing>) -> Reconciling + Send + use<> {
     let log = log.clone();
     move |thing| {
         drop(log.begin(&thing));
