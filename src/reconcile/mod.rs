@@ -24,7 +24,6 @@
 //! reconcile is its failure, that of the policy is a back-off, and that of a destructor ends there.
 //!
 //! ```
-//! use std::convert::Infallible;
 //! use std::sync::Arc;
 //!
 //! use watchcache::reconcile::{Action, Controller, Request};
@@ -57,7 +56,7 @@
 //!     .watches(pods.subscribe(), |pod: &Pod| Some(pod.of.clone()))
 //!     .reconcile(has_pods)
 //!     .on_error(|_, _| Action::await_change())
-//!     .on_outcome(move |outcome| drop(outcomes.send(outcome.result.is_ok())));
+//!     .on_outcome(move |outcome| _ = outcomes.send(outcome.result.is_ok()));
 //!
 //! let stopped = controller.run(async {
 //!     assert_eq!(told.recv().await, Some(false));

@@ -67,7 +67,7 @@ pub enum FinalizerError<E> {
 ///     })
 ///     .await
 /// }
-/// # drop(reconcile);
+/// # let _ = reconcile;
 /// ```
 ///
 /// # Errors
