@@ -189,7 +189,7 @@ impl<K: Object> Controller<K> {
     }
 
     /// Goes on when the source of a store has ended for good, because the store will be given another one. By
-    /// default a controller that would hear of nothing any more stops.
+    /// default the controller stops with the first source that ends: it would hear of nothing more from there.
     pub fn outlives_sources(mut self) -> Self {
         self.settings.outlives_sources = true;
         self

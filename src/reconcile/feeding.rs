@@ -30,7 +30,10 @@ impl Feeding {
     ) -> Result<Self, SubscribeError> {
         let handling = subscribe.confirmed().handle(handler)?;
         let registration = handling.registration();
-        let run = async move { drop(handling.run_async().await) };
+        let run = async move {
+            let handler = handling.run_async().await;
+            contain(|| drop(handler));
+        };
         let synced = move |timeout| -> Synced { Box::pin(registration.wait_synced_async(timeout)) };
         Ok(Self { run: Box::pin(run), synced: Box::new(synced) })
     }

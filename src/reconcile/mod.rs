@@ -7,8 +7,8 @@
 //!
 //! * One reconcile for each key at a time, so many [at once](Controller::concurrency). However often something
 //!   changes while a key waits or is reconciled, that is one more reconcile.
-//! * It begins when each store has its source's [whole content](crate::Store::wait_synced), so nothing is taken for missing
-//!   that was not listed yet.
+//! * It begins when each store has its source's [whole content](crate::Store::wait_synced), so nothing is taken
+//!   for missing that was not listed yet.
 //! * What fails comes back after a back-off of its own; a panic is a failure of that key, and of no other.
 //! * [`Controller::deletions`] hands out what is gone, with its last state.
 //! * It ends when it is told to, as soon as what it has begun has ended.
@@ -21,7 +21,8 @@
 //! # User code
 //! Filters, mappings, reconciles, the error policy and the callback run in the task that runs the controller. A
 //! panic of any is contained: that of a filter counts as no, that of a mapping leads to nothing, that of a
-//! reconcile is its failure, that of the policy is a back-off, and that of a destructor ends there.
+//! reconcile is its failure, that of the policy is a back-off, and that of a reconcile's or mapping's destructor
+//! ends there.
 //!
 //! ```
 //! use std::sync::Arc;

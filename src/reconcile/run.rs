@@ -120,10 +120,7 @@ where
     fn stop(&mut self, error: Option<Arc<str>>) {
         self.starting = None;
         self.leases = None;
-        // User code is dropped with them.
-        for feeding in std::mem::take(&mut self.feedings) {
-            contain(|| drop(feeding));
-        }
+        self.drop_feedings();
         let controller = &self.parts.controller;
         let grace = controller.settings.grace;
         self.stopping = Some(Stopping {
@@ -252,10 +249,20 @@ where
     }
 }
 
+impl<K: Object, F, Fut, E> Run<K, F, Fut, E> {
+    fn drop_feedings(&mut self) {
+        // User code goes with them.
+        for feeding in std::mem::take(&mut self.feedings) {
+            contain(|| drop(feeding));
+        }
+    }
+}
+
 impl<K: Object, F, Fut, E> Drop for Run<K, F, Fut, E> {
     fn drop(&mut self) {
         // First, so that no reconcile goes on when its key could be taken.
         self.running.clear();
+        self.drop_feedings();
         drop(self.parts.controller.queue.close_now());
     }
 }

@@ -74,18 +74,28 @@ fn a_callback_that_panics_does_no_harm() {
 }
 
 #[test]
-fn a_destructor_that_panics_when_a_reconcile_is_dropped_ends_there() {
-    let things = store(&[("a/bad", 0), ("a/good", 0)]);
-    let controller = Controller::new(&things);
-    let queue = controller.queue().clone();
-    let waits = async |_: Request<Thing>| {
-        let _bomb = Bomb;
-        std::future::pending::<Result<Action, ()>>().await
-    };
-    let mut controller = Driven::new(controller.reconcile(waits));
-    controller.drive();
-    assert_eq!(queue.stats().processing, 2);
-    drop(controller);
-    assert_eq!(queue.stats().processing, 0);
-    assert!(queue.is_closed());
+fn a_destructor_that_panics_ends_there() {
+    // That of a mapping, too, when its store is gone or the controller is.
+    for store_lives in [true, false] {
+        let things = store(&[("a/bad", 0), ("a/good", 0)]);
+        let others = store(&[]);
+        let bomb = Bomb;
+        let leads_nowhere = move |_: &Thing| {
+            let _ = &bomb;
+            None
+        };
+        let controller = Controller::new(&things).watches(others.subscribe(), leads_nowhere);
+        let queue = controller.queue().clone();
+        let waits = async |_: Request<Thing>| {
+            let _bomb = Bomb;
+            std::future::pending::<Result<Action, ()>>().await
+        };
+        let mut controller = Driven::new(controller.reconcile(waits));
+        let others = store_lives.then_some(others);
+        controller.drive();
+        assert_eq!(queue.stats().processing, 2);
+        drop((controller, others));
+        assert_eq!(queue.stats().processing, 0);
+        assert!(queue.is_closed());
+    }
 }
