@@ -1,5 +1,5 @@
 //! A controller: each Greeting, a resource of its own, has a ConfigMap with its words. Whatever happens
-//! to either, a queue hands the Greeting's key to a worker, who looks at what is there and mends it.
+//! to either, the Greeting is looked at, and what is there is mended.
 //!
 //! ```sh
 //! cargo run --release --example controller --features kube -- --duration 5s  # or --kubeconfig FILE
@@ -17,9 +17,13 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::json;
 use support::{Arguments, Error, check};
+use tokio::sync::oneshot;
 use watchcache::fifo::Backoff;
+use watchcache::reconcile::{
+    Action, Controller, FinalizerError, FinalizerEvent, Request, finalizer,
+};
 use watchcache::reflector::{KubeSource, Reflector};
-use watchcache::{Fifo, Key, Object, Store};
+use watchcache::{Fifo, Object, Store};
 use watchcache_embedded_server::Config;
 
 const FINALIZER: &str = "example.com/farewell";
@@ -27,49 +31,34 @@ const FINALIZER: &str = "example.com/farewell";
 /// How long the first lists may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Controller {
-    greetings: Arc<Store<DynamicObject>>,
+struct Greeter {
     maps: Arc<Store<ConfigMap>>,
     greetings_api: Api<DynamicObject>,
     maps_api: Api<ConfigMap>,
 }
 
-impl Controller {
+impl Greeter {
+    async fn reconcile(
+        &self,
+        greeting: Request<DynamicObject>,
+    ) -> Result<Action, FinalizerError<kube::Error>> {
+        finalizer(&self.greetings_api, FINALIZER, greeting.object(), async |event| match event {
+            FinalizerEvent::Apply(greeting) => self.greet(&greeting).await,
+            FinalizerEvent::Cleanup(greeting) => self.take_leave(greeting.key().name()).await,
+        })
+        .await
+    }
+
     /// Brings what is there to what is wanted, whatever has happened.
-    async fn reconcile(&self, key: &Key) -> Result<(), kube::Error> {
-        let Some(greeting) = self.greetings.get(key) else { return Ok(()) };
-        let (name, meta) = (key.name(), &greeting.metadata);
-        let finalizers = meta.finalizers.iter().flatten().map(String::as_str);
-        let mut others: Vec<_> = finalizers.clone().filter(|one| *one != FINALIZER).collect();
-        let has_finalizer = others.len() < finalizers.count();
-        let with_finalizers = |finalizers: &[&str]| {
-            // Refused if it has changed: then the next look comes after that change.
-            let version = &meta.resource_version;
-            Patch::Merge(
-                json!({"metadata": {"finalizers": finalizers, "resourceVersion": version}}),
-            )
-        };
-        let params = PatchParams::default();
-        if meta.deletion_timestamp.is_some() {
-            if has_finalizer {
-                ignore_missing(self.maps_api.delete(name, &DeleteParams::default()).await)?;
-                let patch = with_finalizers(&others);
-                ignore_missing(self.greetings_api.patch(name, &params, &patch).await)?;
-            }
-            return Ok(());
-        }
-        if !has_finalizer {
-            others.push(FINALIZER);
-            self.greetings_api.patch(name, &params, &with_finalizers(&others)).await?;
-        }
-        let words = greetings::words_for(&greeting);
-        let owned = |map: &Arc<ConfigMap>| greetings::is_right(map, &greeting);
-        if !self.maps.get(key).as_ref().is_some_and(owned) {
+    async fn greet(&self, greeting: &DynamicObject) -> Result<Action, kube::Error> {
+        let (name, words) = (greeting.key().name(), greetings::words_for(greeting));
+        let is_right = |map: &Arc<ConfigMap>| greetings::is_right(map, greeting);
+        if !self.maps.get(greeting.key()).as_ref().is_some_and(is_right) {
             let map = json!({
                 "apiVersion": "v1", "kind": "ConfigMap", "data": {"words": words},
                 "metadata": {"name": name, "ownerReferences": [{
                     "apiVersion": "example.com/v1", "kind": "Greeting", "controller": true,
-                    "name": name, "uid": meta.uid,
+                    "name": name, "uid": greeting.metadata.uid,
                 }]},
             });
             let apply = PatchParams::apply("greeter").force();
@@ -77,17 +66,15 @@ impl Controller {
         }
         if greeting.data.pointer("/status/words") != Some(&json!(words)) {
             let status = Patch::Merge(json!({"status": {"words": words}}));
-            self.greetings_api.patch_status(name, &params, &status).await?;
+            self.greetings_api.patch_status(name, &PatchParams::default(), &status).await?;
         }
-        Ok(())
+        Ok(Action::await_change())
     }
-}
 
-/// The Greeting that a ConfigMap belongs to.
-fn owner(map: &ConfigMap) -> Option<Key> {
-    let owners = map.metadata.owner_references.as_deref().unwrap_or_default();
-    let owner = owners.iter().find(|owner| owner.kind == "Greeting")?;
-    Key::new(map.metadata.namespace.as_deref(), &owner.name).ok()
+    async fn take_leave(&self, name: &str) -> Result<Action, kube::Error> {
+        ignore_missing(self.maps_api.delete(name, &DeleteParams::default()).await)?;
+        Ok(Action::await_change())
+    }
 }
 
 fn main() -> ExitCode {
@@ -100,61 +87,60 @@ fn main() -> ExitCode {
 }
 
 async fn control(cluster: &Cluster, arguments: &Arguments) -> Result<(), Error> {
-    let resource = greetings::resource();
-    let backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(5));
-    let queue = Fifo::<Key>::builder().backoff(backoff).build()?;
-    let controller = Arc::new(Controller {
-        greetings: Arc::default(),
-        maps: Arc::default(),
-        greetings_api: Api::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource),
-        maps_api: cluster.api(),
-    });
-    // A change is told once the store has it, so whoever is handed a key finds what it stands for. A
-    // deletion is told, too, with the last state, so nothing has to be looked at now and then.
-    let work = controller.greetings.subscribe();
-    let work = work.enqueue_mapped(&queue, |greeting| greeting.key().to_key().ok())?;
-    tokio::spawn(work.run_async());
-    let work = controller.maps.subscribe().enqueue_mapped(&queue, owner)?;
-    tokio::spawn(work.run_async());
     let (client, namespace) = (&cluster.client, &*cluster.namespace);
-    let greetings = KubeSource::namespaced_with(client.clone(), namespace, &resource);
-    let greetings = Reflector::builder(greetings).sink(Arc::clone(&controller.greetings)).build();
-    tokio::spawn(greetings.run(std::future::pending()));
-    let maps = KubeSource::namespaced(client.clone(), namespace);
-    let maps = Reflector::builder(maps).sink(Arc::clone(&controller.maps)).build();
-    tokio::spawn(maps.run(std::future::pending()));
-    // Who looks sooner takes what has not been listed yet for missing.
-    controller.greetings.wait_synced_async(Some(PATIENCE)).await?;
-    controller.maps.wait_synced_async(Some(PATIENCE)).await?;
-    for _ in 0..4 {
-        let (queue, controller) = (queue.clone(), Arc::clone(&controller));
-        tokio::spawn(async move {
-            while let Ok(lease) = queue.lease_async().await {
-                match controller.reconcile(lease.key()).await {
-                    Ok(()) => lease.done(),
-                    Err(_) => lease.retry(),
-                }
+    let resource = greetings::resource();
+    let (greetings, maps) = (Arc::new(Store::<DynamicObject>::new()), Arc::new(Store::new()));
+    let greetings_api = Api::namespaced_with(client.clone(), namespace, &resource);
+    let maps_api = cluster.api();
+
+    let backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(5));
+    let queue = Fifo::builder().backoff(backoff).build()?;
+    let greeter = Arc::new(Greeter {
+        maps: Arc::clone(&maps),
+        greetings_api: Api::clone(&greetings_api),
+        maps_api: Api::clone(&maps_api),
+    });
+    let controller = Controller::with_queue(&greetings, &queue)
+        // What is written to the status is no reason to look again.
+        .changes_of_generation()
+        .owns_with(maps.subscribe(), &resource)
+        .concurrency(4)
+        .synced_within(PATIENCE)
+        .grace(PATIENCE)
+        .reconcile(move |greeting| {
+            let greeter = Arc::clone(&greeter);
+            async move { greeter.reconcile(greeting).await }
+        })
+        .on_outcome(|outcome| {
+            // Of a Greeting that has changed since it was read, say.
+            if let Err(failure) = outcome.result {
+                println!("{} comes back: {failure}", outcome.request.key());
             }
         });
-    }
+    let (stop, stopped) = oneshot::channel::<()>();
+    let controller = tokio::spawn(controller.run(async { drop(stopped.await) }));
+    let source = KubeSource::namespaced_with(client.clone(), namespace, &resource);
+    let reflector = Reflector::builder(source).sink(Arc::clone(&greetings)).build();
+    tokio::spawn(reflector.run(std::future::pending()));
+    let source = KubeSource::namespaced(client.clone(), namespace);
+    let reflector = Reflector::builder(source).sink(maps).build();
+    tokio::spawn(reflector.run(std::future::pending()));
 
     let until = arguments.begin();
-    let (stats, store) = (queue.clone(), Arc::clone(&controller.greetings));
+    let stats = queue.clone();
     let line = move || {
-        let stats = stats.stats();
-        format!(
-            "{} Greetings; {} looks, {} of them failed",
-            store.len(),
-            stats.popped,
-            stats.retries
-        )
+        let (stats, there) = (stats.stats(), greetings.len());
+        format!("{there} Greetings; {} looks, {} of them failed", stats.popped, stats.retries)
     };
     support::report(until.clone(), line.clone());
-    let (greetings, maps) = (&controller.greetings_api, &controller.maps_api);
-    let changes = greetings::disturb(greetings, maps, &resource, until).await?;
+    let changes = greetings::disturb(&greetings_api, &maps_api, &resource, until).await?;
     println!("{}", line());
-    let settled = greetings::settle(greetings, maps).await?;
+    let settled = greetings::settle(&greetings_api, &maps_api).await?;
     check(changes > 0, format!("after {changes} changes each of {settled} has its ConfigMap"))?;
-    greetings.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
-    check(greetings::settle(greetings, maps).await? == 0, "none is left when they are deleted")
+    greetings_api.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
+    let left = greetings::settle(&greetings_api, &maps_api).await?;
+    check(left == 0, "none is left when they are deleted")?;
+    drop(stop);
+    let stopped = controller.await??;
+    check(stopped.cancelled.is_empty(), "the controller stops when it has ended what it began")
 }

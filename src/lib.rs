@@ -13,6 +13,8 @@ mod listing;
 pub mod metrics;
 mod object;
 mod panic;
+#[cfg(feature = "reconcile")]
+pub mod reconcile;
 #[cfg(feature = "reflector")]
 pub mod reflector;
 pub mod selector;
@@ -52,13 +54,13 @@ mod book {
     pages! {
         four_parts: "../docs/four-parts.md",
         indexes: "../docs/indexes.md",
-        queues: "../docs/queues.md",
+        #[cfg(feature = "reconcile")] queues: "../docs/queues.md",
         read_your_writes: "../docs/read-your-writes.md",
         #[cfg(feature = "reflector")] quick_start: "../docs/quick-start.md",
         #[cfg(feature = "reflector")] production: "../docs/production.md",
         #[cfg(feature = "kube")] forms: "../docs/forms.md",
         #[cfg(feature = "kube")] client_go: "../docs/client-go.md",
-        #[cfg(feature = "kube-runtime")] kube_rs: "../docs/kube-rs.md",
+        #[cfg(all(feature = "kube-runtime", feature = "reconcile"))] kube_rs: "../docs/kube-rs.md",
         #[cfg(feature = "metrics")] metrics: "../docs/metrics.md",
     }
 }

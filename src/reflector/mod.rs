@@ -49,12 +49,12 @@ pub use self::etcd::{EtcdObject, EtcdSource};
 pub use self::failure::{Failure, RequestKind};
 pub use self::filter::ChangeFilter;
 pub use self::interest::Interest;
-#[cfg(feature = "kube-runtime")]
-pub use self::kube::reflector;
 #[cfg(feature = "kube")]
 pub use self::kube::{
     Decode, DecodeError, Encoded, KubeSource, Lazy, LazyError, protobuf, renewing_client,
 };
+#[cfg(feature = "kube-runtime")]
+pub use self::kube::{reflector, reflector_with_monitor};
 pub use self::merge::{Merge, Part};
 pub use self::monitor::{Monitor, Report, Stopped, WaitError};
 pub use self::progress::{Phase, Progress, RelistCauses};

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Waker};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use watchcache::store::FeedLimits;
@@ -91,8 +91,43 @@ impl Handler<Thing> for Calls {
 }
 
 /// Lets whatever waits in a task go as far as it gets.
-pub(crate) fn drive(task: std::pin::Pin<&mut (impl Future + ?Sized)>) -> bool {
-    task.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+pub(crate) fn drive(mut task: std::pin::Pin<&mut (impl Future + ?Sized)>) -> bool {
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    loop {
+        if task.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+            return true;
+        }
+        // It gives way to others now and then.
+        if !woken.0.swap(false, Ordering::SeqCst) {
+            return false;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_task_leaves_others_their_turn_while_there_is_more_to_tell() {
+    let store = Store::new();
+    let calls = Calls::default();
+    let mut task = pin!(store.subscribe().handle(calls.clone()).unwrap().run_async());
+    drive(task.as_mut());
+    for value in 0..200 {
+        put(&store, "a/x", value);
+    }
+    assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let in_one_turn = calls.take().len();
+    assert!((1..200).contains(&in_one_turn), "{in_one_turn}");
+    drive(task.as_mut());
+    assert_eq!(calls.take().len(), 200 - in_one_turn);
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub use self::lazy::{Lazy, LazyError};
 use self::meter::Meter;
 use self::parallel::Work;
 #[cfg(feature = "kube-runtime")]
-pub use self::watcher::reflector;
+pub use self::watcher::{reflector, reflector_with_monitor};
 use super::{
     Interest, ListPage, ListRequest, Report, Source, SourceError, WatchEvent, WatchRequest,
     WatchStart,

@@ -6,7 +6,10 @@ use futures_util::{Stream, StreamExt};
 use kube::runtime::watcher;
 
 use crate::keyed::Keyed;
-use crate::{Batch, Change, KeyRef, Listing, Object, Sink};
+use crate::reflector::facts::version_of;
+use crate::reflector::shared::{Applied, Shared};
+use crate::reflector::{Monitor, SourceError};
+use crate::{Batch, Change, KeyRef, Listing, Object, ResourceVersion, Sink};
 
 /// Feeds a sink from a stream of kube-runtime's watcher and passes each event on, as
 /// `kube::runtime::reflector` does with its own store: who has that takes this in its place, with a
@@ -14,7 +17,9 @@ use crate::{Batch, Change, KeyRef, Listing, Object, Sink};
 ///
 /// A relist is one change of the sink, made when it is complete. The watcher's stream tells neither
 /// bookmarks nor a list's version, and skips what does not decode; [`Reflector`] with a
-/// [`KubeSource`] knows more, and costs less.
+/// [`KubeSource`] knows more, and costs less. What the stream does tell, the sink is told as by a reflector:
+/// versions, each failure, and the end when the stream is dropped. For a [`Monitor`] of it, see
+/// [`reflector_with_monitor`].
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -35,52 +40,137 @@ use crate::{Batch, Change, KeyRef, Listing, Object, Sink};
 ///
 /// [`Reflector`]: crate::Reflector
 /// [`KubeSource`]: crate::reflector::KubeSource
+/// [`Monitor`]: crate::reflector::Monitor
 pub fn reflector<K, S, W>(sink: S, events: W) -> impl Stream<Item = W::Item>
 where
     K: Object + Clone,
     S: Sink<K>,
     W: Stream<Item = watcher::Result<watcher::Event<K>>>,
 {
-    let mut initial = Keyed::new();
-    events.inspect(move |event| {
-        if let Ok(event) = event {
-            feed(&sink, event, &mut initial);
-        }
-    })
+    reflector_with_monitor(sink, events).1
 }
 
-fn feed<K: Object + Clone>(
-    sink: &impl Sink<K>,
-    event: &watcher::Event<K>,
-    initial: &mut Keyed<Arc<K>>,
-) {
+/// As [`reflector`], with a monitor of it.
+///
+/// Its version is the newest one of the objects that were told. After a list that may be less than the list's own, so
+/// that a wait for a version ends late rather than early. What is idle is not known to be complete, as no bookmark says
+/// so: for readiness take [`Monitor::synced`], or a long lag. An error of the stream counts as a failure.
+///
+/// ```
+/// use std::sync::Arc;
+/// use futures_util::{StreamExt, stream};
+/// use k8s_openapi::api::core::v1::ConfigMap;
+/// use kube::runtime::watcher::{self, Event};
+/// use watchcache::{Store, reflector::reflector_with_monitor};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let mut settings = ConfigMap::default();
+/// settings.metadata.name = Some("settings".into());
+/// settings.metadata.resource_version = Some("7".into());
+/// let events = [Event::Init, Event::InitDone, Event::Apply(settings)];
+/// let events = stream::iter(events.map(watcher::Result::Ok));
+///
+/// let store = Arc::new(Store::<ConfigMap>::new());
+/// let (monitor, events) = reflector_with_monitor(store.clone(), events);
+/// let mut events = std::pin::pin!(events);
+/// while events.next().await.is_some() {}
+/// monitor.synced().await?;
+/// monitor.wait_for(&"7".into()).await?;
+/// assert!(store.is_synced() && store.contains("settings"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn reflector_with_monitor<K, S, W>(sink: S, events: W) -> (Monitor, impl Stream<Item = W::Item>)
+where
+    K: Object + Clone,
+    S: Sink<K>,
+    W: Stream<Item = watcher::Result<watcher::Event<K>>>,
+{
+    let shared = Arc::new(Shared::new());
+    let monitor = Monitor::new(Arc::clone(&shared));
+    let mut feeding = Feeding { sink, shared, initial: Keyed::new() };
+    (monitor, events.inspect(move |event| feeding.hear(event)))
+}
+
+struct Feeding<K: Object, S: Sink<K>> {
+    sink: S,
+    shared: Arc<Shared>,
+    /// What the list that is running has told.
+    initial: Keyed<Arc<K>>,
+}
+
+impl<K: Object + Clone, S: Sink<K>> Feeding<K, S> {
+    fn hear(&mut self, event: &watcher::Result<watcher::Event<K>>) {
+        match event {
+            Ok(watcher::Event::Init) => {
+                self.initial.clear();
+                self.shared.start_listing();
+            }
+            Ok(watcher::Event::InitApply(object)) => {
+                if let Some(key) = usable_key(object) {
+                    self.initial.push(key, Arc::new(object.clone()));
+                }
+            }
+            Ok(watcher::Event::InitDone) => self.replace(),
+            Ok(watcher::Event::Apply(object)) => {
+                self.apply(object, Change::Add(Arc::new(object.clone())));
+            }
+            Ok(watcher::Event::Delete(object)) => {
+                self.apply(object, Change::Delete(Some(Arc::new(object.clone()))));
+            }
+            Err(error) => {
+                self.shared.failed(&SourceError::Protocol(error.to_string()));
+                self.sink.failed(error);
+            }
+        }
+    }
+
+    fn replace(&mut self) {
+        let objects = std::mem::replace(&mut self.initial, Keyed::new());
+        let (count, version) = (objects.len() as u64, newest(&objects));
+        // Its version is not known, and it may be newer than all that is in it.
+        self.sink.replace(&Listing::from_list(objects, None));
+        if let Some(version) = &version {
+            self.sink.apply(&bookmark(version));
+        }
+        self.shared.listed(count, None);
+        self.shared.synced(version.as_ref(), false);
+        self.shared.start_watching();
+    }
+
+    fn apply(&mut self, object: &K, change: Change<K>) {
+        let Some(key) = usable_key(object) else { return };
+        let version = version_of(object).map(ResourceVersion::from);
+        let mut batch = version.as_ref().map_or_else(Batch::new, bookmark);
+        batch.changes_mut().push(key, change);
+        self.sink.apply(&batch);
+        let version = version.as_ref();
+        self.shared.applied(Applied { events: 1, stale: 0, version, complete: true, bytes: 0 });
+    }
+}
+
+impl<K: Object, S: Sink<K>> Drop for Feeding<K, S> {
+    fn drop(&mut self) {
+        self.shared.stop();
+        self.sink.ended(None);
+    }
+}
+
+/// Nothing but the news that the source has come to this version.
+fn bookmark<K>(version: &ResourceVersion) -> Batch<K> {
     let mut batch = Batch::new();
-    match event {
-        watcher::Event::Init => initial.clear(),
-        watcher::Event::InitApply(object) => {
-            if let Some(key) = usable_key(object) {
-                initial.push(key, Arc::new(object.clone()));
-            }
-        }
-        watcher::Event::InitDone => {
-            let objects = std::mem::replace(initial, Keyed::new());
-            sink.replace(&Listing::from_list(objects, None));
-        }
-        watcher::Event::Apply(object) => {
-            if let Some(key) = usable_key(object) {
-                batch.changes_mut().push(key, Change::Add(Arc::new(object.clone())));
-            }
-        }
-        watcher::Event::Delete(object) => {
-            if let Some(key) = usable_key(object) {
-                let last = Some(Arc::new(object.clone()));
-                batch.changes_mut().push(key, Change::Delete(last));
-            }
-        }
-    }
-    if !batch.is_empty() {
-        sink.apply(&batch);
-    }
+    batch.set_resource_version(version.clone());
+    batch
+}
+
+/// The newest version of objects that have one, if these have an order.
+fn newest<K: Object>(objects: &Keyed<Arc<K>>) -> Option<ResourceVersion> {
+    let mut versions = objects.iter().filter_map(|(_, object)| version_of(&**object));
+    let first = ResourceVersion::from(versions.next()?);
+    versions.map(ResourceVersion::from).try_fold(first, |newest, version| {
+        Some(if version.compare(&newest)?.is_gt() { version } else { newest })
+    })
 }
 
 fn usable_key(object: &impl Object) -> Option<KeyRef<'_>> {

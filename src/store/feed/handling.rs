@@ -1,5 +1,7 @@
 //! Driving a handler: on a thread of its own, or by whoever likes to.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 use std::{fmt, io, thread};
 
@@ -11,6 +13,9 @@ use crate::Object;
 use crate::panic::catch;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, PoisonError};
+
+/// After how many deliveries a task leaves others of its thread their turn, while there are more.
+const TURN: usize = 64;
 
 /// A handler with its subscription; from [`Subscribe::handle`]. It is told nothing until it is run:
 ///
@@ -162,8 +167,13 @@ impl<T: Object, H: Handler<T>> Handling<T, H> {
     pub async fn run_async(self) -> H {
         let Self { mut subscription, mut teller } = self;
         loop {
+            let mut told = 0_usize;
             while let Some(delivery) = subscription.next_async().await {
                 teller.tell(&delivery);
+                told += 1;
+                if told.is_multiple_of(TURN) {
+                    give_way().await;
+                }
             }
             if !teller.tell_end(&mut subscription) {
                 return teller.handler;
@@ -205,6 +215,19 @@ impl<T: Object, H: Handler<T>> Handling<T, H> {
         let thread = thread::Builder::new().name("watchcache-handler".into());
         Ok(Running { registration, thread: thread.spawn(|| self.run())? })
     }
+}
+
+/// Leaves other tasks of the thread their turn.
+async fn give_way() {
+    let mut has_given = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_given, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl<T: Object, H: Handler<T>> Teller<T, H> {

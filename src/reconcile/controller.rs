@@ -1,0 +1,225 @@
+//! Building a controller: what it is about, and what it hears of.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::feeding::{Feeding, Inbox, Own, Related, SourceEnd};
+use super::reconciler::Reconciler;
+use super::selection::Selection;
+use super::told::Told;
+use super::{Action, Request};
+use crate::fifo::Backoff;
+use crate::store::feed::{Subscribe, SubscribeError};
+use crate::sync::Arc;
+use crate::{Fifo, Key, LabelSelector, Object, Store};
+
+/// How many reconciles run at once, unless it is said.
+const CONCURRENCY: usize = 16;
+
+/// What is reconciled, and what leads to it; see the [module](super). [`reconcile`](Self::reconcile) says how,
+/// and [`Reconciler::run`] begins.
+#[must_use = "it reconciles nothing until it is run"]
+pub struct Controller<K: Object> {
+    pub(super) store: Arc<Store<K>>,
+    pub(super) queue: Fifo<Key>,
+    pub(super) selection: Selection<K>,
+    pub(super) told: Option<Arc<Told<K>>>,
+    /// What was asked to be followed, or why that cannot be.
+    pub(super) feedings: Result<Vec<Feeding>, SubscribeError>,
+    pub(super) end: Arc<SourceEnd>,
+    pub(super) settings: Settings,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) concurrency: usize,
+    pub(super) outlives_sources: bool,
+    pub(super) synced_within: Option<Duration>,
+    pub(super) grace: Option<Duration>,
+}
+
+impl<K: Object> Controller<K> {
+    /// A controller of a store's objects, with a queue of its own: a key that fails comes back after client-go's
+    /// [default](Backoff::default) back-off.
+    pub fn new(store: &Arc<Store<K>>) -> Self {
+        // A back-off is nothing that can be refused.
+        let queue = Fifo::builder().backoff(Backoff::default()).build().unwrap_or_default();
+        Self::with_queue(store, &queue)
+    }
+
+    /// As [`new`](Self::new), with a queue that says how often to retry, how fast, and who observes it. The
+    /// controller alone is to take from it, and closes it when it ends.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use std::time::Duration;
+    /// # use watchcache::{Fifo, KeyRef, Object, Store};
+    /// # use watchcache::fifo::Backoff;
+    /// # use watchcache::reconcile::Controller;
+    /// # struct Web;
+    /// # impl Object for Web {
+    /// #     fn key(&self) -> KeyRef<'_> { "default/shop".into() }
+    /// # }
+    /// # let webs = Arc::new(Store::<Web>::new());
+    /// let backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(60));
+    /// let queue = Fifo::builder().backoff(backoff).retry_rate(50.0, 100).build()?;
+    /// let controller = Controller::with_queue(&webs, &queue).concurrency(4);
+    /// // Whatever else is a reason to look at one:
+    /// controller.queue().add("default/shop".parse::<watchcache::Key>()?)?;
+    /// assert_eq!(queue.stats().depth, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_queue(store: &Arc<Store<K>>, queue: &Fifo<Key>) -> Self {
+        Self {
+            store: Arc::clone(store),
+            queue: queue.clone(),
+            selection: Selection::all(),
+            told: None,
+            feedings: Ok(Vec::new()),
+            end: Arc::default(),
+            settings: Settings {
+                concurrency: CONCURRENCY,
+                outlives_sources: false,
+                synced_within: None,
+                grace: None,
+            },
+        }
+    }
+
+    /// The queue of keys: for its figures, and to add what is to be looked at for a reason of one's own. A key
+    /// without an object is left out when its turn comes.
+    #[must_use]
+    pub fn queue(&self) -> &Fifo<Key> {
+        &self.queue
+    }
+
+    /// Also reconciles what a change of other objects leads to: of an update, what the object before leads to,
+    /// and the one after; of a deletion, what the last state does. What is subscribed to may be
+    /// [narrowed](Subscribe) first.
+    ///
+    /// `leads_to` runs in the controller's task. If it panics, that is reported by the panic hook, and that one
+    /// state leads to nothing. Of a subscription to [changes of a part](Subscribe::changes_of), that part is to
+    /// have all that `leads_to` looks at: a state that is left out leads to nothing either.
+    pub fn watches<R, I, F>(mut self, related: Subscribe<'_, R>, leads_to: F) -> Self
+    where
+        R: Object,
+        I: IntoIterator<Item = Key>,
+        F: FnMut(&R) -> I + Send + 'static,
+    {
+        let inbox = Inbox::new(&self.queue, &self.end);
+        self.follow(Feeding::new(related, Related::new(inbox, leads_to)));
+        self
+    }
+
+    fn follow(&mut self, feeding: Result<Feeding, SubscribeError>) {
+        match (&mut self.feedings, feeding) {
+            (Ok(feedings), Ok(feeding)) => feedings.push(feeding),
+            (Ok(_), Err(error)) => self.feedings = Err(error),
+            (Err(_), _) => {}
+        }
+    }
+
+    /// Only objects of one namespace; `None` stands for those that are cluster-scoped. What is not among them is
+    /// not reconciled, whatever leads to it; so for each of these.
+    pub fn namespace<'n>(self, namespace: impl Into<Option<&'n str>>) -> Self {
+        let namespace = namespace.into().map(str::to_owned);
+        self.filter(move |object| object.key().namespace() == namespace.as_deref())
+    }
+
+    /// Only objects that a selector selects.
+    pub fn labels(self, selector: LabelSelector) -> Self {
+        self.filter(move |object| selector.matches(|label| object.label(label)))
+    }
+
+    /// Only objects of which this holds. It may run as often as it likes to be, and must say the same of the
+    /// same object each time; where it panics, it does not hold.
+    pub fn filter(mut self, wanted: impl Fn(&K) -> bool + Send + Sync + 'static) -> Self {
+        self.selection.filter(wanted);
+        self
+    }
+
+    /// Of updates of the objects, only those that change this part of them: their generation, say, so that what
+    /// a reconcile writes to a status is no reason for the next one. If it is given several times, one of the
+    /// parts has to change.
+    pub fn changes_of<P: PartialEq>(
+        mut self,
+        part: impl Fn(&K) -> P + Send + Sync + 'static,
+    ) -> Self {
+        self.selection.narrow(|subscribe| subscribe.changes_of(part));
+        self
+    }
+
+    /// Hears of changes of the objects no more often than this, and of what has come of them meanwhile; the first
+    /// change after a quiet time is heard of at once. Others have [the same](Subscribe::settle).
+    pub fn settle(mut self, at_most_each: Duration) -> Self {
+        self.selection.narrow(move |subscribe| subscribe.settle(at_most_each));
+        self
+    }
+
+    /// Also reconciles objects that are gone, or no longer ones that this is about, with the last state that was
+    /// told ([`Request::is_deleted`]), until that works: for what has no finalizer, or nothing to clean up by one.
+    /// By default only what is there is reconciled.
+    ///
+    /// A deletion that nobody was there to hear of, before the controller began, does not come. What is made anew
+    /// before its deletion was reconciled is what there is to reconcile, with another uid.
+    ///
+    /// This takes memory for a key of each object.
+    pub fn deletions(mut self) -> Self {
+        self.told = Some(Arc::new(Told::new()));
+        self
+    }
+
+    /// How many keys are reconciled at once. 0 counts as 1; default: 16.
+    pub fn concurrency(mut self, reconciles: usize) -> Self {
+        self.settings.concurrency = reconciles.max(1);
+        self
+    }
+
+    /// How long the stores may take to have their whole content. Default: as long as they like.
+    pub fn synced_within(mut self, timeout: Duration) -> Self {
+        self.settings.synced_within = Some(timeout);
+        self
+    }
+
+    /// How long reconciles may go on when the controller is to stop; those that have not ended by then are
+    /// dropped. Default: as long as they like.
+    pub fn grace(mut self, timeout: Duration) -> Self {
+        self.settings.grace = Some(timeout);
+        self
+    }
+
+    /// Goes on when the source of a store has ended for good, because the store will be given another one. By
+    /// default the controller stops with the first source that ends: it would hear of nothing more from there.
+    pub fn outlives_sources(mut self) -> Self {
+        self.settings.outlives_sources = true;
+        self
+    }
+
+    /// Says how to reconcile: what is there is to be brought to what is wanted, whatever has happened. An error is
+    /// tried again after the key's back-off.
+    ///
+    /// Reconciles run in the task that runs the controller, all of them. One that blocks, or computes for long,
+    /// holds up the others: it is to spawn that, and wait for it.
+    ///
+    /// The panic of one is reported by the panic hook, counts as a failure of that key, and harms no other.
+    pub fn reconcile<F, Fut, E>(mut self, reconcile: F) -> Reconciler<K, F, E>
+    where
+        F: FnMut(Request<K>) -> Fut,
+        Fut: Future<Output = Result<Action, E>>,
+    {
+        let own = Own::new(Inbox::new(&self.queue, &self.end), self.told.clone());
+        let feeding = Feeding::new(self.selection.apply(self.store.subscribe()), own);
+        self.follow(feeding);
+        Reconciler::new(self, reconcile)
+    }
+}
+
+impl<K: Object> fmt::Debug for Controller<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Controller")
+            .field("queue", &self.queue)
+            .field("deletions", &self.told.is_some())
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

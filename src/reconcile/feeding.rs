@@ -1,0 +1,177 @@
+//! What a controller hears of: handlers that queue keys, in the task that reconciles them.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::told::{State, Told};
+use crate::panic::contain;
+use crate::store::feed::{Handler, Subscribe, SubscribeError, SyncError};
+use crate::sync::{Arc, OnceLock};
+use crate::{ArcRef, Batch, Fifo, Key, KeyRef, Object, ResourceVersion, Revision};
+
+/// How a source has ended, if one has: its error, unless it was stopped.
+pub(super) type SourceEnd = OnceLock<Option<Arc<str>>>;
+
+/// One store that is followed.
+pub(super) struct Feeding {
+    /// Tells the handler everything.
+    pub(super) run: BoxFuture<'static, ()>,
+    /// Waits until the handler was told the whole content.
+    pub(super) synced: Box<dyn FnOnce(Option<Duration>) -> Synced + Send>,
+}
+
+pub(super) type Synced = BoxFuture<'static, Result<(), SyncError>>;
+
+impl Feeding {
+    pub(super) fn new<T: Object>(
+        subscribe: Subscribe<'_, T>,
+        handler: impl Handler<T> + Send + 'static,
+    ) -> Result<Self, SubscribeError> {
+        let handling = subscribe.confirmed().handle(handler)?;
+        let registration = handling.registration();
+        let run = async move {
+            let handler = handling.run_async().await;
+            contain(|| drop(handler));
+        };
+        let synced = move |timeout| -> Synced { Box::pin(registration.wait_synced_async(timeout)) };
+        Ok(Self { run: Box::pin(run), synced: Box::new(synced) })
+    }
+}
+
+/// Where handlers put what they hear.
+pub(super) struct Inbox {
+    queue: Fifo<Key>,
+    batch: Batch<Key>,
+    end: Arc<SourceEnd>,
+}
+
+impl Inbox {
+    pub(super) fn new(queue: &Fifo<Key>, end: &Arc<SourceEnd>) -> Self {
+        Self { queue: queue.clone(), batch: Batch::new(), end: Arc::clone(end) }
+    }
+
+    fn add(&mut self, key: Key) {
+        // A `Key` is a usable one.
+        let _ = self.batch.add(key);
+    }
+
+    /// What came together is queued together.
+    fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            // Not kept for the next: the first content may have been a large one.
+            let batch = std::mem::take(&mut self.batch);
+            // A closed queue has no use for it.
+            let _ = self.queue.apply(&batch);
+        }
+    }
+
+    fn ended(&self, error: Option<&str>) {
+        // The first one counts.
+        let _ = self.end.set(error.map(Into::into));
+    }
+}
+
+/// Hears of the objects that are reconciled.
+pub(super) struct Own<K> {
+    inbox: Inbox,
+    /// If what is gone is reconciled, too.
+    told: Option<Arc<Told<K>>>,
+}
+
+impl<K: Object> Own<K> {
+    pub(super) fn new(inbox: Inbox, told: Option<Arc<Told<K>>>) -> Self {
+        Self { inbox, told }
+    }
+
+    fn add(&mut self, key: KeyRef<'_>) {
+        // The store has checked it.
+        let key = key.to_key_unchecked();
+        if let Some(told) = &self.told {
+            told.put(key.clone(), State::There);
+        }
+        self.inbox.add(key);
+    }
+}
+
+impl<K: Object> Handler<K> for Own<K> {
+    fn on_add(&mut self, object: ArcRef<'_, K>, _: bool) {
+        self.add(object.object().key());
+    }
+
+    fn on_update(&mut self, _: ArcRef<'_, K>, new: ArcRef<'_, K>) {
+        self.add(new.object().key());
+    }
+
+    fn on_delete(&mut self, last: ArcRef<'_, K>) {
+        let key = last.object().key();
+        match &self.told {
+            Some(told) => {
+                let key = key.to_key_unchecked();
+                told.put(key.clone(), State::Gone(last.to_arc()));
+                self.inbox.add(key);
+            }
+            // Nobody is to come back to it.
+            None => self.inbox.batch.delete(key),
+        }
+    }
+
+    fn on_progress(&mut self, _: Revision, _: Option<&ResourceVersion>) {
+        self.inbox.flush();
+    }
+
+    fn on_ended(&mut self, error: Option<&str>) {
+        self.inbox.ended(error);
+    }
+}
+
+/// Hears of what leads to them.
+pub(super) struct Related<F> {
+    inbox: Inbox,
+    leads_to: F,
+}
+
+impl<F> Related<F> {
+    pub(super) fn new(inbox: Inbox, leads_to: F) -> Self {
+        Self { inbox, leads_to }
+    }
+
+    /// A panic ends here: what one state leads to is no matter of the other one's.
+    fn add<R, I>(&mut self, object: &R)
+    where
+        I: IntoIterator<Item = Key>,
+        F: FnMut(&R) -> I,
+    {
+        let Self { inbox, leads_to } = self;
+        contain(|| leads_to(object).into_iter().for_each(|key| inbox.add(key)));
+    }
+}
+
+impl<R, I, F> Handler<R> for Related<F>
+where
+    R: Object,
+    I: IntoIterator<Item = Key>,
+    F: FnMut(&R) -> I,
+{
+    fn on_add(&mut self, object: ArcRef<'_, R>, _: bool) {
+        self.add(object.object());
+    }
+
+    fn on_update(&mut self, old: ArcRef<'_, R>, new: ArcRef<'_, R>) {
+        // Who has lost it is to know, too.
+        self.add(old.object());
+        self.add(new.object());
+    }
+
+    fn on_delete(&mut self, last: ArcRef<'_, R>) {
+        self.add(last.object());
+    }
+
+    fn on_progress(&mut self, _: Revision, _: Option<&ResourceVersion>) {
+        self.inbox.flush();
+    }
+
+    fn on_ended(&mut self, error: Option<&str>) {
+        self.inbox.ended(error);
+    }
+}

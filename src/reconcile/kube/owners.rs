@@ -1,0 +1,73 @@
+//! Owner references, and generations.
+
+use kube::Resource;
+
+use crate::reconcile::Controller;
+use crate::store::feed::Subscribe;
+use crate::sync::Arc;
+use crate::{Key, KeyRef};
+
+impl<K: Resource + Send + Sync + 'static> Controller<K> {
+    /// Also reconciles the owner of what changes, by its owner references: by group and kind, whatever the
+    /// version, as the API server's garbage collector has it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Pod};
+    /// use watchcache::Store;
+    /// use watchcache::reconcile::Controller;
+    ///
+    /// let (sets, pods) = (Arc::new(Store::<ReplicaSet>::new()), Store::<Pod>::new());
+    /// let controller = Controller::new(&sets).owns(pods.subscribe().labels("app=web".parse()?));
+    /// # drop(controller);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn owns<C>(self, owned: Subscribe<'_, C>) -> Self
+    where
+        K: Resource<DynamicType = ()>,
+        C: Resource + Send + Sync + 'static,
+    {
+        self.owns_with(owned, &())
+    }
+
+    /// As [`owns`](Self::owns), for owners of a type that is known at run time only, or of a form that keeps no
+    /// type.
+    pub fn owns_with<C>(self, owned: Subscribe<'_, C>, owner: &K::DynamicType) -> Self
+    where
+        C: Resource + Send + Sync + 'static,
+    {
+        let (group, kind) = (K::group(owner).into_owned(), K::kind(owner).into_owned());
+        let owners = Arc::clone(&self.store);
+        self.watches(owned, move |object: &C| {
+            let meta = object.meta();
+            let references = meta.owner_references.iter().flatten();
+            let references = references.filter(|reference| {
+                reference.kind == kind && group_of(&reference.api_version) == group
+            });
+            let key = |name: &str| {
+                // What is in a namespace may be owned by what is in none, and a reference does not say so.
+                let is_cluster_scoped = owners.contains(KeyRef::from((None, name)));
+                let namespace = meta.namespace.as_deref().filter(|_| !is_cluster_scoped);
+                Key::new(namespace, name).ok()
+            };
+            references.filter_map(|reference| key(&reference.name)).collect::<Vec<_>>()
+        })
+    }
+
+    /// Of updates of the objects, only those that change their generation, which the API server raises when what
+    /// is wanted changes, and when an object is to be deleted; for one without a generation, all. See
+    /// [`changes_of`](Self::changes_of).
+    ///
+    /// Labels, annotations, finalizers and the status are in no generation.
+    pub fn changes_of_generation(self) -> Self {
+        self.changes_of(|object| {
+            let meta = object.meta();
+            let version = meta.resource_version.as_ref().filter(|_| meta.generation.is_none());
+            (meta.generation, version.cloned())
+        })
+    }
+}
+
+fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}

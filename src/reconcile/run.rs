@@ -1,0 +1,268 @@
+//! The loop: it hears of changes, leases keys while there is room, and polls what it has begun.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures_util::future::{BoxFuture, FutureExt, try_join_all};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::action::Next;
+use super::attempt::{Attempt, Begun};
+use super::reconciler::Reconciler;
+use super::told::State;
+use super::{Action, Failure, Outcome, Request, RunError, Stopped};
+use crate::fifo::{Lease, Leases};
+use crate::panic::{catch, contain};
+use crate::store::feed::SyncError;
+use crate::sync::Arc;
+use crate::waiters::alarm::Alarm;
+use crate::{Key, Object};
+
+/// How many keys are taken in one poll: others in the thread are to have their turn.
+const BUDGET: usize = 128;
+
+pub(super) struct Run<K: Object, F, Fut, E> {
+    parts: Reconciler<K, F, E>,
+    feedings: FuturesUnordered<BoxFuture<'static, ()>>,
+    /// Waits for the whole content, until that is there.
+    starting: Option<BoxFuture<'static, Result<(), SyncError>>>,
+    /// There while it is polled: a consumer that was woken and is not polled keeps the wakeup.
+    leases: Option<Leases<Key>>,
+    running: FuturesUnordered<Attempt<K, Fut>>,
+    stopping: Option<Stopping>,
+}
+
+struct Stopping {
+    /// Why, if a source has failed.
+    error: Option<Arc<str>>,
+    deadline: Option<Instant>,
+    alarm: Alarm,
+    /// What waited then.
+    left: Vec<Arc<Key>>,
+}
+
+impl<K, F, Fut, E> Run<K, F, Fut, E>
+where
+    K: Object,
+    F: FnMut(Request<K>) -> Fut,
+    Fut: Future<Output = Result<Action, E>>,
+{
+    pub(super) fn new(mut parts: Reconciler<K, F, E>) -> Result<Self, RunError> {
+        let controller = &mut parts.controller;
+        let followed = std::mem::replace(&mut controller.feedings, Ok(Vec::new()))?;
+        let timeout = controller.settings.synced_within;
+        let feedings = FuturesUnordered::new();
+        let mut waits = Vec::new();
+        for feeding in followed {
+            feedings.push(feeding.run);
+            // Each counts its time from now.
+            waits.push((feeding.synced)(timeout));
+        }
+        // At once, as one that fails is news whatever the others wait for.
+        let starting = async { try_join_all(waits).await.map(drop) };
+        Ok(Self {
+            parts,
+            feedings,
+            starting: Some(starting.boxed()),
+            leases: None,
+            running: FuturesUnordered::new(),
+            stopping: None,
+        })
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Poll<Result<Stopped, RunError>> {
+        if self.stopping.is_none() {
+            if stop.poll(context).is_ready() {
+                self.stop(None);
+            } else if let Err(error) = self.hear(context) {
+                return Poll::Ready(Err(RunError::NotSynced(error)));
+            }
+        }
+        let mut budget = BUDGET;
+        loop {
+            let has_ended = self.end_some(context);
+            let has_begun = self.begin_some(context, &mut budget);
+            if budget == 0 {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !has_ended && !has_begun {
+                return self.poll_stopped(context);
+            }
+        }
+    }
+
+    /// Has the handlers told, and sees whether that is all there will be.
+    fn hear(&mut self, context: &mut Context<'_>) -> Result<(), SyncError> {
+        while let Poll::Ready(Some(())) = self.feedings.poll_next_unpin(context) {}
+        if let Some(starting) = &mut self.starting {
+            match starting.poll_unpin(context) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(result) => result?,
+            }
+            self.starting = None;
+        }
+        let controller = &self.parts.controller;
+        if !controller.settings.outlives_sources
+            && let Some(error) = controller.end.get().cloned()
+        {
+            self.stop(error);
+        }
+        Ok(())
+    }
+
+    /// Begins no other reconcile, and hears of nothing more.
+    fn stop(&mut self, error: Option<Arc<str>>) {
+        self.starting = None;
+        self.leases = None;
+        self.drop_feedings();
+        let controller = &self.parts.controller;
+        let grace = controller.settings.grace;
+        self.stopping = Some(Stopping {
+            error,
+            deadline: grace.and_then(|grace| Instant::now().checked_add(grace)),
+            alarm: Alarm::new(),
+            left: controller.queue.close_now(),
+        });
+    }
+
+    /// Ready when it has stopped.
+    fn poll_stopped(&mut self, context: &mut Context<'_>) -> Poll<Result<Stopped, RunError>> {
+        let Some(stopping) = &mut self.stopping else { return Poll::Pending };
+        if !self.running.is_empty() {
+            let Some(deadline) = stopping.deadline else { return Poll::Pending };
+            if stopping.alarm.poll(context, deadline).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        let cancelled = self.running.iter().filter_map(Attempt::key).cloned().collect();
+        self.running.clear();
+        let mut left = std::mem::take(&mut stopping.left);
+        // What has failed meanwhile, or was dropped now.
+        left.extend(self.parts.controller.queue.close_now());
+        let left = left.into_iter().map(Arc::unwrap_or_clone).collect();
+        let stopped = Stopped { cancelled, left };
+        Poll::Ready(match stopping.error.take() {
+            Some(error) => Err(RunError::SourceEnded { error, stopped }),
+            None => Ok(stopped),
+        })
+    }
+
+    /// Takes keys while there is room. Returns whether there were any.
+    fn begin_some(&mut self, context: &mut Context<'_>, budget: &mut usize) -> bool {
+        if self.starting.is_some() || self.stopping.is_some() {
+            return false;
+        }
+        let concurrency = self.parts.controller.settings.concurrency;
+        let mut any = false;
+        while *budget > 0 && self.running.len() < concurrency {
+            let queue = &self.parts.controller.queue;
+            let leases = self.leases.get_or_insert_with(|| queue.leases());
+            match leases.poll_next_unpin(context) {
+                Poll::Pending => return any,
+                Poll::Ready(Some(lease)) => {
+                    *budget -= 1;
+                    any = true;
+                    self.begin(lease);
+                }
+                Poll::Ready(None) => {
+                    // Closed by its owner. What runs may bring its key back.
+                    self.leases = None;
+                    if self.running.is_empty() {
+                        self.stop(None);
+                    }
+                    return any;
+                }
+            }
+        }
+        self.leases = None;
+        any
+    }
+
+    fn begin(&mut self, lease: Lease<Key>) {
+        let Some(request) = self.request(&lease) else { return lease.done() };
+        let begun = Begun { lease, request: request.clone() };
+        match catch(|| (self.parts.reconcile)(request)) {
+            Ok(future) => self.running.push(Attempt::new(future, begun)),
+            Err(text) => self.end(begun, Err(Failure::Panicked(text))),
+        }
+    }
+
+    /// What there is to reconcile of a key, if anything.
+    fn request(&self, lease: &Lease<Key>) -> Option<Request<K>> {
+        let (key, controller) = (lease.key(), &self.parts.controller);
+        let state = match &controller.told {
+            Some(told) => told.get(key)?,
+            None => State::There,
+        };
+        let (object, is_deleted) = match state {
+            State::There => (controller.store.get(key)?, false),
+            State::Gone(last) => (last, true),
+        };
+        if !is_deleted && !controller.selection.has(&object) {
+            return None;
+        }
+        Some(Request::new(key.clone(), object, is_deleted, lease.failures()))
+    }
+
+    /// Ends what is done. Returns whether anything was.
+    fn end_some(&mut self, context: &mut Context<'_>) -> bool {
+        let mut any = false;
+        while let Poll::Ready(Some((begun, result))) = self.running.poll_next_unpin(context) {
+            self.end(begun, result);
+            any = true;
+        }
+        any
+    }
+
+    fn end(&mut self, Begun { lease, request }: Begun<K>, result: Result<Action, Failure<E>>) {
+        let Reconciler { controller, on_error, on_outcome, .. } = &mut self.parts;
+        let (action, result) = match result {
+            Ok(action) => (action, Ok(())),
+            Err(failure) => {
+                let action = match (&failure, on_error) {
+                    (Failure::Error(error), Some(policy)) => contain(|| policy(&request, error)),
+                    _ => None,
+                };
+                (action.unwrap_or(Action::back_off()), Err(failure))
+            }
+        };
+        if request.is_deleted()
+            && action == Action::await_change()
+            && let Some(told) = &controller.told
+        {
+            told.settle(request.key(), request.object());
+        }
+        match action.0 {
+            Next::AwaitChange => lease.done(),
+            Next::After(delay) => lease.after(delay),
+            Next::BackOff => lease.retry(),
+        }
+        if let Some(on_outcome) = on_outcome {
+            contain(|| on_outcome(Outcome { request, result, action }));
+        }
+    }
+}
+
+impl<K: Object, F, Fut, E> Run<K, F, Fut, E> {
+    fn drop_feedings(&mut self) {
+        // User code goes with them.
+        for feeding in std::mem::take(&mut self.feedings) {
+            contain(|| drop(feeding));
+        }
+    }
+}
+
+impl<K: Object, F, Fut, E> Drop for Run<K, F, Fut, E> {
+    fn drop(&mut self) {
+        // First, so that no reconcile goes on when its key could be taken.
+        self.running.clear();
+        self.drop_feedings();
+        drop(self.parts.controller.queue.close_now());
+    }
+}

@@ -1,0 +1,168 @@
+//! What is gone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Semaphore;
+use watchcache::reconcile::{Action, Controller, Request};
+use watchcache::{Batch, Fifo, Listing, Store};
+
+use crate::basics::held;
+use crate::driven::Driven;
+use crate::thing::{Log, Thing, gone, key, put, put_owned, store, there};
+
+#[test]
+fn what_is_gone_is_left_alone_by_default() {
+    let things = store(&[("a/x", 1), ("a/y", 1)]);
+    let (log, gate) = (Log::default(), Arc::new(Semaphore::new(0)));
+    let controller = Controller::new(&things).concurrency(1);
+    let queue = controller.queue().clone();
+    let mut controller = Driven::new(controller.reconcile(held(&log, &gate)));
+    controller.drive();
+    let first = log.take();
+    assert_eq!(first.len(), 1);
+    // One of them runs, the other waits.
+    things.delete("a/x");
+    things.delete("a/y");
+    controller.drive();
+    assert_eq!(queue.stats().depth, 0);
+    gate.add_permits(2);
+    controller.drive();
+    assert_eq!(log.take(), []);
+}
+
+#[test]
+fn what_is_gone_comes_with_its_last_state_until_that_works() {
+    let things = store(&[("a/x", 1), ("a/y", 1)]);
+    let others = store(&[]);
+    let (log, works) = (Log::default(), Arc::new(AtomicBool::new(false)));
+    let (reconcile, may) = (log.clone(), Arc::clone(&works));
+    // Without a limiter: what fails is tried again at once.
+    let controller = Controller::with_queue(&things, &Fifo::new())
+        .deletions()
+        .watches(others.subscribe(), |other: &Thing| other.owner.clone())
+        .reconcile(move |thing: Request<Thing>| {
+            drop(reconcile.begin(&thing));
+            let works = !thing.is_deleted() || may.load(Ordering::SeqCst);
+            may.store(true, Ordering::SeqCst);
+            std::future::ready(if works { Ok(Action::await_change()) } else { Err("not yet") })
+        });
+    let mut controller = Driven::new(controller);
+    controller.drive();
+    log.take();
+    works.store(false, Ordering::SeqCst);
+    put(&things, "a/x", 2);
+    things.delete("a/x");
+    controller.drive();
+    assert_eq!(log.take(), [gone("a/x", 2), gone("a/x", 2)]);
+    // That was it, whatever leads there.
+    put_owned(&others, "a/other", "a/x");
+    controller.drive();
+    assert_eq!(log.take(), []);
+    // However it is learnt of.
+    let y = Thing { key: key("a/z"), value: 1, owner: None };
+    things.replace(&Listing::new([y], None).unwrap());
+    controller.drive();
+    assert_eq!(log.take(), [gone("a/y", 1), there("a/z", 1)]);
+}
+
+#[test]
+fn a_deletion_that_asks_for_another_look_gets_it() {
+    let things = store(&[("a/x", 1)]);
+    let log = Log::default();
+    let reconcile = log.clone();
+    let mut looks = 0;
+    let controller = Controller::new(&things).deletions().reconcile(move |thing| {
+        drop(reconcile.begin(&thing));
+        looks += u32::from(thing.is_deleted());
+        let again = looks == 1;
+        let action = Action::requeue_after(std::time::Duration::ZERO);
+        std::future::ready(Ok::<_, ()>(if again { action } else { Action::await_change() }))
+    });
+    let mut controller = Driven::new(controller);
+    controller.drive();
+    log.take();
+    things.delete("a/x");
+    controller.drive();
+    assert_eq!(log.take(), [gone("a/x", 1), gone("a/x", 1)]);
+}
+
+#[test]
+fn what_is_made_anew_is_not_gone() {
+    let things = store(&[("a/x", 1)]);
+    let (log, gate) = (Log::default(), Arc::new(Semaphore::new(0)));
+    let controller = Controller::new(&things).deletions();
+    let mut controller = Driven::new(controller.reconcile(held(&log, &gate)));
+    controller.drive();
+    assert_eq!(log.take(), [there("a/x", 1)]);
+    things.delete("a/x");
+    put(&things, "a/x", 2);
+    controller.drive();
+    gate.add_permits(1);
+    controller.drive();
+    assert_eq!(log.take(), [there("a/x", 2)]);
+    gate.add_permits(1);
+    controller.drive();
+    assert_eq!(log.take(), []);
+}
+
+#[test]
+fn what_goes_again_while_its_end_is_reconciled_ends_again() {
+    let things = store(&[("a/x", 1)]);
+    let (log, gate) = (Log::default(), Arc::new(Semaphore::new(1)));
+    let controller = Controller::new(&things).deletions();
+    let mut controller = Driven::new(controller.reconcile(held(&log, &gate)));
+    controller.drive();
+    log.take();
+    things.delete("a/x");
+    controller.drive();
+    assert_eq!(log.take(), [gone("a/x", 1)]);
+    put(&things, "a/x", 2);
+    controller.drive();
+    things.delete("a/x");
+    controller.drive();
+    gate.add_permits(2);
+    controller.drive();
+    assert_eq!(log.take(), [gone("a/x", 2)]);
+}
+
+#[test]
+fn what_came_and_went_before_anybody_looked_is_nothing() {
+    let things = Store::new();
+    things.mark_synced();
+    let things = Arc::new(things);
+    let log = Log::default();
+    let reconcile = log.clone();
+    let controller = Controller::new(&things)
+        .deletions()
+        .reconcile(move |thing| reconcile.clone().reconcile(thing));
+    let mut controller = Driven::new(controller);
+    controller.drive();
+    let mut batch = Batch::new();
+    batch.add(Thing { key: key("a/x"), value: 1, owner: None }).unwrap();
+    batch.delete("a/x");
+    things.apply(&batch);
+    controller.drive();
+    assert_eq!(log.take(), []);
+}
+
+#[test]
+fn nothing_is_there_that_was_not_told_or_its_end_would_not_come() {
+    let things = store(&[]);
+    let log = Log::default();
+    let reconcile = log.clone();
+    let controller =
+        Controller::new(&things).settle(std::time::Duration::from_secs(3600)).deletions();
+    let queue = controller.queue().clone();
+    let mut controller =
+        Driven::new(controller.reconcile(move |thing| reconcile.clone().reconcile(thing)));
+    for name in ["a/1", "a/2", "a/3"] {
+        put(&things, name, 1);
+        controller.drive();
+    }
+    let told = log.take();
+    assert!(!told.contains(&there("a/3", 1)), "{told:?}");
+    queue.add(key("a/3")).unwrap();
+    controller.drive();
+    assert_eq!(log.take(), []);
+}
