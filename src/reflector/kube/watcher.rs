@@ -7,7 +7,7 @@ use kube::runtime::watcher;
 
 use crate::keyed::Keyed;
 use crate::reflector::facts::version_of;
-use crate::reflector::shared::{Applied, Shared};
+use crate::reflector::shared::{Applied, Shared, Synced};
 use crate::reflector::{Monitor, SourceError};
 use crate::{Batch, Change, KeyRef, Listing, Object, ResourceVersion, Sink};
 
@@ -135,7 +135,8 @@ impl<K: Object + Clone, S: Sink<K>> Feeding<K, S> {
             self.sink.apply(&bookmark(version));
         }
         self.shared.listed(count, None);
-        self.shared.synced(version.as_ref(), false);
+        let version = version.as_ref();
+        self.shared.synced(Synced { version, unordered: false, restarted: false });
         self.shared.start_watching();
     }
 
