@@ -71,3 +71,32 @@ fn start(owner: Weak<dyn Tick>) -> io::Result<Thread> {
     let handle = thread::Builder::new().name("watchcache-delays".into()).spawn(serve)?;
     Ok(handle.thread().clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    /// Panics the first time.
+    struct Fails(Mutex<Option<()>>, Sender<()>);
+
+    impl Tick for Fails {
+        fn tick(&self) -> Option<Duration> {
+            let first = self.0.lock().expect("nobody panics with it").take();
+            assert!(first.is_none(), "user code");
+            self.1.send(()).ok();
+            None
+        }
+    }
+
+    #[test]
+    fn what_is_due_is_done_though_user_code_panicked_at_first() {
+        let (told, tells) = channel();
+        let owner = Arc::new(Fails(Mutex::new(Some(())), told));
+        let weak: Weak<dyn Tick> = Arc::downgrade(&owner) as _;
+        Timer::new(weak).wake();
+        assert_eq!(tells.recv_timeout(Duration::from_secs(60)), Ok(()));
+    }
+}
