@@ -174,6 +174,30 @@ fn a_delivery_is_applied_once_whatever_its_objects_destructors_do() {
     ledger.assert_all_dropped_once();
 }
 
+/// An update that is left out is the state before the next one, whatever was told.
+#[test]
+fn an_owner_that_is_left_is_queued_where_the_part_of_interest_has_owners() {
+    let owner = |thing: &Thing| Key::namespaced("owners", &thing.value.to_string()).ok();
+    for (has_owner, expected) in [(false, vec!["owners/12", "owners/2"]), (true, vec!["owners/1"])]
+    {
+        let store = Store::new();
+        let fifo = Fifo::<Key>::new();
+        let part = move |thing: &Thing| (thing.value / 10, has_owner.then_some(thing.value));
+        let subscribe = store.subscribe().changes_of(part);
+        let mut task = pin!(subscribe.enqueue_mapped(&fifo, owner).unwrap().run_async());
+        put(&store, "a/x", 1);
+        drive(task.as_mut());
+        while fifo.try_pop().is_ok() {}
+        for value in [2, 12] {
+            put(&store, "a/x", value);
+            drive(task.as_mut());
+        }
+        let keys = keys(&fifo);
+        assert!(expected.iter().all(|owner| keys.iter().any(|key| key == owner)), "{keys:?}");
+        assert_eq!(keys.iter().any(|key| key == "owners/1"), has_owner);
+    }
+}
+
 #[test]
 fn a_full_queue_loses_nothing_and_a_closed_one_ends_nothing() {
     let store = Store::new();

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use super::confirmed::{Overlay, OverlayIter};
 use super::cursor::Held;
 use super::filter::Filter;
 use super::segment::Batch;
-use crate::store::engine::{Changes, ChangesIter};
+use crate::store::engine::{Changed, Changes, ChangesIter};
 use crate::store::{Entries, Snapshot};
 use crate::sync::{Arc, Guard};
 use crate::{ArcRef, KeyRef, Object, ResourceVersion, Revision};
@@ -20,7 +21,10 @@ pub enum DeliveryKind {
     /// state after. Either the subscription fell behind the log, or it asked for it by
     /// [`settle`](super::Subscribe::settle).
     Coalesced,
-    /// No change: the source's version moved, or the store's indexes changed.
+    /// No change: the source's version moved, its content came to be [whole](Delivery::is_synced), an index
+    /// was added, the very object that a key holds was put once more, or the source said something of an
+    /// object that is [assumed](crate::Store::assume), which only
+    /// [confirmed](super::Subscribe::confirmed) subscriptions are told.
     Progress,
     /// The whole content, as the first delivery of a subscription that asked for it.
     Initial,
@@ -42,10 +46,7 @@ pub struct Item<'a, T> {
 
 pub(super) enum Content<T> {
     /// A publication in the log.
-    Logged {
-        segment: Held<T>,
-        index: usize,
-    },
+    Logged { segment: Held<T>, index: usize },
     /// Changes of its own: coalesced, or as the source told them.
     Coalesced {
         changes: Changes<T>,
@@ -58,6 +59,8 @@ pub(super) enum Content<T> {
     Whole {
         content: Snapshot<T>,
         kind: DeliveryKind,
+        /// What is only assumed in it, for whom that does not count.
+        assumed: Overlay<T>,
     },
 }
 
@@ -212,13 +215,14 @@ impl<'a, T: Object> Delivery<'a, T> {
     /// The changes, each key once, in no particular order. In a whole content, each object is new.
     ///
     /// O(1) per change, matching or not; of the whole content of a namespace or an index's value, O(1)
-    /// per object of it.
+    /// per object of it, and per object that is assumed.
     #[must_use]
     pub fn iter(&self) -> Items<'_, T> {
         let source = match (&self.content, self.content.changes()) {
             (_, Some(changes)) => Source::Changes(changes.iter()),
-            (Content::Whole { content, .. }, _) => {
-                Source::Content(self.filter().candidates(content))
+            (Content::Whole { content, assumed, .. }, _) => {
+                let entries = self.filter().candidates(content);
+                Source::Content { entries, assumed, told: assumed.iter() }
             }
             _ => Source::Nothing,
         };
@@ -248,8 +252,30 @@ pub struct Items<'a, T> {
 
 enum Source<'a, T> {
     Changes(ChangesIter<'a, T>),
-    Content(Entries<'a, T>),
+    /// The objects of a content; where one is only assumed, what the source said takes its place.
+    Content {
+        entries: Entries<'a, T>,
+        assumed: &'a Overlay<T>,
+        told: OverlayIter<'a, T>,
+    },
     Nothing,
+}
+
+impl<'a, T> Source<'a, T> {
+    #[inline]
+    fn next(&mut self) -> Option<Changed<'a, T>> {
+        match self {
+            Self::Changes(changes) => changes.next(),
+            Self::Content { entries, assumed, told } => {
+                let said = entries.find(|(key, _)| assumed.get(*key).is_none());
+                let told = || {
+                    told.find_map(|(key, known)| Some((key.as_ref(), known.told.as_ref()?.into())))
+                };
+                said.or_else(told).map(|(key, object)| (key, None, Some(object)))
+            }
+            Self::Nothing => None,
+        }
+    }
 }
 
 impl<'a, T: Object> Iterator for Items<'a, T> {
@@ -258,14 +284,7 @@ impl<'a, T: Object> Iterator for Items<'a, T> {
     #[inline]
     fn next(&mut self) -> Option<Item<'a, T>> {
         loop {
-            let (key, old, new) = match &mut self.source {
-                Source::Changes(changes) => changes.next()?,
-                Source::Content(entries) => {
-                    let (key, object) = entries.next()?;
-                    (key, None, Some(object))
-                }
-                Source::Nothing => return None,
-            };
+            let (key, old, new) = self.source.next()?;
             match self.filter {
                 None => return Some(Item { key, old, new }),
                 Some(filter) => {

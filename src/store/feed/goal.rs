@@ -64,6 +64,8 @@ impl Goal {
         match was_told {
             true if feed.is_closed() && !self.is_reached(feed) => Err(WaitError::Ended),
             true => Ok(()),
+            // It may have come just when the time was over.
+            false if self.is_reached(feed) => Ok(()),
             false => Err(WaitError::Timeout),
         }
     }
