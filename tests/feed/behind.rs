@@ -9,6 +9,7 @@ use watchcache::{KeyRef, Object, Store};
 
 use crate::basics::items;
 use crate::common::canary::Ledger;
+use crate::common::watchdog::eventually;
 use crate::follower::Follower;
 use crate::thing::{Thing, batch, put};
 
@@ -130,7 +131,11 @@ fn the_log_counts_what_it_keeps_of_what_is_assumed() {
         store.add(ledger.canary("a/x").version(version)).unwrap();
     }
     assert!((1..=100).contains(&store.stats().feed.log_changes));
-    assert!(ledger.alive() < 300, "{} objects are alive", ledger.alive());
+    // As below.
+    eventually("most are let go", || {
+        drop(store.stats());
+        ledger.alive() < 300
+    });
 
     struct Heavy(String);
     impl Object for Heavy {
@@ -280,9 +285,10 @@ fn a_log_that_nobody_follows_is_let_go() {
     }
     assert!(ledger.alive() >= 500, "the log has them");
     drop(subscription);
-    for _ in 0..200 {
+    // A thread of another test that stops in the middle of a read keeps everything for as long.
+    eventually("the log is let go", || {
         store.add(ledger.canary("a/x")).unwrap();
         drop(store.stats());
-    }
-    assert!(ledger.alive() < 150, "{} objects are alive", ledger.alive());
+        ledger.alive() < 150
+    });
 }

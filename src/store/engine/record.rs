@@ -105,7 +105,7 @@ impl<T> Changes<T> {
 
     /// Whether nothing changed at all, not even what is assumed.
     pub(crate) fn is_progress(&self) -> bool {
-        self.len() == 0
+        self.entries.is_empty() && self.assumed.is_empty()
     }
 
     /// Bytes, without objects.

@@ -6,7 +6,7 @@ use super::confirmed::{Overlay, OverlayIter};
 use super::cursor::Held;
 use super::filter::Filter;
 use super::segment::Batch;
-use crate::store::engine::{Changed, Changes, ChangesIter};
+use crate::store::engine::{Changes, ChangesIter};
 use crate::store::{Entries, Snapshot};
 use crate::sync::{Arc, Guard};
 use crate::{ArcRef, KeyRef, Object, ResourceVersion, Revision};
@@ -220,14 +220,19 @@ impl<'a, T: Object> Delivery<'a, T> {
     pub fn iter(&self) -> Items<'_, T> {
         let source = match (&self.content, self.content.changes()) {
             (_, Some(changes)) => Source::Changes(changes.iter()),
-            (Content::Whole { content, assumed, .. }, _) => {
-                let entries = self.filter().candidates(content);
-                Source::Content { entries, assumed, told: assumed.iter() }
+            (Content::Whole { content, .. }, _) => {
+                Source::Content(self.filter().candidates(content))
             }
             _ => Source::Nothing,
         };
+        let assumed = match &self.content {
+            Content::Whole { assumed, .. } if !assumed.is_empty() => {
+                Some((assumed, assumed.iter()))
+            }
+            _ => None,
+        };
         let filter = Some(self.filter()).filter(|filter| !filter.is_all());
-        Items { source, filter }
+        Items { source, assumed, filter }
     }
 
     /// Returns whether it has no items.
@@ -247,35 +252,15 @@ impl<'a, T: Object> Delivery<'a, T> {
 /// The items of a [`Delivery`].
 pub struct Items<'a, T> {
     source: Source<'a, T>,
+    /// What is only assumed in a content; what the source said of that comes behind it.
+    assumed: Option<(&'a Overlay<T>, OverlayIter<'a, T>)>,
     filter: Option<&'a Filter<T>>,
 }
 
 enum Source<'a, T> {
     Changes(ChangesIter<'a, T>),
-    /// The objects of a content; where one is only assumed, what the source said takes its place.
-    Content {
-        entries: Entries<'a, T>,
-        assumed: &'a Overlay<T>,
-        told: OverlayIter<'a, T>,
-    },
+    Content(Entries<'a, T>),
     Nothing,
-}
-
-impl<'a, T> Source<'a, T> {
-    #[inline]
-    fn next(&mut self) -> Option<Changed<'a, T>> {
-        match self {
-            Self::Changes(changes) => changes.next(),
-            Self::Content { entries, assumed, told } => {
-                let said = entries.find(|(key, _)| assumed.get(*key).is_none());
-                let told = || {
-                    told.find_map(|(key, known)| Some((key.as_ref(), known.told.as_ref()?.into())))
-                };
-                said.or_else(told).map(|(key, object)| (key, None, Some(object)))
-            }
-            Self::Nothing => None,
-        }
-    }
 }
 
 impl<'a, T: Object> Iterator for Items<'a, T> {
@@ -284,7 +269,23 @@ impl<'a, T: Object> Iterator for Items<'a, T> {
     #[inline]
     fn next(&mut self) -> Option<Item<'a, T>> {
         loop {
-            let (key, old, new) = self.source.next()?;
+            let (key, old, new) = match &mut self.source {
+                Source::Changes(changes) => changes.next()?,
+                Source::Content(entries) => {
+                    let is_said = |key| {
+                        self.assumed.as_ref().is_none_or(|(assumed, _)| assumed.get(key).is_none())
+                    };
+                    let said = entries.find(|(key, _)| is_said(*key));
+                    let (key, object) = said.or_else(|| {
+                        let (_, told) = self.assumed.as_mut()?;
+                        told.find_map(|(key, known)| {
+                            Some((key.as_ref(), known.told.as_ref()?.into()))
+                        })
+                    })?;
+                    (key, None, Some(object))
+                }
+                Source::Nothing => return None,
+            };
             match self.filter {
                 None => return Some(Item { key, old, new }),
                 Some(filter) => {
