@@ -166,6 +166,11 @@ impl<T> Batch<T> {
         self.changes.is_empty()
     }
 
+    /// The changes, without their keys.
+    pub(crate) fn into_changes(self) -> impl Iterator<Item = Change<T>> {
+        self.changes.into_values()
+    }
+
     /// Keeps only the changes of these keys.
     #[cfg(feature = "reflector")]
     pub(crate) fn retain(&mut self, keep: impl Fn(KeyRef<'_>) -> bool) {

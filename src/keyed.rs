@@ -66,6 +66,10 @@ impl<V> Keyed<V> {
         self.entries.clear();
     }
 
+    pub(crate) fn into_values(self) -> impl Iterator<Item = V> {
+        self.entries.into_iter().map(|(_, value)| value)
+    }
+
     pub(crate) fn push(&mut self, key: KeyRef<'_>, value: V) {
         self.key(key).push(value);
     }

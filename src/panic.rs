@@ -53,6 +53,20 @@ pub(crate) fn drop_all<T>(values: Vec<Arc<T>>) {
     }
 }
 
+/// Drops all values, whose destructors may be user code: a panic of one ends here, and the others are still
+/// dropped.
+pub(crate) fn let_go<V>(values: impl IntoIterator<Item = V>) {
+    let mut values = values.into_iter();
+    let mut drop_rest = || {
+        for value in values.by_ref() {
+            drop(value);
+        }
+    };
+    while let Err(panic) = catch_unwind(AssertUnwindSafe(&mut drop_rest)) {
+        discard(panic);
+    }
+}
+
 /// Drops a panic's payload. If its destructor panics in turn, that second payload is leaked.
 #[cold]
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {

@@ -47,7 +47,10 @@ pub trait Sink<T>: Send + Sync {
     }
 
     /// Takes the mirrored objects once more, as adds of which none is new. Default:
-    /// [`apply`](Self::apply).
+    /// [`apply`](Self::apply). A store does nothing: it has them.
+    ///
+    /// They are to be what the source said, as [`Store::list_confirmed`](crate::Store::list_confirmed) has it:
+    /// a store's [`list`](crate::Store::list) has what is [assumed](crate::Store::assume), too.
     fn resync(&self, batch: &Batch<T>) {
         self.apply(batch);
     }

@@ -8,11 +8,16 @@ use std::sync::Weak;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use crate::panic::contain;
 use crate::sync::{Mutex, PoisonError};
+
+/// For how long it leaves alone what it could not do, as user code panicked.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Whoever has something to do when time has passed.
 pub(crate) trait Tick: Send + Sync {
-    /// Does what is due; for how long there is nothing more to do, if that is known.
+    /// Does what is due; for how long there is nothing more to do, if that is known. If it panics, what is due
+    /// is tried again, a little later.
     fn tick(&self) -> Option<Duration>;
 }
 
@@ -54,7 +59,7 @@ impl Drop for Timer {
 fn start(owner: Weak<dyn Tick>) -> io::Result<Thread> {
     let serve = move || {
         while let Some(owner) = owner.upgrade() {
-            let wait = owner.tick();
+            let wait = contain(|| owner.tick()).unwrap_or(Some(PAUSE));
             // While we hold the owner it cannot be dropped, and its end would not be noticed.
             drop(owner);
             match wait {
@@ -65,4 +70,33 @@ fn start(owner: Weak<dyn Tick>) -> io::Result<Thread> {
     };
     let handle = thread::Builder::new().name("watchcache-delays".into()).spawn(serve)?;
     Ok(handle.thread().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    /// Panics the first time.
+    struct Fails(Mutex<Option<()>>, Sender<()>);
+
+    impl Tick for Fails {
+        fn tick(&self) -> Option<Duration> {
+            let first = self.0.lock().expect("nobody panics with it").take();
+            assert!(first.is_none(), "user code");
+            self.1.send(()).ok();
+            None
+        }
+    }
+
+    #[test]
+    fn what_is_due_is_done_though_user_code_panicked_at_first() {
+        let (told, tells) = channel();
+        let owner = Arc::new(Fails(Mutex::new(Some(())), told));
+        let weak: Weak<dyn Tick> = Arc::downgrade(&owner) as _;
+        Timer::new(weak).wake();
+        assert_eq!(tells.recv_timeout(Duration::from_secs(60)), Ok(()));
+    }
 }

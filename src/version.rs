@@ -55,6 +55,11 @@ impl ResourceVersion {
         number_of(&self.0)
     }
 
+    /// A number at least as large as that of any version which this one has reached; `None` if it has no order.
+    pub(crate) fn rank(&self) -> Option<u64> {
+        self.number().or_else(|| is_decimal(&self.0).then_some(u64::MAX))
+    }
+
     /// How two versions are ordered, or `None` if that is unknown.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
@@ -136,6 +141,9 @@ mod tests {
         }
         assert_eq!((number_of("0"), number_of("7")), (Some(0), Some(7)));
         assert_eq!(number_of("18446744073709551616"), None, "it does not fit");
+        let rank = |text: &str| ResourceVersion::from(text).rank();
+        assert_eq!((rank("7"), rank("18446744073709551616")), (Some(7), Some(u64::MAX)));
+        assert_eq!(rank("7a"), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use watchcache::metrics::{FifoMetrics, ReflectorMetrics, StoreMetrics};
 use watchcache::reflector::{
     Item, ListPage, ListRequest, Source, SourceError, Undecodable, WatchEvent, WatchRequest,
 };
+use watchcache::store::FeedLimits;
 use watchcache::{Batch, Fifo, KeyRef, Object, Reflector, Store};
 
 /// A recorder that can be read.
@@ -133,6 +134,44 @@ fn a_store_tells_what_became_of_each_change_and_what_it_holds() {
     assert_eq!(recorded.gauge("watchcache_store_objects{things}"), 0.0);
     assert_eq!(recorded.gauge("watchcache_store_snapshots{things}"), 1.0);
     assert!(recorded.gauge("watchcache_store_retained_versions{things}") >= 1.0);
+}
+
+#[test]
+fn a_store_tells_what_its_feed_keeps() {
+    let recorded = Recorded::default();
+    let feed = with_local_recorder(&recorded, || {
+        let metrics = StoreMetrics::new("things");
+        let limits = FeedLimits::default().log(8, usize::MAX).behind(64, usize::MAX);
+        let store = Store::builder().feed(limits).build();
+        let mut late = store.subscribe().start().unwrap();
+        let mut stalled = store.subscribe().start().unwrap();
+        for i in 0..1000_u64 {
+            let object = format!("a/{}", i % 200);
+            store.add(Named(object)).unwrap();
+            if i < 100 {
+                while late.try_next().is_ok() {}
+            }
+        }
+        assert!(late.try_next().is_ok() && stalled.try_next().is_ok());
+        metrics.record(&store);
+        store.stats().feed
+    });
+    assert!(feed.resets > 0 && feed.log_changes > 0);
+    let gauge = |metric| recorded.gauge(&format!("watchcache_feed_{metric}{{things}}")) as usize;
+    assert_eq!((gauge("subscriptions"), gauge("waiting")), (2, 0));
+    assert_eq!((gauge("log_changes"), gauge("log_bytes")), (feed.log_changes, feed.log_bytes));
+    let behind = (feed.behind_changes, feed.behind_bytes);
+    assert_eq!((gauge("behind_changes"), gauge("behind_bytes")), behind);
+    let total = |metric| recorded.counter(&format!("watchcache_feed_{metric}_total{{things}}"));
+    assert_eq!((total("differences"), total("resets")), (feed.differences, feed.resets));
+}
+
+struct Named(String);
+
+impl Object for Named {
+    fn key(&self) -> KeyRef<'_> {
+        self.0.as_str().into()
+    }
 }
 
 #[test]

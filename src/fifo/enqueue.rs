@@ -1,8 +1,10 @@
 //! A queue fed by a store's subscription: with its objects, or with what they lead to.
 
 use std::fmt;
+use std::panic::resume_unwind;
 
 use super::Fifo;
+use crate::panic::{catch, let_go};
 use crate::store::feed::{Handler, Handling, Subscribe, SubscribeError};
 use crate::sync::Arc;
 use crate::{ArcRef, Batch, Change, Key, Object, ResourceVersion, Revision};
@@ -12,7 +14,7 @@ use crate::{ArcRef, Batch, Change, Key, Object, ResourceVersion, Revision};
 /// what comes.
 ///
 /// A queue is told what the source said, and nothing of what is only [assumed](crate::Store::assume): see
-/// [`confirmed`](Self::confirmed). So a Pod whose assumed binding fails is still the Pod that was leased,
+/// [`confirmed`](Self::confirmed), also for when that waits for the store's writer. So a Pod whose assumed binding fails is still the Pod that was leased,
 /// and comes back after its back-off.
 ///
 /// When the store's source has [ended](Handler::on_ended), the queue is closed, as by a reflector that feeds
@@ -54,7 +56,7 @@ impl<T: Object> Subscribe<'_, T> {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn enqueue(self, fifo: &Fifo<T>) -> Result<Handling<T, Enqueue<T>>, SubscribeError> {
-        self.confirmed().handle(Enqueue { fifo: fifo.clone(), batch: Batch::new() })
+        self.confirmed().handle(Enqueue { queue: Feeding::new(fifo) })
     }
 
     /// Queues the keys of the objects that this is about: a controller's own. What is gone is queued as
@@ -97,7 +99,9 @@ impl<T: Object> Subscribe<'_, T> {
     ///
     /// `leads_to` runs where the handler does. A panic of it is contained and counted as [a
     /// handler's](super::super::store::feed::Registration::panics), and so is an object without a usable
-    /// key.
+    /// key. What other objects lead to is queued all the same, and so is what the state after an update does
+    /// where it panics on the one before. With [`changes_of`](Self::changes_of), the part has to have all that
+    /// it looks at.
     ///
     /// A worker looks things up in every store of its controller, and would take what one has not been told
     /// yet for gone. So a controller waits for all of them before its first worker leases anything
@@ -157,14 +161,13 @@ impl<T: Object> Subscribe<'_, T> {
         I::Item: Into<Arc<O>>,
         F: FnMut(&T) -> I,
     {
-        self.confirmed().handle(EnqueueMapped { fifo: fifo.clone(), batch: Batch::new(), leads_to })
+        self.confirmed().handle(EnqueueMapped { queue: Feeding::new(fifo), leads_to })
     }
 }
 
 /// Feeds a queue with the objects of a store; from [`Subscribe::enqueue`].
 pub struct Enqueue<T> {
-    fifo: Fifo<T>,
-    batch: Batch<T>,
+    queue: Feeding<T>,
 }
 
 /// Feeds a queue with the keys of a store's objects; from [`Subscribe::enqueue_keys`].
@@ -172,9 +175,14 @@ pub type EnqueueKeys<T> = EnqueueMapped<Key, fn(&T) -> Option<Key>>;
 
 /// Feeds a queue with what the objects of a store lead to; from [`Subscribe::enqueue_mapped`].
 pub struct EnqueueMapped<O, F> {
+    queue: Feeding<O>,
+    leads_to: F,
+}
+
+/// A queue, and what the delivery of the moment is to change in it.
+struct Feeding<O> {
     fifo: Fifo<O>,
     batch: Batch<O>,
-    leads_to: F,
 }
 
 impl<T: Object> Enqueue<T> {
@@ -184,7 +192,7 @@ impl<T: Object> Enqueue<T> {
 
     fn push(&mut self, object: &T, change: Change<T>) {
         // The store has checked it.
-        let _ = self.batch.push(object.key(), change);
+        let _ = self.queue.batch.push(object.key(), change);
     }
 }
 
@@ -202,23 +210,40 @@ impl<T: Object> Handler<T> for Enqueue<T> {
     }
 
     fn on_progress(&mut self, _: Revision, _: Option<&ResourceVersion>) {
-        flush(&self.fifo, &mut self.batch);
+        self.queue.flush();
     }
 
     fn on_ended(&mut self, error: Option<&str>) {
-        self.fifo.shared.source_ended(error);
+        self.queue.fifo.shared.source_ended(error);
     }
 }
 
 impl<O: Object, F> EnqueueMapped<O, F> {
-    fn add<T, I>(&mut self, object: &T)
+    /// Adds what these states of an object lead to. A panic, on one of them or of an object that has no usable
+    /// key, keeps nothing else from being queued; the first is resumed at the end.
+    fn add<'t, T: 't, I>(&mut self, states: impl IntoIterator<Item = ArcRef<'t, T>>)
     where
         I: IntoIterator,
         I::Item: Into<Arc<O>>,
         F: FnMut(&T) -> I,
     {
-        for object in (self.leads_to)(object) {
-            self.batch.add(object).unwrap_or_else(|error| panic!("cannot be queued: {error}"));
+        let Self { queue: Feeding { batch, .. }, leads_to } = self;
+        let mut first = None;
+        for state in states {
+            let mapped = catch(|| {
+                for object in leads_to(state.object()) {
+                    let added = catch(|| match batch.add(object) {
+                        Ok(()) => {}
+                        Err(error) => panic!("cannot be queued: {error}"),
+                    });
+                    first = first.take().or(added.err());
+                }
+            });
+            first = first.or(mapped.err());
+        }
+        if let Some(panic) = first {
+            // It was reported.
+            resume_unwind(Box::new(panic));
         }
     }
 }
@@ -232,43 +257,65 @@ where
     F: FnMut(&T) -> I,
 {
     fn on_add(&mut self, object: ArcRef<'_, T>, _: bool) {
-        self.add(object.object());
+        self.add([object]);
     }
 
     fn on_update(&mut self, old: ArcRef<'_, T>, new: ArcRef<'_, T>) {
-        self.add(old.object());
-        self.add(new.object());
+        self.add([old, new]);
     }
 
     fn on_delete(&mut self, last: ArcRef<'_, T>) {
-        self.add(last.object());
+        self.add([last]);
     }
 
     fn on_progress(&mut self, _: Revision, _: Option<&ResourceVersion>) {
-        flush(&self.fifo, &mut self.batch);
+        self.queue.flush();
     }
 
     fn on_ended(&mut self, error: Option<&str>) {
-        self.fifo.shared.source_ended(error);
+        self.queue.fifo.shared.source_ended(error);
     }
 }
 
-fn flush<O: Object>(fifo: &Fifo<O>, batch: &mut Batch<O>) {
-    if !batch.is_empty() {
+impl<O> Feeding<O> {
+    fn new(fifo: &Fifo<O>) -> Self {
+        Self { fifo: fifo.clone(), batch: Batch::new() }
+    }
+
+    /// Applies what the delivery changes. It is not applied once more if that panics, as the destructor of an
+    /// object that it displaces may; and the memory of a large one is not kept.
+    fn flush(&mut self)
+    where
+        O: Object,
+    {
+        if self.batch.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.batch);
         // A closed queue has no use for it.
-        let _ = fifo.apply(batch);
-        batch.clear();
+        let applied = catch(|| self.fifo.apply(&batch));
+        let_go(batch.into_changes());
+        if let Err(panic) = applied {
+            // It was reported.
+            resume_unwind(Box::new(panic));
+        }
+    }
+}
+
+impl<O> Drop for Feeding<O> {
+    fn drop(&mut self) {
+        let_go(std::mem::take(&mut self.batch).into_changes());
     }
 }
 
 impl<T: Object> fmt::Debug for Enqueue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Enqueue").field("fifo", &self.fifo).finish_non_exhaustive()
+        f.debug_struct("Enqueue").field("fifo", &self.queue.fifo).finish_non_exhaustive()
     }
 }
 
 impl<O: Object, F> fmt::Debug for EnqueueMapped<O, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EnqueueMapped").field("fifo", &self.fifo).finish_non_exhaustive()
+        f.debug_struct("EnqueueMapped").field("fifo", &self.queue.fifo).finish_non_exhaustive()
     }
 }

@@ -35,7 +35,7 @@ impl<K: fmt::Display> Request<K> {
     /// A request without a value.
     ///
     /// # Errors
-    /// If the key's text is empty, or longer than [`Key::MAX_PART`] bytes.
+    /// If the key's text is empty, or longer than [`Key::MAX_PART`] bytes, where each `/` and `%` takes three.
     pub fn new(target: K) -> Result<Self, KeyError> {
         Self::with_value(target, ())
     }

@@ -23,6 +23,14 @@ const RETAINED: &str = "watchcache_store_retained_versions";
 const RETAINED_BYTES: &str = "watchcache_store_retained_bytes";
 const TABLE_BYTES: &str = "watchcache_store_table_bytes";
 const REFUSED: &str = "watchcache_store_reclamation_refused";
+const SUBSCRIPTIONS: &str = "watchcache_feed_subscriptions";
+const WAITING: &str = "watchcache_feed_waiting";
+const LOG_CHANGES: &str = "watchcache_feed_log_changes";
+const LOG_BYTES: &str = "watchcache_feed_log_bytes";
+const BEHIND_CHANGES: &str = "watchcache_feed_behind_changes";
+const BEHIND_BYTES: &str = "watchcache_feed_behind_bytes";
+const DIFFERENCES: &str = "watchcache_feed_differences_total";
+const RESETS: &str = "watchcache_feed_resets_total";
 
 /// The metrics of one [`Store`]: its [observer](crate::store::StoreBuilder::observer), and what
 /// [`record`](Self::record) reads. A handle: clones are the same metrics.
@@ -32,6 +40,8 @@ pub struct StoreMetrics {
     /// Added, updated, deleted, unchanged, stale, rejected.
     changes: [Counter; 6],
     write: Histogram,
+    differences: Counter,
+    resets: Counter,
 }
 
 impl StoreMetrics {
@@ -44,7 +54,13 @@ impl StoreMetrics {
         let outcomes = ["added", "updated", "deleted", "unchanged", "stale", "rejected"];
         let changes =
             outcomes.map(|outcome| counter!(CHANGES, "name" => name.clone(), "outcome" => outcome));
-        Self { changes, write: histogram!(WRITE, "name" => name.clone()), name }
+        Self {
+            changes,
+            write: histogram!(WRITE, "name" => name.clone()),
+            differences: counter!(DIFFERENCES, "name" => name.clone()),
+            resets: counter!(RESETS, "name" => name.clone()),
+            name,
+        }
     }
 
     /// Sets the gauges to what the store has now, by [`Store::stats`]: the calling thread may free a
@@ -65,6 +81,15 @@ impl StoreMetrics {
         set(RETAINED_BYTES, stats.retained_bytes as f64);
         set(TABLE_BYTES, stats.table_bytes as f64);
         set(REFUSED, f64::from(u8::from(stats.reclamation_refused)));
+        let feed = stats.feed;
+        set(SUBSCRIPTIONS, feed.subscriptions as f64);
+        set(WAITING, feed.waiting as f64);
+        set(LOG_CHANGES, feed.log_changes as f64);
+        set(LOG_BYTES, feed.log_bytes as f64);
+        set(BEHIND_CHANGES, feed.behind_changes as f64);
+        set(BEHIND_BYTES, feed.behind_bytes as f64);
+        self.differences.absolute(feed.differences);
+        self.resets.absolute(feed.resets);
     }
 }
 
@@ -96,4 +121,12 @@ fn describe() {
     describe_gauge!(RETAINED_BYTES, Unit::Bytes, "Bytes of their objects.");
     describe_gauge!(TABLE_BYTES, Unit::Bytes, "Bytes of the hash table and its records.");
     describe_gauge!(REFUSED, "1 while the system refuses to let memory be freed.");
+    describe_gauge!(SUBSCRIPTIONS, Unit::Count, "Subscriptions, handlers' among them.");
+    describe_gauge!(WAITING, Unit::Count, "Threads and tasks that wait for a version or a list.");
+    describe_gauge!(LOG_CHANGES, Unit::Count, "Changes in the feed's log.");
+    describe_gauge!(LOG_BYTES, Unit::Bytes, "Bytes in the feed's log, objects' among them.");
+    describe_gauge!(BEHIND_CHANGES, Unit::Count, "Changes kept for those behind the log.");
+    describe_gauge!(BEHIND_BYTES, Unit::Bytes, "Bytes of these.");
+    describe_counter!(DIFFERENCES, Unit::Count, "Differences told to those behind the log.");
+    describe_counter!(RESETS, Unit::Count, "Whole contents told again, to the slowest.");
 }

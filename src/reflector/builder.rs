@@ -151,8 +151,8 @@ impl<S: Source> ReflectorBuilder<S> {
     }
 
     /// Sends what `content` returns to every sink again, once per period: for workers that must check
-    /// everything from time to time. `content` returns what is mirrored already, usually a store's list;
-    /// a store is not changed by it.
+    /// everything from time to time. `content` returns what is mirrored already, usually by a store, as the
+    /// source said it ([`Store::list_confirmed`](crate::Store::list_confirmed)); a store is not changed by it.
     ///
     /// ```
     /// # #![allow(dead_code)]
@@ -166,7 +166,7 @@ impl<S: Source> ReflectorBuilder<S> {
     /// let reflector = Reflector::builder(source)
     ///     .sink(store)
     ///     .sink(fifo)
-    ///     .resync(Duration::from_secs(600), move || mirrored.list())
+    ///     .resync(Duration::from_secs(600), move || mirrored.list_confirmed())
     ///     .build();
     /// # drop(reflector);
     /// # }

@@ -82,7 +82,8 @@ pub struct StoreStats {
     pub objects: usize,
     /// The newest revision.
     pub revision: Revision,
-    /// Live snapshots, of any revision, including the change feed's: one for each segment of its log.
+    /// Live snapshots, of any revision, including the change feed's: one for each segment of its log, and one
+    /// for each subscription that stands outside of it.
     pub live_snapshots: usize,
     /// Age of the oldest snapshot of a superseded revision, measured from the first reclamation pass
     /// that found it superseded.

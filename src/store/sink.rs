@@ -9,15 +9,18 @@ use crate::{Batch, Change, KeyRef, Listing, Object, Refused, ResourceVersion, Si
 
 impl<T: Object> Sink<T> for Store<T> {
     fn apply(&self, batch: &Batch<T>) {
+        self.feed.source_speaks();
         Store::apply(self, batch);
     }
 
     fn replace(&self, listing: &Listing<T>) {
-        self.feed.source_lists();
+        self.feed.source_speaks();
         Store::replace(self, listing);
     }
 
     fn apply_reporting(&self, batch: &Batch<T>) -> Vec<Refused> {
+        // A list behind a filter comes as a batch.
+        self.feed.source_speaks();
         let applied = Store::apply(self, batch);
         self.refused(applied, || {
             // The last change of a key in the batch counts.
@@ -29,10 +32,13 @@ impl<T: Object> Sink<T> for Store<T> {
     }
 
     fn replace_reporting(&self, listing: &Listing<T>) -> Vec<Refused> {
-        self.feed.source_lists();
+        self.feed.source_speaks();
         let applied = Store::replace(self, listing).applied;
         self.refused(applied, || listing.objects().map(|(key, object)| (key, Some(object))))
     }
+
+    /// It has them already, and may have them as what is only [assumed](Store::assume).
+    fn resync(&self, _: &Batch<T>) {}
 
     fn held(&self, key: KeyRef<'_>, uid: Option<&str>, resource_version: &str) -> Option<Arc<T>> {
         let same =

@@ -7,8 +7,8 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::assume::{Assumed, Known};
-use super::engine::{Hashed, Pin, Slot, WriteGuard};
+use super::assume::Assumed;
+use super::engine::{Assumption, Hashed, Pin, Slot, WriteGuard};
 use super::error::{RejectReason, Rejected, UpdateError, WriteError};
 use super::feed::Feed;
 use super::precedence::{Comparison, Precedence, compare, is_older, number};
@@ -290,7 +290,7 @@ impl<'s, T: Object> Writing<'s, T> {
         let listed: HashSet<KeyRef<'_>, foldhash::fast::RandomState> =
             listing.objects().map(|(key, _)| key).collect();
         let stays = |key, object: &T| match self.known(key) {
-            Some(Known { told: Some(told), .. }) => is_unknown_to(listing, &*told, older),
+            Some(Assumption { told: Some(told), .. }) => is_unknown_to(listing, &*told, older),
             // It was never told, so a listing without it is news only if it could have it.
             Some(_) => is_unknown_to(listing, object, true),
             None => is_unknown_to(listing, object, older),

@@ -1,19 +1,24 @@
 //! Assumed objects: read as any other, and unknown to every rule of the source's.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier, Mutex, OnceLock, Weak};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use watchcache::store::feed::{Subscribe, TryNextError};
-use watchcache::store::{FeedLimits, Index, Outcome};
+use watchcache::store::{Applied, DeliveryKind, FeedLimits, Index, Outcome};
 use watchcache::{Batch, Change, Listing, Object, Sink, Store};
 
 use crate::common::Pod;
+use crate::common::canary::{Canary, Ledger, panicked};
 use crate::common::watchdog::{eventually, sized, watched};
-use crate::follower::Follower;
+use crate::follower::{Follower, SHORTEST};
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -34,6 +39,14 @@ fn list(pods: &[(&str, u64)], version: u64) -> Listing<Pod> {
 fn gone(key: &str, last: Option<u64>) -> Batch<Pod> {
     let mut batch = Batch::new();
     batch.push(key, Change::Delete(last.map(|version| Arc::new(Pod::new(key, version))))).unwrap();
+    batch
+}
+
+fn adds(pods: Vec<Arc<Pod>>) -> Batch<Pod> {
+    let mut batch = Batch::new();
+    for pod in pods {
+        batch.add(pod).unwrap();
+    }
     batch
 }
 
@@ -117,6 +130,140 @@ fn a_word_that_is_older_than_what_was_assumed_is_remembered() {
     assert!(is_guess(&store, "a/x"));
     assert_eq!(store.forget("a/x").map(|pod| pod.version()), Some(20));
     assert_eq!(store.get("a/x").map(|pod| pod.version()), Some(15));
+}
+
+/// The usual resync sends a store's list to every sink, the store among them.
+#[test]
+fn a_resync_is_no_word_of_the_sources() {
+    let store = Store::new();
+    store.replace(&list(&[("a/x", 7), ("a/z", 7)], 7).unordered());
+    store.assume(guess("a/x", 20), LONG).unwrap();
+    store.assume(guess("a/y", 20), LONG).unwrap();
+    let mut said = store.subscribe().confirmed().start().unwrap();
+    Sink::resync(&store, &adds(store.list()));
+    assert!(store.assumed("a/x").is_some() && store.assumed("a/y").is_some());
+    assert!(said.try_next().is_err());
+    // What the other sinks are to be sent.
+    let mut sent = store.list_confirmed();
+    sent.sort_by(|one, other| one.key.cmp(&other.key));
+    assert_eq!(sent, [Pod::new("a/x", 7), Pod::new("a/z", 7)].map(Arc::new));
+    // Nor does it say that versions have an order.
+    assert_eq!(store.assume(guess("a/z", 6), LONG).unwrap().outcome, Outcome::Updated);
+    for key in ["a/x", "a/y", "a/z"] {
+        store.forget(key);
+    }
+    assert!(!store.contains("a/y"), "a ghost");
+    assert_eq!(store.get("a/x").map(|pod| pod.version()), Some(7));
+}
+
+#[test]
+fn the_first_content_costs_what_it_is_about_whatever_else_is_assumed() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let by_uid = Index::new("uid", {
+        let asked = Arc::clone(&asked);
+        move |pod: &Pod| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            [pod.uid.clone()]
+        }
+    });
+    let store = Store::builder().index(&by_uid).build();
+    for i in 0..1000 {
+        store.add(Pod::new(&format!("a/{i}"), 7).with_uid("many")).unwrap();
+    }
+    store.add(Pod::new("a/x", 7).with_uid("one")).unwrap();
+    store.add(Pod::new("a/y", 7).with_uid("one")).unwrap();
+    store.assume(guess("a/y", 7), LONG).unwrap();
+    store.assume(guess("a/z", 7).with_uid("one"), LONG).unwrap();
+    asked.store(0, Ordering::Relaxed);
+    let one = store.subscribe().index(&by_uid, "one").confirmed().with_content();
+    let mut subscription = one.start().unwrap();
+    let delivery = subscription.try_next().unwrap();
+    assert_eq!(delivery.kind(), DeliveryKind::Initial);
+    let mut keys: Vec<_> = delivery.iter().map(|item| item.key.to_string()).collect();
+    keys.sort();
+    assert_eq!(keys, ["a/x", "a/y"]);
+    assert!(asked.load(Ordering::Relaxed) < 10, "every object was looked at");
+}
+
+#[test]
+fn what_is_assumed_elsewhere_is_told_to_nobody_who_is_not_about_it() {
+    let store = Store::new();
+    store.replace(&list(&[("a/x", 7), ("b/x", 7)], 7));
+    for (each, version) in [(Duration::ZERO, 10), (SHORTEST, 20)] {
+        let said = store.subscribe().namespace("a").confirmed().settle(each);
+        let mut a = Follower::new(said.start().unwrap(), BTreeMap::new());
+        // The first one begins the log.
+        store.delete("b/y");
+        store.add(Pod::new("b/y", version)).unwrap();
+        a.drain();
+        store.assume(guess("b/x", version + 5), LONG).unwrap();
+        // Only remembered.
+        store.add(Pod::new("b/x", version + 1)).unwrap();
+        store.forget("b/x");
+        assert_eq!(a.drain(), 0);
+        assert_eq!(a.subscription.revision(), store.revision());
+        let mut bookmark = Batch::new();
+        bookmark.set_resource_version((version + 1).to_string().into());
+        store.apply(&bookmark);
+        assert_eq!(a.drain(), 1, "that the source is further on concerns everybody");
+    }
+}
+
+/// A destructor may use the store, so it runs under no lock.
+#[test]
+fn nothing_is_dropped_under_the_lock_when_one_takes_the_place_of_another_that_is_due() {
+    watched(|| {
+        let ledger = Ledger::new();
+        let (refuses, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let index = Index::try_new("picky", {
+            let (refuses, refused) = (Arc::clone(&refuses), Arc::clone(&refused));
+            move |canary: &Canary| {
+                let is_refused = canary.number == refused.load(Ordering::SeqCst);
+                match is_refused && refuses.load(Ordering::SeqCst) {
+                    true => Err("refused"),
+                    false => Ok([canary.number]),
+                }
+            }
+        });
+        let store = Store::builder().index(&index).build();
+        let let_go = block_timer(&store, &ledger);
+        let told = ledger.canary("a/x").panics();
+        refused.store(told.number, Ordering::SeqCst);
+        store.add(told).unwrap();
+        store.assume(ledger.canary("a/x"), Duration::from_millis(1)).unwrap();
+        thread::sleep(Duration::from_millis(5));
+        // What was superseded is freed.
+        drop(store.stats());
+        refuses.store(true, Ordering::SeqCst);
+        assert!(!panicked(|| store.assume(ledger.canary("a/x"), LONG).unwrap()));
+        assert!(store.assumed("a/x").is_some());
+        let_go.send(()).unwrap();
+    });
+}
+
+/// Has the thread that forgets what is due wait for what is sent, in a waker.
+fn block_timer(store: &Store<Canary>, ledger: &Arc<Ledger>) -> Sender<()> {
+    struct Blocks(Sender<()>, Mutex<Receiver<()>>);
+    impl Wake for Blocks {
+        fn wake(self: Arc<Self>) {
+            if thread::current().name() == Some("watchcache-delays") {
+                self.0.send(()).unwrap();
+                self.1.lock().unwrap().recv().unwrap();
+            }
+        }
+    }
+    let ((begins, begun), (let_go, goes_on)) = (channel(), channel());
+    let waker = Waker::from(Arc::new(Blocks(begins, Mutex::new(goes_on))));
+    let mut subscription = store.subscribe().start().unwrap();
+    loop {
+        store.assume(ledger.canary("a/blocks"), Duration::from_millis(20)).unwrap();
+        while subscription.try_next().is_ok() {}
+        let mut wait = pin!(subscription.next_async());
+        let _ = wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
+        if begun.recv_timeout(Duration::from_millis(200)).is_ok() {
+            return let_go;
+        }
+    }
 }
 
 #[test]
@@ -250,6 +397,53 @@ fn what_the_source_said_comes_back_or_nothing_does() {
     assert!(store.add(Pod::new("a/x", 15)).is_err() && is_guess(&store, "a/x"));
     store.forget("a/x");
     assert!(store.is_empty() && store.assumed("a/x").is_none());
+}
+
+#[test]
+fn an_observer_may_wait_for_its_end() {
+    watched(|| {
+        let known = Arc::new(OnceLock::<Weak<Store<Pod>>>::new());
+        let store = {
+            let known = Arc::clone(&known);
+            let observer = move |_: &Applied, _: Duration| {
+                let store = known.get().and_then(Weak::upgrade).unwrap();
+                eventually("it ends", || store.assumed("a/x").is_none());
+            };
+            Arc::new(Store::builder().observer(observer).build())
+        };
+        known.set(Arc::downgrade(&store)).unwrap();
+        store.assume(guess("a/x", 7), Duration::from_millis(1)).unwrap();
+        assert!(store.is_empty());
+    });
+}
+
+/// Looked at while it is known to the writer, and readers do not see it yet.
+#[test]
+fn what_is_assumed_is_what_readers_see() {
+    watched(|| {
+        let (index, barrier) = gate("slow");
+        let store = Store::builder().index(&index).build();
+        store.add(Pod::new("a/x", 7)).unwrap();
+        let seen = || (store.get("a/x"), store.assumed("a/x"));
+        for version in [20, 21] {
+            let (held, assumed) = thread::scope(|scope| {
+                // It has the lock until the other write waits for it, which it does as well, at the end.
+                let first = guess("a/x", version).with_uid("slow");
+                scope.spawn(|| store.assume(first, LONG).unwrap());
+                barrier.wait();
+                scope.spawn(|| store.add(Pod::new("b", version).with_uid("slow")).unwrap());
+                thread::sleep(Duration::from_millis(50));
+                barrier.wait();
+                barrier.wait();
+                let seen = seen();
+                barrier.wait();
+                seen
+            });
+            let was_assumed = held.as_ref().is_some_and(|held| held.version() >= 20);
+            assert_eq!(assumed, held.filter(|_| was_assumed));
+            assert!(store.assumed("a/x").is_some_and(|pod| pod.version() == version));
+        }
+    });
 }
 
 #[test]
@@ -453,6 +647,8 @@ enum Step {
     /// Deletions have the version of the last state, or none.
     Apply(Vec<(usize, u64, bool)>),
     Replace(Vec<(usize, u64)>, u64),
+    /// As the reflector sends the content of a store to it.
+    Resync,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -464,6 +660,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (key.clone(), version.clone()).prop_map(|(key, version)| Step::Add(key, version)),
         3 => prop::collection::vec((key, version.clone(), any::<bool>()), 1..5).prop_map(Step::Apply),
         2 => (pods, version).prop_map(|(pods, version)| Step::Replace(pods, version)),
+        1 => Just(Step::Resync),
     ]
 }
 
@@ -478,7 +675,8 @@ proptest! {
         log in 1..20_usize,
     ) {
         let limits = FeedLimits::default().log(log, usize::MAX).behind(log, usize::MAX);
-        let (store, other) = (Store::builder().feed(limits).build(), Store::new());
+        let by_uid = Index::new("uid", |pod: &Pod| [pod.uid.clone()]);
+        let (store, other) = (Store::builder().feed(limits).index(&by_uid).build(), Store::new());
         let said = || store.subscribe().confirmed();
         let follower = |subscribe: Subscribe<'_, Pod>| {
             Follower::new(subscribe.start().unwrap(), BTreeMap::new())
@@ -487,7 +685,9 @@ proptest! {
             follower(said()),
             follower(said().with_content()),
             follower(said().with_content().keep_place()),
-            follower(said().settle(Duration::ZERO)),
+            follower(said().settle(SHORTEST)),
+            follower(said().namespace("a").with_content().settle(SHORTEST).keep_place()),
+            follower(said().index(&by_uid, "uid").with_content()),
         ];
         for (step, (looks, stalls, begins)) in steps {
             match step {
@@ -512,6 +712,7 @@ proptest! {
                     applied[0].revision = applied[1].revision;
                     assert_eq!(applied[0], applied[1]);
                 }
+                Step::Resync => Sink::resync(&store, &adds(store.list())),
                 Step::Replace(pods, version) => {
                     let pods: Vec<_> =
                         pods.iter().map(|(key, version)| (KEYS[*key], *version)).collect();
@@ -536,9 +737,15 @@ proptest! {
                 followers[0] = Follower::new(said().start().unwrap(), content.clone());
                 followers[1] = follower(said().with_content());
             }
-            for follower in followers.iter_mut().skip(usize::from(stalls)).filter(|_| looks) {
-                follower.drain();
-                assert_eq!(follower.known, content);
+            let listed = store.list_confirmed().into_iter();
+            assert_eq!(listed.map(|pod| (pod.key.clone(), pod)).collect::<BTreeMap<_, _>>(), content);
+            for (who, follower) in followers.iter_mut().enumerate().skip(usize::from(stalls)) {
+                if looks {
+                    follower.drain();
+                    let is_about = |key: &str| who != 4 || key.starts_with("a/");
+                    let content = content.clone().into_iter().filter(|(key, _)| is_about(key));
+                    assert_eq!(follower.known, content.collect());
+                }
             }
         }
         for key in KEYS {

@@ -1,14 +1,19 @@
 //! A subscriber that falls behind is told so, loses nothing, and is not fed for ever.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use watchcache::Store;
+use watchcache::store::feed::FeedStats;
 use watchcache::store::{DeliveryKind, FeedLimits};
+use watchcache::{KeyRef, Object, Store};
 
 use crate::basics::items;
 use crate::common::canary::Ledger;
+use crate::common::watchdog::eventually;
 use crate::follower::Follower;
 use crate::thing::{Thing, batch, put};
+
+const LONG: Duration = Duration::from_secs(3600);
 
 fn small(changes: usize) -> Store<Thing> {
     Store::builder().feed(FeedLimits::default().log(changes, usize::MAX)).build()
@@ -84,6 +89,95 @@ fn a_publication_larger_than_the_log_is_told_as_a_difference() {
     follower.drain();
     assert_eq!(follower.known.len(), 101);
     assert_eq!(follower.known["a/x"].value, 2);
+}
+
+#[test]
+fn whether_a_publication_is_kept_depends_on_its_own_size_alone() {
+    let changes = |count| {
+        let names: Vec<_> = (0..count).map(|i| format!("b/{i}")).collect();
+        let changes: Vec<_> = names.iter().map(|name| (name.as_str(), Some(1))).collect();
+        batch(&changes)
+    };
+    for (held, size, is_kept) in
+        [(0, 700, true), (100, 700, true), (0, 701, false), (100, 701, false)]
+    {
+        let store = small(800);
+        let mut subscription = store.subscribe().start().unwrap();
+        put(&store, "a/x", 0);
+        while subscription.try_next().is_ok() {}
+        // It is a segment behind: the first write is in it, too.
+        (1..64).for_each(|value| put(&store, "a/x", value));
+        store.apply(&changes(held));
+        store.apply(&changes(size));
+        assert!(store.stats().feed.log_changes <= 800);
+        let mut kinds = Vec::new();
+        while let Ok(delivery) = subscription.try_next() {
+            kinds.push(delivery.kind());
+        }
+        let is_told_each = !kinds.contains(&DeliveryKind::Coalesced);
+        assert_eq!(is_told_each, is_kept, "{size} behind {held}: {kinds:?}");
+    }
+}
+
+/// Words that are only remembered, of which readers see nothing.
+#[test]
+fn the_log_counts_what_it_keeps_of_what_is_assumed() {
+    let ledger = Ledger::new();
+    let limits = FeedLimits::default().log(100, usize::MAX).always(true);
+    let store = Store::builder().feed(limits).build();
+    store.add(ledger.canary("a/x").version(1)).unwrap();
+    store.assume(ledger.canary("a/x").version(1_000_000), LONG).unwrap();
+    for version in 2..5_000 {
+        store.add(ledger.canary("a/x").version(version)).unwrap();
+    }
+    assert!((1..=100).contains(&store.stats().feed.log_changes));
+    // As below.
+    eventually("most are let go", || {
+        drop(store.stats());
+        ledger.alive() < 300
+    });
+
+    struct Heavy(String);
+    impl Object for Heavy {
+        fn key(&self) -> KeyRef<'_> {
+            "a/x".into()
+        }
+        fn resource_version(&self) -> Option<&str> {
+            Some(&self.0)
+        }
+        fn size(&self) -> usize {
+            10_000
+        }
+    }
+    let limits = FeedLimits::default().log(usize::MAX, 100_000).always(true);
+    let store = Store::builder().feed(limits).build();
+    let heavy = |version: u64| Heavy(version.to_string());
+    store.add(heavy(1)).unwrap();
+    store.assume(heavy(1_000), LONG).unwrap();
+    for version in 2..100 {
+        store.add(heavy(version)).unwrap();
+    }
+    // Each word keeps itself, and what is assumed.
+    let FeedStats { log_changes, log_bytes, .. } = store.stats().feed;
+    assert!((1..=5).contains(&log_changes), "{log_changes} words are in the log");
+    assert!((20_000..=100_000).contains(&log_bytes));
+}
+
+#[test]
+fn large_publications_are_no_reason_to_look_seldom() {
+    let limits = FeedLimits::default().log(1_000_000, usize::MAX).behind(512, usize::MAX);
+    let store = Store::builder().feed(limits).build();
+    let names: Vec<_> = (0..500).map(|i| format!("a/{i}")).collect();
+    let all = |value| {
+        let changes: Vec<_> = names.iter().map(|name| (name.as_str(), Some(value))).collect();
+        store.apply(&batch(&changes));
+    };
+    all(0);
+    // The first one stands outside of the log, and keeps the content that it began from.
+    let mut stalled = store.subscribe().start().unwrap();
+    (1..10).for_each(all);
+    assert_eq!(stalled.try_next().unwrap().kind(), DeliveryKind::Reset);
+    assert!(store.stats().feed.behind_changes <= 512);
 }
 
 #[test]
@@ -191,9 +285,10 @@ fn a_log_that_nobody_follows_is_let_go() {
     }
     assert!(ledger.alive() >= 500, "the log has them");
     drop(subscription);
-    for _ in 0..200 {
+    // A thread of another test that stops in the middle of a read keeps everything for as long.
+    eventually("the log is let go", || {
         store.add(ledger.canary("a/x")).unwrap();
         drop(store.stats());
-    }
-    assert!(ledger.alive() < 150, "{} objects are alive", ledger.alive());
+        ledger.alive() < 150
+    });
 }

@@ -1,15 +1,17 @@
 //! Queues fed by a subscription: with objects, and with what they lead to.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use watchcache::fifo::{Backoff, Closed, ManualClock, Request};
 use watchcache::store::FeedLimits;
 use watchcache::{Fifo, Key, Sink, Store};
 
+use crate::common::canary::{Canary, Ledger, panicked};
 use crate::common::watchdog::watched;
 use crate::handlers::drive;
-use crate::thing::{Thing, listing, put};
+use crate::thing::{Thing, batch, listing, put};
 
 fn keys<T: watchcache::Object>(fifo: &Fifo<T>) -> Vec<String> {
     let mut keys: Vec<_> = fifo.keys().iter().map(ToString::to_string).collect();
@@ -110,6 +112,90 @@ fn a_mapping_that_panics_loses_only_its_own() {
     assert_eq!(keys(&fifo), ["owners/a-good", "owners/a-nameless"]);
     assert_eq!(registration.panics(), 1);
     assert!(registration.is_synced());
+}
+
+#[test]
+fn a_mapping_that_panics_on_the_state_before_loses_nothing_of_the_one_after() {
+    let store = Store::new();
+    let fifo = Fifo::<Key>::new();
+    let leads_to = |thing: &Thing| {
+        assert_ne!(thing.value, 13);
+        Key::namespaced("owners", &thing.value.to_string())
+    };
+    let handling = store.subscribe().enqueue_mapped(&fifo, leads_to).unwrap();
+    let registration = handling.registration();
+    let mut task = pin!(handling.run_async());
+    put(&store, "a/x", 13);
+    drive(task.as_mut());
+    put(&store, "a/x", 1);
+    drive(task.as_mut());
+    assert_eq!(keys(&fifo), ["owners/1"], "it is repaired");
+    put(&store, "a/x", 13);
+    drive(task.as_mut());
+    assert_eq!(registration.panics(), 3);
+}
+
+#[test]
+fn one_without_a_usable_key_keeps_no_other_from_being_queued() {
+    let store = Store::new();
+    let fifo = Fifo::<Thing>::new();
+    let leads_to = |_: &Thing| ["a/good", "", "a/better"].map(|key| Thing::new(key, 1));
+    let handling = store.subscribe().enqueue_mapped(&fifo, leads_to).unwrap();
+    let registration = handling.registration();
+    put(&store, "a/x", 1);
+    drive(pin!(handling.run_async()).as_mut());
+    assert_eq!(keys(&fifo), ["a/better", "a/good"]);
+    assert_eq!(registration.panics(), 1);
+    assert!(registration.last_panic().is_some_and(|text| text.contains("cannot be queued")));
+}
+
+/// What a mapping makes, the queue alone holds.
+#[test]
+fn a_delivery_is_applied_once_whatever_its_objects_destructors_do() {
+    let ledger = Ledger::new();
+    let store = Store::new();
+    let fifo = Fifo::<Canary>::new();
+    let makes = Arc::clone(&ledger);
+    let leads_to = move |_: &Thing| [makes.canary("k").panics()];
+    let mut task = pin!(store.subscribe().enqueue_mapped(&fifo, leads_to).unwrap().run_async());
+    for value in 0..2 {
+        put(&store, "a/x", value);
+        drive(task.as_mut());
+    }
+    assert!(panicked(|| fifo.pop().unwrap()), "there is one, and it panics");
+    store.mark_synced();
+    drive(task.as_mut());
+    assert!(fifo.is_empty(), "nothing has changed since it was handed out");
+    // A closed queue drops all that comes.
+    fifo.close();
+    put(&store, "a/x", 2);
+    put(&store, "a/x", 3);
+    drive(task.as_mut());
+    ledger.assert_all_dropped_once();
+}
+
+/// An update that is left out is the state before the next one, whatever was told.
+#[test]
+fn an_owner_that_is_left_is_queued_where_the_part_of_interest_has_owners() {
+    let owner = |thing: &Thing| Key::namespaced("owners", &thing.value.to_string()).ok();
+    for (has_owner, expected) in [(false, vec!["owners/12", "owners/2"]), (true, vec!["owners/1"])]
+    {
+        let store = Store::new();
+        let fifo = Fifo::<Key>::new();
+        let part = move |thing: &Thing| (thing.value / 10, has_owner.then_some(thing.value));
+        let subscribe = store.subscribe().changes_of(part);
+        let mut task = pin!(subscribe.enqueue_mapped(&fifo, owner).unwrap().run_async());
+        put(&store, "a/x", 1);
+        drive(task.as_mut());
+        while fifo.try_pop().is_ok() {}
+        for value in [2, 12] {
+            put(&store, "a/x", value);
+            drive(task.as_mut());
+        }
+        let keys = keys(&fifo);
+        assert!(expected.iter().all(|owner| keys.iter().any(|key| key == owner)), "{keys:?}");
+        assert_eq!(keys.iter().any(|key| key == "owners/1"), has_owner);
+    }
 }
 
 #[test]
@@ -226,6 +312,19 @@ fn a_queue_ends_with_the_source_of_its_store() {
         feeding.into_iter().for_each(|feeding| drop(feeding.join().unwrap()));
         drop((feeding_late.join().unwrap(), feeding_later.join().unwrap()));
     });
+}
+
+#[test]
+fn a_source_whose_list_comes_as_a_batch_has_taken_over() {
+    let store = Store::new();
+    store.mark_synced();
+    Sink::ended(&store, None);
+    // As behind a filter that has seen a list before.
+    Sink::apply_reporting(&store, &batch(&[("a/x", Some(1))]));
+    let fifo = Fifo::new();
+    let mut task = pin!(store.subscribe().enqueue(&fifo).unwrap().run_async());
+    drive(task.as_mut());
+    assert!(fifo.len() == 1 && !fifo.is_closed());
 }
 
 #[test]

@@ -1,13 +1,19 @@
 //! A subscription that is about some objects: one that comes to be such is new, one that ceases is gone.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
+use std::time::Duration;
 
 use watchcache::Store;
+use watchcache::store::feed::{NextError, Subscribe, TryNextError};
 use watchcache::store::{DeliveryKind, FeedLimits, Index};
 
 use crate::basics::items;
+use crate::common::watchdog::watched;
 use crate::follower::Follower;
 use crate::thing::{Thing, app, batch, put};
 
@@ -32,6 +38,47 @@ fn a_namespace() {
     assert_eq!(items(&cluster.try_next().unwrap()), owned(&[("node", Some(1), None)]));
     assert!(a.try_next().is_err(), "what it is not about is not told");
     assert_eq!(a.revision(), store.revision(), "and it is beyond that");
+}
+
+#[test]
+fn each_one_that_is_given_narrows_it() {
+    let by_value = Index::new("value", |thing: &Thing| [thing.value]);
+    let store = Store::builder().index(&by_value).build();
+    let counts = |subscribe: Subscribe<'_, Thing>| {
+        let mut subscription = subscribe.with_content().start().unwrap();
+        subscription.try_next().unwrap().iter().count()
+    };
+    put(&store, "a/x", 1);
+    put(&store, "b/x", 2);
+    let all = || store.subscribe();
+    assert_eq!(counts(all().namespace("a").namespace("b")), 0);
+    assert_eq!(counts(all().namespace("a").namespace("a")), 1);
+    assert_eq!(counts(all().namespace("")), 0, "the cluster-scoped ones");
+    let (odd, even) = ("app=odd".parse().unwrap(), "app=even".parse().unwrap());
+    assert_eq!(counts(all().labels(odd).labels(even)), 0);
+    assert_eq!(counts(all().index(&by_value, 1_u32).index(&by_value, 2_u32)), 0);
+}
+
+/// Whoever is asked may write, and so there is always more.
+#[test]
+fn a_look_ends_however_much_comes_meanwhile() {
+    watched(|| {
+        let store = Arc::new(Store::new());
+        let writes = Arc::downgrade(&store);
+        let write = move |_: &Thing| {
+            if let Some(store) = writes.upgrade() {
+                put(&store, "b/x", 1);
+            }
+            false
+        };
+        let mut subscription = store.subscribe().filter(write).start().unwrap();
+        put(&store, "a/x", 1);
+        assert_eq!(subscription.try_next().err(), Some(TryNextError::Empty));
+        let waited = subscription.next_timeout(Duration::from_millis(1));
+        assert_eq!(waited.err(), Some(NextError::Timeout));
+        let mut wait = pin!(subscription.next_async());
+        assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    });
 }
 
 #[test]

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use watchcache::store::{Delivery, Subscription};
 use watchcache::{Object, Revision};
+
+/// The shortest time to settle: what was published meanwhile is coalesced, and nobody has to wait.
+pub(crate) const SHORTEST: Duration = Duration::from_nanos(1);
 
 /// What a subscriber knows.
 pub(crate) struct Follower<T: Object> {
@@ -19,8 +23,10 @@ impl<T: Object> Follower<T> {
         Self { subscription, known, revision: None }
     }
 
-    /// Takes one delivery, if there is one.
+    /// Takes one delivery, if there is one. One that settles for the shortest time is due by then.
     pub(crate) fn step(&mut self) -> bool {
+        let now = Instant::now();
+        while now.elapsed() <= SHORTEST {}
         let Self { subscription, known, revision } = self;
         let Ok(delivery) = subscription.try_next() else { return false };
         take(known, &delivery);

@@ -2,7 +2,9 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use watchcache::store::feed::WaitError;
@@ -51,6 +53,29 @@ fn threads_wait_for_a_revision_each_for_its_own() {
         let waited = store.wait_for(other.revision(), Some(Duration::from_millis(5)));
         assert_eq!(waited, Err(WaitError::Timeout));
     });
+}
+
+/// Decimal versions have an order however long they are.
+#[test]
+fn a_version_that_no_number_holds_reaches_every_goal() {
+    let store = Store::<Thing>::new();
+    bookmark(&store, "41");
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut wait = pin!(store.wait_for_version_async(&version("42"), None));
+    assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    bookmark(&store, "18446744073709551616");
+    assert!(woken.0.load(Ordering::SeqCst));
+    assert_eq!(wait.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(())));
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 #[test]

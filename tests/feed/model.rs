@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use watchcache::store::{FeedLimits, Index};
 use watchcache::{Batch, Store};
 
-use crate::follower::Follower;
+use crate::follower::{Follower, SHORTEST};
 use crate::thing::{Thing, app, batch, listing, put};
 
 const KEYS: [&str; 6] = ["a/0", "a/1", "b/0", "b/1", "c", "d"];
@@ -22,7 +23,8 @@ enum Step {
     Progress,
     /// Many changes, so that the log goes on.
     Churn(u32),
-    Subscribe(From, About),
+    /// Whether it settles.
+    Subscribe(From, About, bool),
     /// One delivery, or all that are there.
     Take(usize, bool),
     Leave(usize),
@@ -73,7 +75,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop::collection::btree_map(key, 0..10_u32, 0..6).prop_map(Step::Replace),
         1 => Just(Step::Progress),
         1 => (1..80_u32).prop_map(Step::Churn),
-        2 => (from, about).prop_map(|(from, about)| Step::Subscribe(from, about)),
+        2 => (from, about, any::<bool>())
+            .prop_map(|(from, about, settles)| Step::Subscribe(from, about, settles)),
         5 => (0..8_usize, any::<bool>()).prop_map(|(who, all)| Step::Take(who, all)),
         1 => (0..8_usize).prop_map(Step::Leave),
         1 => Just(Step::Keep),
@@ -126,8 +129,9 @@ fn run(limits: FeedLimits, steps: Vec<Step>) {
                 bookmark.set_resource_version(version.to_string().into());
                 drop(store.apply(&bookmark));
             }
-            Step::Subscribe(from, what) => {
-                let subscribe = store.subscribe();
+            Step::Subscribe(from, what, settles) => {
+                let each = if settles { SHORTEST } else { Duration::ZERO };
+                let subscribe = store.subscribe().settle(each);
                 let subscribe = match what {
                     About::All => subscribe,
                     About::Namespace => subscribe.namespace("a"),

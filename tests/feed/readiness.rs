@@ -2,7 +2,9 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use watchcache::store::DeliveryKind;
@@ -10,6 +12,7 @@ use watchcache::store::feed::SyncError;
 use watchcache::{Batch, Sink, Store};
 
 use crate::common::watchdog::watched;
+use crate::handlers::{Calls, drive};
 use crate::thing::{Thing, batch, listing, put};
 
 #[test]
@@ -27,6 +30,35 @@ fn a_view_is_in_step_from_the_first_whole_content_on() {
     assert!(!before.is_synced());
     assert!(after.is_synced() && store.is_synced() && store.pin().is_synced());
     assert!(store.snapshot().is_synced());
+}
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn whoever_waits_for_a_slow_handler_is_not_woken_by_each_write() {
+    let store = Store::new();
+    store.mark_synced();
+    let handling = store.subscribe().handle(Calls::default()).unwrap();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    let mut wait = pin!(handling.registration().wait_synced_async(None));
+    assert!(wait.as_mut().poll(&mut context).is_pending());
+    // Once, perhaps, since nobody has been told yet.
+    for value in 0..10 {
+        put(&store, "a/x", value);
+        assert!(wait.as_mut().poll(&mut context).is_pending());
+    }
+    assert!(woken.0.load(Ordering::SeqCst) <= 1);
+    drive(pin!(handling.run_async()).as_mut());
+    assert_eq!(wait.as_mut().poll(&mut context), Poll::Ready(Ok(())));
 }
 
 #[test]

@@ -2,16 +2,19 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use watchcache::Store;
-use watchcache::store::feed::NextError;
+use watchcache::store::feed::{NextError, TryNextError};
 use watchcache::store::{DeliveryKind, FeedLimits};
+use watchcache::{Fifo, Sink, Store};
 
 use crate::basics::items;
 use crate::common::watchdog::watched;
-use crate::thing::{batch, put};
+use crate::handlers::{Calls, add, update};
+use crate::thing::{Thing, batch, put};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(20);
@@ -50,6 +53,82 @@ fn nothing_comes_before_its_time() {
         let mut wait = pin!(subscription.next_async());
         assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     });
+}
+
+#[test]
+fn the_longest_time_is_one_that_never_ends() {
+    let store = Store::new();
+    let mut subscription = store.subscribe().settle(Duration::MAX).start().unwrap();
+    put(&store, "a/x", 1);
+    assert!(subscription.try_next().is_ok());
+    put(&store, "a/x", 2);
+    assert!(subscription.try_next().is_err());
+}
+
+#[test]
+fn what_is_left_comes_at_once_when_the_store_is_gone() {
+    watched(|| {
+        let store = Store::new();
+        put(&store, "a/x", 1);
+        store.mark_synced();
+        let calls = Calls::default();
+        let handling = store.subscribe().settle(LONG).handle(calls.clone()).unwrap();
+        let running = handling.spawn().unwrap();
+        running.registration.wait_synced(None).unwrap();
+        let mut subscription = store.subscribe().settle(LONG).start().unwrap();
+        let mut other = store.subscribe().settle(LONG).start().unwrap();
+        put(&store, "a/x", 2);
+        assert!(subscription.next().is_some() && other.next().is_some());
+        put(&store, "a/x", 3);
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut wait = pin!(other.next_async());
+        assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        put(&store, "a/x", 4);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 0, "it is not due");
+        drop(store);
+        drop(running.join().unwrap());
+        assert_eq!(calls.in_order(), [add("a/x", 1, true), update("a/x", 1, 4)]);
+        let expected = [("a/x".to_owned(), Some(2), Some(4))];
+        assert_eq!(items(&subscription.try_next().unwrap()), expected);
+        assert_eq!(subscription.try_next().err(), Some(TryNextError::Ended));
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+        let polled = wait.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(matches!(polled, Poll::Ready(Some(delivery)) if items(&delivery) == expected));
+    });
+}
+
+#[test]
+fn one_that_is_removed_or_whose_source_ends_is_told_so_at_once() {
+    watched(|| {
+        let store = Store::new();
+        store.mark_synced();
+        let spawn = |fifo: &Fifo<Thing>| {
+            let handling = store.subscribe().settle(LONG).enqueue(fifo).unwrap();
+            let running = handling.spawn().unwrap();
+            running.registration.wait_synced(None).unwrap();
+            running
+        };
+        let removed = spawn(&Fifo::new());
+        removed.registration.remove();
+        drop(removed.join().unwrap());
+        let fifo = Fifo::new();
+        let ended = spawn(&fifo);
+        put(&store, "a/x", 1);
+        Sink::ended(&store, None);
+        assert_eq!(fifo.lease().map(|lease| lease.value), Ok(1));
+        drop(store);
+        drop(ended.join().unwrap());
+    });
+}
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 #[test]

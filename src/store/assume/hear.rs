@@ -4,7 +4,7 @@
 //! count more by the same rule, it takes the assumption's place; otherwise it is only remembered, and nothing
 //! is written.
 
-use super::super::engine::Hashed;
+use super::super::engine::{Assumption, Hashed};
 use super::super::error::Rejected;
 use super::super::precedence::{self, Comparison, Precedence, compare, is_older};
 use super::super::report::{Applied, Outcome};
@@ -13,16 +13,10 @@ use crate::panic::catch;
 use crate::sync::Arc;
 use crate::{KeyRef, Object};
 
-/// What is assumed of a key, and what the source said of it last.
-pub(in crate::store) struct Known<T> {
-    pub(in crate::store) assumed: Arc<T>,
-    pub(in crate::store) told: Option<Arc<T>>,
-}
-
 impl<T: Object> Writing<'_, T> {
     /// What is assumed of a key, if something is.
     #[inline]
-    pub(in crate::store) fn known(&self, key: KeyRef<'_>) -> Option<Known<T>> {
+    pub(in crate::store) fn known(&self, key: KeyRef<'_>) -> Option<Assumption<T>> {
         if self.assumed.is_empty() {
             return None;
         }
@@ -44,7 +38,7 @@ impl<T: Object> Writing<'_, T> {
         key: Hashed<'_>,
         object: &Arc<T>,
         precedence: Precedence,
-        Known { assumed, told }: Known<T>,
+        Assumption { object: assumed, told }: Assumption<T>,
     ) -> Result<Outcome, Box<Rejected>> {
         let judge = |held: &Arc<T>| match Arc::ptr_eq(held, object) {
             true => Ok(Comparison::Same),
@@ -76,7 +70,7 @@ impl<T: Object> Writing<'_, T> {
         &mut self,
         key: Hashed<'_>,
         last: Option<&T>,
-        Known { assumed, told }: Known<T>,
+        Assumption { object: assumed, told }: Assumption<T>,
         applied: &mut Applied,
     ) {
         let is_older_than = |held: &Arc<T>| {
@@ -106,7 +100,7 @@ impl<T: Object> Writing<'_, T> {
     ) -> bool {
         let key = self.guard.hash(key);
         match self.known(key.key()) {
-            Some(known) if known.told.is_some() && stays(&known.assumed) => {
+            Some(known) if known.told.is_some() && stays(&known.object) => {
                 self.remember(key.key(), None);
                 true
             }
@@ -119,7 +113,7 @@ impl<T: Object> Writing<'_, T> {
 
     /// Puts back what the source said; returns what was assumed, if something was.
     pub(super) fn forget(&mut self, key: KeyRef<'_>) -> Option<Arc<T>> {
-        let Known { assumed, told } = self.known(key)?;
+        let Assumption { object: assumed, told } = self.known(key)?;
         let hashed = self.guard.hash(key);
         let is_back = told.is_some_and(|told| {
             let number = catch(|| precedence::number(&*told)).ok().flatten();

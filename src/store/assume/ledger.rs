@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use hashbrown::HashMap;
 
-use super::super::engine;
+use super::super::engine::Assumption;
+use crate::panic::let_go;
 use crate::sync::Arc;
 use crate::{Key, KeyRef};
 
@@ -14,7 +15,7 @@ use crate::{Key, KeyRef};
 /// Readers look at it beside what is published. So a key is in it before the publication that shows what is
 /// assumed, and until after the one that no longer does: what is not in it was never assumed, or was told.
 pub(super) struct Ledger<T> {
-    by_key: HashMap<Key, Assumption<T>, foldhash::fast::RandomState>,
+    by_key: HashMap<Key, Entry<T>, foldhash::fast::RandomState>,
     /// The second part tells apart what is due at one moment.
     by_deadline: BTreeMap<(Instant, u64), Key>,
     deadlines: u64,
@@ -24,18 +25,12 @@ pub(super) struct Ledger<T> {
     touched: Vec<Key>,
 }
 
-pub(super) struct Assumption<T> {
-    pub(super) object: Arc<T>,
-    /// What the source said last.
-    pub(super) told: Option<Arc<T>>,
+pub(super) struct Entry<T> {
+    pub(super) known: Assumption<T>,
     until: Option<(Instant, u64)>,
     pub(super) has_ended: bool,
-}
-
-impl<T> Assumption<T> {
-    pub(super) fn confirmed(&self) -> engine::Assumption<T> {
-        engine::Assumption { object: Arc::clone(&self.object), told: self.told.clone() }
-    }
+    /// Whether what readers see until it is published is assumed, too.
+    pub(super) replaces: bool,
 }
 
 impl<T> Ledger<T> {
@@ -54,16 +49,16 @@ impl<T> Ledger<T> {
     }
 
     /// What a reader may meet: what has ended, too, until that is published.
-    pub(super) fn published(&self, key: KeyRef<'_>) -> Option<&Assumption<T>> {
+    pub(super) fn published(&self, key: KeyRef<'_>) -> Option<&Entry<T>> {
         self.by_key.get(&key)
     }
 
     /// What stands for the writer.
-    pub(super) fn get(&self, key: KeyRef<'_>) -> Option<&Assumption<T>> {
+    pub(super) fn get(&self, key: KeyRef<'_>) -> Option<&Entry<T>> {
         self.published(key).filter(|assumption| !assumption.has_ended)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, &Assumption<T>)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, &Entry<T>)> {
         self.by_key.iter().filter(|(_, assumption)| !assumption.has_ended)
     }
 
@@ -74,13 +69,17 @@ impl<T> Ledger<T> {
         object: Arc<T>,
         told: Option<Arc<T>>,
         until: Option<Instant>,
-    ) -> (Option<Assumption<T>>, bool) {
+    ) -> (Option<Entry<T>>, bool) {
         self.touched.push(key.to_key_unchecked());
         self.deadlines += 1;
         let until = until.map(|until| (until, self.deadlines));
-        let new = Assumption { object, told, until, has_ended: false };
+        let known = Assumption { object, told };
+        let mut new = Entry { known, until, has_ended: false, replaces: false };
         let before = match self.by_key.get_mut(&key) {
-            Some(held) => Some(std::mem::replace(held, new)),
+            Some(held) => {
+                new.replaces = true;
+                Some(std::mem::replace(held, new))
+            }
             None => self.by_key.insert(key.to_key_unchecked(), new),
         };
         self.no_deadline(before.as_ref().and_then(|before| before.until));
@@ -92,8 +91,12 @@ impl<T> Ledger<T> {
     /// Notes what the source said; returns what it had said before.
     pub(super) fn tell(&mut self, key: KeyRef<'_>, told: Option<Arc<T>>) -> Option<Arc<T>> {
         let (key, assumption) = self.by_key.get_key_value_mut(&key)?;
-        self.touched.push(key.clone());
-        std::mem::replace(&mut assumption.told, told)
+        let before = std::mem::replace(&mut assumption.known.told, told);
+        // Where it still has no object, nothing has changed, and nothing is published.
+        if before.is_some() || assumption.known.told.is_some() {
+            self.touched.push(key.clone());
+        }
+        before
     }
 
     /// Ends an assumption, as of the next publication.
@@ -107,7 +110,7 @@ impl<T> Ledger<T> {
     }
 
     /// Takes out what the publication that was just made no longer shows.
-    pub(super) fn settle(&mut self) -> Vec<Assumption<T>> {
+    pub(super) fn settle(&mut self) -> Vec<Entry<T>> {
         let mut gone = Vec::with_capacity(self.ended.len());
         for key in std::mem::take(&mut self.ended) {
             // Something else may be assumed of it by now.
@@ -119,10 +122,10 @@ impl<T> Ledger<T> {
     }
 
     /// Takes the keys that were touched since this was last called, with what is assumed of them now.
-    pub(super) fn take_touched(&mut self) -> Vec<(Key, Option<engine::Assumption<T>>)> {
+    pub(super) fn take_touched(&mut self) -> Vec<(Key, Option<Assumption<T>>)> {
         let touched = std::mem::take(&mut self.touched);
         let now = |key: Key| {
-            let now = self.get(key.as_ref()).map(Assumption::confirmed);
+            let now = self.get(key.as_ref()).map(|assumption| assumption.known.clone());
             (key, now)
         };
         touched.into_iter().map(now).collect()
@@ -142,5 +145,31 @@ impl<T> Ledger<T> {
         if let Some(until) = until {
             self.by_deadline.remove(&until);
         }
+    }
+}
+
+impl<T> Drop for Ledger<T> {
+    fn drop(&mut self) {
+        let assumed = std::mem::take(&mut self.by_key).into_values();
+        let_go(assumed.flat_map(|assumption| assumption.known.into_objects()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repetition_leaves_nothing_behind() {
+        let mut ledger = Ledger::new();
+        let key = || KeyRef::from("a/x");
+        ledger.insert(key(), Arc::new(7), None, None);
+        assert_eq!(ledger.take_touched().len(), 1);
+        for _ in 0..10 {
+            assert!(ledger.tell(key(), None).is_none());
+        }
+        assert!(ledger.take_touched().is_empty());
+        ledger.tell(key(), Some(Arc::new(8)));
+        assert_eq!(ledger.take_touched().len(), 1);
     }
 }

@@ -15,9 +15,8 @@ mod ledger;
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
-pub(super) use self::hear::Known;
-use self::ledger::{Assumption, Ledger};
-use super::engine::{self, Engine};
+use self::ledger::{Entry, Ledger};
+use super::engine::{Assumption, Engine};
 use super::error::{Rejected, WriteError};
 use super::feed::{Feed, Overlay};
 use super::precedence::{self, is_older};
@@ -83,11 +82,9 @@ impl<T: Object> Assumed<T> {
         self.state.get_or_init(new).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self, key: KeyRef<'_>) -> Option<Known<T>> {
+    fn known(&self, key: KeyRef<'_>) -> Option<Assumption<T>> {
         let state = self.state();
-        let assumption = state.ledger.get(key)?;
-        let assumed = Arc::clone(&assumption.object);
-        Some(Known { assumed, told: assumption.told.clone() })
+        state.ledger.get(key).map(|assumption| assumption.known.clone())
     }
 
     fn tell(&self, key: KeyRef<'_>, told: Option<Arc<T>>) -> Option<Arc<T>> {
@@ -104,14 +101,14 @@ impl<T: Object> Assumed<T> {
         object: &Arc<T>,
         told: Option<Arc<T>>,
         until: Option<Instant>,
-    ) -> (Option<Assumption<T>>, bool) {
+    ) -> (Option<Entry<T>>, bool) {
         let mut state = self.state();
         let inserted = state.ledger.insert(key, Arc::clone(object), told, until);
         self.count(&state);
         inserted
     }
 
-    fn settle(&self) -> Vec<Assumption<T>> {
+    fn settle(&self) -> Vec<Entry<T>> {
         let mut state = self.state();
         let gone = state.ledger.settle();
         self.count(&state);
@@ -133,13 +130,13 @@ impl<T: Object> Assumed<T> {
             return Vec::new();
         }
         let state = self.state();
-        let told = state.ledger.iter().map(|(key, assumption)| (key, &assumption.told));
+        let told = state.ledger.iter().map(|(key, entry)| (key, &entry.known.told));
         told.filter_map(|(key, told)| Some((key.clone(), Arc::clone(told.as_ref()?)))).collect()
     }
 
     /// What is assumed now for the keys for which that has changed since this was last called; a writer's, for
     /// a publication.
-    pub(super) fn take_touched(&self) -> Vec<(Key, Option<engine::Assumption<T>>)> {
+    pub(super) fn take_touched(&self) -> Vec<(Key, Option<Assumption<T>>)> {
         if self.state.get().is_none() {
             return Vec::new();
         }
@@ -151,10 +148,10 @@ impl<T: Object> Assumed<T> {
         let writing = self.engine.write();
         let content = Snapshot::new(&self.engine);
         let assumed = if self.is_empty() {
-            Overlay::default()
+            Overlay::new()
         } else {
             let state = self.state();
-            state.ledger.iter().map(|(key, now)| (key.clone(), now.confirmed())).collect()
+            state.ledger.iter().map(|(key, entry)| (key.clone(), entry.known.clone())).collect()
         };
         drop(writing);
         (content, assumed)
@@ -235,7 +232,8 @@ impl<T: Object> Writing<'_, T> {
         }
         let outcome = write::store(self.guard.slot(hashed), object, number)?;
         let (before, is_first) = self.assumed.insert(key, object, told, until);
-        before.into_iter().for_each(|before| self.guard.discard(before.object));
+        let before = before.into_iter().flat_map(|before| before.known.into_objects());
+        before.for_each(|object| self.guard.discard(object));
         Ok((Written { revision: self.revision(), outcome }, is_first))
     }
 
@@ -265,10 +263,9 @@ impl<T: Object> Writing<'_, T> {
     #[inline]
     pub(super) fn settle_assumed(&mut self) {
         if !self.assumed.is_empty() {
-            for gone in self.assumed.settle() {
-                self.guard.discard(gone.object);
-                gone.told.into_iter().for_each(|told| self.guard.discard(told));
-            }
+            let gone = self.assumed.settle().into_iter();
+            let objects = gone.flat_map(|gone| gone.known.into_objects());
+            objects.for_each(|object| self.guard.discard(object));
         }
     }
 }
@@ -285,7 +282,9 @@ impl<T: Object> Store<T> {
     /// shows that it could have. If none of that has come in time, the assumption is forgotten, and what the
     /// source said last is back; if an index function takes that no longer, the key is gone. Nothing that
     /// the source says is compared with what is assumed; [`compare_and_update`](Self::compare_and_update)
-    /// compares with what readers see, and ends the assumption, as does [`delete`](Self::delete).
+    /// compares with what readers see, and ends the assumption unless it puts the very object that is assumed,
+    /// as does [`delete`](Self::delete). A [resync](crate::Sink::resync) is no word of the source's; what
+    /// it is to send is [`list_confirmed`](Self::list_confirmed).
     ///
     /// An object that is older than what the source said, or than what readers see, is
     /// [`Stale`](Outcome::Stale), and not assumed. So is one whose key the source has not told although the
@@ -336,7 +335,6 @@ impl<T: Object> Store<T> {
         let object = object.into();
         let now = Instant::now();
         let until = now.checked_add(for_at_most);
-        let mut is_first = false;
         let assume = || {
             let key = object.key();
             key.check()?;
@@ -344,18 +342,21 @@ impl<T: Object> Store<T> {
             // The system may have no thread for it.
             writing.forget_due(now);
             let result = writing.assume(key, &object, until);
+            if matches!(result, Ok((_, true))) {
+                // Before any code of the user's, which may wait for the end of an assumption.
+                self.wake_timer();
+            }
             self.finish(writing);
-            let (written, first) = result.map_err(|rejected| WriteError::from(*rejected))?;
-            is_first = first;
+            let (written, _) = result.map_err(|rejected| WriteError::from(*rejected))?;
             Ok(written)
         };
-        let result = self
-            .observed(assume, |put| Applied::of_put(put.as_ref(), self.revision()).map(Cow::Owned));
-        if is_first {
-            let weak: Weak<dyn Tick> = Arc::downgrade(&self.assumed) as _;
-            self.assumed.timer.get_or_init(|| Timer::new(weak)).wake();
-        }
-        result
+        self.observed(assume, |put| Applied::of_put(put.as_ref(), self.revision()).map(Cow::Owned))
+    }
+
+    /// Has the timer's thread look for what is due first.
+    fn wake_timer(&self) {
+        let weak: Weak<dyn Tick> = Arc::downgrade(&self.assumed) as _;
+        self.assumed.timer.get_or_init(|| Timer::new(weak)).wake();
     }
 
     /// Forgets what is assumed of a key, as when a write was refused after all: what the source said last is
@@ -369,35 +370,80 @@ impl<T: Object> Store<T> {
 
     /// What is assumed of a key, if something is: of what [`get`](Self::get) returns at the same moment.
     pub fn assumed<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
-        self.published(key.into()).1.map(|known| known.assumed)
+        let Seen { held, is_assumed, .. } = self.seen(key.into());
+        held.filter(|_| is_assumed)
+    }
+
+    /// All objects as the source said them last, in no particular order: as [`list`](Self::list), but of what
+    /// is [assumed](Self::assume) what the source said, if it said anything. So it is what a
+    /// [resync](crate::Sink::resync) sends. O(objects). From the first assumption on it waits for a writer that
+    /// is at work.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # use std::time::Duration;
+    /// # struct Pod { name: &'static str, node: Option<&'static str> }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
+    /// # }
+    /// let store = Store::new();
+    /// store.add(Pod { name: "web-0", node: None })?;
+    /// store.assume(Pod { name: "web-0", node: Some("n1") }, Duration::from_secs(30))?;
+    /// store.assume(Pod { name: "web-1", node: Some("n2") }, Duration::from_secs(30))?;
+    /// let said: Vec<_> = store.list_confirmed().iter().map(|pod| (pod.name, pod.node)).collect();
+    /// assert_eq!(said, [("web-0", None)]);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
+    #[must_use]
+    pub fn list_confirmed(&self) -> Vec<Arc<T>> {
+        let content = self.snapshot();
+        // If something in it is assumed, its publication brings the state along.
+        if self.assumed.state.get().is_none() {
+            return content.list();
+        }
+        let (content, assumed) = self.assumed.content();
+        if assumed.is_empty() {
+            return content.list();
+        }
+        let said = content.iter().filter(|(key, _)| assumed.get(*key).is_none());
+        let said = said.map(|(_, object)| object.to_arc());
+        said.chain(assumed.iter().filter_map(|(_, known)| known.told.clone())).collect()
     }
 
     /// What the source said last of a key, as far as it is published.
     pub(super) fn told(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
-        match self.published(key) {
-            (_, Some(known)) => known.told,
-            (held, None) => held,
+        match self.seen(key) {
+            Seen { known: Some(known), .. } => known.told,
+            Seen { held, known: None, .. } => held,
         }
     }
 
-    /// What readers see of a key, and what is known of it if that is assumed.
-    fn published(&self, key: KeyRef<'_>) -> (Option<Arc<T>>, Option<Known<T>>) {
+    fn seen(&self, key: KeyRef<'_>) -> Seen<T> {
+        let confirmed = |held| Seen { held, known: None, is_assumed: false };
         // If this is assumed, its publication brings the state along.
         let held = self.get(key);
         if self.assumed.state.get().is_none() {
-            return (held, None);
+            return confirmed(held);
         }
         let state = self.assumed.state();
-        let Some(assumption) = state.ledger.published(key) else {
+        let Some(entry) = state.ledger.published(key) else {
             // While the ledger stands still, what is not in it is not shown.
-            return (self.get(key), None);
+            return confirmed(self.get(key));
         };
-        let assumed = Arc::clone(&assumption.object);
-        let known = Known { assumed, told: assumption.told.clone() };
-        let has_ended = assumption.has_ended;
-        let now = self.get(key);
-        let is_shown = now.as_ref().is_some_and(|now| Arc::ptr_eq(now, &known.assumed));
+        let (known, has_ended, replaces) = (entry.known.clone(), entry.has_ended, entry.replaces);
+        let held = self.get(key);
+        let is_shown = held.as_ref().is_some_and(|held| Arc::ptr_eq(held, &known.object));
         drop(state);
-        (now, Some(known).filter(|_| is_shown || !has_ended))
+        let known = Some(known).filter(|_| is_shown || !has_ended);
+        Seen { held, known, is_assumed: is_shown || !has_ended && replaces }
     }
+}
+
+/// What readers see of a key.
+struct Seen<T> {
+    held: Option<Arc<T>>,
+    /// What is known of it where something is assumed, be it not published yet.
+    known: Option<Assumption<T>>,
+    /// Whether `held` is assumed.
+    is_assumed: bool,
 }

@@ -3,12 +3,11 @@
 //! A key that changes several times before a publication changes once: from what was published before to
 //! what is published now.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use super::chain::Version;
 use super::reclaim::Reclaim;
-use crate::panic::discard;
+use crate::panic::let_go;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::{ArcRef, Key, KeyRef, ResourceVersion};
@@ -39,6 +38,13 @@ pub(crate) struct Changes<T> {
 pub(crate) struct Assumption<T> {
     pub(crate) object: Arc<T>,
     pub(crate) told: Option<Arc<T>>,
+}
+
+impl<T> Assumption<T> {
+    /// Its objects, whose destructors are user code.
+    pub(crate) fn into_objects(self) -> impl Iterator<Item = Arc<T>> {
+        [Some(self.object), self.told].into_iter().flatten()
+    }
 }
 
 impl<T> Clone for Assumption<T> {
@@ -87,19 +93,27 @@ impl<T> Changes<T> {
         self.entries.push(Entry { start, namespace_len, name_len, old, new });
     }
 
+    /// How many keys changed, and of how many what is assumed did.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() + self.assumed.len()
     }
 
+    /// Whether no key's object changed.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Whether nothing changed at all, not even what is assumed.
+    pub(crate) fn is_progress(&self) -> bool {
+        self.entries.is_empty() && self.assumed.is_empty()
     }
 
     /// Bytes, without objects.
     pub(crate) fn bytes(&self) -> usize {
         let entries = self.entries.capacity() * size_of::<Entry<T>>();
         let assumed = self.assumed.capacity() * size_of::<(Key, Option<Assumption<T>>)>();
-        self.text.capacity() + entries + assumed
+        let texts: usize = self.assumed.iter().map(|(key, _)| key.as_str().len()).sum();
+        self.text.capacity() + entries + assumed + texts
     }
 
     #[inline]
@@ -111,8 +125,8 @@ impl<T> Changes<T> {
     pub(crate) fn take_objects(&mut self) -> impl Iterator<Item = Arc<T>> + use<T> {
         let entries = std::mem::take(&mut self.entries);
         let assumed = std::mem::take(&mut self.assumed).into_iter().filter_map(|(_, now)| now);
-        let entries = entries.into_iter().flat_map(|entry| [entry.old, entry.new]);
-        entries.chain(assumed.flat_map(|now| [Some(now.object), now.told])).flatten()
+        let entries = entries.into_iter().flat_map(|entry| [entry.old, entry.new]).flatten();
+        entries.chain(assumed.flat_map(Assumption::into_objects))
     }
 }
 
@@ -136,18 +150,8 @@ impl<'a, T> Iterator for ChangesIter<'a, T> {
 }
 
 impl<T> Drop for Changes<T> {
-    /// Destructors of objects are user code: a panic of one is caught here, and the other objects are
-    /// still dropped.
     fn drop(&mut self) {
-        let mut objects = self.take_objects();
-        let mut drop_rest = || {
-            for object in objects.by_ref() {
-                drop(object);
-            }
-        };
-        while let Err(panic) = catch_unwind(AssertUnwindSafe(&mut drop_rest)) {
-            discard(panic);
-        }
+        let_go(self.take_objects());
     }
 }
 

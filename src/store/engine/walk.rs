@@ -2,7 +2,6 @@
 //!
 //! A walk reads shard by shard, each under one short pin, so a slow walk retains only the memory of its
 //! own revision.
-//! freed but its revision's own.
 
 use std::ops::Range;
 use std::ptr::{self, NonNull};

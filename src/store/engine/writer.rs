@@ -346,6 +346,11 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.unlocked = Some(unlocked);
     }
 
+    /// The size of an object, by the user's `Measure`.
+    pub(crate) fn measure(&self, object: &Arc<T>) -> usize {
+        self.writer.reclaim.measure(Some(object))
+    }
+
     /// Superseded versions that are not freed, and their objects' bytes.
     pub(crate) fn retained(&self) -> (usize, usize) {
         let Retained { versions, bytes, .. } = self.writer.reclaim.retained();

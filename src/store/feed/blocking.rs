@@ -64,8 +64,9 @@ impl<T: Object> Subscription<T> {
         loop {
             if let Some(due) = self.due() {
                 let until = deadline.map_or(due, |deadline| deadline.min(due));
-                std::thread::sleep(until.saturating_duration_since(Instant::now()));
-                if until < due {
+                // Only an end comes before its time.
+                let ends = self.feed.ends.wait_for_news(0, Some(until), || self.is_ending());
+                if !ends && until < due {
                     return Err(NextError::Timeout);
                 }
             }
@@ -73,7 +74,9 @@ impl<T: Object> Subscription<T> {
                 return found.ok_or(NextError::Ended);
             }
             let subscribers = &self.feed.subscribers;
-            if !subscribers.wait_for_news(0, deadline, || self.is_ready()) {
+            let in_time = subscribers.wait_for_news(0, deadline, || self.is_ready());
+            // There may always be more that it is not about.
+            if !in_time || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 let last = self.attempt().ok_or(NextError::Timeout)?;
                 return last.ok_or(NextError::Ended);
             }
@@ -81,15 +84,21 @@ impl<T: Object> Subscription<T> {
     }
 }
 
+/// How often a task looks in one poll. There may always be more that the subscription is not about, and other
+/// tasks of the thread are to have their turn.
+const LOOKS: usize = 4;
+
 /// A task's wait for a delivery, from poll to poll.
 pub(super) struct Waiting {
     news: Wait,
+    /// For an end, while it is not due.
+    ends: Wait,
     alarm: Alarm,
 }
 
 impl Waiting {
     pub(super) fn new() -> Self {
-        Self { news: Wait::new(), alarm: Alarm::new() }
+        Self { news: Wait::new(), ends: Wait::new(), alarm: Alarm::new() }
     }
 
     pub(super) fn poll<T: Object>(
@@ -97,9 +106,13 @@ impl Waiting {
         context: &mut Context<'_>,
         subscription: &mut Subscription<T>,
     ) -> Poll<Option<Content<T>>> {
-        loop {
+        for _ in 0..LOOKS {
             if let Some(due) = subscription.due() {
-                ready!(self.alarm.poll(context, due));
+                let ends = &subscription.feed.ends;
+                let ends = self.ends.poll_news(context, ends, 0, || subscription.is_ending());
+                if ends.is_pending() {
+                    ready!(self.alarm.poll(context, due));
+                }
             }
             if let Some(found) = subscription.attempt() {
                 return Poll::Ready(found);
@@ -109,6 +122,8 @@ impl Waiting {
                 ready!(self.news.poll_news(context, subscribers, 0, || subscription.is_ready()));
             }
         }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

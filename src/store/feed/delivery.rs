@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::confirmed::{Overlay, OverlayIter};
 use super::cursor::Held;
 use super::filter::Filter;
 use super::segment::Batch;
@@ -20,7 +21,10 @@ pub enum DeliveryKind {
     /// state after. Either the subscription fell behind the log, or it asked for it by
     /// [`settle`](super::Subscribe::settle).
     Coalesced,
-    /// No change: the source's version moved, or the store's indexes changed.
+    /// No change: the source's version moved, its content came to be [whole](Delivery::is_synced), an index
+    /// was added, the very object that a key holds was put once more, or the source said something of an
+    /// object that is [assumed](crate::Store::assume), which only
+    /// [confirmed](super::Subscribe::confirmed) subscriptions are told.
     Progress,
     /// The whole content, as the first delivery of a subscription that asked for it.
     Initial,
@@ -42,10 +46,7 @@ pub struct Item<'a, T> {
 
 pub(super) enum Content<T> {
     /// A publication in the log.
-    Logged {
-        segment: Held<T>,
-        index: usize,
-    },
+    Logged { segment: Held<T>, index: usize },
     /// Changes of its own: coalesced, or as the source told them.
     Coalesced {
         changes: Changes<T>,
@@ -58,6 +59,8 @@ pub(super) enum Content<T> {
     Whole {
         content: Snapshot<T>,
         kind: DeliveryKind,
+        /// What is only assumed in it, for whom that does not count.
+        assumed: Overlay<T>,
     },
 }
 
@@ -212,7 +215,7 @@ impl<'a, T: Object> Delivery<'a, T> {
     /// The changes, each key once, in no particular order. In a whole content, each object is new.
     ///
     /// O(1) per change, matching or not; of the whole content of a namespace or an index's value, O(1)
-    /// per object of it.
+    /// per object of it, and per object that is assumed.
     #[must_use]
     pub fn iter(&self) -> Items<'_, T> {
         let source = match (&self.content, self.content.changes()) {
@@ -222,8 +225,14 @@ impl<'a, T: Object> Delivery<'a, T> {
             }
             _ => Source::Nothing,
         };
+        let assumed = match &self.content {
+            Content::Whole { assumed, .. } if !assumed.is_empty() => {
+                Some((assumed, assumed.iter()))
+            }
+            _ => None,
+        };
         let filter = Some(self.filter()).filter(|filter| !filter.is_all());
-        Items { source, filter }
+        Items { source, assumed, filter }
     }
 
     /// Returns whether it has no items.
@@ -243,6 +252,8 @@ impl<'a, T: Object> Delivery<'a, T> {
 /// The items of a [`Delivery`].
 pub struct Items<'a, T> {
     source: Source<'a, T>,
+    /// What is only assumed in a content; what the source said of that comes behind it.
+    assumed: Option<(&'a Overlay<T>, OverlayIter<'a, T>)>,
     filter: Option<&'a Filter<T>>,
 }
 
@@ -261,7 +272,16 @@ impl<'a, T: Object> Iterator for Items<'a, T> {
             let (key, old, new) = match &mut self.source {
                 Source::Changes(changes) => changes.next()?,
                 Source::Content(entries) => {
-                    let (key, object) = entries.next()?;
+                    let is_said = |key| {
+                        self.assumed.as_ref().is_none_or(|(assumed, _)| assumed.get(key).is_none())
+                    };
+                    let said = entries.find(|(key, _)| is_said(*key));
+                    let (key, object) = said.or_else(|| {
+                        let (_, told) = self.assumed.as_mut()?;
+                        told.find_map(|(key, known)| {
+                            Some((key.as_ref(), known.told.as_ref()?.into()))
+                        })
+                    })?;
                     (key, None, Some(object))
                 }
                 Source::Nothing => return None,

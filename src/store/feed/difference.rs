@@ -3,20 +3,13 @@
 use std::collections::HashMap;
 
 use super::segment::Segment;
+use crate::panic::let_go;
 use crate::store::Snapshot;
 use crate::store::engine::{Changed, Changes};
 use crate::sync::Arc;
 use crate::{ArcRef, Key, KeyRef};
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
-
-/// Returns whether two states of a key are the same object, or both `None`.
-fn same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        (one, other) => one.is_none() && other.is_none(),
-    }
-}
 
 /// The changes from a place in a segment, behind so many of its publications, to a newer content.
 ///
@@ -63,17 +56,59 @@ impl<T> Gathered<T> {
                 .states
                 .entry(key.to_key_unchecked())
                 .or_insert_with(|| (old.map(ArcRef::to_arc), None));
-            state.1 = new.map(ArcRef::to_arc);
+            let_go(std::mem::replace(&mut state.1, new.map(ArcRef::to_arc)));
         }
     }
 
-    pub(super) fn into_changes(self) -> Changes<T> {
+    pub(super) fn changes(&self) -> Changes<T> {
         let mut changes = Changes::new();
         for (key, (old, new)) in &self.states {
-            if !same(old.as_ref(), new.as_ref()) {
-                changes.push(key.as_ref(), old.as_ref(), new.as_ref());
-            }
+            changes.push(key.as_ref(), old.as_ref(), new.as_ref());
         }
         changes
+    }
+}
+
+impl<T> Drop for Gathered<T> {
+    fn drop(&mut self) {
+        let states = std::mem::take(&mut self.states).into_values();
+        let_go(states.flat_map(|(old, new)| [old, new]).flatten());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Bomb(Arc<AtomicUsize>);
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            panic!("a destructor");
+        }
+    }
+
+    /// The store and its log may have let go of all of them by then.
+    #[test]
+    fn what_was_gathered_is_dropped_contained() {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let states: Vec<_> = (0..4).map(|_| Arc::new(Bomb(Arc::clone(&drops)))).collect();
+        let mut gathered = Gathered::new();
+        for pair in states.windows(2) {
+            let mut changes = Changes::new();
+            for key in ["a/x", "a/y"] {
+                changes.push(key.into(), Some(&pair[0]), Some(&pair[1]));
+            }
+            gathered.add(changes.iter());
+        }
+        let combined = gathered.changes();
+        assert_eq!(combined.len(), 2);
+        drop(combined);
+        let_go(states);
+        assert_eq!(drops.load(Ordering::SeqCst), 2, "those between");
+        drop(gathered);
+        assert_eq!(drops.load(Ordering::SeqCst), 4);
     }
 }

@@ -42,10 +42,10 @@ pub(super) type Difference<T> = dyn Fn(&T, &T) -> bool + Send + Sync;
 
 /// The objects that a subscription is about: those that every part accepts.
 pub(super) struct Filter<T> {
-    /// Empty stands for cluster-scoped objects.
-    pub(super) namespace: Option<Box<str>>,
-    pub(super) labels: Option<LabelSelector>,
-    pub(super) indexed: Option<Box<dyn Indexed<T>>>,
+    /// An empty one stands for cluster-scoped objects.
+    pub(super) namespaces: Vec<Box<str>>,
+    pub(super) labels: Vec<LabelSelector>,
+    pub(super) indexed: Vec<Box<dyn Indexed<T>>>,
     pub(super) predicates: Vec<Box<Predicate<T>>>,
     /// Whether an update is of interest; empty if each is.
     pub(super) differences: Vec<Box<Difference<T>>>,
@@ -56,9 +56,9 @@ pub(super) struct Filter<T> {
 impl<T: Object> Filter<T> {
     pub(super) fn all() -> Self {
         Self {
-            namespace: None,
-            labels: None,
-            indexed: None,
+            namespaces: Vec::new(),
+            labels: Vec::new(),
+            indexed: Vec::new(),
             predicates: Vec::new(),
             differences: Vec::new(),
             failures: AtomicU64::new(0),
@@ -66,9 +66,9 @@ impl<T: Object> Filter<T> {
     }
 
     pub(super) fn is_all(&self) -> bool {
-        self.namespace.is_none()
-            && self.labels.is_none()
-            && self.indexed.is_none()
+        self.namespaces.is_empty()
+            && self.labels.is_empty()
+            && self.indexed.is_empty()
             && self.predicates.is_empty()
             && self.differences.is_empty()
     }
@@ -79,17 +79,16 @@ impl<T: Object> Filter<T> {
     }
 
     pub(super) fn has_key(&self, key: KeyRef<'_>) -> bool {
-        self.namespace.as_deref().is_none_or(|wanted| key.namespace().unwrap_or_default() == wanted)
+        let namespace = key.namespace().unwrap_or_default();
+        self.namespaces.iter().all(|wanted| **wanted == *namespace)
     }
 
     /// Returns whether an object is wanted, given that its key is. One on which user code fails is not.
     pub(super) fn has(&self, object: &T) -> bool {
-        let selected = self
-            .labels
-            .as_ref()
-            .is_none_or(|selector| self.ask(|| selector.matches(|label| object.label(label))));
-        selected
-            && self.indexed.as_ref().is_none_or(|indexed| {
+        let selects =
+            |selector: &LabelSelector| self.ask(|| selector.matches(|label| object.label(label)));
+        self.labels.iter().all(selects)
+            && self.indexed.iter().all(|indexed| {
                 let has = panic::catch(|| indexed.has(object)).ok().flatten();
                 has.unwrap_or_else(|| {
                     self.failed();
@@ -125,11 +124,15 @@ impl<T: Object> Filter<T> {
 
     /// Objects of a content that include all that are wanted.
     pub(super) fn candidates<'a>(&self, content: &'a Snapshot<T>) -> Entries<'a, T> {
-        if let Some(indexed) = &self.indexed {
-            return indexed.candidates(content);
+        if let Some(indexed) = self.indexed.first() {
+            // The comparison of values is user code. Where it fails, each object is asked.
+            match panic::catch(|| indexed.candidates(content)) {
+                Ok(candidates) => return candidates,
+                Err(_) => self.failed(),
+            }
         }
-        match self.namespace.as_deref() {
-            Some(namespace) => content.namespace(namespace),
+        match self.namespaces.first() {
+            Some(namespace) => content.namespace(&**namespace),
             None => content.iter(),
         }
     }
@@ -157,5 +160,14 @@ impl<T: Object> Filter<T> {
             return None;
         }
         (old.is_some() || new.is_some()).then_some(Item { key, old, new })
+    }
+}
+
+impl<T> Drop for Filter<T> {
+    /// What the closures have captured is dropped by whoever had the subscription last.
+    fn drop(&mut self) {
+        panic::let_go(std::mem::take(&mut self.indexed));
+        panic::let_go(std::mem::take(&mut self.predicates));
+        panic::let_go(std::mem::take(&mut self.differences));
     }
 }

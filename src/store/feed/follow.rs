@@ -1,5 +1,7 @@
 //! The writer's part of the change feed: recording, logging and waking.
 
+use std::iter;
+
 use super::segment::{Amount, Batch};
 use super::{Feed, WAITER};
 use crate::store::engine::{Assumption, PinnedRevision, Publication, Unlocked, WriteGuard};
@@ -67,6 +69,11 @@ impl<T: Object> Feed<T> {
     ) {
         let mut publication = guard.take_publication();
         if let Some(publication) = &mut publication {
+            let assumptions = assumed.iter().filter_map(|(_, now)| now.as_ref());
+            let objects = assumptions.flat_map(|now| iter::once(&now.object).chain(&now.told));
+            let bytes = objects.map(|object| guard.measure(object));
+            let bytes = bytes.fold(publication.object_bytes, usize::saturating_add);
+            publication.object_bytes = bytes;
             publication.changes.assumed = assumed;
         }
         if is_followed(interest) || publication.is_some() {
@@ -86,11 +93,9 @@ impl<T: Object> Feed<T> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         match publication {
             Some(publication) => {
-                let batch = Batch { publication, is_relist };
-                if writer.push(&self.log, &self.engine, batch) {
-                    let (changes, bytes) = guard.retained();
-                    writer.revoke(&self.log, &self.cursors, Amount { changes, bytes });
-                }
+                writer.push(&self.log, &self.engine, Batch { publication, is_relist });
+                let (changes, bytes) = guard.retained();
+                writer.revoke(&self.log, &self.cursors, Amount { changes, bytes });
             }
             None => {
                 writer.open(&self.log, &self.engine);
@@ -107,7 +112,7 @@ impl<T: Object> Unlocked for Feed<T> {
         self.subscribers.tell(u64::MAX);
         if self.interest() >= WAITER {
             let pinned = PinnedRevision::new(&self.engine);
-            let version = pinned.view().resource_version().and_then(|version| version.number());
+            let version = pinned.view().resource_version().and_then(|version| version.rank());
             let (revision, is_synced) = (pinned.view().number(), pinned.view().is_synced());
             drop(pinned);
             self.revisions.tell(revision);
@@ -118,7 +123,7 @@ impl<T: Object> Unlocked for Feed<T> {
                 self.versions.tell(version);
             }
             if is_synced {
-                self.readiness.tell();
+                self.readiness.tell_synced();
             }
         }
     }

@@ -9,10 +9,14 @@ use crate::{ArcRef, Object, ResourceVersion, Revision};
 /// * The store is never behind what a call says: reading it shows that state of the object or a later one.
 /// * Nothing is told where nothing changed, as by a relist that brings what was known.
 /// * What is gone comes with the last state that the handler was told, however it was learnt: a relist
-///   that no longer has it, or a handler that was late, are no exceptions.
+///   that no longer has it, or a handler that was late, are no exceptions. Only where
+///   [`changes_of`](super::Subscribe::changes_of) leaves updates out, that is the state of the last of these,
+///   and so is what an update has as the object before.
 /// * A handler that is slow holds up nobody else, and is told less: for each key the state that it was told
 ///   last and the newest one. An object that was deleted and made anew meanwhile is an update, with another
 ///   uid. It keeps no more than [`keep_place`](super::Subscribe::keep_place) says.
+/// * It ends with its store. A handler that owns the store that it follows, to look things up, keeps that from
+///   ending: give it a [`Weak`](std::sync::Weak), or [remove](super::Registration::remove) it.
 /// * A call that panics is over, and counts as made: the panic hook reports it, and
 ///   [`Registration`](super::Registration) has its text. The next call comes as ever.
 ///

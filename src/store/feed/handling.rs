@@ -1,6 +1,7 @@
 //! Driving a handler: on a thread of its own, or by whoever likes to.
 
 use std::future::poll_fn;
+use std::sync::Weak;
 use std::task::Poll;
 use std::time::Duration;
 use std::{fmt, io, thread};
@@ -10,7 +11,7 @@ use super::readiness::Outcome;
 use super::subscription::Stop;
 use super::{Delivery, Feed, Handler, Subscribe, SubscribeError, Subscription, SyncError};
 use crate::Object;
-use crate::panic::catch;
+use crate::panic::{catch, let_go};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, PoisonError};
 
@@ -37,8 +38,17 @@ pub struct Handling<T: Object, H> {
 pub struct Running<T: Object, H> {
     /// To wait for the handler, and to remove it.
     pub registration: Registration<T>,
-    /// Gives the handler back when it ends.
-    pub thread: thread::JoinHandle<H>,
+    thread: thread::JoinHandle<Given<H>>,
+}
+
+/// A handler that its thread gives back. If nobody takes it, it is dropped at the thread's end, where a panic
+/// of its destructor would end the process.
+struct Given<H>(Option<H>);
+
+impl<H> Drop for Given<H> {
+    fn drop(&mut self) {
+        let_go(self.0.take());
+    }
 }
 
 impl<T: Object, H> Running<T, H> {
@@ -48,14 +58,16 @@ impl<T: Object, H> Running<T, H> {
     /// # Errors
     /// If the thread panicked, as none does by a panic of the handler.
     pub fn join(self) -> thread::Result<H> {
-        self.thread.join()
+        let mut given = self.thread.join()?;
+        Ok(given.0.take().expect("only this takes it"))
     }
 }
 
 /// A handle on a handler: whether it is in step, and its end. Cheap to clone; it outlives the handler, which
-/// goes on when this is dropped.
+/// goes on when this is dropped, and keeps nothing of the store.
 pub struct Registration<T: Object> {
-    feed: Arc<Feed<T>>,
+    /// Whoever waits, or is run, has it.
+    feed: Weak<Feed<T>>,
     state: Arc<State>,
 }
 
@@ -80,7 +92,8 @@ struct Alive<T: Object>(Registration<T>);
 
 impl<T: Object> Subscribe<'_, T> {
     /// Has a [`Handler`] told of what this is about: of the present content first, unless it begins
-    /// [behind a snapshot](Self::since), and then of each change. It keeps its [place](Self::keep_place).
+    /// [behind a snapshot](Self::since), and then of each change. It keeps its [place](Self::keep_place), and
+    /// ends with the store: see [`Handler`] for one that looks things up in it.
     ///
     /// ```
     /// use watchcache::store::feed::Handler;
@@ -130,7 +143,7 @@ impl<T: Object> Subscribe<'_, T> {
         });
         subscription.stopped_by(Arc::clone(&state.stop));
         subscription.interrupted_by_source();
-        let alive = Alive(Registration { feed: Arc::clone(&subscription.feed), state });
+        let alive = Alive(Registration { feed: Arc::downgrade(&subscription.feed), state });
         let is_synced = subscription.is_synced();
         if is_synced {
             alive.0.state.set_synced();
@@ -213,7 +226,7 @@ impl<T: Object, H: Handler<T>> Handling<T, H> {
     {
         let registration = self.registration();
         let thread = thread::Builder::new().name("watchcache-handler".into());
-        Ok(Running { registration, thread: thread.spawn(|| self.run())? })
+        Ok(Running { registration, thread: thread.spawn(|| Given(Some(self.run())))? })
     }
 }
 
@@ -232,7 +245,8 @@ async fn give_way() {
 
 impl<T: Object, H: Handler<T>> Teller<T, H> {
     fn tell(&mut self, delivery: &Delivery<'_, T>) {
-        let Self { handler, is_synced, alive: Alive(Registration { feed, state }) } = self;
+        let Self { handler, is_synced, alive: Alive(registration) } = self;
+        let state = &registration.state;
         for item in delivery {
             if state.stop.is_stopped() {
                 return;
@@ -248,7 +262,7 @@ impl<T: Object, H: Handler<T>> Teller<T, H> {
         if !*is_synced && delivery.is_synced() {
             *is_synced = true;
             state.set_synced();
-            feed.tell_waiters();
+            registration.tell_waiters();
         }
     }
 
@@ -296,18 +310,26 @@ impl State {
 impl<T: Object> Drop for Alive<T> {
     fn drop(&mut self) {
         self.0.state.set_ended();
-        self.0.feed.tell_waiters();
+        self.0.tell_waiters();
     }
 }
 
 impl<T: Object> Registration<T> {
     /// Removes the handler. No later change is told to it: a call that has begun, or is about to begin,
-    /// is its last. Waits for nothing, and may be called by the handler itself; what ran the handler
-    /// ends, within its [settling](Subscribe::settle) time where it has one.
+    /// is its last. Waits for nothing, and may be called by the handler itself; what ran the handler ends.
     pub fn remove(&self) {
         self.state.stop.stop();
-        self.feed.tell_subscribers();
-        self.feed.tell_waiters();
+        if let Some(feed) = self.feed.upgrade() {
+            feed.tell_ends();
+            feed.tell_waiters();
+        }
+    }
+
+    /// Wakes those who wait for the handler, if anybody does.
+    fn tell_waiters(&self) {
+        if let Some(feed) = self.feed.upgrade() {
+            feed.tell_waiters();
+        }
     }
 
     /// Whether the handler was told the whole content: what was there when it was added, and where the source
@@ -326,7 +348,8 @@ impl<T: Object> Registration<T> {
     /// If the time runs out, the source has ended before it told all, or the handler was removed or
     /// has ended.
     pub fn wait_synced(&self, timeout: Option<Duration>) -> Result<(), SyncError> {
-        self.feed.wait_until(timeout, || self.outcome())
+        let Some(feed) = self.feed.upgrade() else { return self.last_outcome() };
+        feed.wait_until(timeout, || self.outcome(&feed))
     }
 
     /// As [`wait_synced`](Self::wait_synced), for async tasks on any runtime.
@@ -342,23 +365,24 @@ impl<T: Object> Registration<T> {
     ) -> impl Future<Output = Result<(), SyncError>> + Send + use<T> {
         let (this, deadline) = (self.clone(), deadline(timeout));
         async move {
-            let feed = Arc::clone(&this.feed);
-            feed.wait_until_async(deadline, move || this.outcome()).await
+            let Some(feed) = this.feed.upgrade() else { return this.last_outcome() };
+            let looks = Arc::clone(&feed);
+            feed.wait_until_async(deadline, move || this.outcome(&looks)).await
         }
     }
 
-    fn outcome(&self) -> Option<Outcome> {
-        let has_ended = self.state.is_ended() || self.state.stop.is_stopped();
-        if self.state.is_synced() {
-            return Some(Ok(()));
-        }
-        if has_ended {
-            return Some(Err(SyncError::Ended));
+    fn outcome(&self, feed: &Feed<T>) -> Option<Outcome> {
+        if self.state.is_ended() || self.state.stop.is_stopped() || self.state.is_synced() {
+            return Some(self.last_outcome());
         }
         // What the source has told, the handler is still to be told.
-        self.feed
-            .readiness()
-            .filter(|readiness| matches!(readiness, Err(SyncError::SourceEnded { .. })))
+        let readiness = feed.readiness();
+        readiness.filter(|readiness| matches!(readiness, Err(SyncError::SourceEnded { .. })))
+    }
+
+    /// The outcome for a handler that is in step, or is told nothing any more.
+    fn last_outcome(&self) -> Outcome {
+        if self.state.is_synced() { Ok(()) } else { Err(SyncError::Ended) }
     }
 
     /// Whether the handler is told nothing any more, and what ran it is done with it.
@@ -383,7 +407,7 @@ impl<T: Object> Registration<T> {
 
 impl<T: Object> Clone for Registration<T> {
     fn clone(&self) -> Self {
-        Self { feed: Arc::clone(&self.feed), state: Arc::clone(&self.state) }
+        Self { feed: Weak::clone(&self.feed), state: Arc::clone(&self.state) }
     }
 }
 

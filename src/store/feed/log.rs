@@ -13,7 +13,8 @@ use crate::sync::{Arc, ArcSwapOption, OnceLock};
 /// The most segments that the log keeps.
 const SEGMENTS: usize = 256;
 
-/// Into how many segments a full log is divided, at least.
+/// Into how many segments a full log is divided, at least. A segment has this part of the limit, and at most
+/// one publication more; so a publication that is no larger than the rest of the limit always fits.
 const PARTS: usize = 8;
 
 /// The log as its readers see it. A segment lies in the slot of its number; a reader that finds another
@@ -203,20 +204,21 @@ impl<T> LogWriter<T> {
         log.behind.set(Amount::default());
     }
 
-    /// Adds a publication, and enforces the limits. Returns whether a segment was closed by it.
-    pub(super) fn push(&mut self, log: &Log<T>, engine: &Arc<Engine<T>>, batch: Batch<T>) -> bool {
+    /// Adds a publication, and enforces the limit.
+    pub(super) fn push(&mut self, log: &Log<T>, engine: &Arc<Engine<T>>, batch: Batch<T>) {
         let limit = self.limits.log;
+        let part = limit.over(PARTS);
         let amount = batch.amount();
         self.written = self.written.plus(amount);
-        let Some(open) = &self.open else { return false };
-        if amount.exceeds(limit) {
-            // Larger than the whole log may be: the log restarts behind it.
+        let Some(open) = &self.open else { return };
+        if amount.exceeds(limit.minus(part)) {
+            // The log restarts behind it: with its segment it might be larger than the log may be.
             self.open(log, engine);
             while self.amounts.len() > 1 {
                 self.drop_oldest(log);
             }
             self.too_large = Some(batch);
-            return true;
+            return;
         }
         let has_room = open.push(batch);
         self.held = self.held.plus(amount);
@@ -224,14 +226,12 @@ impl<T> LogWriter<T> {
         if let Some(last) = self.amounts.back_mut() {
             *last = last.plus(amount);
         }
-        let closes = !has_room || self.held.exceeds(limit.over(PARTS));
-        if closes {
+        if !has_room || self.held.exceeds(part) {
             self.open(log, engine);
         }
         while self.total.exceeds(limit) && self.amounts.len() > 1 {
             self.drop_oldest(log);
         }
-        closes
     }
 
     /// Marks every publication up to this one as dealt with.

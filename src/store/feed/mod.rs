@@ -68,7 +68,8 @@ use crate::waiters::Waiters;
 ///
 /// An amount is a number of changes and of bytes, including the objects' by
 /// [`Object::size`](crate::Object::size). Each change counts its object before and its object after, even
-/// if they are also held elsewhere.
+/// if they are also held elsewhere. What becomes known of a key of which something is
+/// [assumed](super::Store::assume) counts as a change, with what is assumed and what the source said.
 ///
 /// ```
 /// use watchcache::store::FeedLimits;
@@ -84,9 +85,9 @@ pub struct FeedLimits {
 }
 
 impl FeedLimits {
-    /// The most that the log keeps. Default: 65,536 changes and 64 MiB. A publication that is larger by
-    /// itself is not kept: every subscription receives a difference instead. The log never has more than
-    /// some 16,000 publications.
+    /// The most that the log keeps. Default: 65,536 changes and 64 MiB. A publication that is larger than seven
+    /// eighths of it by itself is not kept: every subscription receives a difference instead. The log never
+    /// has more than some 16,000 publications.
     #[must_use]
     pub fn log(mut self, changes: usize, bytes: usize) -> Self {
         self.log = Amount { changes, bytes };
@@ -134,6 +135,8 @@ pub(super) struct Feed<T> {
     /// Under the store's writing lock, so nobody waits for it.
     writer: Mutex<LogWriter<T>>,
     subscribers: Arc<Waiters>,
+    /// Subscribers whose next delivery is not due, and whom only an end concerns.
+    ends: Arc<Waiters>,
     revisions: Arc<Waiters>,
     versions: Arc<Waiters>,
     readiness: Readiness,
@@ -155,6 +158,7 @@ impl<T> Feed<T> {
             cursors: Cursors::new(),
             writer: Mutex::new(LogWriter::new(limits)),
             subscribers: Arc::new(Waiters::for_news()),
+            ends: Arc::new(Waiters::for_news()),
             revisions: Arc::new(Waiters::for_news()),
             versions: Arc::new(Waiters::for_news()),
             readiness: Readiness::new(),
@@ -178,9 +182,10 @@ impl<T> Feed<T> {
         self.interest.fetch_sub(who, Ordering::Relaxed);
     }
 
-    /// Wakes all who wait for deliveries, to check again.
-    fn tell_subscribers(&self) {
+    /// Wakes all who wait for deliveries, as some of them have come to an end.
+    fn tell_ends(&self) {
         self.subscribers.tell(u64::MAX);
+        self.ends.tell(u64::MAX);
     }
 
     /// Wakes all who wait for the whole content, to check again.
@@ -215,9 +220,9 @@ impl<T> Feed<T> {
     pub(super) fn close(&self) {
         // ORDERING: Release pairs with the Acquire in `is_closed`.
         self.closed.store(true, Ordering::Release);
-        for waiters in [&self.subscribers, &self.revisions, &self.versions] {
-            waiters.tell(u64::MAX);
-        }
-        self.readiness.tell();
+        self.tell_ends();
+        self.revisions.tell(u64::MAX);
+        self.versions.tell(u64::MAX);
+        self.tell_waiters();
     }
 }

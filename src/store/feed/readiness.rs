@@ -10,7 +10,7 @@ use super::{Feed, SyncError};
 use crate::Object;
 use crate::store::Store;
 use crate::store::engine::PinnedRevision;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::waiters::alarm::Alarm;
 use crate::waiters::{Wait, Waiters};
@@ -21,6 +21,8 @@ pub(super) struct Readiness {
     source: Mutex<SourceState>,
     /// How often a source has ended.
     ends: AtomicU64,
+    /// Whether the waiters were told that the content is whole.
+    is_told: AtomicBool,
 }
 
 #[derive(Default)]
@@ -36,12 +38,23 @@ impl Readiness {
             waiters: Arc::new(Waiters::for_news()),
             source: Mutex::new(SourceState::default()),
             ends: AtomicU64::new(0),
+            is_told: AtomicBool::new(false),
         }
     }
 
     /// Wakes all waiters, to check again.
     pub(super) fn tell(&self) {
         self.waiters.tell(u64::MAX);
+    }
+
+    /// The content is whole: wakes all waiters, unless they were told. Whoever begins to wait afterwards sees
+    /// it.
+    pub(super) fn tell_synced(&self) {
+        // ORDERING: Relaxed: `tell` has a fence for those who may not have seen it.
+        if !self.is_told.load(Ordering::Relaxed) {
+            self.is_told.store(true, Ordering::Relaxed);
+            self.tell();
+        }
     }
 
     fn source(&self) -> MutexGuard<'_, SourceState> {
@@ -68,11 +81,11 @@ impl<T> Feed<T> {
         self.readiness.ends.fetch_add(1, Ordering::Release);
         drop(source);
         self.readiness.tell();
-        self.tell_subscribers();
+        self.tell_ends();
     }
 
-    /// Another source has taken over, if the last one had ended.
-    pub(crate) fn source_lists(&self) {
+    /// A source is at work: another one has taken over, if the last one had ended.
+    pub(crate) fn source_speaks(&self) {
         // ORDERING: Relaxed: a figure. Sources come one after the other, and that orders it.
         if self.readiness.ends.load(Ordering::Relaxed) > 0 {
             self.readiness.source().ended = None;
@@ -88,6 +101,12 @@ impl<T> Feed<T> {
     /// Why the source has ended, if it has, and no other has taken over.
     pub(super) fn source_end(&self) -> Option<Option<Arc<str>>> {
         self.readiness.source().ended.clone()
+    }
+
+    /// Likewise, of the end of this number.
+    pub(super) fn source_end_of(&self, number: u64) -> Option<Option<Arc<str>>> {
+        let source = self.readiness.source();
+        source.ended.clone().filter(|_| self.source_ends() == number)
     }
 
     /// The outcome, once the whole content has arrived or never will.

@@ -17,8 +17,8 @@ pub struct FeedStats {
     /// Bytes in the log, objects' among them, by [`Object::size`](crate::Object::size).
     pub log_bytes: usize,
     /// Changes that were kept behind the log, for subscriptions that have fallen behind it, at the
-    /// writer's last check: it makes one whenever an eighth of [the limit](super::FeedLimits::behind) was
-    /// written. What [keeps its place](super::Subscribe::keep_place) is not counted.
+    /// writer's last check: it makes one with the publication by which an eighth of
+    /// [the limit](super::FeedLimits::behind) has been written since. What [keeps its place](super::Subscribe::keep_place) is not counted.
     pub behind_changes: usize,
     /// Likewise, in bytes.
     pub behind_bytes: usize,

@@ -11,12 +11,15 @@ use crate::store::{DifferentStores, Index, IndexValue, Snapshot, Store};
 use crate::sync::Arc;
 use crate::{LabelSelector, Object};
 
+/// The longest settling time. A later moment may be one that no clock has.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// Makes a [`Subscription`]; from [`Store::subscribe`].
 ///
 /// What it is about can be narrowed, by each of [`namespace`](Self::namespace),
-/// [`labels`](Self::labels), [`index`](Self::index) and [`filter`](Self::filter). An object that comes to be
-/// what the subscription is about, by an update, is new to it; one that ceases to be is gone, with the last
-/// state in which it was.
+/// [`labels`](Self::labels), [`index`](Self::index) and [`filter`](Self::filter), each given any number of
+/// times: all have to hold. An object that comes to be what the subscription is about, by an update, is new to
+/// it; one that ceases to be is gone, with the last state in which it was.
 ///
 /// [`Object::label`], index functions and what `filter` and [`changes_of`](Self::changes_of) are given run
 /// on the subscriber's thread, for the object before and after each change. They must give the same answer
@@ -42,7 +45,8 @@ enum From<T> {
 impl<T: Object> Store<T> {
     /// Subscribes to every change from now on; what is returned narrows that, or begins elsewhere.
     ///
-    /// Subscribing takes no lock and waits for no writer. O(1).
+    /// Subscribing takes no lock and waits for no writer, unless it is [`confirmed`](Subscribe::confirmed), as
+    /// a queue's is. O(1).
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -72,9 +76,9 @@ impl<T: Object> Store<T> {
 }
 
 impl<T: Object> Subscribe<'_, T> {
-    /// Only objects of this namespace; `None` stands for the cluster-scoped ones.
+    /// Only objects of this namespace; `None`, as well as an empty one, stands for the cluster-scoped ones.
     pub fn namespace<'n>(mut self, namespace: impl Into<Option<&'n str>>) -> Self {
-        self.filter.namespace = Some(namespace.into().unwrap_or_default().into());
+        self.filter.namespaces.push(namespace.into().unwrap_or_default().into());
         self
     }
 
@@ -100,7 +104,7 @@ impl<T: Object> Subscribe<'_, T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn labels(mut self, selector: LabelSelector) -> Self {
-        self.filter.labels = Some(selector);
+        self.filter.labels.push(selector);
         self
     }
 
@@ -127,7 +131,7 @@ impl<T: Object> Subscribe<'_, T> {
     where
         V: Ord + Send + Sync + ?Sized + 'static,
     {
-        self.filter.indexed = Some(indexed(index, value.into_shared()));
+        self.filter.indexed.push(indexed(index, value.into_shared()));
         self
     }
 
@@ -146,13 +150,15 @@ impl<T: Object> Subscribe<'_, T> {
     }
 
     /// Deliveries come no more often than this; what is published meanwhile is coalesced. The first
-    /// change after a quiet time comes at once.
+    /// change after a quiet time comes at once, and so does what is left when the store is gone, when a
+    /// handler's source has ended, or when it is removed.
     pub fn settle(mut self, at_most_each: Duration) -> Self {
-        self.options.settle = Some(at_most_each).filter(|each| !each.is_zero());
+        let each = at_most_each.min(FOREVER);
+        self.options.settle = Some(each).filter(|each| !each.is_zero());
         self
     }
 
-    /// Only objects of which this holds. May be given several times: all have to hold.
+    /// Only objects of which this holds.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -175,7 +181,12 @@ impl<T: Object> Subscribe<'_, T> {
     }
 
     /// Of updates, only those that change this part of an object. May be given several times: one of the
-    /// parts has to change. What an update leaves out, the next item has in its `old`.
+    /// parts has to change.
+    ///
+    /// The next item's `old` is what an update that was left out has made, and not what was told last. So the
+    /// part has to have all that whoever is told looks at in `old`: for
+    /// [`enqueue_mapped`](Self::enqueue_mapped), what the mapping looks at, or an owner that was left is
+    /// never queued. In Kubernetes a generation does not change with labels or owners; give a part with both.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -204,7 +215,7 @@ impl<T: Object> Subscribe<'_, T> {
     /// difference, with the last state of what is gone.
     ///
     /// What it keeps for that counts to no [limit](super::FeedLimits::behind): at most the objects that
-    /// the store held when it was told something last, and an eighth of the log.
+    /// the store held when it was told something last, an eighth of the log, and one publication.
     pub fn keep_place(mut self) -> Self {
         self.options.keeps_place = true;
         self
@@ -214,8 +225,9 @@ impl<T: Object> Subscribe<'_, T> {
     /// assumed, nor when it is forgotten. A [queue](Self::enqueue) is fed so.
     ///
     /// The store is ahead of what such a subscription was told: reading it shows what is assumed. One that
-    /// begins behind a [snapshot](Self::since) takes what was assumed in that for said. Beginning, and
-    /// catching up from behind the log, wait for a writer that is at work, and cost O(assumptions).
+    /// begins behind a [snapshot](Self::since) takes what was assumed in that for said. Beginning, the first
+    /// content, and catching up from behind the log wait for a writer that is at work, also in
+    /// [`try_next`](Subscription::try_next) and in a task, and cost O(assumptions).
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -266,9 +278,9 @@ impl<T: Object> Subscribe<'_, T> {
 impl<T: Object> fmt::Debug for Subscribe<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscribe")
-            .field("namespace", &self.filter.namespace)
+            .field("namespaces", &self.filter.namespaces)
             .field("labels", &self.filter.labels)
-            .field("indexed", &self.filter.indexed.is_some())
+            .field("indexed", &self.filter.indexed.len())
             .field("settle", &self.options.settle)
             .finish_non_exhaustive()
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::confirmed::Confirmed;
+use super::confirmed::{Confirmed, Overlay};
 use super::cursor::Cursor;
 use super::delivery::{Content, Delivery, DeliveryKind};
 use super::difference::{self, Gathered};
@@ -11,6 +11,7 @@ use super::filter::Filter;
 use super::segment::{Amount, Segment};
 use super::{Feed, TryNextError};
 use crate::store::Snapshot;
+use crate::store::engine::Changes;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::{Object, Revision};
@@ -37,7 +38,7 @@ const SUBSCRIPTION: u64 = 1;
 /// the whole content again ([`DeliveryKind::Reset`]). It never makes a writer wait.
 ///
 /// It ends when the store is gone, after everything was delivered. Until it is dropped it retains what it
-/// has not received, as a snapshot does.
+/// has not received, as a snapshot does; one that outlives its store retains the store's content and log.
 pub struct Subscription<T: Object> {
     pub(super) feed: Arc<Feed<T>>,
     cursor: Arc<Cursor<T>>,
@@ -57,6 +58,8 @@ pub struct Subscription<T: Object> {
     stop: Option<Arc<Stop>>,
     /// Of how many ends of a source it was told, if it is to be told of them.
     source_ends: Option<u64>,
+    /// How many there were when it seemed to have ended.
+    seen_ends: u64,
     /// For one that is told what the source said.
     confirmed: Option<Confirmed<T>>,
 }
@@ -134,6 +137,7 @@ impl<T: Object> Subscription<T> {
             synced: false,
             stop: None,
             source_ends: None,
+            seen_ends: 0,
             confirmed,
         };
         match start {
@@ -172,7 +176,8 @@ impl<T: Object> Subscription<T> {
         is_logged
     }
 
-    /// The next delivery, if there already is one.
+    /// The next delivery, if there already is one. Waits for nobody, except for the store's writer where it is
+    /// [confirmed](super::Subscribe::confirmed) and has to read the content.
     ///
     /// # Errors
     /// If there is none yet, or there will be no more.
@@ -210,8 +215,10 @@ impl<T: Object> Subscription<T> {
         Revision::new(self.revision)
     }
 
-    /// How often [`Object::label`] or the index function failed on an object, which is then treated as
-    /// not matching.
+    /// How often [`Object::label`], the index function, or what was given to
+    /// [`filter`](super::Subscribe::filter) failed on an object, which is then treated as not matching; and
+    /// how often what was given to [`changes_of`](super::Subscribe::changes_of) did, on an update, which is
+    /// then told.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.filter.failures()
@@ -231,11 +238,11 @@ impl<T: Object> Subscription<T> {
     /// The end of a source that interrupts it: why, if no other source has taken over meanwhile. None if
     /// nothing does.
     pub(super) fn take_source_end(&mut self) -> Option<Option<Option<Arc<str>>>> {
-        if self.is_stopped() || !self.has_source_ended() {
+        if self.is_stopped() || self.source_ends? >= self.seen_ends {
             return None;
         }
-        self.source_ends = Some(self.feed.source_ends());
-        Some(self.feed.source_end())
+        self.source_ends = Some(self.seen_ends);
+        Some(self.feed.source_end_of(self.seen_ends))
     }
 
     fn has_source_ended(&self) -> bool {
@@ -254,32 +261,39 @@ impl<T: Object> Subscription<T> {
     /// When the next delivery may come, if that is later than now.
     pub(super) fn due(&self) -> Option<Instant> {
         let due = self.last?.checked_add(self.settle?)?;
-        (due > Instant::now()).then_some(due)
+        (due > Instant::now() && !self.is_ending()).then_some(due)
+    }
+
+    /// Returns whether an end comes behind what it was not told yet, if there is anything. Runs no user code.
+    pub(super) fn is_ending(&self) -> bool {
+        self.feed.is_closed() || self.has_source_ended() || self.is_stopped()
     }
 
     /// Returns whether an attempt can find something. Runs no user code.
     pub(super) fn is_ready(&self) -> bool {
         self.todo != Todo::Follow
             || self.feed.log.settled() >= self.next
-            || self.feed.is_closed()
-            || self.has_source_ended()
-            || self.is_stopped()
+            || self.is_ending()
             || self.cursor.load().is_none()
     }
 
-    /// The next content with something to deliver; the inner `None` is the end.
+    /// The next content with something to deliver; the inner `None` is the end. Looks at what was published
+    /// by now, and not at what comes while it looks: that might have no end.
     pub(super) fn attempt(&mut self) -> Option<Option<Content<T>>> {
         if self.due().is_some() {
             return None;
         }
+        let last = self.feed.log.settled();
         loop {
             let mut content = match self.find() {
                 Found::Content(content) => content,
                 Found::Nothing => return None,
                 Found::Ended => return Some(None),
             };
+            // That the revision moved, or the source's version, is told to everybody.
+            let mut is_progress = content.changes().is_some_and(Changes::is_progress);
             if self.settle.is_some() {
-                content = self.gather(content);
+                content = self.gather(content, &mut is_progress);
             }
             if let Some(confirmed) = &mut self.confirmed {
                 content = confirmed.confirm(content);
@@ -287,24 +301,25 @@ impl<T: Object> Subscription<T> {
             self.revision = content.revision();
             let syncs = content.is_synced() && !self.synced;
             self.synced |= syncs;
-            if syncs || self.is_worth_telling(&content) {
+            if syncs || is_progress || self.is_worth_telling(&content) {
                 self.last = self.settle.map(|_| Instant::now());
                 return Some(Some(content));
+            }
+            if self.next > last && self.feed.log.settled() >= self.next {
+                return None;
             }
         }
     }
 
-    /// Returns whether the subscription is about anything in it. If nothing changed at all, the revision
-    /// or the source's version is what is delivered.
+    /// Returns whether the subscription is about anything in it.
     fn is_worth_telling(&self, content: &Content<T>) -> bool {
         let Some(changes) = content.changes().filter(|_| !content.is_whole()) else { return true };
         self.filter.is_all()
-            || changes.is_empty()
             || changes.iter().any(|(key, old, new)| self.filter.apply(key, old, new).is_some())
     }
 
-    /// Combines it with what was published since.
-    fn gather(&mut self, first: Content<T>) -> Content<T> {
+    /// Combines it with what was published since, and notes whether any of that was nothing but progress.
+    fn gather(&mut self, first: Content<T>, is_progress: &mut bool) -> Content<T> {
         let until = self.feed.log.settled();
         let Some(changes) = first.changes().filter(|_| until >= self.next) else { return first };
         let mut gathered = Gathered::new();
@@ -315,11 +330,12 @@ impl<T: Object> Subscription<T> {
         {
             // The whole content includes what was gathered.
             let Some(changes) = content.changes() else { return content };
+            *is_progress |= changes.is_progress();
             gathered.add(changes.iter());
             last = content;
         }
         Content::Coalesced {
-            changes: gathered.into_changes(),
+            changes: gathered.changes(),
             revision: last.revision(),
             resource_version: last.resource_version().cloned(),
             synced: last.is_synced(),
@@ -358,7 +374,9 @@ impl<T: Object> Subscription<T> {
             }
             // Loaded before the segment's state is loaded again, so that what was settled, or published
             // last, is seen.
-            let ended = self.feed.is_closed() || self.has_source_ended();
+            let ends = self.feed.source_ends();
+            let has_source_ended = self.source_ends.is_some_and(|told| told < ends);
+            let ended = self.feed.is_closed() || has_source_ended;
             let settled = self.feed.log.settled();
             let state = segment.state();
             if index < state.len() {
@@ -372,7 +390,10 @@ impl<T: Object> Subscription<T> {
                 Some(further) => self.cursor.store(Some(further)),
                 // It is not in the log, or no longer.
                 None if settled >= self.next => self.todo = Todo::Difference,
-                None if ended => return Found::Ended,
+                None if ended => {
+                    self.seen_ends = ends;
+                    return Found::Ended;
+                }
                 None => return Found::Nothing,
             }
         }
@@ -386,7 +407,7 @@ impl<T: Object> Subscription<T> {
         }
         let content = self.now();
         self.place(&content, self.feed.log.written());
-        Content::Whole { content, kind }
+        Content::Whole { content, kind, assumed: Overlay::new() }
     }
 
     /// The changes since a place in a segment.
@@ -430,5 +451,31 @@ impl<T: Object> fmt::Debug for Subscription<T> {
             .field("revision", &self.revision())
             .field("settle", &self.settle)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Key, Listing, Sink, Store};
+
+    /// Before anybody takes the end of the first one.
+    #[test]
+    fn an_end_comes_behind_what_its_own_source_told() {
+        let store = Store::<Key>::new();
+        let mut subscription = store.subscribe().start().unwrap();
+        subscription.interrupted_by_source();
+        let error = std::io::Error::other("forbidden");
+        Sink::ended(&store, None);
+        assert_eq!(subscription.try_next().err(), Some(TryNextError::Ended));
+        let key: Key = "a/x".parse().unwrap();
+        Sink::replace(&store, &Listing::new([key], None).unwrap());
+        Sink::ended(&store, Some(&error));
+        assert_eq!(subscription.take_source_end(), Some(None), "another one had taken over");
+        assert!(subscription.try_next().is_ok_and(|delivery| delivery.iter().count() == 1));
+        assert_eq!(subscription.try_next().err(), Some(TryNextError::Ended));
+        assert_eq!(subscription.take_source_end(), Some(Some(Some("forbidden".into()))));
+        assert_eq!(subscription.try_next().err(), Some(TryNextError::Empty));
+        assert_eq!(subscription.take_source_end(), None);
     }
 }
