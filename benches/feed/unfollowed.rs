@@ -15,7 +15,7 @@ const AT_ONCE: usize = 64;
 
 pub fn measure(readings: &mut Readings) {
     let (objects, rounds) = if readings.test { (1_000, 1) } else { (100_000, 31) };
-    readings.table(&format!("apply at {objects} objects, per event, medians of {rounds} rounds"));
+    readings.table(&format!("apply at {objects} objects, per event, medians of all batches"));
     for size in [1, BATCH] {
         let store = filled(objects, FeedLimits::default());
         let mut updates = Updates::new(objects, size);
@@ -23,17 +23,16 @@ pub fn measure(readings: &mut Readings) {
         round(&store, &mut updates, events / size, None);
         let mut times = [Vec::new(), Vec::new()];
         for _ in 0..rounds {
-            times[0].push(round(&store, &mut updates, events / size, None) / size as f64);
+            times[0].extend(round(&store, &mut updates, events / size, None));
             let mut one = subscribe(&store);
             // The first write begins the log.
             round(&store, &mut updates, 1, Some(&mut one));
-            let followed = round(&store, &mut updates, events / size, Some(&mut one));
-            times[1].push(followed / size as f64);
+            times[1].extend(round(&store, &mut updates, events / size, Some(&mut one)));
             drop(one);
             // The next one lets go of it.
             round(&store, &mut updates, 1, None);
         }
-        let [alone, followed] = times.map(median);
+        let [alone, followed] = times.map(|times| median(times) / size as f64);
         readings.add(&format!("nobody follows, batches of {size}"), "ns", alone, None);
         readings.add(&format!("one follows, batches of {size}"), "ns", followed, None);
         readings.add(&format!("one over nobody, batches of {size}"), "x", followed / alone, None);
@@ -51,26 +50,26 @@ fn subscribe(store: &Store<Item>) -> Subscription<Item> {
     store.subscribe().start().expect("no snapshot is another store's")
 }
 
-/// Nanoseconds per batch; who follows reads off the clock.
+/// Nanoseconds of each batch; who follows reads off the clock.
 fn round(
     store: &Store<Item>,
     updates: &mut Updates,
     batches: usize,
     mut one: Option<&mut Subscription<Item>>,
-) -> f64 {
-    let mut spent = Duration::ZERO;
-    for _ in 0..batches {
+) -> Vec<f64> {
+    let mut apply = || {
         let batch = updates.next_batch();
         let start = Instant::now();
         store.apply(batch);
-        spent += start.elapsed();
+        let spent = start.elapsed();
         if let Some(one) = &mut one {
             while let Ok(delivery) = one.try_next() {
                 look(&delivery);
             }
         }
-    }
-    spent.as_nanos() as f64 / batches as f64
+        spent.as_nanos() as f64
+    };
+    (0..batches).map(|_| apply()).collect()
 }
 
 /// Nanoseconds to subscribe and to leave.

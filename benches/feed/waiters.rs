@@ -1,7 +1,7 @@
 //! Ten thousand that wait for one version of the source's.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
@@ -87,13 +87,17 @@ fn resumed(waiters: usize, version: u64) -> f64 {
         .build()
         .expect("a runtime can be made");
     let ended = Arc::new(AtomicUsize::new(0));
+    let (last, at) = mpsc::channel();
     let tasks: Vec<_> = (0..waiters)
         .map(|_| {
             let (wait, ended) = (store.wait_for_version_async(&version, None), Arc::clone(&ended));
+            let last = last.clone();
             runtime.spawn(async move {
                 wait.await.expect("the version comes");
-                // ORDERING: Release pairs with the Acquire below.
-                ended.fetch_add(1, Ordering::Release);
+                // ORDERING: Relaxed: only which of them is the last.
+                if ended.fetch_add(1, Ordering::Relaxed) + 1 == waiters {
+                    last.send(Instant::now()).expect("it is waited for");
+                }
             })
         })
         .collect();
@@ -104,11 +108,7 @@ fn resumed(waiters: usize, version: u64) -> f64 {
     std::thread::sleep(std::time::Duration::from_millis(5));
     let start = Instant::now();
     store.apply(&batch);
-    // ORDERING: Acquire pairs with the Release above.
-    while ended.load(Ordering::Acquire) < waiters {
-        std::hint::spin_loop();
-    }
-    let elapsed = start.elapsed();
+    let elapsed = at.recv().expect("none is lost").duration_since(start);
     runtime.block_on(async {
         for task in tasks {
             task.await.expect("no task panics");
