@@ -1,6 +1,10 @@
 //! The workload that all benches share.
 
+mod kube_item;
+
 use watchcache::{Key, KeyRef, Object};
+
+pub use self::kube_item::KubeItem;
 
 /// A cached object of 128 bytes.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Measures watchcache on the workload of `client-go/`, and prints one JSON line per figure. `./run`
 //! runs the two in turn and prints them side by side.
 
+mod feed;
 mod informer;
 mod queue;
 mod serve;
@@ -63,7 +64,8 @@ fn main() {
     }
     let bench =
         Bench { objects: arguments.objects, duration: Duration::from_millis(arguments.duration) };
-    for (name, case) in store::cases().into_iter().chain(queue::cases()).chain(informer::cases()) {
+    let cases = [store::cases(), queue::cases(), feed::cases(), informer::cases()];
+    for (name, case) in cases.into_iter().flatten() {
         if arguments.only.split('/').any(|part| name.contains(part)) {
             case(&bench);
         }

@@ -11,15 +11,14 @@ use watchcache::{Batch, Key, KeyRef, Listing, Object, Store};
 
 use crate::{Bench, Case, nanoseconds, per_second};
 
-const BATCH: usize = 64;
+pub(crate) const BATCH: usize = 64;
 
 /// A cached object with 128 bytes of content.
 pub(crate) struct Item {
     key: Key,
     version: Option<String>,
     owner: String,
-    #[expect(dead_code, reason = "it only takes room")]
-    body: [u64; 16],
+    pub(crate) body: [u64; 16],
 }
 
 impl Object for Item {
@@ -100,7 +99,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-fn filled(objects: usize) -> Store<Item> {
+pub(crate) fn filled(objects: usize) -> Store<Item> {
     let store = Store::new();
     store.replace(&listing(objects, 1));
     store
@@ -174,7 +173,7 @@ fn get_and_read(bench: &Bench) {
 }
 
 /// Updates of all objects in one version.
-fn batches(objects: usize, version: Option<u64>, size: usize) -> Vec<Batch<Item>> {
+pub(crate) fn batches(objects: usize, version: Option<u64>, size: usize) -> Vec<Batch<Item>> {
     let starts = (0..objects).step_by(size);
     starts
         .map(|start| {

@@ -1,5 +1,5 @@
-// Command peers measures client-go's caches and queues on the workload of ../main.rs, and prints one
-// JSON line per figure. ../run runs the two in turn and prints them side by side.
+// Command peers measures client-go's caches and queues, and statedb's change feed, on the workload of
+// ../main.rs, and prints one JSON line per figure. ../run runs the two in turn and prints them side by side.
 package main
 
 import (
@@ -46,7 +46,7 @@ func main() {
 		return
 	}
 	duration = time.Duration(*millis) * time.Millisecond
-	for _, bench := range append(append(storeBenches(), queueBenches()...), informerBenches()...) {
+	for _, bench := range slices.Concat(storeBenches(), queueBenches(), feedBenches(), informerBenches()) {
 		if slices.ContainsFunc(strings.Split(*only, "/"), func(part string) bool { return strings.Contains(bench.name, part) }) {
 			bench.run()
 		}

@@ -1,68 +1,16 @@
 //! The store of kube-runtime's reflector. It hashes with ahash, and copies each object it is given.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use kube::Resource;
-use kube::core::ObjectMeta;
 use kube::runtime::reflector::store::Writer as StoreWriter;
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::watcher::Event;
+pub use watchcache_benches::KubeItem as Item;
 use watchcache_benches::names;
 
 use super::{Reader, Walk, Writer};
 
 pub const NAME: &str = "kube-runtime";
-
-/// The benches' object as kube's users have it: under an `ObjectMeta`.
-#[derive(Clone, Debug)]
-pub struct Item {
-    meta: ObjectMeta,
-    pub number: u64,
-    pub body: [u64; 10],
-}
-
-impl Item {
-    pub fn new(i: usize, version: u64) -> Self {
-        let (namespace, name) = names(i);
-        let meta = ObjectMeta {
-            namespace: Some(namespace),
-            name: Some(name),
-            resource_version: Some(version.to_string()),
-            ..ObjectMeta::default()
-        };
-        Self { meta, number: i as u64, body: [version; 10] }
-    }
-}
-
-impl Resource for Item {
-    type DynamicType = ();
-    type Scope = kube::core::NamespaceResourceScope;
-
-    fn kind((): &()) -> Cow<'_, str> {
-        "Item".into()
-    }
-
-    fn group((): &()) -> Cow<'_, str> {
-        "bench.watchcache".into()
-    }
-
-    fn version((): &()) -> Cow<'_, str> {
-        "v1".into()
-    }
-
-    fn plural((): &()) -> Cow<'_, str> {
-        "items".into()
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.meta
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.meta
-    }
-}
 
 pub fn filled(objects: usize) -> (Store<Item>, StoreWriter<Item>) {
     let (reader, mut writer) = store();
