@@ -140,11 +140,13 @@ impl<K: Object> Controller<K> {
 
     /// Of updates of the objects, only those that change this part of them: their generation, say, so that what
     /// a reconcile writes to a status is no reason for the next one. If it is given several times, one of the
-    /// parts has to change.
+    /// parts has to change. One that was deleted and made anew, which may be told as an update, has another
+    /// [uid](Object::uid), and is a change whatever its part.
     pub fn changes_of<P: PartialEq>(
         mut self,
         part: impl Fn(&K) -> P + Send + Sync + 'static,
     ) -> Self {
+        let part = move |object: &K| (object.uid().map(Box::<str>::from), part(object));
         self.selection.narrow(|subscribe| subscribe.changes_of(part));
         self
     }
