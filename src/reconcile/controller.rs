@@ -28,6 +28,16 @@ pub struct Controller<K: Object> {
     pub(super) feedings: Result<Vec<Feeding>, SubscribeError>,
     pub(super) end: Arc<SourceEnd>,
     pub(super) settings: Settings,
+    _closes: Closes,
+}
+
+/// Closes the queue when the controller has ended, or never began: nobody else takes from it.
+struct Closes(Fifo<Key>);
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        drop(self.0.close_now());
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -83,6 +93,7 @@ impl<K: Object> Controller<K> {
                 synced_within: None,
                 grace: None,
             },
+            _closes: Closes(queue.clone()),
         }
     }
 
@@ -171,9 +182,9 @@ impl<K: Object> Controller<K> {
         self
     }
 
-    /// How many keys are reconciled at once. 0 counts as 1; default: 16.
+    /// How many keys are reconciled at once; 0 stands for no limit, as in kube-runtime. Default: 16.
     pub fn concurrency(mut self, reconciles: usize) -> Self {
-        self.settings.concurrency = reconciles.max(1);
+        self.settings.concurrency = if reconciles == 0 { usize::MAX } else { reconciles };
         self
     }
 

@@ -20,7 +20,7 @@ pub struct Outcome<K, E> {
 #[non_exhaustive]
 pub enum Failure<E> {
     /// It returned an error.
-    #[error("{0}")]
+    #[error(transparent)]
     Error(E),
     /// It panicked, with this text. The panic hook has reported it.
     #[error("it panicked: {0}")]
