@@ -2,7 +2,8 @@
 //! to either, the Greeting is looked at, and what is there is mended.
 //!
 //! ```sh
-//! cargo run --release --example controller --features kube -- --duration 5s  # or --kubeconfig FILE
+//! # or --kubeconfig FILE
+//! cargo run --release --example controller --features kube,reconcile -- --duration 5s
 //! ```
 
 mod cluster;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use cluster::{Cluster, greetings, ignore_missing};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions};
 use serde_json::json;
 use support::{Arguments, Error, check};
 use tokio::sync::oneshot;
@@ -44,7 +45,7 @@ impl Greeter {
     ) -> Result<Action, FinalizerError<kube::Error>> {
         finalizer(&self.greetings_api, FINALIZER, greeting.object(), async |event| match event {
             FinalizerEvent::Apply(greeting) => self.greet(&greeting).await,
-            FinalizerEvent::Cleanup(greeting) => self.take_leave(greeting.key().name()).await,
+            FinalizerEvent::Cleanup(greeting) => self.take_leave(&greeting).await,
         })
         .await
     }
@@ -71,8 +72,18 @@ impl Greeter {
         Ok(Action::await_change())
     }
 
-    async fn take_leave(&self, name: &str) -> Result<Action, kube::Error> {
-        ignore_missing(self.maps_api.delete(name, &DeleteParams::default()).await)?;
+    /// Deletes the ConfigMap, and none of that name that belongs to somebody else. The server is asked: the store may
+    /// not have heard of one that was made just now.
+    async fn take_leave(&self, greeting: &DynamicObject) -> Result<Action, kube::Error> {
+        let name = greeting.key().name();
+        if let Some(map) = self.maps_api.get_opt(name).await?
+            && greetings::belongs_to(&map, greeting)
+        {
+            let (uid, resource_version) = (map.metadata.uid, None);
+            let that =
+                DeleteParams::default().preconditions(Preconditions { uid, resource_version });
+            ignore_missing(self.maps_api.delete(name, &that).await)?;
+        }
         Ok(Action::await_change())
     }
 }

@@ -86,10 +86,15 @@ pub fn words_for(greeting: &DynamicObject) -> String {
 /// Whether a ConfigMap is what a Greeting wants, and belongs to it.
 pub fn is_right(map: &ConfigMap, greeting: &DynamicObject) -> bool {
     let words = map.data.as_ref().and_then(|data| data.get("words"));
-    let mut owners = map.metadata.owner_references.iter().flatten();
     words == Some(&words_for(greeting))
-        && owners.any(|owner| Some(&owner.uid) == greeting.metadata.uid.as_ref())
+        && belongs_to(map, greeting)
         && map.metadata.deletion_timestamp.is_none()
+}
+
+/// Whether a ConfigMap belongs to a Greeting, and not to an earlier one of its name.
+pub fn belongs_to(map: &ConfigMap, greeting: &DynamicObject) -> bool {
+    let mut owners = map.metadata.owner_references.iter().flatten();
+    owners.any(|owner| Some(&owner.uid) == greeting.metadata.uid.as_ref())
 }
 
 /// Creates, edits and deletes Greetings, and edits and deletes their ConfigMaps, which nobody should.

@@ -30,7 +30,8 @@ impl Action {
     }
 
     /// Done, and to be looked at again after so long. Its back-off starts over, so that
-    /// [`Request::failures`](super::Request::failures) begins at 0.
+    /// [`Request::failures`](super::Request::failures) begins at 0, where it is what becomes of an error, too. What
+    /// [is gone](super::Controller::deletions) is looked at again as well.
     pub const fn requeue_after(delay: Duration) -> Self {
         Self(Next::After(delay))
     }

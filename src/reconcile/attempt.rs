@@ -62,5 +62,8 @@ where
 impl<K, Fut> Drop for Attempt<K, Fut> {
     fn drop(&mut self) {
         self.drop_future();
+        // The last reference to the object, it may be.
+        let begun = self.begun.take();
+        contain(|| drop(begun));
     }
 }

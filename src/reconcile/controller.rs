@@ -18,6 +18,8 @@ const CONCURRENCY: usize = 16;
 
 /// What is reconciled, and what leads to it; see the [module](super). [`reconcile`](Self::reconcile) says how,
 /// and [`Reconciler::run`] begins.
+///
+/// It is to be built when it is to run: what it subscribes to keeps all that changes until it is told.
 #[must_use = "it reconciles nothing until it is run"]
 pub struct Controller<K: Object> {
     pub(super) store: Arc<Store<K>>,
@@ -28,6 +30,16 @@ pub struct Controller<K: Object> {
     pub(super) feedings: Result<Vec<Feeding>, SubscribeError>,
     pub(super) end: Arc<SourceEnd>,
     pub(super) settings: Settings,
+    _closes: Closes,
+}
+
+/// Closes the queue when the controller has ended, or never began: nobody else takes from it.
+struct Closes(Fifo<Key>);
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        drop(self.0.close_now());
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -48,7 +60,9 @@ impl<K: Object> Controller<K> {
     }
 
     /// As [`new`](Self::new), with a queue that says how often to retry, how fast, and who observes it. The
-    /// controller alone is to take from it, and closes it when it ends.
+    /// controller alone is to take from it, and closes it when it ends, or is dropped before it has begun: the next
+    /// one needs another. What it puts there counts as changes, the first content too, so that there is nothing of
+    /// [lower priority](crate::fifo::FifoBuilder::lower_priority_for_lists).
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -83,6 +97,7 @@ impl<K: Object> Controller<K> {
                 synced_within: None,
                 grace: None,
             },
+            _closes: Closes(queue.clone()),
         }
     }
 
@@ -99,7 +114,9 @@ impl<K: Object> Controller<K> {
     ///
     /// `leads_to` runs in the controller's task. If it panics, that is reported by the panic hook, and that one
     /// state leads to nothing. Of a subscription to [changes of a part](Subscribe::changes_of), that part is to
-    /// have all that `leads_to` looks at: a state that is left out leads to nothing either.
+    /// have all that `leads_to` looks at, and the [uid](Object::uid): a state that is left out leads to nothing
+    /// either. So of one that [settles](Subscribe::settle), what came and went in between, although a reconcile may
+    /// have read it in the store.
     pub fn watches<R, I, F>(mut self, related: Subscribe<'_, R>, leads_to: F) -> Self
     where
         R: Object,
@@ -121,8 +138,11 @@ impl<K: Object> Controller<K> {
 
     /// Only objects of one namespace; `None` stands for those that are cluster-scoped. What is not among them is
     /// not reconciled, whatever leads to it; so for each of these.
-    pub fn namespace<'n>(self, namespace: impl Into<Option<&'n str>>) -> Self {
+    pub fn namespace<'n>(mut self, namespace: impl Into<Option<&'n str>>) -> Self {
         let namespace = namespace.into().map(str::to_owned);
+        let listed = namespace.clone();
+        // By the store's index; both, as this may be given twice.
+        self.selection.narrow(move |subscribe| subscribe.namespace(listed.as_deref()));
         self.filter(move |object| object.key().namespace() == namespace.as_deref())
     }
 
@@ -140,42 +160,57 @@ impl<K: Object> Controller<K> {
 
     /// Of updates of the objects, only those that change this part of them: their generation, say, so that what
     /// a reconcile writes to a status is no reason for the next one. If it is given several times, one of the
-    /// parts has to change.
+    /// parts has to change. One that was deleted and made anew, which may be told as an update, has another
+    /// [uid](Object::uid), and is a change whatever its part.
     pub fn changes_of<P: PartialEq>(
         mut self,
         part: impl Fn(&K) -> P + Send + Sync + 'static,
     ) -> Self {
+        let part = move |object: &K| (object.uid().map(Box::<str>::from), part(object));
         self.selection.narrow(|subscribe| subscribe.changes_of(part));
         self
     }
 
     /// Hears of changes of the objects no more often than this, and of what has come of them meanwhile; the first
     /// change after a quiet time is heard of at once. Others have [the same](Subscribe::settle).
+    ///
+    /// It is no debounce: nothing is waited for that may come soon, and each store has a time of its own. The first
+    /// content may be heard of by so long later, and so may the controller begin; where it is
+    /// [about a part](Self::changes_of), a change that is taken back in that time is none.
     pub fn settle(mut self, at_most_each: Duration) -> Self {
         self.selection.narrow(move |subscribe| subscribe.settle(at_most_each));
         self
     }
 
-    /// Also reconciles objects that are gone, or no longer ones that this is about, with the last state that was
-    /// told ([`Request::is_deleted`]), until that works: for what has no finalizer, or nothing to clean up by one.
-    /// By default only what is there is reconciled.
+    /// Also reconciles objects that are gone, or no longer ones that this is about ([`Request::is_deleted`]), until
+    /// that works: for what has no finalizer, or nothing to clean up by one. By default only what is there is
+    /// reconciled.
+    ///
+    /// It has worked when that returns [`Action::await_change`]. Anything else is another look at what is gone, which
+    /// is kept until then: a reconcile that returns [`Action::requeue_after`] for all that is there is to ask first.
+    ///
+    /// It comes with the last state that was told, or reconciled if that is newer by its
+    /// [version](Object::resource_version). A change that the source tells together with the deletion may be newer
+    /// still, and is in neither. What was only [assumed](Store::assume), and is forgotten, is gone.
     ///
     /// A deletion that nobody was there to hear of, before the controller began, does not come. What is made anew
     /// before its deletion was reconciled is what there is to reconcile, with another uid.
     ///
-    /// This takes memory for a key of each object.
+    /// This takes memory for a key of each object, and keeps the state of it that was reconciled last until a newer
+    /// one is told.
     pub fn deletions(mut self) -> Self {
         self.told = Some(Arc::new(Told::new()));
         self
     }
 
-    /// How many keys are reconciled at once. 0 counts as 1; default: 16.
+    /// How many keys are reconciled at once; 0 stands for no limit, as in kube-runtime. Default: 16.
     pub fn concurrency(mut self, reconciles: usize) -> Self {
-        self.settings.concurrency = reconciles.max(1);
+        self.settings.concurrency = if reconciles == 0 { usize::MAX } else { reconciles };
         self
     }
 
-    /// How long the stores may take to have their whole content. Default: as long as they like.
+    /// How long the stores may take to have their whole content. Default: as long as they like; one that nobody
+    /// feeds, because its reflector was forgotten, keeps the controller waiting, and nothing tells of that.
     pub fn synced_within(mut self, timeout: Duration) -> Self {
         self.settings.synced_within = Some(timeout);
         self
@@ -190,6 +225,7 @@ impl<K: Object> Controller<K> {
 
     /// Goes on when the source of a store has ended for good, because the store will be given another one. By
     /// default the controller stops with the first source that ends: it would hear of nothing more from there.
+    /// A source that ends before its content is there, as one whose first list is refused, is an error even so.
     pub fn outlives_sources(mut self) -> Self {
         self.settings.outlives_sources = true;
         self
@@ -199,7 +235,8 @@ impl<K: Object> Controller<K> {
     /// tried again after the key's back-off.
     ///
     /// Reconciles run in the task that runs the controller, all of them. One that blocks, or computes for long,
-    /// holds up the others: it is to spawn that, and wait for it.
+    /// holds up the others, and what is heard of the stores: it is to spawn that, and wait for it
+    /// (`tokio::spawn(..).await`). What was spawned is not dropped with the reconcile.
     ///
     /// The panic of one is reported by the panic hook, counts as a failure of that key, and harms no other.
     pub fn reconcile<F, Fut, E>(mut self, reconcile: F) -> Reconciler<K, F, E>

@@ -11,6 +11,10 @@ pub enum RunError {
     /// A store was to be followed from another store's snapshot.
     #[error(transparent)]
     Subscribe(#[from] SubscribeError),
+    /// The queue was closed before the controller began, by its owner or by a controller before this one, which
+    /// closes its queue when it ends: each is to have its own.
+    #[error("nothing was reconciled: the queue was closed before")]
+    QueueClosed,
     /// A store's source did not tell its whole content, so nothing was reconciled.
     #[error("nothing was reconciled: {0}")]
     NotSynced(SyncError),

@@ -4,14 +4,32 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::told::{State, Told};
+use super::told::Told;
 use crate::panic::contain;
 use crate::store::feed::{Handler, Subscribe, SubscribeError, SyncError};
 use crate::sync::{Arc, OnceLock};
-use crate::{ArcRef, Batch, Fifo, Key, KeyRef, Object, ResourceVersion, Revision};
+use crate::{ArcRef, Batch, Fifo, Key, Object, ResourceVersion, Revision};
 
-/// How a source has ended, if one has: its error, unless it was stopped.
-pub(super) type SourceEnd = OnceLock<Option<Arc<str>>>;
+/// How sources have ended, if one has.
+#[derive(Debug, Default)]
+pub(super) struct SourceEnd {
+    has_ended: OnceLock<()>,
+    error: OnceLock<Arc<str>>,
+}
+
+impl SourceEnd {
+    fn set(&self, error: Option<&str>) {
+        if let Some(error) = error {
+            let _ = self.error.set(error.into());
+        }
+        let _ = self.has_ended.set(());
+    }
+
+    /// The first error, whichever ended first: one that was only stopped is no reason where another one failed.
+    pub(super) fn get(&self) -> Option<Option<Arc<str>>> {
+        self.has_ended.get().map(|()| self.error.get().cloned())
+    }
+}
 
 /// One store that is followed.
 pub(super) struct Feeding {
@@ -28,7 +46,8 @@ impl Feeding {
         subscribe: Subscribe<'_, T>,
         handler: impl Handler<T> + Send + 'static,
     ) -> Result<Self, SubscribeError> {
-        let handling = subscribe.confirmed().handle(handler)?;
+        // What is assumed, too: reconciles read the store, and are to be told when that turns out wrong.
+        let handling = subscribe.handle(handler)?;
         let registration = handling.registration();
         let run = async move {
             let handler = handling.run_async().await;
@@ -67,8 +86,7 @@ impl Inbox {
     }
 
     fn ended(&self, error: Option<&str>) {
-        // The first one counts.
-        let _ = self.end.set(error.map(Into::into));
+        self.end.set(error);
     }
 }
 
@@ -84,11 +102,11 @@ impl<K: Object> Own<K> {
         Self { inbox, told }
     }
 
-    fn add(&mut self, key: KeyRef<'_>) {
+    fn add(&mut self, object: &K) {
         // The store has checked it.
-        let key = key.to_key_unchecked();
+        let key = object.key().to_key_unchecked();
         if let Some(told) = &self.told {
-            told.put(key.clone(), State::There);
+            told.there(key.clone(), object);
         }
         self.inbox.add(key);
     }
@@ -96,11 +114,11 @@ impl<K: Object> Own<K> {
 
 impl<K: Object> Handler<K> for Own<K> {
     fn on_add(&mut self, object: ArcRef<'_, K>, _: bool) {
-        self.add(object.object().key());
+        self.add(object.object());
     }
 
     fn on_update(&mut self, _: ArcRef<'_, K>, new: ArcRef<'_, K>) {
-        self.add(new.object().key());
+        self.add(new.object());
     }
 
     fn on_delete(&mut self, last: ArcRef<'_, K>) {
@@ -108,7 +126,7 @@ impl<K: Object> Handler<K> for Own<K> {
         match &self.told {
             Some(told) => {
                 let key = key.to_key_unchecked();
-                told.put(key.clone(), State::Gone(last.to_arc()));
+                told.gone(key.clone(), last.to_arc());
                 self.inbox.add(key);
             }
             // Nobody is to come back to it.

@@ -10,19 +10,22 @@
 //! * It begins when each store has its source's [whole content](crate::Store::wait_synced), so nothing is taken
 //!   for missing that was not listed yet.
 //! * What fails comes back after a back-off of its own; a panic is a failure of that key, and of no other.
+//! * What is [assumed](crate::Store::assume) is reconciled as if it were there, and again when it is forgotten.
 //! * [`Controller::deletions`] hands out what is gone, with its last state.
 //! * It ends when it is told to, as soon as what it has begun has ended.
 //!
 //! # Progress
 //! The controller is a future, and needs no runtime: what it follows, and the reconciles, are polled by it. It
-//! holds no lock while user code runs, waits for no writer, and no store waits for it. Memory: a place in each
+//! holds no lock while user code runs, waits for no writer, unless it is given a
+//! [confirmed](crate::store::feed::Subscribe::confirmed) subscription, and no store waits for it. What a store tells at
+//! once, the first content or a relist, is mapped and queued in one turn, whatever its size. Memory: a place in each
 //! store's feed and a key for what waits; where what is gone is reconciled, too, a key for each object.
 //!
 //! # User code
 //! Filters, mappings, reconciles, the error policy and the callback run in the task that runs the controller. A
 //! panic of any is contained: that of a filter counts as no, that of a mapping leads to nothing, that of a
-//! reconcile is its failure, that of the policy is a back-off, and that of a reconcile's or mapping's destructor
-//! ends there.
+//! reconcile is its failure, that of the policy is a back-off, and that of the destructor of a reconcile's future, an
+//! object, an error or a mapping ends there. Those of the functions that it was built with are not contained.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -20,7 +20,7 @@ pub struct Outcome<K, E> {
 #[non_exhaustive]
 pub enum Failure<E> {
     /// It returned an error.
-    #[error("{0}")]
+    #[error(transparent)]
     Error(E),
     /// It panicked, with this text. The panic hook has reported it.
     #[error("it panicked: {0}")]
@@ -34,7 +34,8 @@ pub struct Stopped {
     /// The keys of the reconciles that had not ended when the [time](super::Controller::grace) for that was
     /// over, and were dropped.
     pub cancelled: Vec<Key>,
-    /// The keys that waited, in line or for their delay. Those that failed while the controller
-    /// stopped, and those that were cancelled, are among them.
+    /// The keys that waited when the controller was told to stop, in line or for their delay. Those that failed
+    /// while it stopped, and those that were cancelled, are among them; those that were done then, and asked for
+    /// [another look](Action::requeue_after), are not.
     pub left: Vec<Key>,
 }

@@ -26,7 +26,8 @@ impl<K: Object, F, E> Reconciler<K, F, E> {
     }
 
     /// What becomes of a key whose reconcile returned an error; if this panics, and by default, it
-    /// [backs off](Action::back_off), as it does after a panic.
+    /// [backs off](Action::back_off), as it does after a panic. Only what backs off is counted by
+    /// [`Request::failures`]: after [`Action::requeue_after`] it is 0 again.
     pub fn on_error(
         mut self,
         policy: impl FnMut(&Request<K>, &E) -> Action + Send + 'static,
@@ -48,15 +49,15 @@ impl<K: Object, F, E> Reconciler<K, F, E> {
         self.controller.queue()
     }
 
-    /// Reconciles until `stop` completes. It begins when each store has its whole content, and the controller was
+    /// Reconciles until `stop` completes: the argument is what ends it. It begins when each store has its whole content, and the controller was
     /// told of it. When `stop` completes it begins no other reconcile, and waits for those that it has begun, for
     /// [so long](Controller::grace).
     ///
     /// Runs in one task, on any runtime. It wakes itself; what is delayed is timed by the queue's thread.
     ///
     /// # Errors
-    /// If a store's source has ended for good: before it told its whole content, or by a failure of it. One
-    /// that was stopped ends the controller without an error.
+    /// If a store's source has ended for good: before there was all content, or by a failure of it. One that was
+    /// stopped later ends the controller without an error. And if the queue was closed before.
     ///
     /// # Cancel safety
     /// To drop the future is a shutdown by force: each reconcile is dropped where it waits, before anything else

@@ -25,8 +25,9 @@ impl<K> Request<K> {
         &self.key
     }
 
-    /// The object, as the store had it when this reconcile began; of one that
-    /// [is deleted](Self::is_deleted), its last state.
+    /// The object, as the store had it when this reconcile began, by an [assumption](crate::Store::assume), it may
+    /// be: one that turns out wrong is a change. Of what [is deleted](Self::is_deleted), the last state that was told
+    /// or reconciled.
     #[must_use]
     pub fn object(&self) -> &Arc<K> {
         &self.object
@@ -40,7 +41,7 @@ impl<K> Request<K> {
         self.is_deleted
     }
 
-    /// How many reconciles of the key have failed in a row before this one.
+    /// How many reconciles of the key have backed off in a row before this one.
     #[must_use]
     pub fn failures(&self) -> u32 {
         self.failures

@@ -50,6 +50,9 @@ where
 {
     pub(super) fn new(mut parts: Reconciler<K, F, E>) -> Result<Self, RunError> {
         let controller = &mut parts.controller;
+        if controller.queue.is_closed() {
+            return Err(RunError::QueueClosed);
+        }
         let followed = std::mem::replace(&mut controller.feedings, Ok(Vec::new()))?;
         let timeout = controller.settings.synced_within;
         let feedings = FuturesUnordered::new();
@@ -102,18 +105,27 @@ where
         while let Poll::Ready(Some(())) = self.feedings.poll_next_unpin(context) {}
         if let Some(starting) = &mut self.starting {
             match starting.poll_unpin(context) {
-                Poll::Pending => return Ok(()),
                 Poll::Ready(result) => result?,
+                // Others may never have theirs.
+                Poll::Pending => {
+                    return match self.source_end() {
+                        Some(error) => Err(SyncError::SourceEnded { error }),
+                        None => Ok(()),
+                    };
+                }
             }
             self.starting = None;
         }
-        let controller = &self.parts.controller;
-        if !controller.settings.outlives_sources
-            && let Some(error) = controller.end.get().cloned()
-        {
+        if let Some(error) = self.source_end() {
             self.stop(error);
         }
         Ok(())
+    }
+
+    /// How a source has ended that the controller does not outlive.
+    fn source_end(&self) -> Option<Option<Arc<str>>> {
+        let controller = &self.parts.controller;
+        controller.end.get().filter(|_| !controller.settings.outlives_sources)
     }
 
     /// Begins no other reconcile, and hears of nothing more.
@@ -198,14 +210,20 @@ where
         let (key, controller) = (lease.key(), &self.parts.controller);
         let state = match &controller.told {
             Some(told) => told.get(key)?,
-            None => State::There,
+            None => State::There(None),
         };
         let (object, is_deleted) = match state {
-            State::There => (controller.store.get(key)?, false),
+            State::There(_) => (controller.store.get(key)?, false),
             State::Gone(last) => (last, true),
         };
         if !is_deleted && !controller.selection.has(&object) {
+            contain(|| drop(object));
             return None;
+        }
+        if let Some(told) = &controller.told
+            && !is_deleted
+        {
+            told.reconcile(key, &object);
         }
         Some(Request::new(key.clone(), object, is_deleted, lease.failures()))
     }
@@ -243,9 +261,11 @@ where
             Next::After(delay) => lease.after(delay),
             Next::BackOff => lease.retry(),
         }
-        if let Some(on_outcome) = on_outcome {
-            contain(|| on_outcome(Outcome { request, result, action }));
-        }
+        // The last reference to the object, it may be, and an error's destructor: user code.
+        contain(|| match on_outcome {
+            Some(on_outcome) => on_outcome(Outcome { request, result, action }),
+            None => drop((request, result)),
+        });
     }
 }
 
@@ -263,6 +283,5 @@ impl<K: Object, F, Fut, E> Drop for Run<K, F, Fut, E> {
         // First, so that no reconcile goes on when its key could be taken.
         self.running.clear();
         self.drop_feedings();
-        drop(self.parts.controller.queue.close_now());
     }
 }

@@ -3,8 +3,9 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::Key;
+use crate::panic::{catch, contain};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::{Key, Object, version};
 
 /// The keys of what is there, and the last states of what is gone, until that is reconciled.
 ///
@@ -16,11 +17,12 @@ pub(super) struct Told<K>(Mutex<Map<K>>);
 type Map<K> = HashMap<Key, State<K>, RandomState>;
 
 pub(super) enum State<K> {
-    There,
+    /// With what was reconciled last, which may be newer than what was told.
+    There(Option<Arc<K>>),
     Gone(Arc<K>),
 }
 
-impl<K> Told<K> {
+impl<K: Object> Told<K> {
     pub(super) fn new() -> Self {
         Self(Mutex::new(HashMap::default()))
     }
@@ -29,10 +31,35 @@ impl<K> Told<K> {
         self.map().get(key).cloned()
     }
 
-    pub(super) fn put(&self, key: Key, state: State<K>) {
+    /// This state was told.
+    pub(super) fn there(&self, key: Key, object: &K) {
+        let reconciled = self.reconciled(&key).filter(|reconciled| is_newer(&**reconciled, object));
+        self.put(key, State::There(reconciled));
+    }
+
+    /// The end was told, with the last state that was told or published: the one that was reconciled last may be a
+    /// newer one, that has what the reconcile itself has written to it.
+    pub(super) fn gone(&self, key: Key, last: Arc<K>) {
+        let reconciled = self.reconciled(&key).filter(|reconciled| is_newer(&**reconciled, &*last));
+        self.put(key, State::Gone(reconciled.unwrap_or(last)));
+    }
+
+    /// What is there is reconciled in this state.
+    pub(super) fn reconcile(&self, key: &Key, object: &Arc<K>) {
+        self.put(key.clone(), State::There(Some(Arc::clone(object))));
+    }
+
+    fn reconciled(&self, key: &Key) -> Option<Arc<K>> {
+        match self.get(key)? {
+            State::There(reconciled) => reconciled,
+            State::Gone(_) => None,
+        }
+    }
+
+    fn put(&self, key: Key, state: State<K>) {
         let former = self.map().insert(key, state);
         // Its destructor is user code, which runs under no lock.
-        drop(former);
+        contain(|| drop(former));
     }
 
     /// The end of that state was reconciled.
@@ -44,7 +71,7 @@ impl<K> Told<K> {
             .is_some_and(|told| matches!(told, State::Gone(last) if Arc::ptr_eq(last, state)));
         let settled = if is_same { map.remove(key) } else { None };
         drop(map);
-        drop(settled);
+        contain(|| drop(settled));
     }
 
     fn map(&self) -> MutexGuard<'_, Map<K>> {
@@ -53,11 +80,20 @@ impl<K> Told<K> {
     }
 }
 
+/// By their versions, if these have an order. Runs user code.
+fn is_newer<K: Object>(this: &K, that: &K) -> bool {
+    let is_newer = || {
+        let (this, that) = (this.resource_version()?, that.resource_version()?);
+        Some(version::compare(this, that)?.is_gt())
+    };
+    catch(is_newer).ok().flatten().unwrap_or(false)
+}
+
 // Not derived, so that `K` need not be `Clone`.
 impl<K> Clone for State<K> {
     fn clone(&self) -> Self {
         match self {
-            Self::There => Self::There,
+            Self::There(reconciled) => Self::There(reconciled.clone()),
             Self::Gone(last) => Self::Gone(Arc::clone(last)),
         }
     }

@@ -1,6 +1,7 @@
 //! What is reconciled, when, and how many at a time.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use watchcache::Store;
@@ -108,7 +109,7 @@ fn what_changes_while_it_is_reconciled_is_reconciled_once_more() {
 fn no_more_run_at_once_than_may() {
     let names: Vec<String> = (0..20).map(|i| format!("a/{i}")).collect();
     let content: Vec<_> = names.iter().map(|name| (name.as_str(), 0)).collect();
-    for (asked, most) in [(0, 1), (3, 3), (50, 20)] {
+    for (asked, most) in [(0, 20), (1, 1), (3, 3), (50, 20)] {
         let things = store(&content);
         let (log, gate) = (Log::default(), Arc::new(Semaphore::new(0)));
         let controller = Controller::new(&things).concurrency(asked);
@@ -189,4 +190,26 @@ fn each_outcome_is_told() {
         (3, Some("it panicked: three is worse".to_owned()), back_off),
     ];
     assert_eq!(told, expected);
+}
+
+#[test]
+fn what_was_assumed_and_turns_out_wrong_is_a_change() {
+    let things = store(&[("a/x", 1)]);
+    let log = Log::default();
+    let reconcile = log.clone();
+    let controller =
+        Controller::new(&things).reconcile(move |thing| reconcile.clone().reconcile(thing));
+    let mut controller = Driven::new(controller);
+    controller.drive();
+    assert_eq!(log.take(), [there("a/x", 1)]);
+    let assumed = Thing { key: key("a/x"), value: 2, owner: None };
+    things.assume(assumed, Duration::from_millis(20)).unwrap();
+    controller.drive();
+    assert_eq!(log.take(), [there("a/x", 2)]);
+    let told = (0..1000).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        controller.drive();
+        Some(log.take()).filter(|told| !told.is_empty())
+    });
+    assert_eq!(told.unwrap(), [there("a/x", 1)]);
 }

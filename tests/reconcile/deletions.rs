@@ -1,11 +1,12 @@
 //! What is gone.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use watchcache::reconcile::{Action, Controller, Request};
-use watchcache::{Batch, Fifo, Listing, Store};
+use watchcache::{Batch, Fifo, KeyRef, Listing, Object, Store};
 
 use crate::basics::held;
 use crate::driven::Driven;
@@ -76,7 +77,7 @@ fn a_deletion_that_asks_for_another_look_gets_it() {
         drop(reconcile.begin(&thing));
         looks += u32::from(thing.is_deleted());
         let again = looks == 1;
-        let action = Action::requeue_after(std::time::Duration::ZERO);
+        let action = Action::requeue_after(Duration::ZERO);
         std::future::ready(Ok::<_, ()>(if again { action } else { Action::await_change() }))
     });
     let mut controller = Driven::new(controller);
@@ -151,8 +152,7 @@ fn nothing_is_there_that_was_not_told_or_its_end_would_not_come() {
     let things = store(&[]);
     let log = Log::default();
     let reconcile = log.clone();
-    let controller =
-        Controller::new(&things).settle(std::time::Duration::from_secs(3600)).deletions();
+    let controller = Controller::new(&things).settle(Duration::from_secs(3600)).deletions();
     let queue = controller.queue().clone();
     let mut controller =
         Driven::new(controller.reconcile(move |thing| reconcile.clone().reconcile(thing)));
@@ -165,4 +165,49 @@ fn nothing_is_there_that_was_not_told_or_its_end_would_not_come() {
     queue.add(key("a/3")).unwrap();
     controller.drive();
     assert_eq!(log.take(), []);
+}
+
+/// An object with a version, which is what it has instead of a value.
+struct Volume(String);
+
+impl Object for Volume {
+    fn key(&self) -> KeyRef<'_> {
+        "a/x".into()
+    }
+
+    fn resource_version(&self) -> Option<&str> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn what_is_gone_was_at_least_what_was_reconciled_last() {
+    let volumes = Arc::new(Store::new());
+    let put = |version: u64| _ = volumes.add(Volume(version.to_string())).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&seen);
+    let controller = Controller::new(&volumes).settle(Duration::from_millis(300)).deletions();
+    let queue = controller.queue().clone();
+    let controller = controller.reconcile(move |volume: Request<Volume>| {
+        note.lock().unwrap().push((volume.0.clone(), volume.is_deleted()));
+        std::future::ready(Ok::<_, ()>(Action::await_change()))
+    });
+    let mut controller = Driven::new(controller);
+    volumes.mark_synced();
+    put(1);
+    let mut seen = |count: usize| {
+        while seen.lock().unwrap().len() < count {
+            controller.drive();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::mem::take(&mut *seen.lock().unwrap())
+    };
+    assert_eq!(seen(1), [("1".to_owned(), false)]);
+    // The store is ahead of what is told: this is reconciled, and told only as what is gone.
+    put(2);
+    queue.add(key("a/x")).unwrap();
+    let reconciled = seen(1);
+    volumes.delete("a/x");
+    assert_eq!(reconciled, [("2".to_owned(), false)]);
+    assert_eq!(seen(1), [("2".to_owned(), true)]);
 }

@@ -9,10 +9,10 @@ use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::client::Body;
 use serde_json::{Value, json};
-use watchcache::Store;
 use watchcache::reconcile::{
     Action, Controller, FinalizerError, FinalizerEvent, Request, finalizer,
 };
+use watchcache::{Batch, Listing, Store};
 
 use crate::driven::Driven;
 
@@ -120,14 +120,47 @@ fn only_another_generation_is_a_change_where_there_are_generations() {
     assert_eq!([after(None, 4), after(None, 5)], [1, 1]);
 }
 
+#[test]
+fn what_is_made_anew_is_a_change_although_its_generation_is_the_same() {
+    let born = |uid: &str, version: u64| {
+        let mut map = map("x", version, &[]);
+        map.metadata.uid = Some(uid.to_owned());
+        map.metadata.generation = Some(1);
+        map
+    };
+    let maps = Arc::new(Store::<ConfigMap>::new());
+    let seen = Seen::default();
+    let controller = Controller::new(&maps).changes_of_generation();
+    let mut controller = Driven::new(controller.reconcile(note(&seen)));
+    maps.mark_synced();
+    let mut told = || {
+        controller.drive();
+        take(&seen).len()
+    };
+    maps.add(born("1", 1)).unwrap();
+    assert_eq!(told(), 1);
+    // As a reflector hears of both at once, and in a list.
+    let mut batch = Batch::new();
+    batch.delete("a/x");
+    batch.add(born("2", 9)).unwrap();
+    maps.apply(&batch);
+    assert_eq!(told(), 1);
+    maps.replace(&Listing::new([born("3", 10)], Some("11".into())).unwrap());
+    assert_eq!(told(), 1);
+    maps.add(born("3", 12)).unwrap();
+    assert_eq!(told(), 0);
+}
+
 /// A server of one ConfigMap that takes merge patches of its finalizers, and refuses those of an old version.
 #[derive(Clone)]
 struct Server(Arc<Mutex<Value>>);
 
 impl Server {
     fn new(metadata: Value) -> Self {
-        let metadata =
-            merge(json!({"name": "x", "namespace": "a", "resourceVersion": "1"}), metadata);
+        let metadata = merge(
+            json!({"name": "x", "namespace": "a", "uid": "7", "resourceVersion": "1"}),
+            metadata,
+        );
         Self(Arc::new(Mutex::new(metadata)))
     }
 
@@ -146,8 +179,12 @@ impl Server {
             let server = server.clone();
             async move {
                 assert_eq!(request.uri().path(), "/api/v1/namespaces/a/configmaps/x");
+                let is_get = request.method() == http::Method::GET;
                 let body = request.into_body().collect_bytes().await.unwrap();
-                let (status, body) = server.patch(&serde_json::from_slice(&body).unwrap());
+                let (status, body) = match is_get {
+                    true => server.get(),
+                    false => server.patch(&serde_json::from_slice(&body).unwrap()),
+                };
                 let response = http::Response::builder().status(status);
                 let body = Body::from(serde_json::to_vec(&body).unwrap());
                 Ok::<_, Infallible>(response.body(body).unwrap())
@@ -165,9 +202,36 @@ impl Server {
             return (409, failure(409, "Conflict"));
         }
         *metadata = merge(metadata.take(), patch["metadata"].clone());
-        metadata["resourceVersion"] = json!("2");
-        (200, json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": *metadata}))
+        touch(&mut metadata);
+        (200, answer(&metadata))
     }
+
+    fn get(&self) -> (u16, Value) {
+        let metadata = self.0.lock().unwrap();
+        match metadata.is_null() {
+            true => (404, failure(404, "NotFound")),
+            false => (200, answer(&metadata)),
+        }
+    }
+
+    /// Somebody writes something else, its status, say.
+    fn touch(&self) {
+        touch(&mut self.0.lock().unwrap());
+    }
+
+    fn set(&self, field: &str, value: Value) {
+        self.0.lock().unwrap()[field] = value;
+        self.touch();
+    }
+}
+
+fn touch(metadata: &mut Value) {
+    let version: u64 = metadata["resourceVersion"].as_str().unwrap().parse().unwrap();
+    metadata["resourceVersion"] = json!((version + 1).to_string());
+}
+
+fn answer(metadata: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
 }
 
 fn failure(code: u16, reason: &str) -> Value {
@@ -186,6 +250,16 @@ type Called = Result<Action, FinalizerError<&'static str>>;
 
 /// Calls the helper with the server's object: what it was asked for, and what came of it.
 fn call(server: &Server, object: &Arc<ConfigMap>, fails: bool) -> (Option<String>, Called) {
+    call_meanwhile(server, object, fails, || {})
+}
+
+/// As [`call`]; something happens while it is reconciled.
+fn call_meanwhile(
+    server: &Server,
+    object: &Arc<ConfigMap>,
+    fails: bool,
+    happens: impl FnOnce(),
+) -> (Option<String>, Called) {
     let mut asked = None;
     let reconcile = |event| {
         let (what, map) = match event {
@@ -195,6 +269,7 @@ fn call(server: &Server, object: &Arc<ConfigMap>, fails: bool) -> (Option<String
         let map: Arc<ConfigMap> = map;
         let finalizers = map.metadata.finalizers.clone().unwrap_or_default();
         asked = Some(format!("{what} {}", finalizers.join(" ")));
+        happens();
         std::future::ready(if fails { Err("no") } else { Ok(Action::back_off()) })
     };
     // The client has a task of its own.
@@ -233,21 +308,61 @@ fn a_finalizer_is_taken_off_once_it_was_cleaned_up() {
     // The others are not ours to wait for.
     let (asked, called) = call(&server, &server.object(), false);
     assert_eq!((asked, called.unwrap()), (None, Action::await_change()));
-    // Another look at the old state is refused, or finds nothing.
+    // Another look at the old state finds that it is off, another of that name, or nothing.
     let (_, called) = call(&server, &object, false);
-    assert!(matches!(called, Err(FinalizerError::Remove(_))));
+    assert_eq!(called.unwrap(), Action::back_off());
+    assert_eq!(server.finalizers(), json!(["a/theirs"]));
+    server.set("uid", json!("8"));
+    server.set("finalizers", json!(["b/ours"]));
+    let (_, called) = call(&server, &object, false);
+    assert_eq!(called.unwrap(), Action::back_off());
+    assert_eq!(server.finalizers(), json!(["b/ours"]));
     *server.0.lock().unwrap() = Value::Null;
     let (_, called) = call(&server, &object, false);
     assert_eq!(called.unwrap(), Action::back_off());
 }
 
 #[test]
-fn an_object_that_has_changed_gets_no_finalizer() {
+fn a_finalizer_comes_off_although_the_cleanup_has_changed_the_object() {
+    let deleted = "2026-01-01T00:00:00Z";
+    let server = Server::new(json!({"finalizers": ["b/ours"], "deletionTimestamp": deleted}));
+    let writes = || server.set("finalizers", json!(["b/ours", "a/theirs"]));
+    let (_, called) = call_meanwhile(&server, &server.object(), false, writes);
+    assert_eq!(called.unwrap(), Action::back_off());
+    assert_eq!(server.finalizers(), json!(["a/theirs"]), "what came meanwhile stays");
+}
+
+#[test]
+fn finalizers_of_an_object_without_a_version_are_not_written_over() {
+    let server = Server::new(json!({"finalizers": ["a/theirs"]}));
+    let mut object = ConfigMap::clone(&server.object());
+    object.metadata.resource_version = None;
+    object.metadata.finalizers = None;
+    let (asked, called) = call(&server, &Arc::new(object.clone()), false);
+    assert_eq!(asked.as_deref(), Some("apply a/theirs b/ours"));
+    assert_eq!(called.unwrap(), Action::back_off());
+    // And which one it is has to be known.
+    object.metadata.uid = None;
+    let (asked, called) = call(&server, &Arc::new(object), false);
+    assert!(asked.is_none() && matches!(called, Err(FinalizerError::Unnamed)));
+    assert_eq!(server.finalizers(), json!(["a/theirs", "b/ours"]));
+}
+
+#[test]
+fn an_object_that_has_changed_gets_its_finalizer_if_it_is_still_that_one() {
     let server = Server::new(json!({}));
     let object = server.object();
-    server.0.lock().unwrap()["resourceVersion"] = json!("7");
+    server.touch();
     let (asked, called) = call(&server, &object, false);
-    assert_eq!(asked, None);
-    assert!(matches!(called, Err(FinalizerError::Add(_))));
-    assert_eq!(server.finalizers(), Value::Null);
+    assert_eq!(asked.as_deref(), Some("apply b/ours"));
+    assert_eq!(called.unwrap(), Action::back_off());
+    // One that is to be deleted, or was made anew, is heard of.
+    for (field, value) in [("deletionTimestamp", "2026-01-01T00:00:00Z"), ("uid", "8")] {
+        let server = Server::new(json!({}));
+        let object = server.object();
+        server.set(field, json!(value));
+        let (asked, called) = call(&server, &object, false);
+        assert_eq!((asked, called.unwrap()), (None, Action::await_change()));
+        assert_eq!(server.finalizers(), Value::Null);
+    }
 }

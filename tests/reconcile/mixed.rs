@@ -132,7 +132,13 @@ async fn whoever_waits_learns_of_the_streams_end() {
     let waited = store.wait_synced(Some(Duration::from_secs(60)));
     assert_eq!(waited, Err(SyncError::SourceEnded { error: None }));
     assert!(queue.is_closed());
-    let (monitor, events) = reflector_with_monitor(store, none());
+    let (monitor, events) = reflector_with_monitor(Arc::clone(&store), none());
     drop(events);
     assert!(monitor.synced().await.is_err());
+    // Whoever keeps it when it has ended, too.
+    let queue = Fifo::<ConfigMap>::new();
+    let mut events = Box::pin(reflector(queue.clone(), none()));
+    next(&mut events).await;
+    assert!(!queue.is_closed());
+    assert!(events.next().await.is_none() && queue.is_closed());
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use watchcache::reconcile::{Action, Controller, Request, RunError, Stopped};
 use watchcache::store::feed::SyncError;
-use watchcache::{Key, Sink, Store};
+use watchcache::{Fifo, Key, Sink, Store};
 
 use crate::basics::held;
 use crate::common::watchdog::watched;
@@ -242,4 +242,61 @@ fn a_queue_that_its_owner_closes_is_worked_off() {
     gate.add_permits(2);
     assert_eq!(controller.drive(), Some(Ok(Stopped::default())));
     assert_eq!(log.take().len(), 2);
+}
+
+#[test]
+fn a_source_that_ends_is_not_waited_for_because_another_has_no_content_yet() {
+    for outlives in [false, true] {
+        let (things, others) = (store(&[("a/x", 1)]), Arc::new(Store::<Thing>::new()));
+        let controller = Controller::new(&things)
+            .watches(others.subscribe(), |other: &Thing| other.owner.clone());
+        let controller = if outlives { controller.outlives_sources() } else { controller };
+        let log = Log::default();
+        let reconcile = log.clone();
+        let mut controller =
+            Driven::new(controller.reconcile(move |thing| reconcile.clone().reconcile(thing)));
+        assert!(controller.drive().is_none());
+        Sink::ended(&*things, Some(&refused()));
+        let error = Some("things is forbidden".into());
+        let not_synced = RunError::NotSynced(SyncError::SourceEnded { error });
+        assert_eq!(controller.drive(), (!outlives).then_some(Err(not_synced)));
+        assert_eq!(log.take(), []);
+    }
+}
+
+#[test]
+fn an_error_counts_whichever_source_ended_first() {
+    for failed in [0, 1] {
+        let stores = [store(&[]), store(&[])];
+        let [things, others] = &stores;
+        let controller = Controller::new(things)
+            .watches(others.subscribe(), |other: &Thing| other.owner.clone())
+            .reconcile(async |_: Request<Thing>| Ok::<_, ()>(Action::await_change()));
+        let mut controller = Driven::new(controller);
+        controller.drive();
+        Sink::ended(&*stores[1 - failed], None);
+        Sink::ended(&*stores[failed], Some(&refused()));
+        let ended = controller.drive();
+        assert!(matches!(ended, Some(Err(RunError::SourceEnded { .. }))), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_queue_is_closed_with_its_controller_and_serves_no_other() {
+    let things = store(&[("a/x", 1)]);
+    let log = Log::default();
+    let make = |queue: &Fifo<Key>| {
+        let reconcile = log.clone();
+        let controller = Controller::with_queue(&things, queue);
+        Driven::new(controller.reconcile(move |thing| reconcile.clone().reconcile(thing)))
+    };
+    // One that never began, too.
+    let queue = Fifo::new();
+    drop(make(&queue));
+    assert!(queue.is_closed());
+    let queue = Fifo::new();
+    drop(Controller::with_queue(&things, &queue));
+    assert!(queue.is_closed());
+    assert_eq!(make(&queue).drive(), Some(Err(RunError::QueueClosed)));
+    assert_eq!(log.take(), []);
 }

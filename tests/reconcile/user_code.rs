@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tokio::sync::Semaphore;
 use watchcache::reconcile::{Action, Controller, Request};
+use watchcache::{KeyRef, Object, Store};
 
 use crate::driven::Driven;
 use crate::thing::{Log, Reconciling, Thing, put, store, there};
@@ -98,4 +100,53 @@ fn a_destructor_that_panics_ends_there() {
         assert_eq!(queue.stats().processing, 0);
         assert!(queue.is_closed());
     }
+}
+
+/// An object, or an error, that panics when it goes.
+struct Fragile(bool);
+
+impl Object for Fragile {
+    fn key(&self) -> KeyRef<'_> {
+        "a/x".into()
+    }
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        assert!(!self.0, "on its way out");
+    }
+}
+
+#[test]
+fn an_object_or_an_error_that_panics_when_it_goes_ends_no_controller() {
+    let things = Arc::new(Store::new());
+    things.mark_synced();
+    let gate = Arc::new(Semaphore::new(0));
+    let pass = Arc::clone(&gate);
+    let controller = Controller::new(&things).reconcile(move |thing: Request<Fragile>| {
+        let pass = Arc::clone(&pass);
+        async move {
+            let is_fragile = thing.0;
+            drop(thing);
+            pass.acquire().await.unwrap().forget();
+            if is_fragile { Err(Fragile(true)) } else { Ok(Action::await_change()) }
+        }
+    });
+    let queue = controller.queue().clone();
+    let mut controller = Driven::new(controller);
+    things.add(Fragile(true)).unwrap();
+    controller.drive();
+    // The controller has the last reference to it.
+    things.add(Fragile(false)).unwrap();
+    gate.add_permits(1);
+    controller.drive();
+    assert_eq!(queue.stats().processing, 1, "the next one runs");
+    gate.add_permits(1);
+    controller.drive();
+    things.add(Fragile(true)).unwrap();
+    controller.drive();
+    things.add(Fragile(false)).unwrap();
+    // Where it is dropped with its reconcile, too.
+    drop(controller);
+    assert!(queue.is_closed());
 }

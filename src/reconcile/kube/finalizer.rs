@@ -2,13 +2,16 @@
 
 use std::fmt::Debug;
 
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, ObjectMeta, Patch, PatchParams};
 use kube::{Error, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::reconcile::Action;
 use crate::sync::Arc;
+
+/// How often an object's finalizers are tried to be changed, each time as it was read just before.
+const TRIES: usize = 5;
 
 /// What is to be done about an object that has the finalizer.
 #[derive(Debug)]
@@ -25,19 +28,22 @@ pub enum FinalizerEvent<K> {
 pub enum FinalizerError<E> {
     /// [`FinalizerEvent::Apply`] failed.
     #[error("it could not be applied: {0}")]
-    Apply(E),
+    Apply(#[source] E),
     /// [`FinalizerEvent::Cleanup`] failed; it keeps its finalizer.
     #[error("it could not be cleaned up after: {0}")]
-    Cleanup(E),
+    Cleanup(#[source] E),
     /// The API server did not add the finalizer.
     #[error("its finalizer could not be added: {0}")]
     Add(#[source] Error),
     /// The API server did not take the finalizer off.
     #[error("its finalizer could not be taken off: {0}")]
     Remove(#[source] Error),
-    /// It has no name.
-    #[error("it has no name")]
+    /// It has no name, or neither a version nor a uid.
+    #[error("it has no name, or neither a version nor a uid")]
     Unnamed,
+    /// It changes again whenever it was read, so that its finalizers could not be changed.
+    #[error("it changes too fast for its finalizers to be changed")]
+    Busy,
 }
 
 /// Reconciles an object that has to be cleaned up after: adds a finalizer first, and takes it off once that is done.
@@ -45,9 +51,12 @@ pub enum FinalizerError<E> {
 ///
 /// This is kube-runtime's function of that name, with an [`Action`] of this crate's. What is different: the object
 /// that the API server answers, with its finalizer, is applied at once, and not when that change is heard of; so a
-/// controller may be about [changes of the generation](super::super::Controller::changes_of_generation) alone. And a
-/// finalizer is added or taken off an object as it was read: if it has changed since, the server refuses, and the
-/// error is tried again.
+/// controller may be about [changes of the generation](super::super::Controller::changes_of_generation) alone. An
+/// object that has changed since it was read, by the cleanup itself, say, is read from the API server and its
+/// finalizers are changed as they are there: what was done for it is not done again. One of that name that was made
+/// anew is left alone.
+///
+/// What the controller's account has to be allowed of the objects: `get` and `patch`.
 ///
 /// ```no_run
 /// use k8s_openapi::api::core::v1::ConfigMap;
@@ -86,25 +95,21 @@ where
     Fut: Future<Output = Result<Action, E>>,
 {
     let meta = object.meta();
-    let has_finalizer = meta.finalizers.iter().flatten().any(|finalizer| finalizer == name);
-    let is_deleted = meta.deletion_timestamp.is_some();
-    match (has_finalizer, is_deleted) {
+    match (has(meta, name), meta.deletion_timestamp.is_some()) {
         (_, false) => {
-            let object = if has_finalizer {
-                Arc::clone(object)
-            } else {
-                let mut finalizers = meta.finalizers.clone().unwrap_or_default();
-                finalizers.push(name.to_owned());
-                Arc::new(set(api, object, &finalizers).await?.map_err(FinalizerError::Add)?)
+            let object = match change(api, object, Change::Add(name)).await? {
+                Ok(Changed::Is) => Arc::clone(object),
+                Ok(Changed::To(object)) => Arc::new(object),
+                // It is to be deleted meanwhile, or somebody else's: what comes of that is heard of.
+                Ok(Changed::Never) => return Ok(Action::await_change()),
+                Err(error) => return Err(FinalizerError::Add(error)),
             };
             reconcile(FinalizerEvent::Apply(object)).await.map_err(FinalizerError::Apply)
         }
         (true, true) => {
             let cleanup = reconcile(FinalizerEvent::Cleanup(Arc::clone(object)));
             let action = cleanup.await.map_err(FinalizerError::Cleanup)?;
-            let others = meta.finalizers.iter().flatten().filter(|finalizer| *finalizer != name);
-            let others: Vec<String> = others.cloned().collect();
-            match set(api, object, &others).await? {
+            match change(api, object, Change::Remove(name)).await? {
                 // It is gone already.
                 Err(Error::Api(status)) if status.is_not_found() => Ok(action),
                 result => result.map(|_| action).map_err(FinalizerError::Remove),
@@ -115,19 +120,81 @@ where
     }
 }
 
-/// Gives an object these finalizers, unless it has changed since.
-async fn set<K, E>(
+fn has(meta: &ObjectMeta, name: &str) -> bool {
+    meta.finalizers.iter().flatten().any(|finalizer| finalizer == name)
+}
+
+#[derive(Clone, Copy)]
+enum Change<'a> {
+    Add(&'a str),
+    Remove(&'a str),
+}
+
+/// What has become of an object whose finalizers were to be changed.
+enum Changed<K> {
+    /// They are as wanted.
+    Is,
+    To(K),
+    /// They are not to be: the object is to be deleted, or is another one's.
+    Never,
+}
+
+impl Change<'_> {
+    /// What the finalizers are to be, if they are not that yet.
+    fn of(self, meta: &ObjectMeta) -> Option<Vec<String>> {
+        let finalizers = meta.finalizers.iter().flatten().cloned();
+        match self {
+            Self::Add(name) if has(meta, name) => None,
+            Self::Add(name) => Some(finalizers.chain([name.to_owned()]).collect()),
+            Self::Remove(name) if !has(meta, name) => None,
+            Self::Remove(name) => Some(finalizers.filter(|one| one != name).collect()),
+        }
+    }
+}
+
+/// Changes the finalizers of an object, and of no other that has its name, as they are at the server.
+async fn change<K, E>(
     api: &Api<K>,
     object: &K,
-    finalizers: &[String],
-) -> Result<Result<K, Error>, FinalizerError<E>>
+    change: Change<'_>,
+) -> Result<Result<Changed<K>, Error>, FinalizerError<E>>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
-    let meta = object.meta();
-    let name = meta.name.as_deref().ok_or(FinalizerError::Unnamed)?;
-    let patch = Patch::Merge(json!({"metadata": {
-        "finalizers": finalizers, "resourceVersion": meta.resource_version,
-    }}));
-    Ok(api.patch(name, &PatchParams::default(), &patch).await)
+    let name = object.meta().name.as_deref().ok_or(FinalizerError::Unnamed)?;
+    let mut read: Option<K> = None;
+    for _ in 0..TRIES {
+        let meta = read.as_ref().unwrap_or(object).meta();
+        let Some(finalizers) = change.of(meta) else {
+            return Ok(Ok(read.map_or(Changed::Is, Changed::To)));
+        };
+        // Without a version it would be written over what others have added.
+        let refused = if let Some(version) = &meta.resource_version {
+            let meta = json!({"finalizers": finalizers, "resourceVersion": version});
+            let patch = Patch::Merge(json!({"metadata": meta}));
+            match api.patch(name, &PatchParams::default(), &patch).await {
+                Err(Error::Api(status)) if status.is_conflict() => Some(Error::Api(status)),
+                result => return Ok(result.map(Changed::To)),
+            }
+        } else {
+            None
+        };
+        let current = match api.get(name).await {
+            Ok(current) => current,
+            Err(error) => return Ok(Err(error)),
+        };
+        let uids = (&object.meta().uid, &current.meta().uid);
+        match (uids, refused) {
+            ((Some(uid), Some(current)), _) if uid == current => {}
+            // Which one it was cannot be told.
+            ((None, _) | (_, None), Some(error)) => return Ok(Err(error)),
+            ((None, _) | (_, None), None) => return Err(FinalizerError::Unnamed),
+            _ => return Ok(Ok(Changed::Never)),
+        }
+        if matches!(change, Change::Add(_)) && current.meta().deletion_timestamp.is_some() {
+            return Ok(Ok(Changed::Never));
+        }
+        read = Some(current);
+    }
+    Err(FinalizerError::Busy)
 }

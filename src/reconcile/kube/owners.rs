@@ -55,8 +55,8 @@ impl<K: Resource + Send + Sync + 'static> Controller<K> {
     }
 
     /// Of updates of the objects, only those that change their generation, which the API server raises when what
-    /// is wanted changes, and when an object is to be deleted; for one without a generation, all. See
-    /// [`changes_of`](Self::changes_of).
+    /// is wanted changes, and when an object is to be deleted; for one without a generation, all. One that was made
+    /// anew is a change, although its generation is 1 again: see [`changes_of`](Self::changes_of).
     ///
     /// Labels, annotations, finalizers and the status are in no generation.
     pub fn changes_of_generation(self) -> Self {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::future::ready;
+use futures_util::{Stream, StreamExt, stream};
 use kube::runtime::watcher;
 
 use crate::keyed::Keyed;
@@ -18,7 +19,7 @@ use crate::{Batch, Change, KeyRef, Listing, Object, ResourceVersion, Sink};
 /// A relist is one change of the sink, made when it is complete. The watcher's stream tells neither
 /// bookmarks nor a list's version, and skips what does not decode; [`Reflector`] with a
 /// [`KubeSource`] knows more, and costs less. What the stream does tell, the sink is told as by a reflector:
-/// versions, each failure, and the end when the stream is dropped. For a [`Monitor`] of it, see
+/// versions, each failure, and the end when the stream ends or is dropped. For a [`Monitor`] of it, see
 /// [`reflector_with_monitor`].
 ///
 /// ```no_run
@@ -53,7 +54,8 @@ where
 /// As [`reflector`], with a monitor of it.
 ///
 /// Its version is the newest one of the objects that were told. After a list that may be less than the list's own, so
-/// that a wait for a version ends late rather than early. What is idle is not known to be complete, as no bookmark says
+/// that a wait of the monitor's ends late rather than early. A store's version never goes back: after a server was
+/// restored to an earlier state, which a watcher does not tell, its waits for a version may end early. What is idle is not known to be complete, as no bookmark says
 /// so: for readiness take [`Monitor::synced`], or a long lag. An error of the stream counts as a failure.
 ///
 /// ```
@@ -89,8 +91,17 @@ where
 {
     let shared = Arc::new(Shared::new());
     let monitor = Monitor::new(Arc::clone(&shared));
-    let mut feeding = Feeding { sink, shared, initial: Keyed::new() };
-    (monitor, events.inspect(move |event| feeding.hear(event)))
+    let mut feeding = Feeding { sink, shared, initial: Keyed::new(), has_ended: false };
+    // With its end, which is told whether the stream is dropped then or not.
+    let events = events.map(Some).chain(stream::once(ready(None)));
+    let events = events.filter_map(move |event| {
+        match &event {
+            Some(event) => feeding.hear(event),
+            None => feeding.end(),
+        }
+        ready(event)
+    });
+    (monitor, events)
 }
 
 struct Feeding<K: Object, S: Sink<K>> {
@@ -98,6 +109,7 @@ struct Feeding<K: Object, S: Sink<K>> {
     shared: Arc<Shared>,
     /// What the list that is running has told.
     initial: Keyed<Arc<K>>,
+    has_ended: bool,
 }
 
 impl<K: Object + Clone, S: Sink<K>> Feeding<K, S> {
@@ -151,10 +163,18 @@ impl<K: Object + Clone, S: Sink<K>> Feeding<K, S> {
     }
 }
 
+impl<K: Object, S: Sink<K>> Feeding<K, S> {
+    fn end(&mut self) {
+        if !std::mem::replace(&mut self.has_ended, true) {
+            self.shared.stop();
+            self.sink.ended(None);
+        }
+    }
+}
+
 impl<K: Object, S: Sink<K>> Drop for Feeding<K, S> {
     fn drop(&mut self) {
-        self.shared.stop();
-        self.sink.ended(None);
+        self.end();
     }
 }
 
