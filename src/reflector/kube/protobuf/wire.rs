@@ -173,7 +173,7 @@ pub(super) fn write_head(number: u32, length: usize, out: &mut Vec<u8>) {
     write_varint(length as u64, out);
 }
 
-fn write_varint(mut number: u64, out: &mut Vec<u8>) {
+pub(super) fn write_varint(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;

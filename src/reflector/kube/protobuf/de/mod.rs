@@ -15,7 +15,7 @@ pub(in super::super) use self::object::Object;
 use super::error::{Fault, Result};
 
 /// As `serde_json` limits it, by maps and lists: content must not overflow the stack.
-const DEEPEST: u8 = 127;
+pub(super) const DEEPEST: u8 = 127;
 
 /// What holds for all that lies in a message, list or map.
 #[derive(Clone, Copy, Debug)]
