@@ -3,8 +3,7 @@
 //!
 //! It exists so that a program that lists and watches can be run, measured and tested against
 //! something that behaves like a cluster under load, with no cluster at hand. `kubectl` and
-//! client libraries read and watch it unchanged, and write to it as long as they write JSON (see
-//! [below](#protobuf)):
+//! client libraries read, watch and write to it unchanged:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), watchcache_embedded_server::StartError> {
@@ -33,11 +32,16 @@
 //!
 //! # Protobuf
 //!
-//! The server speaks only JSON. Clients that prefer protobuf for a response get JSON, which they can
-//! read, too. A body in protobuf is refused with 415 (Unsupported Media Type). Client-go's typed clients
-//! write protobuf by default, and do not fall back: so `kubectl create deployment ...`, which uses one,
-//! fails, while `kubectl create -f`, `kubectl apply` and kube-rs, which write JSON, work. A program in Go
-//! sets `ContentType: "application/json"` in its `rest.Config`.
+//! Built-in kinds are served in JSON and in protobuf, whichever the `Accept` header wants most: lists,
+//! single objects, watches, `scale`, and every `Status`. So are bodies read: of objects, of a `Binding`, a
+//! `Scale`, the options of a deletion. So client-go's typed clients work as they are by default.
+//!
+//! What has no schema stays JSON, as on the real server. Of custom resources that is everything but
+//! metadata alone: a request for nothing but protobuf is answered with 406 (Not Acceptable), a body in
+//! protobuf with 415 (Unsupported Media Type). Tables, patches, discovery and OpenAPI are always JSON.
+//!
+//! An object is encoded once, when it is first asked for in protobuf, and kept beside its JSON; a server
+//! that nobody asks for protobuf pays nothing for it.
 //!
 //! # Content
 //!
@@ -55,9 +59,11 @@ mod config;
 mod connections;
 mod continue_token;
 mod control;
+mod encoding;
 mod fault;
 mod object;
 mod patch;
+mod proto;
 mod resource;
 mod selector;
 mod server;
