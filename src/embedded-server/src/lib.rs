@@ -33,15 +33,17 @@
 //! # Protobuf
 //!
 //! Built-in kinds are served in JSON and in protobuf, whichever the `Accept` header wants most: lists,
-//! single objects, watches, `scale`, and every `Status`. So are bodies read: of objects, of a `Binding`, a
-//! `Scale`, the options of a deletion. So client-go's typed clients work as they are by default.
+//! single objects, watches, `scale`, and the `Status` of what fails. Either is read, too: objects, a
+//! `Binding`, a `Scale`, the options of a deletion. So client-go's typed clients work as they are by default.
 //!
 //! What has no schema stays JSON, as on the real server. Of custom resources that is everything but
 //! metadata alone: a request for nothing but protobuf is answered with 406 (Not Acceptable), a body in
-//! protobuf with 415 (Unsupported Media Type). Tables, patches, discovery and OpenAPI are always JSON.
+//! protobuf with 415 (Unsupported Media Type). Tables, patches, discovery and OpenAPI are always JSON, and
+//! so is the answer to a path that names no resource.
 //!
-//! An object is encoded once, when it is first asked for in protobuf, and kept beside its JSON; a server
-//! that nobody asks for protobuf pays nothing for it.
+//! An object is encoded once, when it is first asked for in protobuf, and kept beside its JSON, packed as
+//! that is; a server that nobody asks for protobuf pays nothing for it. Events are kept as the core group has
+//! them, and made anew for whoever asks by `events.k8s.io`, in either encoding.
 //!
 //! # Content
 //!
@@ -49,7 +51,8 @@
 //! gives the same changes in the same order, however fast they are made. What clients change of it
 //! stays changed; the simulation then writes only what a kubelet or a controller would report.
 //!
-//! Memory is about the serialised size of the content, each object once, plus the replaced states
+//! Memory is about the serialised size of the content, each object once in each encoding that it was
+//! asked for in, plus the replaced states
 //! within the kept history, whose size is bounded in changes and in bytes ([`HistoryLimit`]).
 
 mod admission;
