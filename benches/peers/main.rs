@@ -32,16 +32,32 @@ struct Arguments {
     /// What the mirror of the server keeps: typed or lazy.
     #[arg(long, default_value = "typed")]
     keep: String,
-    /// With a server: what client-go asks for in the case compared with, JSON, which is all that
-    /// custom resources have, or its default.
-    #[arg(long, default_value = "json")]
-    accept: String,
+    /// With a server: what both sides ask for, JSON, which is all that custom resources have, or what
+    /// they ask for by default, protobuf first.
+    #[arg(long, value_enum, default_value_t = Accept::Json)]
+    accept: Accept,
     /// With a server: not its list but its watch, once a line of input says up to which version.
     #[arg(long, requires = "kubeconfig")]
     watch: bool,
     /// Only serve so many Pods, and make as many changes as each line of input says.
     #[arg(long)]
     serve: Option<usize>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Accept {
+    Json,
+    Default,
+}
+
+impl Accept {
+    /// What the case is called.
+    fn label(self) -> &'static str {
+        match self {
+            Accept::Json => "JSON",
+            Accept::Default => "client-go's default",
+        }
+    }
 }
 
 /// What a case may know.
@@ -59,8 +75,7 @@ fn main() {
     }
     if let Some(kubeconfig) = &arguments.kubeconfig {
         let measure = if arguments.watch { watch::run } else { sync::run };
-        let label = if arguments.accept == "default" { "client-go's default" } else { "JSON" };
-        return measure(kubeconfig, &arguments.keep, label);
+        return measure(kubeconfig, &arguments.keep, arguments.accept);
     }
     let bench =
         Bench { objects: arguments.objects, duration: Duration::from_millis(arguments.duration) };

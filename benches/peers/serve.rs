@@ -1,10 +1,13 @@
 //! The embedded server, for both programs to sync with. It changes only when it is told to.
 
 use std::io::stdin;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
+use watchcache::Store;
+use watchcache::reflector::{KubeSource, Lazy, Monitor, Reflector};
 use watchcache_embedded_server::{Config, EmbeddedServer};
 
 /// Prints the URL. Then each line of the input is a number of changes to make; the answer is the
@@ -14,16 +17,31 @@ pub(crate) fn run(pods: usize) {
     runtime.block_on(async {
         let config = Config { pods, rate: 0, ..Config::default() };
         let server = EmbeddedServer::start(config).await.expect("a free port");
-        println!("{}", server.url());
         let config = kube::Config::new(server.url().parse().expect("the server's own"));
-        let pods = Api::all(Client::try_from(config).expect("no certificates to read"));
+        let client = Client::try_from(config).expect("no certificates to read");
+        let encoded = encoded(client.clone()).await;
+        let pods = Api::all(client);
+        println!("{}", server.url());
         // Nothing else is due in this task: reading may block it.
         for line in stdin().lines() {
             let changes = line.expect("text").parse().expect("a number of changes");
-            println!("{}", change(&server, changes, &pods).await);
+            let last = change(&server, changes, &pods).await;
+            encoded.wait_for(&last.as_str().into()).await.expect("it runs");
+            println!("{last}");
         }
         server.stop().await;
     });
+}
+
+/// Asks for everything in protobuf. The server encodes an object once, for whoever asks first: that should
+/// be nobody who is measured.
+async fn encoded(client: Client) -> Monitor {
+    let source = KubeSource::<Lazy<Pod>>::all(client);
+    let reflector = Reflector::builder(source).sink(Arc::new(Store::new())).build();
+    let monitor = reflector.monitor();
+    tokio::spawn(reflector.run(std::future::pending::<()>()));
+    monitor.synced().await.expect("it runs");
+    monitor
 }
 
 /// Makes so many changes and, if the last is not one of a Pod that is still there, some more.

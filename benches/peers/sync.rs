@@ -7,23 +7,32 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Pod;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use watchcache::reflector::{KubeSource, Lazy, Reflector, Source};
+use watchcache::reflector::{Decode, KubeSource, Lazy, Reflector, Source};
 use watchcache::{Object, Store};
 
-use crate::{bytes, nanoseconds};
+use crate::{Accept, bytes, nanoseconds};
 
-/// What the mirror keeps: Pods, or their JSON with the header decoded; and what the case is called.
-pub(crate) fn run(kubeconfig: &Path, keep: &str, label: &str) {
-    let what = &format!("{keep}, {label}");
+/// What the mirror keeps: Pods, or their bytes with the header decoded; and what it asks for.
+pub(crate) fn run(kubeconfig: &Path, keep: &str, accept: Accept) {
+    let what = &format!("{keep}, {}", accept.label());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let client = client(kubeconfig).await;
         match keep {
-            "typed" => mirror(KubeSource::<Pod>::all(client), what).await,
-            "lazy" => mirror(KubeSource::<Lazy<Pod>>::all(client), what).await,
+            "typed" => mirror(source::<Pod>(client, accept), what).await,
+            "lazy" => mirror(source::<Lazy<Pod>>(client, accept), what).await,
             other => panic!("{other}: neither typed nor lazy"),
         }
     });
+}
+
+/// All Pods, as what is asked for.
+pub(crate) fn source<K: Decode<Resource = Pod>>(client: Client, accept: Accept) -> KubeSource<K> {
+    let source = KubeSource::all_with(client, &());
+    match accept {
+        Accept::Json => source.json_only(),
+        Accept::Default => source,
+    }
 }
 
 pub(crate) async fn client(kubeconfig: &Path) -> Client {

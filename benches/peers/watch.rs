@@ -9,20 +9,19 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::Semaphore;
 use watchcache::reflector::{
-    Interest, KubeSource, Lazy, ListPage, ListRequest, Reflector, Report, Source, SourceError,
-    WatchRequest,
+    Interest, Lazy, ListPage, ListRequest, Reflector, Report, Source, SourceError, WatchRequest,
 };
 use watchcache::{Object, ResourceVersion, Store};
 
-use crate::{per_second, sync};
+use crate::{Accept, per_second, sync};
 
-pub(crate) fn run(kubeconfig: &Path, keep: &str, label: &str) {
-    let what = &format!("{keep}, {label}");
+pub(crate) fn run(kubeconfig: &Path, keep: &str, accept: Accept) {
+    let what = &format!("{keep}, {}", accept.label());
     tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
         let client = sync::client(kubeconfig).await;
         match keep {
-            "typed" => mirror(KubeSource::<Pod>::all(client), what).await,
-            "lazy" => mirror(KubeSource::<Lazy<Pod>>::all(client), what).await,
+            "typed" => mirror(sync::source::<Pod>(client, accept), what).await,
+            "lazy" => mirror(sync::source::<Lazy<Pod>>(client, accept), what).await,
             other => panic!("{other}: neither typed nor lazy"),
         }
     });

@@ -32,8 +32,12 @@ pub(crate) fn run(name: &str, url: &str) -> Result<(), Failure> {
         let client = Client::try_from(kube::Config::new(url.parse()?))?;
         let begun = Begun { at: Instant::now(), resident: process::resident() };
         match name {
-            "watchcache-typed" => stages(begun, ours::<Pod>(client)).await,
-            "watchcache-lazy" => stages(begun, ours::<Lazy<Pod>>(client)).await,
+            "watchcache-typed" => stages(begun, ours::<Pod>(client, KubeSource::json_only)).await,
+            "watchcache-lazy" => {
+                stages(begun, ours::<Lazy<Pod>>(client, KubeSource::json_only)).await
+            }
+            "watchcache-typed-protobuf" => stages(begun, ours::<Pod>(client, |it| it)).await,
+            "watchcache-lazy-protobuf" => stages(begun, ours::<Lazy<Pod>>(client, |it| it)).await,
             _ => stages(begun, theirs(client)).await,
         }
     })
@@ -99,13 +103,24 @@ struct Ours<K: watchcache::Object> {
     monitor: Monitor,
 }
 
-fn ours<K: Decode<Resource = Pod>>(client: Client) -> Ours<K> {
+fn ours<K: Decode<Resource = Pod>>(
+    client: Client,
+    configure: impl FnOnce(KubeSource<K>) -> KubeSource<K>,
+) -> Ours<K> {
     let store = Arc::new(Store::new());
-    let source = KubeSource::<K>::all_with(client, &());
+    let source = configure(KubeSource::all_with(client, &()));
     let reflector = Reflector::builder(source).sink(Arc::clone(&store)).build();
     let monitor = reflector.monitor();
     tokio::spawn(reflector.run(std::future::pending()));
     Ours { store, monitor }
+}
+
+/// Follows all Pods in protobuf.
+pub(crate) async fn in_protobuf(url: &str) -> Result<Monitor, Failure> {
+    let client = Client::try_from(kube::Config::new(url.parse()?))?;
+    let monitor = ours::<Lazy<Pod>>(client, |it| it).monitor;
+    monitor.synced().await?;
+    Ok(monitor)
 }
 
 impl<K: watchcache::Object> Mirror for Ours<K> {

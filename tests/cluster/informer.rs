@@ -44,6 +44,7 @@ struct State {
 struct Answered {
     query: String,
     code: u16,
+    content: String,
 }
 
 impl Answered {
@@ -195,9 +196,10 @@ impl Informer {
     async fn until_equal(&mut self, server: &EmbeddedServer) -> State {
         let expected = self.mirrored.versions(server).await;
         assert!(!expected.is_empty(), "or nothing is compared");
-        let equal = |state: &State| state.objects == expected && state.seen == expected;
+        // What it says of itself was read before what it holds.
+        let equal =
+            |state: &State| state.synced && state.objects == expected && state.seen == expected;
         let state = self.until("equal to the server", equal).await;
-        assert!(state.synced);
         assert_eq!(state.complaints, [""; 0], "client-go understands what it is sent");
         state
     }
@@ -337,7 +339,16 @@ pub(crate) async fn by_every_client_of_every_resource() {
     }
     server.advance(2_000);
     for informer in &mut informers {
-        informer.until_equal(&server).await;
+        let state = informer.until_equal(&server).await;
+        for answered in state.requests {
+            // The dynamic client knows no schema.
+            let expected = match (informer.mirrored.client, answered.is_watch()) {
+                ("dynamic", _) => "application/json",
+                (_, false) => "application/vnd.kubernetes.protobuf",
+                (_, true) => "application/vnd.kubernetes.protobuf;stream=watch",
+            };
+            assert_eq!(answered.content, expected, "{}", informer.mirrored.client);
+        }
         let expected = if informer.mirrored.streaming {
             Asked { streaming_lists: 1, ..Asked::default() }
         } else {

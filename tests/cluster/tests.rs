@@ -66,11 +66,15 @@ fn main() -> ExitCode {
         suite.embedded("informer_through_faults", informer::through_faults),
         suite.embedded("informer_of_a_new_server", informer::of_a_server_that_begins_anew),
     ];
-    trials.extend(
-        writes::tests()
-            .into_iter()
-            .map(|test| suite.embedded(&test.clone(), move || writes::run(test))),
-    );
+    for test in writes::tests() {
+        let in_json = test.clone();
+        trials.push(
+            suite.embedded(&test.clone(), move || writes::run(test, writes::Content::OfClients)),
+        );
+        trials.push(suite.embedded(&format!("{in_json}_in_json"), move || {
+            writes::run(in_json, writes::Content::Json)
+        }));
+    }
     if let (Some(missing), false) = (&suite.missing, arguments.list) {
         eprintln!(
             "\n*** NOT TESTED against a real API server, nor with client-go: {missing} ***\n"

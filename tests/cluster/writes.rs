@@ -1,5 +1,5 @@
 //! What client-go's clients write to the embedded server: the Go tests in `writes/`, each at a server of
-//! its own.
+//! its own, in the encoding that the clients choose and in JSON.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -29,12 +29,29 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("writes")
 }
 
+/// What typed clients speak.
+#[derive(Clone, Copy)]
+pub(crate) enum Content {
+    /// What they choose: protobuf.
+    OfClients,
+    Json,
+}
+
 /// Runs one of them.
-pub(crate) async fn run(test: String) {
+pub(crate) async fn run(test: String, content: Content) {
+    let content = match content {
+        Content::OfClients => "-content=",
+        Content::Json => "-content=application/json",
+    };
     let config = Config { pods: 10, rate: 0, scheduler: Scheduler::External, ..Config::default() };
     let server = EmbeddedServer::start(config).await.unwrap();
     let output = Command::new(program().await)
-        .args(["-test.v", &format!("-test.run=^{test}$"), &format!("-server={}", server.url())])
+        .args([
+            "-test.v",
+            &format!("-test.run=^{test}$"),
+            &format!("-server={}", server.url()),
+            content,
+        ])
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()

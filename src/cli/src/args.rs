@@ -53,9 +53,7 @@ pub(crate) enum Command {
     Mirror(MirrorArgs),
     /// Run the embedded API server alone until Ctrl-C
     ///
-    /// It speaks JSON alone, and refuses what is written in protobuf (415), as client-go's typed
-    /// clients do by default. So `kubectl create deployment ...` fails, while `kubectl create -f`,
-    /// `kubectl apply` and all that reads work.
+    /// It speaks JSON and, of built-in kinds, protobuf: whichever a client prefers.
     #[command(max_term_width = 100)]
     EmbeddedServer(EmbeddedServerArgs),
 }

@@ -5,12 +5,15 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
+use watchcache::reflector::protobuf::MEDIA_TYPE;
 
+use crate::encoding::Encoding;
+use crate::proto::{END, write_event, write_frame, write_run, write_start};
 use crate::status::Failure;
 
 /// Which requests a [`Fault`] waits for.
@@ -22,7 +25,8 @@ pub enum Request {
     Watch,
 }
 
-/// Something that goes wrong once, with the next request of its kind.
+/// Something that goes wrong once, with the next request of its kind. What comes then is in the encoding
+/// that the answer would have been in: a line of JSON, or a frame of protobuf.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -38,13 +42,13 @@ pub enum Fault {
         /// The code: a failure's.
         code: u16,
     },
-    /// The body ends properly, in the middle of a line.
+    /// The body ends properly, in the middle of a line or frame.
     Cut,
-    /// The connection is reset in the middle of a line.
+    /// The connection is reset in the middle of a line or frame.
     Reset,
     /// Nothing more comes, and the connection stays open.
     Stall,
-    /// A line that is not JSON comes before everything else.
+    /// A line that is not JSON, or a frame that is no event, comes before everything else.
     Garbage,
     /// An event with an object of another kind, of this namespace and name, comes first.
     WrongKind {
@@ -53,7 +57,7 @@ pub enum Fault {
         /// The stray object's name.
         name: String,
     },
-    /// A line of this many bytes comes first: an event of an unknown type.
+    /// A line or frame of this many bytes comes first: an event of an unknown type.
     Huge {
         /// The length, about.
         bytes: usize,
@@ -82,9 +86,10 @@ impl Faults {
 
 /// Applies a fault to a response.
 pub(crate) fn spoil(response: Response, fault: &Fault) -> Response {
+    let encoding = encoding(&response);
     match fault {
         Fault::Answer { code, retry_after } => {
-            let mut response = Failure::injected(status(*code)).into_response();
+            let mut response = Failure::injected(status(*code)).response(encoding);
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(*seconds));
             }
@@ -97,19 +102,62 @@ pub(crate) fn spoil(response: Response, fault: &Fault) -> Response {
             broken_off(response, Some(stream::iter([Err(reset)]).boxed()))
         }
         Fault::Stall => broken_off(response, None),
-        Fault::Garbage => preceded(response, "}{ this is no JSON\n".to_owned()),
-        Fault::WrongKind { namespace, name } => preceded(
-            response,
-            format!(
-                r#"{{"type":"ADDED","object":{{"kind":"Stray","apiVersion":"example.com/v1","metadata":{{"namespace":"{namespace}","name":"{name}"}}}}}}"#
-            ) + "\n",
-        ),
-        Fault::Huge { bytes } => {
-            let padding = "x".repeat(*bytes);
-            preceded(
-                response,
-                format!(r#"{{"type":"HUGE","object":{{"padding":"{padding}"}}}}"#) + "\n",
-            )
+        Fault::Garbage => preceded(response, garbage(encoding)),
+        Fault::WrongKind { namespace, name } => {
+            preceded(response, stray(encoding, namespace, name))
+        }
+        Fault::Huge { bytes } => preceded(response, huge(encoding, *bytes)),
+    }
+}
+
+fn encoding(response: &Response) -> Encoding {
+    let media_type = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    match media_type.is_some_and(|media_type| media_type.starts_with(MEDIA_TYPE.as_bytes())) {
+        true => Encoding::Protobuf,
+        false => Encoding::Json,
+    }
+}
+
+fn garbage(encoding: Encoding) -> Vec<u8> {
+    let mut out = Vec::new();
+    match encoding {
+        Encoding::Json => out.extend_from_slice(b"}{ this is no JSON\n"),
+        // A text that is longer than what it is in.
+        Encoding::Protobuf => write_frame(b"\x0a\x63cut", &mut out),
+    }
+    out
+}
+
+fn stray(encoding: Encoding, namespace: &str, name: &str) -> Vec<u8> {
+    if encoding == Encoding::Json {
+        let line = format!(
+            r#"{{"type":"ADDED","object":{{"kind":"Stray","apiVersion":"example.com/v1","metadata":{{"namespace":"{namespace}","name":"{name}"}}}}}}"#
+        );
+        return (line + "\n").into_bytes();
+    }
+    let (mut metadata, mut message) = (Vec::new(), Vec::new());
+    write_run(1, name.as_bytes(), &mut metadata);
+    write_run(3, namespace.as_bytes(), &mut metadata);
+    write_run(1, &metadata, &mut message);
+    let (mut object, mut out) = (Vec::new(), Vec::new());
+    write_start("example.com/v1", "Stray", message.len(), &mut object);
+    object.extend_from_slice(&message);
+    object.extend_from_slice(END);
+    write_event("ADDED", &object, &mut out);
+    out
+}
+
+fn huge(encoding: Encoding, bytes: usize) -> Vec<u8> {
+    let padding = "x".repeat(bytes);
+    match encoding {
+        Encoding::Json => {
+            let line = format!(r#"{{"type":"HUGE","object":{{"padding":"{padding}"}}}}"#) + "\n";
+            line.into_bytes()
+        }
+        Encoding::Protobuf => {
+            let mut out = Vec::new();
+            write_event("HUGE", padding.as_bytes(), &mut out);
+            out
         }
     }
 }
@@ -132,9 +180,9 @@ fn broken_off(response: Response, rest: Option<Rest>) -> Response {
     })
 }
 
-fn preceded(response: Response, line: String) -> Response {
+fn preceded(response: Response, first: Vec<u8>) -> Response {
     response.map(|body| {
-        let line = stream::iter([Ok(Bytes::from(line))]);
-        Body::from_stream(line.chain(body.into_data_stream()))
+        let first = stream::iter([Ok(Bytes::from(first))]);
+        Body::from_stream(first.chain(body.into_data_stream()))
     })
 }

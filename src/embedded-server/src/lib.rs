@@ -3,8 +3,7 @@
 //!
 //! It exists so that a program that lists and watches can be run, measured and tested against
 //! something that behaves like a cluster under load, with no cluster at hand. `kubectl` and
-//! client libraries read and watch it unchanged, and write to it as long as they write JSON (see
-//! [below](#protobuf)):
+//! client libraries read, watch and write to it unchanged:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), watchcache_embedded_server::StartError> {
@@ -33,11 +32,18 @@
 //!
 //! # Protobuf
 //!
-//! The server speaks only JSON. Clients that prefer protobuf for a response get JSON, which they can
-//! read, too. A body in protobuf is refused with 415 (Unsupported Media Type). Client-go's typed clients
-//! write protobuf by default, and do not fall back: so `kubectl create deployment ...`, which uses one,
-//! fails, while `kubectl create -f`, `kubectl apply` and kube-rs, which write JSON, work. A program in Go
-//! sets `ContentType: "application/json"` in its `rest.Config`.
+//! Built-in kinds are served in JSON and in protobuf, whichever the `Accept` header wants most: lists,
+//! single objects, watches, `scale`, and the `Status` of what fails. Either is read, too: objects, a
+//! `Binding`, a `Scale`, the options of a deletion. So client-go's typed clients work as they are by default.
+//!
+//! What has no schema stays JSON, as on the real server. Of custom resources that is everything but
+//! metadata alone: a request for nothing but protobuf is answered with 406 (Not Acceptable), a body in
+//! protobuf with 415 (Unsupported Media Type). Tables, patches, discovery and OpenAPI are always JSON, and
+//! so is the answer to a path that names no resource.
+//!
+//! An object is encoded once, when it is first asked for in protobuf, and kept beside its JSON, packed as
+//! that is; a server that nobody asks for protobuf pays nothing for it. Events are kept as the core group has
+//! them, and made anew for whoever asks by `events.k8s.io`, in either encoding.
 //!
 //! # Content
 //!
@@ -45,7 +51,8 @@
 //! gives the same changes in the same order, however fast they are made. What clients change of it
 //! stays changed; the simulation then writes only what a kubelet or a controller would report.
 //!
-//! Memory is about the serialised size of the content, each object once, plus the replaced states
+//! Memory is about the serialised size of the content, each object once in each encoding that it was
+//! asked for in, plus the replaced states
 //! within the kept history, whose size is bounded in changes and in bytes ([`HistoryLimit`]).
 
 mod admission;
@@ -55,9 +62,11 @@ mod config;
 mod connections;
 mod continue_token;
 mod control;
+mod encoding;
 mod fault;
 mod object;
 mod patch;
+mod proto;
 mod resource;
 mod selector;
 mod server;

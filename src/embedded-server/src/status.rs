@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde_json::Value;
 use watchcache::Status;
+use watchcache::reflector::protobuf;
 use watchcache::status::{CauseType, StatusCause, StatusDetails, StatusReason};
 
+use crate::encoding::Encoding;
 use crate::resource::Definition;
 
 /// A failed request, as the `Status` that tells the client why.
@@ -18,6 +19,14 @@ pub(crate) struct Failure(Box<Status>);
 impl From<Status> for Failure {
     fn from(status: Status) -> Failure {
         Failure(Box::new(status))
+    }
+}
+
+impl From<protobuf::Error> for Failure {
+    /// Of an object that was to be written: what is stored has come through its type, so the schema
+    /// takes it.
+    fn from(error: protobuf::Error) -> Failure {
+        Status::internal(format!("the object cannot be written in protobuf: {error}")).into()
     }
 }
 
@@ -84,8 +93,8 @@ impl Failure {
             .into()
     }
 
-    pub(crate) fn not_acceptable() -> Failure {
-        let message = "only the following media types are accepted: application/json";
+    pub(crate) fn not_acceptable(served: &str) -> Failure {
+        let message = format!("only the following media types are accepted: {served}");
         Status::failure(StatusReason::NotAcceptable, message).into()
     }
 
@@ -128,16 +137,14 @@ impl Failure {
         Status::expired(format!("too old resource version: {asked} ({oldest})")).into()
     }
 
-    /// The Status, for an ERROR event within a watch.
     pub(crate) fn status(&self) -> &Status {
         &self.0
     }
-}
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
+    /// As the answer to a request.
+    pub(crate) fn response(&self, encoding: Encoding) -> Response {
         let code = StatusCode::from_u16(self.0.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = status_response(code, &self.0);
+        let mut response = status_response(code, &self.0, encoding);
         if let Some(delay) = self.0.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, delay.as_secs().into());
         }
@@ -145,14 +152,18 @@ impl IntoResponse for Failure {
     }
 }
 
-/// A Status as the answer.
-pub(crate) fn status_response(code: StatusCode, status: &Status) -> Response {
+/// A Status as an object.
+pub(crate) fn status_object(status: &Status) -> Value {
     // Its fields are text and numbers: that is always JSON.
-    let body = serde_json::to_value(status).unwrap_or(Value::Null).to_string();
-    json_response(code, body)
+    serde_json::to_value(status).unwrap_or_default()
 }
 
-/// A response whose body is JSON.
-pub(crate) fn json_response(code: StatusCode, body: impl Into<Body>) -> Response {
-    (code, [(header::CONTENT_TYPE, "application/json")], body.into()).into_response()
+/// A Status as the answer.
+pub(crate) fn status_response(code: StatusCode, status: &Status, encoding: Encoding) -> Response {
+    let status = status_object(status);
+    match encoding.write(&status) {
+        Ok(body) => encoding.response(code, body),
+        // No Status is of this kind; but one that fails to say so would be no answer.
+        Err(_) => Encoding::Json.response(code, status.to_string()),
+    }
 }

@@ -1,6 +1,7 @@
 //! The list and watch protocol, looked at byte by byte.
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code, reason = "shared with other tests, and each uses a part")]
 mod http;
 
 use std::collections::BTreeMap;

@@ -96,13 +96,15 @@ fn watch_faults() -> Vec<Fault> {
     ]
 }
 
-async fn survives<K: Decode<Resource = Pod>>() {
+async fn survives<K: Decode<Resource = Pod>>(
+    configure: impl FnOnce(KubeSource<K>) -> KubeSource<K>,
+) {
     let server = server().await;
     server.inject(Request::List, Fault::Answer { code: 503, retry_after: Some(1) });
     server.inject(Request::List, Fault::Cut);
     let mut faults = watch_faults().into_iter();
     server.inject(Request::Watch, faults.next().expect("there are some"));
-    let source = KubeSource::<K>::all_with(client(&server), &());
+    let source = configure(KubeSource::all_with(client(&server), &()));
     let mirror = mirror(source, |builder| {
         builder.watch_timeout(Duration::from_secs(1)..Duration::from_secs(2))
     });
@@ -131,12 +133,22 @@ async fn survives<K: Decode<Resource = Pod>>() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_typed_mirror_survives_every_fault_without_a_relist() {
-    survives::<Pod>().await;
+    survives::<Pod>(|source| source).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_typed_mirror_in_json_survives_every_fault_without_a_relist() {
+    survives::<Pod>(KubeSource::json_only).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lazy_mirror_survives_every_fault_without_a_relist() {
-    survives::<Lazy<Pod>>().await;
+    survives::<Lazy<Pod>>(|source| source).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lazy_mirror_in_json_survives_every_fault_without_a_relist() {
+    survives::<Lazy<Pod>>(KubeSource::json_only).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -271,12 +283,25 @@ async fn a_relist_keeps_what_has_not_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lazy_object_is_the_typed_one() {
+async fn a_lazy_object_is_the_typed_one_in_protobuf() {
+    a_lazy_object_is_the_typed_one(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lazy_object_is_the_typed_one_in_json() {
+    a_lazy_object_is_the_typed_one(true).await;
+}
+
+async fn a_lazy_object_is_the_typed_one(json: bool) {
+    fn source<K: Decode<Resource = Pod>>(server: &EmbeddedServer, json: bool) -> KubeSource<K> {
+        let source = KubeSource::all_with(client(server), &());
+        if json { source.json_only() } else { source }
+    }
     let server = server().await;
     server.pause().await;
-    let typed = mirror(KubeSource::<Pod>::all(client(&server)).keep_managed_fields(), |b| b);
-    let lazy = mirror(KubeSource::<Lazy<Pod>>::all(client(&server)).keep_managed_fields(), |b| b);
-    let pruned = mirror(KubeSource::<Lazy<Pod>>::all(client(&server)), |b| b);
+    let typed = mirror(source::<Pod>(&server, json).keep_managed_fields(), |b| b);
+    let lazy = mirror(source::<Lazy<Pod>>(&server, json).keep_managed_fields(), |b| b);
+    let pruned = mirror(source::<Lazy<Pod>>(&server, json), |b| b);
     for monitor in [&typed.monitor, &lazy.monitor, &pruned.monitor] {
         monitor.synced().await.unwrap();
     }

@@ -43,8 +43,6 @@ func main() {
 func run() error {
 	wire := wire{requests: []request{}}
 	config := &rest.Config{Host: *server, WrapTransport: wire.wrap}
-	// As the controllers of Kubernetes ask: protobuf where the server has it.
-	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	informer, err := newInformer(config)
 	if err != nil {
 		return err

@@ -96,6 +96,8 @@ type request struct {
 	Path  string `json:"path"`
 	Query string `json:"query"`
 	Code  int    `json:"code"`
+	// Content is the type of the answer.
+	Content string `json:"content"`
 }
 
 // wire records the requests of a client.
@@ -127,6 +129,7 @@ func (r roundTripper) RoundTrip(made *http.Request) (*http.Response, error) {
 	record := request{Path: made.URL.Path, Query: made.URL.RawQuery}
 	if err == nil {
 		record.Code = answer.StatusCode
+		record.Content = answer.Header.Get("Content-Type")
 	}
 	r.wire.mutex.Lock()
 	defer r.wire.mutex.Unlock()

@@ -14,7 +14,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -23,17 +22,21 @@ import (
 
 const namespace = "default"
 
-var server = flag.String("server", "", "the server's URL")
+var (
+	server  = flag.String("server", "", "the server's URL")
+	content = flag.String("content", "", "what typed clients write and read, instead of their own choice")
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	os.Exit(m.Run())
 }
 
-// config is what the users of custom resources set: what they write, and read, is JSON.
+// config leaves the choice to the clients: those of built-in kinds speak protobuf. Or it is what the users of
+// custom resources set, who speak JSON.
 func config() *rest.Config {
 	config := &rest.Config{Host: *server, QPS: -1}
-	config.ContentType = runtime.ContentTypeJSON
+	config.ContentType = *content
 	return config
 }
 

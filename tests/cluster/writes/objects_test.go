@@ -7,8 +7,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/retry"
 )
 
@@ -148,22 +146,4 @@ func TestNamespacesGoWithTheirContent(t *testing.T) {
 	}))
 	_, err = client.CoreV1().ConfigMaps("team").Get(t.Context(), "a", metav1.GetOptions{})
 	refused(t, err, metav1.StatusReasonNotFound)
-}
-
-// Clients for built-in kinds write protobuf unless they are told otherwise, and do not fall back.
-func TestProtobufIsReadByNobody(t *testing.T) {
-	client, err := kubernetes.NewForConfig(&rest.Config{Host: *server})
-	must(t, err)
-	maps := client.CoreV1().ConfigMaps(namespace)
-	_, err = maps.Create(t.Context(), configMap("a", nil), metav1.CreateOptions{})
-	refused(t, err, metav1.StatusReasonUnsupportedMediaType)
-	_, err = typed(t).CoreV1().ConfigMaps(namespace).Create(t.Context(), configMap("a", nil), metav1.CreateOptions{})
-	must(t, err)
-
-	// Patches are JSON in any case, and so is what they are answered with.
-	_, err = maps.Patch(t.Context(), "a", types.MergePatchType, []byte(`{"data":{"n":"1"}}`), metav1.PatchOptions{})
-	must(t, err)
-	got, err := maps.Get(t.Context(), "a", metav1.GetOptions{})
-	must(t, err)
-	is(t, "n", got.Data["n"], "1")
 }

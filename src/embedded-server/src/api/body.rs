@@ -1,9 +1,13 @@
 //! The bodies of requests.
 
+use std::fmt::Display;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use serde_json::Value;
+use watchcache::reflector::protobuf;
 
+use super::format::media_types;
 use crate::patch::Patch;
 use crate::status::Failure;
 
@@ -14,6 +18,7 @@ const LIMIT: usize = 3 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MediaType {
     Json,
+    Protobuf,
     JsonPatch,
     MergePatch,
     StrategicMergePatch,
@@ -41,6 +46,7 @@ impl MediaType {
         let named = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         Some(match named {
             "" | "application/json" => MediaType::Json,
+            protobuf::MEDIA_TYPE => MediaType::Protobuf,
             "application/json-patch+json" => MediaType::JsonPatch,
             "application/merge-patch+json" => MediaType::MergePatch,
             "application/strategic-merge-patch+json" => MediaType::StrategicMergePatch,
@@ -65,12 +71,15 @@ impl Content {
         self.bytes.is_empty()
     }
 
-    /// The object in the body.
-    pub(super) fn object(&self) -> Result<Value, Failure> {
-        if self.media_type != Some(MediaType::Json) {
-            return Err(Failure::unsupported_media_type("application/json"));
+    /// The object in the body, of a kind with or without a schema.
+    pub(super) fn object(&self, has_schema: bool) -> Result<Value, Failure> {
+        match self.media_type {
+            Some(MediaType::Json) => self.parse(),
+            Some(MediaType::Protobuf) if has_schema => {
+                protobuf::from_slice(&self.bytes).map_err(unreadable)
+            }
+            _ => Err(Failure::unsupported_media_type(media_types(has_schema))),
         }
-        self.parse()
     }
 
     /// The patch in the body.
@@ -92,7 +101,10 @@ impl Content {
     }
 
     fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.bytes)
-            .map_err(|error| Failure::bad_request(format!("couldn't read the body: {error}")))
+        serde_json::from_slice(&self.bytes).map_err(unreadable)
     }
+}
+
+fn unreadable(error: impl Display) -> Failure {
+    Failure::bad_request(format!("couldn't read the body: {error}"))
 }

@@ -15,9 +15,10 @@ pub(super) fn read(query: DeleteOptions, body: &Content) -> Result<(DeleteOption
     if body.is_empty() {
         return Ok((query, false));
     }
-    let body: meta::DeleteOptions = serde_json::from_value(body.object()?).map_err(|error| {
-        Failure::bad_request(format!("the body cannot be handled as a DeleteOptions: {error}"))
-    })?;
+    let body: meta::DeleteOptions =
+        serde_json::from_value(body.object(true)?).map_err(|error| {
+            Failure::bad_request(format!("the body cannot be handled as a DeleteOptions: {error}"))
+        })?;
     // Every group has it under its own version.
     if let Some(kind) = body.kind.filter(|kind| !matches!(kind.as_str(), "" | "DeleteOptions")) {
         let why =

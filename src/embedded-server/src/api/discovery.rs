@@ -7,8 +7,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::encoding::json_response;
 use crate::resource::{Definition, NAMESPACES, PODS, Registry, group_version};
-use crate::status::json_response;
 
 /// The answer to a path that names no objects.
 pub(crate) fn answer(path: &[&str], registry: &Registry) -> Option<Response> {

@@ -2,12 +2,15 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde_json::Value;
 
+use crate::encoding::Encoding;
 use crate::resource::Definition;
-use crate::status::{Failure, json_response};
+use crate::status::Failure;
 
-use super::format::{Format, write_metadata};
+use super::format::{Accepted, Format, write_metadata};
 use super::params::{IncludeObject, Params, VersionMatch};
+use super::shown::Shown;
 use super::{Api, Target, table};
 
 pub(crate) fn get(
@@ -15,7 +18,7 @@ pub(crate) fn get(
     target: &Target,
     name: &str,
     params: &Params,
-    format: Format,
+    accepted: Accepted,
 ) -> Result<Response, Failure> {
     let current = api.storage.version();
     if let Some(asked) = params.version.filter(|asked| *asked > current) {
@@ -24,17 +27,45 @@ pub(crate) fn get(
     if params.version_match == Some(VersionMatch::Exact) {
         return Err(Failure::bad_request("resourceVersionMatch is not supported for get"));
     }
+    let definition = &target.definition;
     let entry = api
         .storage
-        .get(target.definition.id, &target.key(name))
-        .ok_or_else(|| Failure::object_not_found(&target.definition, name))?;
-    let json = entry.json(&target.definition);
-    let body = in_format(&target.definition, json, entry.version, format, params.include_object);
-    Ok(json_response(StatusCode::OK, body))
+        .get(definition.id, &target.key(name))
+        .ok_or_else(|| Failure::object_not_found(definition, name))?;
+    let Accepted { format, encoding } = accepted;
+    let body = match encoding {
+        Encoding::Json => {
+            let json = entry.json(definition);
+            in_format(definition, json, entry.version, format, params.include_object)
+        }
+        Encoding::Protobuf => {
+            let message = api.storage.message(definition, &entry)?;
+            Shown::new(definition, format).object(&message, entry.version)
+        }
+    };
+    Ok(encoding.response(StatusCode::OK, body))
 }
 
-/// One object in the form that the client asks for.
-pub(super) fn in_format(
+/// One object, that is not stored as it is, in the form that the client asks for.
+pub(super) fn accepted(
+    definition: &Definition,
+    json: Vec<u8>,
+    version: u64,
+    accepted: Accepted,
+) -> Result<Vec<u8>, Failure> {
+    let Accepted { format, encoding } = accepted;
+    match encoding {
+        Encoding::Json => Ok(in_format(definition, json, version, format, IncludeObject::Metadata)),
+        // It was serialised here: it always parses.
+        Encoding::Protobuf => Shown::new(definition, format).value(parsed(&json)),
+    }
+}
+
+fn parsed(json: &[u8]) -> Value {
+    serde_json::from_slice(json).unwrap_or_default()
+}
+
+fn in_format(
     definition: &Definition,
     json: Vec<u8>,
     version: u64,
@@ -56,7 +87,12 @@ pub(super) fn in_format(
 }
 
 /// The Scale of an object.
-pub(crate) fn scale(api: &Api, target: &Target, name: &str) -> Result<Response, Failure> {
+pub(crate) fn scale(
+    api: &Api,
+    target: &Target,
+    name: &str,
+    encoding: Encoding,
+) -> Result<Response, Failure> {
     let definition = &target.definition;
     let scale = definition.scale.as_ref().ok_or_else(Failure::path_not_found)?;
     let entry = api
@@ -64,5 +100,5 @@ pub(crate) fn scale(api: &Api, target: &Target, name: &str) -> Result<Response, 
         .get(definition.id, &target.key(name))
         .ok_or_else(|| Failure::object_not_found(definition, name))?;
     let scale = crate::write::scale::of(scale, &entry.value(definition));
-    Ok(json_response(StatusCode::OK, scale.to_string()))
+    Ok(encoding.response(StatusCode::OK, encoding.write(&scale)?))
 }

@@ -9,25 +9,29 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
+use watchcache::Status;
 
 use crate::continue_token::ContinueToken;
+use crate::encoding::Encoding;
+use crate::proto::END;
 use crate::resource::Definition;
 use crate::selector::Selector;
-use crate::status::{Failure, json_response};
-use crate::storage::{Entry, Page, Query, Remaining};
+use crate::status::Failure;
+use crate::storage::{Entry, Message, Page, Query, Remaining, Storage};
 
-use super::format::{Format, write_metadata};
+use super::format::{Accepted, Format, write_metadata};
 use super::params::{IncludeObject, Params, VersionMatch};
+use super::shown::Shown;
 use super::{Api, Target, compress, table};
 
 /// How much of a list is composed at once: a list of hundreds of megabytes never exists whole.
 const CHUNK: usize = 256 * 1024;
 
-pub(crate) fn list(
+pub(crate) async fn list(
     api: &Api,
     target: &Target,
     params: &Params,
-    format: Format,
+    accepted: Accepted,
 ) -> Result<Response, Failure> {
     let selector =
         Selector::parse(&target.definition, &params.label_selector, &params.field_selector)?;
@@ -54,10 +58,19 @@ pub(crate) fn list(
             None => Failure::list_expired(),
         })?;
     let metadata = list_metadata(&page, &selector);
-    let bytes = page.entries.iter().map(|entry| entry.json_len()).sum();
     let definition = Arc::clone(&target.definition);
-    let body = body(definition, format, params.include_object, &metadata, page.entries);
-    let mut response = json_response(StatusCode::OK, body);
+    let Accepted { format, encoding } = accepted;
+    let (bytes, body) = match encoding {
+        Encoding::Json => {
+            let bytes = page.entries.iter().map(|entry| entry.json_len()).sum();
+            (bytes, json(definition, format, params.include_object, &metadata, page.entries))
+        }
+        Encoding::Protobuf => {
+            let storage = Arc::clone(&api.storage);
+            protobuf(storage, definition, format, metadata, page.entries).await?
+        }
+    };
+    let mut response = encoding.response(StatusCode::OK, body);
     compress::mark(&mut response, bytes);
     Ok(response)
 }
@@ -95,46 +108,86 @@ fn list_metadata(page: &Page, selector: &Selector) -> Value {
     metadata
 }
 
-fn body(
+fn json(
     definition: Arc<Definition>,
     format: Format,
     include: IncludeObject,
     metadata: &Value,
     entries: Vec<Arc<Entry>>,
 ) -> Body {
-    let mut out = Vec::new();
+    let mut start = Vec::new();
     match format {
-        Format::Table => table::write_start(&definition, metadata, true, &mut out),
+        Format::Table => table::write_start(&definition, metadata, true, &mut start),
         Format::Metadata => {
-            write_start("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, &mut out)
+            write_start("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, &mut start);
         }
         Format::Object => {
-            write_start(&definition.list_kind, &definition.api_version(), metadata, &mut out);
+            write_start(&definition.list_kind, &definition.api_version(), metadata, &mut start);
         }
     }
-    let mut entries = entries.into_iter();
     let mut first = true;
+    in_chunks(start, entries, b"]}\n", move |entry, out| {
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        match format {
+            Format::Object => entry.write_item(&definition, out),
+            Format::Metadata => write_metadata(&entry.json(&definition), out),
+            Format::Table => {
+                table::write_row(&definition, &entry.json(&definition), include, out);
+            }
+        }
+    })
+}
+
+/// The length of the list, which stands at its beginning, and the list.
+async fn protobuf(
+    storage: Arc<Storage>,
+    definition: Arc<Definition>,
+    format: Format,
+    metadata: Value,
+    entries: Vec<Arc<Entry>>,
+) -> Result<(usize, Body), Failure> {
+    let shown = Shown::new(&definition, format);
+    // Whoever asks first for protobuf has all objects encoded: that is for no thread that serves others.
+    let encode = move || {
+        let message = |entry: Arc<Entry>| {
+            Ok::<_, Failure>((entry.version, storage.message(&definition, &entry)?))
+        };
+        entries.into_iter().map(message).collect::<Result<Vec<_>, Failure>>()
+    };
+    let encoded = tokio::task::spawn_blocking(encode).await;
+    let messages = encoded.unwrap_or_else(|error| Err(Status::internal(error).into()))?;
+    let len = |(version, message): &(u64, Arc<Message>)| shown.item_len(message, *version);
+    let bytes = messages.iter().map(len).sum();
+    let mut start = Vec::new();
+    shown.write_list_start(&metadata, messages.iter().map(len), &mut start);
+    let body = in_chunks(start, messages, END, move |(version, message), out| {
+        shown.write_item(&message, version, out);
+    });
+    Ok((bytes, body))
+}
+
+/// A body that is composed as it is sent: its start, its items, its end.
+fn in_chunks<T: Send + 'static>(
+    start: Vec<u8>,
+    items: Vec<T>,
+    end: &'static [u8],
+    mut write: impl FnMut(T, &mut Vec<u8>) + Send + 'static,
+) -> Body {
+    let (mut out, mut items) = (start, items.into_iter());
     let mut ended = false;
     let chunks = stream::iter(std::iter::from_fn(move || {
         if ended {
             return None;
         }
         while out.len() < CHUNK {
-            let Some(entry) = entries.next() else {
-                out.extend_from_slice(b"]}\n");
+            let Some(item) = items.next() else {
+                out.extend_from_slice(end);
                 ended = true;
                 break;
             };
-            if !std::mem::take(&mut first) {
-                out.push(b',');
-            }
-            match format {
-                Format::Object => entry.write_item(&definition, &mut out),
-                Format::Metadata => write_metadata(&entry.json(&definition), &mut out),
-                Format::Table => {
-                    table::write_row(&definition, &entry.json(&definition), include, &mut out);
-                }
-            }
+            write(item, &mut out);
         }
         let chunk = std::mem::replace(&mut out, Vec::with_capacity(CHUNK + CHUNK / 8));
         Some(Ok::<_, Infallible>(Bytes::from(chunk)))

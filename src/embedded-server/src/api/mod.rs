@@ -11,6 +11,7 @@ mod list;
 mod openapi;
 mod params;
 mod path;
+mod shown;
 mod table;
 mod watch;
 mod write;
@@ -21,15 +22,16 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use crate::admission::Webhook;
+use crate::encoding::Encoding;
 use crate::fault::{self, Faults, Request};
 use crate::status::Failure;
 use crate::storage::Storage;
 use crate::write::Writer;
 
-use self::format::Format;
+use self::format::Accepted;
 use self::params::Params;
 use self::path::{Subresource, Target};
 
@@ -58,7 +60,8 @@ async fn dispatch(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    answer(&api, &method, &uri, &headers, body).await.unwrap_or_else(IntoResponse::into_response)
+    let answer = answer(&api, &method, &uri, &headers, body).await;
+    answer.unwrap_or_else(|failure| failure.response(Encoding::Json))
 }
 
 async fn answer(
@@ -77,26 +80,34 @@ async fn answer(
             .ok_or_else(Failure::path_not_found)?;
         return if reads { Ok(found) } else { Err(Failure::method_not_allowed()) };
     };
-    let format = Format::negotiate(headers)?;
+    let accepted = Accepted::negotiate(headers, target.has_schema())?;
     let query = uri.query().unwrap_or_default();
-    if reads {
-        return read(api, &target, &Params::parse(query)?, format);
-    }
-    let body = body::read(body, headers).await?;
-    write::write(api, method, &target, query, headers, &body, format).await
+    let answer = async {
+        if reads {
+            return read(api, &target, &Params::parse(query)?, accepted).await;
+        }
+        let body = body::read(body, headers).await?;
+        write::write(api, method, &target, query, headers, &body, accepted).await
+    };
+    Ok(answer.await.unwrap_or_else(|failure| failure.response(accepted.encoding)))
 }
 
-fn read(api: &Api, target: &Target, params: &Params, format: Format) -> Result<Response, Failure> {
+async fn read(
+    api: &Api,
+    target: &Target,
+    params: &Params,
+    accepted: Accepted,
+) -> Result<Response, Failure> {
     match (&target.name, target.subresource) {
         (Some(name), None | Some(Subresource::Status)) => {
-            get::get(api, target, name, params, format)
+            get::get(api, target, name, params, accepted)
         }
-        (Some(name), Some(Subresource::Scale)) => get::scale(api, target, name),
+        (Some(name), Some(Subresource::Scale)) => get::scale(api, target, name, accepted.encoding),
         (Some(_), Some(_)) => Err(Failure::method_not_allowed()),
         (None, _) if params.watch => {
-            spoiled(api, Request::Watch, watch::watch(api, target, params, format))
+            spoiled(api, Request::Watch, watch::watch(api, target, params, accepted))
         }
-        (None, _) => spoiled(api, Request::List, list::list(api, target, params, format)),
+        (None, _) => spoiled(api, Request::List, list::list(api, target, params, accepted).await),
     }
 }
 

@@ -12,8 +12,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
+use crate::encoding::json_response;
 use crate::resource::{Definition, Learnt, Registry, Types, group_version};
-use crate::status::json_response;
 
 pub(super) fn answer(path: &[&str], registry: &Registry) -> Option<Response> {
     let all = registry.all();

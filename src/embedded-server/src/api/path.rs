@@ -68,6 +68,12 @@ impl Target {
         })
     }
 
+    /// Whether what a request is about has a schema in protobuf: objects of custom resources have none,
+    /// their Scales have one.
+    pub(crate) fn has_schema(&self) -> bool {
+        !self.definition.is_custom() || self.subresource == Some(Subresource::Scale)
+    }
+
     pub(crate) fn key(&self, name: &str) -> String {
         storage::key(self.namespace.as_deref(), name)
     }

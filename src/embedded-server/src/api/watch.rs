@@ -1,27 +1,31 @@
-//! Watches: the shared log read with a cursor, as a stream of JSON lines.
+//! Watches: the shared log read with a cursor, as a stream of JSON lines or of frames of protobuf.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use rand::Rng;
-use serde_json::{Value, json};
 use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
-use crate::resource::Definition;
+use crate::resource::ResourceId;
 use crate::selector::Selector;
-use crate::status::{Failure, json_response};
+use crate::status::Failure;
 use crate::storage::{Entry, Event, Query, Storage};
 
-use super::format::{Format, write_metadata};
-use super::params::{IncludeObject, Params};
-use super::{Api, Target, table};
+use super::format::Accepted;
+use super::params::Params;
+use super::{Api, Target};
+
+mod frames;
+mod lines;
+mod writer;
+
+use writer::Writer;
 
 /// How often a watch that allows bookmarks gets one.
 const BOOKMARK_PERIOD: Duration = Duration::from_secs(10);
@@ -37,7 +41,7 @@ pub(crate) fn watch(
     api: &Api,
     target: &Target,
     params: &Params,
-    format: Format,
+    accepted: Accepted,
 ) -> Result<Response, Failure> {
     let selector =
         Selector::parse(&target.definition, &params.label_selector, &params.field_selector)?;
@@ -51,19 +55,20 @@ pub(crate) fn watch(
         return Err(Failure::version_too_large(asked, current));
     }
 
+    let writer = Writer::new(api, target, params, accepted);
     let initial_events = params.send_initial_events.unwrap_or(asked == 0);
     let (initial, cursor) = if initial_events {
         let query = Query::all(target.definition.id, target.namespace.as_deref());
         match storage.list(&query, |entry| selector.matches(entry)) {
             Ok(page) => (page.entries, page.version),
-            Err(compacted) => return Ok(expired(asked, compacted.oldest)),
+            Err(compacted) => return Ok(expired(writer, asked, compacted.oldest)),
         }
     } else if asked == 0 {
         (Vec::new(), current)
     } else {
         let oldest = storage.compacted();
         if asked < oldest {
-            return Ok(expired(asked, oldest));
+            return Ok(expired(writer, asked, oldest));
         }
         (Vec::new(), asked)
     };
@@ -76,12 +81,8 @@ pub(crate) fn watch(
         wake,
         cut: api.cut.clone(),
         scope: Scope { namespace: target.namespace.clone(), selector },
-        writer: Writer {
-            definition: Arc::clone(&target.definition),
-            format,
-            include: params.include_object,
-            columns_sent: false,
-        },
+        resource: target.definition.id,
+        writer,
         cursor,
         initial: initial.into_iter(),
         initial_end: params.bookmarks && params.send_initial_events == Some(true),
@@ -90,14 +91,15 @@ pub(crate) fn watch(
         next_bookmark: params.bookmarks.then_some(now + BOOKMARK_PERIOD),
         ended: false,
     };
-    Ok(json_response(StatusCode::OK, stream.into_body()))
+    let response = stream.writer.response();
+    Ok(response.map(|()| stream.into_body()))
 }
 
 /// The real server's response to a version that was compacted: a watch with one ERROR event.
-fn expired(asked: u64, oldest: u64) -> Response {
-    let failure = Failure::watch_expired(asked, oldest);
-    let line = json!({"type": "ERROR", "object": failure.status()});
-    json_response(StatusCode::OK, format!("{line}\n"))
+fn expired(writer: Writer, asked: u64, oldest: u64) -> Response {
+    let mut out = Vec::new();
+    writer.error(&Failure::watch_expired(asked, oldest), &mut out);
+    writer.response().map(|()| Body::from(out))
 }
 
 /// Which changes concern a watch.
@@ -114,7 +116,7 @@ impl Scope {
 
     /// The event as this watch sees it: an object that leaves the selection is DELETED, in the last state
     /// that the watch saw, and one that enters it is ADDED.
-    fn translate<'a>(&self, event: &'a Event) -> Option<(&'static str, &'a Entry)> {
+    fn translate<'a>(&self, event: &'a Event) -> Option<(&'static str, &'a Arc<Entry>)> {
         let current = event.current.as_ref().filter(|entry| self.contains(entry));
         let previous = event.previous.as_ref().filter(|entry| self.contains(entry));
         match (current, previous) {
@@ -131,6 +133,7 @@ struct WatchStream {
     wake: Receiver<u64>,
     cut: Receiver<u64>,
     scope: Scope,
+    resource: ResourceId,
     writer: Writer,
     cursor: u64,
     initial: std::vec::IntoIter<Arc<Entry>>,
@@ -191,29 +194,39 @@ impl WatchStream {
     }
 
     fn write_initial(&mut self, out: &mut Vec<u8>) {
-        while out.len() < CHUNK {
+        while out.len() < CHUNK && !self.ended {
             let Some(entry) = self.initial.next() else {
                 if std::mem::take(&mut self.initial_end) {
                     self.writer.bookmark(self.cursor, true, out);
                 }
                 return;
             };
-            self.writer.event("ADDED", &entry, entry.version, out);
+            self.write("ADDED", &entry, entry.version, out);
+        }
+    }
+
+    /// Writes an event; one that cannot be written ends the watch with an error in its place.
+    fn write(&mut self, kind: &str, entry: &Arc<Entry>, version: u64, out: &mut Vec<u8>) {
+        if self.ended {
+            return;
+        }
+        if let Err(failure) = self.writer.event(kind, entry, version, out) {
+            self.writer.error(&failure, out);
+            self.ended = true;
         }
     }
 
     /// Writes what was committed since the cursor; `false` if part of it was compacted.
     fn write_events(&mut self, out: &mut Vec<u8>) -> bool {
-        while out.len() < CHUNK {
-            let Ok((events, cursor)) =
-                self.storage.events_since(self.writer.definition.id, self.cursor, BATCH)
+        while out.len() < CHUNK && !self.ended {
+            let Ok((events, cursor)) = self.storage.events_since(self.resource, self.cursor, BATCH)
             else {
                 return false;
             };
             self.cursor = cursor;
             for event in &events {
                 if let Some((kind, entry)) = self.scope.translate(event) {
-                    self.writer.event(kind, entry, event.version, out);
+                    self.write(kind, entry, event.version, out);
                 }
             }
             if events.len() < BATCH {
@@ -232,82 +245,4 @@ impl WatchStream {
             () = tokio::time::sleep_until(until) => {}
         }
     }
-}
-
-/// Writes lines in the form the client asked for.
-struct Writer {
-    definition: Arc<Definition>,
-    format: Format,
-    include: IncludeObject,
-    /// A table has its columns in the first event only.
-    columns_sent: bool,
-}
-
-impl Writer {
-    /// An object's state as of `version`: a deletion shows the last one at its own.
-    fn event(&mut self, kind: &str, entry: &Entry, version: u64, out: &mut Vec<u8>) {
-        start_line(kind, out);
-        if self.format == Format::Object {
-            entry.write_at(version, &self.definition, out);
-        } else {
-            let mut json = Vec::with_capacity(entry.json_len());
-            entry.write_at(version, &self.definition, &mut json);
-            self.converted(&json, version, out);
-        }
-        out.extend_from_slice(b"}\n");
-    }
-
-    fn converted(&mut self, json: &[u8], version: u64, out: &mut Vec<u8>) {
-        match self.format {
-            Format::Object => out.extend_from_slice(json),
-            Format::Metadata => write_metadata(json, out),
-            Format::Table => {
-                let metadata = json!({"resourceVersion": version.to_string()});
-                self.table_start(&metadata, out);
-                table::write_row(&self.definition, json, self.include, out);
-                table::write_end(out);
-            }
-        }
-    }
-
-    fn bookmark(&mut self, version: u64, initial_end: bool, out: &mut Vec<u8>) {
-        let mut metadata =
-            json!({"resourceVersion": version.to_string(), "creationTimestamp": null});
-        if initial_end {
-            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
-        }
-        start_line("BOOKMARK", out);
-        match self.format {
-            Format::Table => {
-                self.table_start(&metadata, out);
-                table::write_end(out);
-            }
-            Format::Object => write_bookmark(
-                &self.definition.kind,
-                &self.definition.api_version(),
-                &metadata,
-                out,
-            ),
-            Format::Metadata => {
-                write_bookmark("PartialObjectMetadata", "meta.k8s.io/v1", &metadata, out)
-            }
-        }
-        out.extend_from_slice(b"}\n");
-    }
-
-    fn table_start(&mut self, metadata: &Value, out: &mut Vec<u8>) {
-        let columns = !std::mem::replace(&mut self.columns_sent, true);
-        table::write_start(&self.definition, metadata, columns, out);
-    }
-}
-
-fn start_line(kind: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"type\":\"");
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(b"\",\"object\":");
-}
-
-fn write_bookmark(kind: &str, api_version: &str, metadata: &Value, out: &mut Vec<u8>) {
-    let object = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
-    out.extend_from_slice(object.to_string().as_bytes());
 }

@@ -10,14 +10,16 @@ use watchcache::status::StatusDetails;
 
 use super::admit::Admitting;
 use super::body::{Change, Content};
-use super::format::Format;
-use super::params::{IncludeObject, number, pairs};
+use super::format::Accepted;
+use super::params::{number, pairs};
 use super::path::{Subresource, Target};
+use super::shown::Shown;
 use super::{Api, delete_options, get};
+use crate::encoding::Encoding;
 use crate::object::uid;
 use crate::patch::Patch;
 use crate::selector::Selector;
-use crate::status::{Failure, json_response, status_response};
+use crate::status::{Failure, status_response};
 use crate::storage::Query;
 use crate::write::{DeleteOptions, Deleted, Part, Propagation, Request, UnknownFields, Written};
 
@@ -40,7 +42,7 @@ pub(super) async fn write(
     query: &str,
     headers: &HeaderMap,
     body: &Content,
-    format: Format,
+    accepted: Accepted,
 ) -> Result<Response, Failure> {
     let params = Params::parse(query)?;
     let request = Request {
@@ -64,22 +66,26 @@ pub(super) async fn write(
             if definition.namespaced && target.namespace.is_none() {
                 return Err(Failure::method_not_allowed());
             }
-            let new = body.object()?;
+            let new = body.object(target.has_schema())?;
             let create = |request: &Request| writer.create(request, new.clone());
-            object(target, admitting.write(&request, create).await?, format)
+            object(target, admitting.write(&request, create).await?, accepted)?
         }
         (&Method::POST, Some(name), Some(Subresource::Binding)) => {
-            let binding = body.object()?;
+            let binding = body.object(target.has_schema())?;
             admitting.is_of(&binding);
             let bind = |request: &Request| writer.bind(request, name, &binding);
             admitting.write(&request, bind).await?;
-            status_response(StatusCode::CREATED, &Status::success().with_code(201))
+            status_response(
+                StatusCode::CREATED,
+                &Status::success().with_code(201),
+                accepted.encoding,
+            )
         }
         (&Method::PUT, Some(name), Some(Subresource::Scale)) => {
-            let scale = body.object()?;
-            let rescale = |request: &Request| writer.rescale(request, name, |_| Ok(scale.clone()));
+            let wanted = body.object(target.has_schema())?;
+            let rescale = |request: &Request| writer.rescale(request, name, |_| Ok(wanted.clone()));
             let scaled = admitting.write(&request, rescale).await?;
-            json_response(StatusCode::OK, scaled.json)
+            scale(&scaled, accepted.encoding)?
         }
         (&Method::PATCH, Some(name), Some(Subresource::Scale)) => {
             let patch = match body.change(true)? {
@@ -91,12 +97,12 @@ pub(super) async fn write(
                 writer.rescale(request, name, |scale| patch.apply(definition, scale))
             };
             let scaled = admitting.write(&request, rescale).await?;
-            json_response(StatusCode::OK, scaled.json)
+            scale(&scaled, accepted.encoding)?
         }
         (&Method::PUT, Some(name), None | Some(Subresource::Status | Subresource::Finalize)) => {
-            let new = body.object()?;
+            let new = body.object(target.has_schema())?;
             let replace = |request: &Request| writer.replace(request, name, part, new.clone());
-            object(target, admitting.write(&request, replace).await?, format)
+            object(target, admitting.write(&request, replace).await?, accepted)?
         }
         (&Method::PATCH, Some(name), None | Some(Subresource::Status)) => {
             let change = body.change(definition.is_custom())?;
@@ -107,13 +113,13 @@ pub(super) async fn write(
                 Change::Patch(patch) => writer.patch(request, name, part, patch),
                 Change::Apply(applied) => writer.apply(request, name, part, applied, params.force),
             };
-            object(target, admitting.write(&request, patch).await?, format)
+            object(target, admitting.write(&request, patch).await?, accepted)?
         }
         (&Method::DELETE, Some(name), None) => {
             let options = delete_options::read(params.options, body)?;
             let request = Request { dry_run: params.dry_run || options.1, ..request };
             let delete = |request: &Request| writer.delete(request, name, &options.0);
-            deleted(target, admitting.delete(&request, delete).await?)
+            deleted(target, admitting.delete(&request, delete).await?, accepted)?
         }
         (&Method::DELETE, None, None) => {
             // Namespaces, and requests across namespaces, delete objects one by one.
@@ -123,7 +129,10 @@ pub(super) async fn write(
             }
             let options = delete_options::read(params.options.clone(), body)?;
             let request = Request { dry_run: params.dry_run || options.1, ..request };
-            delete_collection(api, target, &request, &params, &options.0, &mut admitting).await?
+            let (metadata, items) =
+                delete_collection(api, target, &request, &params, &options.0, &mut admitting)
+                    .await?;
+            list(target, &metadata, items, accepted)?
         }
         _ => return Err(Failure::method_not_allowed()),
     };
@@ -138,14 +147,17 @@ fn user_agent(headers: &HeaderMap) -> String {
     if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
 }
 
-fn object(target: &Target, written: Written, format: Format) -> Response {
+fn object(target: &Target, written: Written, accepted: Accepted) -> Result<Response, Failure> {
     let code = if written.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let Written { json, version, warnings, .. } = written;
-    let include = IncludeObject::Metadata;
-    let body = get::in_format(&target.definition, json, version, format, include);
-    let mut response = json_response(code, body);
+    let body = get::accepted(&target.definition, json, version, accepted)?;
+    let mut response = accepted.encoding.response(code, body);
     add_warnings(&mut response, &warnings);
-    response
+    Ok(response)
+}
+
+fn scale(scaled: &Written, encoding: Encoding) -> Result<Response, Failure> {
+    Ok(encoding.response(StatusCode::OK, encoding.write(&scaled.value())?))
 }
 
 fn add_warnings(response: &mut Response, warnings: &[String]) {
@@ -161,20 +173,21 @@ fn add_warnings(response: &mut Response, warnings: &[String]) {
 }
 
 /// The object while something holds it back, and a success once it was deleted.
-fn deleted(target: &Target, deleted: Deleted) -> Response {
-    match deleted {
-        Deleted::Pending(written) => json_response(StatusCode::OK, written.json),
+fn deleted(target: &Target, deleted: Deleted, accepted: Accepted) -> Result<Response, Failure> {
+    Ok(match deleted {
+        Deleted::Pending(written) => return object(target, written, accepted),
         Deleted::Gone(written) => {
             let object = written.value();
             let definition = &target.definition;
             let name = crate::object::name(&object);
             let details = StatusDetails::new(&*definition.group, &*definition.plural, name);
             let status = Status::success().with_details(details.with_uid(uid(&object)));
-            status_response(StatusCode::OK, &status)
+            status_response(StatusCode::OK, &status, accepted.encoding)
         }
-    }
+    })
 }
 
+/// The metadata and the items of the list that is the answer.
 async fn delete_collection(
     api: &Api,
     target: &Target,
@@ -182,7 +195,7 @@ async fn delete_collection(
     params: &Params,
     options: &DeleteOptions,
     admitting: &mut Admitting<'_>,
-) -> Result<Response, Failure> {
+) -> Result<(Value, Vec<Value>), Failure> {
     let definition = &target.definition;
     let selector = Selector::parse(definition, &params.label_selector, &params.field_selector)?;
     let query = Query::all(definition.id, target.namespace.as_deref());
@@ -202,11 +215,29 @@ async fn delete_collection(
             Err(failure) => return Err(failure),
         }
     }
-    let list = serde_json::json!({
-        "kind": definition.list_kind, "apiVersion": definition.api_version(),
-        "metadata": {"resourceVersion": api.storage.version().to_string()}, "items": items,
-    });
-    Ok(json_response(StatusCode::OK, list.to_string()))
+    let metadata = serde_json::json!({"resourceVersion": api.storage.version().to_string()});
+    Ok((metadata, items))
+}
+
+fn list(
+    target: &Target,
+    metadata: &Value,
+    items: Vec<Value>,
+    accepted: Accepted,
+) -> Result<Response, Failure> {
+    let definition = &target.definition;
+    let Accepted { format, encoding } = accepted;
+    let body = match encoding {
+        Encoding::Json => {
+            let list = serde_json::json!({
+                "kind": definition.list_kind, "apiVersion": definition.api_version(),
+                "metadata": metadata, "items": items,
+            });
+            list.to_string().into_bytes()
+        }
+        Encoding::Protobuf => Shown::new(definition, format).list(metadata, items)?,
+    };
+    Ok(encoding.response(StatusCode::OK, body))
 }
 
 impl Params {

@@ -169,6 +169,7 @@ fn of<T: Serialize + DeserializeOwned>(
         scale: None,
         types: Types::Builtin { through: through::<T>, learn: learn::<T> },
         dictionary: Dictionary::default(),
+        messages: Dictionary::default(),
     }
 }
 
@@ -189,6 +190,14 @@ mod tests {
         }
         for other in others {
             assert_eq!(other.selectable.len(), all[other.id.0].selectable.len(), "the same places");
+        }
+    }
+
+    #[test]
+    fn each_has_a_schema_in_protobuf() {
+        for one in all() {
+            let object = serde_json::json!({"kind": one.kind, "apiVersion": one.api_version()});
+            assert!(watchcache::reflector::protobuf::to_vec(&object).is_ok(), "{object}");
         }
     }
 }

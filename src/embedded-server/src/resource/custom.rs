@@ -47,6 +47,7 @@ fn definition(crd: &Value, version: &Value, id: ResourceId) -> Definition {
             columns: array(version, "/additionalPrinterColumns").iter().map(column).collect(),
         },
         dictionary: Dictionary::default(),
+        messages: Dictionary::default(),
     }
 }
 

@@ -66,6 +66,8 @@ pub(crate) struct Definition {
     pub(crate) types: Types,
     /// The dictionary that the stored objects are packed with.
     pub(crate) dictionary: Dictionary,
+    /// The same for their messages in protobuf.
+    pub(crate) messages: Dictionary,
 }
 
 /// Where the numbers of a `scale` subresource lie in the object, as JSON pointers.

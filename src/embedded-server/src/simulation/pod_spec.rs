@@ -60,7 +60,6 @@ fn container(template: &Container, revision: &Revision, kind: Kind) -> Value {
         "image": image(template, revision),
         "imagePullPolicy": "IfNotPresent",
         "ports": [{"name": "http", "containerPort": template.port, "protocol": "TCP"}],
-        "env": env,
         "resources": {
             "requests": {
                 "cpu": format!("{}m", template.cpu_millis),
@@ -72,6 +71,10 @@ fn container(template: &Container, revision: &Revision, kind: Kind) -> Value {
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
     });
+    // The real server's JSON has no empty lists.
+    if !env.is_empty() {
+        container["env"] = env.into();
+    }
     // What runs once serves nothing, so there is nothing to probe.
     if kind == Kind::Deployment && template.style >= Style::Usual {
         container["readinessProbe"] = probe("/readyz", 5, 10);

@@ -82,7 +82,7 @@ fn conditions(pod: &Pod, workload: &Workload) -> Value {
             "status": if holds { "True" } else { "False" },
             "lastTransitionTime": rfc3339(since),
         });
-        if !holds {
+        if !holds && !reason.is_empty() {
             condition["reason"] = reason.into();
         }
         condition

@@ -1,9 +1,10 @@
 //! One version of one object: serialised once, then only copied.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
+use super::message::Message;
 use super::packed::Packed;
 use crate::object::text;
 use crate::resource::Definition;
@@ -41,6 +42,8 @@ pub(crate) struct Entry {
     key: Arc<str>,
     pub(crate) version: u64,
     content: Content,
+    /// It in protobuf, once somebody has asked for that.
+    message: OnceLock<Arc<Message>>,
 }
 
 impl Content {
@@ -59,7 +62,7 @@ impl Content {
     }
 
     pub(crate) fn at(self, key: Arc<str>, version: u64) -> Entry {
-        Entry { key, version, content: self }
+        Entry { key, version, content: self, message: OnceLock::new() }
     }
 
     /// Returns whether it is the same except for the version.
@@ -97,7 +100,18 @@ impl Entry {
     /// Its approximate size in memory.
     pub(crate) fn bytes(&self) -> usize {
         const OVERHEAD: usize = size_of::<Entry>() + 64;
-        OVERHEAD + self.content.rest.bytes() + self.content.labels.0.len()
+        let message = self.message.get().map_or(0, |message| message.bytes());
+        OVERHEAD + self.content.rest.bytes() + self.content.labels.0.len() + message
+    }
+
+    pub(super) fn message(&self) -> Option<&Arc<Message>> {
+        self.message.get()
+    }
+
+    /// Keeps its message, with which it grows: what is counted of it must not change meanwhile.
+    pub(super) fn keep(&self, message: Arc<Message>) {
+        // If there is one already, it is the same.
+        let _ = self.message.set(message);
     }
 
     /// The approximate length of its JSON.

@@ -53,6 +53,17 @@ impl Log {
         self.objects.get(key)?.last()?.1.as_ref()
     }
 
+    /// Returns whether a state is kept for the history's sake alone: an event counts it.
+    pub(super) fn is_replaced(&self, entry: &Arc<Entry>) -> bool {
+        let Some(versions) = self.objects.get(&**entry.key()) else { return false };
+        let Ok(place) = versions.binary_search_by_key(&entry.version, |(version, _)| *version)
+        else {
+            return false;
+        };
+        let is_it = versions[place].1.as_ref().is_some_and(|held| Arc::ptr_eq(held, entry));
+        is_it && place + 1 < versions.len()
+    }
+
     /// Records a change; `None` when it changes nothing (a deletion of what is not there).
     pub(super) fn apply(
         &mut self,

@@ -8,6 +8,7 @@ mod commit_times;
 mod entry;
 mod limit;
 mod log;
+mod message;
 mod packed;
 #[cfg(test)]
 mod tests;
@@ -18,14 +19,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::Instant;
 
 use tokio::sync::watch;
+use watchcache::reflector::protobuf;
 
-use crate::resource::ResourceId;
+use crate::resource::{Definition, ResourceId};
 use commit_times::CommitTimes;
 use log::Log;
 
 pub(crate) use entry::{Content, Entry, Origin};
 pub use limit::HistoryLimit;
 pub(crate) use log::{Event, Remaining};
+pub(crate) use message::{Extent, Message};
 pub(crate) use packed::Dictionary;
 
 /// The version asked for lies before the last compaction.
@@ -97,6 +100,8 @@ pub(crate) struct Storage {
     times: Mutex<CommitTimes>,
     /// Held while a write is decided: that needs the newest state, but not the state's lock.
     writer: Mutex<()>,
+    /// Held while an object is encoded: all watches ask for it at the same time.
+    encoder: Mutex<()>,
     version: AtomicU64,
     /// Changes when an object changes that is not the simulation's alone.
     clients: watch::Sender<u64>,
@@ -109,6 +114,7 @@ impl Storage {
             state: RwLock::default(),
             times: Mutex::new(CommitTimes::new()),
             writer: Mutex::default(),
+            encoder: Mutex::default(),
             version: AtomicU64::new(0),
             clients: watch::Sender::new(0),
             limit,
@@ -239,6 +245,36 @@ impl Storage {
     /// The newest state of one object.
     pub(crate) fn get(&self, resource: ResourceId, key: &str) -> Option<Arc<Entry>> {
         self.read().newest(resource, key).cloned()
+    }
+
+    /// An object in protobuf: encoded once, by whoever asks first, and then kept with the object.
+    pub(crate) fn message(
+        &self,
+        definition: &Definition,
+        entry: &Arc<Entry>,
+    ) -> Result<Arc<Message>, protobuf::Error> {
+        let encode = || Message::new(definition, entry.value(definition)).map(Arc::new);
+        // Under other names it is another message, as it is other JSON; few ask for it.
+        if !definition.renamed.is_empty() {
+            return encode();
+        }
+        if let Some(message) = entry.message() {
+            return Ok(Arc::clone(message));
+        }
+        let encoder = lock(&self.encoder);
+        if let Some(message) = entry.message() {
+            return Ok(Arc::clone(message));
+        }
+        let message = encode()?;
+        let mut state = self.write();
+        entry.keep(Arc::clone(&message));
+        if state.log(definition.id).is_replaced(entry) {
+            state.bytes += message.bytes();
+        }
+        let forgotten = self.keep_within_limit(&mut state);
+        drop(state);
+        drop((encoder, forgotten));
+        Ok(message)
     }
 
     /// The objects that `matches` at the version the query names.

@@ -76,6 +76,33 @@ fn keeps_only_as_many_bytes_as_it_is_told_to() {
 }
 
 #[test]
+fn what_is_encoded_late_is_counted_and_encoded_once() {
+    let bytes = 10_000;
+    let storage = Storage::new(HistoryLimit { changes: usize::MAX, bytes });
+    let definition = &resource::builtins()[PODS.0];
+    for round in 0..1_000 {
+        commit(&storage, &["x", "y", "-y", "z"]);
+        let from = storage.version().saturating_sub(9).max(storage.compacted());
+        let (events, _) = storage.events_since(PODS, from, 100).expect("kept");
+        // The newest states, replaced ones, and such as have gone.
+        let entries = events.iter().filter_map(|event| event.newest()).step_by(1 + round % 3);
+        for entry in entries {
+            let first = storage.message(definition, entry).expect("a Pod");
+            let second = storage.message(definition, entry).expect("a Pod");
+            assert!(Arc::ptr_eq(&first, &second));
+        }
+        let state = storage.read();
+        let kept: usize = state.logs[PODS.0]
+            .since(state.compacted, usize::MAX)
+            .map_or(0, |(events, _)| events.iter().map(|event| event.bytes()).sum());
+        assert_eq!(state.bytes, kept, "round {round}");
+        assert!(kept <= bytes);
+    }
+    storage.compact(storage.version());
+    assert_eq!(storage.read().bytes, 0);
+}
+
+#[test]
 fn a_write_decided_on_an_old_state_changes_nothing() {
     let storage = Storage::new(HistoryLimit::default());
     let put = |expected| {

@@ -1,6 +1,7 @@
 //! A body as an object of its type.
 
-use serde_json::{Map, Value};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
+use serde_json::{Map, Value, json};
 
 use super::{Request, UnknownFields};
 use crate::object::text;
@@ -24,7 +25,8 @@ pub(super) fn decode(
             unknown
         }
         Types::Custom { schema, .. } => {
-            let unknown = validation::prune(schema, &mut object);
+            let mut unknown = validation::prune(schema, &mut object);
+            unknown.extend(metadata_by_type(definition, &mut object)?);
             validation::default(schema, &mut object);
             unknown
         }
@@ -41,6 +43,18 @@ pub(super) fn decode(
         UnknownFields::Warned => Ok((object, unknown)),
         _ => Ok((object, Vec::new())),
     }
+}
+
+/// Reads the metadata of a custom resource, which are of one type whatever the schema says; the paths of
+/// what that does not know.
+fn metadata_by_type(definition: &Definition, object: &mut Value) -> Result<Vec<String>, Failure> {
+    let given = object["metadata"].take();
+    let typed = serde_json::from_value::<meta::ObjectMeta>(given.clone())
+        .and_then(serde_json::to_value)
+        .map_err(|error| undecodable(definition, &error))?;
+    let unknown = unknown_fields(&json!({"metadata": given}), &json!({"metadata": typed}));
+    object["metadata"] = typed;
+    Ok(unknown)
 }
 
 fn undecodable(definition: &Definition, error: &serde_json::Error) -> Failure {
@@ -150,7 +164,6 @@ pub(super) fn check_namespace(request: &Request, object: &Value) -> Result<(), F
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn quantities_may_be_numbers() {

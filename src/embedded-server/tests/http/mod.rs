@@ -9,7 +9,6 @@ use watchcache_embedded_server::EmbeddedServer;
 pub(crate) struct Reply {
     pub(crate) code: u16,
     /// In small letters.
-    #[allow(dead_code, reason = "not every test that has this module reads them")]
     pub(crate) headers: Vec<String>,
     reader: BufReader<TcpStream>,
     chunked: bool,
@@ -32,16 +31,17 @@ impl Reply {
         path: &str,
         accept: &str,
         content_type: &str,
-        body: &str,
+        body: impl AsRef<[u8]>,
     ) -> Reply {
         let mut stream = TcpStream::connect(server.address()).await.expect("connect");
         let path = path.replace(' ', "%20");
+        let body = body.as_ref();
         let length = body.len();
-        let request = format!(
+        let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: test\r\nAccept: {accept}\r\nUser-Agent: tests/1\r\n\
-             Content-Type: {content_type}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+             Content-Type: {content_type}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
         );
-        stream.write_all(request.as_bytes()).await.expect("write");
+        stream.write_all(&[head.as_bytes(), body].concat()).await.expect("write");
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
         reader.read_line(&mut line).await.expect("status line");
@@ -93,6 +93,28 @@ impl Reply {
                 return None;
             }
         }
+    }
+
+    /// The next frame of a watch in protobuf; `None` when it ended.
+    pub(crate) async fn frame(&mut self) -> Option<Vec<u8>> {
+        loop {
+            if let Some((length, rest)) = self.buffer.split_first_chunk::<4>()
+                && let Some(frame) = rest.get(..u32::from_be_bytes(*length) as usize)
+            {
+                let frame = frame.to_vec();
+                self.buffer.drain(..4 + frame.len());
+                return Some(frame);
+            }
+            if !self.read_more().await {
+                return None;
+            }
+        }
+    }
+
+    /// The type that the answer says it is of.
+    pub(crate) fn content_type(&self) -> &str {
+        let header = self.headers.iter().find_map(|header| header.strip_prefix("content-type: "));
+        header.unwrap_or_default()
     }
 }
 

@@ -44,6 +44,30 @@ async fn writes() {
     server.stop().await;
 }
 
+/// What is not read from a file is written by typed clients, which speak protobuf.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_named_on_the_command_line() {
+    let config = Config { pods: 30, rate: 0, ..Config::default() };
+    let server = EmbeddedServer::start(config).await.unwrap();
+    let Some(kubectl) = Kubectl::new(&server) else { return };
+    for (what, said) in [
+        ("namespace team", "namespace/team created"),
+        ("configmap c --from-literal=a=1 -n team", "configmap/c created"),
+        ("service clusterip web --tcp=80 -n team", "service/web created"),
+        ("deployment web --image=nginx:1 --replicas=2 -n team", "deployment.apps/web created"),
+    ] {
+        let arguments: Vec<_> = std::iter::once("create").chain(what.split(' ')).collect();
+        assert_eq!(kubectl.says(&arguments), said);
+    }
+    let deployment = ["get", "deployment", "web", "-n", "team"];
+    kubectl.until(&deployment, |said| said.contains("2/2"));
+    kubectl.says(&["scale", "deployment", "web", "-n", "team", "--replicas=1"]);
+    kubectl.until(&deployment, |said| said.contains("1/1"));
+    let data = kubectl.says(&["get", "configmap", "c", "-n", "team", "-o", "jsonpath={.data}"]);
+    assert_eq!(data, r#"{"a":"1"}"#);
+    server.stop().await;
+}
+
 const DEPLOYMENT: &str = "
 apiVersion: apps/v1
 kind: Deployment

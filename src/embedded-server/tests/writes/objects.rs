@@ -221,10 +221,13 @@ async fn requests_that_make_no_sense_are_refused() {
         let answer = send(&server, method, path, &object).await;
         assert_status(&answer, code, reason);
     }
-    let protobuf =
-        send_as(&server, "POST", CONFIG_MAPS, "application/vnd.kubernetes.protobuf", &json!({}))
-            .await;
-    assert_status(&protobuf, 415, "UnsupportedMediaType");
+    for (content_type, code, reason) in [
+        ("application/yaml", 415, "UnsupportedMediaType"),
+        ("application/vnd.kubernetes.protobuf", 400, "BadRequest"),
+    ] {
+        let answer = send_as(&server, "POST", CONFIG_MAPS, content_type, &json!({})).await;
+        assert_status(&answer, code, reason);
+    }
     let cut =
         Reply::with_body(&server, "POST", CONFIG_MAPS, "*/*", "application/json", "{\"a").await;
     assert_eq!(cut.code, 400);

@@ -1,8 +1,8 @@
-//! What can be wrong with an object in protobuf.
+//! What can be wrong with an object in protobuf, or with what should become one.
 
 use std::fmt;
 
-/// Why bytes are not an object in protobuf, and in which of its fields.
+/// Why bytes are not an object in protobuf, or JSON cannot be one, and in which of its fields.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Inner>);
 
@@ -13,7 +13,7 @@ struct Inner {
     path: String,
 }
 
-/// What is wrong with bytes that should be an object in protobuf.
+/// What is wrong with bytes that should be an object in protobuf, or with JSON that should become one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -64,6 +64,12 @@ pub enum Fault {
     /// The type that it is decoded into does not take it.
     #[error("{0}")]
     Type(String),
+    /// Of JSON: no field of this name is known.
+    #[error("no field of this name is known")]
+    UnknownField,
+    /// Of JSON: the schema wants something else.
+    #[error("expected {0}")]
+    Expected(&'static str),
 }
 
 pub(super) type Result<T> = std::result::Result<T, Error>;

@@ -16,7 +16,7 @@ pub(in super::super) use self::object::Object;
 use super::error::{Fault, Result};
 
 /// As `serde_json` limits it, by maps and lists: content must not overflow the stack.
-const DEEPEST: u8 = 127;
+pub(super) const DEEPEST: u8 = 127;
 
 /// An object is the first level, and its metadata the second.
 const METADATA: u8 = 2;

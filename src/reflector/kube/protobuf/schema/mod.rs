@@ -23,8 +23,10 @@ const GAP: Field = Field("", Form::Gap, Kind::Bytes);
 pub(super) enum Form {
     /// It is no field.
     Gap,
-    /// In JSON it is there whenever it is on the wire.
+    /// It is always there, in JSON and on the wire.
     Always,
+    /// In JSON it is there whenever it is on the wire: if it was set.
+    Optional,
     /// In JSON it is left out when it is zero; on the wire it is not.
     NonZero,
     /// Its own fields stand in its place.
@@ -64,11 +66,16 @@ pub(super) enum Kind {
     SchemaOrTexts,
 }
 
+/// What a client sends with a deletion.
+const DELETE_OPTIONS: &str = "DeleteOptions";
+
 /// A kind of object: API version, kind and message.
 struct Known(&'static str, &'static str, &'static Message);
 
 /// The message of a kind.
 pub(in super::super) fn find(api_version: &str, kind: &str) -> Option<&'static Message> {
+    // Every group has these, in each of its versions.
+    let api_version = if kind == DELETE_OPTIONS { "meta.k8s.io/v1" } else { api_version };
     let place = table::KINDS.binary_search_by_key(&(api_version, kind), |known| (known.0, known.1));
     Some(table::KINDS.get(place.ok()?)?.2)
 }
@@ -80,6 +87,11 @@ pub(super) fn type_of(message: &Message) -> Option<(&'static str, &'static str)>
 }
 
 impl Message {
+    /// The fields with their numbers, in the order of these.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (u32, &'static Field)> {
+        (1..).zip(self.0).filter(|(_, field)| field.form() != Form::Gap)
+    }
+
     #[inline]
     pub(super) fn field(&self, number: u32) -> Option<&'static Field> {
         self.0.get(number.checked_sub(1)? as usize)
@@ -118,5 +130,6 @@ mod tests {
         assert_eq!(pod.field(2).map(Field::json), Some("spec"));
         assert!(pod.field(0).is_none() && pod.field(u32::MAX).is_none());
         assert!(find("example.com/v1", "Gadget").is_none());
+        assert!(find("apps/v1", "DeleteOptions").is_some());
     }
 }

@@ -40,6 +40,7 @@ pub(super) static KINDS: &[Known] = &[
     Known("events.k8s.io/v1", "Event", &EVENTS_V1_EVENT),
     Known("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", &FLOWCONTROL_V1_FLOW_SCHEMA),
     Known("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration", &FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION),
+    Known("meta.k8s.io/v1", "DeleteOptions", &META_V1_DELETE_OPTIONS),
     Known("meta.k8s.io/v1", "PartialObjectMetadata", &META_V1_PARTIAL_OBJECT_METADATA),
     Known("networking.k8s.io/v1", "IPAddress", &NETWORKING_V1_IP_ADDRESS),
     Known("networking.k8s.io/v1", "Ingress", &NETWORKING_V1_INGRESS),
@@ -113,13 +114,13 @@ static ADMISSIONREGISTRATION_V1_MATCH_CONDITION: M = M(&[
 ]);
 #[rustfmt::skip]
 static ADMISSIONREGISTRATION_V1_MATCH_RESOURCES: M = M(&[
-    F("namespaceSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
-    F("objectSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
+    F("namespaceSelector", Optional, Message(&META_V1_LABEL_SELECTOR)),
+    F("objectSelector", Optional, Message(&META_V1_LABEL_SELECTOR)),
     F("resourceRules", List, Message(&ADMISSIONREGISTRATION_V1_NAMED_RULE_WITH_OPERATIONS)),
     F("excludeResourceRules", List, Message(&ADMISSIONREGISTRATION_V1_NAMED_RULE_WITH_OPERATIONS)),
     GAP,
     GAP,
-    F("matchPolicy", Always, Text),
+    F("matchPolicy", Optional, Text),
 ]);
 #[rustfmt::skip]
 static ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY: M = M(&[
@@ -134,16 +135,16 @@ static ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY_BINDING: M = M(&[
 #[rustfmt::skip]
 static ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY_BINDING_SPEC: M = M(&[
     F("policyName", NonZero, Text),
-    F("paramRef", Always, Message(&ADMISSIONREGISTRATION_V1_PARAM_REF)),
-    F("matchResources", Always, Message(&ADMISSIONREGISTRATION_V1_MATCH_RESOURCES)),
+    F("paramRef", Optional, Message(&ADMISSIONREGISTRATION_V1_PARAM_REF)),
+    F("matchResources", Optional, Message(&ADMISSIONREGISTRATION_V1_MATCH_RESOURCES)),
 ]);
 #[rustfmt::skip]
 static ADMISSIONREGISTRATION_V1_MUTATING_ADMISSION_POLICY_SPEC: M = M(&[
-    F("paramKind", Always, Message(&ADMISSIONREGISTRATION_V1_PARAM_KIND)),
-    F("matchConstraints", Always, Message(&ADMISSIONREGISTRATION_V1_MATCH_RESOURCES)),
+    F("paramKind", Optional, Message(&ADMISSIONREGISTRATION_V1_PARAM_KIND)),
+    F("matchConstraints", Optional, Message(&ADMISSIONREGISTRATION_V1_MATCH_RESOURCES)),
     F("variables", List, Message(&ADMISSIONREGISTRATION_V1_VARIABLE)),
     F("mutations", List, Message(&ADMISSIONREGISTRATION_V1_MUTATION)),
-    F("failurePolicy", Always, Text),
+    F("failurePolicy", Optional, Text),
     F("matchConditions", List, Message(&ADMISSIONREGISTRATION_V1_MATCH_CONDITION)),
     F("reinvocationPolicy", NonZero, Text),
 ]);
@@ -152,14 +153,14 @@ static ADMISSIONREGISTRATION_V1_MUTATING_WEBHOOK: M = M(&[
     F("name", Always, Text),
     F("clientConfig", Always, Message(&ADMISSIONREGISTRATION_V1_WEBHOOK_CLIENT_CONFIG)),
     F("rules", List, Message(&ADMISSIONREGISTRATION_V1_RULE_WITH_OPERATIONS)),
-    F("failurePolicy", Always, Text),
-    F("namespaceSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
-    F("sideEffects", Always, Text),
-    F("timeoutSeconds", Always, Int32),
+    F("failurePolicy", Optional, Text),
+    F("namespaceSelector", Optional, Message(&META_V1_LABEL_SELECTOR)),
+    F("sideEffects", Optional, Text),
+    F("timeoutSeconds", Optional, Int32),
     F("admissionReviewVersions", List, Text),
-    F("matchPolicy", Always, Text),
-    F("reinvocationPolicy", Always, Text),
-    F("objectSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
+    F("matchPolicy", Optional, Text),
+    F("reinvocationPolicy", Optional, Text),
+    F("objectSelector", Optional, Message(&META_V1_LABEL_SELECTOR)),
     F("matchConditions", List, Message(&ADMISSIONREGISTRATION_V1_MATCH_CONDITION)),
 ]);
 #[rustfmt::skip]
@@ -171,8 +172,8 @@ static ADMISSIONREGISTRATION_V1_MUTATING_WEBHOOK_CONFIGURATION: M = M(&[
 static ADMISSIONREGISTRATION_V1_MUTATION: M = M(&[
     GAP,
     F("patchType", Always, Text),
-    F("applyConfiguration", Always, Message(&ADMISSIONREGISTRATION_V1_APPLY_CONFIGURATION)),
-    F("jsonPatch", Always, Message(&ADMISSIONREGISTRATION_V1_JSON_PATCH)),
+    F("applyConfiguration", Optional, Message(&ADMISSIONREGISTRATION_V1_APPLY_CONFIGURATION)),
+    F("jsonPatch", Optional, Message(&ADMISSIONREGISTRATION_V1_JSON_PATCH)),
 ]);
 #[rustfmt::skip]
 static ADMISSIONREGISTRATION_V1_NAMED_RULE_WITH_OPERATIONS: M = M(&[
@@ -188,15 +189,15 @@ static ADMISSIONREGISTRATION_V1_PARAM_KIND: M = M(&[
 static ADMISSIONREGISTRATION_V1_PARAM_REF: M = M(&[
     F("name", NonZero, Text),
     F("namespace", NonZero, Text),
-    F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
-    F("parameterNotFoundAction", Always, Text),
+    F("selector", Optional, Message(&META_V1_LABEL_SELECTOR)),
+    F("parameterNotFoundAction", Optional, Text),
 ]);
 #[rustfmt::skip]
 static ADMISSIONREGISTRATION_V1_RULE: M = M(&[
     F("apiGroups", List, Text),
     F("apiVersions", List, Text),
     F("resources", List, Text),
-    F("scope", Always, Text),
+    F("scope", Optional, Text),
 ]);
 #[rustfmt::skip]
 static ADMISSIONREGISTRATION_V1_RULE_WITH_OPERATIONS: M = M(&[
@@ -207,8 +208,8 @@ static ADMISSIONREGISTRATION_V1_RULE_WITH_OPERATIONS: M = M(&[
 static ADMISSIONREGISTRATION_V1_SERVICE_REFERENCE: M = M(&[
     F("namespace", Always, Text),
     F("name", Always, Text),
-    F("path", Always, Text),
-    F("port", Always, Int32),
+    F("path", Optional, Text),
+    F("port", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static ADMISSIONREGISTRATION_V1_TYPE_CHECKING: M = M(&[
@@ -228,16 +229,16 @@ static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_BINDING: M = M(&[
 #[rustfmt::skip]
 static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_BINDING_SPEC: M = M(&[
     F("policyName", NonZero, Text),
-    F("paramRef", Always, Message(&ADMISSIONREGISTRATION_V1_PARAM_REF)),
-    F("matchResources", Always, Message(&ADMISSIONREGISTRATION_V1_MATCH_RESOURCES)),
+    F("paramRef", Optional, Message(&ADMISSIONREGISTRATION_V1_PARAM_REF)),
+    F("matchResources", Optional, Message(&ADMISSIONREGISTRATION_V1_MATCH_RESOURCES)),
     F("validationActions", List, Text),
 ]);
 #[rustfmt::skip]
 static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_SPEC: M = M(&[
-    F("paramKind", Always, Message(&ADMISSIONREGISTRATION_V1_PARAM_KIND)),
-    F("matchConstraints", Always, Message(&ADMISSIONREGISTRATION_V1_MATCH_RESOURCES)),
+    F("paramKind", Optional, Message(&ADMISSIONREGISTRATION_V1_PARAM_KIND)),
+    F("matchConstraints", Optional, Message(&ADMISSIONREGISTRATION_V1_MATCH_RESOURCES)),
     F("validations", List, Message(&ADMISSIONREGISTRATION_V1_VALIDATION)),
-    F("failurePolicy", Always, Text),
+    F("failurePolicy", Optional, Text),
     F("auditAnnotations", List, Message(&ADMISSIONREGISTRATION_V1_AUDIT_ANNOTATION)),
     F("matchConditions", List, Message(&ADMISSIONREGISTRATION_V1_MATCH_CONDITION)),
     F("variables", List, Message(&ADMISSIONREGISTRATION_V1_VARIABLE)),
@@ -245,7 +246,7 @@ static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_SPEC: M = M(&[
 #[rustfmt::skip]
 static ADMISSIONREGISTRATION_V1_VALIDATING_ADMISSION_POLICY_STATUS: M = M(&[
     F("observedGeneration", NonZero, Integer),
-    F("typeChecking", Always, Message(&ADMISSIONREGISTRATION_V1_TYPE_CHECKING)),
+    F("typeChecking", Optional, Message(&ADMISSIONREGISTRATION_V1_TYPE_CHECKING)),
     F("conditions", List, Message(&META_V1_CONDITION)),
 ]);
 #[rustfmt::skip]
@@ -253,13 +254,13 @@ static ADMISSIONREGISTRATION_V1_VALIDATING_WEBHOOK: M = M(&[
     F("name", Always, Text),
     F("clientConfig", Always, Message(&ADMISSIONREGISTRATION_V1_WEBHOOK_CLIENT_CONFIG)),
     F("rules", List, Message(&ADMISSIONREGISTRATION_V1_RULE_WITH_OPERATIONS)),
-    F("failurePolicy", Always, Text),
-    F("namespaceSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
-    F("sideEffects", Always, Text),
-    F("timeoutSeconds", Always, Int32),
+    F("failurePolicy", Optional, Text),
+    F("namespaceSelector", Optional, Message(&META_V1_LABEL_SELECTOR)),
+    F("sideEffects", Optional, Text),
+    F("timeoutSeconds", Optional, Int32),
     F("admissionReviewVersions", List, Text),
-    F("matchPolicy", Always, Text),
-    F("objectSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
+    F("matchPolicy", Optional, Text),
+    F("objectSelector", Optional, Message(&META_V1_LABEL_SELECTOR)),
     F("matchConditions", List, Message(&ADMISSIONREGISTRATION_V1_MATCH_CONDITION)),
 ]);
 #[rustfmt::skip]
@@ -271,7 +272,7 @@ static ADMISSIONREGISTRATION_V1_VALIDATING_WEBHOOK_CONFIGURATION: M = M(&[
 static ADMISSIONREGISTRATION_V1_VALIDATION: M = M(&[
     F("expression", Always, Text),
     F("message", NonZero, Text),
-    F("reason", Always, Text),
+    F("reason", Optional, Text),
     F("messageExpression", NonZero, Text),
 ]);
 #[rustfmt::skip]
@@ -281,9 +282,9 @@ static ADMISSIONREGISTRATION_V1_VARIABLE: M = M(&[
 ]);
 #[rustfmt::skip]
 static ADMISSIONREGISTRATION_V1_WEBHOOK_CLIENT_CONFIG: M = M(&[
-    F("service", Always, Message(&ADMISSIONREGISTRATION_V1_SERVICE_REFERENCE)),
+    F("service", Optional, Message(&ADMISSIONREGISTRATION_V1_SERVICE_REFERENCE)),
     F("caBundle", NonZero, Bytes),
-    F("url", Always, Text),
+    F("url", Optional, Text),
 ]);
 #[rustfmt::skip]
 static APIEXTENSIONS_V1_CUSTOM_RESOURCE_COLUMN_DEFINITION: M = M(&[
@@ -297,7 +298,7 @@ static APIEXTENSIONS_V1_CUSTOM_RESOURCE_COLUMN_DEFINITION: M = M(&[
 #[rustfmt::skip]
 static APIEXTENSIONS_V1_CUSTOM_RESOURCE_CONVERSION: M = M(&[
     F("strategy", Always, Text),
-    F("webhook", Always, Message(&APIEXTENSIONS_V1_WEBHOOK_CONVERSION)),
+    F("webhook", Optional, Message(&APIEXTENSIONS_V1_WEBHOOK_CONVERSION)),
 ]);
 #[rustfmt::skip]
 static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION: M = M(&[
@@ -333,7 +334,7 @@ static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_SPEC: M = M(&[
     GAP,
     F("versions", List, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_VERSION)),
     GAP,
-    F("conversion", Always, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_CONVERSION)),
+    F("conversion", Optional, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_CONVERSION)),
     F("preserveUnknownFields", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
@@ -348,30 +349,30 @@ static APIEXTENSIONS_V1_CUSTOM_RESOURCE_DEFINITION_VERSION: M = M(&[
     F("name", Always, Text),
     F("served", Always, Boolean),
     F("storage", Always, Boolean),
-    F("schema", Always, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_VALIDATION)),
-    F("subresources", Always, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCES)),
+    F("schema", Optional, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_VALIDATION)),
+    F("subresources", Optional, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCES)),
     F("additionalPrinterColumns", List, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_COLUMN_DEFINITION)),
     F("deprecated", NonZero, Boolean),
-    F("deprecationWarning", Always, Text),
+    F("deprecationWarning", Optional, Text),
     F("selectableFields", List, Message(&APIEXTENSIONS_V1_SELECTABLE_FIELD)),
 ]);
 #[rustfmt::skip]
 static APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCES: M = M(&[
-    F("status", Always, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCE_STATUS)),
-    F("scale", Always, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCE_SCALE)),
+    F("status", Optional, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCE_STATUS)),
+    F("scale", Optional, Message(&APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCE_SCALE)),
 ]);
 #[rustfmt::skip]
 static APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCE_SCALE: M = M(&[
     F("specReplicasPath", Always, Text),
     F("statusReplicasPath", Always, Text),
-    F("labelSelectorPath", Always, Text),
+    F("labelSelectorPath", Optional, Text),
 ]);
 #[rustfmt::skip]
 static APIEXTENSIONS_V1_CUSTOM_RESOURCE_SUBRESOURCE_STATUS: M = M(&[
 ]);
 #[rustfmt::skip]
 static APIEXTENSIONS_V1_CUSTOM_RESOURCE_VALIDATION: M = M(&[
-    F("openAPIV3Schema", Always, Message(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS)),
+    F("openAPIV3Schema", Optional, Message(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS)),
 ]);
 #[rustfmt::skip]
 static APIEXTENSIONS_V1_EXTERNAL_DOCUMENTATION: M = M(&[
@@ -382,47 +383,47 @@ static APIEXTENSIONS_V1_EXTERNAL_DOCUMENTATION: M = M(&[
 pub(in super::super) static APIEXTENSIONS_V1_JSON_SCHEMA_PROPS: M = M(&[
     F("id", NonZero, Text),
     F("$schema", NonZero, Text),
-    F("$ref", Always, Text),
+    F("$ref", Optional, Text),
     F("description", NonZero, Text),
     F("type", NonZero, Text),
     F("format", NonZero, Text),
     F("title", NonZero, Text),
-    F("default", Always, Json),
-    F("maximum", Always, Double),
+    F("default", Optional, Json),
+    F("maximum", Optional, Double),
     F("exclusiveMaximum", NonZero, Boolean),
-    F("minimum", Always, Double),
+    F("minimum", Optional, Double),
     F("exclusiveMinimum", NonZero, Boolean),
-    F("maxLength", Always, Integer),
-    F("minLength", Always, Integer),
+    F("maxLength", Optional, Integer),
+    F("minLength", Optional, Integer),
     F("pattern", NonZero, Text),
-    F("maxItems", Always, Integer),
-    F("minItems", Always, Integer),
+    F("maxItems", Optional, Integer),
+    F("minItems", Optional, Integer),
     F("uniqueItems", NonZero, Boolean),
-    F("multipleOf", Always, Double),
+    F("multipleOf", Optional, Double),
     F("enum", List, Json),
-    F("maxProperties", Always, Integer),
-    F("minProperties", Always, Integer),
+    F("maxProperties", Optional, Integer),
+    F("minProperties", Optional, Integer),
     F("required", List, Text),
-    F("items", Always, SchemaOrSchemas),
+    F("items", Optional, SchemaOrSchemas),
     F("allOf", List, Message(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS)),
     F("oneOf", List, Message(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS)),
     F("anyOf", List, Message(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS)),
-    F("not", Always, Message(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS)),
+    F("not", Optional, Message(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS)),
     F("properties", Map, Message(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS)),
-    F("additionalProperties", Always, SchemaOrBool),
+    F("additionalProperties", Optional, SchemaOrBool),
     F("patternProperties", Map, Message(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS)),
     F("dependencies", Map, SchemaOrTexts),
-    F("additionalItems", Always, SchemaOrBool),
+    F("additionalItems", Optional, SchemaOrBool),
     F("definitions", Map, Message(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS)),
-    F("externalDocs", Always, Message(&APIEXTENSIONS_V1_EXTERNAL_DOCUMENTATION)),
-    F("example", Always, Json),
+    F("externalDocs", Optional, Message(&APIEXTENSIONS_V1_EXTERNAL_DOCUMENTATION)),
+    F("example", Optional, Json),
     F("nullable", NonZero, Boolean),
-    F("x-kubernetes-preserve-unknown-fields", Always, Boolean),
+    F("x-kubernetes-preserve-unknown-fields", Optional, Boolean),
     F("x-kubernetes-embedded-resource", NonZero, Boolean),
     F("x-kubernetes-int-or-string", NonZero, Boolean),
     F("x-kubernetes-list-map-keys", List, Text),
-    F("x-kubernetes-list-type", Always, Text),
-    F("x-kubernetes-map-type", Always, Text),
+    F("x-kubernetes-list-type", Optional, Text),
+    F("x-kubernetes-map-type", Optional, Text),
     F("x-kubernetes-validations", List, Message(&APIEXTENSIONS_V1_VALIDATION_RULE)),
 ]);
 #[rustfmt::skip]
@@ -433,28 +434,28 @@ static APIEXTENSIONS_V1_SELECTABLE_FIELD: M = M(&[
 static APIEXTENSIONS_V1_SERVICE_REFERENCE: M = M(&[
     F("namespace", Always, Text),
     F("name", Always, Text),
-    F("path", Always, Text),
-    F("port", Always, Int32),
+    F("path", Optional, Text),
+    F("port", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static APIEXTENSIONS_V1_VALIDATION_RULE: M = M(&[
     F("rule", Always, Text),
     F("message", NonZero, Text),
     F("messageExpression", NonZero, Text),
-    F("reason", Always, Text),
+    F("reason", Optional, Text),
     F("fieldPath", NonZero, Text),
-    F("optionalOldSelf", Always, Boolean),
+    F("optionalOldSelf", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static APIEXTENSIONS_V1_WEBHOOK_CLIENT_CONFIG: M = M(&[
-    F("service", Always, Message(&APIEXTENSIONS_V1_SERVICE_REFERENCE)),
+    F("service", Optional, Message(&APIEXTENSIONS_V1_SERVICE_REFERENCE)),
     F("caBundle", NonZero, Bytes),
-    F("url", Always, Text),
+    F("url", Optional, Text),
 ]);
 #[rustfmt::skip]
 static APIEXTENSIONS_V1_WEBHOOK_CONVERSION: M = M(&[
     GAP,
-    F("clientConfig", Always, Message(&APIEXTENSIONS_V1_WEBHOOK_CLIENT_CONFIG)),
+    F("clientConfig", Optional, Message(&APIEXTENSIONS_V1_WEBHOOK_CLIENT_CONFIG)),
     F("conversionReviewVersions", List, Text),
 ]);
 #[rustfmt::skip]
@@ -473,7 +474,7 @@ static APIREGISTRATION_V1_API_SERVICE_CONDITION: M = M(&[
 ]);
 #[rustfmt::skip]
 static APIREGISTRATION_V1_API_SERVICE_SPEC: M = M(&[
-    F("service", Always, Message(&APIREGISTRATION_V1_SERVICE_REFERENCE)),
+    F("service", Optional, Message(&APIREGISTRATION_V1_SERVICE_REFERENCE)),
     F("group", NonZero, Text),
     F("version", NonZero, Text),
     F("insecureSkipTLSVerify", NonZero, Boolean),
@@ -490,7 +491,7 @@ static APIREGISTRATION_V1_API_SERVICE_STATUS: M = M(&[
 static APIREGISTRATION_V1_SERVICE_REFERENCE: M = M(&[
     F("namespace", NonZero, Text),
     F("name", NonZero, Text),
-    F("port", Always, Int32),
+    F("port", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_CONTROLLER_REVISION: M = M(&[
@@ -514,12 +515,12 @@ static APPS_V1_DAEMON_SET_CONDITION: M = M(&[
 ]);
 #[rustfmt::skip]
 static APPS_V1_DAEMON_SET_SPEC: M = M(&[
-    F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
+    F("selector", Optional, Message(&META_V1_LABEL_SELECTOR)),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
     F("updateStrategy", Always, Message(&APPS_V1_DAEMON_SET_UPDATE_STRATEGY)),
     F("minReadySeconds", NonZero, Int32),
     GAP,
-    F("revisionHistoryLimit", Always, Int32),
+    F("revisionHistoryLimit", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_DAEMON_SET_STATUS: M = M(&[
@@ -531,13 +532,13 @@ static APPS_V1_DAEMON_SET_STATUS: M = M(&[
     F("updatedNumberScheduled", NonZero, Int32),
     F("numberAvailable", NonZero, Int32),
     F("numberUnavailable", NonZero, Int32),
-    F("collisionCount", Always, Int32),
+    F("collisionCount", Optional, Int32),
     F("conditions", List, Message(&APPS_V1_DAEMON_SET_CONDITION)),
 ]);
 #[rustfmt::skip]
 static APPS_V1_DAEMON_SET_UPDATE_STRATEGY: M = M(&[
     F("type", NonZero, Text),
-    F("rollingUpdate", Always, Message(&APPS_V1_ROLLING_UPDATE_DAEMON_SET)),
+    F("rollingUpdate", Optional, Message(&APPS_V1_ROLLING_UPDATE_DAEMON_SET)),
 ]);
 #[rustfmt::skip]
 static APPS_V1_DEPLOYMENT: M = M(&[
@@ -557,15 +558,15 @@ static APPS_V1_DEPLOYMENT_CONDITION: M = M(&[
 ]);
 #[rustfmt::skip]
 static APPS_V1_DEPLOYMENT_SPEC: M = M(&[
-    F("replicas", Always, Int32),
-    F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
+    F("replicas", Optional, Int32),
+    F("selector", Optional, Message(&META_V1_LABEL_SELECTOR)),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
     F("strategy", Always, Message(&APPS_V1_DEPLOYMENT_STRATEGY)),
     F("minReadySeconds", NonZero, Int32),
-    F("revisionHistoryLimit", Always, Int32),
+    F("revisionHistoryLimit", Optional, Int32),
     F("paused", NonZero, Boolean),
     GAP,
-    F("progressDeadlineSeconds", Always, Int32),
+    F("progressDeadlineSeconds", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_DEPLOYMENT_STATUS: M = M(&[
@@ -576,13 +577,13 @@ static APPS_V1_DEPLOYMENT_STATUS: M = M(&[
     F("unavailableReplicas", NonZero, Int32),
     F("conditions", List, Message(&APPS_V1_DEPLOYMENT_CONDITION)),
     F("readyReplicas", NonZero, Int32),
-    F("collisionCount", Always, Int32),
-    F("terminatingReplicas", Always, Int32),
+    F("collisionCount", Optional, Int32),
+    F("terminatingReplicas", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_DEPLOYMENT_STRATEGY: M = M(&[
     F("type", NonZero, Text),
-    F("rollingUpdate", Always, Message(&APPS_V1_ROLLING_UPDATE_DEPLOYMENT)),
+    F("rollingUpdate", Optional, Message(&APPS_V1_ROLLING_UPDATE_DEPLOYMENT)),
 ]);
 #[rustfmt::skip]
 static APPS_V1_REPLICA_SET: M = M(&[
@@ -600,8 +601,8 @@ static APPS_V1_REPLICA_SET_CONDITION: M = M(&[
 ]);
 #[rustfmt::skip]
 static APPS_V1_REPLICA_SET_SPEC: M = M(&[
-    F("replicas", Always, Int32),
-    F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
+    F("replicas", Optional, Int32),
+    F("selector", Optional, Message(&META_V1_LABEL_SELECTOR)),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
     F("minReadySeconds", NonZero, Int32),
 ]);
@@ -613,22 +614,22 @@ static APPS_V1_REPLICA_SET_STATUS: M = M(&[
     F("readyReplicas", NonZero, Int32),
     F("availableReplicas", NonZero, Int32),
     F("conditions", List, Message(&APPS_V1_REPLICA_SET_CONDITION)),
-    F("terminatingReplicas", Always, Int32),
+    F("terminatingReplicas", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_ROLLING_UPDATE_DAEMON_SET: M = M(&[
-    F("maxUnavailable", Always, IntOrString),
-    F("maxSurge", Always, IntOrString),
+    F("maxUnavailable", Optional, IntOrString),
+    F("maxSurge", Optional, IntOrString),
 ]);
 #[rustfmt::skip]
 static APPS_V1_ROLLING_UPDATE_DEPLOYMENT: M = M(&[
-    F("maxUnavailable", Always, IntOrString),
-    F("maxSurge", Always, IntOrString),
+    F("maxUnavailable", Optional, IntOrString),
+    F("maxSurge", Optional, IntOrString),
 ]);
 #[rustfmt::skip]
 static APPS_V1_ROLLING_UPDATE_STATEFUL_SET_STRATEGY: M = M(&[
-    F("partition", Always, Int32),
-    F("maxUnavailable", Always, IntOrString),
+    F("partition", Optional, Int32),
+    F("maxUnavailable", Optional, IntOrString),
 ]);
 #[rustfmt::skip]
 static APPS_V1_STATEFUL_SET: M = M(&[
@@ -655,17 +656,17 @@ static APPS_V1_STATEFUL_SET_PERSISTENT_VOLUME_CLAIM_RETENTION_POLICY: M = M(&[
 ]);
 #[rustfmt::skip]
 static APPS_V1_STATEFUL_SET_SPEC: M = M(&[
-    F("replicas", Always, Int32),
-    F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
+    F("replicas", Optional, Int32),
+    F("selector", Optional, Message(&META_V1_LABEL_SELECTOR)),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
     F("volumeClaimTemplates", List, Message(&CORE_V1_PERSISTENT_VOLUME_CLAIM)),
     F("serviceName", Always, Text),
     F("podManagementPolicy", NonZero, Text),
     F("updateStrategy", Always, Message(&APPS_V1_STATEFUL_SET_UPDATE_STRATEGY)),
-    F("revisionHistoryLimit", Always, Int32),
+    F("revisionHistoryLimit", Optional, Int32),
     F("minReadySeconds", NonZero, Int32),
-    F("persistentVolumeClaimRetentionPolicy", Always, Message(&APPS_V1_STATEFUL_SET_PERSISTENT_VOLUME_CLAIM_RETENTION_POLICY)),
-    F("ordinals", Always, Message(&APPS_V1_STATEFUL_SET_ORDINALS)),
+    F("persistentVolumeClaimRetentionPolicy", Optional, Message(&APPS_V1_STATEFUL_SET_PERSISTENT_VOLUME_CLAIM_RETENTION_POLICY)),
+    F("ordinals", Optional, Message(&APPS_V1_STATEFUL_SET_ORDINALS)),
 ]);
 #[rustfmt::skip]
 static APPS_V1_STATEFUL_SET_STATUS: M = M(&[
@@ -677,14 +678,14 @@ static APPS_V1_STATEFUL_SET_STATUS: M = M(&[
     F("currentRevision", NonZero, Text),
     F("updateRevision", NonZero, Text),
     GAP,
-    F("collisionCount", Always, Int32),
+    F("collisionCount", Optional, Int32),
     F("conditions", List, Message(&APPS_V1_STATEFUL_SET_CONDITION)),
     F("availableReplicas", Always, Int32),
 ]);
 #[rustfmt::skip]
 static APPS_V1_STATEFUL_SET_UPDATE_STRATEGY: M = M(&[
     F("type", NonZero, Text),
-    F("rollingUpdate", Always, Message(&APPS_V1_ROLLING_UPDATE_STATEFUL_SET_STRATEGY)),
+    F("rollingUpdate", Optional, Message(&APPS_V1_ROLLING_UPDATE_STATEFUL_SET_STRATEGY)),
 ]);
 #[rustfmt::skip]
 static AUTHENTICATION_V1_BOUND_OBJECT_REFERENCE: M = M(&[
@@ -712,8 +713,8 @@ static AUTHENTICATION_V1_TOKEN_REQUEST: M = M(&[
 static AUTHENTICATION_V1_TOKEN_REQUEST_SPEC: M = M(&[
     F("audiences", List, Text),
     GAP,
-    F("boundObjectRef", Always, Message(&AUTHENTICATION_V1_BOUND_OBJECT_REFERENCE)),
-    F("expirationSeconds", Always, Integer),
+    F("boundObjectRef", Optional, Message(&AUTHENTICATION_V1_BOUND_OBJECT_REFERENCE)),
+    F("expirationSeconds", Optional, Integer),
     F("attestations", Map, Texts),
 ]);
 #[rustfmt::skip]
@@ -781,8 +782,8 @@ static AUTHORIZATION_V1_RESOURCE_ATTRIBUTES: M = M(&[
     F("resource", NonZero, Text),
     F("subresource", NonZero, Text),
     F("name", NonZero, Text),
-    F("fieldSelector", Always, Message(&AUTHORIZATION_V1_FIELD_SELECTOR_ATTRIBUTES)),
-    F("labelSelector", Always, Message(&AUTHORIZATION_V1_LABEL_SELECTOR_ATTRIBUTES)),
+    F("fieldSelector", Optional, Message(&AUTHORIZATION_V1_FIELD_SELECTOR_ATTRIBUTES)),
+    F("labelSelector", Optional, Message(&AUTHORIZATION_V1_LABEL_SELECTOR_ATTRIBUTES)),
 ]);
 #[rustfmt::skip]
 static AUTHORIZATION_V1_RESOURCE_RULE: M = M(&[
@@ -799,8 +800,8 @@ static AUTHORIZATION_V1_SELF_SUBJECT_ACCESS_REVIEW: M = M(&[
 ]);
 #[rustfmt::skip]
 static AUTHORIZATION_V1_SELF_SUBJECT_ACCESS_REVIEW_SPEC: M = M(&[
-    F("resourceAttributes", Always, Message(&AUTHORIZATION_V1_RESOURCE_ATTRIBUTES)),
-    F("nonResourceAttributes", Always, Message(&AUTHORIZATION_V1_NON_RESOURCE_ATTRIBUTES)),
+    F("resourceAttributes", Optional, Message(&AUTHORIZATION_V1_RESOURCE_ATTRIBUTES)),
+    F("nonResourceAttributes", Optional, Message(&AUTHORIZATION_V1_NON_RESOURCE_ATTRIBUTES)),
 ]);
 #[rustfmt::skip]
 static AUTHORIZATION_V1_SELF_SUBJECT_RULES_REVIEW: M = M(&[
@@ -820,8 +821,8 @@ static AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW: M = M(&[
 ]);
 #[rustfmt::skip]
 static AUTHORIZATION_V1_SUBJECT_ACCESS_REVIEW_SPEC: M = M(&[
-    F("resourceAttributes", Always, Message(&AUTHORIZATION_V1_RESOURCE_ATTRIBUTES)),
-    F("nonResourceAttributes", Always, Message(&AUTHORIZATION_V1_NON_RESOURCE_ATTRIBUTES)),
+    F("resourceAttributes", Optional, Message(&AUTHORIZATION_V1_RESOURCE_ATTRIBUTES)),
+    F("nonResourceAttributes", Optional, Message(&AUTHORIZATION_V1_NON_RESOURCE_ATTRIBUTES)),
     F("user", NonZero, Text),
     F("groups", List, Text),
     F("extra", Map, Texts),
@@ -856,17 +857,17 @@ static AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER: M = M(&[
 #[rustfmt::skip]
 static AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER_SPEC: M = M(&[
     F("scaleTargetRef", Always, Message(&AUTOSCALING_V1_CROSS_VERSION_OBJECT_REFERENCE)),
-    F("minReplicas", Always, Int32),
+    F("minReplicas", Optional, Int32),
     F("maxReplicas", Always, Int32),
-    F("targetCPUUtilizationPercentage", Always, Int32),
+    F("targetCPUUtilizationPercentage", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V1_HORIZONTAL_POD_AUTOSCALER_STATUS: M = M(&[
-    F("observedGeneration", Always, Integer),
-    F("lastScaleTime", Always, Time),
+    F("observedGeneration", Optional, Integer),
+    F("lastScaleTime", Optional, Time),
     F("currentReplicas", Always, Int32),
     F("desiredReplicas", Always, Int32),
-    F("currentCPUUtilizationPercentage", Always, Int32),
+    F("currentCPUUtilizationPercentage", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V1_SCALE: M = M(&[
@@ -919,8 +920,8 @@ static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER: M = M(&[
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_BEHAVIOR: M = M(&[
-    F("scaleUp", Always, Message(&AUTOSCALING_V2_HPA_SCALING_RULES)),
-    F("scaleDown", Always, Message(&AUTOSCALING_V2_HPA_SCALING_RULES)),
+    F("scaleUp", Optional, Message(&AUTOSCALING_V2_HPA_SCALING_RULES)),
+    F("scaleDown", Optional, Message(&AUTOSCALING_V2_HPA_SCALING_RULES)),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_CONDITION: M = M(&[
@@ -929,20 +930,20 @@ static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_CONDITION: M = M(&[
     F("lastTransitionTime", Always, Time),
     F("reason", NonZero, Text),
     F("message", NonZero, Text),
-    F("observedGeneration", Always, Integer),
+    F("observedGeneration", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_SPEC: M = M(&[
     F("scaleTargetRef", Always, Message(&AUTOSCALING_V2_CROSS_VERSION_OBJECT_REFERENCE)),
-    F("minReplicas", Always, Int32),
+    F("minReplicas", Optional, Int32),
     F("maxReplicas", Always, Int32),
     F("metrics", List, Message(&AUTOSCALING_V2_METRIC_SPEC)),
-    F("behavior", Always, Message(&AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_BEHAVIOR)),
+    F("behavior", Optional, Message(&AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_BEHAVIOR)),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_HORIZONTAL_POD_AUTOSCALER_STATUS: M = M(&[
-    F("observedGeneration", Always, Integer),
-    F("lastScaleTime", Always, Time),
+    F("observedGeneration", Optional, Integer),
+    F("lastScaleTime", Optional, Time),
     F("currentReplicas", NonZero, Int32),
     F("desiredReplicas", Always, Int32),
     F("currentMetrics", List, Message(&AUTOSCALING_V2_METRIC_STATUS)),
@@ -956,48 +957,48 @@ static AUTOSCALING_V2_HPA_SCALING_POLICY: M = M(&[
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_HPA_SCALING_RULES: M = M(&[
-    F("selectPolicy", Always, Text),
+    F("selectPolicy", Optional, Text),
     F("policies", List, Message(&AUTOSCALING_V2_HPA_SCALING_POLICY)),
-    F("stabilizationWindowSeconds", Always, Int32),
-    F("tolerance", Always, Quantity),
+    F("stabilizationWindowSeconds", Optional, Int32),
+    F("tolerance", Optional, Quantity),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_METRIC_IDENTIFIER: M = M(&[
     F("name", Always, Text),
-    F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
+    F("selector", Optional, Message(&META_V1_LABEL_SELECTOR)),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_METRIC_SPEC: M = M(&[
     F("type", Always, Text),
-    F("object", Always, Message(&AUTOSCALING_V2_OBJECT_METRIC_SOURCE)),
-    F("pods", Always, Message(&AUTOSCALING_V2_PODS_METRIC_SOURCE)),
-    F("resource", Always, Message(&AUTOSCALING_V2_RESOURCE_METRIC_SOURCE)),
-    F("external", Always, Message(&AUTOSCALING_V2_EXTERNAL_METRIC_SOURCE)),
+    F("object", Optional, Message(&AUTOSCALING_V2_OBJECT_METRIC_SOURCE)),
+    F("pods", Optional, Message(&AUTOSCALING_V2_PODS_METRIC_SOURCE)),
+    F("resource", Optional, Message(&AUTOSCALING_V2_RESOURCE_METRIC_SOURCE)),
+    F("external", Optional, Message(&AUTOSCALING_V2_EXTERNAL_METRIC_SOURCE)),
     GAP,
-    F("containerResource", Always, Message(&AUTOSCALING_V2_CONTAINER_RESOURCE_METRIC_SOURCE)),
+    F("containerResource", Optional, Message(&AUTOSCALING_V2_CONTAINER_RESOURCE_METRIC_SOURCE)),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_METRIC_STATUS: M = M(&[
     F("type", Always, Text),
-    F("object", Always, Message(&AUTOSCALING_V2_OBJECT_METRIC_STATUS)),
-    F("pods", Always, Message(&AUTOSCALING_V2_PODS_METRIC_STATUS)),
-    F("resource", Always, Message(&AUTOSCALING_V2_RESOURCE_METRIC_STATUS)),
-    F("external", Always, Message(&AUTOSCALING_V2_EXTERNAL_METRIC_STATUS)),
+    F("object", Optional, Message(&AUTOSCALING_V2_OBJECT_METRIC_STATUS)),
+    F("pods", Optional, Message(&AUTOSCALING_V2_PODS_METRIC_STATUS)),
+    F("resource", Optional, Message(&AUTOSCALING_V2_RESOURCE_METRIC_STATUS)),
+    F("external", Optional, Message(&AUTOSCALING_V2_EXTERNAL_METRIC_STATUS)),
     GAP,
-    F("containerResource", Always, Message(&AUTOSCALING_V2_CONTAINER_RESOURCE_METRIC_STATUS)),
+    F("containerResource", Optional, Message(&AUTOSCALING_V2_CONTAINER_RESOURCE_METRIC_STATUS)),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_METRIC_TARGET: M = M(&[
     F("type", Always, Text),
-    F("value", Always, Quantity),
-    F("averageValue", Always, Quantity),
-    F("averageUtilization", Always, Int32),
+    F("value", Optional, Quantity),
+    F("averageValue", Optional, Quantity),
+    F("averageUtilization", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_METRIC_VALUE_STATUS: M = M(&[
-    F("value", Always, Quantity),
-    F("averageValue", Always, Quantity),
-    F("averageUtilization", Always, Int32),
+    F("value", Optional, Quantity),
+    F("averageValue", Optional, Quantity),
+    F("averageUtilization", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static AUTOSCALING_V2_OBJECT_METRIC_SOURCE: M = M(&[
@@ -1040,21 +1041,21 @@ static BATCH_V1_CRON_JOB: M = M(&[
 #[rustfmt::skip]
 static BATCH_V1_CRON_JOB_SPEC: M = M(&[
     F("schedule", Always, Text),
-    F("startingDeadlineSeconds", Always, Integer),
+    F("startingDeadlineSeconds", Optional, Integer),
     F("concurrencyPolicy", NonZero, Text),
-    F("suspend", Always, Boolean),
+    F("suspend", Optional, Boolean),
     F("jobTemplate", Always, Message(&BATCH_V1_JOB_TEMPLATE_SPEC)),
-    F("successfulJobsHistoryLimit", Always, Int32),
-    F("failedJobsHistoryLimit", Always, Int32),
-    F("timeZone", Always, Text),
+    F("successfulJobsHistoryLimit", Optional, Int32),
+    F("failedJobsHistoryLimit", Optional, Int32),
+    F("timeZone", Optional, Text),
 ]);
 #[rustfmt::skip]
 static BATCH_V1_CRON_JOB_STATUS: M = M(&[
     F("active", List, Message(&CORE_V1_OBJECT_REFERENCE)),
     GAP,
     GAP,
-    F("lastScheduleTime", Always, Time),
-    F("lastSuccessfulTime", Always, Time),
+    F("lastScheduleTime", Optional, Time),
+    F("lastSuccessfulTime", Optional, Time),
 ]);
 #[rustfmt::skip]
 static BATCH_V1_JOB: M = M(&[
@@ -1073,44 +1074,44 @@ static BATCH_V1_JOB_CONDITION: M = M(&[
 ]);
 #[rustfmt::skip]
 static BATCH_V1_JOB_SCHEDULING_CONFIGURATION: M = M(&[
-    F("schedulingPolicy", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SCHEDULING_POLICY)),
-    F("schedulingConstraints", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SCHEDULING_CONSTRAINTS)),
-    F("disruptionMode", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_DISRUPTION_MODE)),
+    F("schedulingPolicy", Optional, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SCHEDULING_POLICY)),
+    F("schedulingConstraints", Optional, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SCHEDULING_CONSTRAINTS)),
+    F("disruptionMode", Optional, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_DISRUPTION_MODE)),
     F("resourceClaims", List, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_RESOURCE_CLAIM)),
 ]);
 #[rustfmt::skip]
 static BATCH_V1_JOB_SPEC: M = M(&[
-    F("parallelism", Always, Int32),
-    F("completions", Always, Int32),
-    F("activeDeadlineSeconds", Always, Integer),
-    F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
-    F("manualSelector", Always, Boolean),
+    F("parallelism", Optional, Int32),
+    F("completions", Optional, Int32),
+    F("activeDeadlineSeconds", Optional, Integer),
+    F("selector", Optional, Message(&META_V1_LABEL_SELECTOR)),
+    F("manualSelector", Optional, Boolean),
     F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
-    F("backoffLimit", Always, Int32),
-    F("ttlSecondsAfterFinished", Always, Int32),
-    F("completionMode", Always, Text),
-    F("suspend", Always, Boolean),
-    F("podFailurePolicy", Always, Message(&BATCH_V1_POD_FAILURE_POLICY)),
-    F("backoffLimitPerIndex", Always, Int32),
-    F("maxFailedIndexes", Always, Int32),
-    F("podReplacementPolicy", Always, Text),
-    F("managedBy", Always, Text),
-    F("successPolicy", Always, Message(&BATCH_V1_SUCCESS_POLICY)),
-    F("scheduling", Always, Message(&BATCH_V1_JOB_SCHEDULING_CONFIGURATION)),
+    F("backoffLimit", Optional, Int32),
+    F("ttlSecondsAfterFinished", Optional, Int32),
+    F("completionMode", Optional, Text),
+    F("suspend", Optional, Boolean),
+    F("podFailurePolicy", Optional, Message(&BATCH_V1_POD_FAILURE_POLICY)),
+    F("backoffLimitPerIndex", Optional, Int32),
+    F("maxFailedIndexes", Optional, Int32),
+    F("podReplacementPolicy", Optional, Text),
+    F("managedBy", Optional, Text),
+    F("successPolicy", Optional, Message(&BATCH_V1_SUCCESS_POLICY)),
+    F("scheduling", Optional, Message(&BATCH_V1_JOB_SCHEDULING_CONFIGURATION)),
 ]);
 #[rustfmt::skip]
 static BATCH_V1_JOB_STATUS: M = M(&[
     F("conditions", List, Message(&BATCH_V1_JOB_CONDITION)),
-    F("startTime", Always, Time),
-    F("completionTime", Always, Time),
+    F("startTime", Optional, Time),
+    F("completionTime", Optional, Time),
     F("active", NonZero, Int32),
     F("succeeded", NonZero, Int32),
     F("failed", NonZero, Int32),
     F("completedIndexes", NonZero, Text),
-    F("uncountedTerminatedPods", Always, Message(&BATCH_V1_UNCOUNTED_TERMINATED_PODS)),
-    F("ready", Always, Int32),
-    F("failedIndexes", Always, Text),
-    F("terminating", Always, Int32),
+    F("uncountedTerminatedPods", Optional, Message(&BATCH_V1_UNCOUNTED_TERMINATED_PODS)),
+    F("ready", Optional, Int32),
+    F("failedIndexes", Optional, Text),
+    F("terminating", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static BATCH_V1_JOB_TEMPLATE_SPEC: M = M(&[
@@ -1123,7 +1124,7 @@ static BATCH_V1_POD_FAILURE_POLICY: M = M(&[
 ]);
 #[rustfmt::skip]
 static BATCH_V1_POD_FAILURE_POLICY_ON_EXIT_CODES_REQUIREMENT: M = M(&[
-    F("containerName", Always, Text),
+    F("containerName", Optional, Text),
     F("operator", Always, Text),
     F("values", List, Int32),
 ]);
@@ -1135,7 +1136,7 @@ static BATCH_V1_POD_FAILURE_POLICY_ON_POD_CONDITIONS_PATTERN: M = M(&[
 #[rustfmt::skip]
 static BATCH_V1_POD_FAILURE_POLICY_RULE: M = M(&[
     F("action", Always, Text),
-    F("onExitCodes", Always, Message(&BATCH_V1_POD_FAILURE_POLICY_ON_EXIT_CODES_REQUIREMENT)),
+    F("onExitCodes", Optional, Message(&BATCH_V1_POD_FAILURE_POLICY_ON_EXIT_CODES_REQUIREMENT)),
     F("onPodConditions", List, Message(&BATCH_V1_POD_FAILURE_POLICY_ON_POD_CONDITIONS_PATTERN)),
 ]);
 #[rustfmt::skip]
@@ -1144,8 +1145,8 @@ static BATCH_V1_SUCCESS_POLICY: M = M(&[
 ]);
 #[rustfmt::skip]
 static BATCH_V1_SUCCESS_POLICY_RULE: M = M(&[
-    F("succeededIndexes", Always, Text),
-    F("succeededCount", Always, Int32),
+    F("succeededIndexes", Optional, Text),
+    F("succeededCount", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static BATCH_V1_UNCOUNTED_TERMINATED_PODS: M = M(&[
@@ -1176,7 +1177,7 @@ static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_SPEC: M = M(&[
     F("usages", List, Text),
     F("extra", Map, Texts),
     F("signerName", Always, Text),
-    F("expirationSeconds", Always, Int32),
+    F("expirationSeconds", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static CERTIFICATES_V1_CERTIFICATE_SIGNING_REQUEST_STATUS: M = M(&[
@@ -1208,7 +1209,7 @@ static CERTIFICATES_V1_POD_CERTIFICATE_REQUEST_SPEC: M = M(&[
     F("serviceAccountUID", Always, Text),
     F("nodeName", Always, Text),
     F("nodeUID", Always, Text),
-    F("maxExpirationSeconds", Always, Int32),
+    F("maxExpirationSeconds", Optional, Int32),
     GAP,
     GAP,
     F("unverifiedUserAnnotations", Map, Text),
@@ -1219,9 +1220,9 @@ static CERTIFICATES_V1_POD_CERTIFICATE_REQUEST_STATUS: M = M(&[
     F("conditions", List, Message(&META_V1_CONDITION)),
     F("certificateChain", NonZero, Text),
     GAP,
-    F("notBefore", Always, Time),
-    F("beginRefreshAt", Always, Time),
-    F("notAfter", Always, Time),
+    F("notBefore", Optional, Time),
+    F("beginRefreshAt", Optional, Time),
+    F("notAfter", Optional, Time),
 ]);
 #[rustfmt::skip]
 static COORDINATION_V1_LEASE: M = M(&[
@@ -1230,24 +1231,24 @@ static COORDINATION_V1_LEASE: M = M(&[
 ]);
 #[rustfmt::skip]
 static COORDINATION_V1_LEASE_SPEC: M = M(&[
-    F("holderIdentity", Always, Text),
-    F("leaseDurationSeconds", Always, Int32),
-    F("acquireTime", Always, MicroTime),
-    F("renewTime", Always, MicroTime),
-    F("leaseTransitions", Always, Int32),
-    F("strategy", Always, Text),
-    F("preferredHolder", Always, Text),
+    F("holderIdentity", Optional, Text),
+    F("leaseDurationSeconds", Optional, Int32),
+    F("acquireTime", Optional, MicroTime),
+    F("renewTime", Optional, MicroTime),
+    F("leaseTransitions", Optional, Int32),
+    F("strategy", Optional, Text),
+    F("preferredHolder", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_AFFINITY: M = M(&[
-    F("nodeAffinity", Always, Message(&CORE_V1_NODE_AFFINITY)),
-    F("podAffinity", Always, Message(&CORE_V1_POD_AFFINITY)),
-    F("podAntiAffinity", Always, Message(&CORE_V1_POD_ANTI_AFFINITY)),
+    F("nodeAffinity", Optional, Message(&CORE_V1_NODE_AFFINITY)),
+    F("podAffinity", Optional, Message(&CORE_V1_POD_AFFINITY)),
+    F("podAntiAffinity", Optional, Message(&CORE_V1_POD_ANTI_AFFINITY)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_APP_ARMOR_PROFILE: M = M(&[
     F("type", Always, Text),
-    F("localhostProfile", Always, Text),
+    F("localhostProfile", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_ATTACHED_VOLUME: M = M(&[
@@ -1265,17 +1266,17 @@ static CORE_V1_AWS_ELASTIC_BLOCK_STORE_VOLUME_SOURCE: M = M(&[
 static CORE_V1_AZURE_DISK_VOLUME_SOURCE: M = M(&[
     F("diskName", Always, Text),
     F("diskURI", Always, Text),
-    F("cachingMode", Always, Text),
-    F("fsType", Always, Text),
-    F("readOnly", Always, Boolean),
-    F("kind", Always, Text),
+    F("cachingMode", Optional, Text),
+    F("fsType", Optional, Text),
+    F("readOnly", Optional, Boolean),
+    F("kind", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_AZURE_FILE_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("secretName", Always, Text),
     F("shareName", Always, Text),
     F("readOnly", NonZero, Boolean),
-    F("secretNamespace", Always, Text),
+    F("secretNamespace", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_AZURE_FILE_VOLUME_SOURCE: M = M(&[
@@ -1299,7 +1300,7 @@ static CORE_V1_CEPH_FS_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("path", NonZero, Text),
     F("user", NonZero, Text),
     F("secretFile", NonZero, Text),
-    F("secretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_SECRET_REFERENCE)),
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
@@ -1308,7 +1309,7 @@ static CORE_V1_CEPH_FS_VOLUME_SOURCE: M = M(&[
     F("path", NonZero, Text),
     F("user", NonZero, Text),
     F("secretFile", NonZero, Text),
-    F("secretRef", Always, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
@@ -1316,27 +1317,27 @@ static CORE_V1_CINDER_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("volumeID", Always, Text),
     F("fsType", NonZero, Text),
     F("readOnly", NonZero, Boolean),
-    F("secretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_SECRET_REFERENCE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CINDER_VOLUME_SOURCE: M = M(&[
     F("volumeID", Always, Text),
     F("fsType", NonZero, Text),
     F("readOnly", NonZero, Boolean),
-    F("secretRef", Always, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CLIENT_IP_CONFIG: M = M(&[
-    F("timeoutSeconds", Always, Int32),
+    F("timeoutSeconds", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CLUSTER_TRUST_BUNDLE_PROJECTION: M = M(&[
-    F("name", Always, Text),
-    F("signerName", Always, Text),
-    F("labelSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
+    F("name", Optional, Text),
+    F("signerName", Optional, Text),
+    F("labelSelector", Optional, Message(&META_V1_LABEL_SELECTOR)),
     F("path", Always, Text),
-    F("optional", Always, Boolean),
-    F("user", Always, Integer),
+    F("optional", Optional, Boolean),
+    F("user", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_COMPONENT_CONDITION: M = M(&[
@@ -1355,18 +1356,18 @@ static CORE_V1_CONFIG_MAP: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("data", Map, Text),
     F("binaryData", Map, Bytes),
-    F("immutable", Always, Boolean),
+    F("immutable", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CONFIG_MAP_ENV_SOURCE: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
-    F("optional", Always, Boolean),
+    F("optional", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CONFIG_MAP_KEY_SELECTOR: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("key", Always, Text),
-    F("optional", Always, Boolean),
+    F("optional", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CONFIG_MAP_NODE_CONFIG_SOURCE: M = M(&[
@@ -1381,15 +1382,15 @@ static CORE_V1_CONFIG_MAP_PROJECTION: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("items", List, Message(&CORE_V1_KEY_TO_PATH)),
     GAP,
-    F("optional", Always, Boolean),
+    F("optional", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CONFIG_MAP_VOLUME_SOURCE: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("items", List, Message(&CORE_V1_KEY_TO_PATH)),
-    F("defaultMode", Always, Int32),
-    F("optional", Always, Boolean),
-    F("defaultUser", Always, Integer),
+    F("defaultMode", Optional, Int32),
+    F("optional", Optional, Boolean),
+    F("defaultUser", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CONTAINER: M = M(&[
@@ -1402,21 +1403,21 @@ static CORE_V1_CONTAINER: M = M(&[
     F("env", List, Message(&CORE_V1_ENV_VAR)),
     F("resources", Always, Message(&CORE_V1_RESOURCE_REQUIREMENTS)),
     F("volumeMounts", List, Message(&CORE_V1_VOLUME_MOUNT)),
-    F("livenessProbe", Always, Message(&CORE_V1_PROBE)),
-    F("readinessProbe", Always, Message(&CORE_V1_PROBE)),
-    F("lifecycle", Always, Message(&CORE_V1_LIFECYCLE)),
+    F("livenessProbe", Optional, Message(&CORE_V1_PROBE)),
+    F("readinessProbe", Optional, Message(&CORE_V1_PROBE)),
+    F("lifecycle", Optional, Message(&CORE_V1_LIFECYCLE)),
     F("terminationMessagePath", NonZero, Text),
     F("imagePullPolicy", NonZero, Text),
-    F("securityContext", Always, Message(&CORE_V1_SECURITY_CONTEXT)),
+    F("securityContext", Optional, Message(&CORE_V1_SECURITY_CONTEXT)),
     F("stdin", NonZero, Boolean),
     F("stdinOnce", NonZero, Boolean),
     F("tty", NonZero, Boolean),
     F("envFrom", List, Message(&CORE_V1_ENV_FROM_SOURCE)),
     F("terminationMessagePolicy", NonZero, Text),
     F("volumeDevices", List, Message(&CORE_V1_VOLUME_DEVICE)),
-    F("startupProbe", Always, Message(&CORE_V1_PROBE)),
+    F("startupProbe", Optional, Message(&CORE_V1_PROBE)),
     F("resizePolicy", List, Message(&CORE_V1_CONTAINER_RESIZE_POLICY)),
-    F("restartPolicy", Always, Text),
+    F("restartPolicy", Optional, Text),
     F("restartPolicyRules", List, Message(&CORE_V1_CONTAINER_RESTART_RULE)),
 ]);
 #[rustfmt::skip]
@@ -1446,7 +1447,7 @@ static CORE_V1_CONTAINER_RESIZE_POLICY: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_CONTAINER_RESTART_RULE: M = M(&[
     F("action", NonZero, Text),
-    F("exitCodes", Always, Message(&CORE_V1_CONTAINER_RESTART_RULE_ON_EXIT_CODES)),
+    F("exitCodes", Optional, Message(&CORE_V1_CONTAINER_RESTART_RULE_ON_EXIT_CODES)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CONTAINER_RESTART_RULE_ON_EXIT_CODES: M = M(&[
@@ -1455,9 +1456,9 @@ static CORE_V1_CONTAINER_RESTART_RULE_ON_EXIT_CODES: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_CONTAINER_STATE: M = M(&[
-    F("waiting", Always, Message(&CORE_V1_CONTAINER_STATE_WAITING)),
-    F("running", Always, Message(&CORE_V1_CONTAINER_STATE_RUNNING)),
-    F("terminated", Always, Message(&CORE_V1_CONTAINER_STATE_TERMINATED)),
+    F("waiting", Optional, Message(&CORE_V1_CONTAINER_STATE_WAITING)),
+    F("running", Optional, Message(&CORE_V1_CONTAINER_STATE_RUNNING)),
+    F("terminated", Optional, Message(&CORE_V1_CONTAINER_STATE_TERMINATED)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CONTAINER_STATE_RUNNING: M = M(&[
@@ -1488,17 +1489,17 @@ static CORE_V1_CONTAINER_STATUS: M = M(&[
     F("image", Always, Text),
     F("imageID", Always, Text),
     F("containerID", NonZero, Text),
-    F("started", Always, Boolean),
+    F("started", Optional, Boolean),
     F("allocatedResources", Map, Quantity),
-    F("resources", Always, Message(&CORE_V1_RESOURCE_REQUIREMENTS)),
+    F("resources", Optional, Message(&CORE_V1_RESOURCE_REQUIREMENTS)),
     F("volumeMounts", List, Message(&CORE_V1_VOLUME_MOUNT_STATUS)),
-    F("user", Always, Message(&CORE_V1_CONTAINER_USER)),
+    F("user", Optional, Message(&CORE_V1_CONTAINER_USER)),
     F("allocatedResourcesStatus", List, Message(&CORE_V1_RESOURCE_STATUS)),
-    F("stopSignal", Always, Text),
+    F("stopSignal", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CONTAINER_USER: M = M(&[
-    F("linux", Always, Message(&CORE_V1_LINUX_CONTAINER_USER)),
+    F("linux", Optional, Message(&CORE_V1_LINUX_CONTAINER_USER)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CSI_PERSISTENT_VOLUME_SOURCE: M = M(&[
@@ -1507,19 +1508,19 @@ static CORE_V1_CSI_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("readOnly", NonZero, Boolean),
     F("fsType", NonZero, Text),
     F("volumeAttributes", Map, Text),
-    F("controllerPublishSecretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
-    F("nodeStageSecretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
-    F("nodePublishSecretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
-    F("controllerExpandSecretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
-    F("nodeExpandSecretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
+    F("controllerPublishSecretRef", Optional, Message(&CORE_V1_SECRET_REFERENCE)),
+    F("nodeStageSecretRef", Optional, Message(&CORE_V1_SECRET_REFERENCE)),
+    F("nodePublishSecretRef", Optional, Message(&CORE_V1_SECRET_REFERENCE)),
+    F("controllerExpandSecretRef", Optional, Message(&CORE_V1_SECRET_REFERENCE)),
+    F("nodeExpandSecretRef", Optional, Message(&CORE_V1_SECRET_REFERENCE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_CSI_VOLUME_SOURCE: M = M(&[
     F("driver", Always, Text),
-    F("readOnly", Always, Boolean),
-    F("fsType", Always, Text),
+    F("readOnly", Optional, Boolean),
+    F("fsType", Optional, Text),
     F("volumeAttributes", Map, Text),
-    F("nodePublishSecretRef", Always, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
+    F("nodePublishSecretRef", Optional, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_DAEMON_ENDPOINT: M = M(&[
@@ -1532,22 +1533,22 @@ static CORE_V1_DOWNWARD_API_PROJECTION: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_DOWNWARD_API_VOLUME_FILE: M = M(&[
     F("path", Always, Text),
-    F("fieldRef", Always, Message(&CORE_V1_OBJECT_FIELD_SELECTOR)),
-    F("resourceFieldRef", Always, Message(&CORE_V1_RESOURCE_FIELD_SELECTOR)),
-    F("mode", Always, Int32),
-    F("user", Always, Integer),
+    F("fieldRef", Optional, Message(&CORE_V1_OBJECT_FIELD_SELECTOR)),
+    F("resourceFieldRef", Optional, Message(&CORE_V1_RESOURCE_FIELD_SELECTOR)),
+    F("mode", Optional, Int32),
+    F("user", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_DOWNWARD_API_VOLUME_SOURCE: M = M(&[
     F("items", List, Message(&CORE_V1_DOWNWARD_API_VOLUME_FILE)),
-    F("defaultMode", Always, Int32),
-    F("defaultUser", Always, Integer),
+    F("defaultMode", Optional, Int32),
+    F("defaultUser", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_EMPTY_DIR_VOLUME_SOURCE: M = M(&[
     F("medium", NonZero, Text),
-    F("sizeLimit", Always, Quantity),
-    F("mode", Always, Int32),
+    F("sizeLimit", Optional, Quantity),
+    F("mode", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static CORE_V1_ENDPOINTS: M = M(&[
@@ -1557,16 +1558,16 @@ static CORE_V1_ENDPOINTS: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_ENDPOINT_ADDRESS: M = M(&[
     F("ip", Always, Text),
-    F("targetRef", Always, Message(&CORE_V1_OBJECT_REFERENCE)),
+    F("targetRef", Optional, Message(&CORE_V1_OBJECT_REFERENCE)),
     F("hostname", NonZero, Text),
-    F("nodeName", Always, Text),
+    F("nodeName", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_ENDPOINT_PORT: M = M(&[
     F("name", NonZero, Text),
     F("port", Always, Int32),
     F("protocol", NonZero, Text),
-    F("appProtocol", Always, Text),
+    F("appProtocol", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_ENDPOINT_SUBSET: M = M(&[
@@ -1577,22 +1578,22 @@ static CORE_V1_ENDPOINT_SUBSET: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_ENV_FROM_SOURCE: M = M(&[
     F("prefix", NonZero, Text),
-    F("configMapRef", Always, Message(&CORE_V1_CONFIG_MAP_ENV_SOURCE)),
-    F("secretRef", Always, Message(&CORE_V1_SECRET_ENV_SOURCE)),
+    F("configMapRef", Optional, Message(&CORE_V1_CONFIG_MAP_ENV_SOURCE)),
+    F("secretRef", Optional, Message(&CORE_V1_SECRET_ENV_SOURCE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_ENV_VAR: M = M(&[
     F("name", Always, Text),
     F("value", NonZero, Text),
-    F("valueFrom", Always, Message(&CORE_V1_ENV_VAR_SOURCE)),
+    F("valueFrom", Optional, Message(&CORE_V1_ENV_VAR_SOURCE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_ENV_VAR_SOURCE: M = M(&[
-    F("fieldRef", Always, Message(&CORE_V1_OBJECT_FIELD_SELECTOR)),
-    F("resourceFieldRef", Always, Message(&CORE_V1_RESOURCE_FIELD_SELECTOR)),
-    F("configMapKeyRef", Always, Message(&CORE_V1_CONFIG_MAP_KEY_SELECTOR)),
-    F("secretKeyRef", Always, Message(&CORE_V1_SECRET_KEY_SELECTOR)),
-    F("fileKeyRef", Always, Message(&CORE_V1_FILE_KEY_SELECTOR)),
+    F("fieldRef", Optional, Message(&CORE_V1_OBJECT_FIELD_SELECTOR)),
+    F("resourceFieldRef", Optional, Message(&CORE_V1_RESOURCE_FIELD_SELECTOR)),
+    F("configMapKeyRef", Optional, Message(&CORE_V1_CONFIG_MAP_KEY_SELECTOR)),
+    F("secretKeyRef", Optional, Message(&CORE_V1_SECRET_KEY_SELECTOR)),
+    F("fileKeyRef", Optional, Message(&CORE_V1_FILE_KEY_SELECTOR)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_EPHEMERAL_CONTAINER: M = M(&[
@@ -1610,26 +1611,26 @@ static CORE_V1_EPHEMERAL_CONTAINER_COMMON: M = M(&[
     F("env", List, Message(&CORE_V1_ENV_VAR)),
     F("resources", Always, Message(&CORE_V1_RESOURCE_REQUIREMENTS)),
     F("volumeMounts", List, Message(&CORE_V1_VOLUME_MOUNT)),
-    F("livenessProbe", Always, Message(&CORE_V1_PROBE)),
-    F("readinessProbe", Always, Message(&CORE_V1_PROBE)),
-    F("lifecycle", Always, Message(&CORE_V1_LIFECYCLE)),
+    F("livenessProbe", Optional, Message(&CORE_V1_PROBE)),
+    F("readinessProbe", Optional, Message(&CORE_V1_PROBE)),
+    F("lifecycle", Optional, Message(&CORE_V1_LIFECYCLE)),
     F("terminationMessagePath", NonZero, Text),
     F("imagePullPolicy", NonZero, Text),
-    F("securityContext", Always, Message(&CORE_V1_SECURITY_CONTEXT)),
+    F("securityContext", Optional, Message(&CORE_V1_SECURITY_CONTEXT)),
     F("stdin", NonZero, Boolean),
     F("stdinOnce", NonZero, Boolean),
     F("tty", NonZero, Boolean),
     F("envFrom", List, Message(&CORE_V1_ENV_FROM_SOURCE)),
     F("terminationMessagePolicy", NonZero, Text),
     F("volumeDevices", List, Message(&CORE_V1_VOLUME_DEVICE)),
-    F("startupProbe", Always, Message(&CORE_V1_PROBE)),
+    F("startupProbe", Optional, Message(&CORE_V1_PROBE)),
     F("resizePolicy", List, Message(&CORE_V1_CONTAINER_RESIZE_POLICY)),
-    F("restartPolicy", Always, Text),
+    F("restartPolicy", Optional, Text),
     F("restartPolicyRules", List, Message(&CORE_V1_CONTAINER_RESTART_RULE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_EPHEMERAL_VOLUME_SOURCE: M = M(&[
-    F("volumeClaimTemplate", Always, Message(&CORE_V1_PERSISTENT_VOLUME_CLAIM_TEMPLATE)),
+    F("volumeClaimTemplate", Optional, Message(&CORE_V1_PERSISTENT_VOLUME_CLAIM_TEMPLATE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_EVENT: M = M(&[
@@ -1643,9 +1644,9 @@ static CORE_V1_EVENT: M = M(&[
     F("count", NonZero, Int32),
     F("type", NonZero, Text),
     F("eventTime", Always, MicroTime),
-    F("series", Always, Message(&CORE_V1_EVENT_SERIES)),
+    F("series", Optional, Message(&CORE_V1_EVENT_SERIES)),
     F("action", NonZero, Text),
-    F("related", Always, Message(&CORE_V1_OBJECT_REFERENCE)),
+    F("related", Optional, Message(&CORE_V1_OBJECT_REFERENCE)),
     F("reportingComponent", Always, Text),
     F("reportingInstance", Always, Text),
 ]);
@@ -1662,7 +1663,7 @@ static CORE_V1_EVENT_SOURCE: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_EVICTION_RESPONDER: M = M(&[
     F("name", Always, Text),
-    F("priority", Always, Int32),
+    F("priority", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static CORE_V1_EXEC_ACTION: M = M(&[
@@ -1671,7 +1672,7 @@ static CORE_V1_EXEC_ACTION: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_FC_VOLUME_SOURCE: M = M(&[
     F("targetWWNs", List, Text),
-    F("lun", Always, Int32),
+    F("lun", Optional, Int32),
     F("fsType", NonZero, Text),
     F("readOnly", NonZero, Boolean),
     F("wwids", List, Text),
@@ -1681,13 +1682,13 @@ static CORE_V1_FILE_KEY_SELECTOR: M = M(&[
     F("volumeName", Always, Text),
     F("path", Always, Text),
     F("key", Always, Text),
-    F("optional", Always, Boolean),
+    F("optional", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static CORE_V1_FLEX_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("driver", Always, Text),
     F("fsType", NonZero, Text),
-    F("secretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_SECRET_REFERENCE)),
     F("readOnly", NonZero, Boolean),
     F("options", Map, Text),
 ]);
@@ -1695,7 +1696,7 @@ static CORE_V1_FLEX_PERSISTENT_VOLUME_SOURCE: M = M(&[
 static CORE_V1_FLEX_VOLUME_SOURCE: M = M(&[
     F("driver", Always, Text),
     F("fsType", NonZero, Text),
-    F("secretRef", Always, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("readOnly", NonZero, Boolean),
     F("options", Map, Text),
 ]);
@@ -1722,7 +1723,7 @@ static CORE_V1_GLUSTERFS_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("endpoints", Always, Text),
     F("path", Always, Text),
     F("readOnly", NonZero, Boolean),
-    F("endpointsNamespace", Always, Text),
+    F("endpointsNamespace", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_GLUSTERFS_VOLUME_SOURCE: M = M(&[
@@ -1733,8 +1734,8 @@ static CORE_V1_GLUSTERFS_VOLUME_SOURCE: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_GRPC_ACTION: M = M(&[
     F("port", Always, Int32),
-    F("service", Always, Text),
-    F("mode", Always, Text),
+    F("service", Optional, Text),
+    F("mode", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_HOST_ALIAS: M = M(&[
@@ -1748,7 +1749,7 @@ static CORE_V1_HOST_IP: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_HOST_PATH_VOLUME_SOURCE: M = M(&[
     F("path", Always, Text),
-    F("type", Always, Text),
+    F("type", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_HTTP_GET_ACTION: M = M(&[
@@ -1757,7 +1758,7 @@ static CORE_V1_HTTP_GET_ACTION: M = M(&[
     F("host", NonZero, Text),
     F("scheme", NonZero, Text),
     F("httpHeaders", List, Message(&CORE_V1_HTTP_HEADER)),
-    F("protocol", Always, Text),
+    F("protocol", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_HTTP_HEADER: M = M(&[
@@ -1784,9 +1785,9 @@ static CORE_V1_ISCSI_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("portals", List, Text),
     F("chapAuthDiscovery", NonZero, Boolean),
     GAP,
-    F("secretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_SECRET_REFERENCE)),
     F("chapAuthSession", NonZero, Boolean),
-    F("initiatorName", Always, Text),
+    F("initiatorName", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_ISCSI_VOLUME_SOURCE: M = M(&[
@@ -1799,29 +1800,29 @@ static CORE_V1_ISCSI_VOLUME_SOURCE: M = M(&[
     F("portals", List, Text),
     F("chapAuthDiscovery", NonZero, Boolean),
     GAP,
-    F("secretRef", Always, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("chapAuthSession", NonZero, Boolean),
-    F("initiatorName", Always, Text),
+    F("initiatorName", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_KEY_TO_PATH: M = M(&[
     F("key", Always, Text),
     F("path", Always, Text),
-    F("mode", Always, Int32),
-    F("user", Always, Integer),
+    F("mode", Optional, Int32),
+    F("user", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_LIFECYCLE: M = M(&[
-    F("postStart", Always, Message(&CORE_V1_LIFECYCLE_HANDLER)),
-    F("preStop", Always, Message(&CORE_V1_LIFECYCLE_HANDLER)),
-    F("stopSignal", Always, Text),
+    F("postStart", Optional, Message(&CORE_V1_LIFECYCLE_HANDLER)),
+    F("preStop", Optional, Message(&CORE_V1_LIFECYCLE_HANDLER)),
+    F("stopSignal", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_LIFECYCLE_HANDLER: M = M(&[
-    F("exec", Always, Message(&CORE_V1_EXEC_ACTION)),
-    F("httpGet", Always, Message(&CORE_V1_HTTP_GET_ACTION)),
-    F("tcpSocket", Always, Message(&CORE_V1_TCP_SOCKET_ACTION)),
-    F("sleep", Always, Message(&CORE_V1_SLEEP_ACTION)),
+    F("exec", Optional, Message(&CORE_V1_EXEC_ACTION)),
+    F("httpGet", Optional, Message(&CORE_V1_HTTP_GET_ACTION)),
+    F("tcpSocket", Optional, Message(&CORE_V1_TCP_SOCKET_ACTION)),
+    F("sleep", Optional, Message(&CORE_V1_SLEEP_ACTION)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_LIMIT_RANGE: M = M(&[
@@ -1851,7 +1852,7 @@ static CORE_V1_LINUX_CONTAINER_USER: M = M(&[
 static CORE_V1_LOAD_BALANCER_INGRESS: M = M(&[
     F("ip", NonZero, Text),
     F("hostname", NonZero, Text),
-    F("ipMode", Always, Text),
+    F("ipMode", Optional, Text),
     F("ports", List, Message(&CORE_V1_PORT_STATUS)),
 ]);
 #[rustfmt::skip]
@@ -1865,7 +1866,7 @@ static CORE_V1_LOCAL_OBJECT_REFERENCE: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_LOCAL_VOLUME_SOURCE: M = M(&[
     F("path", Always, Text),
-    F("fsType", Always, Text),
+    F("fsType", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_MODIFY_VOLUME_STATUS: M = M(&[
@@ -1915,19 +1916,19 @@ static CORE_V1_NODE_ADDRESS: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_NODE_AFFINITY: M = M(&[
-    F("requiredDuringSchedulingIgnoredDuringExecution", Always, Message(&CORE_V1_NODE_SELECTOR)),
+    F("requiredDuringSchedulingIgnoredDuringExecution", Optional, Message(&CORE_V1_NODE_SELECTOR)),
     F("preferredDuringSchedulingIgnoredDuringExecution", List, Message(&CORE_V1_PREFERRED_SCHEDULING_TERM)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_NODE_ALLOCATABLE_MAPPED_RESOURCES: M = M(&[
     F("name", Always, Text),
-    F("quantity", Always, Quantity),
+    F("quantity", Optional, Quantity),
 ]);
 #[rustfmt::skip]
 static CORE_V1_NODE_ALLOCATABLE_OVERHEAD_RESOURCES: M = M(&[
     F("name", Always, Text),
-    F("perPod", Always, Quantity),
-    F("perContainer", Always, Quantity),
+    F("perPod", Optional, Quantity),
+    F("perContainer", Optional, Quantity),
 ]);
 #[rustfmt::skip]
 static CORE_V1_NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS: M = M(&[
@@ -1949,13 +1950,13 @@ static CORE_V1_NODE_CONDITION: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_NODE_CONFIG_SOURCE: M = M(&[
     GAP,
-    F("configMap", Always, Message(&CORE_V1_CONFIG_MAP_NODE_CONFIG_SOURCE)),
+    F("configMap", Optional, Message(&CORE_V1_CONFIG_MAP_NODE_CONFIG_SOURCE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_NODE_CONFIG_STATUS: M = M(&[
-    F("assigned", Always, Message(&CORE_V1_NODE_CONFIG_SOURCE)),
-    F("active", Always, Message(&CORE_V1_NODE_CONFIG_SOURCE)),
-    F("lastKnownGood", Always, Message(&CORE_V1_NODE_CONFIG_SOURCE)),
+    F("assigned", Optional, Message(&CORE_V1_NODE_CONFIG_SOURCE)),
+    F("active", Optional, Message(&CORE_V1_NODE_CONFIG_SOURCE)),
+    F("lastKnownGood", Optional, Message(&CORE_V1_NODE_CONFIG_SOURCE)),
     F("error", NonZero, Text),
 ]);
 #[rustfmt::skip]
@@ -1964,7 +1965,7 @@ static CORE_V1_NODE_DAEMON_ENDPOINTS: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_NODE_FEATURES: M = M(&[
-    F("supplementalGroupsPolicy", Always, Boolean),
+    F("supplementalGroupsPolicy", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static CORE_V1_NODE_POD_PREEMPTION_POLICY: M = M(&[
@@ -1973,12 +1974,12 @@ static CORE_V1_NODE_POD_PREEMPTION_POLICY: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_NODE_RUNTIME_HANDLER: M = M(&[
     F("name", Always, Text),
-    F("features", Always, Message(&CORE_V1_NODE_RUNTIME_HANDLER_FEATURES)),
+    F("features", Optional, Message(&CORE_V1_NODE_RUNTIME_HANDLER_FEATURES)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_NODE_RUNTIME_HANDLER_FEATURES: M = M(&[
-    F("recursiveReadOnlyMounts", Always, Boolean),
-    F("userNamespaces", Always, Boolean),
+    F("recursiveReadOnlyMounts", Optional, Boolean),
+    F("userNamespaces", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static CORE_V1_NODE_SELECTOR: M = M(&[
@@ -2002,9 +2003,9 @@ static CORE_V1_NODE_SPEC: M = M(&[
     F("providerID", NonZero, Text),
     F("unschedulable", NonZero, Boolean),
     F("taints", List, Message(&CORE_V1_TAINT)),
-    F("configSource", Always, Message(&CORE_V1_NODE_CONFIG_SOURCE)),
+    F("configSource", Optional, Message(&CORE_V1_NODE_CONFIG_SOURCE)),
     F("podCIDRs", List, Text),
-    F("podPreemptionPolicy", Always, Message(&CORE_V1_NODE_POD_PREEMPTION_POLICY)),
+    F("podPreemptionPolicy", Optional, Message(&CORE_V1_NODE_POD_PREEMPTION_POLICY)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_NODE_STATUS: M = M(&[
@@ -2018,14 +2019,14 @@ static CORE_V1_NODE_STATUS: M = M(&[
     F("images", List, Message(&CORE_V1_CONTAINER_IMAGE)),
     F("volumesInUse", List, Text),
     F("volumesAttached", List, Message(&CORE_V1_ATTACHED_VOLUME)),
-    F("config", Always, Message(&CORE_V1_NODE_CONFIG_STATUS)),
+    F("config", Optional, Message(&CORE_V1_NODE_CONFIG_STATUS)),
     F("runtimeHandlers", List, Message(&CORE_V1_NODE_RUNTIME_HANDLER)),
-    F("features", Always, Message(&CORE_V1_NODE_FEATURES)),
+    F("features", Optional, Message(&CORE_V1_NODE_FEATURES)),
     F("declaredFeatures", List, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_NODE_SWAP_STATUS: M = M(&[
-    F("capacity", Always, Integer),
+    F("capacity", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_NODE_SYSTEM_INFO: M = M(&[
@@ -2039,8 +2040,8 @@ static CORE_V1_NODE_SYSTEM_INFO: M = M(&[
     F("kubeProxyVersion", Always, Text),
     F("operatingSystem", Always, Text),
     F("architecture", Always, Text),
-    F("swap", Always, Message(&CORE_V1_NODE_SWAP_STATUS)),
-    F("runningInUserNamespace", Always, Boolean),
+    F("swap", Optional, Message(&CORE_V1_NODE_SWAP_STATUS)),
+    F("runningInUserNamespace", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static CORE_V1_OBJECT_FIELD_SELECTOR: M = M(&[
@@ -2083,12 +2084,12 @@ static CORE_V1_PERSISTENT_VOLUME_CLAIM_SPEC: M = M(&[
     F("accessModes", List, Text),
     F("resources", Always, Message(&CORE_V1_VOLUME_RESOURCE_REQUIREMENTS)),
     F("volumeName", NonZero, Text),
-    F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
-    F("storageClassName", Always, Text),
-    F("volumeMode", Always, Text),
-    F("dataSource", Always, Message(&CORE_V1_TYPED_LOCAL_OBJECT_REFERENCE)),
-    F("dataSourceRef", Always, Message(&CORE_V1_TYPED_OBJECT_REFERENCE)),
-    F("volumeAttributesClassName", Always, Text),
+    F("selector", Optional, Message(&META_V1_LABEL_SELECTOR)),
+    F("storageClassName", Optional, Text),
+    F("volumeMode", Optional, Text),
+    F("dataSource", Optional, Message(&CORE_V1_TYPED_LOCAL_OBJECT_REFERENCE)),
+    F("dataSourceRef", Optional, Message(&CORE_V1_TYPED_OBJECT_REFERENCE)),
+    F("volumeAttributesClassName", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_PERSISTENT_VOLUME_CLAIM_STATUS: M = M(&[
@@ -2099,9 +2100,9 @@ static CORE_V1_PERSISTENT_VOLUME_CLAIM_STATUS: M = M(&[
     F("allocatedResources", Map, Quantity),
     GAP,
     F("allocatedResourceStatuses", Map, Text),
-    F("currentVolumeAttributesClassName", Always, Text),
-    F("modifyVolumeStatus", Always, Message(&CORE_V1_MODIFY_VOLUME_STATUS)),
-    F("healthStatus", Always, Message(&CORE_V1_VOLUME_HEALTH_STATUS)),
+    F("currentVolumeAttributesClassName", Optional, Text),
+    F("modifyVolumeStatus", Optional, Message(&CORE_V1_MODIFY_VOLUME_STATUS)),
+    F("healthStatus", Optional, Message(&CORE_V1_VOLUME_HEALTH_STATUS)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_PERSISTENT_VOLUME_CLAIM_TEMPLATE: M = M(&[
@@ -2115,48 +2116,48 @@ static CORE_V1_PERSISTENT_VOLUME_CLAIM_VOLUME_SOURCE: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_PERSISTENT_VOLUME_SOURCE: M = M(&[
-    F("gcePersistentDisk", Always, Message(&CORE_V1_GCE_PERSISTENT_DISK_VOLUME_SOURCE)),
-    F("awsElasticBlockStore", Always, Message(&CORE_V1_AWS_ELASTIC_BLOCK_STORE_VOLUME_SOURCE)),
-    F("hostPath", Always, Message(&CORE_V1_HOST_PATH_VOLUME_SOURCE)),
-    F("glusterfs", Always, Message(&CORE_V1_GLUSTERFS_PERSISTENT_VOLUME_SOURCE)),
-    F("nfs", Always, Message(&CORE_V1_NFS_VOLUME_SOURCE)),
-    F("rbd", Always, Message(&CORE_V1_RBD_PERSISTENT_VOLUME_SOURCE)),
-    F("iscsi", Always, Message(&CORE_V1_ISCSI_PERSISTENT_VOLUME_SOURCE)),
-    F("cinder", Always, Message(&CORE_V1_CINDER_PERSISTENT_VOLUME_SOURCE)),
-    F("cephfs", Always, Message(&CORE_V1_CEPH_FS_PERSISTENT_VOLUME_SOURCE)),
-    F("fc", Always, Message(&CORE_V1_FC_VOLUME_SOURCE)),
-    F("flocker", Always, Message(&CORE_V1_FLOCKER_VOLUME_SOURCE)),
-    F("flexVolume", Always, Message(&CORE_V1_FLEX_PERSISTENT_VOLUME_SOURCE)),
-    F("azureFile", Always, Message(&CORE_V1_AZURE_FILE_PERSISTENT_VOLUME_SOURCE)),
-    F("vsphereVolume", Always, Message(&CORE_V1_VSPHERE_VIRTUAL_DISK_VOLUME_SOURCE)),
-    F("quobyte", Always, Message(&CORE_V1_QUOBYTE_VOLUME_SOURCE)),
-    F("azureDisk", Always, Message(&CORE_V1_AZURE_DISK_VOLUME_SOURCE)),
-    F("photonPersistentDisk", Always, Message(&CORE_V1_PHOTON_PERSISTENT_DISK_VOLUME_SOURCE)),
-    F("portworxVolume", Always, Message(&CORE_V1_PORTWORX_VOLUME_SOURCE)),
-    F("scaleIO", Always, Message(&CORE_V1_SCALE_IO_PERSISTENT_VOLUME_SOURCE)),
-    F("local", Always, Message(&CORE_V1_LOCAL_VOLUME_SOURCE)),
-    F("storageos", Always, Message(&CORE_V1_STORAGE_OS_PERSISTENT_VOLUME_SOURCE)),
-    F("csi", Always, Message(&CORE_V1_CSI_PERSISTENT_VOLUME_SOURCE)),
+    F("gcePersistentDisk", Optional, Message(&CORE_V1_GCE_PERSISTENT_DISK_VOLUME_SOURCE)),
+    F("awsElasticBlockStore", Optional, Message(&CORE_V1_AWS_ELASTIC_BLOCK_STORE_VOLUME_SOURCE)),
+    F("hostPath", Optional, Message(&CORE_V1_HOST_PATH_VOLUME_SOURCE)),
+    F("glusterfs", Optional, Message(&CORE_V1_GLUSTERFS_PERSISTENT_VOLUME_SOURCE)),
+    F("nfs", Optional, Message(&CORE_V1_NFS_VOLUME_SOURCE)),
+    F("rbd", Optional, Message(&CORE_V1_RBD_PERSISTENT_VOLUME_SOURCE)),
+    F("iscsi", Optional, Message(&CORE_V1_ISCSI_PERSISTENT_VOLUME_SOURCE)),
+    F("cinder", Optional, Message(&CORE_V1_CINDER_PERSISTENT_VOLUME_SOURCE)),
+    F("cephfs", Optional, Message(&CORE_V1_CEPH_FS_PERSISTENT_VOLUME_SOURCE)),
+    F("fc", Optional, Message(&CORE_V1_FC_VOLUME_SOURCE)),
+    F("flocker", Optional, Message(&CORE_V1_FLOCKER_VOLUME_SOURCE)),
+    F("flexVolume", Optional, Message(&CORE_V1_FLEX_PERSISTENT_VOLUME_SOURCE)),
+    F("azureFile", Optional, Message(&CORE_V1_AZURE_FILE_PERSISTENT_VOLUME_SOURCE)),
+    F("vsphereVolume", Optional, Message(&CORE_V1_VSPHERE_VIRTUAL_DISK_VOLUME_SOURCE)),
+    F("quobyte", Optional, Message(&CORE_V1_QUOBYTE_VOLUME_SOURCE)),
+    F("azureDisk", Optional, Message(&CORE_V1_AZURE_DISK_VOLUME_SOURCE)),
+    F("photonPersistentDisk", Optional, Message(&CORE_V1_PHOTON_PERSISTENT_DISK_VOLUME_SOURCE)),
+    F("portworxVolume", Optional, Message(&CORE_V1_PORTWORX_VOLUME_SOURCE)),
+    F("scaleIO", Optional, Message(&CORE_V1_SCALE_IO_PERSISTENT_VOLUME_SOURCE)),
+    F("local", Optional, Message(&CORE_V1_LOCAL_VOLUME_SOURCE)),
+    F("storageos", Optional, Message(&CORE_V1_STORAGE_OS_PERSISTENT_VOLUME_SOURCE)),
+    F("csi", Optional, Message(&CORE_V1_CSI_PERSISTENT_VOLUME_SOURCE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_PERSISTENT_VOLUME_SPEC: M = M(&[
     F("capacity", Map, Quantity),
     F("", Inline, Message(&CORE_V1_PERSISTENT_VOLUME_SOURCE)),
     F("accessModes", List, Text),
-    F("claimRef", Always, Message(&CORE_V1_OBJECT_REFERENCE)),
+    F("claimRef", Optional, Message(&CORE_V1_OBJECT_REFERENCE)),
     F("persistentVolumeReclaimPolicy", NonZero, Text),
     F("storageClassName", NonZero, Text),
     F("mountOptions", List, Text),
-    F("volumeMode", Always, Text),
-    F("nodeAffinity", Always, Message(&CORE_V1_VOLUME_NODE_AFFINITY)),
-    F("volumeAttributesClassName", Always, Text),
+    F("volumeMode", Optional, Text),
+    F("nodeAffinity", Optional, Message(&CORE_V1_VOLUME_NODE_AFFINITY)),
+    F("volumeAttributesClassName", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_PERSISTENT_VOLUME_STATUS: M = M(&[
     F("phase", NonZero, Text),
     F("message", NonZero, Text),
     F("reason", NonZero, Text),
-    F("lastPhaseTransitionTime", Always, Time),
+    F("lastPhaseTransitionTime", Optional, Time),
 ]);
 #[rustfmt::skip]
 static CORE_V1_PHOTON_PERSISTENT_DISK_VOLUME_SOURCE: M = M(&[
@@ -2176,10 +2177,10 @@ static CORE_V1_POD_AFFINITY: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_POD_AFFINITY_TERM: M = M(&[
-    F("labelSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
+    F("labelSelector", Optional, Message(&META_V1_LABEL_SELECTOR)),
     F("namespaces", List, Text),
     F("topologyKey", Always, Text),
-    F("namespaceSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
+    F("namespaceSelector", Optional, Message(&META_V1_LABEL_SELECTOR)),
     F("matchLabelKeys", List, Text),
     F("mismatchLabelKeys", List, Text),
 ]);
@@ -2192,12 +2193,12 @@ static CORE_V1_POD_ANTI_AFFINITY: M = M(&[
 static CORE_V1_POD_CERTIFICATE_PROJECTION: M = M(&[
     F("signerName", NonZero, Text),
     F("keyType", NonZero, Text),
-    F("maxExpirationSeconds", Always, Int32),
+    F("maxExpirationSeconds", Optional, Int32),
     F("credentialBundlePath", NonZero, Text),
     F("keyPath", NonZero, Text),
     F("certificateChainPath", NonZero, Text),
     F("userAnnotations", Map, Text),
-    F("user", Always, Integer),
+    F("user", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_POD_CONDITION: M = M(&[
@@ -2218,7 +2219,7 @@ static CORE_V1_POD_DNS_CONFIG: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_POD_DNS_CONFIG_OPTION: M = M(&[
     F("name", NonZero, Text),
-    F("value", Always, Text),
+    F("value", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_POD_EXTENDED_RESOURCE_CLAIM_STATUS: M = M(&[
@@ -2241,13 +2242,13 @@ static CORE_V1_POD_READINESS_GATE: M = M(&[
 static CORE_V1_POD_RESOURCE_CLAIM: M = M(&[
     F("name", Always, Text),
     GAP,
-    F("resourceClaimName", Always, Text),
-    F("resourceClaimTemplateName", Always, Text),
+    F("resourceClaimName", Optional, Text),
+    F("resourceClaimTemplateName", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_POD_RESOURCE_CLAIM_STATUS: M = M(&[
     F("name", Always, Text),
-    F("resourceClaimName", Always, Text),
+    F("resourceClaimName", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_POD_SCHEDULING_GATE: M = M(&[
@@ -2255,31 +2256,31 @@ static CORE_V1_POD_SCHEDULING_GATE: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_POD_SCHEDULING_GROUP: M = M(&[
-    F("podGroupName", Always, Text),
+    F("podGroupName", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_POD_SECURITY_CONTEXT: M = M(&[
-    F("seLinuxOptions", Always, Message(&CORE_V1_SE_LINUX_OPTIONS)),
-    F("runAsUser", Always, Integer),
-    F("runAsNonRoot", Always, Boolean),
+    F("seLinuxOptions", Optional, Message(&CORE_V1_SE_LINUX_OPTIONS)),
+    F("runAsUser", Optional, Integer),
+    F("runAsNonRoot", Optional, Boolean),
     F("supplementalGroups", List, Integer),
-    F("fsGroup", Always, Integer),
-    F("runAsGroup", Always, Integer),
+    F("fsGroup", Optional, Integer),
+    F("runAsGroup", Optional, Integer),
     F("sysctls", List, Message(&CORE_V1_SYSCTL)),
-    F("windowsOptions", Always, Message(&CORE_V1_WINDOWS_SECURITY_CONTEXT_OPTIONS)),
-    F("fsGroupChangePolicy", Always, Text),
-    F("seccompProfile", Always, Message(&CORE_V1_SECCOMP_PROFILE)),
-    F("appArmorProfile", Always, Message(&CORE_V1_APP_ARMOR_PROFILE)),
-    F("supplementalGroupsPolicy", Always, Text),
-    F("seLinuxChangePolicy", Always, Text),
+    F("windowsOptions", Optional, Message(&CORE_V1_WINDOWS_SECURITY_CONTEXT_OPTIONS)),
+    F("fsGroupChangePolicy", Optional, Text),
+    F("seccompProfile", Optional, Message(&CORE_V1_SECCOMP_PROFILE)),
+    F("appArmorProfile", Optional, Message(&CORE_V1_APP_ARMOR_PROFILE)),
+    F("supplementalGroupsPolicy", Optional, Text),
+    F("seLinuxChangePolicy", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_POD_SPEC: M = M(&[
     F("volumes", List, Message(&CORE_V1_VOLUME)),
     F("containers", List, Message(&CORE_V1_CONTAINER)),
     F("restartPolicy", NonZero, Text),
-    F("terminationGracePeriodSeconds", Always, Integer),
-    F("activeDeadlineSeconds", Always, Integer),
+    F("terminationGracePeriodSeconds", Optional, Integer),
+    F("activeDeadlineSeconds", Optional, Integer),
     F("dnsPolicy", NonZero, Text),
     F("nodeSelector", Map, Text),
     F("serviceAccountName", NonZero, Text),
@@ -2288,36 +2289,36 @@ static CORE_V1_POD_SPEC: M = M(&[
     F("hostNetwork", NonZero, Boolean),
     F("hostPID", NonZero, Boolean),
     F("hostIPC", NonZero, Boolean),
-    F("securityContext", Always, Message(&CORE_V1_POD_SECURITY_CONTEXT)),
+    F("securityContext", Optional, Message(&CORE_V1_POD_SECURITY_CONTEXT)),
     F("imagePullSecrets", List, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("hostname", NonZero, Text),
     F("subdomain", NonZero, Text),
-    F("affinity", Always, Message(&CORE_V1_AFFINITY)),
+    F("affinity", Optional, Message(&CORE_V1_AFFINITY)),
     F("schedulerName", NonZero, Text),
     F("initContainers", List, Message(&CORE_V1_CONTAINER)),
-    F("automountServiceAccountToken", Always, Boolean),
+    F("automountServiceAccountToken", Optional, Boolean),
     F("tolerations", List, Message(&CORE_V1_TOLERATION)),
     F("hostAliases", List, Message(&CORE_V1_HOST_ALIAS)),
     F("priorityClassName", NonZero, Text),
-    F("priority", Always, Int32),
-    F("dnsConfig", Always, Message(&CORE_V1_POD_DNS_CONFIG)),
-    F("shareProcessNamespace", Always, Boolean),
+    F("priority", Optional, Int32),
+    F("dnsConfig", Optional, Message(&CORE_V1_POD_DNS_CONFIG)),
+    F("shareProcessNamespace", Optional, Boolean),
     F("readinessGates", List, Message(&CORE_V1_POD_READINESS_GATE)),
-    F("runtimeClassName", Always, Text),
-    F("enableServiceLinks", Always, Boolean),
-    F("preemptionPolicy", Always, Text),
+    F("runtimeClassName", Optional, Text),
+    F("enableServiceLinks", Optional, Boolean),
+    F("preemptionPolicy", Optional, Text),
     F("overhead", Map, Quantity),
     F("topologySpreadConstraints", List, Message(&CORE_V1_TOPOLOGY_SPREAD_CONSTRAINT)),
     F("ephemeralContainers", List, Message(&CORE_V1_EPHEMERAL_CONTAINER)),
-    F("setHostnameAsFQDN", Always, Boolean),
-    F("os", Always, Message(&CORE_V1_POD_OS)),
-    F("hostUsers", Always, Boolean),
+    F("setHostnameAsFQDN", Optional, Boolean),
+    F("os", Optional, Message(&CORE_V1_POD_OS)),
+    F("hostUsers", Optional, Boolean),
     F("schedulingGates", List, Message(&CORE_V1_POD_SCHEDULING_GATE)),
     F("resourceClaims", List, Message(&CORE_V1_POD_RESOURCE_CLAIM)),
-    F("resources", Always, Message(&CORE_V1_RESOURCE_REQUIREMENTS)),
-    F("hostnameOverride", Always, Text),
+    F("resources", Optional, Message(&CORE_V1_RESOURCE_REQUIREMENTS)),
+    F("hostnameOverride", Optional, Text),
     GAP,
-    F("schedulingGroup", Always, Message(&CORE_V1_POD_SCHEDULING_GROUP)),
+    F("schedulingGroup", Optional, Message(&CORE_V1_POD_SCHEDULING_GROUP)),
     F("evictionResponders", List, Message(&CORE_V1_EVICTION_RESPONDER)),
 ]);
 #[rustfmt::skip]
@@ -2328,7 +2329,7 @@ static CORE_V1_POD_STATUS: M = M(&[
     F("reason", NonZero, Text),
     F("hostIP", NonZero, Text),
     F("podIP", NonZero, Text),
-    F("startTime", Always, Time),
+    F("startTime", Optional, Time),
     F("containerStatuses", List, Message(&CORE_V1_CONTAINER_STATUS)),
     F("qosClass", NonZero, Text),
     F("initContainerStatuses", List, Message(&CORE_V1_CONTAINER_STATUS)),
@@ -2339,9 +2340,9 @@ static CORE_V1_POD_STATUS: M = M(&[
     F("resourceClaimStatuses", List, Message(&CORE_V1_POD_RESOURCE_CLAIM_STATUS)),
     F("hostIPs", List, Message(&CORE_V1_HOST_IP)),
     F("observedGeneration", NonZero, Integer),
-    F("extendedResourceClaimStatus", Always, Message(&CORE_V1_POD_EXTENDED_RESOURCE_CLAIM_STATUS)),
+    F("extendedResourceClaimStatus", Optional, Message(&CORE_V1_POD_EXTENDED_RESOURCE_CLAIM_STATUS)),
     F("allocatedResources", Map, Quantity),
-    F("resources", Always, Message(&CORE_V1_RESOURCE_REQUIREMENTS)),
+    F("resources", Optional, Message(&CORE_V1_RESOURCE_REQUIREMENTS)),
     F("nodeAllocatableResourceClaimStatuses", List, Message(&CORE_V1_NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS)),
     F("volumeHealth", List, Message(&CORE_V1_POD_VOLUME_HEALTH)),
 ]);
@@ -2371,7 +2372,7 @@ static CORE_V1_PORTWORX_VOLUME_SOURCE: M = M(&[
 static CORE_V1_PORT_STATUS: M = M(&[
     F("port", Always, Int32),
     F("protocol", Always, Text),
-    F("error", Always, Text),
+    F("error", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_PREFERRED_SCHEDULING_TERM: M = M(&[
@@ -2386,20 +2387,20 @@ static CORE_V1_PROBE: M = M(&[
     F("periodSeconds", NonZero, Int32),
     F("successThreshold", NonZero, Int32),
     F("failureThreshold", NonZero, Int32),
-    F("terminationGracePeriodSeconds", Always, Integer),
+    F("terminationGracePeriodSeconds", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_PROBE_HANDLER: M = M(&[
-    F("exec", Always, Message(&CORE_V1_EXEC_ACTION)),
-    F("httpGet", Always, Message(&CORE_V1_HTTP_GET_ACTION)),
-    F("tcpSocket", Always, Message(&CORE_V1_TCP_SOCKET_ACTION)),
-    F("grpc", Always, Message(&CORE_V1_GRPC_ACTION)),
+    F("exec", Optional, Message(&CORE_V1_EXEC_ACTION)),
+    F("httpGet", Optional, Message(&CORE_V1_HTTP_GET_ACTION)),
+    F("tcpSocket", Optional, Message(&CORE_V1_TCP_SOCKET_ACTION)),
+    F("grpc", Optional, Message(&CORE_V1_GRPC_ACTION)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_PROJECTED_VOLUME_SOURCE: M = M(&[
     F("sources", List, Message(&CORE_V1_VOLUME_PROJECTION)),
-    F("defaultMode", Always, Int32),
-    F("defaultUser", Always, Integer),
+    F("defaultMode", Optional, Int32),
+    F("defaultUser", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_QUOBYTE_VOLUME_SOURCE: M = M(&[
@@ -2424,7 +2425,7 @@ static CORE_V1_RBD_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("pool", NonZero, Text),
     F("user", NonZero, Text),
     F("keyring", NonZero, Text),
-    F("secretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_SECRET_REFERENCE)),
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
@@ -2435,7 +2436,7 @@ static CORE_V1_RBD_VOLUME_SOURCE: M = M(&[
     F("pool", NonZero, Text),
     F("user", NonZero, Text),
     F("keyring", NonZero, Text),
-    F("secretRef", Always, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("readOnly", NonZero, Boolean),
 ]);
 #[rustfmt::skip]
@@ -2454,9 +2455,9 @@ static CORE_V1_REPLICATION_CONTROLLER_CONDITION: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_REPLICATION_CONTROLLER_SPEC: M = M(&[
-    F("replicas", Always, Int32),
+    F("replicas", Optional, Int32),
     F("selector", Map, Text),
-    F("template", Always, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
+    F("template", Optional, Message(&CORE_V1_POD_TEMPLATE_SPEC)),
     F("minReadySeconds", NonZero, Int32),
 ]);
 #[rustfmt::skip]
@@ -2486,7 +2487,7 @@ static CORE_V1_RESOURCE_HEALTH: M = M(&[
     GAP,
     GAP,
     GAP,
-    F("message", Always, Text),
+    F("message", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_RESOURCE_QUOTA: M = M(&[
@@ -2498,7 +2499,7 @@ static CORE_V1_RESOURCE_QUOTA: M = M(&[
 static CORE_V1_RESOURCE_QUOTA_SPEC: M = M(&[
     F("hard", Map, Quantity),
     F("scopes", List, Text),
-    F("scopeSelector", Always, Message(&CORE_V1_SCOPE_SELECTOR)),
+    F("scopeSelector", Optional, Message(&CORE_V1_SCOPE_SELECTOR)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_RESOURCE_QUOTA_STATUS: M = M(&[
@@ -2520,7 +2521,7 @@ static CORE_V1_RESOURCE_STATUS: M = M(&[
 static CORE_V1_SCALE_IO_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("gateway", Always, Text),
     F("system", Always, Text),
-    F("secretRef", Always, Message(&CORE_V1_SECRET_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_SECRET_REFERENCE)),
     F("sslEnabled", NonZero, Boolean),
     F("protectionDomain", NonZero, Text),
     F("storagePool", NonZero, Text),
@@ -2533,7 +2534,7 @@ static CORE_V1_SCALE_IO_PERSISTENT_VOLUME_SOURCE: M = M(&[
 static CORE_V1_SCALE_IO_VOLUME_SOURCE: M = M(&[
     F("gateway", Always, Text),
     F("system", Always, Text),
-    F("secretRef", Always, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("sslEnabled", NonZero, Boolean),
     F("protectionDomain", NonZero, Text),
     F("storagePool", NonZero, Text),
@@ -2555,7 +2556,7 @@ static CORE_V1_SCOPE_SELECTOR: M = M(&[
 #[rustfmt::skip]
 static CORE_V1_SECCOMP_PROFILE: M = M(&[
     F("type", Always, Text),
-    F("localhostProfile", Always, Text),
+    F("localhostProfile", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_SECRET: M = M(&[
@@ -2563,25 +2564,25 @@ static CORE_V1_SECRET: M = M(&[
     F("data", Map, Bytes),
     F("type", NonZero, Text),
     F("stringData", Map, Text),
-    F("immutable", Always, Boolean),
+    F("immutable", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static CORE_V1_SECRET_ENV_SOURCE: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
-    F("optional", Always, Boolean),
+    F("optional", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static CORE_V1_SECRET_KEY_SELECTOR: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("key", Always, Text),
-    F("optional", Always, Boolean),
+    F("optional", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static CORE_V1_SECRET_PROJECTION: M = M(&[
     F("", Inline, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
     F("items", List, Message(&CORE_V1_KEY_TO_PATH)),
     GAP,
-    F("optional", Always, Boolean),
+    F("optional", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static CORE_V1_SECRET_REFERENCE: M = M(&[
@@ -2592,24 +2593,24 @@ static CORE_V1_SECRET_REFERENCE: M = M(&[
 static CORE_V1_SECRET_VOLUME_SOURCE: M = M(&[
     F("secretName", NonZero, Text),
     F("items", List, Message(&CORE_V1_KEY_TO_PATH)),
-    F("defaultMode", Always, Int32),
-    F("optional", Always, Boolean),
-    F("defaultUser", Always, Integer),
+    F("defaultMode", Optional, Int32),
+    F("optional", Optional, Boolean),
+    F("defaultUser", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_SECURITY_CONTEXT: M = M(&[
-    F("capabilities", Always, Message(&CORE_V1_CAPABILITIES)),
-    F("privileged", Always, Boolean),
-    F("seLinuxOptions", Always, Message(&CORE_V1_SE_LINUX_OPTIONS)),
-    F("runAsUser", Always, Integer),
-    F("runAsNonRoot", Always, Boolean),
-    F("readOnlyRootFilesystem", Always, Boolean),
-    F("allowPrivilegeEscalation", Always, Boolean),
-    F("runAsGroup", Always, Integer),
-    F("procMount", Always, Text),
-    F("windowsOptions", Always, Message(&CORE_V1_WINDOWS_SECURITY_CONTEXT_OPTIONS)),
-    F("seccompProfile", Always, Message(&CORE_V1_SECCOMP_PROFILE)),
-    F("appArmorProfile", Always, Message(&CORE_V1_APP_ARMOR_PROFILE)),
+    F("capabilities", Optional, Message(&CORE_V1_CAPABILITIES)),
+    F("privileged", Optional, Boolean),
+    F("seLinuxOptions", Optional, Message(&CORE_V1_SE_LINUX_OPTIONS)),
+    F("runAsUser", Optional, Integer),
+    F("runAsNonRoot", Optional, Boolean),
+    F("readOnlyRootFilesystem", Optional, Boolean),
+    F("allowPrivilegeEscalation", Optional, Boolean),
+    F("runAsGroup", Optional, Integer),
+    F("procMount", Optional, Text),
+    F("windowsOptions", Optional, Message(&CORE_V1_WINDOWS_SECURITY_CONTEXT_OPTIONS)),
+    F("seccompProfile", Optional, Message(&CORE_V1_SECCOMP_PROFILE)),
+    F("appArmorProfile", Optional, Message(&CORE_V1_APP_ARMOR_PROFILE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_SERVICE: M = M(&[
@@ -2622,14 +2623,14 @@ static CORE_V1_SERVICE_ACCOUNT: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("secrets", List, Message(&CORE_V1_OBJECT_REFERENCE)),
     F("imagePullSecrets", List, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
-    F("automountServiceAccountToken", Always, Boolean),
+    F("automountServiceAccountToken", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static CORE_V1_SERVICE_ACCOUNT_TOKEN_PROJECTION: M = M(&[
     F("audience", NonZero, Text),
-    F("expirationSeconds", Always, Integer),
+    F("expirationSeconds", Optional, Integer),
     F("path", Always, Text),
-    F("user", Always, Integer),
+    F("user", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_SERVICE_PORT: M = M(&[
@@ -2638,7 +2639,7 @@ static CORE_V1_SERVICE_PORT: M = M(&[
     F("port", Always, Int32),
     F("targetPort", Always, IntOrString),
     F("nodePort", NonZero, Int32),
-    F("appProtocol", Always, Text),
+    F("appProtocol", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_SERVICE_SPEC: M = M(&[
@@ -2655,16 +2656,16 @@ static CORE_V1_SERVICE_SPEC: M = M(&[
     F("externalTrafficPolicy", NonZero, Text),
     F("healthCheckNodePort", NonZero, Int32),
     F("publishNotReadyAddresses", NonZero, Boolean),
-    F("sessionAffinityConfig", Always, Message(&CORE_V1_SESSION_AFFINITY_CONFIG)),
+    F("sessionAffinityConfig", Optional, Message(&CORE_V1_SESSION_AFFINITY_CONFIG)),
     GAP,
     GAP,
-    F("ipFamilyPolicy", Always, Text),
+    F("ipFamilyPolicy", Optional, Text),
     F("clusterIPs", List, Text),
     F("ipFamilies", List, Text),
-    F("allocateLoadBalancerNodePorts", Always, Boolean),
-    F("loadBalancerClass", Always, Text),
-    F("internalTrafficPolicy", Always, Text),
-    F("trafficDistribution", Always, Text),
+    F("allocateLoadBalancerNodePorts", Optional, Boolean),
+    F("loadBalancerClass", Optional, Text),
+    F("internalTrafficPolicy", Optional, Text),
+    F("trafficDistribution", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_SERVICE_STATUS: M = M(&[
@@ -2673,7 +2674,7 @@ static CORE_V1_SERVICE_STATUS: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_SESSION_AFFINITY_CONFIG: M = M(&[
-    F("clientIP", Always, Message(&CORE_V1_CLIENT_IP_CONFIG)),
+    F("clientIP", Optional, Message(&CORE_V1_CLIENT_IP_CONFIG)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_SE_LINUX_OPTIONS: M = M(&[
@@ -2692,7 +2693,7 @@ static CORE_V1_STORAGE_OS_PERSISTENT_VOLUME_SOURCE: M = M(&[
     F("volumeNamespace", NonZero, Text),
     F("fsType", NonZero, Text),
     F("readOnly", NonZero, Boolean),
-    F("secretRef", Always, Message(&CORE_V1_OBJECT_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_OBJECT_REFERENCE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_STORAGE_OS_VOLUME_SOURCE: M = M(&[
@@ -2700,7 +2701,7 @@ static CORE_V1_STORAGE_OS_VOLUME_SOURCE: M = M(&[
     F("volumeNamespace", NonZero, Text),
     F("fsType", NonZero, Text),
     F("readOnly", NonZero, Boolean),
-    F("secretRef", Always, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
+    F("secretRef", Optional, Message(&CORE_V1_LOCAL_OBJECT_REFERENCE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_SYSCTL: M = M(&[
@@ -2712,7 +2713,7 @@ static CORE_V1_TAINT: M = M(&[
     F("key", Always, Text),
     F("value", NonZero, Text),
     F("effect", Always, Text),
-    F("timeAdded", Always, Time),
+    F("timeAdded", Optional, Time),
 ]);
 #[rustfmt::skip]
 static CORE_V1_TCP_SOCKET_ACTION: M = M(&[
@@ -2725,7 +2726,7 @@ static CORE_V1_TOLERATION: M = M(&[
     F("operator", NonZero, Text),
     F("value", NonZero, Text),
     F("effect", NonZero, Text),
-    F("tolerationSeconds", Always, Integer),
+    F("tolerationSeconds", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static CORE_V1_TOPOLOGY_SELECTOR_LABEL_REQUIREMENT: M = M(&[
@@ -2741,24 +2742,24 @@ static CORE_V1_TOPOLOGY_SPREAD_CONSTRAINT: M = M(&[
     F("maxSkew", Always, Int32),
     F("topologyKey", Always, Text),
     F("whenUnsatisfiable", Always, Text),
-    F("labelSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
-    F("minDomains", Always, Int32),
-    F("nodeAffinityPolicy", Always, Text),
-    F("nodeTaintsPolicy", Always, Text),
+    F("labelSelector", Optional, Message(&META_V1_LABEL_SELECTOR)),
+    F("minDomains", Optional, Int32),
+    F("nodeAffinityPolicy", Optional, Text),
+    F("nodeTaintsPolicy", Optional, Text),
     F("matchLabelKeys", List, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_TYPED_LOCAL_OBJECT_REFERENCE: M = M(&[
-    F("apiGroup", Always, Text),
+    F("apiGroup", Optional, Text),
     F("kind", Always, Text),
     F("name", Always, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_TYPED_OBJECT_REFERENCE: M = M(&[
-    F("apiGroup", Always, Text),
+    F("apiGroup", Optional, Text),
     F("kind", Always, Text),
     F("name", Always, Text),
-    F("namespace", Always, Text),
+    F("namespace", Optional, Text),
 ]);
 #[rustfmt::skip]
 static CORE_V1_VOLUME: M = M(&[
@@ -2787,9 +2788,9 @@ static CORE_V1_VOLUME_MOUNT: M = M(&[
     F("readOnly", NonZero, Boolean),
     F("mountPath", Always, Text),
     F("subPath", NonZero, Text),
-    F("mountPropagation", Always, Text),
+    F("mountPropagation", Optional, Text),
     F("subPathExpr", NonZero, Text),
-    F("recursiveReadOnly", Always, Text),
+    F("recursiveReadOnly", Optional, Text),
     F("bindMountOptions", List, Text),
 ]);
 #[rustfmt::skip]
@@ -2797,21 +2798,21 @@ static CORE_V1_VOLUME_MOUNT_STATUS: M = M(&[
     F("name", Always, Text),
     F("mountPath", Always, Text),
     F("readOnly", NonZero, Boolean),
-    F("recursiveReadOnly", Always, Text),
-    F("volumeStatus", Always, Message(&CORE_V1_VOLUME_STATUS)),
+    F("recursiveReadOnly", Optional, Text),
+    F("volumeStatus", Optional, Message(&CORE_V1_VOLUME_STATUS)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_VOLUME_NODE_AFFINITY: M = M(&[
-    F("required", Always, Message(&CORE_V1_NODE_SELECTOR)),
+    F("required", Optional, Message(&CORE_V1_NODE_SELECTOR)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_VOLUME_PROJECTION: M = M(&[
-    F("secret", Always, Message(&CORE_V1_SECRET_PROJECTION)),
-    F("downwardAPI", Always, Message(&CORE_V1_DOWNWARD_API_PROJECTION)),
-    F("configMap", Always, Message(&CORE_V1_CONFIG_MAP_PROJECTION)),
-    F("serviceAccountToken", Always, Message(&CORE_V1_SERVICE_ACCOUNT_TOKEN_PROJECTION)),
-    F("clusterTrustBundle", Always, Message(&CORE_V1_CLUSTER_TRUST_BUNDLE_PROJECTION)),
-    F("podCertificate", Always, Message(&CORE_V1_POD_CERTIFICATE_PROJECTION)),
+    F("secret", Optional, Message(&CORE_V1_SECRET_PROJECTION)),
+    F("downwardAPI", Optional, Message(&CORE_V1_DOWNWARD_API_PROJECTION)),
+    F("configMap", Optional, Message(&CORE_V1_CONFIG_MAP_PROJECTION)),
+    F("serviceAccountToken", Optional, Message(&CORE_V1_SERVICE_ACCOUNT_TOKEN_PROJECTION)),
+    F("clusterTrustBundle", Optional, Message(&CORE_V1_CLUSTER_TRUST_BUNDLE_PROJECTION)),
+    F("podCertificate", Optional, Message(&CORE_V1_POD_CERTIFICATE_PROJECTION)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_VOLUME_RESOURCE_REQUIREMENTS: M = M(&[
@@ -2820,40 +2821,40 @@ static CORE_V1_VOLUME_RESOURCE_REQUIREMENTS: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_VOLUME_SOURCE: M = M(&[
-    F("hostPath", Always, Message(&CORE_V1_HOST_PATH_VOLUME_SOURCE)),
-    F("emptyDir", Always, Message(&CORE_V1_EMPTY_DIR_VOLUME_SOURCE)),
-    F("gcePersistentDisk", Always, Message(&CORE_V1_GCE_PERSISTENT_DISK_VOLUME_SOURCE)),
-    F("awsElasticBlockStore", Always, Message(&CORE_V1_AWS_ELASTIC_BLOCK_STORE_VOLUME_SOURCE)),
-    F("gitRepo", Always, Message(&CORE_V1_GIT_REPO_VOLUME_SOURCE)),
-    F("secret", Always, Message(&CORE_V1_SECRET_VOLUME_SOURCE)),
-    F("nfs", Always, Message(&CORE_V1_NFS_VOLUME_SOURCE)),
-    F("iscsi", Always, Message(&CORE_V1_ISCSI_VOLUME_SOURCE)),
-    F("glusterfs", Always, Message(&CORE_V1_GLUSTERFS_VOLUME_SOURCE)),
-    F("persistentVolumeClaim", Always, Message(&CORE_V1_PERSISTENT_VOLUME_CLAIM_VOLUME_SOURCE)),
-    F("rbd", Always, Message(&CORE_V1_RBD_VOLUME_SOURCE)),
-    F("flexVolume", Always, Message(&CORE_V1_FLEX_VOLUME_SOURCE)),
-    F("cinder", Always, Message(&CORE_V1_CINDER_VOLUME_SOURCE)),
-    F("cephfs", Always, Message(&CORE_V1_CEPH_FS_VOLUME_SOURCE)),
-    F("flocker", Always, Message(&CORE_V1_FLOCKER_VOLUME_SOURCE)),
-    F("downwardAPI", Always, Message(&CORE_V1_DOWNWARD_API_VOLUME_SOURCE)),
-    F("fc", Always, Message(&CORE_V1_FC_VOLUME_SOURCE)),
-    F("azureFile", Always, Message(&CORE_V1_AZURE_FILE_VOLUME_SOURCE)),
-    F("configMap", Always, Message(&CORE_V1_CONFIG_MAP_VOLUME_SOURCE)),
-    F("vsphereVolume", Always, Message(&CORE_V1_VSPHERE_VIRTUAL_DISK_VOLUME_SOURCE)),
-    F("quobyte", Always, Message(&CORE_V1_QUOBYTE_VOLUME_SOURCE)),
-    F("azureDisk", Always, Message(&CORE_V1_AZURE_DISK_VOLUME_SOURCE)),
-    F("photonPersistentDisk", Always, Message(&CORE_V1_PHOTON_PERSISTENT_DISK_VOLUME_SOURCE)),
-    F("portworxVolume", Always, Message(&CORE_V1_PORTWORX_VOLUME_SOURCE)),
-    F("scaleIO", Always, Message(&CORE_V1_SCALE_IO_VOLUME_SOURCE)),
-    F("projected", Always, Message(&CORE_V1_PROJECTED_VOLUME_SOURCE)),
-    F("storageos", Always, Message(&CORE_V1_STORAGE_OS_VOLUME_SOURCE)),
-    F("csi", Always, Message(&CORE_V1_CSI_VOLUME_SOURCE)),
-    F("ephemeral", Always, Message(&CORE_V1_EPHEMERAL_VOLUME_SOURCE)),
-    F("image", Always, Message(&CORE_V1_IMAGE_VOLUME_SOURCE)),
+    F("hostPath", Optional, Message(&CORE_V1_HOST_PATH_VOLUME_SOURCE)),
+    F("emptyDir", Optional, Message(&CORE_V1_EMPTY_DIR_VOLUME_SOURCE)),
+    F("gcePersistentDisk", Optional, Message(&CORE_V1_GCE_PERSISTENT_DISK_VOLUME_SOURCE)),
+    F("awsElasticBlockStore", Optional, Message(&CORE_V1_AWS_ELASTIC_BLOCK_STORE_VOLUME_SOURCE)),
+    F("gitRepo", Optional, Message(&CORE_V1_GIT_REPO_VOLUME_SOURCE)),
+    F("secret", Optional, Message(&CORE_V1_SECRET_VOLUME_SOURCE)),
+    F("nfs", Optional, Message(&CORE_V1_NFS_VOLUME_SOURCE)),
+    F("iscsi", Optional, Message(&CORE_V1_ISCSI_VOLUME_SOURCE)),
+    F("glusterfs", Optional, Message(&CORE_V1_GLUSTERFS_VOLUME_SOURCE)),
+    F("persistentVolumeClaim", Optional, Message(&CORE_V1_PERSISTENT_VOLUME_CLAIM_VOLUME_SOURCE)),
+    F("rbd", Optional, Message(&CORE_V1_RBD_VOLUME_SOURCE)),
+    F("flexVolume", Optional, Message(&CORE_V1_FLEX_VOLUME_SOURCE)),
+    F("cinder", Optional, Message(&CORE_V1_CINDER_VOLUME_SOURCE)),
+    F("cephfs", Optional, Message(&CORE_V1_CEPH_FS_VOLUME_SOURCE)),
+    F("flocker", Optional, Message(&CORE_V1_FLOCKER_VOLUME_SOURCE)),
+    F("downwardAPI", Optional, Message(&CORE_V1_DOWNWARD_API_VOLUME_SOURCE)),
+    F("fc", Optional, Message(&CORE_V1_FC_VOLUME_SOURCE)),
+    F("azureFile", Optional, Message(&CORE_V1_AZURE_FILE_VOLUME_SOURCE)),
+    F("configMap", Optional, Message(&CORE_V1_CONFIG_MAP_VOLUME_SOURCE)),
+    F("vsphereVolume", Optional, Message(&CORE_V1_VSPHERE_VIRTUAL_DISK_VOLUME_SOURCE)),
+    F("quobyte", Optional, Message(&CORE_V1_QUOBYTE_VOLUME_SOURCE)),
+    F("azureDisk", Optional, Message(&CORE_V1_AZURE_DISK_VOLUME_SOURCE)),
+    F("photonPersistentDisk", Optional, Message(&CORE_V1_PHOTON_PERSISTENT_DISK_VOLUME_SOURCE)),
+    F("portworxVolume", Optional, Message(&CORE_V1_PORTWORX_VOLUME_SOURCE)),
+    F("scaleIO", Optional, Message(&CORE_V1_SCALE_IO_VOLUME_SOURCE)),
+    F("projected", Optional, Message(&CORE_V1_PROJECTED_VOLUME_SOURCE)),
+    F("storageos", Optional, Message(&CORE_V1_STORAGE_OS_VOLUME_SOURCE)),
+    F("csi", Optional, Message(&CORE_V1_CSI_VOLUME_SOURCE)),
+    F("ephemeral", Optional, Message(&CORE_V1_EPHEMERAL_VOLUME_SOURCE)),
+    F("image", Optional, Message(&CORE_V1_IMAGE_VOLUME_SOURCE)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_VOLUME_STATUS: M = M(&[
-    F("image", Always, Message(&CORE_V1_IMAGE_VOLUME_STATUS)),
+    F("image", Optional, Message(&CORE_V1_IMAGE_VOLUME_STATUS)),
 ]);
 #[rustfmt::skip]
 static CORE_V1_VSPHERE_VIRTUAL_DISK_VOLUME_SOURCE: M = M(&[
@@ -2869,27 +2870,27 @@ static CORE_V1_WEIGHTED_POD_AFFINITY_TERM: M = M(&[
 ]);
 #[rustfmt::skip]
 static CORE_V1_WINDOWS_SECURITY_CONTEXT_OPTIONS: M = M(&[
-    F("gmsaCredentialSpecName", Always, Text),
-    F("gmsaCredentialSpec", Always, Text),
-    F("runAsUserName", Always, Text),
-    F("hostProcess", Always, Boolean),
+    F("gmsaCredentialSpecName", Optional, Text),
+    F("gmsaCredentialSpec", Optional, Text),
+    F("runAsUserName", Optional, Text),
+    F("hostProcess", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static DISCOVERY_V1_ENDPOINT: M = M(&[
     F("addresses", List, Text),
     F("conditions", Always, Message(&DISCOVERY_V1_ENDPOINT_CONDITIONS)),
-    F("hostname", Always, Text),
-    F("targetRef", Always, Message(&CORE_V1_OBJECT_REFERENCE)),
+    F("hostname", Optional, Text),
+    F("targetRef", Optional, Message(&CORE_V1_OBJECT_REFERENCE)),
     F("deprecatedTopology", Map, Text),
-    F("nodeName", Always, Text),
-    F("zone", Always, Text),
-    F("hints", Always, Message(&DISCOVERY_V1_ENDPOINT_HINTS)),
+    F("nodeName", Optional, Text),
+    F("zone", Optional, Text),
+    F("hints", Optional, Message(&DISCOVERY_V1_ENDPOINT_HINTS)),
 ]);
 #[rustfmt::skip]
 static DISCOVERY_V1_ENDPOINT_CONDITIONS: M = M(&[
-    F("ready", Always, Boolean),
-    F("serving", Always, Boolean),
-    F("terminating", Always, Boolean),
+    F("ready", Optional, Boolean),
+    F("serving", Optional, Boolean),
+    F("terminating", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static DISCOVERY_V1_ENDPOINT_HINTS: M = M(&[
@@ -2898,10 +2899,10 @@ static DISCOVERY_V1_ENDPOINT_HINTS: M = M(&[
 ]);
 #[rustfmt::skip]
 static DISCOVERY_V1_ENDPOINT_PORT: M = M(&[
-    F("name", Always, Text),
-    F("protocol", Always, Text),
-    F("port", Always, Int32),
-    F("appProtocol", Always, Text),
+    F("name", Optional, Text),
+    F("protocol", Optional, Text),
+    F("port", Optional, Int32),
+    F("appProtocol", Optional, Text),
 ]);
 #[rustfmt::skip]
 static DISCOVERY_V1_ENDPOINT_SLICE: M = M(&[
@@ -2922,13 +2923,13 @@ static DISCOVERY_V1_FOR_ZONE: M = M(&[
 static EVENTS_V1_EVENT: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("eventTime", Always, MicroTime),
-    F("series", Always, Message(&EVENTS_V1_EVENT_SERIES)),
+    F("series", Optional, Message(&EVENTS_V1_EVENT_SERIES)),
     F("reportingController", NonZero, Text),
     F("reportingInstance", NonZero, Text),
     F("action", NonZero, Text),
     F("reason", NonZero, Text),
     F("regarding", Always, Message(&CORE_V1_OBJECT_REFERENCE)),
-    F("related", Always, Message(&CORE_V1_OBJECT_REFERENCE)),
+    F("related", Optional, Message(&CORE_V1_OBJECT_REFERENCE)),
     F("note", NonZero, Text),
     F("type", NonZero, Text),
     F("deprecatedSource", Always, Message(&CORE_V1_EVENT_SOURCE)),
@@ -2943,8 +2944,8 @@ static EVENTS_V1_EVENT_SERIES: M = M(&[
 ]);
 #[rustfmt::skip]
 static FLOWCONTROL_V1_EXEMPT_PRIORITY_LEVEL_CONFIGURATION: M = M(&[
-    F("nominalConcurrencyShares", Always, Int32),
-    F("lendablePercent", Always, Int32),
+    F("nominalConcurrencyShares", Optional, Int32),
+    F("lendablePercent", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static FLOWCONTROL_V1_FLOW_DISTINGUISHER_METHOD: M = M(&[
@@ -2968,7 +2969,7 @@ static FLOWCONTROL_V1_FLOW_SCHEMA_CONDITION: M = M(&[
 static FLOWCONTROL_V1_FLOW_SCHEMA_SPEC: M = M(&[
     F("priorityLevelConfiguration", Always, Message(&FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_REFERENCE)),
     F("matchingPrecedence", Always, Int32),
-    F("distinguisherMethod", Always, Message(&FLOWCONTROL_V1_FLOW_DISTINGUISHER_METHOD)),
+    F("distinguisherMethod", Optional, Message(&FLOWCONTROL_V1_FLOW_DISTINGUISHER_METHOD)),
     F("rules", List, Message(&FLOWCONTROL_V1_POLICY_RULES_WITH_SUBJECTS)),
 ]);
 #[rustfmt::skip]
@@ -2981,15 +2982,15 @@ static FLOWCONTROL_V1_GROUP_SUBJECT: M = M(&[
 ]);
 #[rustfmt::skip]
 static FLOWCONTROL_V1_LIMITED_PRIORITY_LEVEL_CONFIGURATION: M = M(&[
-    F("nominalConcurrencyShares", Always, Int32),
+    F("nominalConcurrencyShares", Optional, Int32),
     F("limitResponse", Always, Message(&FLOWCONTROL_V1_LIMIT_RESPONSE)),
-    F("lendablePercent", Always, Int32),
-    F("borrowingLimitPercent", Always, Int32),
+    F("lendablePercent", Optional, Int32),
+    F("borrowingLimitPercent", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static FLOWCONTROL_V1_LIMIT_RESPONSE: M = M(&[
     F("type", Always, Text),
-    F("queuing", Always, Message(&FLOWCONTROL_V1_QUEUING_CONFIGURATION)),
+    F("queuing", Optional, Message(&FLOWCONTROL_V1_QUEUING_CONFIGURATION)),
 ]);
 #[rustfmt::skip]
 static FLOWCONTROL_V1_NON_RESOURCE_POLICY_RULE: M = M(&[
@@ -3027,8 +3028,8 @@ static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_REFERENCE: M = M(&[
 #[rustfmt::skip]
 static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_SPEC: M = M(&[
     F("type", Always, Text),
-    F("limited", Always, Message(&FLOWCONTROL_V1_LIMITED_PRIORITY_LEVEL_CONFIGURATION)),
-    F("exempt", Always, Message(&FLOWCONTROL_V1_EXEMPT_PRIORITY_LEVEL_CONFIGURATION)),
+    F("limited", Optional, Message(&FLOWCONTROL_V1_LIMITED_PRIORITY_LEVEL_CONFIGURATION)),
+    F("exempt", Optional, Message(&FLOWCONTROL_V1_EXEMPT_PRIORITY_LEVEL_CONFIGURATION)),
 ]);
 #[rustfmt::skip]
 static FLOWCONTROL_V1_PRIORITY_LEVEL_CONFIGURATION_STATUS: M = M(&[
@@ -3056,9 +3057,9 @@ static FLOWCONTROL_V1_SERVICE_ACCOUNT_SUBJECT: M = M(&[
 #[rustfmt::skip]
 static FLOWCONTROL_V1_SUBJECT: M = M(&[
     F("kind", Always, Text),
-    F("user", Always, Message(&FLOWCONTROL_V1_USER_SUBJECT)),
-    F("group", Always, Message(&FLOWCONTROL_V1_GROUP_SUBJECT)),
-    F("serviceAccount", Always, Message(&FLOWCONTROL_V1_SERVICE_ACCOUNT_SUBJECT)),
+    F("user", Optional, Message(&FLOWCONTROL_V1_USER_SUBJECT)),
+    F("group", Optional, Message(&FLOWCONTROL_V1_GROUP_SUBJECT)),
+    F("serviceAccount", Optional, Message(&FLOWCONTROL_V1_SERVICE_ACCOUNT_SUBJECT)),
 ]);
 #[rustfmt::skip]
 static FLOWCONTROL_V1_USER_SUBJECT: M = M(&[
@@ -3075,12 +3076,12 @@ static META_V1_CONDITION: M = M(&[
 ]);
 #[rustfmt::skip]
 static META_V1_DELETE_OPTIONS: M = M(&[
-    F("gracePeriodSeconds", Always, Integer),
-    F("preconditions", Always, Message(&META_V1_PRECONDITIONS)),
-    F("orphanDependents", Always, Boolean),
-    F("propagationPolicy", Always, Text),
+    F("gracePeriodSeconds", Optional, Integer),
+    F("preconditions", Optional, Message(&META_V1_PRECONDITIONS)),
+    F("orphanDependents", Optional, Boolean),
+    F("propagationPolicy", Optional, Text),
     F("dryRun", List, Text),
-    F("ignoreStoreReadErrorWithClusterBreakingPotential", Always, Boolean),
+    F("ignoreStoreReadErrorWithClusterBreakingPotential", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static META_V1_FIELD_SELECTOR_REQUIREMENT: M = M(&[
@@ -3109,18 +3110,18 @@ static META_V1_LIST_META: M = M(&[
     F("selfLink", NonZero, Text),
     F("resourceVersion", NonZero, Text),
     F("continue", NonZero, Text),
-    F("remainingItemCount", Always, Integer),
-    F("shardInfo", Always, Message(&META_V1_SHARD_INFO)),
+    F("remainingItemCount", Optional, Integer),
+    F("shardInfo", Optional, Message(&META_V1_SHARD_INFO)),
 ]);
 #[rustfmt::skip]
 static META_V1_MANAGED_FIELDS_ENTRY: M = M(&[
     F("manager", NonZero, Text),
     F("operation", NonZero, Text),
     F("apiVersion", NonZero, Text),
-    F("time", Always, Time),
+    F("time", Optional, Time),
     GAP,
     F("fieldsType", NonZero, Text),
-    F("fieldsV1", Always, Json),
+    F("fieldsV1", Optional, Json),
     F("subresource", NonZero, Text),
 ]);
 #[rustfmt::skip]
@@ -3133,8 +3134,8 @@ static META_V1_OBJECT_META: M = M(&[
     F("resourceVersion", NonZero, Text),
     F("generation", NonZero, Integer),
     F("creationTimestamp", NonZero, Time),
-    F("deletionTimestamp", Always, Time),
-    F("deletionGracePeriodSeconds", Always, Integer),
+    F("deletionTimestamp", Optional, Time),
+    F("deletionGracePeriodSeconds", Optional, Integer),
     F("labels", Map, Text),
     F("annotations", Map, Text),
     F("ownerReferences", List, Message(&META_V1_OWNER_REFERENCE)),
@@ -3150,8 +3151,8 @@ static META_V1_OWNER_REFERENCE: M = M(&[
     F("name", Always, Text),
     F("uid", Always, Text),
     F("apiVersion", Always, Text),
-    F("controller", Always, Boolean),
-    F("blockOwnerDeletion", Always, Boolean),
+    F("controller", Optional, Boolean),
+    F("blockOwnerDeletion", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static META_V1_PARTIAL_OBJECT_METADATA: M = M(&[
@@ -3159,8 +3160,8 @@ static META_V1_PARTIAL_OBJECT_METADATA: M = M(&[
 ]);
 #[rustfmt::skip]
 static META_V1_PRECONDITIONS: M = M(&[
-    F("uid", Always, Text),
-    F("resourceVersion", Always, Text),
+    F("uid", Optional, Text),
+    F("resourceVersion", Optional, Text),
 ]);
 #[rustfmt::skip]
 static META_V1_SHARD_INFO: M = M(&[
@@ -3172,7 +3173,7 @@ static META_V1_STATUS: M = M(&[
     F("status", NonZero, Text),
     F("message", NonZero, Text),
     F("reason", NonZero, Text),
-    F("details", Always, Message(&META_V1_STATUS_DETAILS)),
+    F("details", Optional, Message(&META_V1_STATUS_DETAILS)),
     F("code", NonZero, Int32),
 ]);
 #[rustfmt::skip]
@@ -3194,7 +3195,7 @@ static META_V1_STATUS_DETAILS: M = M(&[
 static NETWORKING_V1_HTTP_INGRESS_PATH: M = M(&[
     F("path", NonZero, Text),
     F("backend", Always, Message(&NETWORKING_V1_INGRESS_BACKEND)),
-    F("pathType", Always, Text),
+    F("pathType", Optional, Text),
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_HTTP_INGRESS_RULE_VALUE: M = M(&[
@@ -3210,8 +3211,8 @@ static NETWORKING_V1_INGRESS: M = M(&[
 static NETWORKING_V1_INGRESS_BACKEND: M = M(&[
     GAP,
     GAP,
-    F("resource", Always, Message(&CORE_V1_TYPED_LOCAL_OBJECT_REFERENCE)),
-    F("service", Always, Message(&NETWORKING_V1_INGRESS_SERVICE_BACKEND)),
+    F("resource", Optional, Message(&CORE_V1_TYPED_LOCAL_OBJECT_REFERENCE)),
+    F("service", Optional, Message(&NETWORKING_V1_INGRESS_SERVICE_BACKEND)),
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_INGRESS_CLASS: M = M(&[
@@ -3220,16 +3221,16 @@ static NETWORKING_V1_INGRESS_CLASS: M = M(&[
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_INGRESS_CLASS_PARAMETERS_REFERENCE: M = M(&[
-    F("apiGroup", Always, Text),
+    F("apiGroup", Optional, Text),
     F("kind", Always, Text),
     F("name", Always, Text),
-    F("scope", Always, Text),
-    F("namespace", Always, Text),
+    F("scope", Optional, Text),
+    F("namespace", Optional, Text),
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_INGRESS_CLASS_SPEC: M = M(&[
     F("controller", NonZero, Text),
-    F("parameters", Always, Message(&NETWORKING_V1_INGRESS_CLASS_PARAMETERS_REFERENCE)),
+    F("parameters", Optional, Message(&NETWORKING_V1_INGRESS_CLASS_PARAMETERS_REFERENCE)),
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_INGRESS_LOAD_BALANCER_INGRESS: M = M(&[
@@ -3246,7 +3247,7 @@ static NETWORKING_V1_INGRESS_LOAD_BALANCER_STATUS: M = M(&[
 static NETWORKING_V1_INGRESS_PORT_STATUS: M = M(&[
     F("port", Always, Int32),
     F("protocol", Always, Text),
-    F("error", Always, Text),
+    F("error", Optional, Text),
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_INGRESS_RULE: M = M(&[
@@ -3255,7 +3256,7 @@ static NETWORKING_V1_INGRESS_RULE: M = M(&[
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_INGRESS_RULE_VALUE: M = M(&[
-    F("http", Always, Message(&NETWORKING_V1_HTTP_INGRESS_RULE_VALUE)),
+    F("http", Optional, Message(&NETWORKING_V1_HTTP_INGRESS_RULE_VALUE)),
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_INGRESS_SERVICE_BACKEND: M = M(&[
@@ -3264,10 +3265,10 @@ static NETWORKING_V1_INGRESS_SERVICE_BACKEND: M = M(&[
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_INGRESS_SPEC: M = M(&[
-    F("defaultBackend", Always, Message(&NETWORKING_V1_INGRESS_BACKEND)),
+    F("defaultBackend", Optional, Message(&NETWORKING_V1_INGRESS_BACKEND)),
     F("tls", List, Message(&NETWORKING_V1_INGRESS_TLS)),
     F("rules", List, Message(&NETWORKING_V1_INGRESS_RULE)),
-    F("ingressClassName", Always, Text),
+    F("ingressClassName", Optional, Text),
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_INGRESS_STATUS: M = M(&[
@@ -3285,7 +3286,7 @@ static NETWORKING_V1_IP_ADDRESS: M = M(&[
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_IP_ADDRESS_SPEC: M = M(&[
-    F("parentRef", Always, Message(&NETWORKING_V1_PARENT_REFERENCE)),
+    F("parentRef", Optional, Message(&NETWORKING_V1_PARENT_REFERENCE)),
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_IP_BLOCK: M = M(&[
@@ -3309,15 +3310,15 @@ static NETWORKING_V1_NETWORK_POLICY_INGRESS_RULE: M = M(&[
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_NETWORK_POLICY_PEER: M = M(&[
-    F("podSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
-    F("namespaceSelector", Always, Message(&META_V1_LABEL_SELECTOR)),
-    F("ipBlock", Always, Message(&NETWORKING_V1_IP_BLOCK)),
+    F("podSelector", Optional, Message(&META_V1_LABEL_SELECTOR)),
+    F("namespaceSelector", Optional, Message(&META_V1_LABEL_SELECTOR)),
+    F("ipBlock", Optional, Message(&NETWORKING_V1_IP_BLOCK)),
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_NETWORK_POLICY_PORT: M = M(&[
-    F("protocol", Always, Text),
-    F("port", Always, IntOrString),
-    F("endPort", Always, Int32),
+    F("protocol", Optional, Text),
+    F("port", Optional, IntOrString),
+    F("endPort", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static NETWORKING_V1_NETWORK_POLICY_SPEC: M = M(&[
@@ -3360,8 +3361,8 @@ static NODE_V1_OVERHEAD: M = M(&[
 static NODE_V1_RUNTIME_CLASS: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("handler", Always, Text),
-    F("overhead", Always, Message(&NODE_V1_OVERHEAD)),
-    F("scheduling", Always, Message(&NODE_V1_SCHEDULING)),
+    F("overhead", Optional, Message(&NODE_V1_OVERHEAD)),
+    F("scheduling", Optional, Message(&NODE_V1_SCHEDULING)),
 ]);
 #[rustfmt::skip]
 static NODE_V1_SCHEDULING: M = M(&[
@@ -3371,7 +3372,7 @@ static NODE_V1_SCHEDULING: M = M(&[
 #[rustfmt::skip]
 static POLICY_V1_EVICTION: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
-    F("deleteOptions", Always, Message(&META_V1_DELETE_OPTIONS)),
+    F("deleteOptions", Optional, Message(&META_V1_DELETE_OPTIONS)),
 ]);
 #[rustfmt::skip]
 static POLICY_V1_POD_DISRUPTION_BUDGET: M = M(&[
@@ -3381,10 +3382,10 @@ static POLICY_V1_POD_DISRUPTION_BUDGET: M = M(&[
 ]);
 #[rustfmt::skip]
 static POLICY_V1_POD_DISRUPTION_BUDGET_SPEC: M = M(&[
-    F("minAvailable", Always, IntOrString),
-    F("selector", Always, Message(&META_V1_LABEL_SELECTOR)),
-    F("maxUnavailable", Always, IntOrString),
-    F("unhealthyPodEvictionPolicy", Always, Text),
+    F("minAvailable", Optional, IntOrString),
+    F("selector", Optional, Message(&META_V1_LABEL_SELECTOR)),
+    F("maxUnavailable", Optional, IntOrString),
+    F("unhealthyPodEvictionPolicy", Optional, Text),
 ]);
 #[rustfmt::skip]
 static POLICY_V1_POD_DISRUPTION_BUDGET_STATUS: M = M(&[
@@ -3404,7 +3405,7 @@ static RBAC_V1_AGGREGATION_RULE: M = M(&[
 static RBAC_V1_CLUSTER_ROLE: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("rules", List, Message(&RBAC_V1_POLICY_RULE)),
-    F("aggregationRule", Always, Message(&RBAC_V1_AGGREGATION_RULE)),
+    F("aggregationRule", Optional, Message(&RBAC_V1_AGGREGATION_RULE)),
 ]);
 #[rustfmt::skip]
 static RBAC_V1_CLUSTER_ROLE_BINDING: M = M(&[
@@ -3450,30 +3451,30 @@ static RESOURCE_V1_ALLOCATED_DEVICE_STATUS: M = M(&[
     F("pool", Always, Text),
     F("device", Always, Text),
     F("conditions", List, Message(&META_V1_CONDITION)),
-    F("data", Always, Json),
-    F("networkData", Always, Message(&RESOURCE_V1_NETWORK_DEVICE_DATA)),
-    F("shareID", Always, Text),
+    F("data", Optional, Json),
+    F("networkData", Optional, Message(&RESOURCE_V1_NETWORK_DEVICE_DATA)),
+    F("shareID", Optional, Text),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_ALLOCATION_RESULT: M = M(&[
     F("devices", Always, Message(&RESOURCE_V1_DEVICE_ALLOCATION_RESULT)),
     GAP,
-    F("nodeSelector", Always, Message(&CORE_V1_NODE_SELECTOR)),
+    F("nodeSelector", Optional, Message(&CORE_V1_NODE_SELECTOR)),
     GAP,
-    F("allocationTimestamp", Always, Time),
+    F("allocationTimestamp", Optional, Time),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_CAPACITY_REQUEST_POLICY: M = M(&[
-    F("default", Always, Quantity),
+    F("default", Optional, Quantity),
     GAP,
     F("validValues", List, Quantity),
-    F("validRange", Always, Message(&RESOURCE_V1_CAPACITY_REQUEST_POLICY_RANGE)),
+    F("validRange", Optional, Message(&RESOURCE_V1_CAPACITY_REQUEST_POLICY_RANGE)),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_CAPACITY_REQUEST_POLICY_RANGE: M = M(&[
-    F("min", Always, Quantity),
-    F("max", Always, Quantity),
-    F("step", Always, Quantity),
+    F("min", Optional, Quantity),
+    F("max", Optional, Quantity),
+    F("step", Optional, Quantity),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_CAPACITY_REQUIREMENTS: M = M(&[
@@ -3498,14 +3499,14 @@ static RESOURCE_V1_DEVICE: M = M(&[
     F("attributes", Map, Message(&RESOURCE_V1_DEVICE_ATTRIBUTE)),
     F("capacity", Map, Message(&RESOURCE_V1_DEVICE_CAPACITY)),
     F("consumesCounters", List, Message(&RESOURCE_V1_DEVICE_COUNTER_CONSUMPTION)),
-    F("nodeName", Always, Text),
-    F("nodeSelector", Always, Message(&CORE_V1_NODE_SELECTOR)),
-    F("allNodes", Always, Boolean),
+    F("nodeName", Optional, Text),
+    F("nodeSelector", Optional, Message(&CORE_V1_NODE_SELECTOR)),
+    F("allNodes", Optional, Boolean),
     F("taints", List, Message(&RESOURCE_V1_DEVICE_TAINT)),
-    F("bindsToNode", Always, Boolean),
+    F("bindsToNode", Optional, Boolean),
     F("bindingConditions", List, Text),
     F("bindingFailureConditions", List, Text),
-    F("allowMultipleAllocations", Always, Boolean),
+    F("allowMultipleAllocations", Optional, Boolean),
     GAP,
     F("nodeAllocatableResources", Map, Message(&RESOURCE_V1_NODE_ALLOCATABLE_RESOURCE)),
 ]);
@@ -3523,10 +3524,10 @@ static RESOURCE_V1_DEVICE_ALLOCATION_RESULT: M = M(&[
 #[rustfmt::skip]
 static RESOURCE_V1_DEVICE_ATTRIBUTE: M = M(&[
     GAP,
-    F("int", Always, Integer),
-    F("bool", Always, Boolean),
-    F("string", Always, Text),
-    F("version", Always, Text),
+    F("int", Optional, Integer),
+    F("bool", Optional, Boolean),
+    F("string", Optional, Text),
+    F("version", Optional, Text),
     F("ints", List, Integer),
     F("bools", List, Boolean),
     F("strings", List, Text),
@@ -3535,7 +3536,7 @@ static RESOURCE_V1_DEVICE_ATTRIBUTE: M = M(&[
 #[rustfmt::skip]
 static RESOURCE_V1_DEVICE_CAPACITY: M = M(&[
     F("value", Always, Quantity),
-    F("requestPolicy", Always, Message(&RESOURCE_V1_CAPACITY_REQUEST_POLICY)),
+    F("requestPolicy", Optional, Message(&RESOURCE_V1_CAPACITY_REQUEST_POLICY)),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_DEVICE_CLAIM: M = M(&[
@@ -3562,17 +3563,17 @@ static RESOURCE_V1_DEVICE_CLASS_SPEC: M = M(&[
     F("selectors", List, Message(&RESOURCE_V1_DEVICE_SELECTOR)),
     F("config", List, Message(&RESOURCE_V1_DEVICE_CLASS_CONFIGURATION)),
     GAP,
-    F("extendedResourceName", Always, Text),
+    F("extendedResourceName", Optional, Text),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_DEVICE_CONFIGURATION: M = M(&[
-    F("opaque", Always, Message(&RESOURCE_V1_OPAQUE_DEVICE_CONFIGURATION)),
+    F("opaque", Optional, Message(&RESOURCE_V1_OPAQUE_DEVICE_CONFIGURATION)),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_DEVICE_CONSTRAINT: M = M(&[
     F("requests", List, Text),
-    F("matchAttribute", Always, Text),
-    F("distinctAttribute", Always, Text),
+    F("matchAttribute", Optional, Text),
+    F("distinctAttribute", Optional, Text),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_DEVICE_COUNTER_CONSUMPTION: M = M(&[
@@ -3588,7 +3589,7 @@ static RESOURCE_V1_DEVICE_DERIVED_ATTRIBUTE: M = M(&[
 #[rustfmt::skip]
 static RESOURCE_V1_DEVICE_REQUEST: M = M(&[
     F("name", Always, Text),
-    F("exactly", Always, Message(&RESOURCE_V1_EXACT_DEVICE_REQUEST)),
+    F("exactly", Optional, Message(&RESOURCE_V1_EXACT_DEVICE_REQUEST)),
     F("firstAvailable", List, Message(&RESOURCE_V1_DEVICE_SUB_REQUEST)),
 ]);
 #[rustfmt::skip]
@@ -3597,17 +3598,17 @@ static RESOURCE_V1_DEVICE_REQUEST_ALLOCATION_RESULT: M = M(&[
     F("driver", Always, Text),
     F("pool", Always, Text),
     F("device", Always, Text),
-    F("adminAccess", Always, Boolean),
+    F("adminAccess", Optional, Boolean),
     F("tolerations", List, Message(&RESOURCE_V1_DEVICE_TOLERATION)),
     F("bindingConditions", List, Text),
     F("bindingFailureConditions", List, Text),
-    F("shareID", Always, Text),
+    F("shareID", Optional, Text),
     F("consumedCapacity", Map, Quantity),
     F("skipNodeOperations", List, Text),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_DEVICE_SELECTOR: M = M(&[
-    F("cel", Always, Message(&RESOURCE_V1_CEL_DEVICE_SELECTOR)),
+    F("cel", Optional, Message(&RESOURCE_V1_CEL_DEVICE_SELECTOR)),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_DEVICE_SUB_REQUEST: M = M(&[
@@ -3617,7 +3618,7 @@ static RESOURCE_V1_DEVICE_SUB_REQUEST: M = M(&[
     F("allocationMode", NonZero, Text),
     F("count", NonZero, Integer),
     F("tolerations", List, Message(&RESOURCE_V1_DEVICE_TOLERATION)),
-    F("capacity", Always, Message(&RESOURCE_V1_CAPACITY_REQUIREMENTS)),
+    F("capacity", Optional, Message(&RESOURCE_V1_CAPACITY_REQUIREMENTS)),
     F("derivedAttributes", List, Message(&RESOURCE_V1_DEVICE_DERIVED_ATTRIBUTE)),
 ]);
 #[rustfmt::skip]
@@ -3625,7 +3626,7 @@ static RESOURCE_V1_DEVICE_TAINT: M = M(&[
     F("key", Always, Text),
     F("value", NonZero, Text),
     F("effect", Always, Text),
-    F("timeAdded", Always, Time),
+    F("timeAdded", Optional, Time),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_DEVICE_TAINT_RULE: M = M(&[
@@ -3635,7 +3636,7 @@ static RESOURCE_V1_DEVICE_TAINT_RULE: M = M(&[
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_DEVICE_TAINT_RULE_SPEC: M = M(&[
-    F("deviceSelector", Always, Message(&RESOURCE_V1_DEVICE_TAINT_SELECTOR)),
+    F("deviceSelector", Optional, Message(&RESOURCE_V1_DEVICE_TAINT_SELECTOR)),
     F("taint", Always, Message(&RESOURCE_V1_DEVICE_TAINT)),
 ]);
 #[rustfmt::skip]
@@ -3645,9 +3646,9 @@ static RESOURCE_V1_DEVICE_TAINT_RULE_STATUS: M = M(&[
 #[rustfmt::skip]
 static RESOURCE_V1_DEVICE_TAINT_SELECTOR: M = M(&[
     GAP,
-    F("driver", Always, Text),
-    F("pool", Always, Text),
-    F("device", Always, Text),
+    F("driver", Optional, Text),
+    F("pool", Optional, Text),
+    F("device", Optional, Text),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_DEVICE_TOLERATION: M = M(&[
@@ -3655,7 +3656,7 @@ static RESOURCE_V1_DEVICE_TOLERATION: M = M(&[
     F("operator", NonZero, Text),
     F("value", NonZero, Text),
     F("effect", NonZero, Text),
-    F("tolerationSeconds", Always, Integer),
+    F("tolerationSeconds", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_EXACT_DEVICE_REQUEST: M = M(&[
@@ -3663,9 +3664,9 @@ static RESOURCE_V1_EXACT_DEVICE_REQUEST: M = M(&[
     F("selectors", List, Message(&RESOURCE_V1_DEVICE_SELECTOR)),
     F("allocationMode", NonZero, Text),
     F("count", NonZero, Integer),
-    F("adminAccess", Always, Boolean),
+    F("adminAccess", Optional, Boolean),
     F("tolerations", List, Message(&RESOURCE_V1_DEVICE_TOLERATION)),
-    F("capacity", Always, Message(&RESOURCE_V1_CAPACITY_REQUIREMENTS)),
+    F("capacity", Optional, Message(&RESOURCE_V1_CAPACITY_REQUIREMENTS)),
     F("derivedAttributes", List, Message(&RESOURCE_V1_DEVICE_DERIVED_ATTRIBUTE)),
 ]);
 #[rustfmt::skip]
@@ -3676,21 +3677,21 @@ static RESOURCE_V1_NETWORK_DEVICE_DATA: M = M(&[
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_NODE_ALLOCATABLE_MAPPING: M = M(&[
-    F("capacityKey", Always, Text),
-    F("capacityMultiplier", Always, Quantity),
-    F("deviceMultiplier", Always, Quantity),
+    F("capacityKey", Optional, Text),
+    F("capacityMultiplier", Optional, Quantity),
+    F("deviceMultiplier", Optional, Quantity),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_NODE_ALLOCATABLE_OVERHEAD: M = M(&[
-    F("perPod", Always, Quantity),
-    F("perContainer", Always, Quantity),
+    F("perPod", Optional, Quantity),
+    F("perContainer", Optional, Quantity),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_NODE_ALLOCATABLE_RESOURCE: M = M(&[
     GAP,
     GAP,
-    F("mapping", Always, Message(&RESOURCE_V1_NODE_ALLOCATABLE_MAPPING)),
-    F("overhead", Always, Message(&RESOURCE_V1_NODE_ALLOCATABLE_OVERHEAD)),
+    F("mapping", Optional, Message(&RESOURCE_V1_NODE_ALLOCATABLE_MAPPING)),
+    F("overhead", Optional, Message(&RESOURCE_V1_NODE_ALLOCATABLE_OVERHEAD)),
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_OPAQUE_DEVICE_CONFIGURATION: M = M(&[
@@ -3717,7 +3718,7 @@ static RESOURCE_V1_RESOURCE_CLAIM_SPEC: M = M(&[
 ]);
 #[rustfmt::skip]
 static RESOURCE_V1_RESOURCE_CLAIM_STATUS: M = M(&[
-    F("allocation", Always, Message(&RESOURCE_V1_ALLOCATION_RESULT)),
+    F("allocation", Optional, Message(&RESOURCE_V1_ALLOCATION_RESULT)),
     F("reservedFor", List, Message(&RESOURCE_V1_RESOURCE_CLAIM_CONSUMER_REFERENCE)),
     GAP,
     F("devices", List, Message(&RESOURCE_V1_ALLOCATED_DEVICE_STATUS)),
@@ -3747,13 +3748,13 @@ static RESOURCE_V1_RESOURCE_SLICE: M = M(&[
 static RESOURCE_V1_RESOURCE_SLICE_SPEC: M = M(&[
     F("driver", Always, Text),
     F("pool", Always, Message(&RESOURCE_V1_RESOURCE_POOL)),
-    F("nodeName", Always, Text),
-    F("nodeSelector", Always, Message(&CORE_V1_NODE_SELECTOR)),
-    F("allNodes", Always, Boolean),
+    F("nodeName", Optional, Text),
+    F("nodeSelector", Optional, Message(&CORE_V1_NODE_SELECTOR)),
+    F("allNodes", Optional, Boolean),
     F("devices", List, Message(&RESOURCE_V1_DEVICE)),
-    F("perDeviceNodeSelection", Always, Boolean),
+    F("perDeviceNodeSelection", Optional, Boolean),
     F("sharedCounters", List, Message(&RESOURCE_V1_COUNTER_SET)),
-    F("partitionTypeAttribute", Always, Text),
+    F("partitionTypeAttribute", Optional, Text),
     F("skipNodeOperations", List, Text),
 ]);
 #[rustfmt::skip]
@@ -3768,18 +3769,18 @@ static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_BASIC_SCHEDULING_POLICY: M = M(&[
 ]);
 #[rustfmt::skip]
 static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_DISRUPTION_MODE: M = M(&[
-    F("single", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SINGLE_DISRUPTION_MODE)),
-    F("all", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_ALL_DISRUPTION_MODE)),
+    F("single", Optional, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SINGLE_DISRUPTION_MODE)),
+    F("all", Optional, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_ALL_DISRUPTION_MODE)),
 ]);
 #[rustfmt::skip]
 static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_GANG_SCHEDULING_POLICY: M = M(&[
-    F("minCount", Always, Int32),
+    F("minCount", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_RESOURCE_CLAIM: M = M(&[
     F("name", Always, Text),
-    F("resourceClaimName", Always, Text),
-    F("resourceClaimTemplateName", Always, Text),
+    F("resourceClaimName", Optional, Text),
+    F("resourceClaimTemplateName", Optional, Text),
 ]);
 #[rustfmt::skip]
 static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SCHEDULING_CONSTRAINTS: M = M(&[
@@ -3787,8 +3788,8 @@ static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SCHEDULING_CONSTRAINTS: M = M(&[
 ]);
 #[rustfmt::skip]
 static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SCHEDULING_POLICY: M = M(&[
-    F("basic", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_BASIC_SCHEDULING_POLICY)),
-    F("gang", Always, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_GANG_SCHEDULING_POLICY)),
+    F("basic", Optional, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_BASIC_SCHEDULING_POLICY)),
+    F("gang", Optional, Message(&SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_GANG_SCHEDULING_POLICY)),
 ]);
 #[rustfmt::skip]
 static SCHEDULING_V1ALPHA3_WORKLOAD_POD_GROUP_SINGLE_DISRUPTION_MODE: M = M(&[
@@ -3799,7 +3800,7 @@ static SCHEDULING_V1_PRIORITY_CLASS: M = M(&[
     F("value", Always, Int32),
     F("globalDefault", NonZero, Boolean),
     F("description", NonZero, Text),
-    F("preemptionPolicy", Always, Text),
+    F("preemptionPolicy", Optional, Text),
 ]);
 #[rustfmt::skip]
 static STORAGEMIGRATION_V1_STORAGE_VERSION_MIGRATION: M = M(&[
@@ -3823,17 +3824,17 @@ static STORAGE_V1_CSI_DRIVER: M = M(&[
 ]);
 #[rustfmt::skip]
 static STORAGE_V1_CSI_DRIVER_SPEC: M = M(&[
-    F("attachRequired", Always, Boolean),
-    F("podInfoOnMount", Always, Boolean),
+    F("attachRequired", Optional, Boolean),
+    F("podInfoOnMount", Optional, Boolean),
     F("volumeLifecycleModes", List, Text),
-    F("storageCapacity", Always, Boolean),
-    F("fsGroupPolicy", Always, Text),
+    F("storageCapacity", Optional, Boolean),
+    F("fsGroupPolicy", Optional, Text),
     F("tokenRequests", List, Message(&STORAGE_V1_TOKEN_REQUEST)),
-    F("requiresRepublish", Always, Boolean),
-    F("seLinuxMount", Always, Boolean),
-    F("nodeAllocatableUpdatePeriodSeconds", Always, Integer),
-    F("serviceAccountTokenInSecrets", Always, Boolean),
-    F("preventPodSchedulingIfMissing", Always, Boolean),
+    F("requiresRepublish", Optional, Boolean),
+    F("seLinuxMount", Optional, Boolean),
+    F("nodeAllocatableUpdatePeriodSeconds", Optional, Integer),
+    F("serviceAccountTokenInSecrets", Optional, Boolean),
+    F("preventPodSchedulingIfMissing", Optional, Boolean),
 ]);
 #[rustfmt::skip]
 static STORAGE_V1_CSI_NODE: M = M(&[
@@ -3846,7 +3847,7 @@ static STORAGE_V1_CSI_NODE_DRIVER: M = M(&[
     F("name", Always, Text),
     F("nodeID", Always, Text),
     F("topologyKeys", List, Text),
-    F("allocatable", Always, Message(&STORAGE_V1_VOLUME_NODE_RESOURCES)),
+    F("allocatable", Optional, Message(&STORAGE_V1_VOLUME_NODE_RESOURCES)),
 ]);
 #[rustfmt::skip]
 static STORAGE_V1_CSI_NODE_SPEC: M = M(&[
@@ -3859,20 +3860,20 @@ static STORAGE_V1_CSI_NODE_STATUS: M = M(&[
 #[rustfmt::skip]
 static STORAGE_V1_CSI_STORAGE_CAPACITY: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
-    F("nodeTopology", Always, Message(&META_V1_LABEL_SELECTOR)),
+    F("nodeTopology", Optional, Message(&META_V1_LABEL_SELECTOR)),
     F("storageClassName", Always, Text),
-    F("capacity", Always, Quantity),
-    F("maximumVolumeSize", Always, Quantity),
+    F("capacity", Optional, Quantity),
+    F("maximumVolumeSize", Optional, Quantity),
 ]);
 #[rustfmt::skip]
 static STORAGE_V1_STORAGE_CLASS: M = M(&[
     F("metadata", Always, Message(&META_V1_OBJECT_META)),
     F("provisioner", Always, Text),
     F("parameters", Map, Text),
-    F("reclaimPolicy", Always, Text),
+    F("reclaimPolicy", Optional, Text),
     F("mountOptions", List, Text),
-    F("allowVolumeExpansion", Always, Boolean),
-    F("volumeBindingMode", Always, Text),
+    F("allowVolumeExpansion", Optional, Boolean),
+    F("volumeBindingMode", Optional, Text),
     F("allowedTopologies", List, Message(&CORE_V1_TOPOLOGY_SELECTOR_TERM)),
 ]);
 #[rustfmt::skip]
@@ -3885,14 +3886,14 @@ static STORAGE_V1_STORAGE_HEALTH_CONDITION: M = M(&[
     F("status", Always, Text),
     F("reason", Always, Text),
     F("message", NonZero, Text),
-    F("accessMode", Always, Text),
-    F("volumeMode", Always, Text),
+    F("accessMode", Optional, Text),
+    F("volumeMode", Optional, Text),
     F("lastTransitionTime", Always, Time),
 ]);
 #[rustfmt::skip]
 static STORAGE_V1_TOKEN_REQUEST: M = M(&[
     F("audience", Always, Text),
-    F("expirationSeconds", Always, Integer),
+    F("expirationSeconds", Optional, Integer),
 ]);
 #[rustfmt::skip]
 static STORAGE_V1_VOLUME_ATTACHMENT: M = M(&[
@@ -3902,8 +3903,8 @@ static STORAGE_V1_VOLUME_ATTACHMENT: M = M(&[
 ]);
 #[rustfmt::skip]
 static STORAGE_V1_VOLUME_ATTACHMENT_SOURCE: M = M(&[
-    F("persistentVolumeName", Always, Text),
-    F("inlineVolumeSpec", Always, Message(&CORE_V1_PERSISTENT_VOLUME_SPEC)),
+    F("persistentVolumeName", Optional, Text),
+    F("inlineVolumeSpec", Optional, Message(&CORE_V1_PERSISTENT_VOLUME_SPEC)),
 ]);
 #[rustfmt::skip]
 static STORAGE_V1_VOLUME_ATTACHMENT_SPEC: M = M(&[
@@ -3915,8 +3916,8 @@ static STORAGE_V1_VOLUME_ATTACHMENT_SPEC: M = M(&[
 static STORAGE_V1_VOLUME_ATTACHMENT_STATUS: M = M(&[
     F("attached", Always, Boolean),
     F("attachmentMetadata", Map, Text),
-    F("attachError", Always, Message(&STORAGE_V1_VOLUME_ERROR)),
-    F("detachError", Always, Message(&STORAGE_V1_VOLUME_ERROR)),
+    F("attachError", Optional, Message(&STORAGE_V1_VOLUME_ERROR)),
+    F("detachError", Optional, Message(&STORAGE_V1_VOLUME_ERROR)),
 ]);
 #[rustfmt::skip]
 static STORAGE_V1_VOLUME_ATTRIBUTES_CLASS: M = M(&[
@@ -3928,9 +3929,9 @@ static STORAGE_V1_VOLUME_ATTRIBUTES_CLASS: M = M(&[
 static STORAGE_V1_VOLUME_ERROR: M = M(&[
     F("time", Always, Time),
     F("message", NonZero, Text),
-    F("errorCode", Always, Int32),
+    F("errorCode", Optional, Int32),
 ]);
 #[rustfmt::skip]
 static STORAGE_V1_VOLUME_NODE_RESOURCES: M = M(&[
-    F("count", Always, Int32),
+    F("count", Optional, Int32),
 ]);

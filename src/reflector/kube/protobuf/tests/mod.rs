@@ -1,5 +1,6 @@
 //! What client-go writes, what it never would, and whatever bytes come.
 
+mod encode;
 mod malformed;
 mod types;
 mod vectors;

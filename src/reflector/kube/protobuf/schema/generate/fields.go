@@ -66,7 +66,7 @@ func fields(message reflect.Type) map[int]field {
 func formOf(goType reflect.Type, omitEmpty, omitZero bool) (string, reflect.Type) {
 	switch {
 	case goType.Kind() == reflect.Pointer:
-		return "Always", goType.Elem()
+		return "Optional", goType.Elem()
 	case goType.Kind() == reflect.Map && goType.Key().Kind() == reflect.String:
 		return "Map", goType.Elem()
 	case goType.Kind() == reflect.Slice && goType.Elem().Kind() != reflect.Uint8:

@@ -9,6 +9,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"sort"
 
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -32,7 +33,7 @@ type kind struct {
 
 func main() {
 	all := kinds()
-	must(os.WriteFile(tableFile, table(all), 0o644))
+	must(os.WriteFile(tableFile, table(withDeleteOptions(all)), 0o644))
 	must(os.WriteFile(vectorsFile, vectors(all), 0o644))
 	must(os.WriteFile(streamsFile, streams(), 0o644))
 }
@@ -53,6 +54,16 @@ func kinds() []kind {
 	all = append(all, kind{metadata, reflect.TypeFor[metav1.PartialObjectMetadata]()})
 	status := schema.GroupVersionKind{Version: "v1", Kind: "Status"}
 	all = append(all, kind{status, reflect.TypeFor[metav1.Status]()})
+	return inOrder(all)
+}
+
+// withDeleteOptions adds what a client writes that deletes, which is no object.
+func withDeleteOptions(all []kind) []kind {
+	options := metav1.SchemeGroupVersion.WithKind("DeleteOptions")
+	return inOrder(append(slices.Clone(all), kind{options, reflect.TypeFor[metav1.DeleteOptions]()}))
+}
+
+func inOrder(all []kind) []kind {
 	sort.Slice(all, func(i, j int) bool { return all[i].order() < all[j].order() })
 	return all
 }

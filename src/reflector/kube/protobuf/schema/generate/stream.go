@@ -16,7 +16,7 @@ import (
 )
 
 // streams are answers as an API server writes them, a name and base64 in a line: a page of a list, a
-// watch, and a failure.
+// watch, and a failure; and the options of a deletion, as a client writes them.
 func streams() []byte {
 	var out bytes.Buffer
 	line := func(name string, answer []byte) {
@@ -42,6 +42,12 @@ func streams() []byte {
 		Code:     http.StatusGone,
 	}
 	line("status", encoded(expired))
+
+	options := metav1.NewDeleteOptions(0)
+	options.TypeMeta = metav1.TypeMeta{APIVersion: "apps/v1", Kind: "DeleteOptions"}
+	options.Preconditions = metav1.NewUIDPreconditions("u-a")
+	options.DryRun = []string{metav1.DryRunAll}
+	line("delete", encoded(options))
 
 	bookmark := pod("", "14")
 	bookmark.ObjectMeta = metav1.ObjectMeta{

@@ -1,0 +1,7 @@
+//! Protobuf as the API's clients speak it, put together from messages that are encoded already.
+
+mod envelope;
+mod wire;
+
+pub(crate) use envelope::{END, message, write_event, write_frame, write_start};
+pub(crate) use wire::{run_len, take_run, write_head, write_run, write_varint};
