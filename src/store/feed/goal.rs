@@ -62,21 +62,18 @@ impl Goal {
         }
     }
 
-    /// Returns whether there is nothing more to wait for.
-    fn is_over<T>(&self, feed: &Feed<T>) -> bool {
-        let unordered = matches!(self, Self::Version(_)) && feed.is_unordered();
-        self.is_reached(feed) || unordered || feed.is_closed()
-    }
-
-    /// The result of a wait that was woken, or timed out.
-    fn outcome<T>(&self, feed: &Feed<T>, was_told: bool) -> Result<(), WaitError> {
+    /// The result, if there is nothing more to wait for. Looked at anew after each time that one was woken:
+    /// what woke it may hold no longer.
+    fn outcome<T>(&self, feed: &Feed<T>) -> Option<Result<(), WaitError>> {
+        // Asked first: once there is an end, nothing more is reached.
+        let closed = feed.is_closed();
         match self {
-            _ if !was_told => Err(WaitError::Timeout),
-            Self::Version(version) if feed.is_unordered() && !self.is_reached(feed) => {
-                Err(WaitError::Unordered(version.clone()))
+            _ if self.is_reached(feed) => Some(Ok(())),
+            Self::Version(version) if feed.is_unordered() => {
+                Some(Err(WaitError::Unordered(version.clone())))
             }
-            _ if feed.is_closed() && !self.is_reached(feed) => Err(WaitError::Ended),
-            _ => Ok(()),
+            _ if closed => Some(Err(WaitError::Ended)),
+            _ => None,
         }
     }
 
@@ -85,11 +82,16 @@ impl Goal {
             return Ok(());
         }
         let (waiters, rank) = self.waiters(feed)?;
-        let joined = Joined::new(feed);
-        let ready = || self.is_over(feed);
-        let was_told = waiters.wait_for_news(rank, deadline, ready);
-        drop(joined);
-        self.outcome(feed, was_told)
+        let _joined = Joined::new(feed);
+        loop {
+            if let Some(outcome) = self.outcome(feed) {
+                return outcome;
+            }
+            let ready = || self.outcome(feed).is_some();
+            if !waiters.wait_for_news(rank, deadline, ready) {
+                return self.outcome(feed).unwrap_or(Err(WaitError::Timeout));
+            }
+        }
     }
 
     async fn wait_async<T>(
@@ -104,12 +106,18 @@ impl Goal {
         let _joined = Joined::new(&feed);
         let (mut news, mut alarm) = (Wait::new(), Alarm::new());
         poll_fn(|context| {
-            let ready = || self.is_over(&feed);
-            if news.poll_news(context, &waiters, rank, ready).is_ready() {
-                return Poll::Ready(self.outcome(&feed, true));
+            loop {
+                if let Some(outcome) = self.outcome(&feed) {
+                    return Poll::Ready(outcome);
+                }
+                let ready = || self.outcome(&feed).is_some();
+                if news.poll_news(context, &waiters, rank, ready).is_pending() {
+                    break;
+                }
             }
             let Some(deadline) = deadline else { return Poll::Pending };
-            alarm.poll(context, deadline).map(|()| self.outcome(&feed, false))
+            let outcome = || self.outcome(&feed).unwrap_or(Err(WaitError::Timeout));
+            alarm.poll(context, deadline).map(|()| outcome())
         })
         .await
     }
