@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watchcache::reflector::{ReflectorBuilder, Shard, Undecodable, WaitError, WatchEvent};
+use watchcache::store::feed::WaitError as NotReached;
 use watchcache::{Reflector, Store};
 
 use crate::common::Pod;
@@ -189,6 +190,10 @@ async fn an_event_of_a_new_history_leads_to_a_list_at_once() {
     let progress = mirror.monitor.progress();
     assert_eq!((progress.restarts, progress.relist_causes.behind), (1, 1));
     assert!(!progress.unordered);
+    // Versions of the new history have an order, though those of the old one are void.
+    let wait = |version: &str| mirror.store.wait_for_version(&version.into(), Some(Duration::ZERO));
+    assert_eq!((wait("1000"), wait("1002")), (Ok(()), Ok(())));
+    assert_eq!(wait("1003"), Err(NotReached::Timeout));
 }
 
 /// Two servers behind one address, of which one was restored.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use watchcache::reflector::{ChangeFilter, Item, ListPage, Shard, Undecodable, WatchEvent};
+use watchcache::store::feed::WaitError;
 use watchcache::{Reflector, Status, Store};
 
 use crate::common::Pod;
@@ -213,6 +214,18 @@ async fn versions_that_exceed_their_lists_are_not_compared() {
     assert_eq!(mirror.asked()[..4], ["list ", "watch 100", "watch 41", "list "]);
     assert_eq!(versions(&mirror.store), owned(&[("b", "u-b2", "42"), ("c", "u-c", "40")]));
     assert_eq!(mirror.store.resource_version().unwrap().as_str(), "200");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resync_does_not_say_that_versions_have_an_order() {
+    let held = Arc::new(Store::new());
+    let mirrored = Arc::clone(&held);
+    mirror_with([odd_page(Some("10"), &[("a", "u", "12")]), open(vec![])], |builder| {
+        builder.sink(held.clone()).resync(Duration::from_secs(1), move || mirrored.list())
+    })
+    .await;
+    let waited = held.wait_for_version(&"1".into(), Some(Duration::ZERO));
+    assert_eq!(waited, Err(WaitError::Unordered("1".into())));
 }
 
 #[tokio::test(start_paused = true)]

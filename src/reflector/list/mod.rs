@@ -90,7 +90,10 @@ impl<S: Source> Run<'_, S> {
         // If the older version is gone already, the next list must not be mixed again.
         self.lists.whole = mixed;
         let mut listing = Listing::from_list(objects, version.clone());
-        if restarted || was_unordered || !self.order.is_ordered() {
+        if restarted || was_unordered {
+            listing = listing.starting_over();
+        }
+        if !self.order.is_ordered() {
             listing = listing.unordered();
         }
         tracing::info!(objects = listing.len(), undecodable = bad.len(), ?version, "listed");
