@@ -216,6 +216,20 @@ async fn versions_that_exceed_their_lists_are_not_compared() {
     assert_eq!(mirror.store.resource_version().unwrap().as_str(), "200");
 }
 
+/// The second list's number happens to be no smaller than its objects'.
+#[tokio::test(start_paused = true)]
+async fn versions_that_exceeded_their_list_once_have_no_order() {
+    let mirror = mirror([
+        odd_page(Some("10"), &[("a", "u", "12")]),
+        Answer::Watch(Err(expired()), End::Closes),
+        odd_page(Some("20"), &[("a", "u", "12")]),
+        open(vec![WatchEvent::Added(odd("c", "u", "3"))]),
+    ])
+    .await;
+    assert_eq!(versions(&mirror.store), owned(&[("a", "u", "12"), ("c", "u", "3")]));
+    assert!(mirror.monitor.progress().unordered);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_resync_does_not_say_that_versions_have_an_order() {
     let held = Arc::new(Store::new());
@@ -420,7 +434,7 @@ async fn events_that_stay_behind_show_that_a_history_was_set_back() {
     .await;
     assert_eq!(mirror.content(), [("a/1".into(), 900)]);
     let progress = mirror.monitor.progress();
-    assert_eq!((progress.restarts, progress.relist_causes.behind), (1, 1));
+    assert_eq!((progress.restarts, progress.relist_causes.out_of_order), (1, 1));
     // What a server repeats as a watch begins is another matter.
     let repeated = events(901).chain([Ok(WatchEvent::Modified(pod("a/1", 1201)))]).collect();
     let mirror = self::mirror([

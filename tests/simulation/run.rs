@@ -189,6 +189,7 @@ fn count(mirrors: &Mirrors) -> Tally {
             ("relists: expired", causes.expired),
             ("relists: stalled", causes.stalled),
             ("relists: behind", causes.behind),
+            ("relists: out of order", causes.out_of_order),
             ("restarts", progress.restarts),
             ("lists of mixed versions", counts.mixed_lists),
             ("old lists", counts.old_lists),
