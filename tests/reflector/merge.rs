@@ -8,7 +8,7 @@ use watchcache::store::feed::WaitError;
 use watchcache::{Batch, Change, Fifo, Listing, Reflector, Sink, Store};
 
 use crate::common::Pod;
-use crate::recording::{Recording, Told};
+use crate::recording::{Plain, Recording, Told};
 use crate::script::{Answer, End, Script, open, page, pod};
 
 fn listing(version: u64, pods: &[(&str, u64)]) -> Listing<Pod> {
@@ -265,8 +265,8 @@ fn versions_without_an_order_are_taken_as_they_come() {
 
 #[test]
 fn merged_versions_have_an_order_if_those_of_each_part_have_one() {
-    let store = Arc::new(Store::new());
-    let [a, b] = Merge::new([store.clone()]).parts();
+    let Plain(store) = Plain::default();
+    let [a, b] = Merge::new([Plain(store.clone())]).parts();
     a.replace(&listing(900, &[("n/x", 5)]));
     b.replace(&listing(50, &[("n/y", 7)]).unordered());
     let wait = |version: &str| store.wait_for_version(&version.into(), Some(Duration::ZERO));

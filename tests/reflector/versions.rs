@@ -9,7 +9,7 @@ use watchcache::store::feed::WaitError;
 use watchcache::{Reflector, Status, Store};
 
 use crate::common::Pod;
-use crate::recording::{Recording, Told};
+use crate::recording::{Plain, Recording, Told};
 use crate::script::{
     Answer, End, Event, FIVE_MINUTES, Script, closed, expired, failed, mirror, mirror_with, odd,
     odd_page, open, page, pod, run, served, unavailable,
@@ -232,13 +232,13 @@ async fn versions_that_exceeded_their_list_once_have_no_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_resync_does_not_say_that_versions_have_an_order() {
-    let held = Arc::new(Store::new());
-    let mirrored = Arc::clone(&held);
+    let held = Plain::default();
+    let mirrored = Arc::clone(&held.0);
     mirror_with([odd_page(Some("10"), &[("a", "u", "12")]), open(vec![])], |builder| {
         builder.sink(held.clone()).resync(Duration::from_secs(1), move || mirrored.list())
     })
     .await;
-    let waited = held.wait_for_version(&"1".into(), Some(Duration::ZERO));
+    let waited = held.0.wait_for_version(&"1".into(), Some(Duration::ZERO));
     assert_eq!(waited, Err(WaitError::Unordered("1".into())));
 }
 
