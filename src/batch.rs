@@ -6,6 +6,18 @@ use std::sync::Arc;
 use crate::keyed::Keyed;
 use crate::{KeyError, KeyRef, Object, ResourceVersion};
 
+/// How the versions of a batch or a listing compare with those of before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Versions {
+    /// They continue the same history.
+    #[default]
+    Continue,
+    /// They have an order, and those of before belong to another history.
+    Restart,
+    /// They have no order.
+    Unordered,
+}
+
 /// One change of one key.
 pub enum Change<T> {
     /// The object exists, and this is its newest version.
@@ -56,7 +68,7 @@ impl<T> fmt::Debug for Change<T> {
 pub struct Batch<T> {
     changes: Keyed<Change<T>>,
     resource_version: Option<ResourceVersion>,
-    unordered: bool,
+    versions: Versions,
 }
 
 impl<T> Clone for Batch<T> {
@@ -64,7 +76,7 @@ impl<T> Clone for Batch<T> {
         Self {
             changes: self.changes.clone(),
             resource_version: self.resource_version.clone(),
-            unordered: self.unordered,
+            versions: self.versions,
         }
     }
 }
@@ -73,7 +85,7 @@ impl<T> Batch<T> {
     /// An empty batch.
     #[must_use]
     pub fn new() -> Self {
-        Self { changes: Keyed::new(), resource_version: None, unordered: false }
+        Self { changes: Keyed::new(), resource_version: None, versions: Versions::Continue }
     }
 
     /// Appends an object that was added or changed.
@@ -131,14 +143,38 @@ impl<T> Batch<T> {
     /// Declares that this batch's versions have no order: each change applies, even if its version is a
     /// smaller number than the held one. A source that joins several others makes such versions.
     pub fn set_unordered(&mut self) {
-        self.unordered = true;
+        self.versions = Versions::Unordered;
+    }
+
+    /// Declares that each change applies, even if its version is a smaller number than the held one, since what
+    /// is held belongs to a history that is void; this batch's own versions have an order. What was a
+    /// listing that [starts over](crate::Listing::starting_over) is such a batch where only batches pass.
+    pub fn set_starting_over(&mut self) {
+        self.versions = self.versions.max(Versions::Restart);
     }
 
     /// Returns whether this batch's versions have no order, so that a sink must not compare them with its
     /// own.
     #[must_use]
     pub fn is_unordered(&self) -> bool {
-        self.unordered
+        self.versions == Versions::Unordered
+    }
+
+    /// Returns whether each change applies, because versions have no order or the source's history has
+    /// started over: a sink must not compare this batch's versions with its own.
+    #[must_use]
+    pub fn counts_as_it_stands(&self) -> bool {
+        self.versions != Versions::Continue
+    }
+
+    #[cfg(feature = "reflector")]
+    pub(crate) fn versions(&self) -> Versions {
+        self.versions
+    }
+
+    #[cfg(feature = "reflector")]
+    pub(crate) fn set_versions(&mut self, versions: Versions) {
+        self.versions = versions;
     }
 
     /// The changes with their keys, oldest first.
@@ -181,7 +217,7 @@ impl<T> Batch<T> {
     pub fn clear(&mut self) {
         self.changes.clear();
         self.resource_version = None;
-        self.unordered = false;
+        self.versions = Versions::Continue;
     }
 }
 

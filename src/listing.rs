@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::batch::Versions;
 use crate::keyed::Keyed;
 use crate::{KeyError, KeyRef, Object, ResourceVersion};
 
@@ -28,7 +29,7 @@ use crate::{KeyError, KeyRef, Object, ResourceVersion};
 pub struct Listing<T> {
     objects: Keyed<Arc<T>>,
     resource_version: Option<ResourceVersion>,
-    unordered: bool,
+    versions: Versions,
 }
 
 impl<T: Object> Listing<T> {
@@ -74,23 +75,48 @@ impl<T> Listing<T> {
         resource_version: Option<ResourceVersion>,
     ) -> Self {
         objects.keep_last();
-        Self { objects, resource_version, unordered: false }
+        Self { objects, resource_version, versions: Versions::Continue }
     }
 
-    /// Declares that this listing's versions cannot be compared with those that are held: the sink takes
-    /// it as it is, and what it does not list is gone. That is so if a source's versions have no order, or
-    /// if its history has started over.
+    /// Declares that the source's versions have no order: the sink takes the listing as it stands, what it
+    /// does not list is gone, and one version is not waited for by another.
     #[must_use]
     pub fn unordered(mut self) -> Self {
-        self.unordered = true;
+        self.versions = Versions::Unordered;
         self
     }
 
-    /// Returns whether this listing's versions have no order, so that a sink must not compare them with
-    /// its own.
+    /// Declares that the source's history has started over: the sink takes the listing as it stands, and
+    /// what it does not list is gone, since what is held belongs to a history that is void. The listing's own
+    /// versions have an order.
+    #[must_use]
+    pub fn starting_over(mut self) -> Self {
+        self.versions = self.versions.max(Versions::Restart);
+        self
+    }
+
+    /// Returns whether the source's versions have no order.
     #[must_use]
     pub fn is_unordered(&self) -> bool {
-        self.unordered
+        self.versions == Versions::Unordered
+    }
+
+    /// Returns whether the listing counts as it stands, because versions have no order or the source's history
+    /// has started over: a sink must not compare this listing's versions with its own.
+    #[must_use]
+    pub fn counts_as_it_stands(&self) -> bool {
+        self.versions != Versions::Continue
+    }
+
+    #[cfg(feature = "reflector")]
+    pub(crate) fn versions(&self) -> Versions {
+        self.versions
+    }
+
+    #[cfg(feature = "reflector")]
+    pub(crate) fn with_versions(mut self, versions: Versions) -> Self {
+        self.versions = versions;
+        self
     }
 
     /// The objects with their keys, in the source's order.

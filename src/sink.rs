@@ -63,7 +63,8 @@ pub trait Sink<T>: Send + Sync {
     }
 
     /// Returns whether the key holds this version now; `None` if the sink does not know. An object that
-    /// turns out late to be undecodable is listed as such only while it is current.
+    /// turns out late to be undecodable is listed as such only while it is current. A sink that leaves objects
+    /// out does not know of those: a list would seem to show what watches kept back.
     fn is_current(&self, key: KeyRef<'_>, resource_version: &str) -> Option<bool> {
         let _ = (key, resource_version);
         None
@@ -76,8 +77,7 @@ pub trait Sink<T>: Send + Sync {
     }
 
     /// The object held under this key, in whatever version; asked as [`is_held`](Self::is_held) is. An event
-    /// that is newer than this, and not newer than the list before it, shows that the list was wrong, or that
-    /// the source's versions have no order. Default: none.
+    /// that is newer than this, and not newer than the list before it, leads to another list. Default: none.
     fn current(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
         let _ = key;
         None

@@ -218,9 +218,7 @@ impl<T: Object, S> ChangeFilter<T, S> {
         if let Some(version) = batch.resource_version() {
             passed.set_resource_version(version.clone());
         }
-        if batch.is_unordered() {
-            passed.set_unordered();
-        }
+        passed.set_versions(batch.versions());
         passed
     }
 
@@ -256,9 +254,7 @@ impl<T: Object, S> ChangeFilter<T, S> {
         if let Some(version) = listing.resource_version() {
             passed.set_resource_version(version.clone());
         }
-        if listing.is_unordered() {
-            passed.set_unordered();
-        }
+        passed.set_versions(listing.versions());
         Some(passed)
     }
 }

@@ -59,12 +59,14 @@ impl<S: Source> Run<'_, S> {
                 }
                 Err(error) => error,
             };
-            if cause == Cause::Quiet {
-                self.quiet.failed();
+            match cause {
+                Cause::Quiet => self.quiet.failed(),
+                Cause::OutOfOrder => self.doubt.failed(),
+                _ => {}
             }
             self.pause(RequestKind::List, &error).await;
-            // A watch learns nothing more from a source that is behind, or contradicts its list.
-            if !cause.is_mandatory() && !self.may_start_over() && !self.doubted {
+            // A watch learns nothing more from a source that may be behind.
+            if !cause.is_mandatory() && !self.may_start_over() {
                 return None;
             }
         }
@@ -117,6 +119,8 @@ impl<S: Source> Run<'_, S> {
         if ended.granted {
             self.quiet.watched();
         }
+        let doubted = ended.granted && self.doubt.is_due().is_some();
+        let relist = relist.or(doubted.then_some(Cause::OutOfOrder));
         let relist = relist.or_else(|| self.is_quiet(ended, now).then_some(Cause::Quiet));
         let silence;
         let failure = match &ended.end {

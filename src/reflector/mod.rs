@@ -11,6 +11,7 @@
 mod backoff;
 mod builder;
 mod config;
+mod doubt;
 #[cfg(feature = "etcd")]
 mod etcd;
 mod facts;

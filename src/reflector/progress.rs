@@ -76,8 +76,8 @@ pub struct Progress {
     pub failures: u64,
     /// The source's version up to which the sinks are complete.
     pub resource_version: Option<ResourceVersion>,
-    /// Whether the source's versions have no order, as far as its lists and events have shown: that one
-    /// is a larger number than another then says nothing.
+    /// Whether the source's versions have no order, as far as its lists have shown: that one is a larger
+    /// number than another then says nothing.
     pub unordered: bool,
     /// The source's own version while that is older than what it sent before: it lags behind
     /// another of its servers, or its history was set back.
@@ -119,8 +119,10 @@ pub struct RelistCauses {
     pub stalled: u64,
     /// Watches were granted and said nothing, not even that there is nothing.
     pub quiet: u64,
-    /// The source named versions older than what it had sent before, again and again.
+    /// The source's bookmarks named versions older than what it had sent before, again and again.
     pub behind: u64,
+    /// Events came in versions older than what had come before, and were no repetition of it.
+    pub out_of_order: u64,
     /// There was no version from which a watch could have gone on.
     pub unversioned: u64,
 }
@@ -134,6 +136,7 @@ pub(super) enum Cause {
     Stalled,
     Quiet,
     Behind,
+    OutOfOrder,
     Unversioned,
 }
 
@@ -155,8 +158,16 @@ impl RelistCauses {
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         // Without `..`, so that none can be forgotten.
-        let Self { expired, version_too_large, protocol, stalled, quiet, behind, unversioned } =
-            *self;
+        let Self {
+            expired,
+            version_too_large,
+            protocol,
+            stalled,
+            quiet,
+            behind,
+            out_of_order,
+            unversioned,
+        } = *self;
         [
             ("expired", expired),
             ("version_too_large", version_too_large),
@@ -164,6 +175,7 @@ impl RelistCauses {
             ("stalled", stalled),
             ("quiet", quiet),
             ("behind", behind),
+            ("out_of_order", out_of_order),
             ("unversioned", unversioned),
         ]
         .into_iter()
@@ -177,6 +189,7 @@ impl RelistCauses {
             Cause::Stalled => &mut self.stalled,
             Cause::Quiet => &mut self.quiet,
             Cause::Behind => &mut self.behind,
+            Cause::OutOfOrder => &mut self.out_of_order,
             Cause::Unversioned => &mut self.unversioned,
         } += 1;
     }

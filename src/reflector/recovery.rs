@@ -103,6 +103,7 @@ impl Recovery {
         let mut verdict = match &ended.end {
             End::Failed(error) if error.is_expired() => relist(Cause::Expired),
             End::Failed(SourceError::Behind { .. }) => relist(Cause::Behind),
+            End::Failed(SourceError::OutOfOrder { .. }) => relist(Cause::OutOfOrder),
             End::Failed(SourceError::Transport { .. }) | End::Closed if worked && !short => {
                 resume(Pause::None)
             }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::backoff::{Backoff, Jitter, Pace};
 use super::config::Config;
+use super::doubt::Doubt;
 use super::failure::{Failure, RequestKind};
 use super::order::Order;
 use super::progress::Phase;
@@ -27,6 +28,7 @@ pub(super) struct Run<'a, S: Source> {
     pub(super) pace: Pace,
     pub(super) recovery: Recovery,
     pub(super) quiet: Quiet,
+    pub(super) doubt: Doubt,
     pub(super) order: Order,
     /// Everything up to here is in the sinks; `None` also if the source has no versions.
     pub(super) position: Option<ResourceVersion>,
@@ -37,10 +39,9 @@ pub(super) struct Run<'a, S: Source> {
     pub(super) steps: u64,
     /// Lists, bookmarks and events that are older than the position.
     pub(super) behind: Behind,
-    /// Whether an event contradicts the list before it, so that only another one shows what is there.
-    pub(super) doubted: bool,
-    /// How often that was so, and the source's history had not been set back.
-    pub(super) contradictions: u32,
+    /// Whether some list held an object that was newer than the list: its numbers are no order of versions.
+    /// Nothing takes that back.
+    pub(super) unordered: bool,
     /// How to request lists.
     pub(super) lists: Lists,
     pub(super) resync_at: Option<Instant>,
@@ -54,9 +55,7 @@ pub(super) struct Behind {
     /// Events of the watch at hand, and when the first of them came.
     pub(super) events: u32,
     pub(super) first_event: Option<Instant>,
-    /// The version of an event that contradicts the list before its watch.
-    pub(super) contradicting: Option<ResourceVersion>,
-    /// What the last of these bookmarks and events said.
+    /// What the last of these bookmarks said.
     pub(super) named: Option<ResourceVersion>,
     /// When the first of these lists came.
     pub(super) since: Option<Instant>,
@@ -92,13 +91,13 @@ impl<'a, S: Source> Run<'a, S> {
             pace: Pace::new(first, longest),
             recovery: Recovery::default(),
             quiet: Quiet::default(),
+            doubt: Doubt::default(),
             order: Order::default(),
             position: None,
             unversioned: false,
             steps: 0,
             behind: Behind::default(),
-            doubted: false,
-            contradictions: 0,
+            unordered: false,
             lists: Lists { streaming: config.streaming_list, postponed: 0, whole: false },
             resync_at: config.resync.as_ref().map(|resync| Instant::now() + resync.every),
         }

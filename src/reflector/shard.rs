@@ -81,9 +81,7 @@ impl<S> ShardOf<S> {
         if let Some(version) = batch.resource_version() {
             own.set_resource_version(version.clone());
         }
-        if batch.is_unordered() {
-            own.set_unordered();
-        }
+        own.set_versions(batch.versions());
         own
     }
 
@@ -93,7 +91,7 @@ impl<S> ShardOf<S> {
             own.push(key, Arc::clone(object));
         }
         let own = Listing::from_list(own, listing.resource_version().cloned());
-        if listing.is_unordered() { own.unordered() } else { own }
+        own.with_versions(listing.versions())
     }
 }
 

@@ -261,6 +261,17 @@ pub enum SourceError {
         /// The version that was mirrored before.
         known: ResourceVersion,
     },
+    /// An event came in a version older than what had come before it, and is no repetition of that: the list
+    /// before it was wrong, the source's history was set back, or its versions have no order.
+    #[error(
+        "an event of version {version} came after {known}, and does not repeat what came before"
+    )]
+    OutOfOrder {
+        /// The event's version.
+        version: ResourceVersion,
+        /// The version that was mirrored before.
+        known: ResourceVersion,
+    },
     /// A sink panicked, or the source did, with this text. It ends the reflector.
     #[error("the reflector ended by a panic of a sink or of the source: {0}")]
     Panicked(String),

@@ -168,14 +168,14 @@ impl<'s, T: Object> Writing<'s, T> {
 
     pub(super) fn apply(&mut self, batch: &Batch<T>) -> Applied {
         let mut applied = Applied::default();
-        let unordered = batch.is_unordered();
-        self.set_unordered(unordered);
-        let precedence = if unordered { Precedence::Latest } else { Precedence::Newest };
+        self.set_unordered(batch.is_unordered());
+        let stands = batch.counts_as_it_stands();
+        let precedence = if stands { Precedence::Latest } else { Precedence::Newest };
         let mut changes = batch.changes();
         let mut apply = |this: &mut Self, key, change: &Change<T>| match change {
             Change::Add(object) => applied.count(this.put_newer(key, object, precedence)),
             Change::Delete(last) => {
-                let last = last.as_deref().filter(|_| !unordered);
+                let last = last.as_deref().filter(|_| !stands);
                 this.deleted(key, last, &mut applied);
             }
         };
@@ -192,7 +192,7 @@ impl<'s, T: Object> Writing<'s, T> {
                 }
             }
         }
-        self.advance(batch.resource_version(), unordered);
+        self.advance(batch.resource_version(), stands);
         applied.revision = self.revision();
         applied
     }
@@ -237,12 +237,12 @@ impl<'s, T: Object> Writing<'s, T> {
     /// Replaces the content by a listing, and returns the deleted keys.
     pub(super) fn replace(&mut self, listing: &Listing<T>) -> (Applied, Vec<Key>) {
         let mut applied = Applied::default();
-        let unordered = listing.is_unordered();
-        self.set_unordered(unordered);
+        self.set_unordered(listing.is_unordered());
+        let stands = listing.counts_as_it_stands();
         let held = self.guard.len();
         // An object in an older listing that the store lacks was deleted since.
-        let older = !unordered && self.is_older(listing);
-        let precedence = match (unordered, older) {
+        let older = !stands && self.is_older(listing);
+        let precedence = match (stands, older) {
             (true, _) => Precedence::Latest,
             (_, true) => Precedence::Held,
             _ => Precedence::Listed,
@@ -270,7 +270,7 @@ impl<'s, T: Object> Writing<'s, T> {
             gone
         };
         applied.deleted = gone.len();
-        self.advance(listing.resource_version(), unordered);
+        self.advance(listing.resource_version(), stands);
         self.guard.set_synced();
         applied.revision = self.revision();
         (applied, gone)
@@ -312,10 +312,10 @@ impl<'s, T: Object> Writing<'s, T> {
         }
     }
 
-    /// Moves the source's version forward; never back, unless versions have no order.
-    fn advance(&mut self, to: Option<&ResourceVersion>, unordered: bool) {
+    /// Moves the source's version forward; never back, unless what was told counts as it `stands`.
+    fn advance(&mut self, to: Option<&ResourceVersion>, stands: bool) {
         let Some(to) = to else { return };
-        let mut held = self.guard.resource_version().cloned().filter(|_| !unordered);
+        let mut held = self.guard.resource_version().cloned().filter(|_| !stands);
         if to.clone().advance(&mut held) {
             self.guard.set_resource_version(to.clone());
         }
@@ -333,7 +333,7 @@ impl<T: Object> Drop for Writing<'_, T> {
 
 /// Whether an object is newer than a listing, or `otherwise` where that cannot be told.
 fn is_unknown_to<T: Object>(listing: &Listing<T>, object: &T, otherwise: bool) -> bool {
-    let at = listing.resource_version().filter(|_| !listing.is_unordered());
+    let at = listing.resource_version().filter(|_| !listing.counts_as_it_stands());
     let order = catch(|| version::compare(object.resource_version()?, at?.as_str()));
     order.ok().flatten().map_or(otherwise, Ordering::is_gt)
 }

@@ -112,6 +112,23 @@ fn only_those_whose_goal_is_reached_are_woken() {
     assert!(far.as_mut().poll(&mut context).is_ready());
 }
 
+/// As when the versions' order is in doubt for a moment only.
+#[test]
+fn who_is_woken_looks_again_at_what_the_store_has_reached() {
+    let store = Store::<Thing>::new();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut waiting = pin!(store.wait_for_version_async(&version("150"), None));
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    let mut batch = Batch::new();
+    batch.set_resource_version("100".into());
+    batch.set_unordered();
+    store.apply(&batch);
+    bookmark(&store, "101");
+    assert!(waiting.as_mut().poll(&mut context).is_pending(), "it waits on");
+    bookmark(&store, "150");
+    assert!(waiting.as_mut().poll(&mut context).is_ready());
+}
+
 #[test]
 fn a_task_has_a_time_limit_and_learns_of_the_end() {
     watched(|| {

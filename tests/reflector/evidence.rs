@@ -1,9 +1,11 @@
 //! What shows that a source's history was set back, or that its versions have no order, and what does not.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use watchcache::reflector::{ReflectorBuilder, Shard, Undecodable, WaitError, WatchEvent};
+use watchcache::reflector::{ReflectorBuilder, Shard, Undecodable, WatchEvent};
+use watchcache::store::feed::WaitError as NotReached;
 use watchcache::{Reflector, Store};
 
 use crate::common::Pod;
@@ -103,41 +105,102 @@ async fn a_slow_replay_of_what_is_held_shows_nothing() {
     assert_eq!(mirror.asked(), ["list ", "watch 100", "watch 200"]);
 }
 
-/// Of several clusters, whose versions are all lower than the one that the list bears.
+/// Of several clusters, whose versions are all lower than the one that the list bears: as of a server whose
+/// lists are older than they say, or of two of which one was restored.
 #[tokio::test(start_paused = true)]
-async fn events_that_contradict_their_list_show_that_versions_have_no_order() {
-    let source = Script::new([
-        odd_page(Some("1000000"), &[("a", "u", "500"), ("b", "u", "70")]),
+async fn events_that_contradict_their_list_lead_to_lists_however_often() {
+    let answers = [
+        odd_page(Some("1000000"), &[("a", "u", "500"), ("b", "u", "70"), ("d", "u", "5")]),
         open(vec![WatchEvent::Modified(odd("a", "u", "501"))]),
-        odd_page(Some("1000001"), &[("a", "u", "501"), ("b", "u", "70")]),
+        odd_page(Some("1000001"), &[("a", "u", "501"), ("b", "u", "70"), ("d", "u", "5")]),
         open(vec![WatchEvent::Deleted(odd("b", "u", "71"))]),
-        odd_page(Some("1000002"), &[("a", "u", "501")]),
-        open(vec![
-            WatchEvent::Modified(odd("a", "u", "502")),
-            WatchEvent::Added(odd("b", "u2", "72")),
-            WatchEvent::Added(odd("c", "u", "3")),
-        ]),
-    ]);
-    let asked = source.asked();
-    let store = Arc::new(Store::new());
-    let reflector = Reflector::builder(source).sink(store.clone()).build();
-    let monitor = reflector.monitor();
-    let stop = async {
-        tokio::time::sleep(Duration::from_secs(100)).await;
-        let waited = monitor.wait_for(&"1".into()).await;
-        assert_eq!(waited, Err(WaitError::Incomparable));
-    };
-    reflector.run(stop).await.unwrap();
-    let asked: Vec<_> = asked.lock().unwrap().iter().map(|(_, asked)| asked.clone()).collect();
-    let expected = ["list ", "watch 1000000", "list ", "watch 1000001", "list ", "watch 1000002"];
-    assert_eq!(asked, expected);
-    let mut held: Vec<_> =
-        store.list().iter().map(|pod| format!("{}@{}", pod.key, pod.resource_version)).collect();
-    held.sort();
-    assert_eq!(held, ["a@502", "b@72", "c@3"]);
-    let progress = monitor.progress();
-    assert!(progress.unordered);
-    assert_eq!((progress.relist_causes.behind, progress.restarts), (2, 0));
+        odd_page(Some("1000002"), &[("a", "u", "501"), ("d", "u", "5")]),
+        open(vec![WatchEvent::Gone { key: "d".parse().unwrap(), version: "6".into() }]),
+        odd_page(Some("1000003"), &[("a", "u", "501")]),
+        open(vec![bad("a", 502, false)]),
+        odd_page(Some("1000004"), &[("a", "u", "502")]),
+    ];
+    let mirror = mirror_with(answers, |builder| builder.start_over(false)).await;
+    let told = mirror.asked();
+    let lists = told.iter().filter(|asked| *asked == "list ").count();
+    assert_eq!((lists, told.len()), (5, 10), "{told:?}");
+    let held: Vec<_> = mirror.store.list().iter().map(|pod| pod.resource_version.clone()).collect();
+    assert_eq!(held, ["502"]);
+    let progress = mirror.monitor.progress();
+    assert!(!progress.unordered);
+    assert_eq!((progress.relist_causes.out_of_order, progress.restarts), (4, 0));
+    assert_eq!((progress.relist_causes.behind, progress.behind), (0, None));
+    let error = progress.last_error.unwrap();
+    assert!(error.contains("version 502 came after 1000003"), "{error}");
+}
+
+/// What is added there, and nobody holds, may be a repetition; a list shows it.
+#[tokio::test(start_paused = true)]
+async fn an_addition_that_is_older_than_its_list_comes_with_a_list_within_minutes() {
+    for ends in [true, false] {
+        let added = |n: u64| Ok(WatchEvent::Added(pod("a/new", n)));
+        let mut events = vec![added(7)];
+        events.extend((1..5).map(|_| Ok(WatchEvent::Bookmark("1000".into()))));
+        let minute = Duration::from_secs(60);
+        let watch = match ends {
+            true => Answer::Watch(Ok(events), End::ClosesAfter(minute * 4)),
+            false => Answer::Watch(Ok(events), End::Every(minute)),
+        };
+        let mirror = mirror([
+            page(1000, None, &[("a/1", 5)]),
+            watch,
+            page(1001, None, &[("a/1", 5), ("a/new", 7)]),
+            open(vec![]),
+        ])
+        .await;
+        assert_eq!(mirror.content(), [("a/1".into(), 5), ("a/new".into(), 7)], "{ends}");
+        assert!(!mirror.monitor.progress().unordered);
+    }
+}
+
+/// As by a server that begins each watch with what was once added.
+#[tokio::test(start_paused = true)]
+async fn lists_that_do_not_show_what_is_repeated_become_rare() {
+    let source = Script::of(|question, _| {
+        Some(match question {
+            "list " => page(1000, None, &[("a/1", 5)]),
+            _ => Answer::Watch(
+                Ok(vec![
+                    Ok(WatchEvent::Added(pod("a/gone", 7))),
+                    Ok(WatchEvent::Bookmark("1000".into())),
+                ]),
+                End::ClosesAfter(Duration::from_secs(60)),
+            ),
+        })
+    });
+    let mirror = run(source, |builder| builder, tokio::time::sleep(FIVE_MINUTES * 24)).await;
+    let lists = mirror.asked().iter().filter(|asked| *asked == "list ").count();
+    assert!((5..10).contains(&lists), "{lists} lists in two hours");
+    assert_eq!(mirror.content(), [("a/1".into(), 5)]);
+}
+
+/// The list that would answer an event is refused, and watches work.
+#[tokio::test(start_paused = true)]
+async fn a_contradiction_does_not_end_watching_where_lists_fail() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let lists = Arc::clone(&asked);
+    let source = Script::of(move |question, n| {
+        Some(match question {
+            "list " if n == 0 => page(100, None, &[("a/1", 50)]),
+            "list " if lists.fetch_add(1, Ordering::Relaxed) < 3 => {
+                Answer::List(Err(unavailable()))
+            }
+            "list " => page(110, None, &[("a/1", 60), ("a/2", 101)]),
+            "watch 100" => {
+                open(vec![WatchEvent::Modified(pod("a/1", 60)), WatchEvent::Added(pod("a/2", 101))])
+            }
+            _ => slowly((0..200).map(|_| WatchEvent::Bookmark("109".into()))),
+        })
+    });
+    let stop = tokio::time::sleep(Duration::from_secs(60));
+    let mirror = run(source, |builder| builder, stop).await;
+    assert_eq!(mirror.content(), [("a/1".into(), 50), ("a/2".into(), 101)]);
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "{:?}", mirror.asked());
 }
 
 /// A list that is older than it says.
@@ -187,8 +250,12 @@ async fn an_event_of_a_new_history_leads_to_a_list_at_once() {
     .await;
     assert_eq!(mirror.content(), [("a/1".into(), 1002)]);
     let progress = mirror.monitor.progress();
-    assert_eq!((progress.restarts, progress.relist_causes.behind), (1, 1));
+    assert_eq!((progress.restarts, progress.relist_causes.out_of_order), (1, 1));
     assert!(!progress.unordered);
+    // Versions of the new history have an order, though those of the old one are void.
+    let wait = |version: &str| mirror.store.wait_for_version(&version.into(), Some(Duration::ZERO));
+    assert_eq!((wait("1000"), wait("1002")), (Ok(()), Ok(())));
+    assert_eq!(wait("1003"), Err(NotReached::Timeout));
 }
 
 /// Two servers behind one address, of which one was restored.

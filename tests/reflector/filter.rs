@@ -82,20 +82,20 @@ fn a_resync_passes_whole_and_so_does_the_end() {
 
 /// A sink that notes whether versions count.
 #[derive(Default)]
-struct Unordered(std::sync::Mutex<Vec<bool>>);
+struct Unordered(std::sync::Mutex<Vec<(bool, bool)>>);
 
 impl Sink<Pod> for Unordered {
     fn apply(&self, batch: &Batch<Pod>) {
-        self.0.lock().unwrap().push(batch.is_unordered());
+        self.0.lock().unwrap().push((batch.is_unordered(), batch.counts_as_it_stands()));
     }
 
     fn replace(&self, listing: &Listing<Pod>) {
-        self.0.lock().unwrap().push(listing.is_unordered());
+        self.0.lock().unwrap().push((listing.is_unordered(), listing.counts_as_it_stands()));
     }
 }
 
 #[test]
-fn that_versions_have_no_order_is_passed_on() {
+fn that_versions_have_no_order_or_start_over_is_passed_on() {
     let sink = Arc::new(Unordered::default());
     let filter = ChangeFilter::new(sink.clone()).on(|pod: &Pod| &pod.uid);
     for unordered in [true, false] {
@@ -108,7 +108,10 @@ fn that_versions_have_no_order_is_passed_on() {
         filter.apply(&changed);
     }
     filter.replace(&Listing::new([Pod::new("a/1", 12)], None).unwrap().unordered());
-    assert_eq!(*sink.0.lock().unwrap(), [true, true, false, false, true]);
+    filter.replace(&Listing::new([Pod::new("a/1", 13)], None).unwrap().starting_over());
+    let (unordered, ordered, starting_over) = ((true, true), (false, false), (false, true));
+    let told = [unordered, unordered, ordered, ordered, unordered, starting_over];
+    assert_eq!(*sink.0.lock().unwrap(), told);
 }
 
 #[test]

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watchcache::reflector::{Merge, Part, WatchEvent};
+use watchcache::store::feed::WaitError;
 use watchcache::{Batch, Change, Fifo, Listing, Reflector, Sink, Store};
 
 use crate::common::Pod;
-use crate::recording::{Recording, Told};
+use crate::recording::{Plain, Recording, Told};
 use crate::script::{Answer, End, Script, open, page, pod};
 
 fn listing(version: u64, pods: &[(&str, u64)]) -> Listing<Pod> {
@@ -260,6 +261,28 @@ fn versions_without_an_order_are_taken_as_they_come() {
     // A history that began anew.
     b.replace(&listing(2, &[("n/x", 1)]).unordered());
     assert_eq!(changes(&recording), [told("n/x", 1)]);
+}
+
+#[test]
+fn merged_versions_have_an_order_if_those_of_each_part_have_one() {
+    let Plain(store) = Plain::default();
+    let [a, b] = Merge::new([Plain(store.clone())]).parts();
+    a.replace(&listing(900, &[("n/x", 5)]));
+    b.replace(&listing(50, &[("n/y", 7)]).unordered());
+    let wait = |version: &str| store.wait_for_version(&version.into(), Some(Duration::ZERO));
+    let unordered = |version: &str| Err(WaitError::Unordered(version.into()));
+    assert_eq!(wait("7"), unordered("7"));
+    a.apply(&put("n/x", 901));
+    assert_eq!(wait("7"), unordered("7"));
+    let mut again = Batch::new();
+    again.add(Pod::new("n/x", 901)).unwrap();
+    a.resync(&again);
+    assert_eq!(wait("7"), unordered("7"));
+    drop(b);
+    assert_eq!(wait("901"), Ok(()));
+    a.replace(&listing(800, &[("n/x", 5)]).starting_over());
+    assert_eq!(wait("800"), Ok(()));
+    assert_eq!(wait("801"), Err(WaitError::Timeout));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::{Arc, Mutex};
 
-use watchcache::{Batch, Change, Listing, Sink};
+use watchcache::{Batch, Change, Listing, Sink, Store};
 
 use crate::common::Pod;
 
@@ -59,5 +59,19 @@ impl Sink<Pod> for Recording {
 
     fn ended(&self, error: Option<&(dyn Error + 'static)>) {
         self.note(Told::Ended(error.map(ToString::to_string)));
+    }
+}
+
+/// A store that takes a resync as it takes a batch, as sinks do by default.
+#[derive(Clone, Default)]
+pub(crate) struct Plain(pub(crate) Arc<Store<Pod>>);
+
+impl Sink<Pod> for Plain {
+    fn apply(&self, batch: &Batch<Pod>) {
+        self.0.apply(batch);
+    }
+
+    fn replace(&self, listing: &Listing<Pod>) {
+        self.0.replace(listing);
     }
 }

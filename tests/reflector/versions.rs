@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use watchcache::reflector::{ChangeFilter, Item, ListPage, Shard, Undecodable, WatchEvent};
+use watchcache::store::feed::WaitError;
 use watchcache::{Reflector, Status, Store};
 
 use crate::common::Pod;
-use crate::recording::{Recording, Told};
+use crate::recording::{Plain, Recording, Told};
 use crate::script::{
     Answer, End, Event, FIVE_MINUTES, Script, closed, expired, failed, mirror, mirror_with, odd,
     odd_page, open, page, pod, run, served, unavailable,
@@ -215,6 +216,32 @@ async fn versions_that_exceed_their_lists_are_not_compared() {
     assert_eq!(mirror.store.resource_version().unwrap().as_str(), "200");
 }
 
+/// The second list's number happens to be no smaller than its objects'.
+#[tokio::test(start_paused = true)]
+async fn versions_that_exceeded_their_list_once_have_no_order() {
+    let mirror = mirror([
+        odd_page(Some("10"), &[("a", "u", "12")]),
+        Answer::Watch(Err(expired()), End::Closes),
+        odd_page(Some("20"), &[("a", "u", "12")]),
+        open(vec![WatchEvent::Added(odd("c", "u", "3"))]),
+    ])
+    .await;
+    assert_eq!(versions(&mirror.store), owned(&[("a", "u", "12"), ("c", "u", "3")]));
+    assert!(mirror.monitor.progress().unordered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resync_does_not_say_that_versions_have_an_order() {
+    let held = Plain::default();
+    let mirrored = Arc::clone(&held.0);
+    mirror_with([odd_page(Some("10"), &[("a", "u", "12")]), open(vec![])], |builder| {
+        builder.sink(held.clone()).resync(Duration::from_secs(1), move || mirrored.list())
+    })
+    .await;
+    let waited = held.0.wait_for_version(&"1".into(), Some(Duration::ZERO));
+    assert_eq!(waited, Err(WaitError::Unordered("1".into())));
+}
+
 #[tokio::test(start_paused = true)]
 async fn numbers_of_any_length_have_an_order() {
     let mirror = mirror([
@@ -407,7 +434,7 @@ async fn events_that_stay_behind_show_that_a_history_was_set_back() {
     .await;
     assert_eq!(mirror.content(), [("a/1".into(), 900)]);
     let progress = mirror.monitor.progress();
-    assert_eq!((progress.restarts, progress.relist_causes.behind), (1, 1));
+    assert_eq!((progress.restarts, progress.relist_causes.out_of_order), (1, 1));
     // What a server repeats as a watch begins is another matter.
     let repeated = events(901).chain([Ok(WatchEvent::Modified(pod("a/1", 1201)))]).collect();
     let mirror = self::mirror([

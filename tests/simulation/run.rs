@@ -188,7 +188,7 @@ fn count(mirrors: &Mirrors) -> Tally {
             ("relists", progress.relists),
             ("relists: expired", causes.expired),
             ("relists: stalled", causes.stalled),
-            ("relists: behind", causes.behind),
+            ("relists: behind or out of order", causes.behind + causes.out_of_order),
             ("restarts", progress.restarts),
             ("lists of mixed versions", counts.mixed_lists),
             ("old lists", counts.old_lists),

@@ -48,8 +48,8 @@ pub(super) struct Content<T> {
     pub(super) bad: Vec<Undecodable>,
     pub(super) version: Option<ResourceVersion>,
     pub(super) mixed: bool,
-    /// Whether its versions can be compared.
-    pub(super) ordered: bool,
+    /// Whether it has an object that is newer than itself.
+    pub(super) exceeded: bool,
     /// The version of its newest object.
     pub(super) newest: Option<u64>,
     /// A hash of its keys and versions, unless it named some key twice.
@@ -159,13 +159,13 @@ impl<T> Draft<T> {
         });
         // An object that is newer than the list it is in: a source that joins several others and
         // leaves each one's own versions in its objects.
-        let ordered = self.newest_page.is_some() && self.newest_object <= self.newest_page;
+        let exceeded = self.newest_page.is_some() && self.newest_object > self.newest_page;
         Content {
             objects,
             bad,
             version: self.version,
             mixed: self.mixed,
-            ordered,
+            exceeded,
             newest: self.newest_object,
             content: distinct.then_some(self.content),
             unheld: self.unheld,

@@ -28,10 +28,6 @@ const STEP: usize = 64;
 const BEHIND_LISTS: u32 = 3;
 const BEHIND_FOR: Duration = Duration::from_secs(5);
 
-/// How often events have to contradict the lists before them until the source's versions count as without
-/// an order.
-const CONTRADICTIONS: u32 = 2;
-
 /// How many streaming lists in a row a source may postpone.
 const POSTPONED: u32 = 2;
 
@@ -78,10 +74,14 @@ impl<S: Source> Run<'_, S> {
         let content = draft.finish();
         let restarted = self.is_restart(content.version.as_ref())?;
         self.compare(&content);
-        let Content { objects, bad, version, mixed, ordered, .. } = content;
+        let Content { objects, bad, version, mixed, exceeded, .. } = content;
         let was_unordered = self.shared.is_synced() && !self.order.is_ordered();
-        let ordered = ordered && !self.contradicts_itself(restarted);
-        self.order.restart(version.as_ref(), ordered);
+        if exceeded && !std::mem::replace(&mut self.unordered, true) {
+            tracing::warn!(
+                "a list has an object that is newer than itself: versions have no order"
+            );
+        }
+        self.order.restart(version.as_ref(), !self.unordered);
         if mixed {
             for (key, object) in objects.iter() {
                 self.order.know(key, version_of(&**object));
@@ -90,7 +90,10 @@ impl<S: Source> Run<'_, S> {
         // If the older version is gone already, the next list must not be mixed again.
         self.lists.whole = mixed;
         let mut listing = Listing::from_list(objects, version.clone());
-        if restarted || was_unordered || !self.order.is_ordered() {
+        if restarted || was_unordered {
+            listing = listing.starting_over();
+        }
+        if !self.order.is_ordered() {
             listing = listing.unordered();
         }
         tracing::info!(objects = listing.len(), undecodable = bad.len(), ?version, "listed");
@@ -116,24 +119,14 @@ impl<S: Source> Run<'_, S> {
         let listed = Listed { content: list.content, steps: self.steps };
         let known = self.position.as_ref().and_then(ResourceVersion::number);
         let newer = self.order.is_ordered() && known.is_some() && list.newest > known;
+        self.doubt.listed(list.unheld);
         if self.quiet.listed(listed, newer || list.unheld) {
             let message =
-                "the list shows changes that the watches before it did not bring".to_owned();
+                "the list shows changes that the watches before it did not bring, and may keep back"
+                    .to_owned();
             let error = SourceError::Transport { message, source: None };
             self.failed(RequestKind::Watch, &error, Duration::ZERO);
         }
-    }
-
-    /// Whether the source's versions have no order, though each list's are no newer than the list. A list
-    /// follows each contradiction; the next one shows that it was no accident.
-    fn contradicts_itself(&mut self, restarted: bool) -> bool {
-        if std::mem::take(&mut self.doubted) && !restarted {
-            self.contradictions = self.contradictions.saturating_add(1);
-            if self.contradictions == CONTRADICTIONS {
-                tracing::warn!("events contradict lists: the source's versions have no order");
-            }
-        }
-        self.contradictions >= CONTRADICTIONS
     }
 
     /// Whether a list's version shows that the source's history was set back. A list that is older
@@ -206,7 +199,8 @@ impl<S: Source> Run<'_, S> {
             _ => None,
         };
         let changed = !held && again.is_none();
-        if changed && self.quiet.is_asked() && self.is_lacking(key, facts.version) {
+        let asked = self.quiet.is_asked() || self.doubt.stands();
+        if changed && asked && self.is_lacking(key, facts.version) {
             draft.lacks();
         }
         let transform = self.config.transform.as_ref();

@@ -4,6 +4,7 @@ use super::Told;
 use super::merged::Merged;
 use super::state::State;
 use super::tombstones::{Again, Tombstone};
+use crate::batch::Versions;
 use crate::{Batch, Object};
 
 impl<T: Object> Merged<T> {
@@ -31,7 +32,7 @@ impl<T: Object> Merged<T> {
             };
             self.let_go(&key, None, gone, &mut batch);
         }
-        self.tell(index, batch, None, false)
+        self.tell(index, batch, None, Versions::Continue)
     }
 
     /// Returns whether all parts have ended, so that the sinks were told of the end.

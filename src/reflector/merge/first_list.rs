@@ -5,6 +5,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use crate::batch::Versions;
 use crate::keyed::Keyed;
 use crate::{Change, Key, Listing, ResourceVersion};
 
@@ -12,13 +13,13 @@ use crate::{Change, Key, Listing, ResourceVersion};
 pub(super) struct FirstList<T> {
     objects: HashMap<Key, (usize, Arc<T>), RandomState>,
     places: usize,
-    /// Whether versions from before have no place in it.
-    pub(super) unordered: bool,
+    /// How its versions compare with those that the sinks hold.
+    pub(super) versions: Versions,
 }
 
 impl<T> FirstList<T> {
     pub(super) fn new() -> Self {
-        Self { objects: HashMap::default(), places: 0, unordered: false }
+        Self { objects: HashMap::default(), places: 0, versions: Versions::Continue }
     }
 
     /// Adds a change; returns the object that it supersedes.
@@ -41,7 +42,6 @@ impl<T> FirstList<T> {
         for (key, (_, object)) in entries {
             objects.push(key.as_ref(), object);
         }
-        let listing = Listing::from_list(objects, version);
-        if self.unordered { listing.unordered() } else { listing }
+        Listing::from_list(objects, version).with_versions(self.versions)
     }
 }

@@ -10,6 +10,7 @@ use super::first_list::FirstList;
 use super::news::{News, Precedence};
 use super::state::State;
 use super::tombstones::{Again, Tombstone, Tombstones};
+use crate::batch::Versions;
 use crate::{Batch, Change, Key, KeyRef, Listing, Object, Refused, ResourceVersion};
 
 pub(super) struct Merged<T> {
@@ -23,6 +24,8 @@ pub(super) struct Merged<T> {
     pub(super) tombstones: Tombstones,
     /// Until each part has listed.
     first_list: Option<FirstList<T>>,
+    /// Whether the sinks were told last that versions have no order.
+    unordered: bool,
     /// Why the first part that failed ended.
     pub(super) error: Option<String>,
     /// The panic of a sink.
@@ -36,6 +39,8 @@ pub(super) struct Held<T> {
     /// Whether the part no longer counts.
     pub(super) left: bool,
     version: Option<ResourceVersion>,
+    /// Whether its versions have no order, as its last word says.
+    unordered: bool,
     /// The last object that it brought for each key; if the sinks have the same state, the object that
     /// they were given.
     pub(super) objects: HashMap<Key, Arc<T>, RandomState>,
@@ -51,6 +56,7 @@ impl<T> Default for Held<T> {
             ended: false,
             left: false,
             version: None,
+            unordered: false,
             objects: HashMap::default(),
             unreported: Vec::new(),
         }
@@ -66,15 +72,17 @@ impl<T: Object> Merged<T> {
             freed: Vec::new(),
             tombstones: Tombstones::default(),
             first_list: Some(FirstList::new()),
+            unordered: false,
             error: None,
             broken: None,
         }
     }
 
     pub(super) fn replace(&mut self, index: usize, listing: &Listing<T>) -> Told<T> {
-        let unordered = listing.is_unordered();
+        let stands = listing.counts_as_it_stands();
+        self.parts[index].unordered = listing.is_unordered();
         let precedence = match listing.resource_version() {
-            _ if unordered => Precedence::Latest,
+            _ if stands => Precedence::Latest,
             version => Precedence::Listed(version.and_then(ResourceVersion::number)),
         };
         let mut batch = Batch::new();
@@ -88,7 +96,7 @@ impl<T: Object> Merged<T> {
         for (key, object) in listing.objects() {
             self.add(index, key, object, precedence, &mut batch);
         }
-        if unordered {
+        if stands {
             // Versions from before cannot be compared with later ones.
             self.told.values_mut().for_each(|told| *told = told.alone());
             let buried = self.tombstones.clear();
@@ -97,12 +105,13 @@ impl<T: Object> Merged<T> {
             }
         }
         self.parts[index].listed = true;
-        self.tell(index, batch, listing.resource_version(), unordered)
+        self.tell(index, batch, listing.resource_version(), listing.versions())
     }
 
     pub(super) fn apply(&mut self, index: usize, changes: &Batch<T>) -> Told<T> {
-        let unordered = changes.is_unordered();
-        let precedence = if unordered { Precedence::Latest } else { Precedence::Newest };
+        self.parts[index].unordered = changes.is_unordered();
+        let precedence =
+            if changes.counts_as_it_stands() { Precedence::Latest } else { Precedence::Newest };
         let mut batch = Batch::new();
         if let Some(version) = changes.resource_version() {
             self.parts[index].version = Some(version.clone());
@@ -113,7 +122,7 @@ impl<T: Object> Merged<T> {
                 Change::Delete(last) => self.release(index, key, last.as_ref(), None, &mut batch),
             }
         }
-        self.tell(index, batch, changes.resource_version(), unordered)
+        self.tell(index, batch, changes.resource_version(), changes.versions())
     }
 
     /// Objects to drop once nothing is locked.
@@ -153,6 +162,9 @@ impl<T: Object> Merged<T> {
             return None;
         }
         let mut own = Batch::new();
+        if self.unordered {
+            own.set_unordered();
+        }
         for (key, change) in batch.changes() {
             let held = self.parts[index].objects.contains_key(&key);
             if held && !self.refused.contains_key(&key) {
@@ -291,28 +303,37 @@ impl<T: Object> Merged<T> {
         index: usize,
         mut batch: Batch<T>,
         version: Option<&ResourceVersion>,
-        unordered: bool,
+        versions: Versions,
     ) -> Told<T> {
         if let Some(version) = version {
             self.parts[index].version = Some(version.clone());
         }
+        // The merged versions have an order if those of each part have one.
+        let unordered = self.parts.iter().any(|part| part.unordered && !part.left);
+        let versions = match std::mem::replace(&mut self.unordered, unordered) {
+            _ if unordered => Versions::Unordered,
+            // The version that the sinks were told last is no measure of this one.
+            true => Versions::Restart,
+            false => versions,
+        };
         let oldest = self.oldest();
         if let Some(reached) = oldest.as_ref().and_then(ResourceVersion::number) {
             self.tombstones.forget_up_to(reached);
         }
         if let Some(first) = &mut self.first_list {
-            first.unordered |= unordered;
+            first.versions = first.versions.max(versions);
             self.hold_back(&batch);
             let all = self.parts.iter().all(|part| part.listed || part.left);
-            let first = if all { self.first_list.take() } else { None };
+            let mut first = if all { self.first_list.take() } else { None };
+            if let Some(first) = first.as_mut().filter(|_| !unordered) {
+                first.versions = first.versions.min(Versions::Restart);
+            }
             return first.map_or(Told::Nothing, |list| Told::Replace(list.into_listing(oldest)));
         }
         if let Some(oldest) = oldest {
             batch.set_resource_version(oldest);
         }
-        if unordered {
-            batch.set_unordered();
-        }
+        batch.set_versions(versions);
         Told::Apply(batch)
     }
 

@@ -37,8 +37,8 @@ use crate::{Batch, KeyRef, Listing, Object, Refused, Sink};
 /// A part that is dropped releases its keys and its version, unless it is the last one, or all have ended:
 /// the content stays as it is then. A part that ends before it has listed no longer counts. Keep an `Arc`
 /// of a part to keep its content after its reflector has ended. A sink that drops a part, or its reflector,
-/// while it is called is told what follows when it has returned; it must not feed a part, which would wait
-/// for itself.
+/// while it is called is told what follows when it has returned. While it is called it must not feed a part, nor
+/// ask one what it holds, but by [`Sink::is_current`]: that would wait for itself.
 ///
 /// What a sink refuses is listed as quarantined by the monitor of each part that holds it, with that
 /// part's next change at the latest.

@@ -62,8 +62,8 @@ impl<S: Source> Run<'_, S> {
             self.old_event(facts.version);
         }
         if !news {
-            if !repeated && self.contradicts_list(key, facts.uid, facts.version) {
-                self.behind.contradicting = facts.version.map(ResourceVersion::from);
+            if !repeated {
+                self.doubt_list(key, Some(facts.uid), facts.version, kind);
             }
             gathered.stale += 1;
             return;
@@ -113,6 +113,7 @@ impl<S: Source> Run<'_, S> {
         };
         self.advance(version, Kind::Deleted, gathered);
         if !news {
+            self.doubt_list(key, None, version, Kind::Deleted);
             gathered.stale += 1;
             return;
         }
@@ -139,11 +140,15 @@ impl<S: Source> Run<'_, S> {
         };
         let older = self.advance(version, kind, gathered);
         // Of an object whose key is unknown, or another shard's, nothing is known that it could repeat.
-        if let Some(key) = bad.key.as_ref().map(Key::as_ref).filter(|_| older && wanted)
-            && kind != Kind::Deleted
+        if let Some(key) = bad.key.as_ref().map(Key::as_ref).filter(|_| wanted && (older || !news))
             && (news || !self.is_known_bad(key, version))
         {
-            self.old_event(version);
+            if older && kind != Kind::Deleted {
+                self.old_event(version);
+            }
+            if !news {
+                self.doubt_list(key, None, version, kind);
+            }
         }
         if !news {
             gathered.stale += 1;
@@ -167,19 +172,35 @@ impl<S: Source> Run<'_, S> {
             || version.is_some_and(|version| self.config.is_held(key, version) == Some(true))
     }
 
-    /// Returns whether the list should have had this version of the object: it is no newer than the list,
-    /// but newer than what the list had and the sinks still hold.
-    fn contradicts_list(&self, key: KeyRef<'_>, uid: Option<&str>, version: Option<&str>) -> bool {
-        let Some(version) = version.and_then(number_of).filter(|_| self.order.is_ordered()) else {
-            return false;
-        };
+    /// Doubts the list for an event that is neither news nor a repetition: it should have had this version, if
+    /// it is newer than what the sinks hold of the object; and it may have lacked an object of which they
+    /// hold nothing. `uid`: the object's, if that is known.
+    fn doubt_list(
+        &mut self,
+        key: KeyRef<'_>,
+        uid: Option<Option<&str>>,
+        version: Option<&str>,
+        kind: Kind,
+    ) {
+        let Some(version) = version.filter(|_| self.order.is_ordered()) else { return };
+        let Some(number) = number_of(version) else { return };
+        // A watch has told what came later, or it is known why it is not held.
         if self.order.has(key) || self.shared.quarantine().get(key).is_some() {
-            return false;
+            return;
         }
-        self.config.current(key).is_some_and(|held| {
-            let held = Facts::of(&*held);
-            held.uid == uid && held.version.and_then(number_of).is_some_and(|held| held < version)
-        })
+        let held = self.config.current(key);
+        let held = held.as_ref().map(|held| Facts::of(&**held));
+        match held.filter(|held| uid.is_none_or(|uid| held.uid == uid)) {
+            Some(held) if held.version.and_then(number_of).is_some_and(|held| held < number) => {
+                self.doubt.contradicted(version.into());
+            }
+            Some(_) => {}
+            // It may be one of long ago that is repeated, and was deleted since.
+            None if kind != Kind::Deleted && self.config.is_held(key, version) == Some(false) => {
+                self.doubt.unanswered(version.into());
+            }
+            None => {}
+        }
     }
 
     /// Returns whether exactly this version of the key is quarantined, or is what the sinks hold as far

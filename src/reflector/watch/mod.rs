@@ -113,6 +113,9 @@ impl<S: Source> Run<'_, S> {
             Ok(mut batch) => {
                 // A sink that took an object which another refused would go back to an older one.
                 batch.retain(|key| !self.shared.quarantine().is_refused(key));
+                if !self.order.is_ordered() {
+                    batch.set_unordered();
+                }
                 for sink in &self.config.sinks {
                     sink.resync(&batch);
                 }

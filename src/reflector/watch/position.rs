@@ -50,24 +50,23 @@ impl<S: Source> Run<'_, S> {
     /// known. Deletions show nothing: some servers write the object's last version.
     pub(super) fn old_event(&mut self, version: Option<&str>) {
         self.behind.events = self.behind.events.saturating_add(1);
-        self.behind.first_event.get_or_insert_with(Instant::now);
-        self.behind.named = version.map(ResourceVersion::from);
+        let first = *self.behind.first_event.get_or_insert_with(Instant::now);
+        if self.behind.events >= OLD_EVENTS && first.elapsed() >= OLD_EVENTS_FOR {
+            self.forget_old_events();
+            self.doubt.contradicted(version.unwrap_or_default().into());
+        }
     }
 
-    /// The failure of a watch whose bookmarks or events stay behind, once they do, or of which one event
-    /// contradicts the list.
+    /// The failure of a watch whose bookmarks stay behind, once they do, or whose events need a list.
     pub(super) fn fell_behind(&mut self) -> Option<SourceError> {
-        if let Some(version) = self.behind.contradicting.take() {
-            self.doubted = true;
-            return Some(SourceError::Behind { version, known: self.position.clone()? });
+        if let Some(version) = self.doubt.is_due() {
+            let (version, known) = (version.clone(), self.position.clone()?);
+            return Some(SourceError::OutOfOrder { version, known });
         }
-        let old_events = self.behind.events >= OLD_EVENTS
-            && self.behind.first_event.is_some_and(|first| first.elapsed() >= OLD_EVENTS_FOR);
-        if self.behind.bookmarks < OLD_BOOKMARKS && !old_events {
+        if self.behind.bookmarks < OLD_BOOKMARKS {
             return None;
         }
         self.behind.bookmarks = 0;
-        self.forget_old_events();
         let (version, known) = (self.behind.named.take()?, self.position.clone()?);
         Some(SourceError::Behind { version, known })
     }
