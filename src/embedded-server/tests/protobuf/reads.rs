@@ -1,5 +1,7 @@
 //! Lists, single objects, failures.
 
+use std::time::Duration;
+
 use super::wire::{List, message};
 use super::*;
 
@@ -47,15 +49,28 @@ fn typed(list: &Value, item: &Value) -> Value {
     item
 }
 
-/// Compares a list in protobuf with the one in JSON, byte by byte; returns the latter.
-async fn assert_same_list(server: &EmbeddedServer, path: &str, parameters: &str) -> Value {
+/// A list in JSON, and in protobuf.
+async fn both_lists(server: &EmbeddedServer, path: &str, parameters: &str) -> (Value, List) {
     let json = format!("application/json;{parameters}");
     let (code, json) = http::get_as(server, path, &json).await;
     assert_eq!(code, 200, "{path}");
     let accept = format!("{MEDIA_TYPE};{parameters}");
     let reply = Reply::request(server, "GET", path, &accept).await;
     assert_eq!((reply.code, reply.content_type()), (200, MEDIA_TYPE), "{path}");
-    let list = List::read(&reply.body().await);
+    (json, List::read(&reply.body().await))
+}
+
+/// Compares a list in protobuf with the one in JSON, byte by byte; returns the latter.
+async fn assert_same_list(server: &EmbeddedServer, path: &str, parameters: &str) -> Value {
+    let (mut json, mut list) = both_lists(server, path, parameters).await;
+    // Controllers may have something to do yet, and get between the two.
+    for _ in 0..100 {
+        if list.metadata["resourceVersion"] == json["metadata"]["resourceVersion"] {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        (json, list) = both_lists(server, path, parameters).await;
+    }
     let kind = format!("{} {}", json["apiVersion"], json["kind"]).replace('"', "");
     assert_eq!((&list.kind, &list.metadata), (&kind, &json["metadata"]), "{path}");
     let items = json["items"].as_array().unwrap();
