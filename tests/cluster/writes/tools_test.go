@@ -47,10 +47,11 @@ func TestEventsAreOfTwoGroups(t *testing.T) {
 			FieldSelector: "regarding.name=a,reason=" + reason,
 		})
 		must(t, err)
-		is(t, "the number of Events", len(ofCore.Items), len(ofEvents.Items))
-		if len(ofCore.Items) == 0 {
+		// It may come between the two lists.
+		if len(ofCore.Items) == 0 || len(ofEvents.Items) == 0 {
 			return nil, nil
 		}
+		is(t, "the number of Events", len(ofCore.Items), len(ofEvents.Items))
 		return &ofCore.Items[0], &ofEvents.Items[0]
 	}
 	eventually(t, "both there", func(context.Context) bool {
