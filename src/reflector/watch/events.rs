@@ -216,11 +216,7 @@ impl<S: Source> Run<'_, S> {
     }
 
     /// Returns whether exactly this version of the key is quarantined.
-    pub(in crate::reflector) fn is_set_aside(
-        &self,
-        key: KeyRef<'_>,
-        version: Option<&str>,
-    ) -> bool {
+    pub(crate) fn is_set_aside(&self, key: KeyRef<'_>, version: Option<&str>) -> bool {
         let quarantined = self.shared.quarantine().get(key).and_then(|bad| bad.resource_version);
         quarantined.is_some_and(|quarantined| Some(quarantined.as_str()) == version)
     }

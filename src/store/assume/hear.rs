@@ -16,7 +16,7 @@ use crate::{KeyRef, Object};
 impl<T: Object> Writing<'_, T> {
     /// What is assumed of a key, if something is.
     #[inline]
-    pub(in crate::store) fn known(&self, key: KeyRef<'_>) -> Option<Assumption<T>> {
+    pub(crate) fn known(&self, key: KeyRef<'_>) -> Option<Assumption<T>> {
         if self.assumed.is_empty() {
             return None;
         }
@@ -24,7 +24,7 @@ impl<T: Object> Writing<'_, T> {
     }
 
     /// Whether the source has said that there is an object of this key.
-    pub(in crate::store) fn is_told(&mut self, key: Hashed<'_>) -> bool {
+    pub(crate) fn is_told(&mut self, key: Hashed<'_>) -> bool {
         match self.known(key.key()) {
             Some(known) => known.told.is_some(),
             None => self.guard.slot(key).held().is_some(),
@@ -33,7 +33,7 @@ impl<T: Object> Writing<'_, T> {
 
     /// The source says what an object is.
     #[cold]
-    pub(in crate::store) fn hear(
+    pub(crate) fn hear(
         &mut self,
         key: Hashed<'_>,
         object: &Arc<T>,
@@ -66,7 +66,7 @@ impl<T: Object> Writing<'_, T> {
 
     /// The source says that an object is gone; `last` is its last state, if that has an order.
     #[cold]
-    pub(in crate::store) fn hear_deleted(
+    pub(crate) fn hear_deleted(
         &mut self,
         key: Hashed<'_>,
         last: Option<&T>,
@@ -93,11 +93,7 @@ impl<T: Object> Writing<'_, T> {
 
     /// A relist has no object of this key; `stays` says which it does not know of yet, and takes what it
     /// cannot tell. Whether the source had said that there is one.
-    pub(in crate::store) fn hear_unlisted(
-        &mut self,
-        key: KeyRef<'_>,
-        stays: impl Fn(&T) -> bool,
-    ) -> bool {
+    pub(crate) fn hear_unlisted(&mut self, key: KeyRef<'_>, stays: impl Fn(&T) -> bool) -> bool {
         let key = self.guard.hash(key);
         match self.known(key.key()) {
             Some(known) if known.told.is_some() && stays(&known.object) => {
@@ -146,7 +142,7 @@ impl<T: Object> Writing<'_, T> {
     }
 
     /// What the key holds now is all that is known of it.
-    pub(in crate::store) fn no_longer_assume(&mut self, key: KeyRef<'_>) {
+    pub(crate) fn no_longer_assume(&mut self, key: KeyRef<'_>) {
         if !self.assumed.is_empty() {
             self.assumed.end(key);
         }

@@ -16,23 +16,23 @@ use crate::{ArcRef, Key, KeyRef, Object};
 type Map<V> = hashbrown::HashMap<Key, V, foldhash::fast::RandomState>;
 
 /// Of each key of which something is assumed, what that is and what the source said.
-pub(in crate::store) struct Overlay<T>(Map<Assumption<T>>);
+pub(crate) struct Overlay<T>(Map<Assumption<T>>);
 
 impl<T> Overlay<T> {
-    pub(in crate::store) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Map::default())
     }
 
-    pub(in crate::store) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     #[inline]
-    pub(in crate::store) fn get(&self, key: KeyRef<'_>) -> Option<&Assumption<T>> {
+    pub(crate) fn get(&self, key: KeyRef<'_>) -> Option<&Assumption<T>> {
         self.0.get(&key)
     }
 
-    pub(in crate::store) fn iter(&self) -> OverlayIter<'_, T> {
+    pub(crate) fn iter(&self) -> OverlayIter<'_, T> {
         self.0.iter()
     }
 
@@ -43,7 +43,7 @@ impl<T> Overlay<T> {
 }
 
 /// The keys of an [`Overlay`], with what it has of them.
-pub(in crate::store) type OverlayIter<'a, T> = hashbrown::hash_map::Iter<'a, Key, Assumption<T>>;
+pub(crate) type OverlayIter<'a, T> = hashbrown::hash_map::Iter<'a, Key, Assumption<T>>;
 
 impl<T> FromIterator<(Key, Assumption<T>)> for Overlay<T> {
     fn from_iter<I: IntoIterator<Item = (Key, Assumption<T>)>>(assumed: I) -> Self {

@@ -10,7 +10,7 @@ use crate::reflector::{Interest, Item, SourceError, Undecodable, WatchEvent};
 
 impl<K: Decode> Decoder<K> {
     /// The schema to read an answer by, if it is in protobuf.
-    pub(in super::super) fn schema_of(
+    pub(crate) fn schema_of(
         &self,
         protobuf: bool,
     ) -> Result<Option<&'static Message>, SourceError> {
@@ -26,7 +26,7 @@ impl<K: Decode> Decoder<K> {
 
     /// Reads a frame of a watch: one event. What cannot be told to be one is a failure, and with that
     /// the end of the watch; an object that does not decode is not.
-    pub(in super::super) fn frame(
+    pub(crate) fn frame(
         &self,
         frame: &[u8],
         schema: &'static Message,
@@ -60,7 +60,7 @@ impl<K: Decode> Decoder<K> {
     }
 
     /// Reads an item of a list of the expected type; `None` for one that nobody wants.
-    pub(in super::super) fn message(
+    pub(crate) fn message(
         &self,
         message: &[u8],
         schema: &'static Message,

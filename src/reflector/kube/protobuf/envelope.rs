@@ -5,24 +5,24 @@ use super::schema::{self, Message};
 use super::wire::{Value, fields};
 
 /// How every object begins that stands by itself.
-pub(in super::super) const MAGIC: &[u8] = b"k8s\0";
+pub(crate) const MAGIC: &[u8] = b"k8s\0";
 
 /// What an object is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Type<'a> {
-    pub(in super::super) api_version: &'a str,
-    pub(in super::super) kind: &'a str,
+pub(crate) struct Type<'a> {
+    pub(crate) api_version: &'a str,
+    pub(crate) kind: &'a str,
 }
 
 /// An object's type and its message.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Envelope<'a> {
-    pub(in super::super) of: Type<'a>,
-    pub(in super::super) message: &'a [u8],
+pub(crate) struct Envelope<'a> {
+    pub(crate) of: Type<'a>,
+    pub(crate) message: &'a [u8],
 }
 
 impl<'a> Envelope<'a> {
-    pub(in super::super) fn open(bytes: &'a [u8]) -> Result<Self> {
+    pub(crate) fn open(bytes: &'a [u8]) -> Result<Self> {
         let unknown = bytes.strip_prefix(MAGIC).ok_or(Fault::Magic)?;
         let [of, message, encoding, content] = fields(unknown)?;
         let text = |value: Option<Value<'a>>| value.map_or(Ok(""), Value::text);
@@ -39,7 +39,7 @@ impl<'a> Envelope<'a> {
 }
 
 /// An event of a watch, which has nothing around it: its type, and its object, which has.
-pub(in super::super) fn event(frame: &[u8]) -> Result<(&str, &[u8])> {
+pub(crate) fn event(frame: &[u8]) -> Result<(&str, &[u8])> {
     let [event_type, object] = fields(frame)?;
     let [raw] = fields(object.map_or(Ok(&[][..]), Value::bytes)?)?;
     Ok((event_type.map_or(Ok(""), Value::text)?, raw.map_or(Ok(&[][..]), Value::bytes)?))
@@ -47,17 +47,17 @@ pub(in super::super) fn event(frame: &[u8]) -> Result<(&str, &[u8])> {
 
 impl<'a> Type<'a> {
     /// API version and kind, where it says them: an empty text says nothing.
-    pub(in super::super) fn said(self) -> [Option<&'a str>; 2] {
+    pub(crate) fn said(self) -> [Option<&'a str>; 2] {
         [self.api_version, self.kind].map(|text| Some(text).filter(|text| !text.is_empty()))
     }
 
     /// What an object of this schema is of.
-    pub(in super::super) fn of(schema: &'static Message) -> Option<Type<'static>> {
+    pub(crate) fn of(schema: &'static Message) -> Option<Type<'static>> {
         let (api_version, kind) = schema::type_of(schema)?;
         Some(Type { api_version, kind })
     }
 
-    pub(in super::super) fn schema(self) -> Result<&'static Message> {
+    pub(crate) fn schema(self) -> Result<&'static Message> {
         schema::find(self.api_version, self.kind).ok_or_else(|| {
             let Type { api_version, kind } = self;
             let (api_version, kind) = (api_version.to_owned(), kind.to_owned());

@@ -10,17 +10,17 @@ const ITEMS: u32 = 2;
 
 /// What a list says, every list being the same but for what its items are.
 #[derive(Debug)]
-pub(in super::super) struct List<'a> {
-    pub(in super::super) resource_version: &'a str,
-    pub(in super::super) continue_token: &'a str,
-    pub(in super::super) remaining: Option<i64>,
+pub(crate) struct List<'a> {
+    pub(crate) resource_version: &'a str,
+    pub(crate) continue_token: &'a str,
+    pub(crate) remaining: Option<i64>,
     /// How many items it has; where they are is found again item by item, so that a list of nothing but
     /// empty ones takes no more memory than its bytes.
-    pub(in super::super) count: usize,
+    pub(crate) count: usize,
 }
 
 impl<'a> List<'a> {
-    pub(in super::super) fn read(message: &'a [u8]) -> Result<Self> {
+    pub(crate) fn read(message: &'a [u8]) -> Result<Self> {
         let mut metadata: &[u8] = &[];
         let mut count = 0;
         let mut rest = Reader::new(message);
@@ -46,7 +46,7 @@ impl<'a> List<'a> {
 }
 
 /// Where the next item lies in these bytes, of which `rest` is what is left of a list that was read.
-pub(in super::super) fn next_item(bytes: &[u8], rest: &mut Range<usize>) -> Option<Range<usize>> {
+pub(crate) fn next_item(bytes: &[u8], rest: &mut Range<usize>) -> Option<Range<usize>> {
     let mut left = Reader::new(bytes.get(rest.clone())?);
     // All of it was read before, so that nothing is wrong with it.
     while let Ok(Some((number, value))) = left.next() {

@@ -18,7 +18,7 @@ const MANAGED_FIELDS: u32 = 17;
 
 /// An object's metadata; what is not there is empty.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct Header<'a> {
+pub(crate) struct Header<'a> {
     namespace: &'a str,
     name: &'a str,
     uid: &'a str,
@@ -33,7 +33,7 @@ pub(in super::super) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    pub(in super::super) fn of(message: &'a [u8]) -> Result<Self> {
+    pub(crate) fn of(message: &'a [u8]) -> Result<Self> {
         let mut header = Self::default();
         header.read(message)?;
         Ok(header)
@@ -41,7 +41,7 @@ impl<'a> Header<'a> {
 
     /// The header as far as it can be read. It has a name only if what would say the namespace was
     /// passed: fields come in the order of their numbers, and a name by itself is another object's.
-    pub(in super::super) fn of_damaged(message: &'a [u8]) -> Self {
+    pub(crate) fn of_damaged(message: &'a [u8]) -> Self {
         let mut header = Self::default();
         // What is wrong is told by who decodes the object.
         if header.read(message).is_err() && header.last < NAMESPACE {
@@ -82,20 +82,20 @@ impl<'a> Header<'a> {
         }
     }
 
-    pub(in super::super) fn key(&self) -> KeyRef<'a> {
+    pub(crate) fn key(&self) -> KeyRef<'a> {
         (self.namespace, self.name).into()
     }
 
-    pub(in super::super) fn uid(&self) -> Option<&'a str> {
+    pub(crate) fn uid(&self) -> Option<&'a str> {
         Some(self.uid).filter(|uid| !uid.is_empty())
     }
 
-    pub(in super::super) fn resource_version(&self) -> Option<&'a str> {
+    pub(crate) fn resource_version(&self) -> Option<&'a str> {
         Some(self.resource_version).filter(|version| !version.is_empty())
     }
 
     /// Names and values, in the order of the wire.
-    pub(in super::super) fn labels(&self) -> impl Iterator<Item = Result<(&'a str, &'a str)>> {
+    pub(crate) fn labels(&self) -> impl Iterator<Item = Result<(&'a str, &'a str)>> {
         let mut rest = Reader::new(self.labels);
         std::iter::from_fn(move || rest.next().transpose()).map(|entry| {
             let [name, value] = fields(entry?.1.bytes()?)?;
@@ -105,7 +105,7 @@ impl<'a> Header<'a> {
     }
 
     /// The object without managed fields.
-    pub(in super::super) fn without_managed_fields(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn without_managed_fields(&self, message: &[u8]) -> Vec<u8> {
         let (field, gone) = (&self.field, &self.managed_fields);
         if gone.is_empty() {
             return message.to_vec();

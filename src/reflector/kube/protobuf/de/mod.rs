@@ -12,7 +12,7 @@ mod raw;
 mod special;
 mod value;
 
-pub(in super::super) use self::object::Object;
+pub(crate) use self::object::Object;
 use super::error::{Fault, Result};
 
 /// As `serde_json` limits it, by maps and lists: content must not overflow the stack.

@@ -19,22 +19,22 @@ const TOLD: usize = 2 << 20;
 
 /// An object's bytes, to be decoded.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::reflector::kube) struct Object<'de> {
+pub(crate) struct Object<'de> {
     /// Its type, if it says one: items of lists do not.
-    pub(in crate::reflector::kube) of: Option<Type<'de>>,
-    pub(in crate::reflector::kube) schema: &'static Message,
-    pub(in crate::reflector::kube) message: &'de [u8],
+    pub(crate) of: Option<Type<'de>>,
+    pub(crate) schema: &'static Message,
+    pub(crate) message: &'de [u8],
     /// Whether its managed fields are read.
-    pub(in crate::reflector::kube) managed_fields: bool,
+    pub(crate) managed_fields: bool,
 }
 
 impl<'de> Object<'de> {
-    pub(in crate::reflector::kube) fn decode<T: Deserialize<'de>>(self) -> Result<T> {
+    pub(crate) fn decode<T: Deserialize<'de>>(self) -> Result<T> {
         T::deserialize(self)
     }
 
     /// Its JSON, for whoever looks into what is wrong with it; managed fields and all.
-    pub(in crate::reflector::kube) fn told(self) -> Option<Arc<str>> {
+    pub(crate) fn told(self) -> Option<Arc<str>> {
         if self.message.len() > TOLD {
             return None;
         }

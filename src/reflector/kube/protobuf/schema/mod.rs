@@ -9,7 +9,7 @@ pub(super) use self::table::APIEXTENSIONS_V1_JSON_SCHEMA_PROPS as JSON_SCHEMA;
 
 /// A message's fields, that of number 1 first.
 #[derive(Debug)]
-pub(in super::super) struct Message(&'static [Field]);
+pub(crate) struct Message(&'static [Field]);
 
 /// A field: its name in JSON, how it is there, and what a value of it is.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +73,7 @@ const DELETE_OPTIONS: &str = "DeleteOptions";
 struct Known(&'static str, &'static str, &'static Message);
 
 /// The message of a kind.
-pub(in super::super) fn find(api_version: &str, kind: &str) -> Option<&'static Message> {
+pub(crate) fn find(api_version: &str, kind: &str) -> Option<&'static Message> {
     // Every group has these, in each of its versions.
     let api_version = if kind == DELETE_OPTIONS { "meta.k8s.io/v1" } else { api_version };
     let place = table::KINDS.binary_search_by_key(&(api_version, kind), |known| (known.0, known.1));

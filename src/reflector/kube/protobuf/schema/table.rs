@@ -380,7 +380,7 @@ static APIEXTENSIONS_V1_EXTERNAL_DOCUMENTATION: M = M(&[
     F("url", NonZero, Text),
 ]);
 #[rustfmt::skip]
-pub(in super::super) static APIEXTENSIONS_V1_JSON_SCHEMA_PROPS: M = M(&[
+pub(crate) static APIEXTENSIONS_V1_JSON_SCHEMA_PROPS: M = M(&[
     F("id", NonZero, Text),
     F("$schema", NonZero, Text),
     F("$ref", Optional, Text),

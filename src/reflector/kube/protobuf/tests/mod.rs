@@ -10,13 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 /// An object as client-go writes it, in protobuf and in JSON.
-pub(in super::super) struct Vector {
-    pub(in super::super) wire: Vec<u8>,
-    pub(in super::super) json: &'static str,
+pub(crate) struct Vector {
+    pub(crate) wire: Vec<u8>,
+    pub(crate) json: &'static str,
 }
 
 /// Every kind, with every field set and with none, written by `schema/generate`.
-pub(in super::super) fn all() -> impl Iterator<Item = Vector> {
+pub(crate) fn all() -> impl Iterator<Item = Vector> {
     include_str!("vectors.txt").lines().map(|line| {
         let (wire, json) = line.split_once(' ').expect("two columns");
         Vector { wire: STANDARD.decode(wire).expect("base64"), json }
@@ -33,7 +33,7 @@ fn of(api_version: &str, kind: &str) -> Vec<Vector> {
 }
 
 /// A field of bytes.
-pub(in super::super) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     assert!(number < 16 && bytes.len() < 1 << 28);
     let mut length = bytes.len();
     let mut field = vec![number << 3 | 2];
@@ -46,7 +46,7 @@ pub(in super::super) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// An object of a type, with this message.
-pub(in super::super) fn object(api_version: &str, kind: &str, message: &[u8]) -> Vec<u8> {
+pub(crate) fn object(api_version: &str, kind: &str, message: &[u8]) -> Vec<u8> {
     let of = [field(1, api_version.as_bytes()), field(2, kind.as_bytes())].concat();
     [b"k8s\0".to_vec(), field(1, &of), field(2, message)].concat()
 }

@@ -86,7 +86,7 @@ func writeMessage(out *bytes.Buffer, name string, message reflect.Type) {
 	}
 	visible := "static"
 	if message == reflect.TypeFor[apiextensions.JSONSchemaProps]() {
-		visible = "pub(in super::super) static"
+		visible = "pub(crate) static"
 	}
 	fmt.Fprintf(out, "#[rustfmt::skip]\n%s %s: M = M(&[", visible, name)
 	for number := 1; number <= last; number++ {
