@@ -8,14 +8,16 @@ use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use watchcache::Store;
 use watchcache::reflector::{KubeSource, Lazy, Monitor, Reflector};
-use watchcache_embedded_server::{Config, EmbeddedServer};
+use watchcache_embedded_server::{Config, EmbeddedServer, HistoryLimit};
 
 /// Prints the URL. Then each line of the input is a number of changes to make; the answer is the
 /// version of the last. The end of the input ends it.
 pub(crate) fn run(pods: usize) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let config = Config { pods, rate: 0, ..Config::default() };
+        // Who watches from its list on is to get all changes, however many.
+        let history = HistoryLimit { changes: usize::MAX, bytes: usize::MAX };
+        let config = Config { pods, rate: 0, history, ..Config::default() };
         let server = EmbeddedServer::start(config).await.expect("a free port");
         let config = kube::Config::new(server.url().parse().expect("the server's own"));
         let client = Client::try_from(config).expect("no certificates to read");

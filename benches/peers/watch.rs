@@ -76,6 +76,8 @@ where
     gate.add_permits(1);
     monitor.wait_for(&last).await.expect("the versions of a server have an order");
     let spent = started.elapsed();
-    per_second(&format!("watch, {what}"), monitor.progress().events, spent);
+    let progress = monitor.progress();
+    assert_eq!(progress.relists, 0, "all came by the watch");
+    per_second(&format!("watch, {what}"), progress.events, spent);
     running.abort();
 }
