@@ -144,9 +144,9 @@ pub(super) struct Feed<T> {
     revisions: Arc<Waiters>,
     versions: Arc<Waiters>,
     readiness: Readiness,
-    /// Whether the source's versions have no order: set before what is told so is published, and cleared
-    /// after.
-    unordered: AtomicBool,
+    /// How often the source's versions have gained or lost their order: odd while they have none. It becomes
+    /// odd before what is told so is published, and even after what has an order again is.
+    turns: AtomicU64,
     told: Told,
     /// Whether the log is kept without a subscription.
     always: bool,
@@ -166,7 +166,7 @@ impl<T> Feed<T> {
             revisions: Arc::new(Waiters::for_news()),
             versions: Arc::new(Waiters::for_news()),
             readiness: Readiness::new(),
-            unordered: AtomicBool::new(false),
+            turns: AtomicU64::new(0),
             told: Told::new(),
             always: limits.always,
             closed: AtomicBool::new(false),
@@ -199,18 +199,25 @@ impl<T> Feed<T> {
 
     /// Whether versions of what is published at this moment may have no order.
     fn is_unordered(&self) -> bool {
-        // ORDERING: Acquire pairs with the Release in `set_unordered`: what was published before the flag
-        // was cleared is seen.
-        self.unordered.load(Ordering::Acquire)
+        self.turns() % 2 == 1
+    }
+
+    /// What is published between two calls that return the same even number has an order.
+    fn turns(&self) -> u64 {
+        // ORDERING: Acquire pairs with the Release in `set_unordered`: what was published before versions
+        // had an order again is seen.
+        self.turns.load(Ordering::Acquire)
     }
 
     /// A writer's.
     #[inline]
     pub(super) fn set_unordered(&self, unordered: bool) {
         // ORDERING: Relaxed: it changes under the writer's lock.
-        if self.unordered.load(Ordering::Relaxed) != unordered {
-            // ORDERING: Release pairs with the Acquire in `is_unordered`.
-            self.unordered.store(unordered, Ordering::Release);
+        let turns = self.turns.load(Ordering::Relaxed);
+        if (turns % 2 == 1) != unordered {
+            // ORDERING: Release pairs with the Acquire in `turns`. Whoever acquires the publication that
+            // follows sees it too.
+            self.turns.store(turns + 1, Ordering::Release);
         }
     }
 
