@@ -33,6 +33,11 @@ pub(crate) fn contain<R>(code: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(code)).map_err(discard).ok()
 }
 
+/// An error's text, which the error's own code writes.
+pub(crate) fn text_of(error: &(dyn std::error::Error + 'static)) -> String {
+    catch(|| error.to_string()).unwrap_or_else(|panic| format!("an error without a text: {panic}"))
+}
+
 /// Drops all values, even if a destructor panics, and then resumes the first panic.
 #[cold]
 pub(crate) fn drop_all<T>(values: Vec<Arc<T>>) {

@@ -68,7 +68,7 @@ pub use stats::FifoStats;
 pub use stream::{Leases, Pops};
 
 use self::shared::Shared;
-use crate::{Batch, Key, KeyRef, Listing, Object, Sink};
+use crate::{Batch, Key, KeyRef, Listing, Object, Sink, panic};
 
 /// What became of an added value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -449,7 +449,7 @@ impl<T: Object> Sink<T> for Fifo<T> {
     }
 
     fn ended(&self, error: Option<&(dyn std::error::Error + 'static)>) {
-        self.shared.source_ended(error.map(ToString::to_string).as_deref());
+        self.shared.source_ended(error.map(panic::text_of).as_deref());
     }
 }
 

@@ -37,8 +37,8 @@ impl<T: Object> Fifo<T> {
     ///
     /// Leases go on. If a leased key's newer value is returned here, the lease does not put its key
     /// back; any other lease may still [`retry`](super::Lease::retry), as after [`Fifo::close`]. A
-    /// waiting [`Fifo::drain`] ends at once, and so does any later one, whatever is leased: call this
-    /// from another thread to cut a drain short, for example at a second SIGTERM.
+    /// waiting [`Fifo::drain`] or [`Fifo::wait_drained`] ends at once, and so does any later one, whatever
+    /// is leased: call this from another thread to cut a drain short, for example at a second SIGTERM.
     ///
     /// O(n log n) for n waiting values, during which no other call on the queue makes progress.
     ///
@@ -101,8 +101,9 @@ impl<T: Object> Fifo<T> {
         DrainReport { unprocessed, leased: self.shared.stats().processing }
     }
 
-    /// Waits until the queue is closed and everything that was accepted has been processed. It does not
-    /// close the queue. For a deadline, drop the future and call [`Fifo::close_now`].
+    /// Waits until the queue is closed and everything that was accepted has been processed, or until
+    /// [`Fifo::close_now`] has taken out what waits. It does not close the queue. For a deadline, drop the
+    /// future and call `close_now`.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::iter::FusedIterator;
 
 use super::Entries;
-use super::engine::{self, Entry};
+use super::engine::{self, Entry, Value};
 use crate::sync::Arc;
 
 /// An iterator over the values of an [`Index`](super::Index) in order, each with its objects in key order;
@@ -14,7 +14,7 @@ pub struct Groups<'a, T, V: ?Sized>(Source<'a, T, V>);
 
 enum Source<'a, T, V: ?Sized> {
     Index(engine::Groups<'a, T, V>),
-    Found(btree_map::IntoIter<Arc<V>, Vec<Entry<'a, T>>>),
+    Found(btree_map::IntoIter<Value<V>, Vec<Entry<'a, T>>>),
 }
 
 impl<'a, T, V: ?Sized> Groups<'a, T, V> {
@@ -23,7 +23,7 @@ impl<'a, T, V: ?Sized> Groups<'a, T, V> {
     }
 
     /// What a scan found.
-    pub(super) fn found(groups: BTreeMap<Arc<V>, Vec<Entry<'a, T>>>) -> Self {
+    pub(super) fn found(groups: BTreeMap<Value<V>, Vec<Entry<'a, T>>>) -> Self {
         Self(Source::Found(groups.into_iter()))
     }
 }
@@ -43,7 +43,7 @@ where
             }
             Source::Found(groups) => {
                 let (value, found) = groups.next()?;
-                Some((value, Entries::found(found)))
+                Some((Arc::clone(value.shared()), Entries::found(found)))
             }
         }
     }

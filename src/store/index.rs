@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::engine::{Function, IndexId, NewIndex};
+use super::engine::{Function, IndexId, NewIndex, Value};
 use crate::panic::contain;
 use crate::sync::Arc;
 use crate::{Key, Object};
@@ -120,14 +120,14 @@ impl<T: Object, V: Ord + Send + Sync + ?Sized + 'static> Index<T, V> {
 
     /// An object's values, for a scan. If the function fails on the object there are none, since a store with
     /// the index would not hold it.
-    pub(super) fn values(&self, object: &T) -> Vec<Arc<V>> {
+    pub(super) fn values(&self, object: &T) -> Vec<Value<V>> {
         self.try_values(object).unwrap_or_default()
     }
 
     /// An object's values, unless the function fails on it.
-    pub(super) fn try_values(&self, object: &T) -> Option<Vec<Arc<V>>> {
+    pub(super) fn try_values(&self, object: &T) -> Option<Vec<Value<V>>> {
         let mut values = Vec::new();
-        let found = contain(|| (self.function)(object, &mut |value| values.push(value)));
+        let found = contain(|| (self.function)(object, &mut |it| values.push(Value::new(it))));
         found?.ok().map(|()| values)
     }
 }

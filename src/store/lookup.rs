@@ -112,7 +112,7 @@ where
     T: Object,
     V: Ord + Send + Sync + ?Sized + 'static,
 {
-    let has = |object: &T| index.values(object).iter().any(|held| **held == *value);
+    let has = |object: &T| index.values(object).iter().any(|held| **held.shared() == *value);
     Entries::found(snapshot.iter().filter(|(_, object)| has(object.object())).collect())
 }
 
@@ -131,7 +131,7 @@ where
         let mut values = index.values(object.object());
         values.sort_unstable();
         values.dedup();
-        for value in values.into_iter().filter(|value| range.contains(&**value)) {
+        for value in values.into_iter().filter(|value| range.contains(&**value.shared())) {
             groups.entry(value).or_default().push((key, object));
         }
     }

@@ -22,13 +22,16 @@ impl<T: Object> Store<T> {
     /// ```
     #[inline]
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
-        PinnedRevision::new(&self.engine).get(key.into()).map(ArcRef::to_arc)
+        // Before the revision: it may be the caller's code.
+        let key = key.into();
+        PinnedRevision::new(&self.engine).get(key).map(ArcRef::to_arc)
     }
 
     /// Returns whether a key is present.
     #[inline]
     pub fn contains<'k>(&self, key: impl Into<KeyRef<'k>>) -> bool {
-        PinnedRevision::new(&self.engine).get(key.into()).is_some()
+        let key = key.into();
+        PinnedRevision::new(&self.engine).get(key).is_some()
     }
 
     /// The objects under several keys, in the order of the keys, all of one revision. For many keys it is

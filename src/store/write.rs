@@ -28,7 +28,7 @@ pub(super) struct Writing<'s, T: Object> {
     pub(super) assumed: &'s Assumed<T>,
     /// Whether a relist is among the writes.
     pub(super) is_relist: bool,
-    /// Whether the last of them declares that versions have no order, if any says.
+    /// Whether the version that they bring has no order, if they bring one or declare that.
     unordered: Option<bool>,
 }
 
@@ -168,7 +168,7 @@ impl<'s, T: Object> Writing<'s, T> {
 
     pub(super) fn apply(&mut self, batch: &Batch<T>) -> Applied {
         let mut applied = Applied::default();
-        self.set_unordered(batch.is_unordered());
+        self.declare(batch.is_unordered());
         let stands = batch.counts_as_it_stands();
         let precedence = if stands { Precedence::Latest } else { Precedence::Newest };
         let mut changes = batch.changes();
@@ -192,7 +192,7 @@ impl<'s, T: Object> Writing<'s, T> {
                 }
             }
         }
-        self.advance(batch.resource_version(), stands);
+        self.advance(batch.resource_version(), stands, batch.is_unordered());
         applied.revision = self.revision();
         applied
     }
@@ -237,7 +237,7 @@ impl<'s, T: Object> Writing<'s, T> {
     /// Replaces the content by a listing, and returns the deleted keys.
     pub(super) fn replace(&mut self, listing: &Listing<T>) -> (Applied, Vec<Key>) {
         let mut applied = Applied::default();
-        self.set_unordered(listing.is_unordered());
+        self.declare(listing.is_unordered());
         let stands = listing.counts_as_it_stands();
         let held = self.guard.len();
         // An object in an older listing that the store lacks was deleted since.
@@ -270,7 +270,7 @@ impl<'s, T: Object> Writing<'s, T> {
             gone
         };
         applied.deleted = gone.len();
-        self.advance(listing.resource_version(), stands);
+        self.advance(listing.resource_version(), stands, listing.is_unordered());
         self.guard.set_synced();
         applied.revision = self.revision();
         (applied, gone)
@@ -303,21 +303,26 @@ impl<'s, T: Object> Writing<'s, T> {
             .collect()
     }
 
-    /// What is about to be written declares whether versions have an order.
-    fn set_unordered(&mut self, unordered: bool) {
-        self.assumed.set_unordered(unordered);
-        self.unordered = Some(unordered);
+    /// Versions that are about to be written may have no order. That they have one again shows only in a
+    /// version that takes the place of the held one.
+    fn declare(&mut self, unordered: bool) {
         if unordered {
+            self.assumed.set_unordered(true);
+            self.unordered = Some(true);
             self.feed.set_unordered(true);
         }
     }
 
     /// Moves the source's version forward; never back, unless what was told counts as it `stands`.
-    fn advance(&mut self, to: Option<&ResourceVersion>, stands: bool) {
+    fn advance(&mut self, to: Option<&ResourceVersion>, stands: bool, unordered: bool) {
         let Some(to) = to else { return };
         let mut held = self.guard.resource_version().cloned().filter(|_| !stands);
         if to.clone().advance(&mut held) {
             self.guard.set_resource_version(to.clone());
+            if !unordered && self.unordered != Some(false) {
+                self.assumed.set_unordered(false);
+                self.unordered = Some(false);
+            }
         }
     }
 }

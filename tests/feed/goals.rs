@@ -173,6 +173,11 @@ fn a_larger_number_without_an_order_is_no_later_version() {
         });
         assert_eq!(store.wait_for_version(&version("7"), None), told());
         assert_eq!(store.wait_for_version(&version("900"), None), Ok(()), "it is this very one");
+        // What says nothing of versions does not give them an order.
+        store.apply(&Batch::new());
+        assert_eq!(store.wait_for_version(&version("7"), None), told());
+        bookmark(&store, "50");
+        assert_eq!(store.wait_for_version(&version("7"), None), told(), "900 is held");
         bookmark(&store, "901");
         assert_eq!(store.wait_for_version(&version("7"), None), Ok(()), "they have an order again");
     });

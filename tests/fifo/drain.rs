@@ -94,3 +94,15 @@ fn what_would_come_again_by_itself_does_not_keep_a_closed_queue_from_its_end() {
     assert_eq!(fifo.try_lease().unwrap_err(), TryPopError::Closed);
     assert!(fifo.drain(Duration::ZERO).is_complete());
 }
+
+#[test]
+fn closing_at_once_ends_whoever_waits_for_the_end() {
+    let fifo = Fifo::new();
+    fifo.add(item("a", 1)).unwrap();
+    let lease = fifo.lease().unwrap();
+    let mut waiting = Parked::new(fifo.wait_drained());
+    assert!(waiting.poll().is_pending());
+    assert!(fifo.close_now().is_empty());
+    assert!(waiting.poll().is_ready(), "a lease may never end");
+    lease.done();
+}

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use watchcache::fifo::{AddError, Added, Failure, ManualClock, Observer};
-use watchcache::{Batch, Fifo, Key, KeyRef, Listing, Object};
+use watchcache::{Batch, Fifo, Key, KeyRef, Listing, Object, Sink, Store};
 
 use crate::common::watchdog::watched;
 use crate::item::{Item, item, listing, popped};
@@ -517,4 +517,53 @@ fn an_observer_that_panics_is_told_the_rest() {
     fifo.apply(&batch).unwrap();
     fifo.lease().unwrap().retry();
     assert_eq!(told.load(Ordering::SeqCst), 1112);
+}
+
+#[test]
+fn a_batch_is_what_was_there_however_fast_more_comes() {
+    /// Adds a key for each that is handed out.
+    struct Adds(Arc<OnceLock<Fifo<Item>>>, AtomicUsize);
+
+    impl Observer for Adds {
+        fn handed_out(&self, _: Duration) {
+            let key = format!("more-{}", self.1.fetch_add(1, Ordering::Relaxed));
+            self.0.get().unwrap().add(item(&key, 1)).unwrap();
+        }
+    }
+
+    watched(|| {
+        let queue = Arc::new(OnceLock::new());
+        let observer = Adds(Arc::clone(&queue), AtomicUsize::new(0));
+        let fifo = Fifo::builder().observer(observer).build().unwrap();
+        queue.set(fifo.clone()).ok().unwrap();
+        for key in ["a", "b", "c"] {
+            fifo.add(item(key, 1)).unwrap();
+        }
+        assert_eq!(fifo.try_pop_batch(usize::MAX).unwrap().len(), 3);
+        assert_eq!(fifo.len(), 3);
+    });
+}
+
+#[test]
+fn the_end_is_told_whatever_the_error_does_when_it_is_shown() {
+    #[derive(Debug)]
+    struct Mute;
+
+    impl std::fmt::Display for Mute {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            fail()
+        }
+    }
+
+    impl std::error::Error for Mute {}
+
+    watched(|| {
+        let fifo = Fifo::<Item>::new();
+        Sink::ended(&fifo, Some(&Mute));
+        assert!(fifo.pop().is_err());
+        assert!(fifo.source_error().is_some());
+        let store = Store::<Item>::new();
+        Sink::ended(&store, Some(&Mute));
+        assert!(store.wait_synced(None).is_err());
+    });
 }

@@ -1,7 +1,9 @@
 //! A destructor that uses the store it lay in: reads, writes, asks for figures.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Wake, Waker};
 
 use watchcache::{Batch, Listing, Store};
 
@@ -189,4 +191,48 @@ fn a_destructor_that_drops_another_store() {
         drop(store);
         outer.assert_all_dropped_once();
     });
+}
+
+/// What a destructor frees in another store waits for that store's next write.
+#[test]
+fn a_destructor_that_writes_to_another_store() {
+    let ledger = Ledger::new();
+    let (store, other) = (Store::new(), Arc::new(Store::new()));
+    other.add(ledger.canary("ns/other")).unwrap();
+    let deleted = Arc::clone(&other);
+    let acting = ledger.canary("ns/a").at_drop(move || drop(deleted.delete("ns/other")));
+    store.add(acting).unwrap();
+    drop(store.delete("ns/a"));
+    eventually("freed", || store.stats().retained_versions == 0);
+    assert!(other.is_empty());
+    eventually("freed", || other.stats().retained_versions == 0);
+    drop((store, other));
+    ledger.assert_all_dropped_once();
+}
+
+/// A waker is no destructor: what it frees in another store is dropped by the time it is woken.
+#[test]
+fn a_waker_that_writes_to_another_store() {
+    struct Deletes(Arc<Store<Canary>>);
+
+    impl Wake for Deletes {
+        fn wake(self: Arc<Self>) {
+            drop(self.0.delete("ns/other"));
+            eventually("freed", || self.0.stats().retained_versions == 0);
+        }
+    }
+
+    let ledger = Ledger::new();
+    let (store, other) = (Store::new(), Arc::new(Store::new()));
+    let dropped = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&dropped);
+    let canary = ledger.canary("ns/other").at_drop(move || told.store(true, Ordering::Relaxed));
+    other.add(canary).unwrap();
+    store.add(ledger.canary("ns/a")).unwrap();
+    let mut sub = store.subscribe().start().unwrap();
+    let waker = Waker::from(Arc::new(Deletes(Arc::clone(&other))));
+    let mut waiting = Box::pin(sub.next_async());
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    store.add(ledger.canary("ns/c")).unwrap();
+    assert!(dropped.load(Ordering::Relaxed));
 }

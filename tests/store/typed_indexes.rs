@@ -172,7 +172,8 @@ fn an_update_that_changes_no_value_touches_no_index() {
     for name in 0..1_000 {
         store.add(item(name, 1)).unwrap();
     }
-    assert_eq!(COMPARISONS.load(Ordering::Relaxed) - before, 1_000, "one with the value before");
+    let made = COMPARISONS.load(Ordering::Relaxed) - before;
+    assert_eq!(made, 2_000, "one with itself, and one with the value before");
 }
 
 /// What compares as it likes: no order at all, and a panic now and then.
@@ -259,6 +260,36 @@ fn values_without_an_order_harm_nothing_but_their_index() {
     });
 }
 
+/// As `f64` compares.
+#[derive(PartialEq)]
+struct Load(f64);
+
+impl Eq for Load {}
+
+impl PartialOrd for Load {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Load {
+    fn cmp(&self, other: &Self) -> Order {
+        self.0.partial_cmp(&other.0).unwrap()
+    }
+}
+
+#[test]
+fn a_value_that_is_not_equal_to_itself_is_refused() {
+    let load = |item: &Item| [Arc::new(Load(1.0 / item.version as f64 * 0.0))];
+    let index = Index::new("load", load);
+    let store = Store::builder().index(&index).build();
+    store.add(item(1, 1)).unwrap();
+    // Not a number.
+    assert!(store.add(item(2, 0)).is_err());
+    assert_eq!(store.len(), 1);
+    assert_eq!(store.snapshot().by(&index, &Load(0.0)).len(), 1);
+}
+
 /// Its destructor panics.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Bomb(u64);
@@ -293,6 +324,40 @@ fn the_panic_of_a_values_destructor_ends_there() {
         drop(store);
         // What looked up was none of the store's.
         assert_eq!(DROPPED.load(Ordering::Relaxed), made.load(Ordering::Relaxed));
+    });
+}
+
+/// As a [`Bomb`], and not counted.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Shell(u64);
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        panic!("the destructor of a value");
+    }
+}
+
+/// Two destructors that panic, one while the other unwinds, would end the process.
+#[test]
+fn the_panics_of_values_end_there_also_where_a_store_has_no_such_index() {
+    watched(|| {
+        let shells = |item: &Item| [Arc::new(Shell(item.name)), Arc::new(Shell(item.version))];
+        let index = Index::new("shells", shells);
+        let store = Arc::new(Store::new());
+        store.add(item(1, 7)).unwrap();
+        let seven = std::mem::ManuallyDrop::new(Arc::new(Shell(7)));
+        let snapshot = store.snapshot();
+        assert_eq!(snapshot.by(&index, &seven).len(), 1);
+        // What is handed out is its caller's to drop.
+        assert_eq!(snapshot.groups(&index, ..).map(std::mem::forget).count(), 2);
+        let mut sub = store.subscribe().index(&index, Arc::clone(&seven)).start().unwrap();
+        store.add(item(2, 8)).unwrap();
+        store.add(item(3, 7)).unwrap();
+        let mut told = 0;
+        while let Ok(delivery) = sub.try_next() {
+            told += delivery.iter().count();
+        }
+        assert_eq!(told, 1, "of the two only one has it");
     });
 }
 

@@ -78,17 +78,20 @@ impl<T: Object> Shared<T> {
     /// Waits until the queue is drained; `false` if the deadline passed before, or the drain was
     /// abandoned.
     pub(crate) fn wait_drained(&self, deadline: Option<Instant>) -> bool {
-        let over = || {
-            let drained = self.is_drained();
-            (drained || self.phase.is_abandoned()).then_some(drained)
-        };
+        let over = || self.drain_ended();
         self.drainers.wait(deadline, || 0, || over().is_some(), over).unwrap_or(false)
     }
 
     pub(crate) async fn wait_drained_async(&self) {
         let mut wait = Wait::new();
-        let ready = || self.is_drained();
-        let drained = || self.is_drained().then_some(());
-        std::future::poll_fn(|context| wait.poll(context, &self.drainers, ready, drained)).await;
+        let over = || self.drain_ended();
+        let ready = || over().is_some();
+        std::future::poll_fn(|context| wait.poll(context, &self.drainers, ready, over)).await;
+    }
+
+    /// Whether the queue was drained, once there is nothing more to wait for.
+    fn drain_ended(&self) -> Option<bool> {
+        let drained = self.is_drained();
+        (drained || self.phase.is_abandoned()).then_some(drained)
     }
 }

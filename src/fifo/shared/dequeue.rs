@@ -27,8 +27,10 @@ impl<T: Object> Shared<T> {
     /// As [`Shared::pop`], for up to `max` objects.
     pub(crate) fn pop_batch(&self, max: usize) -> Option<Result<Vec<Arc<T>>, Closed>> {
         self.attempt(|| {
+            // What comes meanwhile is for the next call: a producer may be as fast as this.
+            let max = max.min(self.backlog().max(1));
             // Allocated before anything is taken, and no more than for a usual batch.
-            let mut batch = Vec::with_capacity(max.min(self.backlog()).min(USUAL_BATCH));
+            let mut batch = Vec::with_capacity(max.min(USUAL_BATCH));
             while batch.len() < max
                 && let Some(object) = self.dequeue_for_good()
             {

@@ -6,7 +6,7 @@ use std::convert::identity;
 
 use super::index::{IndexId, Tree};
 use super::slab::RecordRef;
-use super::value::Value;
+use super::value::{Value, is_text};
 use super::writer::{Unindexed, prepare};
 use crate::panic::{catch, contain};
 use crate::sync::Arc;
@@ -206,6 +206,11 @@ where
         found.clear();
         let find = || {
             function(object, &mut |value| found.push(Value::new(value)))?;
+            // One that has no order even beside itself would be looked for in vain at each change.
+            let has_order = |value: &Value<V>| value.shared().cmp(value.shared()).is_eq();
+            if !is_text::<V>() && !found.iter().all(has_order) {
+                return Err("a value is not equal to itself".to_owned());
+            }
             if found.len() > 1 {
                 found.sort_unstable_by(|one, other| one.shared().cmp(other.shared()));
                 found.dedup_by(|one, other| one.shared() == other.shared());

@@ -59,6 +59,13 @@ impl Disposal {
         (!nested.unwrap_or(false)).then(|| Self(()))
     }
 
+    /// Runs code that is no destructor: what it frees is dropped as usual.
+    pub(super) fn pause(&mut self, code: impl FnOnce()) {
+        let _ = DISPOSING.try_with(|disposing| disposing.set((false, false)));
+        code();
+        let _ = DISPOSING.try_with(|disposing| disposing.set((true, false)));
+    }
+
     /// Returns whether a destructor has left objects since the last call.
     pub(super) fn take_left(&mut self) -> bool {
         let left = DISPOSING.try_with(|disposing| disposing.replace((true, false)).1);

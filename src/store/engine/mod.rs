@@ -80,6 +80,7 @@ pub(crate) use record::{Assumption, Changed, Changes, ChangesIter, Publication};
 use revision::Revision;
 pub(crate) use slot::Slot;
 use table::Shard;
+pub(crate) use value::Value;
 pub(crate) use view::{Entry, View};
 pub(crate) use walk::{Cursor, Objects};
 use writer::Writer;

@@ -10,18 +10,24 @@ use crate::sync::Arc;
 
 /// Its comparison and its destructor are user code, which runs in the middle of a write and of freeing.
 /// So a panic in one is caught here: a comparison that panics counts as less.
-pub(super) struct Value<V: ?Sized>(
+pub(crate) struct Value<V: ?Sized>(
     /// Only the destructor takes it out.
     Option<Arc<V>>,
 );
 
+/// By far the most common type, whose comparison never panics and is one.
+#[inline]
+pub(super) fn is_text<V: ?Sized + 'static>() -> bool {
+    TypeId::of::<V>() == TypeId::of::<str>()
+}
+
 impl<V: ?Sized> Value<V> {
-    pub(super) fn new(value: Arc<V>) -> Self {
+    pub(crate) fn new(value: Arc<V>) -> Self {
         Self(Some(value))
     }
 
     #[inline]
-    pub(super) fn shared(&self) -> &Arc<V> {
+    pub(crate) fn shared(&self) -> &Arc<V> {
         match &self.0 {
             Some(value) => value,
             None => unreachable!("it is there until it is dropped"),
@@ -55,8 +61,7 @@ impl<V: Ord + ?Sized + 'static> Ord for Value<V> {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         let (this, other) = (self.shared(), other.shared());
-        // By far the most common type, which never panics.
-        if TypeId::of::<V>() == TypeId::of::<str>() {
+        if is_text::<V>() {
             return this.cmp(other);
         }
         contain(|| this.cmp(other)).unwrap_or(Ordering::Less)

@@ -382,7 +382,10 @@ impl<T: Send + Sync> Drop for WriteGuard<'_, T> {
         // SAFETY: dropped here alone, and not used after this.
         unsafe { ManuallyDrop::drop(&mut self.writer) };
         if let Some(unlocked) = self.unlocked {
-            unlocked.unlocked();
+            match &mut disposal {
+                Some(disposal) => disposal.pause(|| unlocked.unlocked()),
+                None => unlocked.unlocked(),
+            }
         }
         drop(garbage);
         while let Some(disposal) = &mut disposal

@@ -29,7 +29,8 @@ struct Value<T, V: ?Sized> {
 
 impl<T: Object, V: Ord + Send + Sync + ?Sized + 'static> Indexed<T> for Value<T, V> {
     fn has(&self, object: &T) -> Option<bool> {
-        Some(self.index.try_values(object)?.contains(&self.value))
+        let values = self.index.try_values(object)?;
+        Some(values.iter().any(|value| **value.shared() == *self.value))
     }
 
     fn candidates<'a>(&self, content: &'a Snapshot<T>) -> Entries<'a, T> {

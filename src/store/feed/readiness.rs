@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::goal::{Joined, deadline};
 use super::{Feed, SyncError};
-use crate::Object;
 use crate::store::Store;
 use crate::store::engine::PinnedRevision;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::waiters::alarm::Alarm;
 use crate::waiters::{Wait, Waiters};
+use crate::{Object, panic};
 
 /// Waiters for the whole content, and the state of its source.
 pub(super) struct Readiness {
@@ -67,13 +67,13 @@ pub(super) type Outcome = Result<(), SyncError>;
 
 impl<T> Feed<T> {
     pub(crate) fn source_failed(&self, error: &(dyn Error + 'static)) {
-        let last_error = Some(error.to_string().into());
+        let last_error = Some(panic::text_of(error).into());
         // A failure after the end comes from another source.
         *self.readiness.source() = SourceState { last_error, ended: None };
     }
 
     pub(crate) fn source_ended(&self, error: Option<&(dyn Error + 'static)>) {
-        let error: Option<Arc<str>> = error.map(|error| error.to_string().into());
+        let error: Option<Arc<str>> = error.map(|error| panic::text_of(error).into());
         let mut source = self.readiness.source();
         source.last_error = error.clone().or(source.last_error.take());
         source.ended = Some(error);
