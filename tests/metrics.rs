@@ -282,3 +282,25 @@ fn the_page_lists_every_name_and_no_other() {
     let names: BTreeSet<String> = quoted.filter(is_name).map(str::to_owned).collect();
     assert_eq!(names, *recorded.described.lock().unwrap());
 }
+
+#[test]
+fn the_dashboard_asks_for_names_that_there_are() {
+    let recorded = Recorded::default();
+    with_local_recorder(&recorded, || {
+        drop((StoreMetrics::new("a"), FifoMetrics::new("a"), ReflectorMetrics::new("a")));
+    });
+    let described = recorded.described.lock().unwrap();
+    let dashboard = include_str!("../docs/dashboard.json");
+    let expressions = dashboard.lines().filter(|line| line.trim().starts_with("\"expr\""));
+    let words = expressions.flat_map(|line| {
+        line.split(|at: char| at != '_' && !at.is_ascii_lowercase())
+            .filter(|word| word.starts_with("watchcache_") || word.starts_with("workqueue_"))
+    });
+    let mut asked = 0;
+    for word in words {
+        let name = word.strip_suffix("_bucket").unwrap_or(word);
+        assert!(described.contains(name), "{name}");
+        asked += 1;
+    }
+    assert!(asked > 20, "{asked}");
+}

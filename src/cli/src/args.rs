@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ Examples:
       Mirror a real cluster, as the kubeconfig describes it.
   kubectl proxy & watchcache --server http://127.0.0.1:8001 -l app=web
       Mirror the Pods with a label through kubectl's proxy.
+  watchcache mirror --in-cluster --metrics 0.0.0.0:9090
+      Mirror the cluster that this runs in; Prometheus and probes ask at port 9090.
   watchcache embedded-server --port 8011
       Run the embedded server alone, for kubectl and other clients.
 
@@ -123,6 +126,10 @@ pub(crate) struct MirrorArgs {
         help_heading = "Run"
     )]
     pub(crate) readers: u16,
+
+    /// Serve /metrics for Prometheus, /healthz and /readyz at this address, for example 127.0.0.1:9090
+    #[arg(long, value_name = "ADDRESS", help_heading = "Run")]
+    pub(crate) metrics: Option<SocketAddr>,
 
     /// How to report (default: live on a terminal, otherwise plain)
     #[arg(long, value_name = "FORM", help_heading = "Run")]

@@ -5,6 +5,7 @@ mod connect;
 mod discovery;
 mod duration;
 mod embedded;
+mod exporter;
 mod failure;
 mod kubeconfig;
 mod latency;

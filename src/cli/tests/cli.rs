@@ -287,6 +287,59 @@ fn the_embedded_server_alone() {
     assert!(created.contains("failed calling webhook"), "{created}");
 }
 
+#[test]
+fn metrics_and_probes_are_served() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchcache"));
+    command.args(["--objects", "50", "--rate", "50", "--output", "plain"]);
+    command.args(["--metrics", "127.0.0.1:0"]).env_remove("RUST_LOG");
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut running = Ended(command.spawn().expect("the command starts"));
+    let mut said = BufReader::new(running.0.stderr.take().expect("it is piped")).lines();
+    let at = said.find_map(|line| {
+        let line = line.expect("text");
+        let (_, url) = line.split_once("http://")?;
+        url.strip_suffix("/metrics").map(str::to_owned)
+    });
+    let address = at.expect("it says where");
+    assert!(ask(&address, "GET /healthz", "").starts_with("HTTP/1.1 200"));
+    let until = |what: &str, words: &str| {
+        for _ in 0..600 {
+            let answer = ask(&address, what, "");
+            if answer.contains(words) {
+                return answer;
+            }
+            assert!(!answer.contains("HTTP/1.1 500"), "{answer}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{what} never has {words:?}: {}", ask(&address, what, ""));
+    };
+    assert!(until("GET /readyz", "\r\n\r\nready").starts_with("HTTP/1.1 200"));
+    until("GET /metrics", "workqueue_work_duration_seconds_bucket{name=\"pods\",le=\"10\"}");
+    let metrics = until("GET /metrics", "watchcache_store_objects{name=\"pods\"} ");
+    for name in [
+        "workqueue_depth{name=\"pods\"}",
+        "workqueue_queue_duration_seconds_bucket{name=\"pods\",le=\"10\"}",
+        "reflector_lists_total{name=\"pods\"} 1",
+        "watchcache_reflector_synced{name=\"pods\"} 1",
+        "# HELP reflector_lists_total",
+    ] {
+        assert!(metrics.contains(name), "{name} is missing: {metrics}");
+    }
+    // Whoever comes second is told so.
+    fails(&["--metrics", &address], 1, &["no metrics can be served", &address]);
+}
+
+/// A process that does not outlive its test.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The whole answer to one request.
 fn ask(address: &str, what: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");

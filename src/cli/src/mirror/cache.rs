@@ -15,6 +15,7 @@ use super::elapsed;
 use super::failures::{explain_end, too_short};
 use crate::args::MirrorArgs;
 use crate::discovery::Found;
+use crate::exporter::Exporter;
 use crate::failure::Failure;
 use crate::mirrored::Mirrored;
 use crate::readers::{Readers, Reads};
@@ -44,9 +45,18 @@ pub(super) struct Mirror {
 }
 
 impl Mirror {
-    pub(super) fn start(cluster: &Cluster, found: &Found, scope: &Scope) -> Self {
-        let store = Arc::new(Store::new());
-        let fifo = Fifo::new();
+    pub(super) fn start(
+        cluster: &Cluster,
+        found: &Found,
+        scope: &Scope,
+        exporter: Option<&Exporter>,
+    ) -> Self {
+        let (mut store, mut fifo) = (Store::builder(), Fifo::builder());
+        if let Some((of_store, of_fifo)) = exporter.map(Exporter::observers) {
+            (store, fifo) = (store.observer(of_store), fifo.observer(of_fifo));
+        }
+        let store = Arc::new(store.build());
+        let fifo = fifo.build().expect("it has no limit that could be wrong");
         let staleness = Arc::new(Staleness::new(cluster.server.clone()));
         let states = Arc::new(States::new(Arc::clone(&store)));
         let reflector = Reflector::builder(source(cluster.client.clone(), found, scope))
@@ -56,6 +66,9 @@ impl Mirror {
             .sink(Arc::clone(&states))
             .build();
         let monitor = reflector.monitor();
+        if let Some(exporter) = exporter {
+            exporter.observe(&store, &fifo, &monitor);
+        }
         let (stop, stopped) = oneshot::channel::<()>();
         let reflector = tokio::spawn(reflector.run(async {
             // An error means that the sender was dropped, which is also a reason to stop.

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use crate::args::MirrorArgs;
 use crate::connect::Step;
 use crate::discovery;
-use crate::failure::Failure;
+use crate::exporter::Exporter;
+use crate::failure::{Failure, note};
 use crate::readers::Readers;
 use crate::target::{Scope, Target};
 use crate::verify::Fresh;
@@ -23,6 +24,13 @@ pub(crate) async fn run(args: MirrorArgs) -> Result<ExitCode, Failure> {
     let end = args.duration.map(|duration| tokio::time::Instant::now() + duration);
     let target = Target::of(&args)?;
     let scope = Scope::of(&args)?;
+    let exporter = match args.metrics {
+        Some(address) => Some(Exporter::start(address, &args.resource).await?),
+        None => None,
+    };
+    if let Some(exporter) = &exporter {
+        note(&format!("metrics are at http://{}/metrics", exporter.address()));
+    }
     let step = Step::new("the server has not said yet what it has".to_owned());
     let opening = async {
         let cluster = Cluster::open(target, &step).await?;
@@ -42,7 +50,7 @@ pub(crate) async fn run(args: MirrorArgs) -> Result<ExitCode, Failure> {
     }
     let title = format!("{} of {}", qualified(&found), cluster.name());
     let mut view = View::new(args.output, &title);
-    let mut mirror = Mirror::start(&cluster, &found, &scope);
+    let mut mirror = Mirror::start(&cluster, &found, &scope, exporter.as_ref());
     let ran = mirror.watch(&args, end, &cluster, &found, &mut view).await;
     // Whatever ended it: once awaited, signals no longer end the process by themselves.
     signals::end_at_next();
