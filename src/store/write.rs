@@ -5,10 +5,9 @@
 //! [`WriteGuard`].
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 
 use super::assume::Assumed;
-use super::engine::{Assumption, Hashed, Pin, Slot, WriteGuard};
+use super::engine::{Assumption, Hashed, Slot, WriteGuard};
 use super::error::{RejectReason, Rejected, UpdateError, WriteError};
 use super::feed::Feed;
 use super::precedence::{Comparison, Precedence, compare, is_older, number};
@@ -28,6 +27,8 @@ pub(super) struct Writing<'s, T: Object> {
     pub(super) assumed: &'s Assumed<T>,
     /// Whether a relist is among the writes.
     pub(super) is_relist: bool,
+    /// Whether the objects that are put are those of a listing.
+    is_listing: bool,
     /// Whether the version that they bring has no order, if they bring one or declare that.
     unordered: Option<bool>,
 }
@@ -39,7 +40,7 @@ impl<'s, T: Object> Writing<'s, T> {
         assumed: &'s Assumed<T>,
     ) -> Self {
         feed.begin(&mut guard);
-        Self { guard, feed, assumed, is_relist: false, unordered: None }
+        Self { guard, feed, assumed, is_relist: false, is_listing: false, unordered: None }
     }
 
     /// Publishes the writes, and has them delivered; returns the revision at which they are visible.
@@ -95,6 +96,9 @@ impl<'s, T: Object> Writing<'s, T> {
             return self.hear(key, object, precedence, known);
         }
         let slot = self.guard.slot(key);
+        if self.is_listing {
+            slot.see();
+        }
         let number = catch(|| number(&**object)).map_err(|message| panicked(key.key(), message))?;
         let number = number.unwrap_or(0);
         let comparison = match slot.held() {
@@ -185,9 +189,13 @@ impl<'s, T: Object> Writing<'s, T> {
                 apply(self, self.guard.hash(key), change);
             }
         } else {
-            let mut found = Vec::with_capacity(changes.len().min(AT_ONCE));
-            while self.find(&mut changes, &mut found) {
-                for &(key, change) in &found {
+            let mut found = [None; AT_ONCE];
+            let object = |change: &Change<T>| match change {
+                Change::Add(object) => WriteGuard::prefetch_object(object),
+                Change::Delete(_) => {}
+            };
+            while self.find(&mut changes, &mut found, object) {
+                for (key, change) in found.iter().map_while(|found| *found) {
                     apply(self, key, change);
                 }
             }
@@ -197,16 +205,25 @@ impl<'s, T: Object> Writing<'s, T> {
         applied
     }
 
-    /// Hashes the next keys and prefetches their slots. Returns whether there are any.
-    fn find<'k, V>(
+    /// Hashes the next keys, and prefetches their slots and, by `prefetch`, what comes to them. Returns whether
+    /// there are any.
+    fn find<'k, V: Copy>(
         &self,
         keyed: &mut impl Iterator<Item = (KeyRef<'k>, V)>,
-        found: &mut Vec<(Hashed<'k>, V)>,
+        found: &mut [Option<(Hashed<'k>, V)>; AT_ONCE],
+        prefetch: impl Fn(V),
     ) -> bool {
-        found.clear();
-        found.extend(keyed.take(AT_ONCE).map(|(key, value)| (self.guard.hash(key), value)));
-        self.guard.prefetch(found.iter().map(|(key, _)| key));
-        !found.is_empty()
+        for place in &mut *found {
+            *place = keyed.next().map(|(key, value)| {
+                prefetch(value);
+                (self.guard.hash(key), value)
+            });
+            if place.is_none() {
+                break;
+            }
+        }
+        self.guard.prefetch(found.iter().map_while(|found| found.as_ref().map(|(key, _)| key)));
+        found[0].is_some()
     }
 
     /// A deletion as the source reports it: `last` is the object's last state with the version of its
@@ -247,10 +264,16 @@ impl<'s, T: Object> Writing<'s, T> {
             (_, true) => Precedence::Held,
             _ => Precedence::Listed,
         };
-        let mut found = Vec::with_capacity(listing.len().min(AT_ONCE));
+        self.guard.begin_relist();
+        self.is_listing = true;
+        let mut found = [None; AT_ONCE];
         let mut objects = listing.objects();
-        while self.find(&mut objects, &mut found) {
-            for &(key, object) in &found {
+        while self.find(&mut objects, &mut found, WriteGuard::prefetch_object) {
+            for (key, object) in found.iter().map_while(|found| *found) {
+                if older || self.assumes() {
+                    // It may be that nothing is put.
+                    self.guard.slot(key).see();
+                }
                 if !older || self.is_told(key) {
                     applied.count(self.put_newer(key, object, precedence));
                 } else {
@@ -258,6 +281,7 @@ impl<'s, T: Object> Writing<'s, T> {
                 }
             }
         }
+        self.is_listing = false;
         // The keys of a listing are distinct, so where none was rejected, the source had told this many.
         let listed = listing.len() - applied.added;
         let gone = if !older && listed == held && applied.rejected.is_empty() {
@@ -287,20 +311,14 @@ impl<'s, T: Object> Writing<'s, T> {
     /// What was published and is not listed, unless it is newer than the listing, or may be where the
     /// listing is `older` than what the store has seen.
     fn unlisted(&self, listing: &Listing<T>, older: bool) -> Vec<Key> {
-        let listed: HashSet<KeyRef<'_>, foldhash::fast::RandomState> =
-            listing.objects().map(|(key, _)| key).collect();
         let stays = |key, object: &T| match self.known(key) {
             Some(Assumption { told: Some(told), .. }) => is_unknown_to(listing, &*told, older),
             // It was never told, so a listing without it is news only if it could have it.
             Some(_) => is_unknown_to(listing, object, true),
             None => is_unknown_to(listing, object, older),
         };
-        let pin = Pin::new();
-        let view = self.guard.published(&pin);
-        view.cursor(view.shards())
-            .filter(|(key, object)| !listed.contains(key) && !stays(*key, object))
-            .map(|(key, _)| key.to_key_unchecked())
-            .collect()
+        let unlisted = self.guard.unseen().filter(|(key, object)| !stays(*key, object));
+        unlisted.map(|(key, _)| key.to_key_unchecked()).collect()
     }
 
     /// Versions that are about to be written may have no order. That they have one again shows only in a

@@ -14,10 +14,16 @@ use crate::sync::Arc;
 use crate::{KeyRef, Object};
 
 impl<T: Object> Writing<'_, T> {
+    /// Whether something is assumed of any key.
+    #[inline]
+    pub(crate) fn assumes(&self) -> bool {
+        !self.assumed.is_empty()
+    }
+
     /// What is assumed of a key, if something is.
     #[inline]
     pub(crate) fn known(&self, key: KeyRef<'_>) -> Option<Assumption<T>> {
-        if self.assumed.is_empty() {
+        if !self.assumes() {
             return None;
         }
         self.assumed.known(key)
@@ -143,7 +149,7 @@ impl<T: Object> Writing<'_, T> {
 
     /// What the key holds now is all that is known of it.
     pub(crate) fn no_longer_assume(&mut self, key: KeyRef<'_>) {
-        if !self.assumed.is_empty() {
+        if self.assumes() {
             self.assumed.end(key);
         }
     }

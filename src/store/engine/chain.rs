@@ -8,7 +8,7 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::{self, NonNull};
 
-use super::prefetch::prefetch;
+use super::prefetch::{prefetch, prefetch_counts};
 use super::stamp::Newest;
 use crate::KeyRef;
 use crate::sync::atomic::{AtomicPtr, Ordering};
@@ -216,6 +216,18 @@ impl<T> Version<T> {
         self.life.visit();
         // SAFETY: a superseded version's note is this; only the writer writes it.
         self.note.with(|note| unsafe { (*note).newer })
+    }
+
+    /// Prefetches what is read and written when this superseded version is taken out of its chain and freed.
+    ///
+    /// # Safety
+    /// As for [`newer`](Self::newer).
+    #[inline]
+    pub(super) unsafe fn prefetch_end(&self) {
+        // SAFETY: as the caller upholds for `newer`; the writer may read any value.
+        let (newer, value) = unsafe { (self.newer(), self.value()) };
+        prefetch(newer);
+        value.into_iter().for_each(prefetch_counts);
     }
 
     /// Prefetches the object, for a reader that will need it soon.

@@ -1,10 +1,14 @@
 //! Objects that are no longer needed, until they are dropped.
 
 use std::cell::Cell;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::panic::discard;
-use crate::sync::{Arc, local};
+use crate::sync::{Arc, Mutex, local};
+
+/// Objects for which room is kept.
+const KEPT: usize = 4096;
 
 /// Objects to be dropped once the store is whole and no lock is held: their destructors are user code. A
 /// panic of one is caught here: the write that happens to free the object must not fail, and the other
@@ -25,18 +29,37 @@ impl<T> Garbage<T> {
         self.0.push(object);
     }
 
-    /// All of it, leaving none.
-    pub(super) fn take(&mut self) -> Self {
-        Self(std::mem::take(&mut self.0))
+    /// All of it, leaving none, but with the room of what was [disposed](Self::dispose) of.
+    pub(super) fn take(&mut self, emptied: &Mutex<Vec<Arc<T>>>) -> Self {
+        if self.0.is_empty() {
+            return Self::new();
+        }
+        let room = emptied.try_lock().map_or_else(|_| Vec::new(), |mut room| mem::take(&mut *room));
+        Self(mem::replace(&mut self.0, room))
+    }
+
+    /// Drops the objects, and leaves their room for the next. No lock is held meanwhile.
+    pub(super) fn dispose(mut self, emptied: &Mutex<Vec<Arc<T>>>) {
+        self.drop_objects();
+        if self.0.capacity() <= KEPT
+            && let Ok(mut room) = emptied.try_lock()
+            && self.0.capacity() > room.capacity()
+        {
+            mem::swap(&mut self.0, &mut room);
+        }
+    }
+
+    fn drop_objects(&mut self) {
+        let mut objects = self.0.drain(..);
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| objects.by_ref().for_each(drop))) {
+            discard(panic);
+        }
     }
 }
 
 impl<T> Drop for Garbage<T> {
     fn drop(&mut self) {
-        let mut objects = self.0.drain(..);
-        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| objects.by_ref().for_each(drop))) {
-            discard(panic);
-        }
+        self.drop_objects();
     }
 }
 

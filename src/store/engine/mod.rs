@@ -30,6 +30,7 @@
 //! | `hold` | keeps a revision: for a short read, or a snapshot |
 //! | `pin`, `barrier` | keeps memory from being freed under a reader |
 //! | `reclaim`, `queue`, `garbage` | frees what no reader can reach; drops its objects |
+//! | `pool` | keeps memory for what each write makes |
 //! | `gauges` | statistics for observers |
 //!
 //! This folder is the only one of the crate with unsafe code. What it offers to the rest of the crate
@@ -46,6 +47,7 @@ mod gauges;
 mod hold;
 mod index;
 mod pin;
+mod pool;
 mod postings;
 mod prefetch;
 mod queue;
@@ -114,6 +116,8 @@ pub(crate) struct Engine<T> {
     shards: Box<[Shard<T>]>,
     hasher: FixedState,
     writer: Mutex<Writer<T>>,
+    /// Room for objects to be dropped, kept from one write to the next. Nobody waits for it.
+    emptied: Mutex<Vec<Arc<T>>>,
     patience: (usize, usize),
     gauges: CachePadded<Gauges>,
 }
@@ -133,12 +137,14 @@ impl<T> Engine<T> {
     /// With bounds other than [`PATIENCE`] on what gathers before it is freed.
     pub(crate) fn with_patience(seed: u64, measure: Measure<T>, patience: (usize, usize)) -> Self {
         barrier::prepare();
-        let first = Revision::new(0, 0, None, false, 0, Arc::new(index::Indexes::new()));
+        let mut writer = Writer::new(measure);
+        let first = writer.first();
         Self {
             published: CachePadded::new(AtomicPtr::new(first.as_ptr())),
             shards: (0..SHARD_COUNT).map(|_| Shard::new()).collect(),
             hasher: FixedState::with_seed(seed),
-            writer: Mutex::new(Writer::new(measure)),
+            writer: Mutex::new(writer),
+            emptied: Mutex::new(Vec::new()),
             patience,
             gauges: CachePadded::new(Gauges::new()),
         }
@@ -213,13 +219,13 @@ impl<T> Drop for Engine<T> {
                 shard.free_all(&mut owner);
             }
         }
-        drop(owner);
         // ORDERING: Relaxed: `&mut self` is behind every other access.
         if let Some(last) = NonNull::new(self.published.load(Ordering::Relaxed)) {
             // SAFETY: as above.
-            unsafe { Revision::free(last) };
+            unsafe { reclaim.free_revision(last) };
         }
-        let garbage = writer.garbage.take();
+        drop(owner);
+        let garbage = writer.garbage.take(&self.emptied);
         // The slabs are given back before user code runs.
         drop(writer);
         drop(garbage);

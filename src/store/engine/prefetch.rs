@@ -1,5 +1,7 @@
 //! Prefetching, so that cache misses overlap.
 
+use crate::sync::Arc;
+
 /// Begins to load the cache line at an address, which may be dangling.
 #[inline]
 pub(super) fn prefetch<T>(address: *const T) {
@@ -11,4 +13,12 @@ pub(super) fn prefetch<T>(address: *const T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
+}
+
+/// Begins to load the counts of a shared object, and with them its first words.
+#[inline]
+pub(super) fn prefetch_counts<T>(object: &Arc<T>) {
+    /// The counts lie before the object.
+    const COUNTS: usize = 2 * size_of::<usize>();
+    prefetch(Arc::as_ptr(object).wrapping_byte_sub(COUNTS));
 }

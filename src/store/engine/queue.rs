@@ -10,12 +10,14 @@ const CHUNK: usize = 1024;
 pub(super) struct Queue<T> {
     /// None but the last may be empty.
     chunks: VecDeque<VecDeque<T>>,
+    /// An empty chunk, so that a queue that is added to as it is taken from allocates nothing.
+    spare: VecDeque<T>,
     len: usize,
 }
 
 impl<T> Queue<T> {
     pub(super) fn new() -> Self {
-        Self { chunks: VecDeque::new(), len: 0 }
+        Self { chunks: VecDeque::new(), spare: VecDeque::new(), len: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -31,7 +33,11 @@ impl<T> Queue<T> {
         self.len += 1;
         match self.chunks.back_mut() {
             Some(last) if last.len() < CHUNK => last.push_back(value),
-            _ => self.chunks.push_back(VecDeque::from([value])),
+            _ => {
+                let mut chunk = std::mem::take(&mut self.spare);
+                chunk.push_back(value);
+                self.chunks.push_back(chunk);
+            }
         }
     }
 
@@ -50,7 +56,7 @@ impl<T> Queue<T> {
         self.len -= 1;
         // One stays, so that a queue of a few values allocates nothing.
         if first.is_empty() && self.chunks.len() > 1 {
-            self.chunks.pop_front();
+            self.spare = self.chunks.pop_front().unwrap_or_default();
         }
         Some(value)
     }

@@ -26,6 +26,7 @@ use std::time::Instant;
 use super::chain::Version;
 use super::garbage::Garbage;
 use super::pin;
+use super::pool::Pool;
 use super::prefetch::prefetch;
 use super::queue::Queue;
 use super::revision::Revision;
@@ -80,6 +81,7 @@ pub(super) struct Reclaim<T> {
     /// Steps that may be taken.
     credit: usize,
     measure: Measure<T>,
+    revisions: Pool<Revision<T>>,
     retained: Retained,
     /// How many versions hang on held revisions.
     held_versions: usize,
@@ -165,6 +167,7 @@ impl<T> Reclaim<T> {
             asked: (0, 0),
             credit: 0,
             measure,
+            revisions: Pool::new(),
             retained: Retained::default(),
             held_versions: 0,
             pinned: None,
@@ -198,6 +201,22 @@ impl<T> Reclaim<T> {
             let bytes = self.measure(Some(&object));
             self.retained.bytes = self.retained.bytes.saturating_sub(bytes);
             owner.garbage().push(object);
+        }
+    }
+
+    /// Makes a revision.
+    #[inline]
+    pub(super) fn revision(&mut self, revision: Revision<T>) -> NonNull<Revision<T>> {
+        self.revisions.make(revision)
+    }
+
+    /// # Safety
+    /// [`revision`](Self::revision) made it, and nobody can reach it any more.
+    pub(super) unsafe fn free_revision(&mut self, revision: NonNull<Revision<T>>) {
+        // SAFETY: alive until here, and made by a pool.
+        unsafe {
+            revision.as_ref().end();
+            self.revisions.free(revision);
         }
     }
 
@@ -339,7 +358,7 @@ impl<T> Reclaim<T> {
             }
             let Some(dead) = self.held.remove(&age) else { break };
             // SAFETY: it was superseded an epoch ago, and only a holder could make another.
-            unsafe { Revision::free(dead.revision) };
+            unsafe { self.free_revision(dead.revision) };
             self.held_versions -= dead.versions.len();
             if !dead.versions.is_empty() {
                 self.released.push(Released { before: age, versions: dead.versions });
@@ -369,17 +388,14 @@ impl<T> Reclaim<T> {
             && let Some(oldest) = self.superseded.front_mut()
             && oldest.age.1 < self.horizon
         {
-            let age = oldest.age;
-            let revision = oldest.revision.take();
-            let version = match revision {
-                Some(_) => None,
-                None => self.versions.pop_front(),
-            };
-            oldest.versions -= usize::from(version.is_some());
+            let (age, revision) = (oldest.age, oldest.revision.take());
+            steps -= usize::from(revision.is_some());
+            let versions = oldest.versions.min(steps);
+            steps -= versions;
+            oldest.versions -= versions;
             if oldest.versions == 0 {
                 self.superseded.pop_front();
             }
-            steps -= 1;
             if let Some(revision) = revision {
                 // SAFETY: superseded revisions are freed by this module alone.
                 if unsafe { Revision::held_by(revision) } > 0 {
@@ -389,17 +405,28 @@ impl<T> Reclaim<T> {
                 } else {
                     // SAFETY: nobody holds it; every thread that was pinned while it was published has
                     // unpinned since, so nobody is about to.
-                    unsafe { Revision::free(revision) };
+                    unsafe { self.free_revision(revision) };
                 }
             }
-            if let Some(version) = version {
-                if let Some(ahead) = self.versions.near_front(AHEAD) {
-                    prefetch(ahead.as_ptr());
-                }
+            for _ in 0..versions {
+                self.prefetch_superseded();
+                let Some(version) = self.versions.pop_front() else { break };
                 self.place(version, (age.0 + 1, 0), owner);
             }
         }
         steps
+    }
+
+    /// Prefetches a version whose turn comes soon, and what an earlier one leads to.
+    #[inline]
+    fn prefetch_superseded(&self) {
+        if let Some(far) = self.versions.near_front(2 * AHEAD) {
+            prefetch(far.as_ptr());
+        }
+        if let Some(near) = self.versions.near_front(AHEAD) {
+            // SAFETY: superseded versions are freed by this module alone, and this is the writer.
+            unsafe { near.as_ref().prefetch_end() };
+        }
     }
 
     /// Hangs a superseded version on the newest held revision before another, if that one needs it, and
@@ -503,11 +530,12 @@ impl<T> Reclaim<T> {
             unsafe { self.free_unlinked(unlinked, owner) };
         }
         let held = std::mem::take(&mut self.held).into_values().map(|held| held.revision);
-        let superseded = std::iter::from_fn(|| self.superseded.pop_front());
+        let mut superseded = std::mem::replace(&mut self.superseded, Queue::new());
+        let superseded = std::iter::from_fn(|| superseded.pop_front());
         let superseded = superseded.filter_map(|superseded| superseded.revision);
         for revision in held.chain(superseded) {
             // SAFETY: there is no reader and no snapshot left.
-            unsafe { Revision::free(revision) };
+            unsafe { self.free_revision(revision) };
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use super::index::Indexes;
 use crate::ResourceVersion;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Arc, FREES, Lifetime};
+use crate::sync::{Arc, Lifetime};
 
 /// Everything that is not found through the table. Immutable once published, except for the count.
 pub(super) struct Revision<T> {
@@ -31,11 +31,15 @@ impl<T> Revision<T> {
         synced: bool,
         len: usize,
         indexes: Arc<Indexes<T>>,
-    ) -> NonNull<Self> {
+    ) -> Self {
         let holders = AtomicUsize::new(0);
         let life = Lifetime::new();
-        let this = Self { number, sequence, resource_version, synced, len, indexes, holders, life };
-        NonNull::from(Box::leak(Box::new(this)))
+        Self { number, sequence, resource_version, synced, len, indexes, holders, life }
+    }
+
+    /// Ends its life. What it has is dropped later.
+    pub(super) fn end(&self) {
+        self.life.end();
     }
 
     /// # Safety
@@ -57,17 +61,5 @@ impl<T> Revision<T> {
         // before what the writer frees.
         // SAFETY: alive.
         unsafe { Self::get(this) }.holders.load(Ordering::Acquire)
-    }
-
-    /// # Safety
-    /// Nobody can reach it any more.
-    pub(super) unsafe fn free(this: NonNull<Self>) {
-        // SAFETY: `new` leaked a box, and nobody can reach it any more.
-        unsafe {
-            this.as_ref().life.end();
-            if FREES {
-                drop(Box::from_raw(this.as_ptr()));
-            }
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::ptr::{self, NonNull};
 
 use super::Hash;
 use super::chain::Version;
-use super::table::{Place, Table, Word};
+use super::table::{Table, Word};
 use super::writer::WriteGuard;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -17,9 +17,8 @@ const FULL: usize = 14;
 const SPARSE: usize = 16;
 
 impl<T: Send + Sync> WriteGuard<'_, T> {
-    /// Ensures that a shard has a table with a free slot that is not far too large. Returns whether it
-    /// has a new one now.
-    pub(super) fn make_room(&mut self, hash: Hash) -> bool {
+    /// Ensures that a shard has a table with a free slot that is not far too large.
+    pub(super) fn make_room(&mut self, hash: Hash) {
         let (used, live) = (self.writer.used[hash.shard()], self.writer.live[hash.shard()]);
         // SAFETY: this is the writer.
         let fits = unsafe { self.engine.shard(hash).table() }.is_some_and(|table| {
@@ -29,7 +28,6 @@ impl<T: Send + Sync> WriteGuard<'_, T> {
         if !fits {
             self.rebuild(hash);
         }
-        !fits
     }
 
     /// Counts a slot of a shard as taken; another key may have had it before.
@@ -53,10 +51,8 @@ impl<T: Send + Sync> WriteGuard<'_, T> {
             // SAFETY: this is the writer.
             let object = unsafe { version.value() }.map_or(ptr::null(), Arc::as_ptr);
             let hash = self.engine.hash(key);
-            // SAFETY: this is the writer.
-            if let Place::Free { slot, .. } = unsafe { new.place(key, hash.0) } {
-                new.set(slot, Word::new(head.as_ptr(), hash.0), object, version.born);
-            }
+            let (slot, _) = new.free_slot(hash.0);
+            new.set(slot, Word::new(head.as_ptr(), hash.0), object, version.born);
         }
         let writer = &mut **self.writer;
         writer.used[hash.shard()] = heads.len();

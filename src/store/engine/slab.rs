@@ -14,7 +14,7 @@ use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, FREES, UnsafeCell};
 
 /// Records of a slab.
-const RECORDS: usize = 246;
+const RECORDS: usize = 243;
 /// Bytes of a slab, and its alignment, so that a record's address yields its slab's.
 const SIZE: usize = 4096;
 
@@ -22,7 +22,7 @@ const SIZE: usize = 4096;
 struct Slab<T> {
     /// One for each group of records.
     stamps: [Stamp; RECORDS.div_ceil(GROUP)],
-    free: UnsafeCell<FreeBits>,
+    marks: UnsafeCell<Marks>,
     records: [Record<T>; RECORDS],
 }
 
@@ -33,7 +33,7 @@ impl<T> Slab<T> {
         let () = Self::FITS;
         NonNull::from(Box::leak(Box::new(Self {
             stamps: std::array::from_fn(|_| Stamp::new()),
-            free: UnsafeCell::new(FreeBits::all()),
+            marks: UnsafeCell::new(Marks { free: Bits::all(), seen: Bits::NONE, relist: 0 }),
             records: std::array::from_fn(|_| Record::new()),
         })))
     }
@@ -68,13 +68,13 @@ impl<T> Slab<T> {
         unsafe { &(&(*Self::of(record)).stamps)[Self::place_of(record) / GROUP] }
     }
 
-    /// Calls `f` with the marks of the free records.
+    /// Calls `f` with the marks of the records.
     ///
     /// # Safety
     /// The caller is the writer, and the slab is alive.
-    unsafe fn with_free<R>(this: *const Self, f: impl FnOnce(&mut FreeBits) -> R) -> R {
+    unsafe fn with_marks<R>(this: *const Self, f: impl FnOnce(&mut Marks) -> R) -> R {
         // SAFETY: the slab is alive, and only the writer accesses the marks.
-        unsafe { (*this).free.with_mut(|free| f(&mut *free)) }
+        unsafe { (*this).marks.with_mut(|marks| f(&mut *marks)) }
     }
 }
 
@@ -188,6 +188,37 @@ impl<T> RecordRef<T> {
         unsafe { Version::key(self.head()) }
     }
 
+    /// Marks the record as seen by a relist; the relists of a store have numbers that rise from 1 on.
+    ///
+    /// # Safety
+    /// The record is alive, and the caller is the writer.
+    pub(super) unsafe fn see(self, relist: u64) {
+        // SAFETY: alive, and this is the writer.
+        unsafe {
+            let place = Slab::place_of(self.0);
+            Slab::with_marks(Slab::of(self.0), |marks| {
+                if marks.relist != relist {
+                    (marks.relist, marks.seen) = (relist, Bits::NONE);
+                }
+                marks.seen.insert(place);
+            });
+        }
+    }
+
+    /// Whether a relist has seen the record.
+    ///
+    /// # Safety
+    /// As for [`see`](Self::see).
+    pub(super) unsafe fn was_seen(self, relist: u64) -> bool {
+        // SAFETY: alive, and this is the writer.
+        unsafe {
+            let place = Slab::place_of(self.0);
+            Slab::with_marks(Slab::of(self.0), |marks| {
+                marks.relist == relist && marks.seen.contains(place)
+            })
+        }
+    }
+
     /// The order of keys. Two records of one key are never in one index, so this agrees with `Eq`.
     ///
     /// # Safety
@@ -215,11 +246,19 @@ impl<T> Hash for RecordRef<T> {
     }
 }
 
-/// A bit for each record that is free.
-#[derive(PartialEq)]
-struct FreeBits([u64; RECORDS.div_ceil(64)]);
+/// The writer's marks of a slab's records.
+struct Marks {
+    free: Bits,
+    /// Those that a relist has seen, and which relist that was.
+    seen: Bits,
+    relist: u64,
+}
 
-impl FreeBits {
+/// A bit for each record.
+#[derive(PartialEq)]
+struct Bits([u64; RECORDS.div_ceil(64)]);
+
+impl Bits {
     const NONE: Self = Self([0; RECORDS.div_ceil(64)]);
 
     fn all() -> Self {
@@ -230,6 +269,10 @@ impl FreeBits {
 
     fn insert(&mut self, place: usize) {
         self.0[place / 64] |= 1 << (place % 64);
+    }
+
+    fn contains(&self, place: usize) -> bool {
+        self.0[place / 64] & 1 << (place % 64) != 0
     }
 
     fn remove_first(&mut self) -> Option<usize> {
@@ -260,7 +303,9 @@ impl<T> Slabs<T> {
         });
         // SAFETY: this is the writer, and open slabs are alive.
         let (place, full) = unsafe {
-            Slab::with_free(slab.as_ptr(), |free| (free.remove_first(), *free == FreeBits::NONE))
+            Slab::with_marks(slab.as_ptr(), |Marks { free, .. }| {
+                (free.remove_first(), *free == Bits::NONE)
+            })
         };
         if full {
             self.open.remove(&slab);
@@ -287,10 +332,10 @@ impl<T> Slabs<T> {
         // SAFETY: this is the writer, and the record keeps its slab alive until here.
         let (was_full, empty) = unsafe {
             let place = Slab::place_of(record.address());
-            Slab::with_free(slab, |free| {
-                let was_full = *free == FreeBits::NONE;
+            Slab::with_marks(slab, |Marks { free, .. }| {
+                let was_full = *free == Bits::NONE;
                 free.insert(place);
-                (was_full, *free == FreeBits::all())
+                (was_full, *free == Bits::all())
             })
         };
         let Some(slab) = NonNull::new(slab) else { return };

@@ -4,7 +4,7 @@ use std::ptr::{self, NonNull};
 
 use super::chain::Version;
 use super::slab::RecordRef;
-use super::table::{Place, Table, Word};
+use super::table::{Table, Word};
 use super::writer::{Hashed, Unindexed, WriteGuard};
 use crate::KeyRef;
 use crate::sync::Arc;
@@ -14,34 +14,22 @@ use crate::sync::atomic::Ordering;
 pub(crate) struct Slot<'g, 'e, 'k, T: Send + Sync> {
     guard: &'g mut WriteGuard<'e, T>,
     hashed: Hashed<'k>,
-    /// The shard's table, if there is one. Only `take_place` replaces it, and then finds the slot again;
+    /// The shard's table, if there is one. Only `take_place` replaces it;
     /// it is freed no earlier than when the guard publishes.
     table: Option<&'e Table<T>>,
     /// The slot in it, if the key has one.
     found: Option<usize>,
-    /// Where it would go otherwise, and whether another key was there before.
-    free: Option<(usize, bool)>,
 }
 
 impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
     #[inline]
     pub(super) fn new(guard: &'g mut WriteGuard<'e, T>, hashed: Hashed<'k>) -> Self {
-        let mut slot = Self { guard, hashed, table: None, found: None, free: None };
-        slot.find();
-        slot
-    }
-
-    fn find(&mut self) {
-        (self.found, self.free) = (None, None);
-        let Hashed { key, hash, .. } = self.hashed;
+        let Hashed { key, hash, .. } = hashed;
         // SAFETY: this is the writer, and the table stays while this is in use.
-        self.table = unsafe { self.guard.engine.shard(hash).table() };
+        let table = unsafe { guard.engine.shard(hash).table() };
         // SAFETY: this is the writer, as the guard shows.
-        match self.table.map(|table| unsafe { table.place(key, hash.0) }) {
-            Some(Place::Found(slot)) => self.found = Some(slot),
-            Some(Place::Free { slot, reused }) => self.free = Some((slot, reused)),
-            None => {}
-        }
+        let found = table.and_then(|table| unsafe { table.slot_with(key, hash.0) });
+        Self { guard, hashed, table, found }
     }
 
     #[inline]
@@ -53,6 +41,14 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
 
     pub(crate) fn key(&self) -> KeyRef<'k> {
         self.hashed.key
+    }
+
+    /// Notes that the relist which was begun last has the key.
+    pub(crate) fn see(&self) {
+        if let Some(head) = self.head() {
+            // SAFETY: a record in a slot is alive, and this is the writer.
+            unsafe { RecordRef::of(head).see(self.guard.writer.relists) };
+        }
     }
 
     /// The object as the batch has left it so far, and the source's version it was put with.
@@ -93,12 +89,15 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
 
     /// Finds room for a key that has no slot.
     fn take_place(&mut self) -> RecordRef<T> {
-        if self.guard.make_room(self.hashed.hash) {
-            self.find();
+        let hash = self.hashed.hash;
+        self.guard.make_room(hash);
+        // SAFETY: this is the writer, and the table stays while this is in use.
+        self.table = unsafe { self.guard.engine.shard(hash).table() };
+        if let Some(table) = self.table {
+            let (slot, reused) = table.free_slot(hash.0);
+            self.guard.use_slot(hash, reused);
+            self.found = Some(slot);
         }
-        let (slot, reused) = self.free.expect("a table with room has a free slot");
-        self.guard.use_slot(self.hashed.hash, reused);
-        self.found = Some(slot);
         self.guard.writer.slabs.take()
     }
 

@@ -142,12 +142,6 @@ pub(super) struct Table<T> {
     life: Lifetime,
 }
 
-/// The place of a key, or where it would go.
-pub(super) enum Place {
-    Found(usize),
-    Free { slot: usize, reused: bool },
-}
-
 impl<T> Table<T> {
     pub(super) fn with_capacity(capacity: usize) -> Self {
         let capacity = capacity.next_power_of_two().max(MIN_CAPACITY);
@@ -215,7 +209,7 @@ impl<T> Table<T> {
                 let head = slot.word().head();
                 // A record may have left the slot since the bucket was read.
                 // SAFETY: a pinned reader reaches no freed version or record; see `reclaim`.
-                if !head.is_null() && unsafe { Version::key(head) }.same(key) {
+                if !head.is_null() && unsafe { Version::key(head) } == key {
                     return head;
                 }
             }
@@ -239,26 +233,34 @@ impl<T> Table<T> {
         }
     }
 
-    /// The place of a key.
+    /// The slot of a key, if it is in the table.
     ///
     /// # Safety
     /// The caller is the writer.
-    pub(super) unsafe fn place(&self, key: KeyRef<'_>, hash: u64) -> Place {
+    #[inline]
+    pub(super) unsafe fn slot_with(&self, key: KeyRef<'_>, hash: u64) -> Option<usize> {
         let tag = tag(hash);
-        let mut free = None;
         for (first, bucket) in self.probe(hash) {
             for at in bucket.tagged(tag) {
                 // SAFETY: the writer frees no record that a slot leads to.
-                if unsafe { Version::key(bucket.0[at].word().head()) }.same(key) {
-                    return Place::Found(first + at);
+                if unsafe { Version::key(bucket.0[at].word().head()) } == key {
+                    return Some(first + at);
                 }
             }
-            for (slot, word) in (first..).zip(bucket.0.iter().map(Slot::word)) {
-                if word.is_deleted() {
-                    free.get_or_insert(Place::Free { slot, reused: true });
-                } else if word.is_empty() {
-                    return free.unwrap_or(Place::Free { slot, reused: false });
-                }
+            if bucket.has_empty() {
+                break;
+            }
+        }
+        None
+    }
+
+    /// Where a key would go that is not in the table, and whether another was there before.
+    pub(super) fn free_slot(&self, hash: u64) -> (usize, bool) {
+        for (first, bucket) in self.probe(hash) {
+            let mut words = bucket.0.iter().map(Slot::word);
+            // One that was deleted, or one that was never used. The probe for it ends here either way.
+            if let Some(at) = words.position(|word| word.is_empty() || word.is_deleted()) {
+                return (first + at, bucket.0[at].word().is_deleted());
             }
         }
         unreachable!("a table has an empty slot")

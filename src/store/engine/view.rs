@@ -31,16 +31,6 @@ impl<T> Clone for View<'_, T> {
 
 impl<T> Copy for View<'_, T> {}
 
-impl<T> Engine<T> {
-    /// The newest content, for as long as a pin lasts.
-    #[inline]
-    pub(crate) fn view<'a>(&'a self, pin: &'a Pin) -> View<'a, T> {
-        // SAFETY: a revision that was published while this thread was pinned is not freed before
-        // the thread unpins.
-        View { engine: self, revision: unsafe { Revision::get(self.published(pin)) } }
-    }
-}
-
 impl<'a, T> View<'a, T> {
     #[inline]
     pub(crate) fn number(self) -> u64 {

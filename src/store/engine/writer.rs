@@ -8,14 +8,14 @@ use super::column::{Column, NewIndex};
 use super::garbage::{Disposal, Garbage};
 use super::index::{IndexId, Indexes, Named};
 use super::pin;
+use super::prefetch::prefetch_counts;
 use super::reclaim::{self, Measure, Reclaim, Retained};
 use super::record::{Publication, Recorder};
 use super::revision::Revision;
 use super::slab::{RecordRef, Slabs};
 use super::slot::Slot;
 use super::table::Table;
-use super::view::View;
-use super::{Engine, Hash, Pin, SHARD_COUNT};
+use super::{Engine, Hash, SHARD_COUNT};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, MutexGuard};
 use crate::{KeyRef, ResourceVersion};
@@ -37,6 +37,8 @@ pub(super) struct Writer<T> {
     resource_version: Option<ResourceVersion>,
     /// Whether the whole content has been delivered once.
     synced: bool,
+    /// How many relists were begun.
+    pub(super) relists: u64,
     pub(super) indexes: Arc<Indexes<T>>,
     /// The named indexes, in the order in which a revision has them.
     pub(super) columns: Vec<Box<dyn Column<T>>>,
@@ -70,6 +72,7 @@ impl<T> Writer<T> {
             len: 0,
             resource_version: None,
             synced: false,
+            relists: 0,
             indexes: Arc::new(Indexes::new()),
             columns: Vec::new(),
             superseded: 0,
@@ -81,6 +84,12 @@ impl<T> Writer<T> {
             reclaim: Reclaim::new(measure),
             garbage: Garbage::new(),
         }
+    }
+
+    /// The revision that is published first.
+    pub(super) fn first(&mut self) -> NonNull<Revision<T>> {
+        let indexes = Arc::clone(&self.indexes);
+        self.reclaim.revision(Revision::new(0, 0, None, false, 0, indexes))
     }
 
     /// Returns whether something was linked, or set, that is not published yet.
@@ -174,9 +183,35 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         each(Table::prefetch_head);
     }
 
-    /// What is published, without what this guard has linked since.
-    pub(crate) fn published<'a>(&'a self, pin: &'a Pin) -> View<'a, T> {
-        self.engine.view(pin)
+    /// Prefetches an object that is about to be put, and counted.
+    #[inline]
+    pub(crate) fn prefetch_object(object: &Arc<T>) {
+        prefetch_counts(object);
+    }
+
+    /// Begins a relist, which notes by [`Slot::see`] which keys it has.
+    pub(crate) fn begin_relist(&mut self) {
+        self.writer.relists += 1;
+    }
+
+    /// What was published before this batch, and was not seen by the relist that was begun last.
+    pub(crate) fn unseen(&self) -> impl Iterator<Item = (KeyRef<'_>, &Arc<T>)> {
+        let (published, relist) = (self.writer.published, self.writer.relists);
+        // SAFETY: heads in slots are alive, and this is the writer, which changes nothing meanwhile.
+        self.heads().filter_map(move |head| unsafe {
+            let (version, record) = (head.as_ref(), RecordRef::of(head.as_ref()));
+            if version.born > published || record.was_seen(relist) {
+                return None;
+            }
+            Some((Version::key(head.as_ptr()), version.value()?))
+        })
+    }
+
+    /// The newest version of each key that is in a table; alive while nothing is changed.
+    fn heads(&self) -> impl Iterator<Item = NonNull<Version<T>>> {
+        // SAFETY: this is the writer, and it replaces no table here.
+        let tables = self.engine.shards.iter().filter_map(|shard| unsafe { shard.table() });
+        tables.flat_map(|table| table.heads().filter_map(NonNull::new))
     }
 
     /// The number of the revision at which what is linked will be visible.
@@ -235,22 +270,17 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         &mut self,
         NewIndex(mut column): NewIndex<T>,
     ) -> Result<(), (KeyRef<'_>, Box<Unindexed>)> {
-        for shard in &self.engine.shards {
-            // SAFETY: this is the writer, and it replaces no table here.
-            let heads = unsafe { shard.table() }.into_iter().flat_map(Table::heads);
-            for head in heads {
-                let Some(head) = NonNull::new(head) else { continue };
-                // SAFETY: heads in slots are alive, and this is the writer.
-                let (head, key) = unsafe { (head.as_ref(), Version::key(head.as_ptr())) };
-                // SAFETY: as above.
-                let Some(object) = (unsafe { head.value() }) else { continue };
-                if let Err(unindexed) = prepare(&mut *column, object) {
-                    return Err((key, unindexed));
-                }
-                // SAFETY: alive, and this is the writer. It is withdrawn when it is deleted, since the
-                // index is either one of the writer's by then, or gone.
-                unsafe { column.commit(RecordRef::of(head)) };
+        for head in self.heads() {
+            // SAFETY: heads in slots are alive, and this is the writer.
+            let (head, key) = unsafe { (head.as_ref(), Version::key(head.as_ptr())) };
+            // SAFETY: as above.
+            let Some(object) = (unsafe { head.value() }) else { continue };
+            if let Err(unindexed) = prepare(&mut *column, object) {
+                return Err((key, unindexed));
             }
+            // SAFETY: alive, and this is the writer. It is withdrawn when it is deleted, since the
+            // index is either one of the writer's by then, or gone.
+            unsafe { column.commit(RecordRef::of(head)) };
         }
         let writer = &mut **self.writer;
         let tree = column.changed_tree().expect("a new index has a tree that nobody has seen");
@@ -274,14 +304,14 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
                 }
             }
             writer.sequence += 1;
-            let revision = Revision::new(
+            let revision = writer.reclaim.revision(Revision::new(
                 next,
                 writer.sequence,
                 writer.resource_version.clone(),
                 writer.synced,
                 writer.len,
                 Arc::clone(&writer.indexes),
-            );
+            ));
             // ORDERING: Relaxed: only the writer stores it.
             let old = self.engine.published.load(Ordering::Relaxed);
             // ORDERING: Release pairs with the Acquire in `Engine::published`: a reader that sees the
@@ -378,7 +408,8 @@ impl<T: Send + Sync> Drop for WriteGuard<'_, T> {
         // A destructor that writes leaves the freed objects to the call that runs it, so that a long
         // backlog does not recurse deeply.
         let mut disposal = Disposal::begin();
-        let garbage = disposal.as_ref().map(|_| self.writer.garbage.take());
+        let emptied = &self.engine.emptied;
+        let garbage = disposal.as_ref().map(|_| self.writer.garbage.take(emptied));
         // SAFETY: dropped here alone, and not used after this.
         unsafe { ManuallyDrop::drop(&mut self.writer) };
         if let Some(unlocked) = self.unlocked {
@@ -387,15 +418,15 @@ impl<T: Send + Sync> Drop for WriteGuard<'_, T> {
                 None => unlocked.unlocked(),
             }
         }
-        drop(garbage);
+        garbage.into_iter().for_each(|garbage| garbage.dispose(emptied));
         while let Some(disposal) = &mut disposal
             && disposal.take_left()
             // Otherwise the holder of the lock has it dropped.
             && let Ok(mut writer) = self.engine.writer.try_lock()
         {
-            let garbage = writer.garbage.take();
+            let garbage = writer.garbage.take(emptied);
             drop(writer);
-            drop(garbage);
+            garbage.dispose(emptied);
         }
     }
 }
