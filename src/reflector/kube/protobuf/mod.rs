@@ -95,7 +95,8 @@ pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error
 /// ```
 ///
 /// # Errors
-/// If the kind is of no known schema, or the schema does not take the JSON.
+/// If the kind is of no known schema, or the schema does not take the JSON: a field that it does not know or
+/// of another type, a quantity or a time that Go does not read, more than 127 levels.
 pub fn to_vec(object: &serde_json::Value) -> Result<Vec<u8>, Error> {
     encode::object(object)
 }

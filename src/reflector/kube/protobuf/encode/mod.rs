@@ -2,6 +2,7 @@
 //! encoder writes of the object that Go reads from this JSON.
 
 mod fields;
+mod quantity;
 mod special;
 mod time;
 mod value;

@@ -113,7 +113,7 @@ fn integer(json: &Json) -> Result<i64> {
     json.as_i64().ok_or_else(|| expected("a whole number of 64 bits"))
 }
 
-fn integer_32(json: &Json) -> Result<i32> {
+pub(super) fn integer_32(json: &Json) -> Result<i32> {
     let value = json.as_i64().and_then(|value| i32::try_from(value).ok());
     value.ok_or_else(|| expected("a whole number of 32 bits"))
 }
