@@ -13,10 +13,9 @@ use crate::reflector::kube::protobuf::schema::{JSON_SCHEMA, Kind};
 pub(super) fn write(kind: Kind, json: &Json, depth: u8, out: &mut Vec<u8>) -> Result<()> {
     let schema = Kind::Message(&JSON_SCHEMA);
     match (kind, json) {
-        (Kind::Time, json) => moment(Moment { nanos: 0, ..Moment::read(value::text(json)?)? }, out),
+        (Kind::Time, json) => moment(Moment::read(value::text(json)?)?, |_| 0, out),
         (Kind::MicroTime, json) => {
-            let read = Moment::read(value::text(json)?)?;
-            moment(Moment { nanos: read.nanos / 1_000 * 1_000, ..read }, out);
+            moment(Moment::read(value::text(json)?)?, |nanos| nanos / 1_000 * 1_000, out);
         }
         (Kind::Quantity, json) => value::run(1, quantity(json)?.as_bytes(), out),
         (Kind::IntOrString, json) => int_or_string(json, out)?,
@@ -40,9 +39,13 @@ pub(super) fn write(kind: Kind, json: &Json, depth: u8, out: &mut Vec<u8>) -> Re
     Ok(())
 }
 
-fn moment(moment: Moment, out: &mut Vec<u8>) {
+/// With so much of its nanoseconds as its type keeps. Go's zero time is one that was not set.
+fn moment(moment: Moment, kept: impl Fn(u32) -> u32, out: &mut Vec<u8>) {
+    if moment == Moment::UNSET {
+        return;
+    }
     value::varint(1, moment.seconds, out);
-    value::varint(2, moment.nanos.into(), out);
+    value::varint(2, kept(moment.nanos).into(), out);
 }
 
 /// A quantity may be written as a number, too.
