@@ -82,15 +82,6 @@ fn container(container: &Value, path: &str, volumes: &[&str], causes: &mut Cause
             causes.not_found(format!("{path}.name"), &mount["name"]);
         }
     }
-    for list in ["requests", "limits"] {
-        for (resource, quantity) in crate::object::fields(container, &format!("/resources/{list}"))
-        {
-            if !is_quantity(quantity.as_str().unwrap_or_default()) {
-                let why = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
-                causes.invalid(format!("{path}.resources.{list}[{resource}]"), quantity, why);
-            }
-        }
-    }
 }
 
 /// A name that is a label of a DNS name.
@@ -112,19 +103,6 @@ pub(super) fn port(port: &Value, path: &str, causes: &mut Causes) {
         Some(1..=65_535) => {}
         Some(_) => causes.invalid(path, port, "must be between 1 and 65535, inclusive"),
     }
-}
-
-/// A number with a unit: `100m`, `1.5`, `64Mi`, `1e3`.
-fn is_quantity(text: &str) -> bool {
-    let text = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let exponent = unit.strip_prefix(['e', 'E']).is_some_and(|digits| {
-        digits.strip_prefix(['+', '-']).unwrap_or(digits).parse::<u32>().is_ok()
-    });
-    let units =
-        ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-    number.parse::<f64>().is_ok() && (exponent || units.contains(&unit))
 }
 
 /// A running Pod takes new images and little else.
@@ -162,20 +140,5 @@ pub(super) fn update(new: &Value, old: &Value, causes: &mut Causes) {
             "spec",
             "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantities() {
-        for good in ["1", "0.5", "100m", "64Mi", "1e3", "-2", "5E"] {
-            assert!(is_quantity(good), "{good}");
-        }
-        for bad in ["", "m", "1.2.3", "5 Mi", "1X", "e3"] {
-            assert!(!is_quantity(bad), "{bad}");
-        }
     }
 }

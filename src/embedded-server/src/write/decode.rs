@@ -1,7 +1,10 @@
 //! A body as an object of its type.
 
+use std::fmt::Display;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use serde_json::{Map, Value, json};
+use watchcache::reflector::protobuf;
 
 use super::{Request, UnknownFields};
 use crate::object::text;
@@ -19,9 +22,10 @@ pub(super) fn decode(
     let unknown = match &definition.types {
         Types::Builtin { through, .. } => {
             quantities_as_text(&mut object);
-            let typed = through(object.clone()).map_err(|error| undecodable(definition, &error))?;
+            let typed = through(object.clone()).map_err(|error| undecodable(definition, error))?;
             let unknown = unknown_fields(&object, &typed);
             object = typed;
+            check_values(definition, &object)?;
             unknown
         }
         Types::Custom { schema, .. } => {
@@ -51,13 +55,26 @@ fn metadata_by_type(definition: &Definition, object: &mut Value) -> Result<Vec<S
     let given = object["metadata"].take();
     let typed = serde_json::from_value::<meta::ObjectMeta>(given.clone())
         .and_then(serde_json::to_value)
-        .map_err(|error| undecodable(definition, &error))?;
+        .map_err(|error| undecodable(definition, error))?;
     let unknown = unknown_fields(&json!({"metadata": given}), &json!({"metadata": typed}));
+    let partial = json!({
+        "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": typed,
+    });
+    check_values(definition, &partial)?;
     object["metadata"] = typed;
     Ok(unknown)
 }
 
-fn undecodable(definition: &Definition, error: &serde_json::Error) -> Failure {
+/// Go refuses values that our types take, such as times before the year 0 and texts that are no quantities:
+/// one object that holds such is an error to whoever lists its resource. Go's schema takes what Go reads.
+fn check_values(definition: &Definition, object: &Value) -> Result<(), Failure> {
+    match protobuf::to_vec(object) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(undecodable(definition, error)),
+    }
+}
+
+fn undecodable(definition: &Definition, error: impl Display) -> Failure {
     Failure::bad_request(format!(
         "{} in version {:?} cannot be handled as a {}: {error}",
         definition.kind, &*definition.version, definition.kind

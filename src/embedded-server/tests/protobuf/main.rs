@@ -9,6 +9,7 @@ mod bodies;
 mod custom;
 mod reads;
 mod watches;
+mod refused;
 mod wire;
 
 use http::Reply;

@@ -1,0 +1,79 @@
+//! What one encoding cannot say is not stored: what is stored reads the same in both.
+
+use super::*;
+
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+const JSON: &str = "application/json";
+
+async fn written(
+    server: &EmbeddedServer,
+    method: &str,
+    path: &str,
+    object: &Value,
+) -> (u16, Value) {
+    let kind = match method {
+        "PATCH" if object.is_array() => "application/json-patch+json",
+        "PATCH" => "application/merge-patch+json",
+        _ => JSON,
+    };
+    let reply = Reply::with_body(server, method, path, JSON, kind, object.to_string()).await;
+    let code = reply.code;
+    (code, serde_json::from_slice(&reply.body().await).unwrap())
+}
+
+/// Reads a resource in both encodings, and says how many objects there are.
+async fn listed(server: &EmbeddedServer, path: &str) -> usize {
+    let (code, list) = http::get(server, path).await;
+    assert_eq!(code, 200, "{path} in JSON: {list}");
+    let (code, protobuf) = get(server, path).await;
+    assert_eq!(code, 200, "{path} in protobuf");
+    let items = list["items"].as_array().unwrap();
+    assert_eq!(wire::List::read(&protobuf).items.len(), items.len());
+    items.len()
+}
+
+#[tokio::test]
+async fn times_that_go_does_not_read() {
+    let server = server().await;
+    let lease =
+        |name: &str, time: &str| json!({"metadata": {"name": name}, "spec": {"renewTime": time}});
+    let before = listed(&server, LEASES).await;
+    for time in ["-000001-01-01T00:00:00.000000Z", "0000-01-01T00:00:00.000000+01:00"] {
+        let answer = written(&server, "POST", LEASES, &lease("a", time)).await;
+        assert_status(&answer, 400, "BadRequest");
+        assert!(answer.1["message"].as_str().unwrap().contains("spec.renewTime"), "{}", answer.1);
+    }
+    assert_eq!(listed(&server, LEASES).await, before);
+    create_json(&server, LEASES, &lease("a", "0001-01-01T00:00:00.000000Z")).await;
+    let spec = json!({"renewTime": "-000001-01-01T00:00:00.000000Z"});
+    let answer = written(&server, "PATCH", &format!("{LEASES}/a"), &json!({"spec": spec})).await;
+    assert_status(&answer, 400, "BadRequest");
+    // It is in the metadata of what has no schema of its own, too.
+    create_json(&server, DEFINITIONS, &widget_definition()).await;
+    let managed =
+        json!([{"manager": "m", "operation": "Update", "time": "-000001-01-01T00:00:00Z"}]);
+    let widget = json!({"metadata": {"name": "w", "managedFields": managed}});
+    assert_status(&written(&server, "POST", WIDGETS, &widget).await, 400, "BadRequest");
+    assert_eq!(listed(&server, LEASES).await, before + 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn quantities_that_go_does_not_read() {
+    let server = server().await;
+    let sized = |name: &str, size: &str| {
+        let mut pod = pod(name);
+        pod["spec"]["volumes"] = json!([{"name": "v", "emptyDir": {"sizeLimit": size}}]);
+        pod
+    };
+    for (place, size) in ["banana", "", "1X", "1e++3"].into_iter().enumerate() {
+        let answer = written(&server, "POST", PODS, &sized(&format!("bad-{place}"), size)).await;
+        assert_status(&answer, 400, "BadRequest");
+        let message = answer.1["message"].as_str().unwrap();
+        assert!(message.contains("spec.volumes.emptyDir.sizeLimit"), "{message}");
+    }
+    for (place, size) in ["1", "0.5", "64Mi", "1e3", "-5", "5E"].into_iter().enumerate() {
+        create_json(&server, PODS, &sized(&format!("good-{place}"), size)).await;
+    }
+    server.stop().await;
+}
