@@ -30,8 +30,10 @@ pub(super) fn decode(
         }
         Types::Custom { schema, .. } => {
             let mut unknown = validation::prune(schema, &mut object);
-            unknown.extend(metadata_by_type(definition, &mut object)?);
+            let given = object["metadata"].clone();
+            // A schema may have defaults of metadata, too.
             validation::default(schema, &mut object);
+            unknown.extend(metadata_by_type(definition, given, &mut object)?);
             unknown
         }
     };
@@ -50,10 +52,13 @@ pub(super) fn decode(
 }
 
 /// Reads the metadata of a custom resource, which are of one type whatever the schema says; the paths of
-/// what that does not know.
-fn metadata_by_type(definition: &Definition, object: &mut Value) -> Result<Vec<String>, Failure> {
-    let given = object["metadata"].take();
-    let typed = serde_json::from_value::<meta::ObjectMeta>(given.clone())
+/// what that does not know of those that were `given`.
+fn metadata_by_type(
+    definition: &Definition,
+    given: Value,
+    object: &mut Value,
+) -> Result<Vec<String>, Failure> {
+    let typed = serde_json::from_value::<meta::ObjectMeta>(object["metadata"].take())
         .and_then(serde_json::to_value)
         .map_err(|error| undecodable(definition, error))?;
     let unknown = unknown_fields(&json!({"metadata": given}), &json!({"metadata": typed}));

@@ -77,3 +77,26 @@ async fn quantities_that_go_does_not_read() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn defaults_of_metadata() {
+    let server = server().await;
+    let mut definition = widget_definition();
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = json!({
+        "type": "object",
+        "properties": {"metadata": {"type": "object", "properties": {
+            "odd": {"type": "string", "default": "x"},
+            "labels": {"type": "object", "default": {"app": "web"}},
+        }}},
+    });
+    create_json(&server, DEFINITIONS, &definition).await;
+    let widget = json!({"metadata": {"name": "a"}});
+    let path = format!("{WIDGETS}?fieldValidation=Strict");
+    let (code, created) = written(&server, "POST", &path, &widget).await;
+    assert_eq!((code, &created["metadata"]["labels"]["app"]), (201, &json!("web")), "{created}");
+    assert_eq!(created["metadata"].get("odd"), None);
+    let accept = format!("{MEDIA_TYPE};{AS_METADATA}");
+    let reply = Reply::request(&server, "GET", WIDGETS, &accept).await;
+    assert_eq!(reply.code, 200);
+    server.stop().await;
+}
