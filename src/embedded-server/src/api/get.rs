@@ -56,13 +56,13 @@ pub(super) fn accepted(
     let Accepted { format, encoding } = accepted;
     match encoding {
         Encoding::Json => Ok(in_format(definition, json, version, format, IncludeObject::Metadata)),
-        // It was serialised here: it always parses.
         Encoding::Protobuf => Shown::new(definition, format).value(parsed(&json)),
     }
 }
 
 fn parsed(json: &[u8]) -> Value {
-    serde_json::from_slice(json).unwrap_or_default()
+    serde_json::from_slice(json)
+        .unwrap_or_else(|error| unreachable!("it was serialised here, and is not deep: {error}"))
 }
 
 fn in_format(

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use watchcache::reflector::protobuf;
 
 use super::{Request, UnknownFields};
-use crate::object::text;
+use crate::object::{is_too_deep, text};
 use crate::resource::{Definition, Types};
 use crate::status::Failure;
 use crate::validation;
@@ -18,6 +18,8 @@ pub(super) fn decode(
     mut object: Value,
 ) -> Result<(Value, Vec<String>), Failure> {
     let definition = &request.definition;
+    // Before anything walks down in it.
+    check_depth(definition, &object)?;
     check_type(definition, &mut object)?;
     let unknown = match &definition.types {
         Types::Builtin { through, .. } => {
@@ -77,6 +79,14 @@ fn check_values(definition: &Definition, object: &Value) -> Result<(), Failure> 
         Ok(_) => Ok(()),
         Err(error) => Err(undecodable(definition, error)),
     }
+}
+
+/// What is stored can be read again, by clients too, with a list or an event around it.
+pub(super) fn check_depth(definition: &Definition, object: &Value) -> Result<(), Failure> {
+    if is_too_deep(object) {
+        return Err(undecodable(definition, "it is nested too deep"));
+    }
+    Ok(())
 }
 
 fn undecodable(definition: &Definition, error: impl Display) -> Failure {

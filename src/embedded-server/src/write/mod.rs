@@ -148,8 +148,9 @@ impl Written {
 
     /// The object as a tree.
     pub(crate) fn value(&self) -> Value {
-        // It was serialised here: it always parses.
-        serde_json::from_slice(&self.json).unwrap_or_default()
+        serde_json::from_slice(&self.json).unwrap_or_else(|error| {
+            unreachable!("it was serialised here, and is not deep: {error}")
+        })
     }
 }
 

@@ -78,6 +78,77 @@ async fn quantities_that_go_does_not_read() {
     server.stop().await;
 }
 
+/// So many lists, each in the next.
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(json!(1), |inner, _| json!([inner]))
+}
+
+/// So many objects, each in the next.
+fn objects(levels: usize) -> Value {
+    (0..levels).fold(json!(1), |inner, _| json!({"a": inner}))
+}
+
+#[tokio::test]
+async fn objects_that_are_nested_too_deep() {
+    let server = server().await;
+    create_json(&server, DEFINITIONS, &widget_definition()).await;
+    let widget = |name: &str, spec: Value| json!({"metadata": {"name": name}, "spec": spec});
+    // What is listed, and watched, is read with more around it.
+    for levels in [100, 119] {
+        let name = format!("deep-{levels}");
+        create_json(&server, WIDGETS, &widget(&name, nested(levels))).await;
+    }
+    // Managed fields go deeper than what they are of.
+    for (levels, spec) in [(123, objects(123)), (117, objects(117)), (120, nested(120))] {
+        let answer = written(&server, "POST", WIDGETS, &widget("a", spec)).await;
+        assert_eq!(answer.0, 400, "{levels}: {}", answer.1["reason"]);
+    }
+    let patch = json!([{"op": "add", "path": "/spec/0/0/0/0", "value": nested(125)}]);
+    let answer = written(&server, "PATCH", &format!("{WIDGETS}/deep-100"), &patch).await;
+    assert_status(&answer, 400, "BadRequest");
+
+    let mut definition = widget_definition();
+    let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    schema["properties"] = json!({"spec": {
+        "type": "array", "x-kubernetes-preserve-unknown-fields": true, "default": nested(125),
+    }});
+    definition["metadata"]["name"] = "gadgets.example.com".into();
+    definition["spec"]["names"] = json!({"plural": "gadgets", "kind": "Gadget"});
+    assert_status(&send(&server, "POST", DEFINITIONS, &definition).await, 400, "BadRequest");
+
+    let (code, list) = http::get(&server, WIDGETS).await;
+    let items = list["items"].as_array().unwrap();
+    assert_eq!((code, items.len()), (200, 2));
+    assert!(items.iter().all(|item| item["spec"].is_array()));
+    listed(&server, DEFINITIONS).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn patches_that_nest_and_copy_without_end() {
+    let server = server().await;
+    create_json(&server, CONFIG_MAPS, &json!({"metadata": {"name": "a"}})).await;
+    let path = format!("{CONFIG_MAPS}/a");
+    let mut wrapping = vec![json!({"op": "add", "path": "/y", "value": {}})];
+    for _ in 0..5_000 {
+        wrapping.push(json!({"op": "add", "path": "/x", "value": {}}));
+        wrapping.push(json!({"op": "move", "from": "/y", "path": "/x/y"}));
+        wrapping.push(json!({"op": "move", "from": "/x", "path": "/y"}));
+    }
+    let fewer = wrapping[..9_001].to_vec();
+    let doubling: Vec<_> = (0..26)
+        .map(|round| json!({"op": "copy", "from": "", "path": format!("/x{round}")}))
+        .collect();
+    for (patch, code) in [(wrapping, 413), (fewer, 400), (doubling, 422)] {
+        let (answered, status) = written(&server, "PATCH", &path, &patch.into()).await;
+        assert_eq!(answered, code, "{status}");
+    }
+    let harmless: Vec<_> =
+        (0..100).map(|_| json!({"op": "add", "path": "/data", "value": {"a": "b"}})).collect();
+    assert_eq!(written(&server, "PATCH", &path, &harmless.into()).await.0, 200);
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn defaults_of_metadata() {
     let server = server().await;
