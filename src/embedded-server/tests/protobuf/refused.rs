@@ -171,3 +171,24 @@ async fn defaults_of_metadata() {
     assert_eq!(reply.code, 200);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn scales_beyond_what_a_scale_says() {
+    let server = server().await;
+    create_json(&server, DEFINITIONS, &widget_definition()).await;
+    let widget = |size: i64| json!({"metadata": {"name": "a"}, "spec": {"size": size}});
+    for size in [1_i64 << 31, 1 << 32, -1] {
+        let answer = written(&server, "POST", WIDGETS, &widget(size)).await;
+        assert_status(&answer, 422, "Invalid");
+        assert_eq!(answer.1["details"]["causes"][0]["field"], "spec.size");
+    }
+    create_json(&server, WIDGETS, &widget(i32::MAX.into())).await;
+    let status = json!({"status": {"size": 1_i64 << 31}});
+    let answer = written(&server, "PATCH", &format!("{WIDGETS}/a"), &status).await;
+    assert_status(&answer, 422, "Invalid");
+    let path = format!("{WIDGETS}/a/scale");
+    let (_, json) = http::get(&server, &path).await;
+    assert_eq!(json["spec"]["replicas"], i32::MAX);
+    assert_eq!(from_slice::<Value>(&get(&server, &path).await.1).unwrap()["spec"], json["spec"]);
+    server.stop().await;
+}
