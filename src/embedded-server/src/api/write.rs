@@ -66,12 +66,12 @@ pub(super) async fn write(
             if definition.namespaced && target.namespace.is_none() {
                 return Err(Failure::method_not_allowed());
             }
-            let new = body.object(target.has_schema())?;
+            let new = body.object(target)?;
             let create = |request: &Request| writer.create(request, new.clone());
             object(target, admitting.write(&request, create).await?, accepted)?
         }
         (&Method::POST, Some(name), Some(Subresource::Binding)) => {
-            let binding = body.object(target.has_schema())?;
+            let binding = body.object(target)?;
             admitting.is_of(&binding);
             let bind = |request: &Request| writer.bind(request, name, &binding);
             admitting.write(&request, bind).await?;
@@ -82,7 +82,7 @@ pub(super) async fn write(
             )
         }
         (&Method::PUT, Some(name), Some(Subresource::Scale)) => {
-            let wanted = body.object(target.has_schema())?;
+            let wanted = body.object(target)?;
             let rescale = |request: &Request| writer.rescale(request, name, |_| Ok(wanted.clone()));
             let scaled = admitting.write(&request, rescale).await?;
             scale(&scaled, accepted.encoding)?
@@ -100,7 +100,7 @@ pub(super) async fn write(
             scale(&scaled, accepted.encoding)?
         }
         (&Method::PUT, Some(name), None | Some(Subresource::Status | Subresource::Finalize)) => {
-            let new = body.object(target.has_schema())?;
+            let new = body.object(target)?;
             let replace = |request: &Request| writer.replace(request, name, part, new.clone());
             object(target, admitting.write(&request, replace).await?, accepted)?
         }
