@@ -67,7 +67,7 @@ impl Writer {
             Ok(object)
         })?;
         let scaled = of(scale, &written.value());
-        Ok(Written { json: scaled.to_string().into_bytes(), ..written })
+        Ok(Written { json: scaled.to_string().into_bytes(), stored: None, ..written })
     }
 }
 
