@@ -1,5 +1,7 @@
 //! Pods, and the templates of Pods.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::causes::Causes;
@@ -15,17 +17,17 @@ pub(super) fn spec(spec: &Value, path: &str, causes: &mut Causes) {
     if array(spec, "/containers").is_empty() {
         causes.required(format!("{path}.containers"), "");
     }
-    let volumes: Vec<&str> = array(spec, "/volumes").iter().map(|one| text(one, "/name")).collect();
-    let mut seen = Vec::new();
+    let volumes: HashSet<&str> =
+        array(spec, "/volumes").iter().map(|one| text(one, "/name")).collect();
+    let mut seen = HashSet::new();
     for list in ["initContainers", "containers"] {
         for (place, container) in array(spec, &format!("/{list}")).iter().enumerate() {
             let path = format!("{path}.{list}[{place}]");
             self::container(container, &path, &volumes, causes);
             let name = text(container, "/name");
-            if !name.is_empty() && seen.contains(&name) {
+            if !name.is_empty() && !seen.insert(name) {
                 causes.duplicate(format!("{path}.name"), &name.into());
             }
-            seen.push(name);
         }
     }
     for (place, volume) in array(spec, "/volumes").iter().enumerate() {
@@ -52,7 +54,7 @@ pub(super) fn spec(spec: &Value, path: &str, causes: &mut Causes) {
     }
 }
 
-fn container(container: &Value, path: &str, volumes: &[&str], causes: &mut Causes) {
+fn container(container: &Value, path: &str, volumes: &HashSet<&str>, causes: &mut Causes) {
     named(container, &format!("{path}.name"), causes);
     if text(container, "/image").is_empty() {
         causes.required(format!("{path}.image"), "");
@@ -78,7 +80,7 @@ fn container(container: &Value, path: &str, volumes: &[&str], causes: &mut Cause
         if text(mount, "/mountPath").is_empty() {
             causes.required(format!("{path}.mountPath"), "");
         }
-        if !volumes.contains(&text(mount, "/name")) {
+        if !volumes.contains(text(mount, "/name")) {
             causes.not_found(format!("{path}.name"), &mount["name"]);
         }
     }

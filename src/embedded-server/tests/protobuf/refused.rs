@@ -192,3 +192,14 @@ async fn scales_beyond_what_a_scale_says() {
     assert_eq!(from_slice::<Value>(&get(&server, &path).await.1).unwrap()["spec"], json["spec"]);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn many_faults_are_not_all_told() {
+    let server = server().await;
+    let mut pod = pod("a");
+    pod["spec"]["containers"] = vec![json!({"name": ""}); 100_000].into();
+    let answer = send(&server, "POST", PODS, &pod).await;
+    assert_status(&answer, 422, "Invalid");
+    assert_eq!(answer.1["details"]["causes"].as_array().unwrap().len(), 1_000);
+    server.stop().await;
+}
