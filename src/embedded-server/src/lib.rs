@@ -41,8 +41,12 @@
 //! protobuf with 415 (Unsupported Media Type). Tables, patches, discovery and OpenAPI are always JSON, and
 //! so is the answer to a path that names no resource.
 //!
+//! An object in protobuf that says no type is of the one that the request is about.
+//!
 //! An object is encoded once, when it is first asked for in protobuf, and kept beside its JSON, packed as
-//! that is; a server that nobody asks for protobuf pays nothing for it. Events are kept as the core group has
+//! that is; a server that nobody asks for protobuf keeps none. What a client writes must be such that it can
+//! be encoded, whichever encoding it comes in: values that Go refuses are refused with 400 (Bad Request), as
+//! are objects that are nested deeper than 120 levels, managed fields included. Events are kept as the core group has
 //! them, and made anew for whoever asks by `events.k8s.io`, in either encoding.
 //!
 //! # Content

@@ -2,6 +2,25 @@
 
 use serde_json::{Map, Value};
 
+/// How deep objects and lists are nested at most: our clients, and we, read 127 levels, of which a list or an
+/// event around an object has some.
+const DEEPEST: usize = 120;
+
+/// Whether it is nested too deep to be stored.
+pub(crate) fn is_too_deep(object: &Value) -> bool {
+    is_too_deep_at(0, object)
+}
+
+/// The same of what lies so many levels deep. It looks no deeper than that.
+pub(crate) fn is_too_deep_at(level: usize, value: &Value) -> bool {
+    let inner = |value: &Value| is_too_deep_at(level + 1, value);
+    match value {
+        Value::Object(fields) => level >= DEEPEST || fields.values().any(inner),
+        Value::Array(elements) => level >= DEEPEST || elements.iter().any(inner),
+        _ => false,
+    }
+}
+
 /// The text at `pointer`, or empty.
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()

@@ -23,8 +23,8 @@ impl From<Status> for Failure {
 }
 
 impl From<protobuf::Error> for Failure {
-    /// Of an object that was to be written: what is stored has come through its type, so the schema
-    /// takes it.
+    /// Of an object that was to be written: what a client has stored the schema took, so this is a fault of
+    /// the server's own.
     fn from(error: protobuf::Error) -> Failure {
         Status::internal(format!("the object cannot be written in protobuf: {error}")).into()
     }

@@ -8,7 +8,9 @@ use serde_json::Value;
 use watchcache::reflector::protobuf;
 
 use super::format::media_types;
+use super::path::Target;
 use crate::patch::Patch;
+use crate::proto::with_type;
 use crate::status::Failure;
 
 /// The largest body of a request, as for the real server.
@@ -44,7 +46,7 @@ impl MediaType {
     /// JSON by default; `None` for a type that is not supported.
     fn of(content_type: Option<&str>) -> Option<MediaType> {
         let named = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        Some(match named {
+        Some(match named.to_ascii_lowercase().as_str() {
             "" | "application/json" => MediaType::Json,
             protobuf::MEDIA_TYPE => MediaType::Protobuf,
             "application/json-patch+json" => MediaType::JsonPatch,
@@ -71,12 +73,18 @@ impl Content {
         self.bytes.is_empty()
     }
 
-    /// The object in the body, of a kind with or without a schema.
-    pub(super) fn object(&self, has_schema: bool) -> Result<Value, Failure> {
+    /// The object in the body, of the kind that the request is about.
+    pub(super) fn object(&self, target: &Target) -> Result<Value, Failure> {
+        let (api_version, kind) = target.of_type();
+        self.of_type(target.has_schema(), (&api_version, kind))
+    }
+
+    /// The object in the body, of a kind with or without a schema. In JSON it may say no type.
+    pub(super) fn of_type(&self, has_schema: bool, of: (&str, &str)) -> Result<Value, Failure> {
         match self.media_type {
             Some(MediaType::Json) => self.parse(),
             Some(MediaType::Protobuf) if has_schema => {
-                protobuf::from_slice(&self.bytes).map_err(unreadable)
+                protobuf::from_slice(&with_type(&self.bytes, of)).map_err(unreadable)
             }
             _ => Err(Failure::unsupported_media_type(media_types(has_schema))),
         }

@@ -16,7 +16,7 @@ pub(super) fn read(query: DeleteOptions, body: &Content) -> Result<(DeleteOption
         return Ok((query, false));
     }
     let body: meta::DeleteOptions =
-        serde_json::from_value(body.object(true)?).map_err(|error| {
+        serde_json::from_value(body.of_type(true, ("v1", "DeleteOptions"))?).map_err(|error| {
             Failure::bad_request(format!("the body cannot be handled as a DeleteOptions: {error}"))
         })?;
     // Every group has it under its own version.

@@ -1,5 +1,7 @@
 //! One object.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
@@ -7,6 +9,7 @@ use serde_json::Value;
 use crate::encoding::Encoding;
 use crate::resource::Definition;
 use crate::status::Failure;
+use crate::storage::Entry;
 
 use super::format::{Accepted, Format, write_metadata};
 use super::params::{IncludeObject, Params, VersionMatch};
@@ -38,12 +41,20 @@ pub(crate) fn get(
             let json = entry.json(definition);
             in_format(definition, json, entry.version, format, params.include_object)
         }
-        Encoding::Protobuf => {
-            let message = api.storage.message(definition, &entry)?;
-            Shown::new(definition, format).object(&message, entry.version)
-        }
+        Encoding::Protobuf => in_protobuf(api, definition, &entry, format)?,
     };
     Ok(encoding.response(StatusCode::OK, body))
+}
+
+/// One object as it is stored, which is encoded once.
+pub(super) fn in_protobuf(
+    api: &Api,
+    definition: &Definition,
+    entry: &Arc<Entry>,
+    format: Format,
+) -> Result<Vec<u8>, Failure> {
+    let message = api.storage.message(definition, entry)?;
+    Ok(Shown::new(definition, format).object(&message, entry.version))
 }
 
 /// One object, that is not stored as it is, in the form that the client asks for.
@@ -56,13 +67,13 @@ pub(super) fn accepted(
     let Accepted { format, encoding } = accepted;
     match encoding {
         Encoding::Json => Ok(in_format(definition, json, version, format, IncludeObject::Metadata)),
-        // It was serialised here: it always parses.
         Encoding::Protobuf => Shown::new(definition, format).value(parsed(&json)),
     }
 }
 
 fn parsed(json: &[u8]) -> Value {
-    serde_json::from_slice(json).unwrap_or_default()
+    serde_json::from_slice(json)
+        .unwrap_or_else(|error| unreachable!("it was serialised here, and is not deep: {error}"))
 }
 
 fn in_format(

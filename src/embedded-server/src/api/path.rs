@@ -74,6 +74,15 @@ impl Target {
         !self.definition.is_custom() || self.subresource == Some(Subresource::Scale)
     }
 
+    /// The API version and the kind of what a request is about.
+    pub(crate) fn of_type(&self) -> (String, &str) {
+        match self.subresource {
+            Some(Subresource::Scale) => ("autoscaling/v1".to_owned(), "Scale"),
+            Some(Subresource::Binding) => ("v1".to_owned(), "Binding"),
+            _ => (self.definition.api_version(), &self.definition.kind),
+        }
+    }
+
     pub(crate) fn key(&self, name: &str) -> String {
         storage::key(self.namespace.as_deref(), name)
     }

@@ -66,12 +66,12 @@ pub(super) async fn write(
             if definition.namespaced && target.namespace.is_none() {
                 return Err(Failure::method_not_allowed());
             }
-            let new = body.object(target.has_schema())?;
+            let new = body.object(target)?;
             let create = |request: &Request| writer.create(request, new.clone());
-            object(target, admitting.write(&request, create).await?, accepted)?
+            object(api, target, admitting.write(&request, create).await?, accepted)?
         }
         (&Method::POST, Some(name), Some(Subresource::Binding)) => {
-            let binding = body.object(target.has_schema())?;
+            let binding = body.object(target)?;
             admitting.is_of(&binding);
             let bind = |request: &Request| writer.bind(request, name, &binding);
             admitting.write(&request, bind).await?;
@@ -82,7 +82,7 @@ pub(super) async fn write(
             )
         }
         (&Method::PUT, Some(name), Some(Subresource::Scale)) => {
-            let wanted = body.object(target.has_schema())?;
+            let wanted = body.object(target)?;
             let rescale = |request: &Request| writer.rescale(request, name, |_| Ok(wanted.clone()));
             let scaled = admitting.write(&request, rescale).await?;
             scale(&scaled, accepted.encoding)?
@@ -100,9 +100,9 @@ pub(super) async fn write(
             scale(&scaled, accepted.encoding)?
         }
         (&Method::PUT, Some(name), None | Some(Subresource::Status | Subresource::Finalize)) => {
-            let new = body.object(target.has_schema())?;
+            let new = body.object(target)?;
             let replace = |request: &Request| writer.replace(request, name, part, new.clone());
-            object(target, admitting.write(&request, replace).await?, accepted)?
+            object(api, target, admitting.write(&request, replace).await?, accepted)?
         }
         (&Method::PATCH, Some(name), None | Some(Subresource::Status)) => {
             let change = body.change(definition.is_custom())?;
@@ -113,13 +113,13 @@ pub(super) async fn write(
                 Change::Patch(patch) => writer.patch(request, name, part, patch),
                 Change::Apply(applied) => writer.apply(request, name, part, applied, params.force),
             };
-            object(target, admitting.write(&request, patch).await?, accepted)?
+            object(api, target, admitting.write(&request, patch).await?, accepted)?
         }
         (&Method::DELETE, Some(name), None) => {
             let options = delete_options::read(params.options, body)?;
             let request = Request { dry_run: params.dry_run || options.1, ..request };
             let delete = |request: &Request| writer.delete(request, name, &options.0);
-            deleted(target, admitting.delete(&request, delete).await?, accepted)?
+            deleted(api, target, admitting.delete(&request, delete).await?, accepted)?
         }
         (&Method::DELETE, None, None) => {
             // Namespaces, and requests across namespaces, delete objects one by one.
@@ -147,10 +147,20 @@ fn user_agent(headers: &HeaderMap) -> String {
     if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
 }
 
-fn object(target: &Target, written: Written, accepted: Accepted) -> Result<Response, Failure> {
+fn object(
+    api: &Api,
+    target: &Target,
+    written: Written,
+    accepted: Accepted,
+) -> Result<Response, Failure> {
     let code = if written.is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let Written { json, version, warnings, .. } = written;
-    let body = get::accepted(&target.definition, json, version, accepted)?;
+    let Written { stored, json, version, warnings, .. } = written;
+    let body = match (&stored, accepted.encoding) {
+        (Some(entry), Encoding::Protobuf) => {
+            get::in_protobuf(api, &target.definition, entry, accepted.format)?
+        }
+        _ => get::accepted(&target.definition, json, version, accepted)?,
+    };
     let mut response = accepted.encoding.response(code, body);
     add_warnings(&mut response, &warnings);
     Ok(response)
@@ -173,9 +183,14 @@ fn add_warnings(response: &mut Response, warnings: &[String]) {
 }
 
 /// The object while something holds it back, and a success once it was deleted.
-fn deleted(target: &Target, deleted: Deleted, accepted: Accepted) -> Result<Response, Failure> {
+fn deleted(
+    api: &Api,
+    target: &Target,
+    deleted: Deleted,
+    accepted: Accepted,
+) -> Result<Response, Failure> {
     Ok(match deleted {
-        Deleted::Pending(written) => return object(target, written, accepted),
+        Deleted::Pending(written) => return object(api, target, written, accepted),
         Deleted::Gone(written) => {
             let object = written.value();
             let definition = &target.definition;

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 mod field_set;
+mod json;
 pub(crate) mod managed;
 mod shape;
 mod strategic;
@@ -26,17 +27,7 @@ impl Patch {
     pub(crate) fn apply(&self, definition: &Definition, current: &Value) -> Result<Value, Failure> {
         let mut object = current.clone();
         match self {
-            Patch::Json(patch) => {
-                json_patch::patch(&mut object, patch).map_err(|error| {
-                    let message = format!(
-                        "the server rejected our request due to an error in our request: {error}"
-                    );
-                    Failure::from(watchcache::Status::failure(
-                        watchcache::status::StatusReason::Invalid,
-                        message,
-                    ))
-                })?;
-            }
+            Patch::Json(patch) => json::apply(&mut object, patch)?,
             Patch::Merge(patch) => json_patch::merge(&mut object, patch),
             Patch::Strategic(patch) => {
                 strategic::merge(&mut object, patch, Shape::of(definition))

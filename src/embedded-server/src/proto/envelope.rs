@@ -1,5 +1,7 @@
 //! What Kubernetes puts around messages: around an object that stands by itself, and around an event.
 
+use std::borrow::Cow;
+
 use super::wire::{run_len, take_run, write_head, write_run};
 
 /// How every object begins that stands by itself.
@@ -22,6 +24,41 @@ pub(crate) fn message(object: &[u8]) -> Option<&[u8]> {
     let mut unknown = object.strip_prefix(MAGIC)?;
     take_run(&mut unknown)?;
     take_run(&mut unknown).map(|(_, message)| message)
+}
+
+/// An object that stands by itself, and is of this type where it says none: as Go takes what is sent to it.
+pub(crate) fn with_type<'a>(object: &'a [u8], (api_version, kind): (&str, &str)) -> Cow<'a, [u8]> {
+    retyped(object, api_version, kind).map_or(object.into(), Into::into)
+}
+
+/// `None` if it says its type, or is no such object: that is told by who decodes it.
+fn retyped(object: &[u8], api_version: &str, kind: &str) -> Option<Vec<u8>> {
+    let mut unknown = object.strip_prefix(MAGIC)?;
+    let (mut of, mut message, mut others) = (&b""[..], &b""[..], Vec::new());
+    while !unknown.is_empty() {
+        match take_run(&mut unknown)? {
+            (1, bytes) => of = bytes,
+            (2, bytes) => message = bytes,
+            (number, bytes) => write_run(u32::try_from(number).ok()?, bytes, &mut others),
+        }
+    }
+    let mut said = ["", ""];
+    while !of.is_empty() {
+        let (number, bytes) = take_run(&mut of)?;
+        if let Some(part) = said.get_mut(usize::try_from(number).ok()?.checked_sub(1)?) {
+            *part = std::str::from_utf8(bytes).ok()?;
+        }
+    }
+    if said.iter().all(|part| !part.is_empty()) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(object.len() + 64);
+    let [api_version, kind] = [(said[0], api_version), (said[1], kind)]
+        .map(|(said, otherwise)| if said.is_empty() { otherwise } else { said });
+    write_start(api_version, kind, message.len(), &mut out);
+    out.extend_from_slice(message);
+    out.extend_from_slice(&others);
+    Some(out)
 }
 
 /// Writes an event of a watch, whose object stands by itself.

@@ -3,5 +3,5 @@
 mod envelope;
 mod wire;
 
-pub(crate) use envelope::{END, message, write_event, write_frame, write_start};
+pub(crate) use envelope::{END, message, with_type, write_event, write_frame, write_start};
 pub(crate) use wire::{run_len, take_run, write_head, write_run, write_varint};

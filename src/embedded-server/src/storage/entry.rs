@@ -149,8 +149,9 @@ impl Entry {
         }
         let mut stored = b"{".to_vec();
         self.write_stored(version, &mut stored);
-        // It was serialised here: it always parses.
-        let object = serde_json::from_slice(&stored).unwrap_or_default();
+        let object = serde_json::from_slice(&stored).unwrap_or_else(|error| {
+            unreachable!("it was serialised here, and is not deep: {error}")
+        });
         let shown = definition.renamed.shown(object).to_string();
         out.extend(shown.into_bytes().into_iter().skip(1));
     }
@@ -171,8 +172,9 @@ impl Entry {
 
     /// The whole object as a tree.
     pub(crate) fn value(&self, definition: &Definition) -> Value {
-        // It was serialised here: it always parses.
-        serde_json::from_slice(&self.json(definition)).unwrap_or_default()
+        serde_json::from_slice(&self.json(definition)).unwrap_or_else(|error| {
+            unreachable!("it was serialised here, and is not deep: {error}")
+        })
     }
 }
 

@@ -5,6 +5,9 @@ use std::fmt::Display;
 use serde_json::Value;
 use watchcache::status::{CauseType, StatusCause};
 
+/// As many are told: a short body can have millions of faults.
+const MOST: usize = 1_000;
+
 #[derive(Debug, Default)]
 pub(super) struct Causes(Vec<StatusCause>);
 
@@ -16,7 +19,9 @@ impl From<Causes> for Vec<StatusCause> {
 
 impl Causes {
     fn add(&mut self, cause: CauseType, field: impl Into<String>, message: String) {
-        self.0.push(StatusCause::new(cause, message).with_field(field));
+        if self.0.len() < MOST {
+            self.0.push(StatusCause::new(cause, message).with_field(field));
+        }
     }
 
     pub(super) fn required(&mut self, field: impl Into<String>, why: &str) {

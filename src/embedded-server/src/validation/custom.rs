@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::causes::Causes;
-use crate::resource::{Schema, ValueType};
+use crate::resource::{Scale, Schema, ValueType};
 
 /// Fields that every object may have, whatever its schema.
 const OF_ALL: [&str; 3] = ["apiVersion", "kind", "metadata"];
@@ -88,6 +88,22 @@ fn default_value(schema: Option<ValueType<'_>>, value: &mut Value) {
 /// Checks the object against the schema.
 pub(super) fn validate(schema: &Schema, object: &Value, causes: &mut Causes) {
     check(schema.root(), object, "", causes);
+}
+
+/// The numbers that its Scale says have 32 bits there.
+pub(super) fn validate_scale(scale: &Scale, object: &Value, causes: &mut Causes) {
+    for pointer in [&scale.spec_replicas, &scale.status_replicas] {
+        let Some(value) = object.pointer(pointer) else { continue };
+        let field = pointer.trim_start_matches('/').replace('/', ".");
+        match value.as_i64() {
+            Some(..0) => causes.invalid(field, value, "should be a non-negative integer"),
+            Some(number) if number > i32::MAX.into() => {
+                let why = format!("should be less than or equal to {}", i32::MAX);
+                causes.invalid(field, value, why);
+            }
+            _ => {}
+        }
+    }
 }
 
 fn check(schema: ValueType<'_>, value: &Value, path: &str, causes: &mut Causes) {

@@ -52,7 +52,11 @@ pub(crate) fn update(definition: &Definition, new: &Value, old: &Value) -> Vec<S
 
 fn content(definition: &Definition, object: &Value, causes: &mut Causes) {
     if let Types::Custom { schema, .. } = &definition.types {
-        return custom::validate(schema, object, causes);
+        custom::validate(schema, object, causes);
+        if let Some(scale) = &definition.scale {
+            custom::validate_scale(scale, object, causes);
+        }
+        return;
     }
     match definition.id {
         PODS => pod::new(object, causes),

@@ -1,5 +1,7 @@
 //! Pods, and the templates of Pods.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::causes::Causes;
@@ -15,17 +17,17 @@ pub(super) fn spec(spec: &Value, path: &str, causes: &mut Causes) {
     if array(spec, "/containers").is_empty() {
         causes.required(format!("{path}.containers"), "");
     }
-    let volumes: Vec<&str> = array(spec, "/volumes").iter().map(|one| text(one, "/name")).collect();
-    let mut seen = Vec::new();
+    let volumes: HashSet<&str> =
+        array(spec, "/volumes").iter().map(|one| text(one, "/name")).collect();
+    let mut seen = HashSet::new();
     for list in ["initContainers", "containers"] {
         for (place, container) in array(spec, &format!("/{list}")).iter().enumerate() {
             let path = format!("{path}.{list}[{place}]");
             self::container(container, &path, &volumes, causes);
             let name = text(container, "/name");
-            if !name.is_empty() && seen.contains(&name) {
+            if !name.is_empty() && !seen.insert(name) {
                 causes.duplicate(format!("{path}.name"), &name.into());
             }
-            seen.push(name);
         }
     }
     for (place, volume) in array(spec, "/volumes").iter().enumerate() {
@@ -52,7 +54,7 @@ pub(super) fn spec(spec: &Value, path: &str, causes: &mut Causes) {
     }
 }
 
-fn container(container: &Value, path: &str, volumes: &[&str], causes: &mut Causes) {
+fn container(container: &Value, path: &str, volumes: &HashSet<&str>, causes: &mut Causes) {
     named(container, &format!("{path}.name"), causes);
     if text(container, "/image").is_empty() {
         causes.required(format!("{path}.image"), "");
@@ -78,17 +80,8 @@ fn container(container: &Value, path: &str, volumes: &[&str], causes: &mut Cause
         if text(mount, "/mountPath").is_empty() {
             causes.required(format!("{path}.mountPath"), "");
         }
-        if !volumes.contains(&text(mount, "/name")) {
+        if !volumes.contains(text(mount, "/name")) {
             causes.not_found(format!("{path}.name"), &mount["name"]);
-        }
-    }
-    for list in ["requests", "limits"] {
-        for (resource, quantity) in crate::object::fields(container, &format!("/resources/{list}"))
-        {
-            if !is_quantity(quantity.as_str().unwrap_or_default()) {
-                let why = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
-                causes.invalid(format!("{path}.resources.{list}[{resource}]"), quantity, why);
-            }
         }
     }
 }
@@ -112,19 +105,6 @@ pub(super) fn port(port: &Value, path: &str, causes: &mut Causes) {
         Some(1..=65_535) => {}
         Some(_) => causes.invalid(path, port, "must be between 1 and 65535, inclusive"),
     }
-}
-
-/// A number with a unit: `100m`, `1.5`, `64Mi`, `1e3`.
-fn is_quantity(text: &str) -> bool {
-    let text = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let exponent = unit.strip_prefix(['e', 'E']).is_some_and(|digits| {
-        digits.strip_prefix(['+', '-']).unwrap_or(digits).parse::<u32>().is_ok()
-    });
-    let units =
-        ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-    number.parse::<f64>().is_ok() && (exponent || units.contains(&unit))
 }
 
 /// A running Pod takes new images and little else.
@@ -162,20 +142,5 @@ pub(super) fn update(new: &Value, old: &Value, causes: &mut Causes) {
             "spec",
             "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantities() {
-        for good in ["1", "0.5", "100m", "64Mi", "1e3", "-2", "5E"] {
-            assert!(is_quantity(good), "{good}");
-        }
-        for bad in ["", "m", "1.2.3", "5 Mi", "1X", "e3"] {
-            assert!(!is_quantity(bad), "{bad}");
-        }
     }
 }

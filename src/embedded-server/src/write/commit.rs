@@ -110,7 +110,7 @@ impl Next<'_> {
         let content = Content::new(&request.definition, self.object, self.origin);
         let version = self.current.map_or(0, |entry| entry.version);
         let entry = content.at(request.key(self.name).into(), version);
-        Written { is_new: self.current.is_none(), ..Written::of(&entry, &request.definition) }
+        Written { is_new: self.current.is_none(), ..Written::only(&entry, &request.definition) }
     }
 
     fn planned(self, request: &Request) -> Planned {

@@ -53,6 +53,8 @@ impl Writer {
         } else if let Some(managers) = managers {
             metadata(&mut object).insert("managedFields".to_owned(), managers);
         }
+        // Managed fields go deeper than what they are of.
+        decode::check_depth(definition, &object)?;
         for _ in 0..NAMES {
             let name = name(&object).to_owned();
             let is_taken = self.storage.get(definition.id, &request.key(&name)).is_some();

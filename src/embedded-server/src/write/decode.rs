@@ -1,10 +1,13 @@
 //! A body as an object of its type.
 
+use std::fmt::Display;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use serde_json::{Map, Value, json};
+use watchcache::reflector::protobuf;
 
 use super::{Request, UnknownFields};
-use crate::object::text;
+use crate::object::{is_too_deep, text};
 use crate::resource::{Definition, Types};
 use crate::status::Failure;
 use crate::validation;
@@ -15,19 +18,24 @@ pub(super) fn decode(
     mut object: Value,
 ) -> Result<(Value, Vec<String>), Failure> {
     let definition = &request.definition;
+    // Before anything walks down in it.
+    check_depth(definition, &object)?;
     check_type(definition, &mut object)?;
     let unknown = match &definition.types {
         Types::Builtin { through, .. } => {
             quantities_as_text(&mut object);
-            let typed = through(object.clone()).map_err(|error| undecodable(definition, &error))?;
+            let typed = through(object.clone()).map_err(|error| undecodable(definition, error))?;
             let unknown = unknown_fields(&object, &typed);
             object = typed;
+            check_values(definition, &object)?;
             unknown
         }
         Types::Custom { schema, .. } => {
             let mut unknown = validation::prune(schema, &mut object);
-            unknown.extend(metadata_by_type(definition, &mut object)?);
+            let given = object["metadata"].clone();
+            // A schema may have defaults of metadata, too.
             validation::default(schema, &mut object);
+            unknown.extend(metadata_by_type(definition, given, &mut object)?);
             unknown
         }
     };
@@ -46,18 +54,42 @@ pub(super) fn decode(
 }
 
 /// Reads the metadata of a custom resource, which are of one type whatever the schema says; the paths of
-/// what that does not know.
-fn metadata_by_type(definition: &Definition, object: &mut Value) -> Result<Vec<String>, Failure> {
-    let given = object["metadata"].take();
-    let typed = serde_json::from_value::<meta::ObjectMeta>(given.clone())
+/// what that does not know of those that were `given`.
+fn metadata_by_type(
+    definition: &Definition,
+    given: Value,
+    object: &mut Value,
+) -> Result<Vec<String>, Failure> {
+    let typed = serde_json::from_value::<meta::ObjectMeta>(object["metadata"].take())
         .and_then(serde_json::to_value)
-        .map_err(|error| undecodable(definition, &error))?;
+        .map_err(|error| undecodable(definition, error))?;
     let unknown = unknown_fields(&json!({"metadata": given}), &json!({"metadata": typed}));
+    let partial = json!({
+        "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": typed,
+    });
+    check_values(definition, &partial)?;
     object["metadata"] = typed;
     Ok(unknown)
 }
 
-fn undecodable(definition: &Definition, error: &serde_json::Error) -> Failure {
+/// Go refuses values that our types take, such as times before the year 0 and texts that are no quantities:
+/// one object that holds such is an error to whoever lists its resource. Go's schema takes what Go reads.
+fn check_values(definition: &Definition, object: &Value) -> Result<(), Failure> {
+    match protobuf::to_vec(object) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(undecodable(definition, error)),
+    }
+}
+
+/// What is stored can be read again, by clients too, with a list or an event around it.
+pub(super) fn check_depth(definition: &Definition, object: &Value) -> Result<(), Failure> {
+    if is_too_deep(object) {
+        return Err(undecodable(definition, "it is nested too deep"));
+    }
+    Ok(())
+}
+
+fn undecodable(definition: &Definition, error: impl Display) -> Failure {
     Failure::bad_request(format!(
         "{} in version {:?} cannot be handled as a {}: {error}",
         definition.kind, &*definition.version, definition.kind

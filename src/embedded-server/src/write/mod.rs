@@ -69,6 +69,8 @@ pub(crate) enum UnknownFields {
 /// An object as it was written, or would have been.
 #[derive(Debug)]
 pub(crate) struct Written {
+    /// Where it is stored as it is here.
+    pub(crate) stored: Option<Arc<Entry>>,
     pub(crate) json: Vec<u8>,
     pub(crate) version: u64,
     pub(crate) is_new: bool,
@@ -137,8 +139,14 @@ impl Writer {
 }
 
 impl Written {
-    fn of(entry: &Entry, definition: &Definition) -> Written {
+    fn of(entry: &Arc<Entry>, definition: &Definition) -> Written {
+        Written { stored: Some(Arc::clone(entry)), ..Written::only(entry, definition) }
+    }
+
+    /// Of what is not stored.
+    fn only(entry: &Entry, definition: &Definition) -> Written {
         Written {
+            stored: None,
             json: entry.json(definition),
             version: entry.version,
             is_new: false,
@@ -148,8 +156,9 @@ impl Written {
 
     /// The object as a tree.
     pub(crate) fn value(&self) -> Value {
-        // It was serialised here: it always parses.
-        serde_json::from_slice(&self.json).unwrap_or_default()
+        serde_json::from_slice(&self.json).unwrap_or_else(|error| {
+            unreachable!("it was serialised here, and is not deep: {error}")
+        })
     }
 }
 

@@ -11,7 +11,11 @@ use crate::status::Failure;
 
 /// An object's Scale.
 pub(crate) fn of(scale: &Scale, object: &Value) -> Value {
-    let number = |pointer: &str| object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+    let number = |pointer: &str| {
+        let number = object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+        // The definition may have come to have a Scale after the object was written.
+        number.clamp(0, i32::MAX.into())
+    };
     let mut status = json!({"replicas": number(&scale.status_replicas)});
     if let Some(selector) = scale.selector.as_ref().and_then(|pointer| object.pointer(pointer)) {
         status["selector"] = selector_text(selector).into();
@@ -63,7 +67,7 @@ impl Writer {
             Ok(object)
         })?;
         let scaled = of(scale, &written.value());
-        Ok(Written { json: scaled.to_string().into_bytes(), ..written })
+        Ok(Written { json: scaled.to_string().into_bytes(), stored: None, ..written })
     }
 }
 

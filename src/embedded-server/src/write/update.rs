@@ -213,6 +213,8 @@ impl Writer {
                 metadata.insert("managedFields".to_owned(), managers.unwrap_or_default());
             }
         }
+        // Managed fields go deeper than what they are of.
+        decode::check_depth(definition, &object)?;
         if is_finished(definition, &object) {
             let written = Written::of(entry, definition);
             self.remove(request, entry, Some(&object))?;

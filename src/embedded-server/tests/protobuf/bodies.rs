@@ -122,6 +122,58 @@ async fn deletions_of_all_and_of_what_is_held_back() {
 }
 
 #[tokio::test]
+async fn a_body_that_says_no_type_is_of_the_type_that_is_asked_for() {
+    let server = server().await;
+    let untyped = |object: &Value| {
+        let message = wire::message(&to_vec(object).unwrap());
+        let mut body = b"k8s\0\x0a\x04\x0a\0\x12\0\x12".to_vec();
+        assert!(message.len() < 1 << 14);
+        match message.len() {
+            short @ 0..0x80 => body.push(short as u8),
+            long => body.extend([(long & 0x7f) as u8 | 0x80, (long >> 7) as u8]),
+        }
+        [body, message, b"\x1a\0\x22\0".to_vec()].concat()
+    };
+    let create = |path: &'static str, object: Value| {
+        let (server, body) = (&server, untyped(&object));
+        async move {
+            let (code, answer) = ask(server, "POST", path, &body).await;
+            (code, from_slice::<Value>(&answer).unwrap())
+        }
+    };
+    let (code, created) = create(PODS, pod("a")).await;
+    assert_eq!((code, &created["kind"]), (201, &json!("Pod")), "{created}");
+    let (code, created) = create(DEPLOYMENTS, deployment("web")).await;
+    assert_eq!((code, &created["apiVersion"]), (201, &json!("apps/v1")), "{created}");
+    let mut scale: Value =
+        from_slice(&get(&server, &format!("{DEPLOYMENTS}/web/scale")).await.1).unwrap();
+    scale["spec"]["replicas"] = 0.into();
+    scale["metadata"]["resourceVersion"].take();
+    let (code, _) =
+        ask(&server, "PUT", &format!("{DEPLOYMENTS}/web/scale"), &untyped(&scale)).await;
+    assert_eq!(code, 200);
+    let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "dryRun": ["All"]});
+    for path in [format!("{PODS}/a"), format!("{DEPLOYMENTS}/web")] {
+        assert_eq!(ask(&server, "DELETE", &path, &untyped(&options)).await.0, 200, "{path}");
+        assert_ne!(stored(&server, &path).await, Value::Null, "a dry run");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_type_of_a_body_is_read_without_regard_to_case() {
+    let server = server().await;
+    for (kind, body) in [
+        ("Application/JSON; charset=utf-8", pod("a").to_string().into_bytes()),
+        ("application/VND.kubernetes.Protobuf", to_vec(&pod("b")).unwrap()),
+    ] {
+        let reply = Reply::with_body(&server, "POST", PODS, MEDIA_TYPE, kind, &body).await;
+        assert_eq!(reply.code, 201, "{kind}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn bodies_that_are_no_such_object_are_refused() {
     let server = server().await;
     let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}});

@@ -1,4 +1,5 @@
-//! The server speaks protobuf: byte for byte what Kubernetes' encoder would make of its JSON.
+//! The server speaks protobuf: what it shows is byte for byte what `to_vec` makes of the JSON that it shows,
+//! which the library's own tests hold against Kubernetes' encoder.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../http/mod.rs"]
@@ -8,6 +9,7 @@ mod http;
 mod bodies;
 mod custom;
 mod reads;
+mod refused;
 mod watches;
 mod wire;
 

@@ -84,7 +84,7 @@ async fn assert_same_list(server: &EmbeddedServer, path: &str, parameters: &str)
 }
 
 #[tokio::test]
-async fn a_list_of_each_kind_is_what_kubernetes_makes_of_its_json() {
+async fn a_list_of_each_kind_is_the_same_in_both_encodings() {
     let server = filled().await;
     for path in PLACES {
         // Encoded, and then as it was kept.

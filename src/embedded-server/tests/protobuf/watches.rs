@@ -32,7 +32,7 @@ async fn assert_same(server: &EmbeddedServer, path: &str, parameters: &str) -> V
 }
 
 #[tokio::test]
-async fn events_are_what_kubernetes_makes_of_their_json() {
+async fn events_are_the_same_in_both_encodings() {
     let server = server().await;
     let from = server.resource_version();
     server.advance(400);

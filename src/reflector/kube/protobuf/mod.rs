@@ -70,10 +70,11 @@ pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error
 /// Encodes an object of a built-in kind, told by the `apiVersion` and `kind` in its JSON, into the form
 /// that the API server gives it in protobuf, and takes it in.
 ///
-/// The bytes are those that Kubernetes' own encoder writes of the object that Go reads from this JSON, but
-/// for JSON within it, which is written anew. A field of `null` is one that is not there. [`from_slice`]
-/// gives the same JSON again, as far as it is written the same: a quantity may be a number, a time in any
-/// zone.
+/// Of JSON as Go writes it the bytes are those of Kubernetes' own encoder. Of other JSON they mean the same: what
+/// is absent stays absent, where Go writes zeros for what is no pointer; a quantity stays as it is written,
+/// where Go makes `500m` of `0.5`; JSON within the object is written anew, numbers beyond 64 bits as `f64`. A
+/// field of `null` is one that is not there, and so is Go's zero time. [`from_slice`] gives the same JSON again,
+/// as far as it is written the same: a quantity may be a number, a time in any zone.
 ///
 /// ```
 /// use serde_json::{Value, json};
@@ -95,7 +96,8 @@ pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error
 /// ```
 ///
 /// # Errors
-/// If the kind is of no known schema, or the schema does not take the JSON.
+/// If the kind is of no known schema, or the schema does not take the JSON: a field that it does not know or
+/// of another type, a quantity or a time that Go does not read, more than 127 levels.
 pub fn to_vec(object: &serde_json::Value) -> Result<Vec<u8>, Error> {
     encode::object(object)
 }

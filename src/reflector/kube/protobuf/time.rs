@@ -4,6 +4,9 @@ use super::error::{Fault, Result};
 
 const DAY: i64 = 86_400;
 
+/// The seconds of Go's zero time, 0001-01-01T00:00:00Z, which in Go is a time that was not set.
+pub(super) const UNSET: i64 = -62_135_596_800;
+
 /// The text of a time: `2026-11-26T23:13:21Z`, or with six digits after the second.
 pub(super) struct TimeText {
     bytes: [u8; 27],

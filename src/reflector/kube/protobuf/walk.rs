@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::error::Result;
+use super::error::{Error, Fault, Result};
 use super::wire::{Reader, Value, fields, write_head};
 use crate::KeyRef;
 
@@ -15,6 +15,25 @@ const UID: u32 = 5;
 const RESOURCE_VERSION: u32 = 6;
 const LABELS: u32 = 11;
 const MANAGED_FIELDS: u32 = 17;
+
+/// The name of a field of the metadata that is read.
+fn name_of(number: u32) -> Option<&'static str> {
+    match number {
+        NAME => Some("name"),
+        NAMESPACE => Some("namespace"),
+        UID => Some("uid"),
+        RESOURCE_VERSION => Some("resourceVersion"),
+        LABELS => Some("labels"),
+        MANAGED_FIELDS => Some("managedFields"),
+        _ => None,
+    }
+}
+
+/// As who decodes the object says it.
+#[cold]
+fn twice(field: &str) -> Error {
+    Error::from(Fault::Twice).within(field)
+}
 
 /// An object's metadata; what is not there is empty.
 #[derive(Clone, Debug, Default)]
@@ -40,11 +59,14 @@ impl<'a> Header<'a> {
     }
 
     /// The header as far as it can be read. It has a name only if what would say the namespace was
-    /// passed: fields come in the order of their numbers, and a name by itself is another object's.
+    /// passed: fields come in the order of their numbers, and a name by itself is another object's. Where a
+    /// field is there twice, nobody knows whose name it is.
     pub(crate) fn of_damaged(message: &'a [u8]) -> Self {
         let mut header = Self::default();
         // What is wrong is told by who decodes the object.
-        if header.read(message).is_err() && header.last < NAMESPACE {
+        if let Err(error) = header.read(message)
+            && (header.last < NAMESPACE || *error.fault() == Fault::Twice)
+        {
             header.name = "";
         }
         header
@@ -62,10 +84,29 @@ impl<'a> Header<'a> {
         };
         self.field = start..rest.offset_in(message);
         self.metadata_len = metadata.len();
+        self.read_metadata(metadata)?;
+        // What else is wrong behind it is told by who decodes the object.
+        while let Ok(Some((number, _))) = rest.next() {
+            if number == METADATA {
+                return Err(twice("metadata"));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_metadata(&mut self, metadata: &'a [u8]) -> Result<()> {
         let mut rest = Reader::new(metadata);
+        let mut seen = 0_u32;
         loop {
             let start = rest;
             let Some((number, value)) = rest.next()? else { return Ok(()) };
+            if let Some(field) = name_of(number) {
+                let bit = 1 << number;
+                if seen & bit != 0 {
+                    return Err(twice(field).within("metadata"));
+                }
+                seen |= bit;
+            }
             match number {
                 NAME => self.name = value.text()?,
                 NAMESPACE => self.namespace = value.text()?,
@@ -170,6 +211,30 @@ mod tests {
             let removed = metadata.remove("managedFields");
             assert_eq!(removed.is_some(), pruned.len() < message.len());
             assert_eq!(decode(&pruned), expected);
+        }
+    }
+
+    #[test]
+    fn a_field_twice_is_the_same_error_as_of_who_decodes_it() {
+        let name = field(1, b"a");
+        let label = || field(11, &[field(1, b"app"), field(2, b"web")].concat());
+        let once = [name.clone(), field(3, b"b"), label(), label()].concat();
+        assert!(Header::of(&field(1, &once)).is_ok(), "a list has several");
+        for (message, path) in [
+            ([field(1, &name), field(1, &name)].concat(), "metadata"),
+            ([field(1, &name), field(2, b""), field(1, &name)].concat(), "metadata"),
+            (field(1, &[name.clone(), name.clone()].concat()), "metadata.name"),
+            (
+                field(1, &[name.clone(), field(3, b"b"), field(3, b"c")].concat()),
+                "metadata.namespace",
+            ),
+            (field(1, &[label(), name.clone(), label()].concat()), "metadata.labels"),
+        ] {
+            let error = Header::of(&message).expect_err("twice");
+            assert_eq!((error.path(), error.fault()), (path, &Fault::Twice));
+            assert!(Header::of_damaged(&message).key().to_key().is_err());
+            let decoded = super::super::from_slice::<Json>(&object("v1", "Pod", &message));
+            assert_eq!(decoded.expect_err("twice"), error);
         }
     }
 

@@ -4,23 +4,46 @@ use serde::de::Visitor;
 use serde_json::de::SliceRead;
 
 use crate::reflector::kube::protobuf::error::Result;
-use crate::reflector::kube::protobuf::time::TimeText;
+use crate::reflector::kube::protobuf::schema::Kind;
+use crate::reflector::kube::protobuf::time::{TimeText, UNSET};
 use crate::reflector::kube::protobuf::wire::{Value, fields};
 
-/// A time in seconds, or a Go time that was never set, which is an empty message.
+/// A time in seconds; nothing of a time that was never set, which is an empty message or Go's zero time.
 pub(super) fn time(message: &[u8]) -> Result<Option<TimeText>> {
-    moment(message)?.map(|(seconds, _)| TimeText::new(seconds, None)).transpose()
+    seconds(message)?.map(|seconds| TimeText::new(seconds, None)).transpose()
 }
 
-/// The same in microseconds. Go cuts the nanoseconds to them before it carries: what is less than one
-/// before a second is that second.
+/// The same in microseconds.
 pub(super) fn micro_time(message: &[u8]) -> Result<Option<TimeText>> {
-    let text = |(seconds, nanos): (i64, i64)| {
+    let text = |(seconds, micros)| TimeText::new(seconds, Some(micros));
+    micros(message)?.map(text).transpose()
+}
+
+/// Whether it is a time that was never set. What is wrong with a time is told when it is read.
+pub(super) fn is_unset(kind: Kind, time: Value<'_>) -> bool {
+    match (kind, time) {
+        _ if time.is_zero() => true,
+        // Go's zero time has seconds of ten bytes: few others are as long.
+        (_, Value::Bytes(message)) if message.len() <= 10 => false,
+        (Kind::Time, Value::Bytes(message)) => matches!(seconds(message), Ok(None)),
+        (Kind::MicroTime, Value::Bytes(message)) => matches!(micros(message), Ok(None)),
+        _ => false,
+    }
+}
+
+fn seconds(message: &[u8]) -> Result<Option<i64>> {
+    Ok(moment(message)?.map(|(seconds, _)| seconds).filter(|seconds| *seconds != UNSET))
+}
+
+/// Seconds and microseconds. Go cuts the nanoseconds to them before it carries: what is less than one
+/// before a second is that second.
+fn micros(message: &[u8]) -> Result<Option<(i64, u32)>> {
+    let carried = |(seconds, nanos): (i64, i64)| {
         let micros = nanos / 1_000;
         let seconds = seconds.saturating_add(micros.div_euclid(MICROS));
-        TimeText::new(seconds, Some(micros.rem_euclid(MICROS) as u32))
+        (seconds, micros.rem_euclid(MICROS) as u32)
     };
-    moment(message)?.map(text).transpose()
+    Ok(moment(message)?.map(carried).filter(|time| *time != (UNSET, 0)))
 }
 
 /// How many microseconds a second has.

@@ -106,7 +106,9 @@ impl<'de> Deserializer<'de> for Single<'de> {
     #[inline]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.kind {
-            Kind::Time | Kind::MicroTime if self.value.is_zero() => visitor.visit_none(),
+            Kind::Time | Kind::MicroTime if special::is_unset(self.kind, self.value) => {
+                visitor.visit_none()
+            }
             Kind::Json => {
                 special::json(self.value.bytes()?, |json| json.deserialize_option(visitor))
             }

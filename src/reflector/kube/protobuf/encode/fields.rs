@@ -91,7 +91,11 @@ fn entries(number: u32, kind: Kind, map: &Json, depth: u8, out: &mut Vec<u8>) ->
     for (name, json) in entries {
         within(number, out, |out| {
             value::run(1, name.as_bytes(), out);
-            value::element(2, kind, json, depth, out)
+            match (kind, json) {
+                // Of bytes that are nil Go writes nothing, here too.
+                (Kind::Bytes, Json::Null) => Ok(()),
+                _ => value::element(2, kind, json, depth, out),
+            }
         })
         .map_err(|error| error.within(name))?;
     }

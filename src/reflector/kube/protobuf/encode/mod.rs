@@ -1,7 +1,8 @@
-//! JSON as what it is in protobuf, by the same schema that `de` reads: byte for byte what Kubernetes' own
-//! encoder writes of the object that Go reads from this JSON.
+//! JSON as what it is in protobuf, by the same schema that `de` reads: of JSON as Go writes it, byte for byte
+//! what Kubernetes' own encoder writes of that object. What is absent stays absent.
 
 mod fields;
+mod quantity;
 mod special;
 mod time;
 mod value;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
+use super::quantity::is_quantity;
 use super::time::Moment;
 use super::{deeper, expected, value};
 use crate::reflector::kube::protobuf::error::Result;
@@ -12,10 +13,9 @@ use crate::reflector::kube::protobuf::schema::{JSON_SCHEMA, Kind};
 pub(super) fn write(kind: Kind, json: &Json, depth: u8, out: &mut Vec<u8>) -> Result<()> {
     let schema = Kind::Message(&JSON_SCHEMA);
     match (kind, json) {
-        (Kind::Time, json) => moment(Moment { nanos: 0, ..Moment::read(value::text(json)?)? }, out),
+        (Kind::Time, json) => moment(Moment::read(value::text(json)?)?, |_| 0, out),
         (Kind::MicroTime, json) => {
-            let read = Moment::read(value::text(json)?)?;
-            moment(Moment { nanos: read.nanos / 1_000 * 1_000, ..read }, out);
+            moment(Moment::read(value::text(json)?)?, |nanos| nanos / 1_000 * 1_000, out);
         }
         (Kind::Quantity, json) => value::run(1, quantity(json)?.as_bytes(), out),
         (Kind::IntOrString, json) => int_or_string(json, out)?,
@@ -39,28 +39,36 @@ pub(super) fn write(kind: Kind, json: &Json, depth: u8, out: &mut Vec<u8>) -> Re
     Ok(())
 }
 
-fn moment(moment: Moment, out: &mut Vec<u8>) {
+/// With so much of its nanoseconds as its type keeps. Go's zero time is one that was not set.
+fn moment(moment: Moment, kept: impl Fn(u32) -> u32, out: &mut Vec<u8>) {
+    if moment == Moment::UNSET {
+        return;
+    }
     value::varint(1, moment.seconds, out);
-    value::varint(2, moment.nanos.into(), out);
+    value::varint(2, kept(moment.nanos).into(), out);
 }
 
 /// A quantity may be written as a number, too.
 fn quantity(json: &Json) -> Result<Cow<'_, str>> {
-    match json {
-        Json::String(text) => Ok(text.into()),
-        Json::Number(number) => Ok(number.to_string().into()),
-        _ => Err(expected("a quantity")),
-    }
+    let text: Cow<'_, str> = match json {
+        Json::String(text) => text.into(),
+        Json::Number(number) => number.to_string().into(),
+        _ => "".into(),
+    };
+    if is_quantity(&text) { Ok(text) } else { Err(expected("a quantity")) }
 }
 
 /// Which of the two it is, and both: Go leaves nothing out.
 fn int_or_string(json: &Json, out: &mut Vec<u8>) -> Result<()> {
     let (which, number, text) = match json {
         Json::String(text) => (1, 0, text.as_str()),
-        json => (0, json.as_i64().ok_or_else(|| expected("a whole number or a text"))?, ""),
+        json => {
+            let expected = |_| expected("a whole number of 32 bits or a text");
+            (0, value::integer_32(json).map_err(expected)?, "")
+        }
     };
     value::varint(1, which, out);
-    value::varint(2, number, out);
+    value::varint(2, number.into(), out);
     value::run(3, text.as_bytes(), out);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::expected;
 use crate::reflector::kube::protobuf::error::Result;
+use crate::reflector::kube::protobuf::time::UNSET;
 
 /// A point in time: seconds since 1970, and nanoseconds on top of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,9 @@ pub(super) struct Moment {
 }
 
 impl Moment {
+    /// Go's zero time.
+    pub(super) const UNSET: Self = Self { seconds: UNSET, nanos: 0 };
+
     /// Reads what RFC 3339 allows: any offset, and any part of a second.
     pub(super) fn read(text: &str) -> Result<Self> {
         parse(text).ok_or_else(|| expected("a time as RFC 3339 writes it"))
@@ -112,6 +116,7 @@ mod tests {
             ("2026-11-26T22:13:21-01:00", 1_795_734_801, 0),
             ("2100-03-01T00:00:00+00:00", 4_107_542_400, 0),
             ("0000-01-01T00:00:00Z", -62_167_219_200, 0),
+            ("0001-01-01T00:00:00Z", UNSET, 0),
         ] {
             assert_eq!(parse(text), Some(Moment { seconds, nanos }), "{text}");
         }

@@ -1,7 +1,10 @@
 //! One value, with the number of its field before it.
 
+use std::borrow::Cow;
+
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value as Json};
 
 use super::{deeper, expected, fields, special, within};
@@ -12,6 +15,12 @@ use crate::reflector::kube::protobuf::wire::{write_head, write_varint};
 /// The wire types of what is no run of bytes.
 const VARINT: u64 = 0;
 const FIXED64: u64 = 1;
+
+/// As Go reads it: bits behind the last byte count for nothing.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 pub(super) fn write(
     number: u32,
@@ -27,8 +36,8 @@ pub(super) fn write(
         Kind::Boolean => varint(number, boolean(json)?.into(), out),
         Kind::Double => double(number, json.as_f64().ok_or_else(|| expected("a number"))?, out),
         Kind::Bytes => {
-            let bytes = STANDARD.decode(text(json)?).map_err(|_| expected("text in base64"))?;
-            run(number, &bytes, out);
+            let bytes = BASE64.decode(&*of_one_line(text(json)?));
+            run(number, &bytes.map_err(|_| expected("text in base64"))?, out);
         }
         Kind::Message(schema) => {
             let object = object(json)?;
@@ -42,6 +51,11 @@ pub(super) fn write(
         _ => return within(number, out, |out| special::write(kind, json, depth, out)),
     }
     Ok(())
+}
+
+/// Go passes over line ends in base64.
+fn of_one_line(text: &str) -> Cow<'_, str> {
+    if text.contains(['\r', '\n']) { text.replace(['\r', '\n'], "").into() } else { text.into() }
 }
 
 /// Writes the values of a list, each with the same number. They lie at this depth.
@@ -113,7 +127,7 @@ fn integer(json: &Json) -> Result<i64> {
     json.as_i64().ok_or_else(|| expected("a whole number of 64 bits"))
 }
 
-fn integer_32(json: &Json) -> Result<i32> {
+pub(super) fn integer_32(json: &Json) -> Result<i32> {
     let value = json.as_i64().and_then(|value| i32::try_from(value).ok());
     value.ok_or_else(|| expected("a whole number of 32 bits"))
 }
