@@ -56,7 +56,7 @@ impl Goal {
             Self::Version(version) => pinned.view().resource_version().is_some_and(|held| {
                 held == version
                     || held.compare(version).is_some_and(|order| order.is_ge())
-                        && turns % 2 == 0
+                        && turns.is_multiple_of(2)
                         && turns == feed.turns()
             }),
         }
