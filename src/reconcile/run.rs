@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, FutureExt, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -10,7 +10,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use super::action::Next;
 use super::attempt::{Attempt, Begun};
 use super::reconciler::Reconciler;
-use super::told::State;
+use super::told::{State, is_same};
 use super::{Action, Failure, Outcome, Request, RunError, Stopped};
 use crate::fifo::{Lease, Leases};
 use crate::panic::{catch, contain};
@@ -22,6 +22,9 @@ use crate::{Key, Object};
 /// How many keys are taken in one poll: others in the thread are to have their turn.
 const BUDGET: usize = 128;
 
+/// When a key is looked at again of which the end was told, and which is there again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 pub(super) struct Run<K: Object, F, Fut, E> {
     parts: Reconciler<K, F, E>,
     feedings: FuturesUnordered<BoxFuture<'static, ()>>,
@@ -31,6 +34,14 @@ pub(super) struct Run<K: Object, F, Fut, E> {
     leases: Option<Leases<Key>>,
     running: FuturesUnordered<Attempt<K, Fut>>,
     stopping: Option<Stopping>,
+}
+
+/// What is to become of a key that was leased.
+enum Due<K> {
+    Now(Request<K>),
+    Later,
+    /// Or with its next change.
+    Never,
 }
 
 struct Stopping {
@@ -197,7 +208,11 @@ where
     }
 
     fn begin(&mut self, lease: Lease<Key>) {
-        let Some(request) = self.request(&lease) else { return lease.done() };
+        let request = match self.request(&lease) {
+            Due::Now(request) => request,
+            Due::Later => return lease.after(AGAIN),
+            Due::Never => return lease.done(),
+        };
         let begun = Begun { lease, request: request.clone() };
         match catch(|| (self.parts.reconcile)(request)) {
             Ok(future) => self.running.push(Attempt::new(future, begun)),
@@ -206,26 +221,46 @@ where
     }
 
     /// What there is to reconcile of a key, if anything.
-    fn request(&self, lease: &Lease<Key>) -> Option<Request<K>> {
+    fn request(&self, lease: &Lease<Key>) -> Due<K> {
         let (key, controller) = (lease.key(), &self.parts.controller);
         let state = match &controller.told {
-            Some(told) => told.get(key)?,
-            None => State::There(None),
+            Some(told) => told.get(key),
+            None => Some(State::There(None)),
         };
-        let (object, is_deleted) = match state {
-            State::There(_) => (controller.store.get(key)?, false),
-            State::Gone(last) => (last, true),
-        };
-        if !is_deleted && !controller.selection.has(&object) {
+        let wanted = || {
+            let object = controller.store.get(key)?;
+            if controller.selection.has(&object) {
+                return Some(object);
+            }
             contain(|| drop(object));
-            return None;
+            None
+        };
+        let request = |object, is_deleted| {
+            Due::Now(Request::new(key.clone(), object, is_deleted, lease.failures()))
+        };
+        match state {
+            None => Due::Never,
+            Some(State::There(_)) => {
+                let Some(object) = wanted() else { return Due::Never };
+                if let Some(told) = &controller.told {
+                    told.reconcile(key, &object);
+                }
+                request(object, false)
+            }
+            Some(State::Gone(last)) => {
+                // The store is ahead, and so was a reconcile, it may be: the end that was told is that of the one
+                // before, and the last state is of one that is there. That will be told; or it goes before, and
+                // nothing is ever told of it, so that this has to be its end.
+                let again = wanted();
+                let is_there = again.as_ref().is_some_and(|again| is_same(&**again, &*last));
+                contain(|| drop(again));
+                if is_there {
+                    contain(|| drop(last));
+                    return Due::Later;
+                }
+                request(last, true)
+            }
         }
-        if let Some(told) = &controller.told
-            && !is_deleted
-        {
-            told.reconcile(key, &object);
-        }
-        Some(Request::new(key.clone(), object, is_deleted, lease.failures()))
     }
 
     /// Ends what is done. Returns whether anything was.
