@@ -59,7 +59,8 @@ impl<K: Object> Controller<K> {
         Self::with_queue(store, &queue)
     }
 
-    /// As [`new`](Self::new), with a queue that says how often to retry, how fast, and who observes it. The
+    /// As [`new`](Self::new), with a queue that says how often to retry, how fast, and who observes it. One that has
+    /// no [limiter](crate::fifo::FifoBuilder::limiter) gets that default back-off, and never retries at once. The
     /// controller alone is to take from it, and closes it when it ends, or is dropped before it has begun: the next
     /// one needs another. What it puts there counts as changes, the first content too, so that there is nothing of
     /// [lower priority](crate::fifo::FifoBuilder::lower_priority_for_lists).

@@ -12,7 +12,7 @@ use super::attempt::{Attempt, Begun};
 use super::reconciler::Reconciler;
 use super::told::{State, is_same};
 use super::{Action, Failure, Outcome, Request, RunError, Stopped};
-use crate::fifo::{Lease, Leases};
+use crate::fifo::{Backoff, Lease, Leases};
 use crate::panic::{catch, contain};
 use crate::store::feed::SyncError;
 use crate::sync::Arc;
@@ -294,7 +294,7 @@ where
         match action.0 {
             Next::AwaitChange => lease.done(),
             Next::After(delay) => lease.after(delay),
-            Next::BackOff => lease.retry(),
+            Next::BackOff => lease.retry_or_after(Backoff::default()),
         }
         // The last reference to the object, it may be, and an error's destructor: user code.
         contain(|| match on_outcome {

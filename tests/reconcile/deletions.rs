@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use watchcache::fifo::ManualClock;
+use watchcache::fifo::{Backoff, ManualClock};
 use watchcache::reconcile::{Action, Controller, Request};
 use watchcache::store::FeedLimits;
 use watchcache::{Batch, Fifo, KeyRef, Listing, Object, Store};
@@ -41,8 +41,9 @@ fn what_is_gone_comes_with_its_last_state_until_that_works() {
     let others = store(&[]);
     let (log, works) = (Log::default(), Arc::new(AtomicBool::new(false)));
     let (reconcile, may) = (log.clone(), Arc::clone(&works));
-    // Without a limiter: what fails is tried again at once.
-    let controller = Controller::with_queue(&things, &Fifo::new())
+    // What fails is tried again at once.
+    let queue = Fifo::builder().backoff(Backoff::new(Duration::ZERO, Duration::ZERO));
+    let controller = Controller::with_queue(&things, &queue.build().unwrap())
         .deletions()
         .watches(others.subscribe(), |other: &Thing| other.owner.clone())
         .reconcile(move |thing: Request<Thing>| {
