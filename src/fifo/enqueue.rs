@@ -84,7 +84,7 @@ impl<T: Object> Subscribe<'_, T> {
     /// ```
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// As [`enqueue_mapped`](Self::enqueue_mapped).
     pub fn enqueue_keys(
         self,
         fifo: &Fifo<Key>,
@@ -149,7 +149,8 @@ impl<T: Object> Subscribe<'_, T> {
     /// ```
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// As [`start`](Self::start); and if the queue hands out [deletions](super::FifoBuilder::deletions), as a mapping
+    /// leads to none.
     pub fn enqueue_mapped<O, I, F>(
         self,
         fifo: &Fifo<O>,
@@ -161,6 +162,9 @@ impl<T: Object> Subscribe<'_, T> {
         I::Item: Into<Arc<O>>,
         F: FnMut(&T) -> I,
     {
+        if fifo.has_deletions() {
+            return Err(SubscribeError::NeverDeleted);
+        }
         self.confirmed().handle(EnqueueMapped { queue: Feeding::new(fifo), leads_to })
     }
 }

@@ -382,6 +382,11 @@ impl<T: Object> Fifo<T> {
         self.shared.has_synced()
     }
 
+    /// Whether it [hands out deletions](FifoBuilder::deletions).
+    pub(crate) fn has_deletions(&self) -> bool {
+        self.shared.has_deletions()
+    }
+
     /// Returns whether the queue is closed. It may still hold values that it accepted before.
     #[must_use]
     pub fn is_closed(&self) -> bool {

@@ -62,7 +62,8 @@ impl<K: Object> Controller<K> {
     /// As [`new`](Self::new), with a queue that says how often to retry, how fast, and who observes it. One that has
     /// no [limiter](crate::fifo::FifoBuilder::limiter) gets that default back-off, and never retries at once. The
     /// controller alone is to take from it, and closes it when it ends, or is dropped before it has begun: the next
-    /// one needs another. What it puts there counts as changes, the first content too, so that there is nothing of
+    /// one needs another. One that hands out [deletions](crate::fifo::FifoBuilder::deletions) is refused when it is to
+    /// run: [`deletions`](Self::deletions) are the controller's own. What it puts there counts as changes, the first content too, so that there is nothing of
     /// [lower priority](crate::fifo::FifoBuilder::lower_priority_for_lists).
     ///
     /// ```
@@ -90,7 +91,12 @@ impl<K: Object> Controller<K> {
             queue: queue.clone(),
             selection: Selection::all(),
             told: None,
-            feedings: Ok(Vec::new()),
+            feedings: if queue.has_deletions() {
+                // What leads to a key never deletes it.
+                Err(SubscribeError::NeverDeleted)
+            } else {
+                Ok(Vec::new())
+            },
             end: Arc::default(),
             settings: Settings {
                 concurrency: CONCURRENCY,

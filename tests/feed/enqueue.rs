@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use watchcache::fifo::{Backoff, Closed, ManualClock, Request};
 use watchcache::store::FeedLimits;
-use watchcache::{Fifo, Key, Sink, Store};
+use watchcache::store::feed::SubscribeError;
+use watchcache::{Fifo, Key, Object, Sink, Store};
 
 use crate::common::canary::{Canary, Ledger, panicked};
 use crate::common::watchdog::watched;
@@ -72,6 +73,17 @@ fn what_is_gone_comes_with_its_last_state() {
         let expected = [("a/deleted", 1), ("a/left", 3), ("a/unlisted", 5)];
         assert_eq!(gone, expected.map(|(key, value)| (key.to_owned(), value)));
     }
+}
+
+/// It would be told of none, and remember each key for ever.
+#[test]
+fn a_queue_that_hands_out_deletions_is_not_fed_by_a_mapping() {
+    let store = Store::<Thing>::new();
+    let fifo = Fifo::<Key>::builder().deletions().build().unwrap();
+    let refused = store.subscribe().enqueue_keys(&fifo).err();
+    assert_eq!(refused, Some(SubscribeError::NeverDeleted));
+    let owner = |thing: &Thing| Some(thing.key().to_key().unwrap());
+    assert_eq!(store.subscribe().enqueue_mapped(&fifo, owner).err(), refused);
 }
 
 #[test]

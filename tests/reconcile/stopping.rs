@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 use watchcache::reconcile::{Action, Controller, Request, RunError, Stopped};
-use watchcache::store::feed::SyncError;
+use watchcache::store::feed::{SubscribeError, SyncError};
 use watchcache::{Fifo, Key, Sink, Store};
 
 use crate::basics::held;
@@ -279,6 +279,21 @@ fn an_error_counts_whichever_source_ended_first() {
         let ended = controller.drive();
         assert!(matches!(ended, Some(Err(RunError::SourceEnded { .. }))), "{ended:?}");
     }
+}
+
+/// It would remember each key for ever.
+#[test]
+fn a_queue_that_hands_out_deletions_is_no_controllers() {
+    let things = store(&[("a/x", 1)]);
+    let queue = Fifo::builder().deletions().build().unwrap();
+    let log = Log::default();
+    let controller = Controller::with_queue(&things, &queue).deletions();
+    let reconcile = log.clone();
+    let mut controller =
+        Driven::new(controller.reconcile(move |thing| reconcile.clone().reconcile(thing)));
+    let refused = RunError::Subscribe(SubscribeError::NeverDeleted);
+    assert_eq!(controller.drive(), Some(Err(refused)));
+    assert_eq!(log.take(), []);
 }
 
 #[test]

@@ -11,6 +11,10 @@ pub enum SubscribeError {
     /// The snapshot to begin from is another store's.
     #[error(transparent)]
     DifferentStores(#[from] DifferentStores),
+    /// The queue to be fed hands out [deletions](crate::fifo::FifoBuilder::deletions), and what a mapping leads to
+    /// is never deleted: it would remember each key for ever, and hand out none.
+    #[error("the queue hands out deletions, and what a mapping leads to is never deleted")]
+    NeverDeleted,
 }
 
 /// Why a subscription has nothing to deliver after so long a wait.
