@@ -7,7 +7,7 @@ use super::feeding::{Feeding, Inbox, Own, Related, SourceEnd};
 use super::reconciler::Reconciler;
 use super::selection::Selection;
 use super::told::Told;
-use super::{Action, Request};
+use super::{Action, Faults, Request};
 use crate::fifo::Backoff;
 use crate::store::feed::{Subscribe, SubscribeError};
 use crate::sync::Arc;
@@ -26,6 +26,7 @@ pub struct Controller<K: Object> {
     pub(super) queue: Fifo<Key>,
     pub(super) selection: Selection<K>,
     pub(super) told: Option<Arc<Told<K>>>,
+    faults: Faults,
     /// What was asked to be followed, or why that cannot be.
     pub(super) feedings: Result<Vec<Feeding>, SubscribeError>,
     pub(super) end: Arc<SourceEnd>,
@@ -86,11 +87,13 @@ impl<K: Object> Controller<K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with_queue(store: &Arc<Store<K>>, queue: &Fifo<Key>) -> Self {
+        let faults = Faults::default();
         Self {
             store: Arc::clone(store),
             queue: queue.clone(),
-            selection: Selection::all(),
+            selection: Selection::all(faults.clone()),
             told: None,
+            faults,
             feedings: if queue.has_deletions() {
                 // What leads to a key never deletes it.
                 Err(SubscribeError::NeverDeleted)
@@ -115,12 +118,18 @@ impl<K: Object> Controller<K> {
         &self.queue
     }
 
+    /// How often the functions that it was given have failed, reconciles aside: live figures.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        self.faults.clone()
+    }
+
     /// Also reconciles what a change of other objects leads to: of an update, what the object before leads to,
     /// and the one after; of a deletion, what the last state does. What is subscribed to may be
     /// [narrowed](Subscribe) first.
     ///
-    /// `leads_to` runs in the controller's task. If it panics, that is reported by the panic hook, and that one
-    /// state leads to nothing. Of a subscription to [changes of a part](Subscribe::changes_of), that part is to
+    /// `leads_to` runs in the controller's task. If it panics, that is reported by the panic hook and
+    /// [counted](Self::faults), and that one state leads to nothing. Of a subscription to [changes of a part](Subscribe::changes_of), that part is to
     /// have all that `leads_to` looks at, and the [uid](Object::uid): a state that is left out leads to nothing
     /// either. So of one that [settles](Subscribe::settle), what came and went in between, although a reconcile may
     /// have read it in the store.
@@ -131,7 +140,9 @@ impl<K: Object> Controller<K> {
         F: FnMut(&R) -> I + Send + 'static,
     {
         let inbox = Inbox::new(&self.queue, &self.end);
-        self.follow(Feeding::new(related, Related::new(inbox, leads_to)));
+        let related = related.counts_failures(&self.faults.filters);
+        let handler = Related::new(inbox, leads_to, self.faults.clone());
+        self.follow(Feeding::new(related, handler));
         self
     }
 
