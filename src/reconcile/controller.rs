@@ -154,10 +154,10 @@ impl<K: Object> Controller<K> {
         }
     }
 
-    /// Only objects of one namespace; `None` stands for those that are cluster-scoped. What is not among them is
-    /// not reconciled, whatever leads to it; so for each of these.
+    /// Only objects of one namespace; `None`, as well as an empty one, stands for those that are cluster-scoped, and
+    /// not for all. What is not among them is not reconciled, whatever leads to it; so for each of these.
     pub fn namespace<'n>(mut self, namespace: impl Into<Option<&'n str>>) -> Self {
-        let namespace = namespace.into().map(str::to_owned);
+        let namespace = namespace.into().filter(|name| !name.is_empty()).map(str::to_owned);
         let listed = namespace.clone();
         // By the store's index; both, as this may be given twice.
         self.selection.narrow(move |subscribe| subscribe.namespace(listed.as_deref()));

@@ -79,7 +79,8 @@ impl<T: Object> Store<T> {
 }
 
 impl<T: Object> Subscribe<'_, T> {
-    /// Only objects of this namespace; `None`, as well as an empty one, stands for the cluster-scoped ones.
+    /// Only objects of this namespace; `None`, as well as an empty one, stands for the cluster-scoped ones, and not
+    /// for all.
     pub fn namespace<'n>(mut self, namespace: impl Into<Option<&'n str>>) -> Self {
         self.filter.namespaces.push(namespace.into().unwrap_or_default().into());
         self
