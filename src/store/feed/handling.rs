@@ -336,7 +336,9 @@ impl<T: Object> Registration<T> {
     }
 
     /// Whether the handler was told the whole content: what was there when it was added, and where the source
-    /// had not told all by then, the rest up to there. Stays true.
+    /// had not told all by then, the rest up to there. Stays true. For one that begins behind a
+    /// [snapshot](Subscribe::since) with the whole content, that is told already: it is true from the start, before the
+    /// handler was told what has changed since.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.state.is_synced()
