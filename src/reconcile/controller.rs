@@ -179,7 +179,8 @@ impl<K: Object> Controller<K> {
     /// Of updates of the objects, only those that change this part of them: their generation, say, so that what
     /// a reconcile writes to a status is no reason for the next one. If it is given several times, one of the
     /// parts has to change. One that was deleted and made anew, which may be told as an update, has another
-    /// [uid](Object::uid), and is a change whatever its part.
+    /// [uid](Object::uid), and is a change whatever its part. Where there are finalizers, the part is to have the
+    /// deletion timestamp, which changes no spec: without it, what is to be deleted stays until something else changes.
     pub fn changes_of<P: PartialEq>(
         mut self,
         part: impl Fn(&K) -> P + Send + Sync + 'static,
