@@ -95,6 +95,6 @@ pub use self::error::RunError;
 pub use self::faults::Faults;
 #[cfg(feature = "kube")]
 pub use self::kube::{FinalizerError, FinalizerEvent, finalizer};
-pub use self::outcome::{Failure, Outcome, Stopped};
+pub use self::outcome::{Failure, Outcome, StopReason, Stopped};
 pub use self::reconciler::Reconciler;
 pub use self::request::Request;

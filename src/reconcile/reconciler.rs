@@ -57,7 +57,7 @@ impl<K: Object, F, E> Reconciler<K, F, E> {
     ///
     /// # Errors
     /// If a store's source has ended for good: before there was all content, or by a failure of it. One that was
-    /// stopped later ends the controller without an error. And if the queue was closed before, or is one that hands
+    /// stopped later, or dropped, ends the controller without an error: [`Stopped::reason`] tells that from `stop`. And if the queue was closed before, or is one that hands
     /// out deletions.
     ///
     /// # Cancel safety

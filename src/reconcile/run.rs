@@ -11,7 +11,7 @@ use super::action::Next;
 use super::attempt::{Attempt, Begun};
 use super::reconciler::Reconciler;
 use super::told::{State, is_same};
-use super::{Action, Failure, Outcome, Request, RunError, Stopped};
+use super::{Action, Failure, Outcome, Request, RunError, StopReason, Stopped};
 use crate::fifo::{Backoff, Lease, Leases};
 use crate::panic::{catch, contain};
 use crate::store::feed::SyncError;
@@ -45,6 +45,7 @@ enum Due<K> {
 }
 
 struct Stopping {
+    reason: StopReason,
     /// Why, if a source has failed.
     error: Option<Arc<str>>,
     deadline: Option<Instant>,
@@ -92,7 +93,7 @@ where
     ) -> Poll<Result<Stopped, RunError>> {
         if self.stopping.is_none() {
             if stop.poll(context).is_ready() {
-                self.stop(None);
+                self.stop(StopReason::Told, None);
             } else if let Err(error) = self.hear(context) {
                 return Poll::Ready(Err(RunError::NotSynced(error)));
             }
@@ -128,7 +129,7 @@ where
             self.starting = None;
         }
         if let Some(error) = self.source_end() {
-            self.stop(error);
+            self.stop(StopReason::SourceEnded, error);
         }
         Ok(())
     }
@@ -140,13 +141,14 @@ where
     }
 
     /// Begins no other reconcile, and hears of nothing more.
-    fn stop(&mut self, error: Option<Arc<str>>) {
+    fn stop(&mut self, reason: StopReason, error: Option<Arc<str>>) {
         self.starting = None;
         self.leases = None;
         self.drop_feedings();
         let controller = &self.parts.controller;
         let grace = controller.settings.grace;
         self.stopping = Some(Stopping {
+            reason,
             error,
             deadline: grace.and_then(|grace| Instant::now().checked_add(grace)),
             alarm: Alarm::new(),
@@ -169,7 +171,7 @@ where
         // What has failed meanwhile, or was dropped now.
         left.extend(self.parts.controller.queue.close_now());
         let left = left.into_iter().map(Arc::unwrap_or_clone).collect();
-        let stopped = Stopped { cancelled, left };
+        let stopped = Stopped { reason: stopping.reason, cancelled, left };
         Poll::Ready(match stopping.error.take() {
             Some(error) => Err(RunError::SourceEnded { error, stopped }),
             None => Ok(stopped),
@@ -197,7 +199,7 @@ where
                     // Closed by its owner. What runs may bring its key back.
                     self.leases = None;
                     if self.running.is_empty() {
-                        self.stop(None);
+                        self.stop(StopReason::QueueClosed, None);
                     }
                     return any;
                 }
