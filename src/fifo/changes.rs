@@ -28,7 +28,7 @@ impl<T: Object> Subscribe<'_, T> {
     /// # impl Object for Pod {
     /// #     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
     /// # }
-    /// let pods = Store::new();
+    /// let pods = Store::<Pod>::new();
     /// let fifo = Fifo::<Request<Ipv4Addr, Arc<Pod>>>::builder().deletions().build()?;
     /// let by_address = |pod: &Arc<Pod>| Request::with_value(pod.address, pod.clone()).ok().map(Arc::new);
     /// let feeding = pods.subscribe().enqueue_changes(&fifo, move |item| {

@@ -38,6 +38,7 @@
 //! `docs/fifo.md` has the design and its argument, `docs/fifo-measurements.md` the measurements.
 
 mod builder;
+mod changes;
 mod consumer;
 mod enqueue;
 mod error;
@@ -56,6 +57,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::FifoBuilder;
+pub use changes::EnqueueChanges;
 pub use enqueue::{Enqueue, EnqueueKeys, EnqueueMapped};
 pub use error::{AddError, BuildError, Closed, PopError, TryPopError};
 pub use lease::Lease;
