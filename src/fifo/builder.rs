@@ -114,6 +114,9 @@ impl<T: Object> FifoBuilder<T> {
     /// * A key of the first list that is deleted is [processed](Fifo::has_synced) once its deletion is.
     /// * A deletion counts for the [`capacity`](FifoBuilder::capacity), but is never refused.
     /// * A closed queue turns a waiting value into a deletion, and accepts no other deletion.
+    /// * What only queues keys, and deletes none, is refused such a queue:
+    ///   [`enqueue_mapped`](crate::store::feed::Subscribe::enqueue_mapped) and a controller, which has
+    ///   deletions of its own.
     ///
     /// This takes memory for a key and a reference for each object that is not gone. Consumers have to
     /// lease, as [`pop`](Fifo::pop) cannot tell a deletion from another state; [`Lease::into_change`]

@@ -84,7 +84,7 @@ impl<T: Object> Subscribe<'_, T> {
     /// ```
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// As [`enqueue_mapped`](Self::enqueue_mapped).
     pub fn enqueue_keys(
         self,
         fifo: &Fifo<Key>,
@@ -100,7 +100,8 @@ impl<T: Object> Subscribe<'_, T> {
     /// `leads_to` runs where the handler does. A panic of it is contained and counted as [a
     /// handler's](super::super::store::feed::Registration::panics), and so is an object without a usable
     /// key. What other objects lead to is queued all the same, and so is what the state after an update does
-    /// where it panics on the one before. With [`changes_of`](Self::changes_of), the part has to have all that
+    /// where it panics on the one before. Where two objects lead to one key, the value that came last is handed out, and
+    /// those of one delivery come in no particular order. With [`changes_of`](Self::changes_of), the part has to have all that
     /// it looks at.
     ///
     /// A worker looks things up in every store of its controller, and would take what one has not been told
@@ -149,7 +150,8 @@ impl<T: Object> Subscribe<'_, T> {
     /// ```
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// As [`start`](Self::start); and if the queue hands out [deletions](super::FifoBuilder::deletions), as this
+    /// leads to none: [`enqueue_changes`](Self::enqueue_changes) does.
     pub fn enqueue_mapped<O, I, F>(
         self,
         fifo: &Fifo<O>,
@@ -161,6 +163,9 @@ impl<T: Object> Subscribe<'_, T> {
         I::Item: Into<Arc<O>>,
         F: FnMut(&T) -> I,
     {
+        if fifo.has_deletions() {
+            return Err(SubscribeError::NeverDeleted);
+        }
         self.confirmed().handle(EnqueueMapped { queue: Feeding::new(fifo), leads_to })
     }
 }
@@ -180,7 +185,7 @@ pub struct EnqueueMapped<O, F> {
 }
 
 /// A queue, and what the delivery of the moment is to change in it.
-struct Feeding<O> {
+pub(super) struct Feeding<O> {
     fifo: Fifo<O>,
     batch: Batch<O>,
 }
@@ -214,7 +219,7 @@ impl<T: Object> Handler<T> for Enqueue<T> {
     }
 
     fn on_ended(&mut self, error: Option<&str>) {
-        self.queue.fifo.shared.source_ended(error);
+        self.queue.source_ended(error);
     }
 }
 
@@ -227,15 +232,12 @@ impl<O: Object, F> EnqueueMapped<O, F> {
         I::Item: Into<Arc<O>>,
         F: FnMut(&T) -> I,
     {
-        let Self { queue: Feeding { batch, .. }, leads_to } = self;
+        let Self { queue, leads_to } = self;
         let mut first = None;
         for state in states {
             let mapped = catch(|| {
                 for object in leads_to(state.object()) {
-                    let added = catch(|| match batch.add(object) {
-                        Ok(()) => {}
-                        Err(error) => panic!("cannot be queued: {error}"),
-                    });
+                    let added = catch(|| queue.push(Change::Add(object.into())));
                     first = first.take().or(added.err());
                 }
             });
@@ -273,18 +275,18 @@ where
     }
 
     fn on_ended(&mut self, error: Option<&str>) {
-        self.queue.fifo.shared.source_ended(error);
+        self.queue.source_ended(error);
     }
 }
 
 impl<O> Feeding<O> {
-    fn new(fifo: &Fifo<O>) -> Self {
+    pub(super) fn new(fifo: &Fifo<O>) -> Self {
         Self { fifo: fifo.clone(), batch: Batch::new() }
     }
 
     /// Applies what the delivery changes. It is not applied once more if that panics, as the destructor of an
     /// object that it displaces may; and the memory of a large one is not kept.
-    fn flush(&mut self)
+    pub(super) fn flush(&mut self)
     where
         O: Object,
     {
@@ -299,6 +301,32 @@ impl<O> Feeding<O> {
             // It was reported.
             resume_unwind(Box::new(panic));
         }
+    }
+}
+
+impl<O: Object> Feeding<O> {
+    /// # Panics
+    /// If it has no usable key, as a deletion without a last state.
+    pub(super) fn push(&mut self, change: Change<O>) {
+        let added = match change {
+            Change::Add(object) => self.batch.add(object),
+            Change::Delete(Some(last)) => {
+                let object = Arc::clone(&last);
+                self.batch.push(object.key(), Change::Delete(Some(last)))
+            }
+            Change::Delete(None) => panic!("cannot be deleted: it has no last state with a key"),
+        };
+        if let Err(error) = added {
+            panic!("cannot be queued: {error}");
+        }
+    }
+
+    pub(super) fn source_ended(&self, error: Option<&str>) {
+        self.fifo.shared.source_ended(error);
+    }
+
+    pub(super) fn fifo(&self) -> &Fifo<O> {
+        &self.fifo
     }
 }
 

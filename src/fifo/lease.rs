@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Backoff;
 use super::shared::Shared;
 use super::state::outgoing::{LeaseEnd, Leasing};
 use crate::{ArcRef, Change, Key, Object};
@@ -168,9 +169,20 @@ impl<T: Object> Lease<T> {
         self.end(LeaseEnd::Retry);
     }
 
+    /// As [`retry`](Lease::retry), and never at once for want of a limiter: on a queue without one the key comes
+    /// back after this back-off.
+    #[cfg(feature = "reconcile")]
+    pub(crate) fn retry_or_after(mut self, unlimited: Backoff) {
+        self.end_or_after(LeaseEnd::Retry, Some(unlimited));
+    }
+
     fn end(&mut self, end: LeaseEnd) {
+        self.end_or_after(end, None);
+    }
+
+    fn end_or_after(&mut self, end: LeaseEnd, unlimited: Option<Backoff>) {
         if !std::mem::replace(&mut self.ended, true) {
-            self.shared.end(&self.leasing, end);
+            self.shared.end(&self.leasing, end, unlimited);
         }
     }
 }

@@ -38,6 +38,7 @@
 //! `docs/fifo.md` has the design and its argument, `docs/fifo-measurements.md` the measurements.
 
 mod builder;
+mod changes;
 mod consumer;
 mod enqueue;
 mod error;
@@ -56,6 +57,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::FifoBuilder;
+pub use changes::EnqueueChanges;
 pub use enqueue::{Enqueue, EnqueueKeys, EnqueueMapped};
 pub use error::{AddError, BuildError, Closed, PopError, TryPopError};
 pub use lease::Lease;
@@ -380,6 +382,11 @@ impl<T: Object> Fifo<T> {
     #[must_use]
     pub fn has_synced(&self) -> bool {
         self.shared.has_synced()
+    }
+
+    /// Whether it [hands out deletions](FifoBuilder::deletions).
+    pub(crate) fn has_deletions(&self) -> bool {
+        self.shared.has_deletions()
     }
 
     /// Returns whether the queue is closed. It may still hold values that it accepted before.

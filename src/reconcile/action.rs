@@ -37,7 +37,8 @@ impl Action {
     }
 
     /// Not done: it counts as a failure, and comes back after its back-off, which is the queue's (see
-    /// [`FifoBuilder::limiter`](crate::fifo::FifoBuilder::limiter)).
+    /// [`FifoBuilder::limiter`](crate::fifo::FifoBuilder::limiter)), or the
+    /// [default](crate::fifo::Backoff::default) one where that has none.
     pub const fn back_off() -> Self {
         Self(Next::BackOff)
     }

@@ -7,7 +7,7 @@ use super::feeding::{Feeding, Inbox, Own, Related, SourceEnd};
 use super::reconciler::Reconciler;
 use super::selection::Selection;
 use super::told::Told;
-use super::{Action, Request};
+use super::{Action, Faults, Request};
 use crate::fifo::Backoff;
 use crate::store::feed::{Subscribe, SubscribeError};
 use crate::sync::Arc;
@@ -26,6 +26,7 @@ pub struct Controller<K: Object> {
     pub(super) queue: Fifo<Key>,
     pub(super) selection: Selection<K>,
     pub(super) told: Option<Arc<Told<K>>>,
+    faults: Faults,
     /// What was asked to be followed, or why that cannot be.
     pub(super) feedings: Result<Vec<Feeding>, SubscribeError>,
     pub(super) end: Arc<SourceEnd>,
@@ -59,9 +60,11 @@ impl<K: Object> Controller<K> {
         Self::with_queue(store, &queue)
     }
 
-    /// As [`new`](Self::new), with a queue that says how often to retry, how fast, and who observes it. The
+    /// As [`new`](Self::new), with a queue that says how often to retry, how fast, and who observes it. One that has
+    /// no [limiter](crate::fifo::FifoBuilder::limiter) gets that default back-off, and never retries at once. The
     /// controller alone is to take from it, and closes it when it ends, or is dropped before it has begun: the next
-    /// one needs another. What it puts there counts as changes, the first content too, so that there is nothing of
+    /// one needs another. One that hands out [deletions](crate::fifo::FifoBuilder::deletions) is refused when it is to
+    /// run: [`deletions`](Self::deletions) are the controller's own. What it puts there counts as changes, the first content too, so that there is nothing of
     /// [lower priority](crate::fifo::FifoBuilder::lower_priority_for_lists).
     ///
     /// ```
@@ -84,12 +87,19 @@ impl<K: Object> Controller<K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with_queue(store: &Arc<Store<K>>, queue: &Fifo<Key>) -> Self {
+        let faults = Faults::default();
         Self {
             store: Arc::clone(store),
             queue: queue.clone(),
-            selection: Selection::all(),
+            selection: Selection::all(faults.clone()),
             told: None,
-            feedings: Ok(Vec::new()),
+            faults,
+            feedings: if queue.has_deletions() {
+                // What leads to a key never deletes it.
+                Err(SubscribeError::NeverDeleted)
+            } else {
+                Ok(Vec::new())
+            },
             end: Arc::default(),
             settings: Settings {
                 concurrency: CONCURRENCY,
@@ -108,12 +118,18 @@ impl<K: Object> Controller<K> {
         &self.queue
     }
 
+    /// How often the functions that it was given have failed, reconciles aside: live figures.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        self.faults.clone()
+    }
+
     /// Also reconciles what a change of other objects leads to: of an update, what the object before leads to,
     /// and the one after; of a deletion, what the last state does. What is subscribed to may be
     /// [narrowed](Subscribe) first.
     ///
-    /// `leads_to` runs in the controller's task. If it panics, that is reported by the panic hook, and that one
-    /// state leads to nothing. Of a subscription to [changes of a part](Subscribe::changes_of), that part is to
+    /// `leads_to` runs in the controller's task. If it panics, that is reported by the panic hook and
+    /// [counted](Self::faults), and that one state leads to nothing. Of a subscription to [changes of a part](Subscribe::changes_of), that part is to
     /// have all that `leads_to` looks at, and the [uid](Object::uid): a state that is left out leads to nothing
     /// either. So of one that [settles](Subscribe::settle), what came and went in between, although a reconcile may
     /// have read it in the store.
@@ -124,7 +140,9 @@ impl<K: Object> Controller<K> {
         F: FnMut(&R) -> I + Send + 'static,
     {
         let inbox = Inbox::new(&self.queue, &self.end);
-        self.follow(Feeding::new(related, Related::new(inbox, leads_to)));
+        let related = related.counts_failures(&self.faults.filters);
+        let handler = Related::new(inbox, leads_to, self.faults.clone());
+        self.follow(Feeding::new(related, handler));
         self
     }
 
@@ -136,10 +154,10 @@ impl<K: Object> Controller<K> {
         }
     }
 
-    /// Only objects of one namespace; `None` stands for those that are cluster-scoped. What is not among them is
-    /// not reconciled, whatever leads to it; so for each of these.
+    /// Only objects of one namespace; `None`, as well as an empty one, stands for those that are cluster-scoped, and
+    /// not for all. What is not among them is not reconciled, whatever leads to it; so for each of these.
     pub fn namespace<'n>(mut self, namespace: impl Into<Option<&'n str>>) -> Self {
-        let namespace = namespace.into().map(str::to_owned);
+        let namespace = namespace.into().filter(|name| !name.is_empty()).map(str::to_owned);
         let listed = namespace.clone();
         // By the store's index; both, as this may be given twice.
         self.selection.narrow(move |subscribe| subscribe.namespace(listed.as_deref()));
@@ -161,7 +179,8 @@ impl<K: Object> Controller<K> {
     /// Of updates of the objects, only those that change this part of them: their generation, say, so that what
     /// a reconcile writes to a status is no reason for the next one. If it is given several times, one of the
     /// parts has to change. One that was deleted and made anew, which may be told as an update, has another
-    /// [uid](Object::uid), and is a change whatever its part.
+    /// [uid](Object::uid), and is a change whatever its part. Where there are finalizers, the part is to have the
+    /// deletion timestamp, which changes no spec: without it, what is to be deleted stays until something else changes.
     pub fn changes_of<P: PartialEq>(
         mut self,
         part: impl Fn(&K) -> P + Send + Sync + 'static,

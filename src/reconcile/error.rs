@@ -8,7 +8,7 @@ use crate::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// A store was to be followed from another store's snapshot.
+    /// A store was to be followed from another store's snapshot, or the queue hands out deletions.
     #[error(transparent)]
     Subscribe(#[from] SubscribeError),
     /// The queue was closed before the controller began, by its owner or by a controller before this one, which

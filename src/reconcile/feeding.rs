@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use super::Faults;
 use super::told::Told;
-use crate::panic::contain;
+use crate::panic::{catch, contain};
 use crate::store::feed::{Handler, Subscribe, SubscribeError, SyncError};
 use crate::sync::{Arc, OnceLock};
 use crate::{ArcRef, Batch, Fifo, Key, Object, ResourceVersion, Revision};
@@ -147,11 +148,12 @@ impl<K: Object> Handler<K> for Own<K> {
 pub(super) struct Related<F> {
     inbox: Inbox,
     leads_to: F,
+    faults: Faults,
 }
 
 impl<F> Related<F> {
-    pub(super) fn new(inbox: Inbox, leads_to: F) -> Self {
-        Self { inbox, leads_to }
+    pub(super) fn new(inbox: Inbox, leads_to: F, faults: Faults) -> Self {
+        Self { inbox, leads_to, faults }
     }
 
     /// A panic ends here: what one state leads to is no matter of the other one's.
@@ -160,8 +162,10 @@ impl<F> Related<F> {
         I: IntoIterator<Item = Key>,
         F: FnMut(&R) -> I,
     {
-        let Self { inbox, leads_to } = self;
-        contain(|| leads_to(object).into_iter().for_each(|key| inbox.add(key)));
+        let Self { inbox, leads_to, faults } = self;
+        if catch(|| leads_to(object).into_iter().for_each(|key| inbox.add(key))).is_err() {
+            faults.count_mapping();
+        }
     }
 }
 

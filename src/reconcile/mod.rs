@@ -25,7 +25,7 @@
 //! Filters, mappings, reconciles, the error policy and the callback run in the task that runs the controller. A
 //! panic of any is contained: that of a filter counts as no, that of a mapping leads to nothing, that of a
 //! reconcile is its failure, that of the policy is a back-off, and that of the destructor of a reconcile's future, an
-//! object, an error or a mapping ends there. Those of the functions that it was built with are not contained.
+//! object, an error or a mapping ends there. [`Controller::faults`] counts those of filters and mappings. Those of the functions that it was built with are not contained.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -78,6 +78,7 @@ mod action;
 mod attempt;
 mod controller;
 mod error;
+mod faults;
 mod feeding;
 #[cfg(feature = "kube")]
 mod kube;
@@ -91,8 +92,9 @@ mod told;
 pub use self::action::Action;
 pub use self::controller::Controller;
 pub use self::error::RunError;
+pub use self::faults::Faults;
 #[cfg(feature = "kube")]
 pub use self::kube::{FinalizerError, FinalizerEvent, finalizer};
-pub use self::outcome::{Failure, Outcome, Stopped};
+pub use self::outcome::{Failure, Outcome, StopReason, Stopped};
 pub use self::reconciler::Reconciler;
 pub use self::request::Request;

@@ -27,10 +27,25 @@ pub enum Failure<E> {
     Panicked(String),
 }
 
-/// What a controller has left behind.
+/// Why a controller has stopped. A supervisor may want another one unless it has told this one to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// It was told to.
+    #[default]
+    Told,
+    /// A store's source has ended for good: it failed, was stopped, or was dropped.
+    SourceEnded,
+    /// Its queue was closed by whoever owns that, and is worked off.
+    QueueClosed,
+}
+
+/// What a controller has left behind, and why it has stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stopped {
+    /// Why it has stopped.
+    pub reason: StopReason,
     /// The keys of the reconciles that had not ended when the [time](super::Controller::grace) for that was
     /// over, and were dropped.
     pub cancelled: Vec<Key>,

@@ -57,7 +57,8 @@ impl<K: Object, F, E> Reconciler<K, F, E> {
     ///
     /// # Errors
     /// If a store's source has ended for good: before there was all content, or by a failure of it. One that was
-    /// stopped later ends the controller without an error. And if the queue was closed before.
+    /// stopped later, or dropped, ends the controller without an error: [`Stopped::reason`] tells that from `stop`. And if the queue was closed before, or is one that hands
+    /// out deletions.
     ///
     /// # Cancel safety
     /// To drop the future is a shutdown by force: each reconcile is dropped where it waits, before anything else

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, FutureExt, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -10,9 +10,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use super::action::Next;
 use super::attempt::{Attempt, Begun};
 use super::reconciler::Reconciler;
-use super::told::State;
-use super::{Action, Failure, Outcome, Request, RunError, Stopped};
-use crate::fifo::{Lease, Leases};
+use super::told::{State, is_same};
+use super::{Action, Failure, Outcome, Request, RunError, StopReason, Stopped};
+use crate::fifo::{Backoff, Lease, Leases};
 use crate::panic::{catch, contain};
 use crate::store::feed::SyncError;
 use crate::sync::Arc;
@@ -21,6 +21,9 @@ use crate::{Key, Object};
 
 /// How many keys are taken in one poll: others in the thread are to have their turn.
 const BUDGET: usize = 128;
+
+/// When a key is looked at again of which the end was told, and which is there again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Run<K: Object, F, Fut, E> {
     parts: Reconciler<K, F, E>,
@@ -33,7 +36,16 @@ pub(super) struct Run<K: Object, F, Fut, E> {
     stopping: Option<Stopping>,
 }
 
+/// What is to become of a key that was leased.
+enum Due<K> {
+    Now(Request<K>),
+    Later,
+    /// Or with its next change.
+    Never,
+}
+
 struct Stopping {
+    reason: StopReason,
     /// Why, if a source has failed.
     error: Option<Arc<str>>,
     deadline: Option<Instant>,
@@ -81,7 +93,7 @@ where
     ) -> Poll<Result<Stopped, RunError>> {
         if self.stopping.is_none() {
             if stop.poll(context).is_ready() {
-                self.stop(None);
+                self.stop(StopReason::Told, None);
             } else if let Err(error) = self.hear(context) {
                 return Poll::Ready(Err(RunError::NotSynced(error)));
             }
@@ -117,7 +129,7 @@ where
             self.starting = None;
         }
         if let Some(error) = self.source_end() {
-            self.stop(error);
+            self.stop(StopReason::SourceEnded, error);
         }
         Ok(())
     }
@@ -129,13 +141,14 @@ where
     }
 
     /// Begins no other reconcile, and hears of nothing more.
-    fn stop(&mut self, error: Option<Arc<str>>) {
+    fn stop(&mut self, reason: StopReason, error: Option<Arc<str>>) {
         self.starting = None;
         self.leases = None;
         self.drop_feedings();
         let controller = &self.parts.controller;
         let grace = controller.settings.grace;
         self.stopping = Some(Stopping {
+            reason,
             error,
             deadline: grace.and_then(|grace| Instant::now().checked_add(grace)),
             alarm: Alarm::new(),
@@ -158,7 +171,7 @@ where
         // What has failed meanwhile, or was dropped now.
         left.extend(self.parts.controller.queue.close_now());
         let left = left.into_iter().map(Arc::unwrap_or_clone).collect();
-        let stopped = Stopped { cancelled, left };
+        let stopped = Stopped { reason: stopping.reason, cancelled, left };
         Poll::Ready(match stopping.error.take() {
             Some(error) => Err(RunError::SourceEnded { error, stopped }),
             None => Ok(stopped),
@@ -186,7 +199,7 @@ where
                     // Closed by its owner. What runs may bring its key back.
                     self.leases = None;
                     if self.running.is_empty() {
-                        self.stop(None);
+                        self.stop(StopReason::QueueClosed, None);
                     }
                     return any;
                 }
@@ -197,7 +210,11 @@ where
     }
 
     fn begin(&mut self, lease: Lease<Key>) {
-        let Some(request) = self.request(&lease) else { return lease.done() };
+        let request = match self.request(&lease) {
+            Due::Now(request) => request,
+            Due::Later => return lease.after(AGAIN),
+            Due::Never => return lease.done(),
+        };
         let begun = Begun { lease, request: request.clone() };
         match catch(|| (self.parts.reconcile)(request)) {
             Ok(future) => self.running.push(Attempt::new(future, begun)),
@@ -206,26 +223,46 @@ where
     }
 
     /// What there is to reconcile of a key, if anything.
-    fn request(&self, lease: &Lease<Key>) -> Option<Request<K>> {
+    fn request(&self, lease: &Lease<Key>) -> Due<K> {
         let (key, controller) = (lease.key(), &self.parts.controller);
         let state = match &controller.told {
-            Some(told) => told.get(key)?,
-            None => State::There(None),
+            Some(told) => told.get(key),
+            None => Some(State::There(None)),
         };
-        let (object, is_deleted) = match state {
-            State::There(_) => (controller.store.get(key)?, false),
-            State::Gone(last) => (last, true),
-        };
-        if !is_deleted && !controller.selection.has(&object) {
+        let wanted = || {
+            let object = controller.store.get(key)?;
+            if controller.selection.has(&object) {
+                return Some(object);
+            }
             contain(|| drop(object));
-            return None;
+            None
+        };
+        let request = |object, is_deleted| {
+            Due::Now(Request::new(key.clone(), object, is_deleted, lease.failures()))
+        };
+        match state {
+            None => Due::Never,
+            Some(State::There(_)) => {
+                let Some(object) = wanted() else { return Due::Never };
+                if let Some(told) = &controller.told {
+                    told.reconcile(key, &object);
+                }
+                request(object, false)
+            }
+            Some(State::Gone(last)) => {
+                // The store is ahead, and so was a reconcile, it may be: the end that was told is that of the one
+                // before, and the last state is of one that is there. That will be told; or it goes before, and
+                // nothing is ever told of it, so that this has to be its end.
+                let again = wanted();
+                let is_there = again.as_ref().is_some_and(|again| is_same(&**again, &*last));
+                contain(|| drop(again));
+                if is_there {
+                    contain(|| drop(last));
+                    return Due::Later;
+                }
+                request(last, true)
+            }
         }
-        if let Some(told) = &controller.told
-            && !is_deleted
-        {
-            told.reconcile(key, &object);
-        }
-        Some(Request::new(key.clone(), object, is_deleted, lease.failures()))
     }
 
     /// Ends what is done. Returns whether anything was.
@@ -259,7 +296,7 @@ where
         match action.0 {
             Next::AwaitChange => lease.done(),
             Next::After(delay) => lease.after(delay),
-            Next::BackOff => lease.retry(),
+            Next::BackOff => lease.retry_or_after(Backoff::default()),
         }
         // The last reference to the object, it may be, and an error's destructor: user code.
         contain(|| match on_outcome {

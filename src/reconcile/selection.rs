@@ -1,5 +1,6 @@
 //! Which objects a controller is about.
 
+use super::Faults;
 use crate::Object;
 use crate::panic::catch;
 use crate::store::feed::Subscribe;
@@ -9,14 +10,15 @@ use crate::sync::Arc;
 pub(super) struct Selection<K: Object> {
     narrowings: Vec<Box<Narrowing<K>>>,
     wanted: Vec<Arc<Wanted<K>>>,
+    faults: Faults,
 }
 
 type Narrowing<K> = dyn for<'s> FnOnce(Subscribe<'s, K>) -> Subscribe<'s, K> + Send;
 type Wanted<K> = dyn Fn(&K) -> bool + Send + Sync;
 
 impl<K: Object> Selection<K> {
-    pub(super) fn all() -> Self {
-        Self { narrowings: Vec::new(), wanted: Vec::new() }
+    pub(super) fn all(faults: Faults) -> Self {
+        Self { narrowings: Vec::new(), wanted: Vec::new(), faults }
     }
 
     pub(super) fn filter(&mut self, wanted: impl Fn(&K) -> bool + Send + Sync + 'static) {
@@ -34,11 +36,18 @@ impl<K: Object> Selection<K> {
     }
 
     pub(super) fn apply<'s>(&mut self, subscribe: Subscribe<'s, K>) -> Subscribe<'s, K> {
+        let subscribe = subscribe.counts_failures(&self.faults.filters);
         self.narrowings.drain(..).fold(subscribe, |subscribe, narrowing| narrowing(subscribe))
     }
 
     /// As the subscription has it: an object on which the user's code panics is not wanted.
     pub(super) fn has(&self, object: &K) -> bool {
-        self.wanted.iter().all(|wanted| catch(|| wanted(object)).unwrap_or(false))
+        let holds = |wanted: &Arc<Wanted<K>>| {
+            catch(|| wanted(object)).unwrap_or_else(|_| {
+                self.faults.count_filter();
+                false
+            })
+        };
+        self.wanted.iter().all(holds)
     }
 }

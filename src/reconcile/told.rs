@@ -80,6 +80,12 @@ impl<K: Object> Told<K> {
     }
 }
 
+/// Whether they may be states of one object, and not of two with the same key: they have the same uid, or none. Runs
+/// user code.
+pub(super) fn is_same<K: Object>(this: &K, that: &K) -> bool {
+    catch(|| this.uid() == that.uid()).unwrap_or(false)
+}
+
 /// By their versions, if these have an order. Runs user code.
 fn is_newer<K: Object>(this: &K, that: &K) -> bool {
     let is_newer = || {

@@ -24,6 +24,10 @@ pub enum WaitError {
     /// none, or its numbers have shown to be [without an order](super::Progress::unordered).
     #[error("the version cannot be compared with the source's")]
     Incomparable,
+    /// The source's history was set back since the wait began, as by a server that was restored from a backup: later
+    /// versions of the new one say nothing of this version, and what was written at it may be lost.
+    #[error("the source has started over, so the version cannot be waited for")]
+    StartedOver,
 }
 
 /// The reflector stopped, or was dropped, before its first list was complete.
@@ -82,7 +86,7 @@ impl Monitor {
     ///
     /// # Errors
     /// When the reflector stops first, or was dropped without having run, or the versions have no
-    /// order.
+    /// order, or the source's history is [set back](super::Progress::restarts) meanwhile.
     ///
     /// # Cancel safety
     /// Nothing is lost; any number of tasks may wait at once. There is no time limit: the source may be
@@ -93,7 +97,14 @@ impl Monitor {
     ) -> impl Future<Output = Result<(), WaitError>> + Send + use<> {
         let version = version.clone();
         let shared = Arc::clone(&self.shared);
-        async move { shared.until(|progress| reached(progress, &version)).await }
+        let restarts = shared.progress().restarts;
+        async move {
+            let answer = |progress: &Progress| match progress.restarts == restarts {
+                true => reached(progress, &version),
+                false => Some(Err(WaitError::StartedOver)),
+            };
+            shared.until(answer).await
+        }
     }
 
     /// Waits until the first list is in every sink.

@@ -334,7 +334,14 @@ impl<'s, T: Object> Writing<'s, T> {
     /// Moves the source's version forward; never back, unless what was told counts as it `stands`.
     fn advance(&mut self, to: Option<&ResourceVersion>, stands: bool, unordered: bool) {
         let Some(to) = to else { return };
-        let mut held = self.guard.resource_version().cloned().filter(|_| !stands);
+        let held = self.guard.resource_version();
+        let is_back = stands
+            && !unordered
+            && held.and_then(|held| to.compare(held)).is_some_and(Ordering::is_lt);
+        if is_back {
+            self.feed.set_back();
+        }
+        let mut held = held.cloned().filter(|_| !stands);
         if to.clone().advance(&mut held) {
             self.guard.set_resource_version(to.clone());
             if !unordered && self.unordered != Some(false) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use watchcache::store::feed::FeedStats;
 use watchcache::store::{DeliveryKind, FeedLimits};
-use watchcache::{KeyRef, Object, Store};
+use watchcache::{Batch, KeyRef, Object, Store};
 
 use crate::basics::items;
 use crate::common::canary::Ledger;
@@ -46,6 +46,36 @@ fn what_the_log_has_left_is_told_as_a_difference() {
     put(&store, "a/next", 1);
     assert_eq!(subscription.try_next().unwrap().kind(), DeliveryKind::Changes);
     assert!(subscription.try_next().is_err());
+}
+
+/// As what is in the log is.
+#[test]
+fn a_bookmark_in_a_difference_is_told_whatever_it_is_about() {
+    for told in [0, 3] {
+        let store = small(32);
+        let odd = |thing: &Thing| thing.value % 2 == 1;
+        let mut subscription = store.subscribe().filter(odd).start().unwrap();
+        let bookmark = |version: u64| {
+            let mut batch = Batch::new();
+            batch.set_resource_version(version.to_string().into());
+            store.apply(&batch);
+        };
+        for version in 0..told {
+            bookmark(version);
+            assert!(subscription.try_next().is_ok());
+        }
+        let busy = || (0..200).for_each(|value| put(&store, "a/busy", 2 * value));
+        busy();
+        bookmark(50);
+        busy();
+        let delivery = subscription.try_next().unwrap();
+        assert_eq!((delivery.kind(), delivery.is_empty()), (DeliveryKind::Coalesced, true));
+        assert_eq!(delivery.resource_version(), Some(&"50".into()));
+        drop(delivery);
+        // Nothing of that is news to it.
+        busy();
+        assert!(subscription.try_next().is_err());
+    }
 }
 
 #[test]

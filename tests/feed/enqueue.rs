@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use watchcache::fifo::{Backoff, Closed, ManualClock, Request};
 use watchcache::store::FeedLimits;
-use watchcache::{Fifo, Key, Sink, Store};
+use watchcache::store::feed::SubscribeError;
+use watchcache::{Change, Fifo, Key, Object, Sink, Store};
 
 use crate::common::canary::{Canary, Ledger, panicked};
 use crate::common::watchdog::watched;
@@ -72,6 +73,60 @@ fn what_is_gone_comes_with_its_last_state() {
         let expected = [("a/deleted", 1), ("a/left", 3), ("a/unlisted", 5)];
         assert_eq!(gone, expected.map(|(key, value)| (key.to_owned(), value)));
     }
+}
+
+/// With a key of another type, and the last state.
+#[test]
+fn what_a_change_means_may_be_a_deletion() {
+    type Named = Request<u32, Arc<Thing>>;
+    let named = |thing: &Arc<Thing>| {
+        assert_ne!(thing.value, 66, "no name for that");
+        Arc::new(Named::with_value(thing.value, thing.clone()).unwrap())
+    };
+    let store = Store::<Thing>::new();
+    let fifo = Fifo::<Named>::builder().deletions().build().unwrap();
+    let feeding = store.subscribe().enqueue_changes(&fifo, move |item| {
+        assert!(item.old.or(item.new).is_some_and(|thing| item.key == thing.key()));
+        let gone = item.old.map(|thing| Change::Delete(Some(named(&thing))));
+        gone.into_iter().chain(item.new.map(|thing| Change::Add(named(&thing))))
+    });
+    let feeding = feeding.unwrap();
+    let registration = feeding.registration();
+    let mut task = pin!(feeding.run_async());
+    let mut told = || {
+        drive(task.as_mut());
+        let leases = std::iter::from_fn(|| {
+            let lease = fifo.try_lease().ok()?;
+            let told = (*lease.target(), lease.value().key.clone(), lease.is_deleted());
+            lease.done();
+            Some(told)
+        });
+        let mut told: Vec<_> = leases.collect();
+        told.sort();
+        told
+    };
+    let (x, y) = (|| "a/x".to_owned(), || "a/y".to_owned());
+    put(&store, "a/x", 1);
+    assert_eq!(told(), [(1, x(), false)]);
+    put(&store, "a/x", 2);
+    assert_eq!(told(), [(1, x(), true), (2, x(), false)]);
+    store.delete("a/x");
+    assert_eq!(told(), [(2, x(), true)]);
+    // One that fails takes nothing else along.
+    store.apply(&batch(&[("a/x", Some(66)), ("a/y", Some(3))]));
+    assert_eq!(told(), [(3, y(), false)]);
+    assert_eq!(registration.panics(), 1);
+}
+
+/// It would be told of none, and remember each key for ever.
+#[test]
+fn a_queue_that_hands_out_deletions_is_not_fed_by_a_mapping() {
+    let store = Store::<Thing>::new();
+    let fifo = Fifo::<Key>::builder().deletions().build().unwrap();
+    let refused = store.subscribe().enqueue_keys(&fifo).err();
+    assert_eq!(refused, Some(SubscribeError::NeverDeleted));
+    let owner = |thing: &Thing| Some(thing.key().to_key().unwrap());
+    assert_eq!(store.subscribe().enqueue_mapped(&fifo, owner).err(), refused);
 }
 
 #[test]

@@ -9,12 +9,13 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use watchcache::Store;
-use watchcache::store::feed::{NextError, Subscribe, TryNextError};
+use watchcache::store::feed::{Handler, NextError, Registration, Subscribe, TryNextError};
 use watchcache::store::{DeliveryKind, FeedLimits, Index};
 
 use crate::basics::items;
 use crate::common::watchdog::watched;
 use crate::follower::Follower;
+use crate::handlers::drive;
 use crate::thing::{Thing, app, batch, put};
 
 fn owned(expected: &[(&str, Option<u32>, Option<u32>)]) -> Vec<(String, Option<u32>, Option<u32>)> {
@@ -158,6 +159,35 @@ fn all_of_them_at_once_and_behind_the_log() {
     assert_eq!(delivery.kind(), DeliveryKind::Coalesced);
     assert_eq!(items(&delivery), owned(&[("a/x", Some(2), None)]));
 }
+
+/// The handler, and a queue's, is told that it is gone, which it is not.
+#[test]
+fn a_registration_tells_of_filters_that_fail() {
+    let store = Store::new();
+    let fifo = watchcache::Fifo::new();
+    let odd = |thing: &Thing| match thing.value {
+        5 => panic!("not a number to judge"),
+        value => value % 2 == 1,
+    };
+    let handling = store.subscribe().filter(odd).handle(Nothing).unwrap();
+    let feeding = store.subscribe().filter(odd).enqueue(&fifo).unwrap();
+    let registrations = [handling.registration(), feeding.registration()];
+    put(&store, "a/x", 3);
+    let mut tasks = (pin!(handling.run_async()), pin!(feeding.run_async()));
+    drive(tasks.0.as_mut());
+    drive(tasks.1.as_mut());
+    assert_eq!(registrations.each_ref().map(Registration::failures), [0, 0]);
+    assert_eq!(fifo.len(), 1);
+    put(&store, "a/x", 5);
+    drive(tasks.0.as_mut());
+    drive(tasks.1.as_mut());
+    assert!(fifo.is_empty());
+    assert!(registrations.iter().all(|registration| registration.failures() > 0));
+}
+
+struct Nothing;
+
+impl Handler<Thing> for Nothing {}
 
 #[test]
 fn a_selector_that_panics_harms_nobody_else() {

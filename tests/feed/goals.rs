@@ -155,6 +155,40 @@ fn a_version_without_an_order_is_refused_unless_it_is_there() {
     assert_eq!(store.wait_for_version(&opaque, None), Ok(()));
 }
 
+/// What comes to the same number again is another history.
+#[test]
+fn a_wait_ends_when_the_source_is_set_back() {
+    watched(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let store = Store::<Thing>::new();
+        let started_over = || Err(WaitError::StartedOver(version("80")));
+        bookmark(&store, "70");
+        let start_over_at = |version: &str| {
+            let mut batch = Batch::new();
+            batch.set_resource_version(version.into());
+            batch.set_starting_over();
+            store.apply(&batch);
+        };
+        let late = store.wait_for_version_async(&version("80"), None);
+        let mut polled = pin!(store.wait_for_version_async(&version("80"), None));
+        let mut context = Context::from_waker(Waker::noop());
+        // A later one is of the same, as far as anybody knows.
+        start_over_at("71");
+        assert!(polled.as_mut().poll(&mut context).is_pending());
+        let sleeping = store.wait_for_version_async(&version("80"), None);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| runtime.block_on(sleeping));
+            std::thread::sleep(Duration::from_millis(5));
+            start_over_at("5");
+            assert_eq!(waits.join().unwrap(), started_over());
+        });
+        bookmark(&store, "81");
+        assert_eq!(polled.as_mut().poll(&mut context), Poll::Ready(started_over()));
+        assert_eq!(runtime.block_on(late), started_over());
+        assert_eq!(store.wait_for_version(&version("80"), None), Ok(()), "of the new history");
+    });
+}
+
 /// As a source's that joins several others.
 #[test]
 fn a_larger_number_without_an_order_is_no_later_version() {

@@ -1,11 +1,14 @@
 //! What is gone.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use watchcache::fifo::{Backoff, ManualClock};
 use watchcache::reconcile::{Action, Controller, Request};
+use watchcache::store::FeedLimits;
 use watchcache::{Batch, Fifo, KeyRef, Listing, Object, Store};
 
 use crate::basics::held;
@@ -38,8 +41,9 @@ fn what_is_gone_comes_with_its_last_state_until_that_works() {
     let others = store(&[]);
     let (log, works) = (Log::default(), Arc::new(AtomicBool::new(false)));
     let (reconcile, may) = (log.clone(), Arc::clone(&works));
-    // Without a limiter: what fails is tried again at once.
-    let controller = Controller::with_queue(&things, &Fifo::new())
+    // What fails is tried again at once.
+    let queue = Fifo::builder().backoff(Backoff::new(Duration::ZERO, Duration::ZERO));
+    let controller = Controller::with_queue(&things, &queue.build().unwrap())
         .deletions()
         .watches(others.subscribe(), |other: &Thing| other.owner.clone())
         .reconcile(move |thing: Request<Thing>| {
@@ -210,4 +214,96 @@ fn what_is_gone_was_at_least_what_was_reconciled_last() {
     volumes.delete("a/x");
     assert_eq!(reconciled, [("2".to_owned(), false)]);
     assert_eq!(seen(1), [("2".to_owned(), true)]);
+}
+
+/// One that is made anew has another uid, if it has any. Its value is its version.
+struct Made {
+    name: &'static str,
+    uid: Option<&'static str>,
+    version: String,
+}
+
+impl Object for Made {
+    fn key(&self) -> KeyRef<'_> {
+        ("a", self.name).into()
+    }
+
+    fn uid(&self) -> Option<&str> {
+        self.uid
+    }
+
+    fn resource_version(&self) -> Option<&str> {
+        Some(&self.version)
+    }
+}
+
+/// After how many deliveries a handler leaves others their turn.
+const TURN: u64 = 64;
+
+/// The end of one, and the next of its key, are told in two turns, when the next is reconciled already. Later it
+/// goes, too, if `goes`, in the turn in between, and so that this is told to nobody. Returns what was reconciled of
+/// it: its version, and whether it was gone.
+fn made_anew_between_two_turns(uids: [Option<&'static str>; 2], goes: bool) -> Vec<(String, bool)> {
+    let limits = FeedLimits::default().log(8 * TURN as usize, usize::MAX);
+    let store = Arc::new(Store::<Made>::builder().feed(limits).build());
+    let put = |store: &Store<Made>, name, uid, version: u64| {
+        store.add(Made { name, uid, version: version.to_string() }).unwrap();
+    };
+    let busy = move |store: &Store<Made>, versions: Range<u64>| {
+        versions.for_each(|version| put(store, "busy", None, version));
+    };
+    put(&store, "x", uids[0], 1);
+    store.mark_synced();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (clock, is_armed) = (ManualClock::new(), Arc::new(AtomicBool::new(false)));
+    let queue = Fifo::builder().clock(&clock).build().unwrap();
+    let (note, armed, held) = (Arc::clone(&seen), Arc::clone(&is_armed), Arc::clone(&store));
+    let controller = Controller::with_queue(&store, &queue).deletions();
+    let mut controller = Driven::new(controller.reconcile(move |made: Request<Made>| {
+        if made.name == "x" {
+            note.lock().unwrap().push((made.version.clone(), made.is_deleted()));
+        }
+        // Of the other one: when this turn's reconciles have begun.
+        let is_second = made.name == "busy" && armed.swap(true, Ordering::SeqCst);
+        let held = (is_second && goes).then(|| Arc::clone(&held));
+        async move {
+            if let Some(store) = held {
+                store.delete("a/x");
+                busy(&store, 1000..1000 + 20 * TURN);
+            }
+            Ok::<_, ()>(Action::await_change())
+        }
+    }));
+    controller.drive();
+    put(&store, "x", uids[0], 2);
+    busy(&store, 3..2 * TURN);
+    store.delete("a/x");
+    // Not in the part of the log that the end is in.
+    busy(&store, 2 * TURN..4 * TURN);
+    put(&store, "x", uids[1], 500);
+    for _ in 0..2 {
+        controller.drive();
+        clock.advance(Duration::from_secs(60));
+    }
+    controller.drive();
+    std::mem::take(&mut *seen.lock().unwrap())
+}
+
+#[test]
+fn what_was_made_anew_and_reconciled_before_it_was_told_is_not_gone() {
+    for uids in [[Some("1"), Some("2")], [None, None]] {
+        let seen = made_anew_between_two_turns(uids, false);
+        assert!(seen.contains(&("500".into(), false)), "{seen:?}");
+        assert!(!seen.contains(&("500".into(), true)), "{uids:?}: {seen:?}");
+    }
+}
+
+/// Nothing is told of what came and went in between: its end is found out all the same.
+#[test]
+fn what_was_reconciled_before_it_was_told_ends_though_it_never_is() {
+    for uids in [[Some("1"), Some("2")], [None, None]] {
+        let seen = made_anew_between_two_turns(uids, true);
+        assert_eq!(seen.last(), Some(&("500".into(), true)), "{uids:?}: {seen:?}");
+        assert_eq!(seen.iter().filter(|(_, gone)| *gone).count(), 1, "{uids:?}: {seen:?}");
+    }
 }

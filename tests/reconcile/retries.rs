@@ -69,6 +69,23 @@ fn each_key_that_fails_has_a_back_off_of_its_own() {
 }
 
 #[test]
+fn a_queue_without_a_limiter_has_the_default_back_off() {
+    let clock = ManualClock::new();
+    let queue = Fifo::builder().clock(&clock).build().unwrap();
+    let things = store(&[("a/bad", 1)]);
+    let log = Log::default();
+    let mut controller = Driven::new(fussy(&things, &queue, &log));
+    controller.drive();
+    assert_eq!(log.take(), [there("a/bad", 1)], "once");
+    for failures in 1..6 {
+        // Jitter shortens it by up to a tenth.
+        let wait = Backoff::default().after(failures);
+        assert!(!after(&mut controller, &clock, &log, wait / 2));
+        assert!(after(&mut controller, &clock, &log, wait / 2));
+    }
+}
+
+#[test]
 fn a_key_comes_back_when_it_was_asked_for_or_with_its_next_change() {
     let clock = ManualClock::new();
     let queue = queue(&clock);

@@ -36,13 +36,16 @@ fn only_what_is_selected_is_reconciled_whatever_leads_to_it() {
 #[test]
 fn what_has_no_namespace_is_selected_as_such() {
     let things = store(&[("node", 1), ("a/pod", 1)]);
-    let log = Log::default();
-    let reconcile = log.clone();
-    let controller = Controller::new(&things)
-        .namespace(None)
-        .reconcile(move |thing| reconcile.clone().reconcile(thing));
-    Driven::new(controller).drive();
-    assert_eq!(log.take(), [there("node", 1)]);
+    // The empty one is no other.
+    for none in [None, Some("")] {
+        let log = Log::default();
+        let reconcile = log.clone();
+        let controller = Controller::new(&things)
+            .namespace(none)
+            .reconcile(move |thing| reconcile.clone().reconcile(thing));
+        Driven::new(controller).drive();
+        assert_eq!(log.take(), [there("node", 1)]);
+    }
 }
 
 #[test]

@@ -6,14 +6,19 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
-use watchcache::reconcile::{Action, Controller, Request, RunError, Stopped};
-use watchcache::store::feed::SyncError;
+use watchcache::reconcile::{Action, Controller, Request, RunError, StopReason, Stopped};
+use watchcache::store::feed::{SubscribeError, SyncError};
 use watchcache::{Fifo, Key, Sink, Store};
 
 use crate::basics::held;
 use crate::common::watchdog::watched;
 use crate::driven::{Driven, block_on};
 use crate::thing::{Log, Thing, key, put, store, there};
+
+fn ended(controller: &mut Driven) -> (StopReason, Vec<Key>, Vec<Key>) {
+    let stopped = controller.drive().unwrap().unwrap();
+    (stopped.reason, stopped.cancelled, stopped.left)
+}
 
 fn sorted(mut keys: Vec<Key>) -> Vec<Key> {
     keys.sort();
@@ -226,7 +231,7 @@ fn a_controller_ends_with_its_sources_unless_it_outlives_them() {
     let mut controller = Driven::new(Controller::new(&things).reconcile(held(&log, &gate)));
     controller.drive();
     Sink::ended(&*things, None);
-    assert_eq!(controller.drive(), Some(Ok(Stopped::default())));
+    assert_eq!(ended(&mut controller), (StopReason::SourceEnded, vec![], vec![]));
 }
 
 #[test]
@@ -240,7 +245,7 @@ fn a_queue_that_its_owner_closes_is_worked_off() {
     queue.close();
     assert!(controller.drive().is_none());
     gate.add_permits(2);
-    assert_eq!(controller.drive(), Some(Ok(Stopped::default())));
+    assert_eq!(ended(&mut controller), (StopReason::QueueClosed, vec![], vec![]));
     assert_eq!(log.take().len(), 2);
 }
 
@@ -279,6 +284,21 @@ fn an_error_counts_whichever_source_ended_first() {
         let ended = controller.drive();
         assert!(matches!(ended, Some(Err(RunError::SourceEnded { .. }))), "{ended:?}");
     }
+}
+
+/// It would remember each key for ever.
+#[test]
+fn a_queue_that_hands_out_deletions_is_no_controllers() {
+    let things = store(&[("a/x", 1)]);
+    let queue = Fifo::builder().deletions().build().unwrap();
+    let log = Log::default();
+    let controller = Controller::with_queue(&things, &queue).deletions();
+    let reconcile = log.clone();
+    let mut controller =
+        Driven::new(controller.reconcile(move |thing| reconcile.clone().reconcile(thing)));
+    let refused = RunError::Subscribe(SubscribeError::NeverDeleted);
+    assert_eq!(controller.drive(), Some(Err(refused)));
+    assert_eq!(log.take(), []);
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::Semaphore;
 use watchcache::reconcile::{Action, Controller, Request};
-use watchcache::{KeyRef, Object, Store};
+use watchcache::{Key, KeyRef, Object, Store};
 
 use crate::driven::Driven;
-use crate::thing::{Log, Reconciling, Thing, put, store, there};
+use crate::thing::{Log, Reconciling, Thing, gone, put, store, there};
 
 struct Bomb;
 
@@ -73,6 +73,54 @@ fn a_callback_that_panics_does_no_harm() {
     put(&things, "a/x", 1);
     controller.drive();
     assert_eq!(log.take(), [there("a/x", 1)]);
+}
+
+#[test]
+fn functions_that_fail_are_counted() {
+    for deletions in [false, true] {
+        let things = store(&[("a/x", 1)]);
+        let others = store(&[("a/other", 1)]);
+        let log = Log::default();
+        let reconcile = log.clone();
+        let judged = |thing: &Thing| assert_ne!(thing.value, 5, "not a number to judge");
+        let is_fine = move |thing: &Thing| {
+            judged(thing);
+            true
+        };
+        let leads_nowhere = move |thing: &Thing| {
+            judged(thing);
+            None
+        };
+        let controller = Controller::new(&things).filter(is_fine);
+        let controller = if deletions { controller.deletions() } else { controller };
+        let controller = controller.watches(others.subscribe().filter(is_fine), |_| None);
+        let controller = controller.watches(others.subscribe(), leads_nowhere);
+        let (faults, queue) = (controller.faults(), controller.queue().clone());
+        let mut controller =
+            Driven::new(controller.reconcile(move |thing| reconcile.clone().reconcile(thing)));
+        controller.drive();
+        assert_eq!(
+            (log.take(), faults.filters(), faults.mappings()),
+            (vec![there("a/x", 1)], 0, 0)
+        );
+        put(&others, "a/other", 5);
+        controller.drive();
+        let of_others = faults.filters();
+        assert!(of_others > 0);
+        assert_eq!(faults.mappings(), 1);
+        put(&things, "a/x", 5);
+        controller.drive();
+        let told = faults.filters();
+        assert!(told > of_others);
+        // It seems to be deleted.
+        let expected = if deletions { vec![gone("a/x", 1)] } else { vec![] };
+        assert_eq!(log.take(), expected);
+        // Whatever leads there.
+        queue.add("a/x".parse::<Key>().unwrap()).unwrap();
+        controller.drive();
+        assert_eq!(log.take(), []);
+        assert!(deletions || faults.filters() > told, "the store has it");
+    }
 }
 
 #[test]

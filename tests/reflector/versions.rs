@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use watchcache::reflector::{ChangeFilter, Item, ListPage, Shard, Undecodable, WatchEvent};
 use watchcache::store::feed::WaitError;
-use watchcache::{Reflector, Status, Store};
+use watchcache::{Reflector, Status, Store, reflector};
 
 use crate::common::Pod;
 use crate::recording::{Plain, Recording, Told};
@@ -391,6 +391,16 @@ async fn a_history_that_was_set_back_is_mirrored_again() {
     let asked = mirror.asked.lock().unwrap().clone();
     let (at, _) = asked.iter().find(|(_, question)| question == "watch 1001").unwrap();
     assert!(*at < Duration::from_secs(60), "{asked:?}");
+
+    // What was written in the history that is void is not waited for in the next.
+    let store = Arc::new(Store::new());
+    let reflector = Reflector::builder(Script::of(restored)).sink(store.clone()).build();
+    let (monitor, written) = (reflector.monitor(), "1201".into());
+    let waits = (monitor.wait_for(&written), store.wait_for_version_async(&written, None));
+    reflector.run(tokio::time::sleep(FIVE_MINUTES)).await.unwrap();
+    assert_eq!(waits.0.await, Err(reflector::WaitError::StartedOver));
+    assert_eq!(waits.1.await, Err(WaitError::StartedOver(written)));
+    assert_eq!(monitor.wait_for(&"1002".into()).await, Ok(()), "of the new one");
 
     let keep = |builder: watchcache::reflector::ReflectorBuilder<Script>| builder.start_over(false);
     let mirror = run(Script::of(restored), keep, tokio::time::sleep(FIVE_MINUTES)).await;

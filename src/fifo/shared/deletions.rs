@@ -11,6 +11,10 @@ use crate::sync::Arc;
 use crate::{KeyRef, Listing, Object};
 
 impl<T: Object> Shared<T> {
+    pub(crate) fn has_deletions(&self) -> bool {
+        self.settings.deletions
+    }
+
     /// How a deletion arrives. One from a list also comes before the listed objects, since it is a
     /// change.
     fn deletion(&self, hash: u64, since: Moment) -> Arrival {

@@ -81,14 +81,14 @@ impl<T: Object> Shared<T> {
         }
     }
 
-    /// Ends a lease.
-    pub(crate) fn end(&self, leasing: &Leasing<T>, end: LeaseEnd) {
+    /// Ends a lease. A key that failed comes back at once where there is no limiter, unless `unlimited` says when.
+    pub(crate) fn end(&self, leasing: &Leasing<T>, end: LeaseEnd, unlimited: Option<Backoff>) {
         let &Leasing { ref key, hash, failures, .. } = leasing;
         let delay = match end {
             LeaseEnd::Done => None,
             LeaseEnd::After(delay) => Some(delay),
             LeaseEnd::Retry | LeaseEnd::Abandoned => {
-                Some(self.back_off(key, hash, failures.saturating_add(1)))
+                Some(self.back_off(key, hash, failures.saturating_add(1), unlimited))
             }
         };
         let needs_time = self.settings.timed || delay.is_some_and(|delay| !delay.is_zero());
@@ -114,15 +114,22 @@ impl<T: Object> Shared<T> {
 
     /// How long a key that has failed so often in a row stays away. Limiters are user code, and are
     /// called while the key is still leased, so that no other thread ends the lease meanwhile.
-    fn back_off(&self, key: &Key, hash: u64, failures: u32) -> Duration {
+    fn back_off(
+        &self,
+        key: &Key,
+        hash: u64,
+        failures: u32,
+        unlimited: Option<Backoff>,
+    ) -> Duration {
         let limiters = &self.settings.limiters;
-        if limiters.is_empty() {
+        if limiters.is_empty() && unlimited.is_none() {
             return Duration::ZERO;
         }
         let chance = self.keys.chance(hash, failures);
         let failure = Failure::new(key, failures, self.settings.clock.now(), chance);
         let longest = || limiters.iter().map(|limiter| limiter.delay(&failure)).max();
-        let fallback = || Backoff::default().delay(&failure);
+        // If there is none, or one panics.
+        let fallback = || unlimited.unwrap_or_default().delay(&failure);
         contain(longest).flatten().unwrap_or_else(fallback)
     }
 }

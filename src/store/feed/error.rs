@@ -11,6 +11,10 @@ pub enum SubscribeError {
     /// The snapshot to begin from is another store's.
     #[error(transparent)]
     DifferentStores(#[from] DifferentStores),
+    /// The queue to be fed hands out [deletions](crate::fifo::FifoBuilder::deletions), and what a mapping leads to
+    /// is never deleted: it would remember each key for ever, and hand out none.
+    #[error("the queue hands out deletions, and what a mapping leads to is never deleted")]
+    NeverDeleted,
 }
 
 /// Why a subscription has nothing to deliver after so long a wait.
@@ -47,6 +51,10 @@ pub enum WaitError {
     /// The store is gone, and never reached it.
     #[error("the store is gone")]
     Ended,
+    /// The source has started over at an older version since the wait began, as a server does that was set back to a
+    /// backup. Later ones of that history say nothing of this version, and what was written at it may be lost.
+    #[error("the source has started over, so version {0} cannot be waited for")]
+    StartedOver(ResourceVersion),
     /// This version cannot be ordered against others: it is not a 64-bit number, or the source's
     /// versions have no order, and the store is not at this very one.
     #[error("version {0} has no order, so it cannot be waited for")]

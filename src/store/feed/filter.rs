@@ -50,8 +50,8 @@ pub(super) struct Filter<T> {
     pub(super) predicates: Vec<Box<Predicate<T>>>,
     /// Whether an update is of interest; empty if each is.
     pub(super) differences: Vec<Box<Difference<T>>>,
-    /// How often the user's code panicked, or an index function failed.
-    failures: AtomicU64,
+    /// How often the user's code panicked, or an index function failed. Whoever asks may outlive this.
+    pub(super) failures: Arc<AtomicU64>,
 }
 
 impl<T: Object> Filter<T> {
@@ -62,7 +62,7 @@ impl<T: Object> Filter<T> {
             indexed: Vec::new(),
             predicates: Vec::new(),
             differences: Vec::new(),
-            failures: AtomicU64::new(0),
+            failures: Arc::new(AtomicU64::new(0)),
         }
     }
 

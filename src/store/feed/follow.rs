@@ -116,8 +116,10 @@ impl<T: Object> Unlocked for Feed<T> {
             let (revision, is_synced) = (pinned.view().number(), pinned.view().is_synced());
             drop(pinned);
             self.revisions.tell(revision);
-            if self.is_unordered() {
-                // Whoever waits for a version hears that it has no order.
+            // ORDERING: Acquire pairs with the Release in `set_back`.
+            let is_set_back = self.is_set_back.swap(false, Ordering::Acquire);
+            if is_set_back || self.is_unordered() {
+                // Whoever waits for a version hears that it has no order, or is of a history that is void.
                 self.versions.tell(u64::MAX);
             } else if let Some(version) = version {
                 self.versions.tell(version);

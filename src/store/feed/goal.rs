@@ -16,7 +16,8 @@ use crate::{Object, ResourceVersion, Revision};
 #[derive(Clone)]
 enum Goal {
     Revision(u64),
-    Version(ResourceVersion),
+    /// With how often the source had been set back when the wait began.
+    Version(ResourceVersion, u64),
 }
 
 /// A registered interest in publications.
@@ -40,7 +41,7 @@ impl Goal {
     fn waiters<T>(&self, feed: &Feed<T>) -> Result<(Arc<Waiters>, u64), WaitError> {
         match self {
             Self::Revision(revision) => Ok((Arc::clone(&feed.revisions), *revision)),
-            Self::Version(version) => match version.number() {
+            Self::Version(version, _) => match version.number() {
                 Some(number) if !feed.is_unordered() => Ok((Arc::clone(&feed.versions), number)),
                 _ => Err(WaitError::Unordered(version.clone())),
             },
@@ -53,12 +54,17 @@ impl Goal {
         let pinned = PinnedRevision::new(&feed.engine);
         match self {
             Self::Revision(revision) => pinned.view().number() >= *revision,
-            Self::Version(version) => pinned.view().resource_version().is_some_and(|held| {
-                held == version
-                    || held.compare(version).is_some_and(|order| order.is_ge())
-                        && turns.is_multiple_of(2)
-                        && turns == feed.turns()
-            }),
+            Self::Version(version, set_backs) => {
+                let is_reached = |held: &ResourceVersion| {
+                    held == version
+                        || held.compare(version).is_some_and(|order| order.is_ge())
+                            && turns.is_multiple_of(2)
+                            && turns == feed.turns()
+                };
+                // Asked last: a view of a later history comes with the number that tells so.
+                pinned.view().resource_version().is_some_and(is_reached)
+                    && feed.set_backs() == *set_backs
+            }
         }
     }
 
@@ -69,7 +75,10 @@ impl Goal {
         let closed = feed.is_closed();
         match self {
             _ if self.is_reached(feed) => Some(Ok(())),
-            Self::Version(version) if feed.is_unordered() => {
+            Self::Version(version, set_backs) if feed.set_backs() != *set_backs => {
+                Some(Err(WaitError::StartedOver(version.clone())))
+            }
+            Self::Version(version, _) if feed.is_unordered() => {
                 Some(Err(WaitError::Unordered(version.clone())))
             }
             _ if closed => Some(Err(WaitError::Ended)),
@@ -178,7 +187,9 @@ impl<T: Object> Store<T> {
     ///
     /// # Errors
     /// If the time runs out, or the version is not the store's and has no order: it is no number, or the
-    /// source's versions have shown to be [without one](crate::Batch::set_unordered).
+    /// source's versions have shown to be [without one](crate::Batch::set_unordered). And if the source
+    /// [starts over](crate::Batch::set_starting_over) at an older version meanwhile. Of a wait that begins after that
+    /// nobody can tell of which history its version is.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};
@@ -205,7 +216,7 @@ impl<T: Object> Store<T> {
         version: &ResourceVersion,
         timeout: Option<Duration>,
     ) -> Result<(), WaitError> {
-        Goal::Version(version.clone()).wait(&self.feed, deadline(timeout))
+        self.version_goal(version).wait(&self.feed, deadline(timeout))
     }
 
     /// As [`wait_for_version`](Self::wait_for_version), for async tasks on any runtime.
@@ -220,7 +231,10 @@ impl<T: Object> Store<T> {
         version: &ResourceVersion,
         timeout: Option<Duration>,
     ) -> impl Future<Output = Result<(), WaitError>> + Send + use<T> {
-        let goal = Goal::Version(version.clone());
-        goal.wait_async(Arc::clone(&self.feed), deadline(timeout))
+        self.version_goal(version).wait_async(Arc::clone(&self.feed), deadline(timeout))
+    }
+
+    fn version_goal(&self, version: &ResourceVersion) -> Goal {
+        Goal::Version(version.clone(), self.feed.set_backs())
     }
 }

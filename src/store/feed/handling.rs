@@ -77,6 +77,8 @@ struct State {
     synced: AtomicBool,
     ended: AtomicBool,
     panics: AtomicU64,
+    /// The filter's.
+    failures: Arc<AtomicU64>,
     last_panic: Mutex<Option<Arc<str>>>,
 }
 
@@ -139,6 +141,7 @@ impl<T: Object> Subscribe<'_, T> {
             synced: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             panics: AtomicU64::new(0),
+            failures: Arc::clone(&subscription.filter.failures),
             last_panic: Mutex::new(None),
         });
         subscription.stopped_by(Arc::clone(&state.stop));
@@ -333,7 +336,9 @@ impl<T: Object> Registration<T> {
     }
 
     /// Whether the handler was told the whole content: what was there when it was added, and where the source
-    /// had not told all by then, the rest up to there. Stays true.
+    /// had not told all by then, the rest up to there. Stays true. For one that begins behind a
+    /// [snapshot](Subscribe::since) with the whole content, that is told already: it is true from the start, before the
+    /// handler was told what has changed since.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.state.is_synced()
@@ -398,7 +403,15 @@ impl<T: Object> Registration<T> {
         self.state.panics.load(Ordering::Relaxed)
     }
 
-    /// The text of the last panic.
+    /// As [`Subscription::failures`]: how often it could not be told whether the handler is about an object, which
+    /// then looks like one that is gone, or about an update, which is told.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        // ORDERING: Relaxed: a figure orders nothing.
+        self.state.failures.load(Ordering::Relaxed)
+    }
+
+    /// The text of the last panic of the handler.
     #[must_use]
     pub fn last_panic(&self) -> Option<Arc<str>> {
         self.state.last_panic.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -429,6 +442,7 @@ impl<T: Object> fmt::Debug for Registration<T> {
             .field("is_synced", &self.is_synced())
             .field("has_ended", &self.has_ended())
             .field("panics", &self.panics())
+            .field("failures", &self.failures())
             .finish()
     }
 }

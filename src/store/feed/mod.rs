@@ -147,6 +147,10 @@ pub(super) struct Feed<T> {
     /// How often the source's versions have gained or lost their order: odd while they have none. It becomes
     /// odd before what is told so is published, and even after what has an order again is.
     turns: AtomicU64,
+    /// How often the source's version has moved back. It grows before what is older is published.
+    set_backs: AtomicU64,
+    /// Whether that has to be told to those who wait for a version.
+    is_set_back: AtomicBool,
     told: Told,
     /// Whether the log is kept without a subscription.
     always: bool,
@@ -167,6 +171,8 @@ impl<T> Feed<T> {
             versions: Arc::new(Waiters::for_news()),
             readiness: Readiness::new(),
             turns: AtomicU64::new(0),
+            set_backs: AtomicU64::new(0),
+            is_set_back: AtomicBool::new(false),
             told: Told::new(),
             always: limits.always,
             closed: AtomicBool::new(false),
@@ -219,6 +225,20 @@ impl<T> Feed<T> {
             // follows sees it too.
             self.turns.store(turns + 1, Ordering::Release);
         }
+    }
+
+    fn set_backs(&self) -> u64 {
+        // ORDERING: Acquire pairs with the Release in `set_back`. Whoever has pinned what was published behind that
+        // sees it, by the publication's.
+        self.set_backs.load(Ordering::Acquire)
+    }
+
+    /// A writer's, before it publishes an older version of the source than the last.
+    pub(super) fn set_back(&self) {
+        // ORDERING: Release pairs with the Acquire in `set_backs`, and is ordered before the publication by that.
+        self.set_backs.fetch_add(1, Ordering::Release);
+        // ORDERING: Release pairs with the Acquire in `unlocked`: whoever is woken sees the number.
+        self.is_set_back.store(true, Ordering::Release);
     }
 
     /// Returns whether the store is gone, so that nothing more is published.

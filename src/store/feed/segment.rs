@@ -1,5 +1,6 @@
 //! A segment of the log: consecutive publications, and the content before them.
 
+use crate::ResourceVersion;
 use crate::store::Snapshot;
 use crate::store::engine::{Changed, Publication};
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -170,6 +171,14 @@ impl<T> Segment<T> {
     pub(super) fn changes(&self, publications: usize) -> impl Iterator<Item = Changed<'_, T>> {
         let batches = self.batches.iter().take(publications).filter_map(|batch| batch.get());
         batches.flat_map(|batch| batch.publication.changes.iter())
+    }
+
+    /// The source's version behind the first publications.
+    pub(super) fn resource_version(&self, publications: usize) -> Option<&ResourceVersion> {
+        match publications.checked_sub(1).and_then(|last| self.batch(last)) {
+            Some(batch) => batch.publication.resource_version.as_ref(),
+            None => self.start.resource_version(),
+        }
     }
 
     pub(super) fn amount(&self) -> Amount {

@@ -9,6 +9,8 @@ use super::subscription::{Options, Start, Subscription};
 use super::{Feed, SubscribeError};
 use crate::store::{DifferentStores, Index, IndexValue, Snapshot, Store};
 use crate::sync::Arc;
+#[cfg(feature = "reconcile")]
+use crate::sync::atomic::AtomicU64;
 use crate::{LabelSelector, Object};
 
 /// The longest settling time. A later moment may be one that no clock has.
@@ -25,7 +27,8 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// on the subscriber's thread, for the object before and after each change. They must give the same answer
 /// for the same object each time. Where one panics or fails, the object counts as not matching, before and
 /// after alike, or the update as one to be told; and it is counted:
-/// [`Subscription::failures`]. Nobody else notices.
+/// [`Subscription::failures`], [`Registration::failures`](super::Registration::failures). Nobody else notices; so an
+/// object on which one comes to fail seems to be deleted.
 #[must_use = "it subscribes when it is started"]
 pub struct Subscribe<'s, T: Object> {
     store: &'s Store<T>,
@@ -76,7 +79,8 @@ impl<T: Object> Store<T> {
 }
 
 impl<T: Object> Subscribe<'_, T> {
-    /// Only objects of this namespace; `None`, as well as an empty one, stands for the cluster-scoped ones.
+    /// Only objects of this namespace; `None`, as well as an empty one, stands for the cluster-scoped ones, and not
+    /// for all.
     pub fn namespace<'n>(mut self, namespace: impl Into<Option<&'n str>>) -> Self {
         self.filter.namespaces.push(namespace.into().unwrap_or_default().into());
         self
@@ -248,6 +252,13 @@ impl<T: Object> Subscribe<'_, T> {
     /// ```
     pub fn confirmed(mut self) -> Self {
         self.is_confirmed = true;
+        self
+    }
+
+    /// Counts failures of its functions there.
+    #[cfg(feature = "reconcile")]
+    pub(crate) fn counts_failures(mut self, failures: &Arc<AtomicU64>) -> Self {
+        self.filter.failures = Arc::clone(failures);
         self
     }
 

@@ -11,7 +11,6 @@ use super::filter::Filter;
 use super::segment::{Amount, Segment};
 use super::{Feed, TryNextError};
 use crate::store::Snapshot;
-use crate::store::engine::Changes;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::{Object, Revision};
@@ -110,7 +109,8 @@ pub(super) enum Start<T> {
 
 /// The result of a search for the next content.
 enum Found<T> {
-    Content(Content<T>),
+    /// With whether there is progress in it, which is told to everybody, or only changes.
+    Content(Content<T>, bool),
     Nothing,
     Ended,
 }
@@ -285,13 +285,11 @@ impl<T: Object> Subscription<T> {
         }
         let last = self.feed.log.settled();
         loop {
-            let mut content = match self.find() {
-                Found::Content(content) => content,
+            let (mut content, mut is_progress) = match self.find() {
+                Found::Content(content, is_progress) => (content, is_progress),
                 Found::Nothing => return None,
                 Found::Ended => return Some(None),
             };
-            // That the revision moved, or the source's version, is told to everybody.
-            let mut is_progress = content.changes().is_some_and(Changes::is_progress);
             if self.settle.is_some() {
                 content = self.gather(content, &mut is_progress);
             }
@@ -326,11 +324,11 @@ impl<T: Object> Subscription<T> {
         gathered.add(changes.iter());
         let mut last = first;
         while self.next <= until
-            && let Found::Content(content) = self.find()
+            && let Found::Content(content, has_progress) = self.find()
         {
             // The whole content includes what was gathered.
             let Some(changes) = content.changes() else { return content };
-            *is_progress |= changes.is_progress();
+            *is_progress |= has_progress;
             gathered.add(changes.iter());
             last = content;
         }
@@ -352,7 +350,7 @@ impl<T: Object> Subscription<T> {
             }
             match self.todo {
                 Todo::Follow | Todo::Difference => {}
-                Todo::Content(kind) => return Found::Content(self.whole(kind)),
+                Todo::Content(kind) => return Found::Content(self.whole(kind), false),
             }
             let held = self.cursor.load();
             let Some(segment) = held.as_ref() else {
@@ -362,15 +360,18 @@ impl<T: Object> Subscription<T> {
             let index = segment.index(self.next);
             if self.todo == Todo::Difference {
                 let segment = Arc::clone(segment);
-                return Found::Content(self.difference(&segment, index));
+                let (content, is_progress) = self.difference(&segment, index);
+                return Found::Content(content, is_progress);
             }
             if index < segment.state().len() {
                 self.next += 1;
-                if let (Some(confirmed), Some(batch)) = (&mut self.confirmed, segment.batch(index))
-                {
+                let batch = segment.batch(index);
+                let is_progress =
+                    batch.is_some_and(|batch| batch.publication.changes.is_progress());
+                if let (Some(confirmed), Some(batch)) = (&mut self.confirmed, batch) {
                     confirmed.follow(&batch.publication.changes);
                 }
-                return Found::Content(Content::Logged { segment: held, index });
+                return Found::Content(Content::Logged { segment: held, index }, is_progress);
             }
             // Loaded before the segment's state is loaded again, so that what was settled, or published
             // last, is seen.
@@ -410,21 +411,25 @@ impl<T: Object> Subscription<T> {
         Content::Whole { content, kind, assumed: Overlay::new() }
     }
 
-    /// The changes since a place in a segment.
-    fn difference(&mut self, segment: &Segment<T>, publications: usize) -> Content<T> {
+    /// The changes since a place in a segment, and whether there may have been progress in between: whether by a change
+    /// or a bookmark is not known any more, but that the source's version moved.
+    fn difference(&mut self, segment: &Segment<T>, publications: usize) -> (Content<T>, bool) {
         self.todo = Todo::Follow;
         self.feed.told.count_difference();
         let now = self.now();
         let changes = difference::since(segment, publications, &now);
         self.place(&now, self.feed.log.written());
-        Content::Coalesced {
+        let has_moved = segment.resource_version(publications) != now.resource_version();
+        let is_progress = changes.is_progress() || has_moved;
+        let content = Content::Coalesced {
             changes,
             revision: now.revision().get(),
             resource_version: now.resource_version().cloned(),
             synced: now.is_synced(),
             kind: DeliveryKind::Coalesced,
             is_relist: false,
-        }
+        };
+        (content, is_progress)
     }
 
     /// The newest content, to move to it.
