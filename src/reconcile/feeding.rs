@@ -104,8 +104,8 @@ impl<K: Object> Own<K> {
     }
 
     fn add(&mut self, object: &K) {
-        // The store has checked it.
-        let key = object.key().to_key_unchecked();
+        // What the store has checked may be another: each call is user code.
+        let Ok(key) = object.key().to_key() else { return };
         if let Some(told) = &self.told {
             told.there(key.clone(), object);
         }
@@ -126,7 +126,7 @@ impl<K: Object> Handler<K> for Own<K> {
         let key = last.object().key();
         match &self.told {
             Some(told) => {
-                let key = key.to_key_unchecked();
+                let Ok(key) = key.to_key() else { return };
                 told.gone(key.clone(), last.to_arc());
                 self.inbox.add(key);
             }
