@@ -156,6 +156,13 @@ impl Order {
         self.latest.changes = 0;
     }
 
+    /// The watch is given up with more of it on the way: perhaps more of the newest version.
+    pub(super) fn cut(&mut self) {
+        if self.latest.changes == 1 {
+            self.latest.changes += 1;
+        }
+    }
+
     fn forget_one(&mut self) -> bool {
         let Some((version, key)) = self.changes.pop_front() else { return false };
         // Not below an earlier floor: a late event leaves the queue after newer ones.

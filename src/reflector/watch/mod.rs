@@ -91,6 +91,7 @@ impl<S: Source> Run<'_, S> {
                     gathered.events += 1;
                     self.collect(event, gathered);
                     if let Some(error) = self.fell_behind() {
+                        self.order.cut();
                         return Some(End::Failed(error));
                     }
                 }
