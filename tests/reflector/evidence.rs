@@ -299,3 +299,58 @@ async fn a_part_of_a_transaction_does_not_complete_the_content() {
     };
     reflector.run(stop).await.unwrap();
 }
+
+/// The list that was due fails, and the watch goes on where it was.
+fn fails_to_list(watch: fn() -> Answer) -> Script {
+    Script::of(move |question, n| {
+        Some(match question {
+            "list " if n == 0 => page(100, None, &[("a/1", 50)]),
+            "list " => Answer::List(Err(unavailable())),
+            "watch 100" if n == 1 => watch(),
+            _ => open(vec![]),
+        })
+    })
+}
+
+/// A watch is given up for a list once it has nothing ready: what is late in it would be lost.
+#[tokio::test(start_paused = true)]
+async fn a_late_event_is_not_lost_with_the_watch_that_is_given_up() {
+    let source = fails_to_list(|| {
+        open(vec![
+            WatchEvent::Modified(pod("a/1", 60)),
+            WatchEvent::Added(pod("a/3", 103)),
+            WatchEvent::Added(pod("a/2", 102)),
+        ])
+    });
+    let mirror = run(source, |builder| builder, tokio::time::sleep(Duration::from_secs(60))).await;
+    assert_eq!(mirror.content(), [("a/1".into(), 50), ("a/2".into(), 102), ("a/3".into(), 103)]);
+}
+
+/// But not only then.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_always_ready_is_given_up_too() {
+    let source = fails_to_list(|| {
+        let old = WatchEvent::Modified(pod("a/1", 60));
+        let busy = (101..40_000).map(|n| WatchEvent::Modified(pod("a/2", n)));
+        open([old].into_iter().chain(busy).collect())
+    });
+    let mirror = run(source, |builder| builder, tokio::time::sleep(Duration::from_secs(9))).await;
+    let asked = mirror.asked();
+    assert_eq!(asked[..3], ["list ", "watch 100", "list "], "{asked:?}");
+    assert!(asked[3..].iter().all(|asked| asked != "watch 39999"), "{asked:?}");
+}
+
+/// One becomes due with the first change of a version, and the others are still on their way.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_given_up_within_a_version_begins_before_it_again() {
+    let source = fails_to_list(|| {
+        let added = |key: &str, version| Ok(WatchEvent::Added(pod(key, version)));
+        let events =
+            vec![added("a/new", 7), added("a/1", 101), added("a/2", 102), added("a/3", 102)];
+        Answer::Watch(Ok(events), End::Every(Duration::from_secs(61)))
+    });
+    let mirror = run(source, |builder| builder, tokio::time::sleep(FIVE_MINUTES)).await;
+    let asked = mirror.asked();
+    assert_eq!(asked[..3], ["list ", "watch 100", "list "], "{asked:?}");
+    assert_eq!(asked.last().unwrap(), "watch 101", "{asked:?}");
+}

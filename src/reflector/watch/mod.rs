@@ -20,6 +20,10 @@ use crate::panic::catch_as_sentence;
 /// How long past its agreed end a watch may run.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
+/// A watch is given up once it has nothing ready, so that a late event which is on its way is not lost with
+/// it; after this many batches it is given up all the same.
+const KEPT: u32 = 64;
+
 /// What a stream yields.
 type Next<S> = Option<Result<WatchEvent<<S as Source>::Object>, SourceError>>;
 
@@ -32,6 +36,7 @@ impl<S: Source> Run<'_, S> {
         let mut gathered = Gathered::new(replays);
         self.forget_old_events();
         let mut carried: Option<Next<S>> = None;
+        let mut kept = 0;
         loop {
             let next = match carried.take() {
                 Some(next) => {
@@ -53,9 +58,16 @@ impl<S: Source> Run<'_, S> {
                 }
             };
             heard = Instant::now();
-            let end = self.gather(next, &mut watch, &mut gathered, &mut carried).await;
+            let mut end = self.gather(next, &mut watch, &mut gathered, &mut carried).await;
+            kept = if carried.is_some() { kept + 1 } else { 0 };
             if end.is_some() {
                 self.stop_short(&mut gathered);
+            } else if carried.is_none() || kept > KEPT {
+                end = self.fell_behind().map(End::Failed);
+                if end.is_some() {
+                    // The newest version is told, as ever when nothing more of it is ready.
+                    self.order.cut();
+                }
             }
             self.flush(&mut gathered);
             self.resync();
@@ -90,10 +102,6 @@ impl<S: Source> Run<'_, S> {
                     }
                     gathered.events += 1;
                     self.collect(event, gathered);
-                    if let Some(error) = self.fell_behind() {
-                        self.order.cut();
-                        return Some(End::Failed(error));
-                    }
                 }
                 Some(Err(error)) => return Some(End::Failed(error)),
                 None => return Some(End::Closed),
