@@ -151,9 +151,18 @@ impl Order {
         (self.latest.changes > 1).then_some(self.latest.version)
     }
 
-    /// The source confirms that nothing up to the newest version is missing.
-    pub(super) fn close(&mut self) {
-        self.latest.changes = 0;
+    /// The source confirms that nothing up to this version is missing; returns whether that is all that has
+    /// come. A watch that began before the newest version may confirm no more than where it began.
+    pub(super) fn close(&mut self, version: Option<u64>) -> bool {
+        if version.is_some_and(|version| version >= self.latest.version) {
+            self.latest.changes = 0;
+        }
+        self.unfinished().is_none()
+    }
+
+    /// The newest version of all that came, even if not all of it has; `None` before the first.
+    pub(super) fn reached(&self) -> Option<u64> {
+        Some(self.latest.version).filter(|version| *version > 0)
     }
 
     /// The watch is given up with more of it on the way: perhaps more of the newest version.

@@ -515,3 +515,71 @@ async fn a_server_that_lags_for_a_while_is_no_history_that_was_set_back() {
         assert_eq!(mirror.content(), [("a/2".into(), 15)]);
     }
 }
+
+/// A watch that began before a version of which several changes came says with its first bookmark no more than
+/// where it began: the version is still open, and what is missing of it comes by the watch after it.
+#[tokio::test(start_paused = true)]
+async fn a_bookmark_from_before_an_unfinished_version_does_not_finish_it() {
+    let torn = |keys: &[&str], bookmark: Option<&str>| {
+        let bookmark = bookmark.map(|version| Ok(WatchEvent::Bookmark(version.into())));
+        let added = keys.iter().map(|key| Ok(WatchEvent::Added(pod(key, 11))));
+        let events = bookmark.into_iter().chain(added).chain([Err(unavailable())]);
+        Answer::Watch(Ok(events.collect()), End::Closes)
+    };
+    let mirror = mirror([
+        page(10, None, &[]),
+        torn(&["k/1", "k/2"], None),
+        torn(&["k/1", "k/2", "k/3"], Some("10")),
+        torn(&["k/1", "k/2", "k/3", "k/4"], Some("10")),
+        open(vec![WatchEvent::Bookmark("11".into())]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "watch 10", "watch 10", "watch 10", "watch 10"]);
+    assert_eq!(mirror.content().len(), 4);
+    assert_eq!(mirror.monitor.progress().resource_version.unwrap().as_str(), "11");
+}
+
+/// Nor does it show that the source is behind, however often such a watch breaks.
+#[tokio::test(start_paused = true)]
+async fn where_a_watch_begins_within_a_version_the_source_is_not_behind() {
+    let bookmarked = || {
+        let events = vec![Ok(WatchEvent::Bookmark("10".into()))];
+        Answer::Watch(Ok(events), End::BreaksAfter(Duration::from_secs(20)))
+    };
+    let both = ["k/1", "k/2"].map(|key| Ok(WatchEvent::Added(pod(key, 11))));
+    let mirror = mirror([
+        page(10, None, &[]),
+        Answer::Watch(Ok(both.into_iter().collect()), End::BreaksAfter(Duration::from_secs(20))),
+        bookmarked(),
+        bookmarked(),
+        bookmarked(),
+        open(vec![WatchEvent::Added(pod("k/3", 11)), WatchEvent::Bookmark("11".into())]),
+    ])
+    .await;
+    let watches = ["list ", "watch 10", "watch 10", "watch 10", "watch 10", "watch 10"];
+    assert_eq!(mirror.asked(), watches);
+    assert_eq!(mirror.content().len(), 3);
+}
+
+/// The sinks have a part of a version that is not told yet: a list from before it would take them back.
+#[tokio::test(start_paused = true)]
+async fn a_list_from_before_what_was_delivered_in_part_is_refused() {
+    let recording = Recording::default();
+    let sink = recording.clone();
+    let both = ["k/1", "k/2"].map(|key| Ok(WatchEvent::Modified(pod(key, 107))));
+    let events = both.into_iter().chain([Err(unavailable())]).collect();
+    let answers = [
+        page(100, None, &[("k/1", 59), ("k/2", 60)]),
+        Answer::Watch(Ok(events), End::Closes),
+        Answer::Watch(Err(expired()), End::Closes),
+        page(106, None, &[("k/1", 59), ("k/2", 60)]),
+        page(107, None, &[("k/1", 107), ("k/2", 107), ("k/3", 107)]),
+    ];
+    let mirror = mirror_with(answers, |builder| builder.sink(sink)).await;
+    assert_eq!(mirror.asked()[..5], ["list ", "watch 100", "watch 106", "list ", "list "]);
+    let lists = recording.take().into_iter().filter_map(|told| match told {
+        Told::Listing(_, version) => version,
+        _ => None,
+    });
+    assert_eq!(lists.collect::<Vec<_>>(), ["100", "107"]);
+}

@@ -43,6 +43,10 @@ impl Watch {
 
     pub(crate) fn start_after(&mut self, version: u64) {
         self.cursor = version;
+        if self.server.fault(0.2) {
+            // As etcd's source, which so learns that the watch is there.
+            self.queue.push_back(Ok(WatchEvent::Bookmark(version.to_string().into())));
+        }
     }
 
     pub(crate) fn cursor(&self) -> u64 {

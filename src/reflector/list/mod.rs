@@ -132,8 +132,8 @@ impl<S: Source> Run<'_, S> {
     /// Whether a list's version shows that the source's history was set back. A list that is older
     /// than what is known, from a server that lags, would take the content back in time.
     fn is_restart(&mut self, listed: Option<&ResourceVersion>) -> Result<bool, SourceError> {
-        let (Some(version), Some(known)) = (listed, &self.position) else { return Ok(false) };
-        if !self.order.is_ordered() || version.compare(known) != Some(Ordering::Less) {
+        let (Some(version), Some(known)) = (listed, self.delivered()) else { return Ok(false) };
+        if !self.order.is_ordered() || version.compare(&known) != Some(Ordering::Less) {
             return Ok(false);
         }
         if self.behind.lists == 0 {
@@ -149,10 +149,17 @@ impl<S: Source> Run<'_, S> {
             tracing::warn!(%version, %known, "the source's history was set back, starting over");
             return Ok(true);
         }
-        let behind = SourceError::Behind { version: version.clone(), known: known.clone() };
+        let behind = SourceError::Behind { version: version.clone(), known };
         // A list that is refused is one like any other: those that follow have their pace.
         self.pace.listed(Instant::now(), &mut self.jitter);
         Err(behind)
+    }
+
+    /// The newest version of which the sinks have anything: past the position if a watch broke within it.
+    fn delivered(&self) -> Option<ResourceVersion> {
+        let position = self.position.clone()?;
+        let reached = self.order.reached().filter(|reached| Some(*reached) > position.number());
+        Some(reached.map_or(position, |reached| reached.to_string().into()))
     }
 
     /// Returns whether lists are being checked for a history that was set back.

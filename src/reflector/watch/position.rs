@@ -31,14 +31,19 @@ impl<S: Source> Run<'_, S> {
         let held = gathered.reached.as_ref();
         let older = held.is_some_and(|held| version.compare(held) == Some(Ordering::Less));
         if older && self.order.is_ordered() {
+            let before = |version: u64| version.saturating_sub(1);
+            if version.number().is_some() && version.number() == self.order.unfinished().map(before)
+            {
+                // Where this watch began, so that the rest of the version comes again.
+                return;
+            }
             self.behind.bookmarks += 1;
             self.behind.named = Some(version.clone());
             return;
         }
         self.advance(Some(version.as_str()), Kind::Modified, gathered);
         self.behind = Behind::default();
-        self.order.close();
-        gathered.complete = true;
+        gathered.complete |= self.order.close(version.number());
     }
 
     /// A watch begins.
