@@ -37,8 +37,9 @@ pub(super) struct Run<'a, S: Source> {
     pub(super) unversioned: bool,
     /// How often the sinks received something new: the measure of a watch's progress.
     pub(super) steps: u64,
-    /// Lists, bookmarks and events that are older than the position.
+    /// Lists and bookmarks that are older than the position.
     pub(super) behind: Behind,
+    pub(super) old_events: OldEvents,
     /// Whether some list held an object that was newer than the list: its numbers are no order of versions.
     /// Nothing takes that back.
     pub(super) unordered: bool,
@@ -52,13 +53,21 @@ pub(super) struct Run<'a, S: Source> {
 pub(super) struct Behind {
     pub(super) lists: u32,
     pub(super) bookmarks: u32,
-    /// Events of the watch at hand, and when the first of them came.
-    pub(super) events: u32,
-    pub(super) first_event: Option<Instant>,
     /// What the last of these bookmarks said.
     pub(super) named: Option<ResourceVersion>,
     /// When the first of these lists came.
     pub(super) since: Option<Instant>,
+}
+
+/// Events of the watch at hand that were older than the position.
+#[derive(Default)]
+pub(super) struct OldEvents {
+    pub(super) count: u32,
+    /// When the first of them came.
+    pub(super) since: Option<Instant>,
+    /// Whether one of them was of an object of which no sink tells whether it holds it. Nothing else then shows
+    /// that it was no repetition, so that what comes in between does not excuse it.
+    pub(super) untold: bool,
 }
 
 /// What is known about how the source lists.
@@ -97,6 +106,7 @@ impl<'a, S: Source> Run<'a, S> {
             unversioned: false,
             steps: 0,
             behind: Behind::default(),
+            old_events: OldEvents::default(),
             unordered: false,
             lists: Lists { streaming: config.streaming_list, postponed: 0, whole: false },
             resync_at: config.resync.as_ref().map(|resync| Instant::now() + resync.every),

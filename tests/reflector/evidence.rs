@@ -354,3 +354,39 @@ async fn a_watch_that_is_given_up_within_a_version_begins_before_it_again() {
     assert_eq!(asked[..3], ["list ", "watch 100", "list "], "{asked:?}");
     assert_eq!(asked.last().unwrap(), "watch 101", "{asked:?}");
 }
+
+/// Of a source that joins others, though no list shows it: what the others change never is newer than what came,
+/// while the one of the largest numbers goes on. A queue alone does not tell what it was given.
+#[tokio::test(start_paused = true)]
+async fn behind_a_queue_alone_old_events_lead_to_a_list_whatever_comes_between() {
+    let source = Script::of(|question, n| {
+        Some(match question {
+            "list " if n == 0 => page(1000, None, &[("big/1", 900), ("small/1", 5)]),
+            "list " => page(1020, None, &[("big/1", 1010), ("small/1", 10)]),
+            "watch 1000" => slowly((1..12).flat_map(|n| {
+                let small = WatchEvent::Modified(pod("small/1", 5 + n));
+                [small, WatchEvent::Modified(pod("big/1", 1000 + n))]
+            })),
+            _ => open(vec![]),
+        })
+    });
+    let asked = source.asked();
+    let fifo = watchcache::Fifo::<Pod>::new();
+    let reflector = Reflector::builder(source).sink(fifo.clone()).build();
+    reflector.run(tokio::time::sleep(Duration::from_secs(60))).await.unwrap();
+    let asked: Vec<_> = asked.lock().unwrap().iter().map(|(_, asked)| asked.clone()).collect();
+    assert_eq!(asked, ["list ", "watch 1000", "list ", "watch 1020"]);
+    let small = fifo.list().into_iter().find(|pod| pod.key == "small/1");
+    assert_eq!(small.unwrap().version(), 10);
+}
+
+/// A store tells that it holds something newer.
+#[tokio::test(start_paused = true)]
+async fn old_events_between_new_ones_show_nothing_to_a_store() {
+    let events = (1..12).flat_map(|n| {
+        let old = WatchEvent::Modified(pod("a/1", 5 + n));
+        [old, WatchEvent::Modified(pod("a/1", 1000 + n))]
+    });
+    let mirror = mirror([page(1000, None, &[("a/1", 900)]), slowly(events)]).await;
+    assert_eq!(mirror.asked(), ["list ", "watch 1000"]);
+}

@@ -59,7 +59,7 @@ impl<S: Source> Run<'_, S> {
         let older = self.advance(facts.version, kind, gathered);
         let repeated = !news && self.is_known(key, facts.uid, facts.version);
         if older && !repeated && kind != Kind::Deleted {
-            self.old_event(facts.version);
+            self.old_event(facts.version, self.is_unknown(key, facts.version));
         }
         if !news {
             if !repeated {
@@ -144,7 +144,7 @@ impl<S: Source> Run<'_, S> {
             && (news || !self.is_known_bad(key, version))
         {
             if older && kind != Kind::Deleted {
-                self.old_event(version);
+                self.old_event(version, self.is_unknown(key, version));
             }
             if !news {
                 self.doubt_list(key, None, version, kind);

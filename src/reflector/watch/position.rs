@@ -8,14 +8,14 @@ use tokio::time::Instant;
 use super::events::Kind;
 use super::gathered::Gathered;
 use crate::ResourceVersion;
-use crate::reflector::run::{Behind, Run};
+use crate::reflector::run::{Behind, OldEvents, Run};
 use crate::reflector::{Source, SourceError};
 
 /// So many bookmarks in a row that are older than what is known are not just a repeated line.
 const OLD_BOOKMARKS: u32 = 3;
 
-/// Events in a row that are older than what is known, in one watch and over how long: what a server
-/// repeats when a watch begins comes at once.
+/// Events that are older than what is known, in one watch and over how long: what a server repeats when a
+/// watch begins comes at once. In a row, where a sink tells that it holds something newer.
 const OLD_EVENTS: u32 = 5;
 const OLD_EVENTS_FOR: Duration = Duration::from_secs(5);
 
@@ -42,21 +42,23 @@ impl<S: Source> Run<'_, S> {
             return;
         }
         self.advance(Some(version.as_str()), Kind::Modified, gathered);
-        self.behind = Behind::default();
+        self.forward();
         gathered.complete |= self.order.close(version.number());
     }
 
     /// A watch begins.
     pub(super) fn forget_old_events(&mut self) {
-        (self.behind.events, self.behind.first_event) = (0, None);
+        self.old_events = OldEvents::default();
     }
 
     /// An object came in a version that is older than the position, and not as a repetition of what is
     /// known. Deletions show nothing: some servers write the object's last version.
-    pub(super) fn old_event(&mut self, version: Option<&str>) {
-        self.behind.events = self.behind.events.saturating_add(1);
-        let first = *self.behind.first_event.get_or_insert_with(Instant::now);
-        if self.behind.events >= OLD_EVENTS && first.elapsed() >= OLD_EVENTS_FOR {
+    pub(super) fn old_event(&mut self, version: Option<&str>, untold: bool) {
+        let old = &mut self.old_events;
+        old.count = old.count.saturating_add(1);
+        old.untold |= untold;
+        let since = *old.since.get_or_insert_with(Instant::now);
+        if old.count >= OLD_EVENTS && since.elapsed() >= OLD_EVENTS_FOR {
             self.forget_old_events();
             self.doubt.contradicted(version.unwrap_or_default().into());
         }
@@ -102,9 +104,17 @@ impl<S: Source> Run<'_, S> {
         if moved {
             gathered.moved = true;
             gathered.complete = true;
-            self.behind = Behind::default();
+            self.forward();
         }
         false
+    }
+
+    /// The source is not behind what it had sent.
+    fn forward(&mut self) {
+        self.behind = Behind::default();
+        if !self.old_events.untold {
+            self.forget_old_events();
+        }
     }
 
     /// The watch ends. If that may be in the middle of a version, the version is not reported, and the
