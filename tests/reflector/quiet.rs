@@ -148,3 +148,32 @@ async fn what_was_kept_back_shows_without_an_order_of_versions() {
     .await;
     assert_eq!(told, 0);
 }
+
+/// As of a source of one's own that has versions for its lists alone.
+#[tokio::test(start_paused = true)]
+async fn news_without_a_version_is_as_fresh_as_any() {
+    let changes = || {
+        let events = (0..3).map(|_| Ok(WatchEvent::Modified(odd("a", "u", "")))).collect();
+        Answer::Watch(Ok(events), End::Every(Duration::from_secs(50)))
+    };
+    let lag = Arc::new(Mutex::new(None));
+    let source = Script::new([odd_page(Some("10"), &[("a", "u", "")]), changes()]);
+    let reflector =
+        watchcache::Reflector::builder(source).sink(Arc::new(watchcache::Store::new())).build();
+    let monitor = reflector.monitor();
+    let seen = Arc::clone(&lag);
+    let stop = async move {
+        tokio::time::sleep(Duration::from_secs(155)).await;
+        *seen.lock().unwrap() = monitor.progress().lag();
+    };
+    reflector.run(stop).await.unwrap();
+    assert!(lag.lock().unwrap().unwrap() <= Duration::from_secs(6), "{lag:?}");
+    // Nor are such watches quiet ones.
+    let answers = [odd_page(Some("10"), &[("a", "u", "")])].into_iter();
+    let ends = || {
+        let events = vec![Ok(WatchEvent::Modified(odd("a", "u", "")))];
+        Answer::Watch(Ok(events), End::ClosesAfter(Duration::from_secs(70)))
+    };
+    let mirror = mirror(answers.chain((0..4).map(|_| ends()))).await;
+    assert_eq!(lists(&mirror), 1, "{:?}", mirror.asked());
+}

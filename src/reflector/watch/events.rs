@@ -57,6 +57,8 @@ impl<S: Source> Run<'_, S> {
         let news = self.is_news(key, facts.uid, facts.version, kind, gathered);
         // An event that is not new still comes after everything before it.
         let older = self.advance(facts.version, kind, gathered);
+        // News without a version moves no position, and shows as well as any that the watch works.
+        gathered.complete |= news && facts.version.is_none() && !gathered.replays;
         let repeated = !news && self.is_known(key, facts.uid, facts.version);
         if older && !repeated && kind != Kind::Deleted {
             self.old_event(facts.version, self.is_unknown(key, facts.version));
@@ -112,6 +114,7 @@ impl<S: Source> Run<'_, S> {
             Admission::Old => false,
         };
         self.advance(version, Kind::Deleted, gathered);
+        gathered.complete |= news && version.is_none();
         if !news {
             self.doubt_list(key, None, version, Kind::Deleted);
             gathered.stale += 1;
