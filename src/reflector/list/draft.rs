@@ -11,6 +11,11 @@ use crate::reflector::Undecodable;
 use crate::version::number_of;
 use crate::{KeyRef, ResourceVersion};
 
+/// Returns whether it is a version at all. Of "0" a watch could begin anywhere: Kubernetes takes it for any version.
+pub(super) fn says_something(version: &ResourceVersion) -> bool {
+    !matches!(version.as_str(), "" | "0")
+}
+
 /// The content of a list so far.
 pub(super) struct Draft<T> {
     taken: Keyed<Taken<T>>,
@@ -92,9 +97,9 @@ impl<T> Draft<T> {
         self.taken.reserve(more);
     }
 
-    /// A page of this version follows; an empty one means none.
+    /// A page of this version follows; an empty one means none, and so does "0", as in a bookmark.
     pub(super) fn page_of(&mut self, version: Option<ResourceVersion>) {
-        let Some(version) = version.filter(|version| !version.as_str().is_empty()) else { return };
+        let Some(version) = version.filter(says_something) else { return };
         self.newest_page = self.newest_page.max(version.number());
         match &self.version {
             None => self.version = Some(version),
