@@ -212,7 +212,10 @@ impl<V: Send + Sync + 'static> Reader<V> {
             let deleted = event.event_type() == EventType::Delete;
             self.queue.extend(self.decoder.event(kv, deleted, self.interest.as_ref()).map(Ok));
         }
-        let lives = matches!(self.sign, Sign::Asked { revision, .. } if revision <= self.member);
+        // That the watch was created, with events since its beginning still to come, completes nothing.
+        let has_backlog = answer.created() && revision > before;
+        let lives = !has_backlog
+            && matches!(self.sign, Sign::Asked { revision, .. } if revision <= self.member);
         if lives {
             self.sign = Sign::Good { until: Instant::now() + self.sign_of_life };
         }
