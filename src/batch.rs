@@ -215,9 +215,10 @@ impl<T> Batch<T> {
 
     /// Clears the batch; its memory is kept for the next one.
     pub fn clear(&mut self) {
-        self.changes.clear();
         self.resource_version = None;
         self.versions = Versions::Continue;
+        // Runs destructors, so it comes last.
+        self.changes.clear();
     }
 }
 

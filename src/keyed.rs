@@ -8,11 +8,14 @@ use std::iter::FusedIterator;
 use foldhash::fast::RandomState;
 
 use crate::KeyRef;
+use crate::panic::drop_all;
 
 /// A list of values, each with a key. Adding one appends the key's text to the others': no key has an
 /// allocation of its own, and user code is not asked for it again.
 ///
 /// The keys are valid: whoever adds one has checked it.
+///
+/// Values are dropped one by one where several are: see [`drop_all`].
 #[derive(Clone)]
 pub(crate) struct Keyed<V> {
     texts: String,
@@ -63,11 +66,11 @@ impl<V> Keyed<V> {
     /// Clears the list; its memory is kept.
     pub(crate) fn clear(&mut self) {
         self.texts.clear();
-        self.entries.clear();
+        drop_all(self.entries.drain(..));
     }
 
-    pub(crate) fn into_values(self) -> impl Iterator<Item = V> {
-        self.entries.into_iter().map(|(_, value)| value)
+    pub(crate) fn into_values(mut self) -> impl Iterator<Item = V> {
+        std::mem::take(&mut self.entries).into_iter().map(|(_, value)| value)
     }
 
     pub(crate) fn push(&mut self, key: KeyRef<'_>, value: V) {
@@ -93,10 +96,10 @@ impl<V> Keyed<V> {
 
     /// Maps the values, in the same order; a key whose value becomes `None` is left out.
     #[cfg(feature = "reflector")]
-    pub(crate) fn filter_map<W>(self, mut value: impl FnMut(V) -> Option<W>) -> Keyed<W> {
-        let entries = self.entries.into_iter();
+    pub(crate) fn filter_map<W>(mut self, mut value: impl FnMut(V) -> Option<W>) -> Keyed<W> {
+        let entries = std::mem::take(&mut self.entries).into_iter();
         let entries = entries.filter_map(|(span, old)| Some((span, value(old)?))).collect();
-        Keyed { texts: self.texts, entries }
+        Keyed { texts: std::mem::take(&mut self.texts), entries }
     }
 
     /// Keeps only these keys.
@@ -125,7 +128,7 @@ impl<V> Keyed<V> {
                 }
             }
         }
-        entries.truncate(kept);
+        drop_all(entries.drain(kept..));
     }
 
     fn is_distinct(&self) -> bool {
@@ -135,6 +138,16 @@ impl<V> Keyed<V> {
             let mut seen: HashSet<&str, RandomState> =
                 HashSet::with_capacity_and_hasher(self.len(), RandomState::default());
             texts().all(|text| seen.insert(text))
+        }
+    }
+}
+
+/// The values may be the last references to objects, whose destructors may panic: if several do, that is one panic
+/// and not the end of the process.
+impl<V> Drop for Keyed<V> {
+    fn drop(&mut self) {
+        if std::mem::needs_drop::<V>() {
+            drop_all(self.entries.drain(..));
         }
     }
 }

@@ -3,8 +3,6 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use crate::sync::Arc;
-
 /// Runs user code; a panic becomes an error with its message.
 ///
 /// Whatever the code can reach must be consistent whenever it may panic.
@@ -39,15 +37,18 @@ pub(crate) fn text_of(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// Drops all values, even if a destructor panics, and then resumes the first panic.
-#[cold]
-pub(crate) fn drop_all<T>(values: Vec<Arc<T>>) {
+pub(crate) fn drop_all<V>(values: impl IntoIterator<Item = V>) {
+    let mut values = values.into_iter();
+    let mut drop_rest = || {
+        for value in values.by_ref() {
+            drop(value);
+        }
+    };
     let mut first = None;
-    for value in values {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-            match first {
-                None => first = Some(payload),
-                Some(_) => discard(payload),
-            }
+    while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut drop_rest)) {
+        match first {
+            None => first = Some(payload),
+            Some(_) => discard(payload),
         }
     }
     match first {
@@ -55,6 +56,30 @@ pub(crate) fn drop_all<T>(values: Vec<Arc<T>>) {
         Some(payload) if std::thread::panicking() => discard(payload),
         Some(payload) => resume_unwind(payload),
         None => {}
+    }
+}
+
+/// Values that are taken one by one, and of which the rest is dropped by [`drop_all`].
+#[cfg(feature = "reflector")]
+pub(crate) struct OneByOne<I: Iterator>(pub(crate) I);
+
+#[cfg(feature = "reflector")]
+impl<I: Iterator> Iterator for OneByOne<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+#[cfg(feature = "reflector")]
+impl<I: Iterator> Drop for OneByOne<I> {
+    fn drop(&mut self) {
+        drop_all(self.0.by_ref());
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
 use super::{Interest, Report};
+use crate::panic::OneByOne;
 use crate::status::{CauseType, Status, StatusReason};
 use crate::{Key, Object, Refused, ResourceVersion};
 
@@ -116,7 +117,7 @@ impl<T: Send + Sync + 'static> ListPage<T> {
     pub fn new(items: Vec<Item<T>>, resource_version: impl Into<ResourceVersion>) -> Self {
         Self {
             count: items.len(),
-            items: stream::iter(items).boxed(),
+            items: stream::iter(OneByOne(items.into_iter())).boxed(),
             resource_version: Some(resource_version.into()),
             continue_token: None,
             remaining: None,

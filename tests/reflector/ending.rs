@@ -1,7 +1,7 @@
 //! What those learn who wait, when a reflector ends.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -530,4 +530,101 @@ async fn whoever_waits_for_a_store_learns_that_its_source_refused_for_good() {
         panic!("it is told why");
     };
     assert!(error.contains("not for you"), "{error}");
+}
+
+fn fragile(key: &str, version: u64, breaks: bool) -> Arc<Fragile> {
+    Arc::new(Fragile { pod: Pod::new(key, version), breaks })
+}
+
+/// Answers by what was asked, and how often before.
+type Fragiles = Box<dyn Fn(usize) -> Answered + Send + Sync>;
+
+enum Answered {
+    List(Vec<Item<Fragile>>, Option<&'static str>),
+    Fails,
+    Watch(Vec<Result<WatchEvent<Fragile>, SourceError>>),
+}
+
+struct Scripted(Fragiles, AtomicUsize);
+
+impl Scripted {
+    fn next(&self) -> Answered {
+        (self.0)(self.1.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Source for Scripted {
+    type Object = Fragile;
+    type Watch = BoxStream<'static, Result<WatchEvent<Fragile>, SourceError>>;
+
+    async fn list(&self, _: ListRequest) -> Result<ListPage<Fragile>, SourceError> {
+        match self.next() {
+            Answered::List(items, next) => {
+                let mut page = ListPage::new(items, "10");
+                page.continue_token = next.map(str::to_owned);
+                Ok(page)
+            }
+            _ => Err(unavailable()),
+        }
+    }
+
+    async fn watch(&self, _: WatchRequest) -> Result<Self::Watch, SourceError> {
+        match self.next() {
+            Answered::Watch(events) => Ok(stream::iter(events).chain(stream::pending()).boxed()),
+            _ => Err(unavailable()),
+        }
+    }
+}
+
+/// Wherever objects are when they are let go.
+#[tokio::test(start_paused = true)]
+async fn destructors_that_panic_outside_of_a_batch_do_not_end_the_process_either() {
+    let two = |breaks| {
+        let items = [("a/1", 1), ("a/2", 2)];
+        items.map(|(key, version)| Item::Object(fragile(key, version, breaks))).into()
+    };
+    // A list that breaks off between two pages.
+    let torn: Fragiles = Box::new(move |n| match n {
+        0 => Answered::List(two(true), Some("more")),
+        _ => Answered::Fails,
+    });
+    // One that names its keys twice.
+    let twice: Fragiles = Box::new(move |n| match n {
+        0 => Answered::List(two(true).into_iter().chain(two(false)).collect(), None),
+        _ => Answered::Fails,
+    });
+    // One without what the one before it had.
+    let replaced: Fragiles = Box::new(move |n| match n {
+        0 => Answered::List(two(true), None),
+        1 => {
+            let message = String::new();
+            Answered::Watch(vec![Err(SourceError::Expired { message, continue_token: None })])
+        }
+        _ => Answered::List(Vec::new(), None),
+    });
+    // A streaming list that does not come to its end.
+    let streamed: Fragiles = Box::new(move |n| match n {
+        0 => {
+            let added = [("a/1", 1), ("a/2", 2)];
+            let added = added.map(|(key, at)| Ok(WatchEvent::Added(fragile(key, at, true))));
+            Answered::Watch(added.into_iter().chain([Err(unavailable())]).collect())
+        }
+        _ => Answered::Fails,
+    });
+    for (n, answers) in [torn, twice, replaced, streamed].into_iter().enumerate() {
+        let source = Scripted(answers, AtomicUsize::new(0));
+        // A store of its own frees what it held when it pleases.
+        let builder = Reflector::builder(source).streaming_list(n == 3).sink(Forgets);
+        let ended = builder.build().run(tokio::time::sleep(Duration::from_secs(60))).await;
+        assert!(matches!(ended, Err(SourceError::Panicked(_))), "{n}: {ended:?}");
+    }
+}
+
+/// Holds nothing.
+struct Forgets;
+
+impl Sink<Fragile> for Forgets {
+    fn apply(&self, _: &watchcache::Batch<Fragile>) {}
+
+    fn replace(&self, _: &watchcache::Listing<Fragile>) {}
 }

@@ -1,14 +1,11 @@
 //! Feeding a batch to the sinks.
 
-use std::sync::Arc;
-
 use super::gathered::Gathered;
-use crate::panic::drop_all;
+use crate::Change;
 use crate::reflector::Source;
 use crate::reflector::facts::version_of;
 use crate::reflector::run::Run;
 use crate::reflector::shared::Applied;
-use crate::{Batch, Change, Object};
 
 impl<S: Source> Run<'_, S> {
     /// Feeds the batch to the sinks.
@@ -50,20 +47,9 @@ impl<S: Source> Run<'_, S> {
             complete: gathered.complete,
             bytes: self.source.received_bytes(),
         });
-        let freed = objects(batch);
-        batch.clear();
         (gathered.events, gathered.stale) = (0, 0);
         (gathered.moved, gathered.complete) = (false, false);
-        drop_all(freed);
+        // Runs destructors, so it comes last.
+        gathered.batch.clear();
     }
-}
-
-/// The objects of a batch, whose last references it may have. If they were dropped with it, a second
-/// destructor that panics would end the process.
-fn objects<T: Object>(batch: &Batch<T>) -> Vec<Arc<T>> {
-    let objects = batch.changes().filter_map(|(_, change)| match change {
-        Change::Add(object) | Change::Delete(Some(object)) => Some(Arc::clone(object)),
-        Change::Delete(None) => None,
-    });
-    objects.collect()
 }
