@@ -12,7 +12,7 @@ use crate::panic::catch_as_sentence;
 use crate::{Batch, KeyRef, Listing, Object, ResourceVersion, Sink};
 
 /// What stands for "never": longer than any process lives, and far from where sums overflow.
-const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+pub(super) const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// A duration that can be added to a point in time.
 pub(super) fn bounded(duration: Duration) -> Duration {

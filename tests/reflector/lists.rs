@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use futures_util::stream::{Pending, pending};
+use futures_util::StreamExt;
+use futures_util::stream::{self, Pending, pending};
 use watchcache::reflector::{
     Item, ListPage, ListRequest, Source, SourceError, Undecodable, WatchEvent, WatchRequest,
 };
@@ -12,8 +13,8 @@ use watchcache::{Key, KeyRef, Object, Reflector, Status, Store};
 
 use crate::common::Pod;
 use crate::script::{
-    Answer, End, Script, closed, expired, failed, mirror, mirror_with, open, page, pod, run,
-    served, unavailable,
+    Answer, End, Script, closed, expired, failed, garbage, mirror, mirror_with, open, page, pod,
+    run, served, unavailable,
 };
 
 fn error(mirror: &crate::script::Mirror) -> String {
@@ -52,14 +53,15 @@ async fn what_is_wrong_with_pages_may_be_right_at_once() {
 async fn after_a_list_at_once_that_failed_pages_are_tried_again() {
     let mirror = served(|question, n| {
         Some(match question {
-            _ if n == 0 => Answer::List(Err(SourceError::Protocol("a sign-in page".to_owned()))),
+            "list " if n == 0 => page(10, Some("stuck"), &[("a/1", 1)]),
+            "list stuck" => page(10, Some("stuck"), &[("a/1", 1)]),
             "list at once" => Answer::List(Err(failed(Status::internal("it took too long")))),
             "list " => page(10, None, &[("a/1", 1)]),
             _ => open(vec![]),
         })
     })
     .await;
-    assert_eq!(mirror.asked(), ["list ", "list at once", "list ", "watch 10"]);
+    assert_eq!(mirror.asked(), ["list ", "list stuck", "list at once", "list ", "watch 10"]);
     assert_eq!(mirror.content(), [("a/1".into(), 1)]);
     // The same after a list of mixed versions.
     let mirror = self::mirror([
@@ -468,4 +470,56 @@ async fn a_streaming_list_without_an_end_is_given_up_when_its_watch_should_have_
         1,
         "it is remembered"
     );
+}
+
+/// Of "0" a watch could begin anywhere.
+#[tokio::test(start_paused = true)]
+async fn a_list_of_version_zero_has_none() {
+    let mirror = mirror([
+        page(0, None, &[("a/1", 5)]),
+        closed(vec![WatchEvent::Modified(pod("a/1", 6))]),
+        page(7, None, &[("a/1", 6)]),
+        open(vec![]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "watch ", "list ", "watch 7"]);
+    // Nor has the end of a streaming list.
+    let stream = || {
+        let end = WatchEvent::InitialEventsEnd("0".into());
+        closed(vec![WatchEvent::Added(pod("a/1", 5)), end])
+    };
+    let answers = [stream(), page(7, None, &[("a/1", 5)]), open(vec![])];
+    let mirror = mirror_with(answers, |builder| builder.streaming_list(true)).await;
+    assert_eq!(mirror.asked(), ["stream", "list ", "watch 7"]);
+}
+
+/// Its answer came, but its objects do not, which a source may take from afar.
+#[tokio::test(start_paused = true)]
+async fn a_page_whose_objects_do_not_come_is_given_up() {
+    for next in [None, Some("2")] {
+        let first = Item::Object(pod("a/1", 5));
+        let mut stalled = ListPage::new(vec![], "10");
+        stalled.items = stream::iter([first]).chain(stream::pending()).boxed();
+        stalled.continue_token = next.map(str::to_owned);
+        let rest = next.map(|_| page(10, None, &[("a/2", 6)]));
+        let answers = [Answer::List(Ok(stalled))].into_iter().chain(rest);
+        let mirror = mirror(answers.chain([page(11, None, &[("a/1", 5)]), open(vec![])])).await;
+        let asked = mirror.asked();
+        assert_eq!(asked[asked.len() - 2..], ["list ", "watch 11"], "{asked:?}");
+        assert_eq!(mirror.content(), [("a/1".into(), 5)]);
+    }
+}
+
+/// One page of a proxy's does not mean that pages are not to be had.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_no_list_leaves_the_next_one_in_pages() {
+    let mirror = mirror([
+        Answer::List(Err(garbage())),
+        page(10, Some("2"), &[("a/1", 5)]),
+        Answer::List(Err(garbage())),
+        page(10, None, &[("a/1", 5)]),
+        open(vec![]),
+    ])
+    .await;
+    assert_eq!(mirror.asked(), ["list ", "list ", "list 2", "list ", "watch 10"]);
 }

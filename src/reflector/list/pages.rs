@@ -4,12 +4,14 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::try_join;
 use futures_util::{StreamExt, future};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::STEP;
 use super::draft::Draft;
+use crate::panic::OneByOne;
+use crate::reflector::config::NEVER;
 use crate::reflector::failure::RequestKind;
 use crate::reflector::run::{Run, too_late};
 use crate::reflector::{Items, ListPage, ListRequest, Source, SourceError};
@@ -37,16 +39,11 @@ impl<S: Source> Run<'_, S> {
                 self.shared.start_listing();
                 self.pages_of(None).await
             }
-            result => {
-                // Without pages there is no token to go wrong.
-                self.lists.whole =
-                    limit.is_some() && matches!(result, Err(SourceError::Protocol(_)));
-                result
-            }
+            result => result,
         }
     }
 
-    async fn pages_of(&self, limit: Option<u32>) -> Result<Draft<S::Object>, SourceError> {
+    async fn pages_of(&mut self, limit: Option<u32>) -> Result<Draft<S::Object>, SourceError> {
         let mut draft = self.draft();
         let mut page = self.page(ListRequest { limit, continue_token: None }).await?;
         loop {
@@ -54,18 +51,24 @@ impl<S: Source> Run<'_, S> {
             draft.paging.page_of(page.count);
             let remaining = page.remaining;
             let Some(token) = page.continue_token.filter(|token| !token.is_empty()) else {
-                self.decode(page.items, &mut draft, remaining).await;
+                self.decode(page.items, &mut draft, remaining).await?;
                 self.check_size(&draft)?;
                 return Ok(draft);
             };
-            draft.paging.follow(&token).map_err(SourceError::Protocol)?;
+            draft.paging.follow(&token).map_err(|why| self.astray(limit, why))?;
             let next = self.page_after(limit, token);
             // The next page travels while this one decodes.
-            let (next, ()) = join(next, self.decode(page.items, &mut draft, remaining)).await;
-            page = next?;
+            let decoded = self.decode(page.items, &mut draft, remaining);
+            (page, ()) = try_join(next, decoded).await?;
             self.check_size(&draft)?;
-            draft.paging.end_page().map_err(SourceError::Protocol)?;
+            draft.paging.end_page().map_err(|why| self.astray(limit, why))?;
         }
+    }
+
+    /// The pages lead nowhere: without pages there is no token to go wrong.
+    fn astray(&mut self, limit: Option<u32>, why: String) -> SourceError {
+        self.lists.whole = limit.is_some();
+        SourceError::Protocol(why)
     }
 
     async fn page(&self, request: ListRequest) -> Result<ListPage<S::Object>, SourceError> {
@@ -129,18 +132,28 @@ impl<S: Source> Run<'_, S> {
         items: Items<S::Object>,
         draft: &mut Draft<S::Object>,
         remaining: Option<u64>,
-    ) {
+    ) -> Result<(), SourceError> {
         let announced = usize::try_from(remaining.unwrap_or(0)).unwrap_or(usize::MAX);
         draft.reserve(announced.min(RESERVED));
         let mut stretches = items.ready_chunks(STEP);
-        while let Some(stretch) = stretches.next().await {
-            for item in stretch {
+        let answer = self.config.limits.answer;
+        let deadline = Instant::now() + answer.saturating_mul(LONGEST).min(NEVER);
+        loop {
+            // A source may take them from afar, one by one.
+            let patience = deadline.min(Instant::now() + answer);
+            let Ok(stretch) = timeout_at(patience, stretches.next()).await else {
+                let message = "the objects of a page of the list did not come in time".to_owned();
+                return Err(SourceError::Transport { message, source: None });
+            };
+            let Some(stretch) = stretch else { break };
+            for item in OneByOne(stretch.into_iter()) {
                 self.take(item, draft);
             }
             self.shared.listed(draft.len() as u64, None);
             yield_once().await;
         }
         self.shared.listed(draft.len() as u64, remaining);
+        Ok(())
     }
 }
 
