@@ -6,8 +6,9 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::watcher::{self, Event};
-use watchcache::Store;
-use watchcache::reflector::reflector;
+use watchcache::reflector::{reflector, reflector_with_monitor};
+use watchcache::store::Index;
+use watchcache::{Batch, Listing, Sink, Store};
 
 fn map(name: &str, version: u64) -> ConfigMap {
     let mut map = ConfigMap::default();
@@ -79,4 +80,70 @@ impl CloneGood for Vec<watcher::Result<Event<ConfigMap>>> {
     fn clone_good(&self) -> Self {
         self.iter().flatten().cloned().map(Ok).collect()
     }
+}
+
+/// As after a restore from a backup: the list names what is held in older versions.
+#[tokio::test]
+async fn a_list_that_is_older_than_what_is_held_is_taken_as_it_stands() {
+    let list =
+        |version| [Ok(Event::Init), Ok(Event::InitApply(map("one", version))), Ok(Event::InitDone)];
+    let mut events: Vec<_> = list(90).into();
+    events.push(Ok(Event::Apply(map("one", 120))));
+    events.push(Ok(Event::Apply(map("lost", 121))));
+    events.extend(list(90));
+    assert_eq!(content(events).await, owned(&[("one", "90")]));
+}
+
+#[tokio::test]
+async fn what_the_sink_refuses_is_told() {
+    let index = Index::try_new("name", |map: &ConfigMap| {
+        let name = map.metadata.name.clone().unwrap();
+        if name.starts_with("bad") { Err("it is bad") } else { Ok([name]) }
+    });
+    let store = Arc::new(Store::builder().index(&index).build());
+    let events = vec![
+        Ok(Event::Init),
+        Ok(Event::InitApply(map("bad-1", 1))),
+        Ok(Event::InitApply(map("one", 2))),
+        Ok(Event::InitDone),
+        Ok(Event::Apply(map("bad-2", 3))),
+        Ok(Event::Apply(map("bad-3", 4))),
+        Ok(Event::Delete(map("bad-3", 5))),
+    ];
+    let (monitor, events) = reflector_with_monitor(store, stream::iter(events));
+    events.count().await;
+    let listed: Vec<_> =
+        monitor.quarantined().into_iter().map(|(key, _)| key.to_string()).collect();
+    assert_eq!(listed, ["a/bad-1", "a/bad-2"]);
+    assert_eq!(monitor.progress().refused, 3);
+}
+
+struct Explosive;
+
+impl Sink<ConfigMap> for Explosive {
+    fn apply(&self, _: &Batch<ConfigMap>) {
+        panic!("it will not have it");
+    }
+
+    fn replace(&self, _: &Listing<ConfigMap>) {}
+
+    fn failed(&self, _: &(dyn std::error::Error + 'static)) {
+        panic!("nor failures");
+    }
+
+    fn ended(&self, _: Option<&(dyn std::error::Error + 'static)>) {
+        panic!("nor the end");
+    }
+}
+
+/// A second panic, while the first unwinds, would end the process.
+#[tokio::test]
+async fn a_sink_that_panics_twice_does_not_end_the_process() {
+    let failed = vec![Err(watcher::Error::NoResourceVersion)];
+    assert_eq!(reflector(Explosive, stream::iter(failed)).count().await, 1);
+    let task = tokio::spawn(async {
+        let events = vec![Ok(Event::Apply(map("one", 1)))];
+        reflector(Explosive, stream::iter(events)).count().await
+    });
+    assert!(task.await.unwrap_err().is_panic());
 }

@@ -7,9 +7,11 @@ use futures_util::{Stream, StreamExt, stream};
 use kube::runtime::watcher;
 
 use crate::keyed::Keyed;
-use crate::reflector::facts::version_of;
+use crate::panic::catch_as_sentence;
+use crate::reflector::facts::{Facts, version_of};
 use crate::reflector::shared::{Applied, Shared, Synced};
-use crate::reflector::{Monitor, SourceError};
+use crate::reflector::{Monitor, SourceError, Undecodable};
+use crate::version::number_of;
 use crate::{Batch, Change, KeyRef, Listing, Object, ResourceVersion, Sink};
 
 /// Feeds a sink from a stream of kube-runtime's watcher and passes each event on, as
@@ -54,8 +56,9 @@ where
 /// As [`reflector`], with a monitor of it.
 ///
 /// Its version is the newest one of the objects that were told. After a list that may be less than the list's own, so
-/// that a wait of the monitor's ends late rather than early. A store's version never goes back: after a server was
-/// restored to an earlier state, which a watcher does not tell, its waits for a version may end early. What is idle is not known to be complete, as no bookmark says
+/// that a wait of the monitor's ends late rather than early. After a server was restored to an earlier state, which a
+/// watcher does not tell, a list shows it that has an older version of what the sink holds (`Sink::current`): such a
+/// list is taken as it stands. An object that the sink refuses is quarantined. What is idle is not known to be complete, as no bookmark says
 /// so: for readiness take [`Monitor::synced`], or a long lag. An error of the stream counts as a failure.
 ///
 /// ```
@@ -133,7 +136,9 @@ impl<K: Object + Clone, S: Sink<K>> Feeding<K, S> {
             }
             Err(error) => {
                 self.shared.failed(&SourceError::Protocol(error.to_string()));
-                self.sink.failed(error);
+                if let Err(panic) = catch_as_sentence(|| self.sink.failed(error)) {
+                    tracing::error!(panic, "a sink did not take a failure");
+                }
             }
         }
     }
@@ -141,23 +146,52 @@ impl<K: Object + Clone, S: Sink<K>> Feeding<K, S> {
     fn replace(&mut self) {
         let objects = std::mem::replace(&mut self.initial, Keyed::new());
         let (count, version) = (objects.len() as u64, newest(&objects));
+        let restarted = self.is_restart(&objects);
         // Its version is not known, and it may be newer than all that is in it.
-        self.sink.replace(&Listing::from_list(objects, None));
+        let mut listing = Listing::from_list(objects, None);
+        if restarted {
+            tracing::warn!("the source's history was set back, starting over");
+            listing = listing.starting_over();
+        }
+        let refused = self.sink.replace_reporting(&listing);
+        let refused = refused.into_iter().map(Undecodable::from).collect();
+        let listed = listing.objects().map(|(key, object)| (key, version_of(&**object)));
+        self.shared.quarantine().relist(Vec::new(), listed);
+        self.shared.refused(refused);
         if let Some(version) = &version {
             self.sink.apply(&bookmark(version));
         }
         self.shared.listed(count, None);
         let version = version.as_ref();
-        self.shared.synced(Synced { version, unordered: false, restarted: false });
+        self.shared.synced(Synced { version, unordered: false, restarted });
         self.shared.start_watching();
+    }
+
+    /// Whether the list has an older version of what the sink holds: the watcher lists the newest state, so the
+    /// source's history was set back, and its list is to be taken as it stands.
+    fn is_restart(&self, listed: &Keyed<Arc<K>>) -> bool {
+        listed.iter().any(|(key, object)| {
+            let held = catch_as_sentence(|| self.sink.current(key)).ok().flatten();
+            let held = held.as_ref().map(|held| Facts::of(&**held));
+            let listed = Facts::of(&**object);
+            held.is_some_and(|held| {
+                held.uid == listed.uid
+                    && held.version.and_then(number_of) > listed.version.and_then(number_of)
+                    && listed.version.and_then(number_of).is_some()
+            })
+        })
     }
 
     fn apply(&mut self, object: &K, change: Change<K>) {
         let Some(key) = usable_key(object) else { return };
         let version = version_of(object).map(ResourceVersion::from);
         let mut batch = version.as_ref().map_or_else(Batch::new, bookmark);
+        let there = matches!(change, Change::Add(_));
         batch.changes_mut().push(key, change);
-        self.sink.apply(&batch);
+        let now = version.as_ref().filter(|_| there).map(ResourceVersion::as_str);
+        self.shared.release(key, now);
+        let refused = self.sink.apply_reporting(&batch);
+        self.shared.refused(refused.into_iter().map(Undecodable::from).collect());
         let version = version.as_ref();
         self.shared.applied(Applied { events: 1, stale: 0, version, complete: true, bytes: 0 });
     }
@@ -167,7 +201,10 @@ impl<K: Object, S: Sink<K>> Feeding<K, S> {
     fn end(&mut self) {
         if !std::mem::replace(&mut self.has_ended, true) {
             self.shared.stop();
-            self.sink.ended(None);
+            // This may run while a panic of the sink unwinds; a second one would end the process.
+            if let Err(panic) = catch_as_sentence(|| self.sink.ended(None)) {
+                tracing::error!(panic, "a sink did not take the end");
+            }
         }
     }
 }
