@@ -523,3 +523,17 @@ async fn an_answer_that_is_no_list_leaves_the_next_one_in_pages() {
     .await;
     assert_eq!(mirror.asked(), ["list ", "list ", "list 2", "list ", "watch 10"]);
 }
+
+/// Each time it says how long to wait, and that counts also for the pages that are asked for then.
+#[tokio::test(start_paused = true)]
+async fn a_streaming_list_that_is_postponed_again_gives_way_to_pages_in_time() {
+    let busy = || {
+        let minute = Duration::from_secs(60);
+        Answer::Watch(Err(failed(Status::too_many_requests(minute))), End::Closes)
+    };
+    let answers = [busy(), busy(), page(10, None, &[("a/1", 1)]), open(vec![])];
+    let mirror = mirror_with(answers, |builder| builder.streaming_list(true)).await;
+    assert_eq!(mirror.asked(), ["stream", "stream", "list ", "watch 10"]);
+    let at: Vec<_> = mirror.asked.lock().unwrap().iter().map(|(at, _)| at.as_secs()).collect();
+    assert!(at[1] >= 60 && at[2] >= 120, "{at:?}");
+}

@@ -28,7 +28,7 @@ const STEP: usize = 64;
 const BEHIND_LISTS: u32 = 3;
 const BEHIND_FOR: Duration = Duration::from_secs(5);
 
-/// How many streaming lists in a row a source may postpone.
+/// After how many streaming lists in a row that a source postponed pages are asked for, once it is time.
 const POSTPONED: u32 = 2;
 
 impl<S: Source> Run<'_, S> {
@@ -36,7 +36,12 @@ impl<S: Source> Run<'_, S> {
     pub(super) async fn list(&mut self) -> Result<Option<Opened<S>>, SourceError> {
         self.shared.start_listing();
         let mut confirming = false;
-        if self.lists.streaming {
+        let postponed = self.lists.postponed >= POSTPONED;
+        if postponed {
+            // As long as that lasts, pages may be had.
+            self.lists.postponed = 0;
+        }
+        if self.lists.streaming && !postponed {
             match self.stream().await {
                 // A server that knows the option only by name sends nothing but the end.
                 Ok((draft, _)) if draft.is_empty() => confirming = true,
@@ -61,8 +66,8 @@ impl<S: Source> Run<'_, S> {
 
     /// After a streaming list failed: an error if pages are not to be tried now either.
     fn without_stream(&mut self, error: SourceError) -> Result<(), SourceError> {
-        self.lists.postponed += 1;
-        if error.retry_after().is_some() && self.lists.postponed < POSTPONED {
+        self.lists.postponed = self.lists.postponed.saturating_add(1);
+        if error.retry_after().is_some() && self.lists.postponed <= POSTPONED {
             return Err(error);
         }
         tracing::info!(%error, "the streaming list failed, asking for pages");
