@@ -78,6 +78,10 @@ pub struct EtcdSource<V> {
 /// How often a watch without events is checked, by default.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
+/// The most that one answer may have, a page of a list or the changes of a watch that come together. etcd itself
+/// limits what it accepts, not what it sends: one delete by prefix is an event for each key.
+const ANSWER_LIMIT: usize = 2 << 30;
+
 /// Longer than anything lasts, without overflowing the clock.
 const NEVER: Duration = Duration::from_secs(10 * 366 * 86_400);
 
@@ -89,9 +93,8 @@ impl<V: Send + Sync + 'static> EtcdSource<V> {
         prefix: impl Into<Vec<u8>>,
         decode: impl Fn(&[u8]) -> Result<V, E> + Send + Sync + 'static,
     ) -> Self {
-        // The server limits what it accepts, not the client.
-        let kv = client.kv_client().max_decoding_message_size(usize::MAX);
-        let watch = client.watch_client().max_decoding_message_size(usize::MAX);
+        let kv = client.kv_client().max_decoding_message_size(ANSWER_LIMIT);
+        let watch = client.watch_client().max_decoding_message_size(ANSWER_LIMIT);
         let prefix: Arc<[u8]> = prefix.into().into();
         let decoder = Arc::new(Decoder::new(Arc::clone(&prefix), decode));
         Self {
@@ -162,6 +165,15 @@ impl<V: Send + Sync + 'static> EtcdSource<V> {
         if let Some(decoder) = Arc::get_mut(&mut self.decoder) {
             decoder.set_sizes(size);
         }
+        self
+    }
+
+    /// The most bytes that one answer may have: a page of a list, or the whole of it where it is asked for at once;
+    /// or the changes of a watch that come together. A larger one is a failure. Default: 2 GiB.
+    #[must_use]
+    pub fn answer_bytes(mut self, limit: usize) -> Self {
+        self.kv = self.kv.max_decoding_message_size(limit);
+        self.watch = self.watch.max_decoding_message_size(limit);
         self
     }
 
