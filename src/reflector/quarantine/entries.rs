@@ -39,6 +39,12 @@ impl Entry {
     }
 
     pub(super) fn is_reported(&self) -> bool {
+    /// Whether it came as a bad one of a newer version.
+    fn is_newer(&self, reported: &Self) -> bool {
+        let number = |entry: &Self| entry.quarantined.resource_version.as_ref()?.number();
+        !self.is_reported() && number(reported).is_some() && number(self) > number(reported)
+    }
+
         self.origin == Origin::Report
     }
 
@@ -69,6 +75,10 @@ impl Entries {
             Place::Occupied(mut place) => {
                 entry.refused |= place.get().refused && origin != Origin::List;
                 Some(place.insert(entry))
+            // What a sink holds, and a reader found out late, may be older than what came since and did not decode.
+            Place::Occupied(place) if origin == Origin::Report && place.get().is_newer(&entry) => {
+                Some(entry)
+            }
             }
             Place::Vacant(place) => {
                 place.insert(entry);

@@ -250,6 +250,28 @@ mod tests {
     }
 
     #[test]
+    fn a_late_report_does_not_hide_what_came_since() {
+        let quarantine = Quarantine::default();
+        let text: Arc<str> = "x".repeat(RAW_LIMIT / 2).into();
+        let version = |quarantine: &Quarantine| {
+            let listed = quarantine.get("a".into()).and_then(|entry| entry.resource_version);
+            listed.map(|version| version.to_string())
+        };
+        type Arrive = fn(&Quarantine, Undecodable);
+        let arrive: [Arrive; 2] = [Quarantine::insert, Quarantine::refuse];
+        for arrive in arrive {
+            arrive(&quarantine, bad("a", "12", None));
+            // Sinks hold the version before.
+            quarantine.report(bad("a", "9", Some(&text)), || Some(true));
+            assert_eq!(version(&quarantine).as_deref(), Some("12"));
+            assert!(!quarantine.release_superseded([("a".into(), Some("9"))].into_iter()));
+            quarantine.report(bad("a", "13", Some(&text)), || Some(true));
+            assert_eq!(version(&quarantine).as_deref(), Some("13"));
+            assert!(quarantine.release("a".into(), None));
+        }
+    }
+
+    #[test]
     fn what_is_reported_while_sinks_are_fed_is_verified_afterwards() {
         let quarantine = Quarantine::default();
         quarantine.begin_applying();
