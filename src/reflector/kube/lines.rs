@@ -12,6 +12,9 @@ use crate::reflector::SourceError;
 /// write none. What is left when the body ends is a line too, so that it becomes an event or a
 /// failure, and is never lost.
 ///
+/// An object may span lines. One that does not end is a line by itself once the next event begins on a line of its
+/// own.
+///
 /// A line of more than `limit` bytes is an error, and the last item: it must not fill the memory.
 pub(super) fn split(
     body: impl Stream<Item = Result<Bytes, SourceError>> + Send + 'static,
@@ -49,14 +52,27 @@ struct Splitter {
     rest: BytesMut,
     /// How deep the end of `rest` lies in an object.
     nesting: Nesting,
+    /// Whether `rest` holds a line's end within an object.
+    spans: bool,
 }
+
+/// How an event begins on a line of its own.
+const EVENT: &[u8] = b"{\"type\":";
 
 impl Splitter {
     fn lines(&mut self, mut piece: Bytes) -> Vec<Bytes> {
         let mut lines = Vec::new();
         while let Some(end) = memchr::memchr(b'\n', &piece) {
             let line = piece.split_to(end + 1);
-            self.end_line(line, &mut lines);
+            if self.spans && line.starts_with(EVENT) {
+                // What came before does not end.
+                self.end_line(Bytes::new(), &mut lines);
+            }
+            if self.is_open_after(&line) {
+                self.rest.extend_from_slice(&line);
+            } else {
+                self.end_line(line, &mut lines);
+            }
         }
         while let Some(end) = self.nesting.end_of_object(&piece) {
             let line = piece.split_to(end);
@@ -66,12 +82,25 @@ impl Splitter {
         lines
     }
 
+    /// Whether an object goes on after this line, as where servers write it for people to read. What begins and
+    /// ends as an object does is taken for one without looking into it.
+    fn is_open_after(&mut self, line: &[u8]) -> bool {
+        let text = line.trim_ascii();
+        let begins = if self.rest.is_empty() { text } else { self.rest.trim_ascii_start() };
+        if !begins.starts_with(b"{") || (!self.spans && text.ends_with(b"}")) {
+            return false;
+        }
+        self.spans = self.nesting.end_of_object(line).is_none() && self.nesting.depth > 0;
+        self.spans
+    }
+
     fn end_line(&mut self, mut line: Bytes, lines: &mut Vec<Bytes>) {
         if !self.rest.is_empty() {
             self.rest.extend_from_slice(&line);
             line = self.rest.split().freeze();
         }
         self.nesting = Nesting::default();
+        self.spans = false;
         let line = line.slice_ref(line.trim_ascii());
         if !line.is_empty() {
             lines.push(line);
@@ -136,6 +165,26 @@ mod tests {
             [br#"{"a":"}{\""}"#.as_slice(), br#"{"b":{}}"#, b"{"]
         );
         assert_eq!(lines(&[b"{}", b"\n", b"{}\n"]), [b"{}", b"{}"]);
+    }
+
+    #[test]
+    fn an_object_may_span_lines() {
+        let pretty = b"{\n  \"a\": {\n    \"b\": \"}\"\n  }\n}\n";
+        let whole = pretty.trim_ascii();
+        let two = [&pretty[..], b"{\"c\":1}\n", &pretty[..]].concat();
+        for cut in 0..two.len() {
+            let lines = lines(&[&two[..cut], &two[cut..]]);
+            assert_eq!(lines, [whole, b"{\"c\":1}", whole], "{cut}");
+        }
+        // Within a string, which is a fault of that object.
+        assert_eq!(lines(&[b"{\"a\":\"x\ny\"}\n{}\n"]), [b"{\"a\":\"x\ny\"}".as_slice(), b"{}"]);
+    }
+
+    #[test]
+    fn what_does_not_end_does_not_hide_the_events_after_it() {
+        let event = b"{\"type\":\"ADDED\"}";
+        let body = [b"{\"type\":\"ADD\n", &event[..], b"\n", &event[..], b"\n"].concat();
+        assert_eq!(lines(&[&body]), [b"{\"type\":\"ADD".as_slice(), event, event]);
     }
 
     #[test]

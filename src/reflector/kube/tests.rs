@@ -498,3 +498,40 @@ fn the_size_of_a_dynamic_object_follows_its_content() {
     };
     assert!(object(&"x".repeat(10_000)).size() >= object("x").size() + 9_999);
 }
+
+/// What is odd about one field of an object's metadata does not hide which object it is.
+#[tokio::test]
+async fn a_deletion_with_an_odd_field_is_one() {
+    for odd in [r#""resourceVersion":12,"uid":"u""#, r#""resourceVersion":"12","uid":{}"#] {
+        let object = format!(
+            r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"a","namespace":"b",{odd}}}}}"#
+        );
+        let event = format!(r#"{{"type":"DELETED","object":{object}}}"#);
+        let events = watch(&source::<Pod>(event)).await;
+        let [Ok(WatchEvent::Undecodable(bad))] = &events[..] else { panic!("{events:?}") };
+        assert!(bad.deleted);
+        assert_eq!(bad.key.as_ref().map(Key::as_str), Some("b/a"));
+        assert_eq!(bad.resource_version.as_ref().map(|version| version.as_str()), Some("12"));
+    }
+}
+
+/// As a server writes it that is asked to by a proxy, or a mock.
+#[tokio::test]
+async fn events_may_span_lines() {
+    let pretty = |json: &str| {
+        let value: serde_json::Value = serde_json::from_str(json).expect("JSON");
+        serde_json::to_string_pretty(&value).expect("JSON") + "\n"
+    };
+    let body =
+        pretty(&added(&pod("a", 5))) + &added(&pod("b", 6)) + "\n" + &pretty(&added(&pod("c", 7)));
+    let events = watch(&source::<Pod>(body)).await;
+    assert_eq!(events.iter().map(told).collect::<Vec<_>>(), ["a", "b", "c"]);
+    // A failure keeps its code.
+    let gone =
+        r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410}"#;
+    let failed = format!(r#"{{"type":"ERROR","object":{gone}}}"#);
+    for body in [pretty(gone), pretty(&failed)] {
+        let events = watch(&source::<Pod>(body)).await;
+        assert!(matches!(&events[..], [Err(error)] if error.is_expired()), "{events:?}");
+    }
+}
