@@ -13,13 +13,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::encoded::Form;
-use super::header::{Envelope, Header, List, Metadata, non_empty, range_of};
+use super::header::{self, Envelope, Header, List, Metadata, non_empty, range_of};
 use super::mend::{Mended, NO_TEXT};
 use super::protobuf::{Message, find};
 use super::{DecodeError, Encoded, unexpected};
+use crate::Object;
 use crate::panic::catch_as_sentence;
 use crate::reflector::{Interest, Item, Report, SourceError, Undecodable, WatchEvent};
-use crate::{Key, Object, ResourceVersion};
 
 /// A form in which a Kubernetes object is kept: implemented by every `kube` resource that can be
 /// deserialized, and by [`Lazy`](super::Lazy).
@@ -43,19 +43,6 @@ where
 
     fn decode(encoded: Encoded<'_>, _: Option<&Report>) -> Result<Self, DecodeError> {
         encoded.decode()
-    }
-}
-
-impl Header<'_> {
-    fn undecodable(self, error: String, raw: &str, deleted: bool) -> Undecodable {
-        let meta = self.metadata.unwrap_or_default();
-        Undecodable {
-            key: meta.name.and_then(|name| Key::new(meta.namespace.as_deref(), &name).ok()),
-            resource_version: non_empty(meta.resource_version.as_ref()).map(ResourceVersion::from),
-            error,
-            raw: Some(raw.into()),
-            deleted,
-        }
     }
 }
 
@@ -217,8 +204,11 @@ impl<K: Decode> Decoder<K> {
         deleted: bool,
     ) -> Result<Arc<K>, Box<Undecodable>> {
         let form = Form::Json { text: raw, managed_fields: self.managed_fields };
-        self.make(Encoded(form), fault)
-            .map_err(|error| Box::new(Header::of(raw).undecodable(error, raw, deleted)))
+        self.make(Encoded(form), fault).map_err(|error| {
+            let (key, resource_version) = header::of_damaged(raw);
+            let raw = Some(raw.into());
+            Box::new(Undecodable { key, resource_version, error, raw, deleted })
+        })
     }
 
     fn make(&self, encoded: Encoded<'_>, fault: Option<String>) -> Result<Arc<K>, String> {

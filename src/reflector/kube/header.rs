@@ -12,7 +12,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::KeyRef;
+use crate::{Key, KeyRef, ResourceVersion};
 
 /// A string, borrowed from the text if it has no escapes. (serde borrows a `Cow` only where a field
 /// is nothing else, so not within an `Option`.)
@@ -44,6 +44,19 @@ pub(super) struct Metadata<'a> {
     pub(super) labels: Option<&'a RawValue>,
     /// However often they are there.
     pub(super) managed_fields: Vec<&'a RawValue>,
+}
+
+/// An object of which some part is not what it should be: each field by itself.
+#[derive(Debug, Default)]
+struct Damaged<'a> {
+    metadata: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default)]
+struct DamagedMetadata<'a> {
+    namespace: Option<&'a RawValue>,
+    name: Option<&'a RawValue>,
+    resource_version: Option<&'a RawValue>,
 }
 
 /// A line of a watch.
@@ -115,6 +128,12 @@ the_last_counts!(Metadata {
 } all {
     "managedFields" => managed_fields
 });
+the_last_counts!(Damaged { "metadata" => metadata });
+the_last_counts!(DamagedMetadata {
+    "namespace" => namespace,
+    "name" => name,
+    "resourceVersion" => resource_version
+});
 the_last_counts!(Envelope { "type" => event_type, "object" => object });
 the_last_counts!(List {
     "apiVersion" => api_version,
@@ -133,6 +152,26 @@ impl<'a> Header<'a> {
     pub(super) fn of(raw: &'a str) -> Self {
         serde_json::from_str(raw).unwrap_or_default()
     }
+}
+
+/// The key and the version of an object that does not decode, as far as each can be read by itself. A name whose
+/// namespace cannot is no key: by itself it would be another object's.
+pub(super) fn of_damaged(raw: &str) -> (Option<Key>, Option<ResourceVersion>) {
+    fn read<'a, T: Deserialize<'a> + Default>(raw: Option<&'a RawValue>) -> Option<T> {
+        raw.map_or_else(|| Some(T::default()), |raw| serde_json::from_str(raw.get()).ok())
+    }
+    let damaged: Damaged<'_> = serde_json::from_str(raw).unwrap_or_default();
+    let meta: DamagedMetadata<'_> = read(damaged.metadata).unwrap_or_default();
+    let name: Option<String> = read::<Option<String>>(meta.name).flatten();
+    let namespace: Option<Option<String>> = read(meta.namespace);
+    let key = name.zip(namespace);
+    let key = key.and_then(|(name, namespace)| Key::new(namespace.as_deref(), &name).ok());
+    let version = match read::<Option<String>>(meta.resource_version) {
+        Some(text) => text.filter(|text| !text.is_empty()),
+        // Written as the number itself.
+        None => read::<u64>(meta.resource_version).map(|number| number.to_string()),
+    };
+    (key, version.map(|version| version.as_str().into()))
 }
 
 impl Metadata<'_> {
@@ -174,6 +213,28 @@ mod tests {
         assert_eq!(metadata.key(), Some("b!".into()));
         assert!(metadata.uid.is_none() && metadata.labels.is_none());
         assert!(Header::of(r#"{"metadata":null}"#).metadata.is_none());
+    }
+
+    #[test]
+    fn of_what_is_damaged_each_field_counts_by_itself() {
+        let read = |metadata: &str| {
+            let (key, version) = of_damaged(&format!(r#"{{"kind":7,"metadata":{metadata}}}"#));
+            [key.map(|key| key.to_string()), version.map(|version| version.to_string())]
+        };
+        let [key, version] = ["b/a", "12"].map(|text| Some(text.to_owned()));
+        let whole = [key.clone(), version.clone()];
+        for odd in [
+            r#"{"name":"a","namespace":"b","resourceVersion":12}"#,
+            r#"{"name":"a","namespace":"b","resourceVersion":"12","uid":{},"labels":[]}"#,
+            r#"{"uid":7,"name":"x","name":"a","namespace":"b","resourceVersion":"12"}"#,
+        ] {
+            assert_eq!(read(odd), whole, "{odd}");
+        }
+        assert_eq!(read(r#"{"name":"a","namespace":7,"resourceVersion":"12"}"#), [None, version]);
+        assert_eq!(read(r#"{"name":"a","namespace":"b","resourceVersion":{}}"#), [key, None]);
+        let cluster = Some("a".to_owned());
+        assert_eq!(read(r#"{"name":"a","namespace":null,"uid":1}"#), [cluster, None]);
+        assert_eq!(read("[]"), [None, None]);
     }
 
     #[test]
