@@ -41,11 +41,11 @@ impl Accept {
     }
 
     /// No request asks for protobuf from now on: one that asked for JSON alone was granted, where the
-    /// same with both was refused.
+    /// same with both was refused; or what says that it is protobuf is JSON.
     pub(super) fn give_up(&self) {
         // ORDERING: Relaxed, with `ask`.
         if !self.refused.swap(true, Ordering::Relaxed) {
-            tracing::info!("the server refuses requests for protobuf, it is asked for JSON");
+            tracing::info!("the server does not answer in protobuf, it is asked for JSON");
         }
     }
 }
@@ -57,6 +57,11 @@ pub(super) fn is_refusal(error: &SourceError) -> bool {
         SourceError::Status(status)
             if status.is_not_acceptable() || status.is_unsupported_media_type()
     )
+}
+
+/// Whether an answer is JSON, though it may say that it is something else.
+pub(super) fn begins_as_json(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"{")
 }
 
 /// Whether an answer says that it is in protobuf; `None` if it says nothing.

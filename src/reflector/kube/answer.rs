@@ -46,8 +46,14 @@ pub(super) async fn bytes(
         }
         bytes.extend_from_slice(&piece);
     }
-    // No JSON begins so.
-    let protobuf = protobuf.unwrap_or_else(|| bytes.starts_with(MAGIC));
+    // No JSON begins so, and no protobuf as JSON does, whatever the answer says of itself.
+    let protobuf = match protobuf {
+        Some(true) if accept::begins_as_json(&bytes) => {
+            accept.give_up();
+            false
+        }
+        said => said.unwrap_or_else(|| bytes.starts_with(MAGIC)),
+    };
     Ok((protobuf, bytes))
 }
 
@@ -97,15 +103,22 @@ async fn send_once(
         return Ok(response);
     }
     let (head, body) = response.into_parts();
-    // A failure whose body breaks off, or does not end, is still that failure.
-    let mut text = Vec::new();
-    let mut body = body.into_data_stream();
-    while let Some(Ok(piece)) = body.next().await
-        && text.len() + piece.len() <= FAILURE_LIMIT
-    {
-        text.extend_from_slice(&piece);
-    }
+    let text = text_of(body.into_data_stream()).await;
     Err(failure(head.status, &head.headers, &text).into())
+}
+
+/// What a failure says. One whose body breaks off, or does not end, is still that failure.
+async fn text_of<E>(mut body: impl Stream<Item = Result<Bytes, E>> + Unpin) -> Vec<u8> {
+    let mut text = Vec::new();
+    let read = async {
+        while let Some(Ok(piece)) = body.next().await
+            && text.len() + piece.len() <= FAILURE_LIMIT
+        {
+            text.extend_from_slice(&piece);
+        }
+    };
+    let _ = tokio::time::timeout(unexpected::TEXT_LIMIT, read).await;
+    text
 }
 
 /// The Status in a failed answer, or the one that its code stands for; the delay of a
@@ -173,6 +186,16 @@ mod tests {
             headers.insert(RETRY_AFTER, value);
         }
         failure(StatusCode::from_u16(code).expect("a code"), &headers, body.as_bytes())
+    }
+
+    /// A server may keep the connection.
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_does_not_wait_for_the_end_of_its_text() {
+        use futures_util::stream;
+        let busy = stream::iter([Ok::<_, ()>(Bytes::from_static(b"busy"))]);
+        let text = text_of(busy.chain(stream::pending()));
+        let text = tokio::time::timeout(Duration::from_secs(3), text).await;
+        assert_eq!(text.as_deref(), Ok(&b"busy"[..]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt};
 
+use super::accept::begins_as_json;
 use super::protobuf::MAGIC;
 use super::unexpected::{self, FAILURE_LIMIT};
 use crate::reflector::SourceError;
@@ -16,13 +17,17 @@ const LENGTH: usize = 4;
 /// A frame of more than `limit` bytes is an error, and the last item, before any of it is kept: it must
 /// not fill the memory. So is one that is cut by the end of the body. Where no length comes, but what
 /// some other answer begins with, that answer is the error.
+///
+/// Of JSON it says so by `json`: the next watch can be asked for in that.
 pub(super) fn split(
     body: impl Stream<Item = Result<Bytes, SourceError>> + Send + 'static,
     limit: usize,
+    json: impl FnOnce() + Send + 'static,
 ) -> impl Stream<Item = Result<Vec<Bytes>, SourceError>> + Send {
-    let state = Some((Box::pin(body.fuse()), Splitter { rest: BytesMut::new(), limit }));
+    let splitter = Splitter { rest: BytesMut::new(), limit };
+    let state = Some((Box::pin(body.fuse()), splitter, json));
     stream::unfold(state, |state| async move {
-        let (mut body, mut splitter) = state?;
+        let (mut body, mut splitter, json) = state?;
         // What came before a failure was delivered before it.
         while !splitter.is_too_long() {
             let mut frames = Vec::new();
@@ -33,8 +38,11 @@ pub(super) fn split(
                 None => break,
             }
             if !frames.is_empty() {
-                return Some((Ok(frames), Some((body, splitter))));
+                return Some((Ok(frames), Some((body, splitter, json))));
             }
+        }
+        if begins_as_json(&splitter.rest) {
+            json();
         }
         Some((Err(splitter.failure(body).await), None))
     })
@@ -84,11 +92,14 @@ impl Splitter {
         mut body: impl Stream<Item = Result<Bytes, SourceError>> + Unpin,
     ) -> SourceError {
         if self.is_no_length() {
-            while self.rest.len() < FAILURE_LIMIT
-                && let Some(Ok(piece)) = body.next().await
-            {
-                self.rest.extend_from_slice(&piece);
-            }
+            let read = async {
+                while self.rest.len() < FAILURE_LIMIT
+                    && let Some(Ok(piece)) = body.next().await
+                {
+                    self.rest.extend_from_slice(&piece);
+                }
+            };
+            let _ = tokio::time::timeout(unexpected::TEXT_LIMIT, read).await;
             self.rest.truncate(FAILURE_LIMIT);
             return unexpected::failure_of(&self.rest, "an event");
         }
@@ -120,7 +131,7 @@ mod tests {
 
     fn split_all(pieces: &[&[u8]], limit: usize) -> (Vec<Vec<u8>>, Option<String>) {
         let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-        let all = split(stream::iter(pieces), limit).collect::<Vec<_>>();
+        let all = split(stream::iter(pieces), limit, || ()).collect::<Vec<_>>();
         let (mut frames, mut error) = (Vec::new(), None);
         for found in all.now_or_never().expect("nothing to wait for") {
             assert!(error.is_none(), "something follows a failure");
@@ -149,6 +160,17 @@ mod tests {
         // Of what is announced nothing is reserved.
         let (_, error) = split_all(&[&u32::MAX.to_be_bytes()], u32::MAX as usize - 1);
         assert!(error.is_some_and(|error| error.contains("limit")));
+    }
+
+    /// A server may keep the connection of an answer that is none.
+    #[tokio::test(start_paused = true)]
+    async fn what_an_answer_is_does_not_wait_for_its_end() {
+        let page = Bytes::from_static(b"<html><title>Sign in</title>");
+        let body = stream::iter([Ok(page)]).chain(stream::pending());
+        let all = split(body, 1 << 20, || ()).collect::<Vec<_>>();
+        let all = tokio::time::timeout(std::time::Duration::from_secs(3), all).await;
+        let [Err(error)] = &all.expect("it does not wait")[..] else { panic!("no failure") };
+        assert!(error.to_string().contains("Sign in"), "{error}");
     }
 
     #[test]

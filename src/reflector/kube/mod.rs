@@ -120,7 +120,7 @@ impl<K: Resource + Send + Sync + 'static> Object for K {
 pub struct KubeSource<K> {
     client: Client,
     request: Request,
-    accept: Accept,
+    accept: Arc<Accept>,
     decoder: Arc<Decoder<K>>,
     decoders: NonZero<usize>,
     meter: Arc<Meter>,
@@ -172,7 +172,7 @@ impl<K: Decode> KubeSource<K> {
         Self {
             client,
             request: Request::new(K::Resource::url_path(resource, namespace)),
-            accept: Accept::new(decoder.is_known_in_protobuf()),
+            accept: Arc::new(Accept::new(decoder.is_known_in_protobuf())),
             decoder: Arc::new(decoder),
             decoders: parallel::default_decoders(),
             meter: Arc::default(),
@@ -204,7 +204,7 @@ impl<K: Decode> KubeSource<K> {
     /// for a type of one's own that names such a field, or keeps what it does not name.
     #[must_use]
     pub fn json_only(mut self) -> Self {
-        self.accept = Accept::default();
+        self.accept = Arc::default();
         self
     }
 
@@ -323,7 +323,10 @@ impl<K: Decode> Source for KubeSource<K> {
         let schema = self.decoder.schema_of(protobuf)?;
         let (decoder, meter) = (Arc::clone(&self.decoder), Arc::clone(&self.meter));
         let parts = match schema {
-            Some(_) => Either::Left(frames::split(body, self.line_limit)),
+            Some(_) => {
+                let accept = Arc::clone(&self.accept);
+                Either::Left(frames::split(body, self.line_limit, move || accept.give_up()))
+            }
             None => Either::Right(lines::split(body, self.line_limit)),
         };
         let work = parts.map(move |parts| {

@@ -166,6 +166,12 @@ impl Outline {
         if !decoder.is_own_type(version, kind) {
             return Err(unexpected());
         }
+        // Of every list something is written, if only that it has no version: the rest was cut off.
+        if envelope.message.is_empty() {
+            let message =
+                format!("expected {wanted}, found a {} without content", decoder.list_kind());
+            return Err(SourceError::Protocol(message));
+        }
         let list = protobuf::List::read(envelope.message).map_err(|error| {
             let message = format!("expected {wanted}, found protobuf that does not read: {error}");
             SourceError::Protocol(message)

@@ -1,5 +1,7 @@
 //! Answers that are not what was asked for, and what came instead.
 
+use std::time::Duration;
+
 use super::header::{Header, non_empty};
 use super::protobuf::{self, Envelope};
 use crate::Status;
@@ -7,6 +9,9 @@ use crate::reflector::SourceError;
 
 /// The most that is read of an answer that is a failure; no Status is larger.
 pub(super) const FAILURE_LIMIT: usize = 1 << 20;
+
+/// How long the text of a failure may take: what it says is of less use than to know that it is one.
+pub(super) const TEXT_LIMIT: Duration = Duration::from_secs(2);
 
 const STATUS: &str = "Status";
 

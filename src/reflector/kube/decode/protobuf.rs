@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Bookmark, Decode, Decoder, told_by};
 use crate::reflector::kube::encoded::Form;
-use crate::reflector::kube::protobuf::{Envelope, Error, Header, Message, Object, event};
+use crate::reflector::kube::protobuf::{Envelope, Error, Header, Message, Object, event, find};
 use crate::reflector::kube::{Encoded, unexpected};
 use crate::reflector::{Interest, Item, SourceError, Undecodable, WatchEvent};
 
@@ -96,12 +96,16 @@ impl<K: Decode> Decoder<K> {
     ) -> Result<Arc<K>, Box<Undecodable>> {
         self.make(Encoded(Form::Protobuf(object)), fault).map_err(|error| {
             let header = Header::of_damaged(object.message);
-            let schema = object.of.and_then(|of| of.schema().ok()).unwrap_or(object.schema);
+            // Of a kind that has no schema no more can be told than what all have: the expected kind's would
+            // tell what is not there.
+            let metadata = || find("meta.k8s.io/v1", "PartialObjectMetadata");
+            let schema =
+                object.of.map_or(Some(object.schema), |of| of.schema().ok().or_else(metadata));
             Box::new(Undecodable {
                 key: header.key().to_key().ok(),
                 resource_version: header.resource_version().map(Into::into),
                 error,
-                raw: Object { schema, ..object }.told(),
+                raw: schema.and_then(|schema| Object { schema, ..object }.told()),
                 deleted,
             })
         })

@@ -62,7 +62,8 @@ async fn what_is_no_list_of_the_kind_is_a_failure() {
         (broken, "found protobuf that does not read: it ends within a value"),
         (Vec::new(), "found nothing"),
         (b"<html><title>Sign in</title>".to_vec(), "an HTML page with the title \"Sign in\""),
-        (pod_list(&pod("a", 5)).into_bytes(), "a PodList of v1"),
+        (br#"{"kind":"Table","apiVersion":"v1"}"#.to_vec(), "found a Table of v1"),
+        (object("v1", "PodList", b""), "found a PodList without content"),
     ] {
         let typed = list(&speaking::<Pod>(body.clone())).await.expect_err("no list");
         assert!(typed.to_string().contains(words), "{typed}");
@@ -244,9 +245,50 @@ async fn a_page_of_empty_items_is_taken_item_by_item() {
     assert_eq!(page.count, 100_000);
     let bad = page.items.filter(|item| std::future::ready(matches!(item, Item::Undecodable(_))));
     assert_eq!(bad.count().await, 100_000);
-    // A list that says nothing at all has no items.
-    let empty = [b"k8s\0".to_vec(), field(1, &[field(1, b"v1"), field(2, b"PodList")].concat())];
-    assert_eq!(list(&speaking::<Pod>(empty.concat())).await.expect("a list").len(), 0);
+    // One without items says at least that.
+    let empty = object("v1", "PodList", &field(1, b""));
+    assert_eq!(list(&speaking::<Pod>(empty)).await.expect("a list").len(), 0);
+    // One that was cut off behind its type is not empty: everything would be deleted.
+    let cut = [b"k8s\0".to_vec(), field(1, &[field(1, b"v1"), field(2, b"PodList")].concat())];
+    let error = list(&speaking::<Pod>(cut.concat())).await.expect_err("no list");
+    assert!(error.to_string().contains("a PodList without content"), "{error}");
+}
+
+#[tokio::test]
+async fn of_an_object_of_a_kind_without_a_schema_the_metadata_is_told() {
+    let other = object("x.io/v1", "Thing", &message("x", 7));
+    let events = watch(&speaking::<Pod>(event("ADDED", &other))).await;
+    let [Ok(WatchEvent::Undecodable(bad))] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(bad.key.as_ref().map(Key::name), Some("x"));
+    let raw = bad.raw.as_deref().expect("its metadata");
+    assert!(raw.starts_with(r#"{"apiVersion":"x.io/v1","kind":"Thing","metadata":{"#), "{raw}");
+    assert!(!raw.contains("status"), "as a Pod's schema would have it: {raw}");
+}
+
+/// A proxy, say, that changes the content and not what it says about it.
+#[tokio::test]
+async fn json_that_says_it_is_protobuf_is_read_as_json() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let source = || {
+        let asked = Arc::clone(&asked);
+        KubeSource::<Pod>::all(negotiating(move |accept, uri| {
+            asked.lock().expect("no panic").push(accept.contains(MEDIA_TYPE));
+            let watch = uri.query().unwrap_or_default().contains("watch");
+            let body = if watch { added(&pod("a", 6)) } else { pod_list(&pod("a", 5)) };
+            let says = if accept.contains(MEDIA_TYPE) { MEDIA_TYPE } else { "application/json" };
+            (200, says, body.into_bytes())
+        }))
+    };
+    let listing = source();
+    assert_eq!(list(&listing).await.expect("a list").len(), 1);
+    assert_eq!(watch(&listing).await.iter().map(told).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(*asked.lock().expect("no panic"), [true, false]);
+    asked.lock().expect("no panic").clear();
+    // Of a watch only the next one is understood.
+    let watching = source();
+    assert!(watch(&watching).await[0].is_err());
+    assert_eq!(watch(&watching).await.iter().map(told).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(*asked.lock().expect("no panic"), [true, false]);
 }
 
 #[tokio::test]
