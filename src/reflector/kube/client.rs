@@ -1,12 +1,15 @@
 //! A client that renews its credentials when the server refuses them.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use http::{Request, Response, StatusCode};
 use kube::client::Body;
 use kube::{Client, Config};
+
+use crate::panic::catch_as_sentence;
 
 /// A client that runs its exec plugin again once the server no longer takes the credentials, as
 /// client-go does.
@@ -18,7 +21,7 @@ use kube::{Client, Config};
 /// by that request, which is made once more. Where the plugin fails, the answer stays what it is.
 ///
 /// The plugin runs once for all the requests that wait for it, and to its end, even if they no longer
-/// do.
+/// do. They wait 30 s for it; one that does not return is run again after five minutes.
 ///
 /// Without an exec plugin in `config` this is `Client::try_from(config)`: the client reads a token
 /// file again by itself, and nothing else can be renewed.
@@ -43,7 +46,7 @@ use kube::{Client, Config};
 /// Outside of a tokio runtime, as `kube`'s client does.
 ///
 /// # Blocking
-/// While the plugin runs for the first time; later it runs on a thread for blocking work.
+/// While the plugin runs for the first time; later it runs on a thread of its own.
 pub fn renewing_client(config: Config) -> Result<Client, kube::Error> {
     let client = Client::try_from(config.clone())?;
     if config.auth_info.exec.is_none() {
@@ -64,9 +67,23 @@ struct Renewing {
 struct Current {
     client: Client,
     generation: u64,
-    /// While the plugin runs.
-    renewal: Option<Shared<BoxFuture<'static, ()>>>,
+    /// While the plugin runs, and not for too long.
+    renewal: Option<Renewal>,
 }
+
+struct Renewal {
+    /// Ready when the plugin has returned, or has taken too long.
+    done: Shared<BoxFuture<'static, ()>>,
+    started: Instant,
+}
+
+/// How long requests wait for the plugin: those after it are answered as they are, which says that the
+/// credentials are not taken.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// After how long one that does not return is given up, and run again. It is never stopped: that it hangs may
+/// be mended.
+const AGAIN: Duration = Duration::from_secs(300);
 
 impl Renewing {
     async fn send(self: Arc<Self>, request: Request<Body>) -> Result<Response<Body>, kube::Error> {
@@ -107,38 +124,74 @@ impl Renewing {
             if current.generation != generation {
                 return;
             }
-            let start = || {
-                // A task of its own: whoever waits for it may give up, and the plugin still runs.
-                let task = tokio::spawn(Arc::clone(self).run_plugin());
-                task.map(|_| ()).boxed().shared()
-            };
-            current.renewal.get_or_insert_with(start).clone()
+            if current.renewal.as_ref().is_some_and(|renewal| renewal.started.elapsed() >= AGAIN) {
+                current.renewal = None;
+            }
+            match &current.renewal {
+                Some(renewal) => renewal.done.clone(),
+                None => match self.run_plugin(generation) {
+                    Ok(done) => {
+                        let started = Instant::now();
+                        current.renewal = Some(Renewal { done: done.clone(), started });
+                        done
+                    }
+                    Err(error) => {
+                        drop(current);
+                        tracing::warn!(%error, "no thread to run the exec plugin on");
+                        return;
+                    }
+                },
+            }
         };
         renewal.await;
     }
 
+    /// Runs the plugin on a thread of its own, which nothing waits for: neither a request that is given up nor
+    /// the end of the runtime. What the plugin gives counts however late it comes.
+    ///
     /// Loggers may panic: none is called before all is in place, nor under the lock.
-    async fn run_plugin(self: Arc<Self>) {
-        let config = self.config.clone();
+    fn run_plugin(self: &Arc<Self>, generation: u64) -> io::Result<Shared<BoxFuture<'static, ()>>> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let (this, runtime) = (Arc::clone(self), tokio::runtime::Handle::current());
         let run = move || {
-            tracing::info!("the credentials are no longer taken, running the exec plugin again");
-            Client::try_from(config)
-        };
-        let made = tokio::task::spawn_blocking(run).await;
-        let failed = {
-            let mut current = self.current();
-            current.renewal = None;
-            match made {
-                Ok(Ok(client)) => {
-                    current.client = client;
-                    current.generation += 1;
-                    return;
-                }
-                Ok(Err(error)) => error.to_string(),
-                Err(error) => error.to_string(),
+            let _within = runtime.enter();
+            let made = catch_as_sentence(|| {
+                tracing::info!(
+                    "the credentials are no longer taken, running the exec plugin again"
+                );
+                Client::try_from(this.config.clone()).map_err(|error| error.to_string())
+            });
+            let failed = this.finish(generation, made.and_then(|made| made));
+            let _ = tell.send(());
+            if let Some(error) = failed {
+                // The next request that is answered so tries again.
+                tracing::warn!(error, "the exec plugin failed");
             }
         };
-        // The next request that is answered so tries again.
-        tracing::warn!(error = failed, "the exec plugin failed");
+        std::thread::Builder::new().name("exec-plugin".to_owned()).spawn(run)?;
+        let limited = async move {
+            if tokio::time::timeout(PATIENCE, told).await.is_err() {
+                tracing::warn!("the exec plugin has not returned within {PATIENCE:?}");
+            }
+        };
+        Ok(limited.boxed().shared())
+    }
+
+    /// The plugin has returned; why it gave nothing, if it did not.
+    fn finish(&self, generation: u64, made: Result<Client, String>) -> Option<String> {
+        let mut current = self.current();
+        if current.generation != generation {
+            // One that was run later has come before it.
+            return None;
+        }
+        current.renewal = None;
+        match made {
+            Ok(client) => {
+                current.client = client;
+                current.generation += 1;
+                None
+            }
+            Err(error) => Some(error),
+        }
     }
 }

@@ -159,3 +159,41 @@ async fn a_credential_plugin_runs_once_for_all_who_wait_and_give_up() {
     let answer = request().await.expect("an answer");
     assert_eq!(answer.status(), 200);
 }
+
+/// Nor does the end of the runtime wait for one that is run again.
+#[test]
+fn a_credential_plugin_that_hangs_when_it_is_run_again_holds_nobody_up() {
+    let token = file("plugin-stuck-token", "t1");
+    let [stuck, runs] = ["", "-runs"].map(|name| no_file(&format!("plugin-stuck{name}")));
+    let does = format!(
+        "if [ -e \"{stuck}\" ]; then echo >> \"{runs}\"; exec sleep 200; fi",
+        stuck = stuck.display(),
+        runs = runs.display()
+    );
+    let user = script("plugin-stuck.sh", &does, &token);
+    let server = Fake::start(|_| unauthorized());
+    let path = kubeconfig("plugin-stuck", &server.url(), "", &user);
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let kubeconfig = Kubeconfig::read_from(path).expect("a kubeconfig");
+            let options = KubeConfigOptions::default();
+            let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
+            let mut config = config.expect("it");
+            config.proxy_url = None;
+            let client = renewing_client(config).expect("a client");
+            std::fs::write(&stuck, "").expect("the file is written");
+            for _ in 0..2 {
+                let request = http::Request::get("/here").body(kube::client::Body::empty());
+                let answer = client.send(request.expect("a request")).await.expect("an answer");
+                assert_eq!(answer.status(), 401, "as the server says");
+            }
+        });
+        let ran = std::fs::read_to_string(&runs).unwrap_or_default().lines().count();
+        assert_eq!(ran, 1, "another plugin runs beside the first");
+        drop(runtime);
+        let _ = tell.send(());
+    });
+    told.recv_timeout(Duration::from_secs(150)).expect("nobody waits for the plugin");
+}
