@@ -82,7 +82,7 @@ pub struct Progress {
     /// The source's own version while that is older than what it sent before: it lags behind
     /// another of its servers, or its history was set back.
     pub behind: Option<ResourceVersion>,
-    /// The last failure, in a sentence.
+    /// The last failure, in a sentence; of a long text the first 4 KiB.
     pub last_error: Option<String>,
 }
 

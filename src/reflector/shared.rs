@@ -86,7 +86,7 @@ impl Shared {
 
     /// The reflector is about to end with this error.
     pub(super) fn ended_by(&self, error: &SourceError) {
-        let text = error.to_string();
+        let text = told(error);
         self.update(|progress| progress.last_error = Some(text));
     }
 
@@ -180,7 +180,7 @@ impl Shared {
     }
 
     pub(super) fn failed(&self, error: &SourceError) {
-        let text = error.to_string();
+        let text = told(error);
         self.update(|progress| {
             progress.failures += 1;
             if let SourceError::Behind { version, .. } = error {
@@ -257,6 +257,24 @@ impl Shared {
         let asked = Undecodable { raw: None, ..bad.clone() };
         self.quarantine.report(bad, || is_current(&asked));
         self.undecodable(&asked);
+    }
+}
+
+/// How much of an error's text is kept, in bytes: servers' words are in it, and each publication copies it.
+pub(super) const TEXT_LIMIT: usize = 4 << 10;
+
+fn told(error: &SourceError) -> String {
+    let mut text = error.to_string();
+    shorten(&mut text);
+    text
+}
+
+/// Cuts a text that is too long.
+pub(super) fn shorten(text: &mut String) {
+    if text.len() > TEXT_LIMIT {
+        text.truncate(text.floor_char_boundary(TEXT_LIMIT));
+        text.push('…');
+        text.shrink_to_fit();
     }
 }
 

@@ -443,3 +443,21 @@ async fn a_resync_sends_everything_to_the_workers_again() {
     assert_eq!(*seen.lock().unwrap(), 8, "the list, and three times all of it");
     assert_eq!(store.revision().get(), 1, "the store is unchanged by it");
 }
+
+/// Each publication of a monitor's figures copies it.
+#[tokio::test(start_paused = true)]
+async fn of_a_long_error_the_beginning_is_kept() {
+    let long = || SourceError::Protocol("\u{e9}".repeat(1 << 20));
+    let bad = Undecodable {
+        key: "a/1".parse().ok(),
+        error: "\u{e9}".repeat(1 << 20),
+        ..Undecodable::default()
+    };
+    let page = ListPage::new(vec![Item::Undecodable(bad)], "10");
+    let mirror = mirror([Answer::List(Err(long())), Answer::List(Ok(page)), open(vec![])]).await;
+    let progress = mirror.monitor.progress();
+    let error = progress.last_error.unwrap();
+    assert!(error.starts_with("unexpected answer: \u{e9}") && error.len() < 5_000);
+    let quarantined = mirror.monitor.quarantined();
+    assert!(quarantined[0].1.error.len() < 5_000);
+}

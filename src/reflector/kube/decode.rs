@@ -349,7 +349,7 @@ impl Expected {
         if !differs(kind, &self.kind) && !differs(version, &self.api_version) {
             return None;
         }
-        let [version, kind] = [version, kind].map(|found| found.unwrap_or("?"));
+        let [version, kind] = [version, kind].map(|found| unexpected::quoted(found.unwrap_or("?")));
         Some(format!("expected {} {}, found {version} {kind}", self.api_version, self.kind))
     }
 }

@@ -18,6 +18,9 @@ const STATUS: &str = "Status";
 /// How much of a text that says nothing else about itself is quoted, in characters.
 const QUOTED: usize = 80;
 
+/// How much of a page is searched for its title, in bytes.
+const HEAD: usize = 64 << 10;
+
 /// The failure that an answer amounts to: its own, if it is a `Status` of one, else that it is not
 /// what was wanted.
 pub(super) fn failure(text: &str, wanted: &str) -> SourceError {
@@ -84,14 +87,20 @@ fn what(text: &str) -> String {
 /// What an object is, by its API version and kind.
 fn object_of(said: [Option<&str>; 2]) -> String {
     match said {
-        [Some(version), Some(kind)] => format!("a {kind} of {version}"),
-        [None, Some(kind)] => format!("a {kind} without an API version"),
+        [Some(version), Some(kind)] => format!("a {} of {}", quoted(kind), quoted(version)),
+        [None, Some(kind)] => format!("a {} without an API version", quoted(kind)),
         [_, None] => "an object without a kind".to_owned(),
     }
 }
 
-/// The title of an HTML page, in one line.
+/// As much of what a server says as is told.
+pub(super) fn quoted(text: &str) -> &str {
+    text.char_indices().nth(QUOTED).map_or(text, |(end, _)| &text[..end])
+}
+
+/// The title of an HTML page, in one line. It is near the beginning.
 fn title(page: &str) -> Option<String> {
+    let page = &page[..page.floor_char_boundary(HEAD)];
     let lower = page.to_ascii_lowercase();
     let start = lower.find("<title")?;
     let start = start + lower[start..].find('>')? + 1;
@@ -124,6 +133,17 @@ mod tests {
                 error.contains("expected a PodList, found ") && error.contains(words),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn of_what_came_no_more_is_told_than_names_it() {
+        let long = "x".repeat(1 << 20);
+        let json = format!(r#"{{"kind":"{long}","apiVersion":"{long}"}}"#);
+        let page = format!("<html>{}<title>{long}</title>", " ".repeat(1 << 10));
+        for text in [&json, &page, &long] {
+            let error = failure(text, "a PodList").to_string();
+            assert!(error.len() < 300, "{} bytes", error.len());
         }
     }
 

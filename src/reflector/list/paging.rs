@@ -17,6 +17,9 @@ const REPEATED: u32 = 100;
 /// shard of a large source. Their keys are not known, so they may repeat.
 const FOREIGN: u32 = 100_000;
 
+/// How much of a token is told, in characters.
+const QUOTED: usize = 80;
+
 /// What a source promises by its continue tokens, and what it keeps of that.
 #[derive(Default)]
 pub(super) struct Paging {
@@ -47,7 +50,10 @@ impl Paging {
     pub(super) fn follow(&mut self, token: &str) -> Result<(), String> {
         match self.tokens.insert(self.hasher.hash_one(token)) {
             true => Ok(()),
-            false => Err(format!("the continue token {token:?} leads back to itself")),
+            false => {
+                let token: String = token.chars().take(QUOTED).collect();
+                Err(format!("the continue token {token:?} leads back to itself"))
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use dashmap::mapref::entry::Entry as Place;
 
 use super::Quarantined;
 use crate::reflector::Undecodable;
+use crate::reflector::shared::shorten;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::{Key, KeyRef, ResourceVersion};
 
@@ -38,13 +39,13 @@ impl Entry {
         self.quarantined.raw.as_ref().map_or(0, |raw| raw.len())
     }
 
-    pub(super) fn is_reported(&self) -> bool {
     /// Whether it came as a bad one of a newer version.
     fn is_newer(&self, reported: &Self) -> bool {
         let number = |entry: &Self| entry.quarantined.resource_version.as_ref()?.number();
         !self.is_reported() && number(reported).is_some() && number(self) > number(reported)
     }
 
+    pub(super) fn is_reported(&self) -> bool {
         self.origin == Origin::Report
     }
 
@@ -65,20 +66,22 @@ pub(super) struct Entries {
 impl Entries {
     pub(super) fn put(&self, bad: Undecodable, origin: Origin) {
         let Some(key) = bad.key else { return };
+        let mut error = bad.error;
+        shorten(&mut error);
         let quarantined = Quarantined {
-            error: bad.error,
+            error,
             resource_version: bad.resource_version,
             raw: bad.raw.filter(|raw| self.reserve(raw.len())),
         };
         let mut entry = Entry { quarantined, origin, refused: origin == Origin::Sink };
         let replaced = match self.by_key.entry(key) {
-            Place::Occupied(mut place) => {
-                entry.refused |= place.get().refused && origin != Origin::List;
-                Some(place.insert(entry))
             // What a sink holds, and a reader found out late, may be older than what came since and did not decode.
             Place::Occupied(place) if origin == Origin::Report && place.get().is_newer(&entry) => {
                 Some(entry)
             }
+            Place::Occupied(mut place) => {
+                entry.refused |= place.get().refused && origin != Origin::List;
+                Some(place.insert(entry))
             }
             Place::Vacant(place) => {
                 place.insert(entry);

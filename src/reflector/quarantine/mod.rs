@@ -18,7 +18,7 @@ use crate::{Key, KeyRef, ResourceVersion};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quarantined {
-    /// Why it is quarantined.
+    /// Why it is quarantined; of a long text the first 4 KiB.
     pub error: String,
     /// Its version, if that could be read.
     pub resource_version: Option<ResourceVersion>,
