@@ -164,7 +164,7 @@ async fn a_credential_plugin_runs_once_for_all_who_wait_and_give_up() {
 #[test]
 fn a_credential_plugin_that_hangs_when_it_is_run_again_holds_nobody_up() {
     let token = file("plugin-stuck-token", "t1");
-    let [stuck, runs] = ["", "-runs"].map(|name| no_file(&format!("plugin-stuck{name}")));
+    let [stuck, runs] = ["sticks", "runs"].map(|name| no_file(&format!("plugin-stuck-{name}")));
     let does = format!(
         "if [ -e \"{stuck}\" ]; then echo >> \"{runs}\"; exec sleep 200; fi",
         stuck = stuck.display(),
