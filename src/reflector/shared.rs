@@ -272,10 +272,16 @@ fn told(error: &SourceError) -> String {
 /// Cuts a text that is too long.
 pub(super) fn shorten(text: &mut String) {
     if text.len() > TEXT_LIMIT {
-        text.truncate(text.floor_char_boundary(TEXT_LIMIT));
+        text.truncate(beginning(text, TEXT_LIMIT).len());
         text.push('…');
         text.shrink_to_fit();
     }
+}
+
+/// The whole characters within the first bytes of a text.
+pub(super) fn beginning(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// The effect of a list.

@@ -6,6 +6,7 @@ use super::header::{Header, non_empty};
 use super::protobuf::{self, Envelope};
 use crate::Status;
 use crate::reflector::SourceError;
+use crate::reflector::shared::beginning;
 
 /// The most that is read of an answer that is a failure; no Status is larger.
 pub(super) const FAILURE_LIMIT: usize = 1 << 20;
@@ -100,7 +101,7 @@ pub(super) fn quoted(text: &str) -> &str {
 
 /// The title of an HTML page, in one line. It is near the beginning.
 fn title(page: &str) -> Option<String> {
-    let page = &page[..page.floor_char_boundary(HEAD)];
+    let page = beginning(page, HEAD);
     let lower = page.to_ascii_lowercase();
     let start = lower.find("<title")?;
     let start = start + lower[start..].find('>')? + 1;
