@@ -257,6 +257,10 @@ impl Sleeper {
         }
     }
 
+    fn is_thread(&self) -> bool {
+        matches!(self, Self::Thread(_))
+    }
+
     fn will_wake(&self, waker: &Waker) -> bool {
         matches!(self, Self::Task(known) if known.will_wake(waker))
     }
