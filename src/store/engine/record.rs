@@ -54,6 +54,7 @@ impl<T> Clone for Assumption<T> {
     }
 }
 
+/// Its key's parts lie in the text from `start` on, namespace then name.
 struct Entry<T> {
     start: usize,
     namespace_len: u32,
@@ -144,8 +145,13 @@ impl<'a, T> Iterator for ChangesIter<'a, T> {
     fn next(&mut self) -> Option<Changed<'a, T>> {
         let entry = self.entries.next()?;
         let name = entry.start + entry.namespace_len as usize;
-        let namespace = &self.text[entry.start..name];
-        let key = KeyRef::from((namespace, &self.text[name..name + entry.name_len as usize]));
+        let end = name + entry.name_len as usize;
+        debug_assert!(self.text.get(entry.start..name).is_some() && self.text.get(name..end).is_some());
+        // SAFETY: `push` alone adds entries, and has appended both parts, of these lengths, at `start`; nothing
+        // shortens the text. That nobody looks at a key then costs nothing.
+        let key = unsafe {
+            KeyRef::from((self.text.get_unchecked(entry.start..name), self.text.get_unchecked(name..end)))
+        };
         Some((key, entry.old.as_ref().map(ArcRef::from), entry.new.as_ref().map(ArcRef::from)))
     }
 }
