@@ -9,8 +9,11 @@ const WORD: usize = size_of::<usize>();
 /// What an allocation of so many bytes takes: a word of the allocator's comes with it, and sizes are multiples
 /// of two words, from four on.
 pub(super) const fn allocated(bytes: usize) -> usize {
-    let multiple = bytes.saturating_add(3 * WORD - 1) / (2 * WORD);
-    (if multiple < 2 { 2 } else { multiple }) * 2 * WORD
+    match bytes.saturating_add(3 * WORD - 1) / (2 * WORD) {
+        _ if bytes == 0 => 0,
+        multiple @ ..2 => (multiple + 1) * 2 * WORD,
+        multiple => multiple * 2 * WORD,
+    }
 }
 
 /// Of an object, beside its size: the counts in front of it, and what its allocation is rounded by.
@@ -40,7 +43,7 @@ mod tests {
     #[test]
     fn an_allocation_is_what_glibc_takes_for_it() {
         if WORD == 8 {
-            assert_eq!([0, 24, 25, 40, 41].map(allocated), [32, 32, 48, 48, 64]);
+            assert_eq!([0, 1, 24, 25, 40, 41].map(allocated), [0, 32, 32, 48, 48, 64]);
             assert_eq!(object::<[u64; 16]>(), 32);
         }
     }
