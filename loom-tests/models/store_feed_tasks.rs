@@ -12,7 +12,7 @@ use crate::waiters::{Wait, Waiters};
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
         let published = Arc::new(AtomicUsize::new(0));
-        let waiters = Arc::new(Waiters::for_news());
+        let waiters = Arc::new(Waiters::for_frequent_news());
         let mut never_polled = Wait::new();
         let mut context = Context::from_waker(Waker::noop());
         assert!(never_polled.poll_news(&mut context, &waiters, 0, || false).is_pending());

@@ -5,10 +5,11 @@
 //! to the first thread. Before that thread does anything else, it wakes up to two more threads, and so do
 //! those. So the first thread pays for one sleeping thread, however many there are.
 //!
-//! Tasks do not wake others: one that was woken may never be polled again, and the rest would sleep on. So
-//! where many are marked, they are left to the [waking thread](super::alarm), which depends on no task: whoever
-//! has the news pays for waking one thread, not for hundreds of tasks. Nor do those that it would have woken
-//! first take its core while it has the rest to wake.
+//! Tasks do not wake others: one that was woken may never be polled again, and the rest would sleep on. Of
+//! frequent news, where many are marked, they are left to the [waking thread](super::alarm), which depends on no
+//! task: whoever has the news pays for waking one thread, not for hundreds of tasks. Nor do those that it would
+//! have woken first take its core while it has the rest to wake. News that comes once to each is not left to it:
+//! that would take a switch of threads longer, and no sleeper is paid for more than once.
 //!
 //! Marked sleepers have left the list for later news, and later sleepers are not marked: so two sleepers
 //! cannot keep waking each other for the same news.
@@ -52,9 +53,14 @@ impl List {
 }
 
 impl Waiters {
-    /// A list of sleepers that wait for news.
+    /// A list of sleepers that wait for news that comes once to each of them: it wakes them as soon as can be.
     pub(crate) fn for_news() -> Self {
-        Self::of(true)
+        Self::of(true, false)
+    }
+
+    /// Likewise, for news that comes again and again: whoever has it is not to pay for many tasks.
+    pub(crate) fn for_frequent_news() -> Self {
+        Self::of(true, true)
     }
 
     /// Wakes all sleepers, or those that wait for at most this rank. Call after the news is published.
@@ -81,10 +87,10 @@ impl Waiters {
         self.wake_due(BRANCHES);
     }
 
-    /// Wakes marked sleepers, up to so many threads and whatever tasks come before; where many are left and a
-    /// task is next, the waking thread does, if the system has one to give.
+    /// Wakes marked sleepers, up to so many threads and whatever tasks come before; of frequent news, where many
+    /// are left and a task is next, the waking thread does, if the system has one to give.
     fn wake_due(self: &Arc<Self>, mut threads: usize) {
-        let mut may_hand_over = true;
+        let mut may_hand_over = self.hands_over;
         while threads > 0 {
             let mut list = self.list();
             if may_hand_over && list.has_many_tasks_due() {

@@ -182,7 +182,10 @@ fn an_error_policy_says_when_to_try_again() {
     put(&things, "a/x", 3);
     controller.drive();
     log.take();
-    assert!(after(&mut controller, &clock, &log, SECOND * 4), "it backs off, as after a third failure");
+    assert!(
+        after(&mut controller, &clock, &log, SECOND * 4),
+        "it backs off, as after a third failure"
+    );
     put(&things, "a/x", 5);
     controller.drive();
     log.take();

@@ -146,11 +146,16 @@ impl<'a, T> Iterator for ChangesIter<'a, T> {
         let entry = self.entries.next()?;
         let name = entry.start + entry.namespace_len as usize;
         let end = name + entry.name_len as usize;
-        debug_assert!(self.text.get(entry.start..name).is_some() && self.text.get(name..end).is_some());
+        debug_assert!(
+            self.text.get(entry.start..name).is_some() && self.text.get(name..end).is_some()
+        );
         // SAFETY: `push` alone adds entries, and has appended both parts, of these lengths, at `start`; nothing
         // shortens the text. That nobody looks at a key then costs nothing.
         let key = unsafe {
-            KeyRef::from((self.text.get_unchecked(entry.start..name), self.text.get_unchecked(name..end)))
+            KeyRef::from((
+                self.text.get_unchecked(entry.start..name),
+                self.text.get_unchecked(name..end),
+            ))
         };
         Some((key, entry.old.as_ref().map(ArcRef::from), entry.new.as_ref().map(ArcRef::from)))
     }

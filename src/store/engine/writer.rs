@@ -319,8 +319,9 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
             self.engine.published.store(revision.as_ptr(), Ordering::Release);
             let epoch = pin::advance();
             if writer.recorder.is_on {
-                let Writer { recorder, reclaim, resource_version, synced, sequence, indexes, .. } =
-                    &mut *writer;
+                let Writer {
+                    recorder, reclaim, resource_version, synced, sequence, indexes, ..
+                } = &mut *writer;
                 // With that of the namespaces.
                 let indexes = indexes.named.len() + 1;
                 let version = resource_version.clone();

@@ -65,8 +65,7 @@ impl<T: Object> Subscription<T> {
             if let Some(due) = self.due() {
                 let until = deadline.map_or(due, |deadline| deadline.min(due));
                 let hastens = &self.feed.hastens;
-                let is_hastened =
-                    hastens.wait_for_news(0, Some(until), || self.is_due_at_once());
+                let is_hastened = hastens.wait_for_news(0, Some(until), || self.is_due_at_once());
                 if !is_hastened && until < due {
                     return Err(NextError::Timeout);
                 }
