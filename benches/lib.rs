@@ -85,4 +85,9 @@ impl Object for Item {
     fn resource_version(&self) -> Option<&str> {
         self.version.as_deref()
     }
+
+    fn size(&self) -> usize {
+        // The key's text is an allocation of its own, with two counts in front of it and a word of the allocator's.
+        size_of_val(self) + self.key.as_str().len() + 3 * size_of::<usize>()
+    }
 }

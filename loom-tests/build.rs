@@ -33,6 +33,10 @@ const REDUCE: &[(&str, &str, &str)] = &[
     ("store/feed/log.rs", "const SEGMENTS: usize = 256;", "const SEGMENTS: usize = 2;"),
     // It waits for a clock; a model does what is due by itself.
     ("timer.rs", "*thread = start(Weak::clone(&self.owner)).ok();", ""),
+    // So the thread ends as soon as there is nothing to do, and nobody wakes a task that this one can wake.
+    ("waiters/alarm.rs", "from_secs(10)", "ZERO"),
+    ("waiters/told.rs", "const TASKS: usize = 8;", "const TASKS: usize = 0;"),
+    ("waiters/told.rs", "const PART: usize = 64;", "const PART: usize = 1;"),
     ("store/engine/slab.rs", "const RECORDS: usize = 243;", "const RECORDS: usize = 4;"),
     ("fifo/state/keys.rs", "const SHARD_COUNT: usize = 16;", "const SHARD_COUNT: usize = 1;"),
     ("fifo/state/queue.rs", "stale > live + 64", "stale > 0 && live < 100"),

@@ -140,12 +140,14 @@ pub struct KeyRef<'a> {
 
 impl<'a> KeyRef<'a> {
     /// The namespace, or `None` for a cluster-scoped object.
+    #[inline]
     #[must_use]
     pub fn namespace(&self) -> Option<&'a str> {
         (!self.namespace.is_empty()).then_some(self.namespace)
     }
 
     /// The name without its namespace.
+    #[inline]
     #[must_use]
     pub fn name(&self) -> &'a str {
         self.name

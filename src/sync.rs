@@ -139,6 +139,13 @@ impl Parker {
     }
 }
 
+/// Starts a thread, which is given its handle, if the system has one to give.
+pub(crate) fn spawn(name: &str, run: impl FnOnce(Parker) + Send + 'static) -> Option<Parker> {
+    let thread = std::thread::Builder::new().name(name.into());
+    let handle = thread.spawn(|| run(Parker::current())).ok()?;
+    Some(Parker(handle.thread().clone()))
+}
+
 /// How often a thread spins before it parks: a few microseconds, then a few yields.
 pub(crate) const SPINS: usize = 16;
 

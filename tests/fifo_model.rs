@@ -37,6 +37,7 @@ enum Op {
     Done(usize),
     After(usize, u64),
     Retry(usize),
+    RetryAfter(usize, u64),
     Drop(usize),
     Advance(u64),
     Close,
@@ -67,6 +68,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => any::<usize>().prop_map(Op::Done),
         2 => (any::<usize>(), 0..6_u64).prop_map(|(lease, delay)| Op::After(lease, delay)),
         3 => any::<usize>().prop_map(Op::Retry),
+        2 => (any::<usize>(), 0..6_u64).prop_map(|(lease, delay)| Op::RetryAfter(lease, delay)),
         2 => any::<usize>().prop_map(Op::Drop),
         4 => (0..4_u64).prop_map(Op::Advance),
         1 => prop::bool::weighted(0.2).prop_map(|close| if close { Op::Close } else { Op::Pop }),
@@ -367,7 +369,8 @@ impl Model {
             let failures = self.failures.entry(key).or_default();
             *failures += 1;
             // One second, two, and then the cap of three.
-            Some(if self.config.backoff { u64::from(*failures).min(3) } else { 0 })
+            let backoff = if self.config.backoff { u64::from(*failures).min(3) } else { 0 };
+            Some(again.unwrap_or(backoff))
         };
         let delay = delay.filter(|_| !barred);
         if let Some(delay) = delay {
@@ -557,12 +560,17 @@ fn run(config: Config, ops: Vec<Op>) -> Result<(), TestCaseError> {
                 leases.remove(i).retry();
                 model.end(i, false, None);
             }
+            Op::RetryAfter(i, delay) if !leases.is_empty() => {
+                let i = i % leases.len();
+                leases.remove(i).retry_after(Duration::from_secs(delay));
+                model.end(i, false, Some(delay));
+            }
             Op::Drop(i) if !leases.is_empty() => {
                 let i = i % leases.len();
                 drop(leases.remove(i));
                 model.end(i, false, None);
             }
-            Op::Done(_) | Op::After(..) | Op::Retry(_) | Op::Drop(_) => {}
+            Op::Done(_) | Op::After(..) | Op::Retry(_) | Op::RetryAfter(..) | Op::Drop(_) => {}
             Op::Advance(by) => {
                 clock.advance(Duration::from_secs(by));
                 model.now += by;

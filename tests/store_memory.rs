@@ -8,8 +8,8 @@ use std::alloc::System;
 use std::sync::Mutex;
 
 use cap::Cap;
-use watchcache::store::Index;
-use watchcache::{Key, KeyRef, Object, Store};
+use watchcache::store::{FeedLimits, Index};
+use watchcache::{Batch, Key, KeyRef, Object, Store};
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
@@ -137,4 +137,63 @@ fn an_idle_reader_retains_nothing() {
         assert_eq!(store.stats().retained_versions, 0);
         drop(done);
     });
+}
+
+/// A key alone, so that most of what is kept is the store's own.
+struct Name(Key);
+
+impl Object for Name {
+    fn key(&self) -> KeyRef<'_> {
+        self.0.as_ref()
+    }
+
+    fn size(&self) -> usize {
+        // Its text is an allocation of its own, with two counts and a word of the allocator's.
+        size_of_val(self) + self.0.as_str().len() + 3 * size_of::<usize>()
+    }
+}
+
+/// The most that is allocated beyond what the same writes take without a subscriber.
+fn kept_for_a_stalled_subscriber(store: &Store<Name>, mut write: impl FnMut()) -> isize {
+    let mut most = |rounds: u32| {
+        let round = |_| {
+            write();
+            live()
+        };
+        (0..rounds).map(round).max().unwrap_or_default()
+    };
+    let without = most(1_000);
+    let _stalled = store.subscribe().start().unwrap();
+    most(3_000) - without
+}
+
+#[test]
+fn what_a_stalled_subscriber_keeps_is_within_the_limits() {
+    let _turn = TURN.lock().unwrap();
+    const ITEMS: u64 = 5_000;
+    const LIMIT: usize = 2 << 20;
+    let name = |i: u64| Name(Key::namespaced("a", &format!("{i:020}")).unwrap());
+    for (updates, batch) in [(true, 32), (true, 1), (false, 32), (false, 1)] {
+        let limits = FeedLimits::default();
+        let limits = limits.log(usize::MAX, LIMIT / 4).behind(usize::MAX, LIMIT / 4 * 3);
+        let store = Store::builder().feed(limits).build();
+        (0..ITEMS).for_each(|i| _ = store.add(name(i)).unwrap());
+        let mut next = ITEMS;
+        let kept = kept_for_a_stalled_subscriber(&store, || {
+            for _ in 0..32 / batch {
+                let mut changes = Batch::new();
+                for _ in 0..batch {
+                    if updates {
+                        changes.add(name(next % ITEMS)).unwrap();
+                    } else {
+                        changes.delete(&name(next - ITEMS).0);
+                        changes.add(name(next)).unwrap();
+                    }
+                    next += 1;
+                }
+                store.apply(&changes);
+            }
+        });
+        assert!(kept <= LIMIT as isize, "{kept} bytes, with updates: {updates}, by {batch}");
+    }
 }

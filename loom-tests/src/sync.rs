@@ -12,7 +12,7 @@ mod swap;
 
 pub(crate) use map::{DashMap, RwLockWriteGuard, SharedValue};
 pub(crate) use once::OnceLock;
-pub(crate) use park::Parker;
+pub(crate) use park::{Parker, join_spawned, spawn};
 pub(crate) use queue::SegQueue;
 pub(crate) use swap::{ArcSwapOption, Guard};
 

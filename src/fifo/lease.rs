@@ -12,8 +12,8 @@ use crate::{ArcRef, Change, Key, Object};
 
 /// A key and its object, leased to a worker: no other consumer gets the key until the lease ends.
 ///
-/// End it with [`done`](Lease::done), [`after`](Lease::after) or [`retry`](Lease::retry). If it is
-/// dropped instead, for example by a panic, its key is put back as by `retry`, and it is counted as
+/// End it with [`done`](Lease::done), [`after`](Lease::after), [`retry`](Lease::retry) or
+/// [`retry_after`](Lease::retry_after). If it is dropped instead, for example by a panic, its key is put back as by `retry`, and it is counted as
 /// abandoned. If it is forgotten (`std::mem::forget`), no consumer ever gets its key again.
 ///
 /// Whatever happens to the key in the meantime takes effect when the lease ends, however it ends. After
@@ -71,7 +71,8 @@ impl<T: Object> Lease<T> {
     }
 
     /// How many of the key's leases have failed in a row before this one: ended with
-    /// [`retry`](Lease::retry), or dropped. A worker can use it to give up.
+    /// [`retry`](Lease::retry) or [`retry_after`](Lease::retry_after), or dropped. A worker can use it to
+    /// give up.
     ///
     /// ```
     /// # use watchcache::{Fifo, KeyRef, Object};
@@ -174,6 +175,33 @@ impl<T: Object> Lease<T> {
     #[cfg(feature = "reconcile")]
     pub(crate) fn retry_or_after(mut self, unlimited: Backoff) {
         self.end_or_after(LeaseEnd::Retry, Some(unlimited));
+    }
+
+    /// Ends the lease as [`retry`](Lease::retry) does, but the object comes back after this delay: no limiter
+    /// is asked. A newer value of the key comes first.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use watchcache::fifo::{Backoff, ManualClock};
+    /// # use watchcache::{Fifo, KeyRef, Object};
+    /// # #[derive(Debug)]
+    /// # struct Pod(&'static str);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { self.0.into() }
+    /// # }
+    /// let clock = ManualClock::new();
+    /// let fifo = Fifo::builder().backoff(Backoff::default()).clock(&clock).build()?;
+    /// fifo.add(Pod("a"))?;
+    /// // The server has said when to ask again.
+    /// fifo.lease()?.retry_after(Duration::from_secs(30));
+    /// clock.advance(Duration::from_secs(29));
+    /// assert!(fifo.try_lease().is_err());
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(fifo.lease()?.failures(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn retry_after(mut self, delay: Duration) {
+        self.end(LeaseEnd::RetryAfter(delay));
     }
 
     fn end(&mut self, end: LeaseEnd) {

@@ -29,8 +29,9 @@ impl Action {
         Self(Next::AwaitChange)
     }
 
-    /// Done, and to be looked at again after so long. Its back-off starts over, so that
-    /// [`Request::failures`](super::Request::failures) begins at 0, where it is what becomes of an error, too. What
+    /// Done, and to be looked at again after so long. Its back-off starts over, and
+    /// [`Request::failures`](super::Request::failures) with it; not where this is what becomes of an
+    /// [error](super::Reconciler::on_error), which is a failure whenever it is tried again. What
     /// [is gone](super::Controller::deletions) is looked at again as well.
     pub const fn requeue_after(delay: Duration) -> Self {
         Self(Next::After(delay))

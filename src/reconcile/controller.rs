@@ -193,8 +193,8 @@ impl<K: Object> Controller<K> {
     /// Hears of changes of the objects no more often than this, and of what has come of them meanwhile; the first
     /// change after a quiet time is heard of at once. Others have [the same](Subscribe::settle).
     ///
-    /// It is no debounce: nothing is waited for that may come soon, and each store has a time of its own. The first
-    /// content may be heard of by so long later, and so may the controller begin; where it is
+    /// It is no debounce: nothing is waited for that may come soon, and each store has a time of its own. That the
+    /// content is whole is heard of at once, so it does not delay the beginning. Where it is
     /// [about a part](Self::changes_of), a change that is taken back in that time is none.
     pub fn settle(mut self, at_most_each: Duration) -> Self {
         self.selection.narrow(move |subscribe| subscribe.settle(at_most_each));
@@ -229,7 +229,9 @@ impl<K: Object> Controller<K> {
     }
 
     /// How long the stores may take to have their whole content. Default: as long as they like; one that nobody
-    /// feeds, because its reflector was forgotten, keeps the controller waiting, and nothing tells of that.
+    /// feeds, because its reflector was forgotten, keeps the controller waiting. While it waits it says so by
+    /// `tracing`, every ten seconds for each of them, as a warning with the type of the objects and the last failure
+    /// of their source.
     pub fn synced_within(mut self, timeout: Duration) -> Self {
         self.settings.synced_within = Some(timeout);
         self

@@ -1,11 +1,13 @@
 //! What a controller hears of: handlers that queue keys, in the task that reconciles them.
 
-use std::time::Duration;
+use std::any::type_name;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
 use super::Faults;
 use super::told::Told;
+use super::waiting::wait;
 use crate::panic::{catch, contain};
 use crate::store::feed::{Handler, Subscribe, SubscribeError, SyncError};
 use crate::sync::{Arc, OnceLock};
@@ -54,7 +56,11 @@ impl Feeding {
             let handler = handling.run_async().await;
             contain(|| drop(handler));
         };
-        let synced = move |timeout| -> Synced { Box::pin(registration.wait_synced_async(timeout)) };
+        let synced = move |timeout: Option<Duration>| -> Synced {
+            let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+            let attempt = move |each| registration.wait_synced_async(Some(each));
+            Box::pin(wait(type_name::<T>(), deadline, attempt))
+        };
         Ok(Self { run: Box::pin(run), synced: Box::new(synced) })
     }
 }

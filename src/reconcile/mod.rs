@@ -88,6 +88,7 @@ mod request;
 mod run;
 mod selection;
 mod told;
+mod waiting;
 
 pub use self::action::Action;
 pub use self::controller::Controller;

@@ -26,8 +26,9 @@ impl<K: Object, F, E> Reconciler<K, F, E> {
     }
 
     /// What becomes of a key whose reconcile returned an error; if this panics, and by default, it
-    /// [backs off](Action::back_off), as it does after a panic. Only what backs off is counted by
-    /// [`Request::failures`]: after [`Action::requeue_after`] it is 0 again.
+    /// [backs off](Action::back_off), as it does after a panic. [`Request::failures`] counts on, whether it backs off
+    /// or is [tried again after so long](Action::requeue_after), until a reconcile works. [`Action::await_change`]
+    /// gives up: the next change is a new beginning.
     pub fn on_error(
         mut self,
         policy: impl FnMut(&Request<K>, &E) -> Action + Send + 'static,

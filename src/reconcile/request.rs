@@ -41,7 +41,7 @@ impl<K> Request<K> {
         self.is_deleted
     }
 
-    /// How many reconciles of the key have backed off in a row before this one.
+    /// How many reconciles of the key have failed, or [backed off](super::Action::back_off), in a row before this one.
     #[must_use]
     pub fn failures(&self) -> u32 {
         self.failures

@@ -293,10 +293,12 @@ where
         {
             told.settle(request.key(), request.object());
         }
-        match action.0 {
-            Next::AwaitChange => lease.done(),
-            Next::After(delay) => lease.after(delay),
-            Next::BackOff => lease.retry_or_after(Backoff::default()),
+        match (action.0, &result) {
+            (Next::AwaitChange, _) => lease.done(),
+            (Next::After(delay), Ok(())) => lease.after(delay),
+            // It goes on counting until one works.
+            (Next::After(delay), Err(_)) => lease.retry_after(delay),
+            (Next::BackOff, _) => lease.retry_or_after(Backoff::default()),
         }
         // The last reference to the object, it may be, and an error's destructor: user code.
         contain(|| match on_outcome {

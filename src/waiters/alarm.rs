@@ -1,13 +1,17 @@
-//! Waking tasks at a given time, without a runtime: one thread of the process sleeps for all of them. It is
-//! started when a task needs it, and ends when none has needed it for a while.
+//! The waking thread: one of the process, which wakes tasks at a given time, without a runtime, and those that
+//! were marked for waking and are too many for the thread that marked them. It is started when it is
+//! needed, and ends when nobody has needed it for a while.
+//!
+//! It ends under the lock, and only if nothing is left to do; so whatever is added under the lock is done by
+//! the thread that is known there, or by one that is started.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use super::Waiters;
 use crate::panic::contain;
-use crate::sync::{Mutex, MutexGuard, PoisonError, global};
+use crate::sync::{Arc, Mutex, MutexGuard, Parker, PoisonError, global, spawn};
 
 /// How long the thread waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -15,16 +19,43 @@ const IDLE: Duration = Duration::from_secs(10);
 struct Alarms {
     due: BTreeMap<(Instant, u64), Waker>,
     next_id: u64,
-    thread: Option<Thread>,
+    /// Lists with marked sleepers.
+    handed: VecDeque<Arc<Waiters>>,
+    thread: Option<Parker>,
+}
+
+impl Alarms {
+    /// Sees that the thread has a look. Returns false if there is none, and the system has none to give.
+    fn rouse(&mut self) -> bool {
+        match &self.thread {
+            Some(thread) => thread.unpark(),
+            None => self.thread = spawn("watchcache-alarm", serve),
+        }
+        self.thread.is_some()
+    }
 }
 
 global! {
-    static ALARMS: Mutex<Alarms> =
-        Mutex::new(Alarms { due: BTreeMap::new(), next_id: 0, thread: None });
+    static ALARMS: Mutex<Alarms> = Mutex::new(Alarms {
+        due: BTreeMap::new(),
+        next_id: 0,
+        handed: VecDeque::new(),
+        thread: None,
+    });
 }
 
 fn alarms() -> MutexGuard<'static, Alarms> {
     ALARMS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Leaves the marked sleepers of a list to the waking thread. Returns false if the system has none to give.
+pub(super) fn hand_over(waiters: &Arc<Waiters>) -> bool {
+    let mut alarms = alarms();
+    if !alarms.rouse() {
+        return false;
+    }
+    alarms.handed.push_back(Arc::clone(waiters));
+    true
 }
 
 /// One task's alarm. Dropping it cancels it.
@@ -49,13 +80,8 @@ impl Alarm {
         alarms.due.insert(place, waker);
         self.0 = Some(place);
         let is_first = alarms.due.keys().next() == Some(&place);
-        if alarms.thread.is_none() {
-            let thread = thread::Builder::new().name("watchcache-alarm".into()).spawn(serve);
-            alarms.thread = thread.ok().map(|thread| thread.thread().clone());
-        } else if is_first && let Some(thread) = &alarms.thread {
-            thread.unpark();
-        }
-        if alarms.thread.is_none() {
+        let is_waiting = alarms.thread.is_some() && !is_first;
+        if !is_waiting && !alarms.rouse() {
             drop(alarms);
             context.waker().wake_by_ref();
         }
@@ -76,34 +102,42 @@ impl Drop for Alarm {
     }
 }
 
-fn serve() {
+fn serve(parker: Parker) {
     let mut idle_since = Instant::now();
     loop {
         let now = Instant::now();
         let mut alarms = alarms();
         let first = alarms.due.first_key_value().map(|((at, _), _)| *at);
-        match first {
-            Some(at) if at <= now => {
-                let due = alarms.due.pop_first();
-                drop(alarms);
-                if let Some((_, waker)) = due {
-                    contain(|| waker.wake());
-                }
-                idle_since = now;
+        if first.is_some_and(|at| at <= now) {
+            let due = alarms.due.pop_first();
+            drop(alarms);
+            if let Some((_, waker)) = due {
+                contain(|| waker.wake());
             }
+            idle_since = now;
+            continue;
+        }
+        if let Some(waiters) = alarms.handed.pop_front() {
+            drop(alarms);
+            // A part at a time, so that neither alarms nor other lists wait for a long one.
+            if waiters.wake_part() {
+                self::alarms().handed.push_back(waiters);
+            }
+            idle_since = now;
+            continue;
+        }
+        let wait = match first {
             Some(at) => {
-                drop(alarms);
                 idle_since = now;
-                thread::park_timeout(at - now);
+                at - now
             }
             None if now.saturating_duration_since(idle_since) >= IDLE => {
                 alarms.thread = None;
                 return;
             }
-            None => {
-                drop(alarms);
-                thread::park_timeout(IDLE);
-            }
-        }
+            None => IDLE,
+        };
+        drop(alarms);
+        parker.park_timeout(wait);
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Waiters {
     list: Mutex<List>,
     /// Whether sleepers wait for news, rather than for items.
     news: bool,
+    /// Whether many tasks are left to the waking thread.
+    hands_over: bool,
 }
 
 struct List {
@@ -94,12 +96,17 @@ struct Listener {
 
 impl Waiters {
     pub(crate) fn new() -> Self {
-        Self::of(false)
+        Self::of(false, false)
     }
 
-    fn of(news: bool) -> Self {
+    fn of(news: bool, hands_over: bool) -> Self {
         let list = List { listeners: BTreeMap::new(), due: VecDeque::new(), next_id: 0 };
-        Self { state: CachePadded::new(AtomicU64::new(0)), list: Mutex::new(list), news }
+        Self {
+            state: CachePadded::new(AtomicU64::new(0)),
+            list: Mutex::new(list),
+            news,
+            hands_over,
+        }
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
@@ -255,6 +262,10 @@ impl Sleeper {
             }
             Self::Task(waker) => contain(|| waker.wake()).is_some(),
         }
+    }
+
+    fn is_thread(&self) -> bool {
+        matches!(self, Self::Thread(_))
     }
 
     fn will_wake(&self, waker: &Waker) -> bool {

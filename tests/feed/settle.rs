@@ -162,3 +162,30 @@ fn one_that_falls_behind_the_log_meanwhile_loses_nothing() {
         assert_eq!(items(&subscription.next().unwrap()), expected);
     });
 }
+
+#[test]
+fn that_the_content_is_whole_is_told_at_once() {
+    watched(|| {
+        let store = Store::new();
+        let subscribe = || store.subscribe().settle(LONG).with_content().start().unwrap();
+        let (mut sleeps, mut polled) = (subscribe(), subscribe());
+        assert!(sleeps.next().is_some() && polled.next().is_some());
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut wait = pin!(polled.next_async());
+        assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        put(&store, "a/x", 1);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 0, "it is not due");
+        std::thread::scope(|threads| {
+            let sleeper = threads.spawn(move || {
+                let delivery = sleeps.next().unwrap();
+                (delivery.is_synced(), delivery.iter().count())
+            });
+            store.mark_synced();
+            assert_eq!(sleeper.join().unwrap(), (true, 1));
+        });
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+        let told = wait.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(matches!(told, Poll::Ready(Some(delivery)) if delivery.is_synced()));
+    });
+}

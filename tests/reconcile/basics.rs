@@ -86,6 +86,29 @@ fn nothing_begins_before_every_store_has_its_content() {
 }
 
 #[test]
+fn a_settling_time_does_not_delay_the_beginning() {
+    let (things, others) = (Arc::new(Store::new()), Store::new());
+    put(&things, "a/x", 1);
+    let (log, hour) = (Log::default(), Duration::from_secs(3600));
+    let reconcile = log.clone();
+    let controller = Controller::new(&things)
+        .settle(hour)
+        .watches(others.subscribe().settle(hour), |other: &Thing| other.owner.clone())
+        .reconcile(move |thing| reconcile.clone().reconcile(thing));
+    let mut controller = Driven::new(controller);
+    controller.drive();
+    put(&things, "a/y", 1);
+    things.mark_synced();
+    controller.drive();
+    others.mark_synced();
+    controller.drive();
+    assert_eq!(log.take(), [there("a/x", 1), there("a/y", 1)]);
+    put(&things, "a/y", 2);
+    controller.drive();
+    assert_eq!(log.take(), [], "it settles");
+}
+
+#[test]
 fn what_changes_while_it_is_reconciled_is_reconciled_once_more() {
     let things = store(&[("a/x", 1)]);
     let (log, gate) = (Log::default(), Arc::new(Semaphore::new(0)));

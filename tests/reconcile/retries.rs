@@ -1,7 +1,7 @@
 //! Back-off, looking again later, and the error policy.
 
 use std::future::{Ready, ready};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use watchcache::fifo::{Backoff, ManualClock};
@@ -133,6 +133,36 @@ fn what_is_not_done_yet_backs_off_without_an_error() {
 }
 
 #[test]
+fn failures_count_on_whatever_the_policy_says_until_one_works() {
+    let clock = ManualClock::new();
+    let queue = queue(&clock);
+    let things = store(&[("a/x", 1)]);
+    let (log, counted) = (Log::default(), Arc::new(Mutex::new(Vec::new())));
+    let count = Arc::clone(&counted);
+    let controller = fussy(&things, &queue, &log).on_error(move |thing, _| {
+        count.lock().unwrap().push(thing.failures());
+        match thing.failures() {
+            1 => Action::back_off(),
+            _ => Action::requeue_after(SECOND * 30),
+        }
+    });
+    let mut controller = Driven::new(controller);
+    controller.drive();
+    log.take();
+    // A second failure backs off for two seconds.
+    for wait in [30, 2, 30] {
+        assert!(!after(&mut controller, &clock, &log, SECOND * wait - SECOND / 10));
+        assert!(after(&mut controller, &clock, &log, SECOND / 10));
+    }
+    assert_eq!((&counted.lock().unwrap()[..], queue.stats().retries), (&[0, 1, 2, 3][..], 4));
+    put(&things, "a/x", 2);
+    controller.drive();
+    put(&things, "a/x", 3);
+    controller.drive();
+    assert_eq!(counted.lock().unwrap().last(), Some(&0), "it has worked meanwhile");
+}
+
+#[test]
 fn an_error_policy_says_when_to_try_again() {
     let clock = ManualClock::new();
     let queue = queue(&clock);
@@ -152,7 +182,10 @@ fn an_error_policy_says_when_to_try_again() {
     put(&things, "a/x", 3);
     controller.drive();
     log.take();
-    assert!(after(&mut controller, &clock, &log, SECOND), "it backs off");
+    assert!(
+        after(&mut controller, &clock, &log, SECOND * 4),
+        "it backs off, as after a third failure"
+    );
     put(&things, "a/x", 5);
     controller.drive();
     log.take();

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use loom::sync::{Condvar, Mutex};
+use loom::thread::JoinHandle;
 
 /// The contract of `std::thread::park` and `unpark`: an unpark is kept for the next park.
 ///
@@ -31,5 +32,25 @@ impl Parker {
         let (unparked, changed) = &*self.0;
         *unparked.lock().expect("not poisoned") = true;
         changed.notify_one();
+    }
+}
+
+loom::lazy_static! {
+    static ref SPAWNED: std::sync::Mutex<Vec<JoinHandle<()>>> = std::sync::Mutex::default();
+}
+
+pub(crate) fn spawn(_: &str, run: impl FnOnce(Parker) + Send + 'static) -> Option<Parker> {
+    let parker = Parker::current();
+    let own = parker.clone();
+    let thread = loom::thread::spawn(move || run(own));
+    SPAWNED.lock().expect("not poisoned").push(thread);
+    Some(parker)
+}
+
+/// Waits for the threads that were started so far: a model has no `static` any more once it is over.
+pub(crate) fn join_spawned() {
+    let spawned = std::mem::take(&mut *SPAWNED.lock().expect("not poisoned"));
+    for thread in spawned {
+        thread.join().expect("it does not panic");
     }
 }

@@ -86,7 +86,7 @@ impl<T: Object> Shared<T> {
         let &Leasing { ref key, hash, failures, .. } = leasing;
         let delay = match end {
             LeaseEnd::Done => None,
-            LeaseEnd::After(delay) => Some(delay),
+            LeaseEnd::After(delay) | LeaseEnd::RetryAfter(delay) => Some(delay),
             LeaseEnd::Retry | LeaseEnd::Abandoned => {
                 Some(self.back_off(key, hash, failures.saturating_add(1), unlimited))
             }
@@ -103,7 +103,7 @@ impl<T: Object> Shared<T> {
         drop(section);
         self.observe(|observer| observer.finished(now.since(ended.began)));
         match end {
-            LeaseEnd::Retry => {
+            LeaseEnd::Retry | LeaseEnd::RetryAfter(_) => {
                 let delay = delay.filter(|_| ended.comes_back).unwrap_or_default();
                 self.observe(|observer| observer.retried(delay));
             }

@@ -27,6 +27,8 @@ pub(crate) enum LeaseEnd {
     /// Done, and again after this time.
     After(Duration),
     Retry,
+    /// A retry after this time, whatever the limiters say.
+    RetryAfter(Duration),
     Abandoned,
 }
 
@@ -144,8 +146,9 @@ impl<T> Shard<'_, T> {
                 entry.failures = 0;
                 effects.initial += usize::from(std::mem::take(&mut entry.initial));
             }
-            LeaseEnd::Retry | LeaseEnd::Abandoned => {
-                let ended = if end == LeaseEnd::Retry { &tally.retries } else { &tally.abandoned };
+            LeaseEnd::Retry | LeaseEnd::RetryAfter(_) | LeaseEnd::Abandoned => {
+                let is_abandoned = end == LeaseEnd::Abandoned;
+                let ended = if is_abandoned { &tally.abandoned } else { &tally.retries };
                 ended.add(1);
                 entry.failures = entry.failures.saturating_add(1);
             }

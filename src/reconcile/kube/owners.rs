@@ -54,17 +54,10 @@ impl<K: Resource + Send + Sync + 'static> Controller<K> {
         })
     }
 
-    /// Of updates of the objects, only those that change their generation, which the API server raises when what
-    /// is wanted changes, and when an object is to be deleted; for one without a generation, all. One that was made
-    /// anew is a change, although its generation is 1 again: see [`changes_of`](Self::changes_of).
-    ///
-    /// Labels, annotations, finalizers and the status are in no generation.
-    pub fn changes_of_generation(self) -> Self {
-        self.changes_of(|object| {
-            let meta = object.meta();
-            let version = meta.resource_version.as_ref().filter(|_| meta.generation.is_none());
-            (meta.generation, version.cloned())
-        })
+    /// Of updates of the objects, only those that change their [generation](Subscribe::changes_of_generation).
+    pub fn changes_of_generation(mut self) -> Self {
+        self.selection.narrow(|subscribe| subscribe.changes_of_generation());
+        self
     }
 }
 

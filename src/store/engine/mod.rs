@@ -62,6 +62,7 @@ mod table;
 mod value;
 mod view;
 mod walk;
+mod weight;
 mod writer;
 
 use std::mem;

@@ -11,7 +11,7 @@ use crate::KeyRef;
 use crate::sync::Arc;
 
 /// A page is split when it reaches this length, and joined with the next when both fit into half.
-const PAGE: usize = 128;
+pub(super) const PAGE: usize = 128;
 
 type Page<T> = Arc<Vec<RecordRef<T>>>;
 

@@ -32,6 +32,7 @@ use super::queue::Queue;
 use super::revision::Revision;
 use super::slab::{RecordRef, Slabs};
 use super::table::Table;
+use super::weight;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 
@@ -128,6 +129,8 @@ enum Unlinked<T> {
 pub(super) struct Retained {
     pub(super) versions: usize,
     pub(super) bytes: usize,
+    /// What the store itself takes for them, and for deletions until nobody needs these.
+    pub(super) overhead: usize,
     /// Those among them that no snapshot is known to need.
     pub(super) waiting: usize,
 }
@@ -180,7 +183,41 @@ impl<T> Reclaim<T> {
     pub(super) fn supersede(&mut self, version: NonNull<Version<T>>, bytes: usize) {
         self.retained.versions += 1;
         self.retained.bytes = self.retained.bytes.saturating_add(bytes);
+        // SAFETY: not freed yet, and this is the writer.
+        let (overhead, is_deletion) =
+            unsafe { (Self::overhead(version), version.as_ref().value().is_none()) };
+        if !is_deletion {
+            self.retained.overhead += overhead;
+        }
         self.versions.push_back(version);
+    }
+
+    /// Counts a head that is a deletion: it is there only for those who saw what was deleted.
+    ///
+    /// # Safety
+    /// It is not freed, and the caller is the writer.
+    pub(super) unsafe fn count_deletion(&mut self, head: NonNull<Version<T>>) {
+        // SAFETY: as the caller upholds.
+        self.retained.overhead += unsafe { Self::overhead(head) };
+    }
+
+    /// Counts one no more, as it is to be freed, or to be something else.
+    ///
+    /// # Safety
+    /// As for [`count_deletion`](Self::count_deletion).
+    pub(super) unsafe fn uncount_deletion(&mut self, head: NonNull<Version<T>>) {
+        // SAFETY: as the caller upholds.
+        self.retained.overhead -= unsafe { Self::overhead(head) };
+    }
+
+    /// What a version takes beside its object's size.
+    ///
+    /// # Safety
+    /// It is not freed, and the caller is the writer.
+    pub(super) unsafe fn overhead(version: NonNull<Version<T>>) -> usize {
+        // SAFETY: as the caller upholds.
+        let (key, value) = unsafe { (Version::key(version.as_ptr()), version.as_ref().value()) };
+        weight::version(key.parts().0.len() + key.name().len(), value)
     }
 
     /// The size of an object in bytes, by the user's `Measure`.
@@ -195,6 +232,8 @@ impl<T> Reclaim<T> {
     /// Nobody can reach it.
     unsafe fn free(&mut self, version: NonNull<Version<T>>, owner: &mut impl Owner<T>) {
         self.retained.versions -= 1;
+        // SAFETY: not freed yet, and this is the writer.
+        self.retained.overhead -= unsafe { Self::overhead(version) };
         // SAFETY: nobody can reach it.
         if let Some(object) = unsafe { Version::free(version) } {
             // The size may have changed meanwhile; it is only reported.
@@ -509,6 +548,7 @@ impl<T> Reclaim<T> {
                 // SAFETY: nobody can reach the record or its last version, a deletion.
                 unsafe {
                     if let Some(last) = NonNull::new(record.head()) {
+                        self.uncount_deletion(last);
                         Version::free(last);
                     }
                     owner.slabs().give_back(record);

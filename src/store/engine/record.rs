@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 
 use super::chain::Version;
 use super::reclaim::Reclaim;
+use super::weight;
 use crate::panic::let_go;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -21,7 +22,7 @@ pub(crate) struct Publication<T> {
     pub(crate) resource_version: Option<ResourceVersion>,
     pub(crate) synced: bool,
     pub(crate) changes: Changes<T>,
-    /// Bytes of the objects before and after.
+    /// Bytes of the objects before and after, and of what the store keeps of what was before.
     pub(crate) object_bytes: usize,
 }
 
@@ -53,6 +54,7 @@ impl<T> Clone for Assumption<T> {
     }
 }
 
+/// Its key's parts lie in the text from `start` on, namespace then name.
 struct Entry<T> {
     start: usize,
     namespace_len: u32,
@@ -110,10 +112,10 @@ impl<T> Changes<T> {
 
     /// Bytes, without objects.
     pub(crate) fn bytes(&self) -> usize {
-        let entries = self.entries.capacity() * size_of::<Entry<T>>();
+        let entries = weight::allocated(self.entries.capacity() * size_of::<Entry<T>>());
         let assumed = self.assumed.capacity() * size_of::<(Key, Option<Assumption<T>>)>();
         let texts: usize = self.assumed.iter().map(|(key, _)| key.as_str().len()).sum();
-        self.text.capacity() + entries + assumed + texts
+        weight::allocated(self.text.capacity()) + entries + assumed + texts
     }
 
     #[inline]
@@ -143,8 +145,18 @@ impl<'a, T> Iterator for ChangesIter<'a, T> {
     fn next(&mut self) -> Option<Changed<'a, T>> {
         let entry = self.entries.next()?;
         let name = entry.start + entry.namespace_len as usize;
-        let namespace = &self.text[entry.start..name];
-        let key = KeyRef::from((namespace, &self.text[name..name + entry.name_len as usize]));
+        let end = name + entry.name_len as usize;
+        debug_assert!(
+            self.text.get(entry.start..name).is_some() && self.text.get(name..end).is_some()
+        );
+        // SAFETY: `push` alone adds entries, and has appended both parts, of these lengths, at `start`; nothing
+        // shortens the text. That nobody looks at a key then costs nothing.
+        let key = unsafe {
+            KeyRef::from((
+                self.text.get_unchecked(entry.start..name),
+                self.text.get_unchecked(name..end),
+            ))
+        };
         Some((key, entry.old.as_ref().map(ArcRef::from), entry.new.as_ref().map(ArcRef::from)))
     }
 }
@@ -176,7 +188,7 @@ impl<T> Recorder<T> {
         }
     }
 
-    /// Notes a publication of what was linked.
+    /// Notes a publication of what was linked, in a store with so many indexes.
     ///
     /// # Safety
     /// The caller is the writer, the batch was published, and nothing was freed since it was begun.
@@ -186,6 +198,7 @@ impl<T> Recorder<T> {
         revision: u64,
         resource_version: Option<ResourceVersion>,
         synced: bool,
+        indexes: usize,
         reclaim: &Reclaim<T>,
     ) {
         // SAFETY: linked by this batch, so not freed.
@@ -195,22 +208,33 @@ impl<T> Recorder<T> {
         let mut object_bytes = 0_usize;
         for version in self.versions.drain(..) {
             // SAFETY: linked by this batch, so not freed, and this is the writer.
-            let (key, new, old) = unsafe {
+            let (key, new, old, superseded) = unsafe {
                 let this = version.as_ref();
                 // ORDERING: Relaxed: only the writer stores links.
-                let old = this.prev.load(Ordering::Relaxed);
+                let old = NonNull::new(this.prev.load(Ordering::Relaxed));
                 // The previous version is not freed before the version that superseded it was published.
+                let value = old.and_then(|old| old.as_ref().value());
                 (
                     Version::key(version.as_ptr()),
                     this.value(),
-                    old.as_ref().and_then(|old| old.value()),
+                    value,
+                    old.map_or(0, |old| Reclaim::overhead(old)),
                 )
             };
+            let overhead = superseded
+                + match new {
+                    Some(_) => weight::object::<T>(),
+                    // SAFETY: as above.
+                    None => unsafe { Reclaim::overhead(version) },
+                };
+            // What comes or goes is in another page of each index, and a content in the log has the one before.
+            let pages = if old.is_some() && new.is_some() { 0 } else { indexes };
+            let overhead = overhead.saturating_add(pages.saturating_mul(weight::page()));
             let before = changes.len();
             changes.push(key, old, new);
             if changes.len() > before {
                 let bytes = reclaim.measure(old).saturating_add(reclaim.measure(new));
-                object_bytes = object_bytes.saturating_add(bytes);
+                object_bytes = object_bytes.saturating_add(bytes).saturating_add(overhead);
             }
         }
         self.published = Some(Publication {

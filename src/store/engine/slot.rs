@@ -145,9 +145,19 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         // SAFETY: a head is alive.
         match unsafe { head.as_ref() } {
             Some(head) if head.born == next => {
+                let this = NonNull::from(head);
+                // SAFETY: a head, and this is the writer.
+                if unsafe { head.value() }.is_none() {
+                    // SAFETY: as above.
+                    unsafe { writer.reclaim.uncount_deletion(this) };
+                }
                 // SAFETY: its revision is not published yet; this is the writer, and a head.
                 if let Some(replaced) = unsafe { head.replace(value, source_version) } {
                     writer.garbage.push(replaced);
+                }
+                if object.is_null() {
+                    // SAFETY: as above.
+                    unsafe { writer.reclaim.count_deletion(this) };
                 }
                 table.set_object(slot, object);
                 // SAFETY: alive, and this is the writer.
@@ -157,6 +167,10 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
                 let version =
                     Version::new(next, head, (value, source_version), record.address(), key);
                 writer.recorder.linked(version);
+                if object.is_null() {
+                    // SAFETY: it has just been made, and this is the writer.
+                    unsafe { writer.reclaim.count_deletion(version) };
+                }
                 let word = Word::new(version.as_ptr(), hash.0);
                 // SAFETY: alive, and this is the writer.
                 unsafe { record.set_head(version.as_ptr(), object, next) };

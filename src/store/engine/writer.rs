@@ -319,12 +319,16 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
             self.engine.published.store(revision.as_ptr(), Ordering::Release);
             let epoch = pin::advance();
             if writer.recorder.is_on {
-                let Writer { recorder, reclaim, resource_version, synced, sequence, .. } =
-                    &mut *writer;
+                let Writer {
+                    recorder, reclaim, resource_version, synced, sequence, indexes, ..
+                } = &mut *writer;
+                // With that of the namespaces.
+                let indexes = indexes.named.len() + 1;
+                let version = resource_version.clone();
                 // SAFETY: this is the writer, the batch is published, and what it superseded is freed
                 // below at the earliest.
                 unsafe {
-                    recorder.publish(*sequence, next, resource_version.clone(), *synced, reclaim);
+                    recorder.publish(*sequence, next, version, *synced, indexes, reclaim);
                 }
             }
             let versions = std::mem::take(&mut writer.superseded);
@@ -381,10 +385,10 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         self.writer.reclaim.measure(Some(object))
     }
 
-    /// Superseded versions that are not freed, and their objects' bytes.
+    /// Superseded versions that are not freed, and the bytes that they take, with those of deletions.
     pub(crate) fn retained(&self) -> (usize, usize) {
-        let Retained { versions, bytes, .. } = self.writer.reclaim.retained();
-        (versions, bytes)
+        let Retained { versions, bytes, overhead, .. } = self.writer.reclaim.retained();
+        (versions, bytes.saturating_add(overhead))
     }
 
     /// Scans for what no reader can reach any more, and frees some of it, in at most so many steps.

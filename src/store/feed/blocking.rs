@@ -64,9 +64,9 @@ impl<T: Object> Subscription<T> {
         loop {
             if let Some(due) = self.due() {
                 let until = deadline.map_or(due, |deadline| deadline.min(due));
-                // Only an end comes before its time.
-                let ends = self.feed.ends.wait_for_news(0, Some(until), || self.is_ending());
-                if !ends && until < due {
+                let hastens = &self.feed.hastens;
+                let is_hastened = hastens.wait_for_news(0, Some(until), || self.is_due_at_once());
+                if !is_hastened && until < due {
                     return Err(NextError::Timeout);
                 }
             }
@@ -91,14 +91,14 @@ const LOOKS: usize = 4;
 /// A task's wait for a delivery, from poll to poll.
 pub(super) struct Waiting {
     news: Wait,
-    /// For an end, while it is not due.
-    ends: Wait,
+    /// For what comes before its time.
+    hastens: Wait,
     alarm: Alarm,
 }
 
 impl Waiting {
     pub(super) fn new() -> Self {
-        Self { news: Wait::new(), ends: Wait::new(), alarm: Alarm::new() }
+        Self { news: Wait::new(), hastens: Wait::new(), alarm: Alarm::new() }
     }
 
     pub(super) fn poll<T: Object>(
@@ -108,9 +108,9 @@ impl Waiting {
     ) -> Poll<Option<Content<T>>> {
         for _ in 0..LOOKS {
             if let Some(due) = subscription.due() {
-                let ends = &subscription.feed.ends;
-                let ends = self.ends.poll_news(context, ends, 0, || subscription.is_ending());
-                if ends.is_pending() {
+                let hastens = &subscription.feed.hastens;
+                let ready = || subscription.is_due_at_once();
+                if self.hastens.poll_news(context, hastens, 0, ready).is_pending() {
                     ready!(self.alarm.poll(context, due));
                 }
             }

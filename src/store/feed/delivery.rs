@@ -216,23 +216,22 @@ impl<'a, T: Object> Delivery<'a, T> {
     ///
     /// O(1) per change, matching or not; of the whole content of a namespace or an index's value, O(1)
     /// per object of it, and per object that is assumed.
+    #[inline]
     #[must_use]
     pub fn iter(&self) -> Items<'_, T> {
-        let source = match (&self.content, self.content.changes()) {
-            (_, Some(changes)) => Source::Changes(changes.iter()),
-            (Content::Whole { content, .. }, _) => {
-                Source::Content(self.filter().candidates(content))
-            }
-            _ => Source::Nothing,
-        };
-        let assumed = match &self.content {
-            Content::Whole { assumed, .. } if !assumed.is_empty() => {
-                Some((assumed, assumed.iter()))
-            }
-            _ => None,
+        let source = match self.content.changes() {
+            Some(changes) => Source::Changes(changes.iter()),
+            None => self.whole(),
         };
         let filter = Some(self.filter()).filter(|filter| !filter.is_all());
-        Items { source, assumed, filter }
+        Items { source, filter }
+    }
+
+    fn whole(&self) -> Source<'_, T> {
+        let Content::Whole { content, assumed, .. } = &self.content else { return Source::Nothing };
+        let entries = self.filter().candidates(content);
+        let assumed = (!assumed.is_empty()).then(|| (assumed, assumed.iter()));
+        Source::Whole(Box::new(Whole { entries, assumed }))
     }
 
     /// Returns whether it has no items.
@@ -241,6 +240,7 @@ impl<'a, T: Object> Delivery<'a, T> {
         self.iter().next().is_none()
     }
 
+    #[inline]
     fn filter(&self) -> &Filter<T> {
         match &self.filter {
             FilterOf::Borrowed(filter) => filter,
@@ -252,15 +252,31 @@ impl<'a, T: Object> Delivery<'a, T> {
 /// The items of a [`Delivery`].
 pub struct Items<'a, T> {
     source: Source<'a, T>,
-    /// What is only assumed in a content; what the source said of that comes behind it.
-    assumed: Option<(&'a Overlay<T>, OverlayIter<'a, T>)>,
     filter: Option<&'a Filter<T>>,
 }
 
 enum Source<'a, T> {
     Changes(ChangesIter<'a, T>),
-    Content(Entries<'a, T>),
+    /// Boxed, as the usual items should be small.
+    Whole(Box<Whole<'a, T>>),
     Nothing,
+}
+
+struct Whole<'a, T> {
+    entries: Entries<'a, T>,
+    /// What is only assumed in the content; what the source said of that comes behind it.
+    assumed: Option<(&'a Overlay<T>, OverlayIter<'a, T>)>,
+}
+
+impl<'a, T: Object> Whole<'a, T> {
+    fn next(&mut self) -> Option<(KeyRef<'a>, ArcRef<'a, T>)> {
+        let Self { entries, assumed } = self;
+        let is_said = |key| assumed.as_ref().is_none_or(|(assumed, _)| assumed.get(key).is_none());
+        entries.find(|(key, _)| is_said(*key)).or_else(|| {
+            let (_, told) = assumed.as_mut()?;
+            told.find_map(|(key, known)| Some((key.as_ref(), known.told.as_ref()?.into())))
+        })
+    }
 }
 
 impl<'a, T: Object> Iterator for Items<'a, T> {
@@ -268,20 +284,25 @@ impl<'a, T: Object> Iterator for Items<'a, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Item<'a, T>> {
+        // Small, so that it becomes part of the loop that it is called in.
+        match (&mut self.source, self.filter) {
+            (Source::Changes(changes), None) => {
+                changes.next().map(|(key, old, new)| Item { key, old, new })
+            }
+            _ => self.next_of_others(),
+        }
+    }
+}
+
+impl<'a, T: Object> Items<'a, T> {
+    /// What has to be looked for.
+    #[inline(never)]
+    fn next_of_others(&mut self) -> Option<Item<'a, T>> {
         loop {
             let (key, old, new) = match &mut self.source {
                 Source::Changes(changes) => changes.next()?,
-                Source::Content(entries) => {
-                    let is_said = |key| {
-                        self.assumed.as_ref().is_none_or(|(assumed, _)| assumed.get(key).is_none())
-                    };
-                    let said = entries.find(|(key, _)| is_said(*key));
-                    let (key, object) = said.or_else(|| {
-                        let (_, told) = self.assumed.as_mut()?;
-                        told.find_map(|(key, known)| {
-                            Some((key.as_ref(), known.told.as_ref()?.into()))
-                        })
-                    })?;
+                Source::Whole(whole) => {
+                    let (key, object) = whole.next()?;
                     (key, None, Some(object))
                 }
                 Source::Nothing => return None,

@@ -110,10 +110,13 @@ impl<T: Object> Feed<T> {
 impl<T: Object> Unlocked for Feed<T> {
     fn unlocked(&self) {
         self.subscribers.tell(u64::MAX);
+        if !self.readiness.is_told() && self.is_synced() {
+            self.tell_synced();
+        }
         if self.interest() >= WAITER {
             let pinned = PinnedRevision::new(&self.engine);
             let version = pinned.view().resource_version().and_then(|version| version.rank());
-            let (revision, is_synced) = (pinned.view().number(), pinned.view().is_synced());
+            let revision = pinned.view().number();
             drop(pinned);
             self.revisions.tell(revision);
             // ORDERING: Acquire pairs with the Release in `set_back`.
@@ -123,9 +126,6 @@ impl<T: Object> Unlocked for Feed<T> {
                 self.versions.tell(u64::MAX);
             } else if let Some(version) = version {
                 self.versions.tell(version);
-            }
-            if is_synced {
-                self.readiness.tell_synced();
             }
         }
     }

@@ -71,9 +71,9 @@ use crate::waiters::Waiters;
 /// if they are also held elsewhere. What becomes known of a key of which something is
 /// [assumed](super::Store::assume) counts as a change, with what is assumed and what the source said.
 ///
-/// What is kept behind the log counts its objects only. The store's own part of a superseded version, its key, and
-/// what the allocator adds come on top: with objects of 128 bytes behind a limit of 20 MiB the process held 33
-/// MiB, and 54 MiB where half of the changes were deletions (`docs/feed-measurements.md`).
+/// The store's own part counts as well, with what a usual allocator adds: what it keeps of a superseded version, of a
+/// key that is gone, and of an object beside its size. That is some 200 bytes for each change; for a key that comes or
+/// goes, one kilobyte more for each index, and for that of the namespaces, of which a page is copied.
 ///
 /// ```
 /// use watchcache::store::FeedLimits;
@@ -139,8 +139,9 @@ pub(super) struct Feed<T> {
     /// Under the store's writing lock, so nobody waits for it.
     writer: Mutex<LogWriter<T>>,
     subscribers: Arc<Waiters>,
-    /// Subscribers whose next delivery is not due, and whom only an end concerns.
-    ends: Arc<Waiters>,
+    /// Subscribers whose next delivery is not due, and whom only concerns what does not wait for that: an end,
+    /// and that the content is whole.
+    hastens: Arc<Waiters>,
     revisions: Arc<Waiters>,
     versions: Arc<Waiters>,
     readiness: Readiness,
@@ -165,8 +166,8 @@ impl<T> Feed<T> {
             log: Log::new(),
             cursors: Cursors::new(),
             writer: Mutex::new(LogWriter::new(limits)),
-            subscribers: Arc::new(Waiters::for_news()),
-            ends: Arc::new(Waiters::for_news()),
+            subscribers: Arc::new(Waiters::for_frequent_news()),
+            hastens: Arc::new(Waiters::for_frequent_news()),
             revisions: Arc::new(Waiters::for_news()),
             versions: Arc::new(Waiters::for_news()),
             readiness: Readiness::new(),
@@ -195,7 +196,7 @@ impl<T> Feed<T> {
     /// Wakes all who wait for deliveries, as some of them have come to an end.
     fn tell_ends(&self) {
         self.subscribers.tell(u64::MAX);
-        self.ends.tell(u64::MAX);
+        self.hastens.tell(u64::MAX);
     }
 
     /// Wakes all who wait for the whole content, to check again.

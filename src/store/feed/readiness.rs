@@ -21,7 +21,7 @@ pub(super) struct Readiness {
     source: Mutex<SourceState>,
     /// How often a source has ended.
     ends: AtomicU64,
-    /// Whether the waiters were told that the content is whole.
+    /// Whether all who wait for it were told that the content is whole.
     is_told: AtomicBool,
 }
 
@@ -47,14 +47,9 @@ impl Readiness {
         self.waiters.tell(u64::MAX);
     }
 
-    /// The content is whole: wakes all waiters, unless they were told. Whoever begins to wait afterwards sees
-    /// it.
-    pub(super) fn tell_synced(&self) {
+    pub(super) fn is_told(&self) -> bool {
         // ORDERING: Relaxed: `tell` has a fence for those who may not have seen it.
-        if !self.is_told.load(Ordering::Relaxed) {
-            self.is_told.store(true, Ordering::Relaxed);
-            self.tell();
-        }
+        self.is_told.load(Ordering::Relaxed)
     }
 
     fn source(&self) -> MutexGuard<'_, SourceState> {
@@ -66,6 +61,22 @@ impl Readiness {
 pub(super) type Outcome = Result<(), SyncError>;
 
 impl<T> Feed<T> {
+    /// Returns whether the newest content is whole.
+    pub(super) fn is_synced(&self) -> bool {
+        PinnedRevision::new(&self.engine).view().is_synced()
+    }
+
+    /// The content is whole: wakes all whom that concerns, unless they were told. Whoever begins to wait
+    /// afterwards sees it.
+    pub(super) fn tell_synced(&self) {
+        if !self.readiness.is_told() {
+            // ORDERING: Relaxed, as in `is_told`.
+            self.readiness.is_told.store(true, Ordering::Relaxed);
+            self.readiness.tell();
+            self.hastens.tell(u64::MAX);
+        }
+    }
+
     pub(crate) fn source_failed(&self, error: &(dyn Error + 'static)) {
         let last_error = Some(panic::text_of(error).into());
         // A failure after the end comes from another source.
@@ -112,7 +123,7 @@ impl<T> Feed<T> {
     /// The outcome, once the whole content has arrived or never will.
     pub(super) fn readiness(&self) -> Option<Outcome> {
         let is_closed = self.is_closed();
-        if PinnedRevision::new(&self.engine).view().is_synced() {
+        if self.is_synced() {
             return Some(Ok(()));
         }
         if let Some(error) = self.source_end() {
@@ -181,7 +192,7 @@ impl<T: Object> Store<T> {
     /// [`Snapshot::is_synced`](crate::Snapshot::is_synced).
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        PinnedRevision::new(&self.engine).view().is_synced()
+        self.feed.is_synced()
     }
 
     /// Declares that the store holds the whole content. Only for a program that feeds the store by hand

@@ -154,7 +154,8 @@ impl<T: Object> Subscribe<'_, T> {
     }
 
     /// Deliveries come no more often than this; what is published meanwhile is coalesced. The first
-    /// change after a quiet time comes at once, and so does what is left when the store is gone, when a
+    /// change after a quiet time comes at once, and so does the first that is of the
+    /// [whole content](super::Delivery::is_synced), and what is left when the store is gone, when a
     /// handler's source has ended, or when it is removed.
     pub fn settle(mut self, at_most_each: Duration) -> Self {
         let each = at_most_each.min(FOREVER);
@@ -283,6 +284,44 @@ impl<T: Object> Subscribe<'_, T> {
         };
         let confirmed = self.is_confirmed.then(|| Confirmed::new(Arc::clone(&self.store.assumed)));
         Ok(Subscription::new(Arc::clone(feed), self.filter, start, self.options, confirmed))
+    }
+}
+
+#[cfg(feature = "kube")]
+impl<T: kube::Resource + Send + Sync + 'static> Subscribe<'_, T> {
+    /// Of updates, only those that change the object's generation, which the API server raises when what is
+    /// wanted changes, and when an object is to be deleted; for one without a generation, all. One that was made
+    /// anew is a change, although its generation is 1 again. As [`changes_of`](Self::changes_of), of which it is
+    /// one.
+    ///
+    /// Labels, annotations, owners, finalizers and the status are in no generation.
+    ///
+    /// ```
+    /// use k8s_openapi::api::apps::v1::Deployment;
+    /// use watchcache::Store;
+    ///
+    /// let web = |generation, ready| {
+    ///     let mut web = Deployment::default();
+    ///     web.metadata.name = Some("web".into());
+    ///     web.metadata.generation = Some(generation);
+    ///     web.status.get_or_insert_default().ready_replicas = Some(ready);
+    ///     web
+    /// };
+    /// let store = Store::new();
+    /// store.add(web(1, 0))?;
+    /// let mut specs = store.subscribe().changes_of_generation().start()?;
+    /// store.add(web(1, 1))?;
+    /// assert!(specs.try_next().is_err());
+    /// store.add(web(2, 1))?;
+    /// assert!(specs.try_next().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn changes_of_generation(self) -> Self {
+        self.changes_of(|object| {
+            let meta = object.meta();
+            let version = meta.resource_version.as_ref().filter(|_| meta.generation.is_none());
+            (meta.uid.clone(), meta.generation, version.cloned())
+        })
     }
 }
 

@@ -261,7 +261,13 @@ impl<T: Object> Subscription<T> {
     /// When the next delivery may come, if that is later than now.
     pub(super) fn due(&self) -> Option<Instant> {
         let due = self.last?.checked_add(self.settle?)?;
-        (due > Instant::now() && !self.is_ending()).then_some(due)
+        (due > Instant::now() && !self.is_due_at_once()).then_some(due)
+    }
+
+    /// Returns whether what comes next does so without waiting for its time: the whole content, which others may
+    /// wait for, or an end. Runs no user code.
+    pub(super) fn is_due_at_once(&self) -> bool {
+        self.is_ending() || !self.synced && self.feed.is_synced()
     }
 
     /// Returns whether an end comes behind what it was not told yet, if there is anything. Runs no user code.
@@ -271,10 +277,14 @@ impl<T: Object> Subscription<T> {
 
     /// Returns whether an attempt can find something. Runs no user code.
     pub(super) fn is_ready(&self) -> bool {
-        self.todo != Todo::Follow
-            || self.feed.log.settled() >= self.next
-            || self.is_ending()
-            || self.cursor.load().is_none()
+        self.may_find(self.feed.log.settled())
+    }
+
+    /// Likewise, given what is settled. One whose place was taken has something to be told, as that is done only
+    /// while something is published that it has not seen, or with what comes next.
+    #[inline]
+    fn may_find(&self, settled: u64) -> bool {
+        self.todo != Todo::Follow || settled >= self.next || self.is_ending()
     }
 
     /// The next content with something to deliver; the inner `None` is the end. Looks at what was published
@@ -284,6 +294,9 @@ impl<T: Object> Subscription<T> {
             return None;
         }
         let last = self.feed.log.settled();
+        if !self.may_find(last) {
+            return None;
+        }
         loop {
             let (mut content, mut is_progress) = match self.find() {
                 Found::Content(content, is_progress) => (content, is_progress),
