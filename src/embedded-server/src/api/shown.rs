@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::proto::{self, END, run_len, write_head, write_run, write_start, write_varint};
+use crate::proto::{
+    self, END, object_len, run_len, write_head, write_run, write_start, write_varint,
+};
 use crate::resource::Definition;
 use crate::status::Failure;
 use crate::storage::{Extent, Message};
@@ -39,11 +41,29 @@ impl Shown {
     /// An object that stands by itself, as of a version.
     pub(super) fn object(&self, message: &Message, version: u64) -> Vec<u8> {
         let len = message.len(version, self.extent);
-        let mut out = Vec::with_capacity(len + 64);
-        write_start(&self.api_version, &self.kind, len, &mut out);
-        message.write(version, self.extent, &mut out);
-        out.extend_from_slice(END);
+        let mut out = Vec::with_capacity(object_len(&self.api_version, &self.kind, len));
+        self.write_object(message, version, &mut out);
         out
+    }
+
+    fn write_object(&self, message: &Message, version: u64, out: &mut Vec<u8>) {
+        let len = message.len(version, self.extent);
+        write_start(&self.api_version, &self.kind, len, out);
+        message.write(version, self.extent, out);
+        out.extend_from_slice(END);
+    }
+
+    /// Writes an event of a watch.
+    pub(super) fn write_event(
+        &self,
+        kind: &str,
+        message: &Message,
+        version: u64,
+        out: &mut Vec<u8>,
+    ) {
+        let len = message.len(version, self.extent);
+        proto::write_event_start(kind, object_len(&self.api_version, &self.kind, len), out);
+        self.write_object(message, version, out);
     }
 
     /// An object that is only about to be encoded.

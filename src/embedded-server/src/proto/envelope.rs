@@ -10,6 +10,12 @@ const MAGIC: &[u8] = b"k8s\0";
 /// What stands behind the message of an object: no content encoding, and no content type.
 pub(crate) const END: &[u8] = b"\x1a\0\x22\0";
 
+/// How long an object is that stands by itself and has a message of so many bytes.
+pub(crate) fn object_len(api_version: &str, kind: &str, len: usize) -> usize {
+    let of = run_len(api_version.len()) + run_len(kind.len());
+    MAGIC.len() + run_len(of) + run_len(len) + END.len()
+}
+
 /// Writes what stands before the message of an object, which has so many bytes. [`END`] follows it.
 pub(crate) fn write_start(api_version: &str, kind: &str, len: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(MAGIC);
@@ -63,11 +69,17 @@ fn retyped(object: &[u8], api_version: &str, kind: &str) -> Option<Vec<u8>> {
 
 /// Writes an event of a watch, whose object stands by itself.
 pub(crate) fn write_event(kind: &str, object: &[u8], out: &mut Vec<u8>) {
-    let raw = run_len(object.len());
+    write_event_start(kind, object.len(), out);
+    out.extend_from_slice(object);
+}
+
+/// Writes what stands before the object in an event, which has so many bytes and follows.
+pub(crate) fn write_event_start(kind: &str, object: usize, out: &mut Vec<u8>) {
+    let raw = run_len(object);
     write_frame_head(run_len(kind.len()) + run_len(raw), out);
     write_run(1, kind.as_bytes(), out);
     write_head(2, raw, out);
-    write_run(1, object, out);
+    write_head(1, object, out);
 }
 
 /// Writes what should be an event.

@@ -80,17 +80,17 @@ impl Message {
 
     /// Writes it, as of a version.
     pub(crate) fn write(&self, version: u64, extent: Extent, out: &mut Vec<u8>) {
-        let mut fields = Vec::with_capacity(self.packed.len());
-        self.packed.write(&mut fields);
-        let (metadata, others) = fields.split_at(self.metadata as usize);
-        let (before, behind) = metadata.split_at(self.before as usize);
-        write_head(METADATA, self.metadata_len(version), out);
-        out.extend_from_slice(before);
-        write_run(RESOURCE_VERSION, version.to_string().as_bytes(), out);
-        out.extend_from_slice(behind);
-        if extent == Extent::Whole {
-            out.extend_from_slice(others);
-        }
+        self.packed.with(|fields| {
+            let (metadata, others) = fields.split_at(self.metadata as usize);
+            let (before, behind) = metadata.split_at(self.before as usize);
+            write_head(METADATA, self.metadata_len(version), out);
+            out.extend_from_slice(before);
+            write_run(RESOURCE_VERSION, version.to_string().as_bytes(), out);
+            out.extend_from_slice(behind);
+            if extent == Extent::Whole {
+                out.extend_from_slice(others);
+            }
+        });
     }
 
     /// Its approximate size in memory.

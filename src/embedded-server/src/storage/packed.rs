@@ -57,6 +57,17 @@ impl Packed {
         Arc::ptr_eq(&self.dictionary, &other.dictionary) && self.bytes == other.bytes
     }
 
+    /// Shows the text where texts are packed.
+    pub(super) fn with<R>(&self, show: impl FnOnce(&[u8]) -> R) -> R {
+        ROOM.with_borrow_mut(|room| {
+            room.resize(room.len().max(self.len()), 0);
+            let text = &mut room[..self.len()];
+            let unpacked = decompress_into_with_dict(&self.bytes, text, &self.dictionary);
+            debug_assert_eq!(unpacked.ok(), Some(self.len()), "it was packed here");
+            show(text)
+        })
+    }
+
     /// Writes the text.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let start = out.len();

@@ -104,7 +104,10 @@ fn check_type(definition: &Definition, object: &mut Value) -> Result<(), Failure
     for (field, expected) in
         [("apiVersion", definition.api_version()), ("kind", definition.kind.to_string())]
     {
-        let given = fields.entry(field).or_insert_with(|| expected.clone().into());
+        let given = fields.entry(field).or_insert(Value::Null);
+        if given.is_null() || given == "" {
+            *given = expected.clone().into();
+        }
         if *given != expected {
             let what = if field == "kind" { "kind" } else { "API version" };
             return Err(Failure::bad_request(format!(

@@ -161,6 +161,15 @@ async fn a_body_that_says_no_type_is_of_the_type_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn json_whose_type_is_empty_says_none() {
+    let server = server().await;
+    let mut empty = pod("a");
+    (empty["apiVersion"], empty["kind"]) = ("".into(), Value::Null);
+    assert_eq!(create_json(&server, PODS, &empty).await["kind"], "Pod");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_type_of_a_body_is_read_without_regard_to_case() {
     let server = server().await;
     for (kind, body) in [

@@ -27,7 +27,7 @@ impl Frames {
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
         let message = self.storage.message(&self.definition, entry)?;
-        write_event(kind, &self.shown.object(&message, version), out);
+        self.shown.write_event(kind, &message, version, out);
         Ok(())
     }
 
