@@ -138,9 +138,11 @@ impl Order {
 
     fn see(&mut self, version: u64) {
         if version > self.latest.version {
-            let before =
-                std::mem::replace(&mut self.latest, Latest { version, ..Latest::default() });
-            self.changes.extend(before.keys.into_iter().map(|key| (before.version, key)));
+            let before = std::mem::replace(&mut self.latest.version, version);
+            // Each version has its turn here, mostly with one key: the room for it is kept.
+            self.changes.extend(self.latest.keys.drain(..).map(|key| (before, key)));
+            self.latest.keys.shrink_to(REMEMBERED);
+            self.latest.changes = 0;
         }
         self.latest.changes += usize::from(version == self.latest.version);
     }

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::encoded::Form;
 use super::header::{self, Envelope, Header, List, Metadata, non_empty, range_of};
 use super::mend::{Mended, NO_TEXT};
-use super::protobuf::{Message, find};
+use super::protobuf::{Message, Type, beginning, find};
 use super::{DecodeError, Encoded, unexpected};
 use crate::Object;
 use crate::panic::catch_as_sentence;
@@ -33,6 +33,13 @@ pub trait Decode: Object + Sized {
     /// # Errors
     /// With what is wrong, if it is not such an object.
     fn decode(encoded: Encoded<'_>, report: Option<&Report>) -> Result<Self, DecodeError>;
+
+    /// Whether it is made of protobuf in less time than another thread takes to begin with it.
+    #[doc(hidden)]
+    #[must_use]
+    fn is_made_at_once() -> bool {
+        false
+    }
 }
 
 impl<K> Decode for K
@@ -66,6 +73,8 @@ struct Expected {
     list_kind: String,
     /// How a server begins an object that says its type.
     beginnings: [String; 2],
+    /// The same in protobuf.
+    message_begins: Vec<u8>,
     metadata_only: bool,
 }
 
@@ -101,7 +110,9 @@ impl<K: Decode> Decoder<K> {
         ];
         let list_kind = format!("{kind}List");
         let schema = find(&api_version, &kind);
-        let expected = Expected { api_version, kind, list_kind, beginnings, metadata_only };
+        let message_begins = beginning(Type { api_version: &api_version, kind: &kind });
+        let expected =
+            Expected { api_version, kind, list_kind, beginnings, message_begins, metadata_only };
         Self { expected, schema, managed_fields: false, report: None, interest: None }
     }
 
@@ -327,6 +338,10 @@ impl<K: Decode> Decoder<K> {
 }
 
 impl Expected {
+    fn in_protobuf(&self) -> Type<'_> {
+        Type { api_version: &self.api_version, kind: &self.kind }
+    }
+
     /// Whether the object begins with its type, and that is the right one.
     fn is_plain(&self, raw: &str) -> bool {
         self.beginnings.iter().any(|beginning| raw.starts_with(beginning.as_str()))

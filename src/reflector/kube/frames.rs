@@ -11,8 +11,7 @@ use crate::reflector::SourceError;
 /// A frame's length comes first, in as many bytes, the most significant one first.
 const LENGTH: usize = 4;
 
-/// The frames of each piece, without their lengths. A frame that lies within one piece of the body is
-/// not copied.
+/// The frames of each piece, without their lengths. Only a frame that comes in several pieces is copied.
 ///
 /// A frame of more than `limit` bytes is an error, and the last item, before any of it is kept: it must
 /// not fill the memory. So is one that is cut by the end of the body. Where no length comes, but what
@@ -55,21 +54,32 @@ struct Splitter {
 }
 
 impl Splitter {
-    fn frames(&mut self, piece: Bytes, frames: &mut Vec<Bytes>) {
-        let mut bytes = piece;
+    fn frames(&mut self, mut piece: Bytes, frames: &mut Vec<Bytes>) {
         if !self.rest.is_empty() {
-            self.rest.extend_from_slice(&bytes);
-            // What is not whole yet stays where it is, however many pieces it comes in.
-            if self.whole(&self.rest).is_none() {
-                return;
+            // Of a frame that came in several pieces, and of none that lies within this one, the bytes are
+            // copied; and where it is too long, all of them, for who tells what it is.
+            while let missing @ 1.. = self.missing(&piece) {
+                self.rest.extend_from_slice(&piece.split_to(missing));
             }
-            bytes = self.rest.split().freeze();
+            let Some(length) = self.whole(&self.rest) else { return };
+            self.rest.advance(LENGTH);
+            frames.push(self.rest.split_to(length).freeze());
         }
-        while let Some(length) = self.whole(&bytes) {
-            bytes.advance(LENGTH);
-            frames.push(bytes.split_to(length));
+        while let Some(length) = self.whole(&piece) {
+            piece.advance(LENGTH);
+            frames.push(piece.split_to(length));
         }
-        self.rest.extend_from_slice(&bytes);
+        self.rest.extend_from_slice(&piece);
+    }
+
+    /// How many of these bytes belong to the frame that is not whole yet: first to its length.
+    fn missing(&self, piece: &[u8]) -> usize {
+        let wanted = match self.rest.first_chunk::<LENGTH>() {
+            None => LENGTH,
+            Some(_) if self.is_too_long() => usize::MAX,
+            Some(length) => LENGTH.saturating_add(u32::from_be_bytes(*length) as usize),
+        };
+        piece.len().min(wanted - self.rest.len())
     }
 
     /// The length of the frame that these bytes begin with, if all of it is there.
@@ -171,6 +181,21 @@ mod tests {
         let all = tokio::time::timeout(std::time::Duration::from_secs(3), all).await;
         let [Err(error)] = &all.expect("it does not wait")[..] else { panic!("no failure") };
         assert!(error.to_string().contains("Sign in"), "{error}");
+    }
+
+    #[test]
+    fn a_frame_within_one_piece_is_not_copied() {
+        let body = Bytes::from(framed(&[vec![1; 9], vec![2; 9], vec![3; 9]]));
+        let is_part = |frame: &Bytes| body.as_ptr_range().contains(&frame.as_ptr());
+        for cut in 1..body.len() {
+            let pieces = [Ok(body.slice(..cut)), Ok(body.slice(cut..))];
+            let found = split(stream::iter(pieces), 9, || ()).collect::<Vec<_>>().now_or_never();
+            let frames = found.expect("nothing to wait for").into_iter().flatten().flatten();
+            let copied: Vec<_> = frames.map(|frame| !is_part(&frame)).collect();
+            let expected: Vec<_> =
+                (0..3).map(|n| (13 * n + 1..13 * (n + 1)).contains(&cut)).collect();
+            assert_eq!(copied, expected, "cut at {cut}");
+        }
     }
 
     #[test]

@@ -147,26 +147,43 @@ impl<K> Lazy<K> {
 
     fn of_protobuf(object: Wire<'_>, report: Option<&Report>) -> Result<Self, protobuf::Error> {
         let Wire { of, schema, message, managed_fields } = object;
-        let message: Box<[u8]> = match managed_fields {
+        let header = protobuf::Header::of(message)?;
+        let kept = match managed_fields {
             true => message.into(),
-            false => protobuf::Header::of(message)?.without_managed_fields(message).into(),
+            false => header.without_managed_fields(message),
         };
-        let header = protobuf::Header::of(&message)?;
-        let key = header.key().to_key().map_err(protobuf::Error::custom)?;
+        // Where it lies in what is kept.
         let span = |part: &str| {
-            let span = Span::within(&message, part.as_bytes());
-            span.ok_or_else(|| protobuf::Error::custom(TOO_LARGE))
+            let found = Span::within(message, part.as_bytes());
+            let kept = found.and_then(|span| match managed_fields || part.is_empty() {
+                true => Some(span),
+                false => {
+                    Span::new(header.without_managed_fields_at(span.range().start), part.len())
+                }
+            });
+            kept.ok_or_else(|| protobuf::Error::custom(TOO_LARGE))
         };
-        let labels = header.labels().collect::<Result<BTreeMap<_, _>, _>>()?;
-        let labels = labels.iter().map(|(name, value)| Ok((span(name)?, span(value)?)));
+        let label = |(name, value)| Ok::<_, protobuf::Error>((span(name)?, span(value)?));
+        let mut labels = Vec::with_capacity(header.label_count().min(LABELS));
+        let mut last = None;
+        for found in header.labels() {
+            let (name, value) = found?;
+            if last.replace(name).is_some_and(|last| last >= name) {
+                // Kubernetes writes them in order, each once.
+                let ordered = header.labels().collect::<Result<BTreeMap<_, _>, _>>()?;
+                labels = ordered.into_iter().map(label).collect::<Result<_, _>>()?;
+                break;
+            }
+            labels.push(label((name, value))?);
+        }
         Ok(Self {
-            key,
+            key: header.key().to_key().map_err(protobuf::Error::custom)?,
             uid: header.uid().map(span).transpose()?,
             resource_version: header.resource_version().map(span).transpose()?,
-            labels: labels.collect::<Result<_, protobuf::Error>>()?,
+            labels: labels.into(),
             typed: OnceLock::new(),
             report: report.cloned(),
-            content: Content::Protobuf(message, schema, of.is_some()),
+            content: Content::Protobuf(kept, schema, of.is_some()),
         })
     }
 
@@ -253,6 +270,10 @@ where
     fn decode(encoded: Encoded<'_>, report: Option<&Report>) -> Result<Self, DecodeError> {
         Self::parse(encoded, report)
     }
+
+    fn is_made_at_once() -> bool {
+        true
+    }
 }
 
 impl<K> fmt::Debug for Lazy<K> {
@@ -264,6 +285,9 @@ impl<K> fmt::Debug for Lazy<K> {
             .finish_non_exhaustive()
     }
 }
+
+/// So many labels get their room at once, on the word of whoever wrote them.
+const LABELS: usize = 64;
 
 const TOO_LARGE: &str = "it is larger than 4 GiB";
 
@@ -359,6 +383,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::reflector::kube::protobuf::tests::field;
 
     fn lazy<K>(json: &str) -> Lazy<K> {
         Lazy::parse(Encoded::from_json(json), None).expect("an object")
@@ -404,6 +429,38 @@ mod tests {
         assert_eq!(object.json().expect("JSON"), without);
         assert_eq!((object.uid(), object.resource_version()), (Some("u"), Some("7")));
         assert_eq!(object.labels().collect::<Vec<_>>(), [("app", "web"), ("tier", "x")]);
+    }
+
+    /// Wherever they stand, and however much shorter what is left of the metadata is, so that its length is.
+    #[test]
+    fn in_protobuf_parts_are_found_where_they_are_without_managed_fields() {
+        let label =
+            |name: &[u8], value: &[u8]| field(11, &[field(1, name), field(2, value)].concat());
+        let labels = [label(b"tier", b"x"), label(b"app", b"web"), label(b"app", b"last")].concat();
+        let parts = [field(1, b"a"), field(3, b"b"), field(5, b"u"), field(6, b"7"), labels];
+        let schema = protobuf::find("v1", "Pod").expect("known");
+        let made = |metadata: &[Vec<u8>], managed_fields| {
+            let message =
+                [field(9, b"before"), field(1, &metadata.concat()), field(2, b"")].concat();
+            let object = Wire { of: None, schema, message: &message, managed_fields };
+            Lazy::<Value>::parse(Encoded(Form::Protobuf(object)), None).expect("an object")
+        };
+        let without = made(&parts, true);
+        for (at, len) in (0..=parts.len()).flat_map(|at| [0, 1, 90, 126, 127].map(|len| (at, len)))
+        {
+            let mut with = parts.to_vec();
+            with.insert(at, [field(17, &vec![0; len]), field(17, b"")].concat());
+            let object = made(&with, false);
+            let told = |object: &Lazy<Value>| {
+                let Content::Protobuf(message, ..) = &object.content else { panic!("protobuf") };
+                let labels = object.labels().map(|(name, value)| format!("{name}={value}"));
+                let texts =
+                    [object.uid(), object.resource_version()].map(|text| text.map(str::to_owned));
+                (object.key().to_string(), texts, labels.collect::<Vec<_>>(), message.clone())
+            };
+            assert_eq!(told(&object), told(&without), "{len} bytes at {at}");
+            assert_eq!(told(&object).2, ["app=last", "tier=x"]);
+        }
     }
 
     #[test]

@@ -329,9 +329,11 @@ impl<K: Decode> Source for KubeSource<K> {
             }
             None => Either::Right(lines::split(body, self.line_limit)),
         };
+        let at_once = schema.is_some() && K::is_made_at_once();
         let work = parts.map(move |parts| {
             let bytes = parts.iter().flatten().map(Bytes::len).sum();
             meter.add(bytes);
+            let bytes = if at_once { 0 } else { bytes };
             let decoder = Arc::clone(&decoder);
             let decode = move || match parts {
                 Ok(parts) => decoder.parts(&parts, schema),

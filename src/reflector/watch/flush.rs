@@ -12,7 +12,7 @@ impl<S: Source> Run<'_, S> {
     pub(super) fn flush(&mut self, gathered: &mut Gathered<S::Object>) {
         let batch = &mut gathered.batch;
         if gathered.moved {
-            self.position = gathered.reached.take();
+            self.position = gathered.reached.version().map(Into::into);
             if let Some(position) = &self.position {
                 batch.set_resource_version(position.clone());
             }

@@ -2,7 +2,7 @@
 
 use crate::panic::catch_as_sentence;
 use crate::reflector::WatchEvent;
-use crate::{Batch, Object, ResourceVersion};
+use crate::{Batch, Object};
 
 /// Most events of one version that are kept together: a batch has to end some time.
 const ONE_VERSION: usize = 1 << 22;
@@ -14,7 +14,7 @@ pub(super) struct Gathered<T> {
     pub(super) events: usize,
     pub(super) stale: u64,
     /// The position after them.
-    pub(super) reached: Option<ResourceVersion>,
+    pub(super) reached: Reached,
     /// Whether that is a new one.
     pub(super) moved: bool,
     /// Whether one of them shows that the content is complete.
@@ -23,13 +23,32 @@ pub(super) struct Gathered<T> {
     pub(super) replays: bool,
 }
 
+/// A version, or none, in memory that is kept: it changes with each event.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    text: String,
+    is_known: bool,
+}
+
+impl Reached {
+    pub(super) fn version(&self) -> Option<&str> {
+        self.is_known.then_some(&self.text)
+    }
+
+    pub(super) fn set(&mut self, version: Option<&str>) {
+        self.is_known = version.is_some();
+        self.text.clear();
+        self.text.push_str(version.unwrap_or_default());
+    }
+}
+
 impl<T: Object> Gathered<T> {
     pub(super) fn new(replays: bool) -> Self {
         Self {
             batch: Batch::new(),
             events: 0,
             stale: 0,
-            reached: None,
+            reached: Reached::default(),
             moved: false,
             complete: false,
             replays,
@@ -38,7 +57,7 @@ impl<T: Object> Gathered<T> {
 
     /// Returns whether another event is to go into the same batch.
     pub(super) fn takes(&self, event: &WatchEvent<T>, limit: usize) -> bool {
-        let last = self.reached.as_ref().map(ResourceVersion::as_str);
+        let last = self.reached.version();
         self.events < limit
             || (self.moved
                 && self.events < ONE_VERSION

@@ -15,6 +15,7 @@ use self::gathered::Gathered;
 use super::recovery::End;
 use super::run::{Opened, Run};
 use super::{Source, SourceError, WatchEvent};
+use crate::ResourceVersion;
 use crate::panic::catch_as_sentence;
 
 /// How long past its agreed end a watch may run.
@@ -86,7 +87,7 @@ impl<S: Source> Run<'_, S> {
         gathered: &mut Gathered<S::Object>,
         carried: &mut Option<Next<S>>,
     ) -> Option<End> {
-        gathered.reached.clone_from(&self.position);
+        gathered.reached.set(self.position.as_ref().map(ResourceVersion::as_str));
         loop {
             match next {
                 Some(Ok(event)) => {

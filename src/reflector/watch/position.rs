@@ -10,6 +10,7 @@ use super::gathered::Gathered;
 use crate::ResourceVersion;
 use crate::reflector::run::{Behind, OldEvents, Run};
 use crate::reflector::{Source, SourceError};
+use crate::version::{compare, number_of};
 
 /// So many bookmarks in a row that are older than what is known are not just a repeated line.
 const OLD_BOOKMARKS: u32 = 3;
@@ -28,9 +29,9 @@ impl<S: Source> Run<'_, S> {
         if matches!(version.as_str(), "" | "0") {
             return self.shared.empty_bookmark();
         }
-        let held = gathered.reached.as_ref();
-        let older = held.is_some_and(|held| version.compare(held) == Some(Ordering::Less));
-        if older && self.order.is_ordered() {
+        let held = gathered.reached.version();
+        let order = held.and_then(|held| compare(version.as_str(), held));
+        if order == Some(Ordering::Less) && self.order.is_ordered() {
             let before = |version: u64| version.saturating_sub(1);
             if version.number().is_some() && version.number() == self.order.unfinished().map(before)
             {
@@ -89,19 +90,18 @@ impl<S: Source> Run<'_, S> {
         // A replayed object's version is not a position in the watch's history.
         gathered.replays &= kind == Kind::Added;
         let Some(version) = version.filter(|_| !gathered.replays) else { return false };
-        let to = ResourceVersion::from(version);
+        let held = gathered.reached.version();
         let moved = if self.order.is_ordered() {
-            let held = gathered.reached.as_ref();
-            if held.is_some_and(|held| to.compare(held) == Some(Ordering::Less)) {
-                return true;
+            match held.and_then(|held| compare(version, held)) {
+                Some(Ordering::Less) => return true,
+                Some(Ordering::Equal) => false,
+                _ => true,
             }
-            to.advance(&mut gathered.reached)
         } else {
-            let moved = gathered.reached.as_ref() != Some(&to);
-            gathered.reached = Some(to);
-            moved
+            held != Some(version)
         };
         if moved {
+            gathered.reached.set(Some(version));
             gathered.moved = true;
             gathered.complete = true;
             self.forward();
@@ -120,10 +120,13 @@ impl<S: Source> Run<'_, S> {
     /// The watch ends. If that may be in the middle of a version, the version is not reported, and the
     /// next watch begins before it.
     pub(super) fn stop_short(&self, gathered: &mut Gathered<S::Object>) {
-        let reached = gathered.reached.as_ref().and_then(ResourceVersion::number);
-        if gathered.moved && reached.is_some() && reached == self.order.unfinished() {
-            gathered.reached = reached.map(|version| (version - 1).to_string().into());
-            gathered.moved = gathered.reached != self.position;
+        let reached = gathered.reached.version().and_then(number_of);
+        if let Some(version) = reached.filter(|_| gathered.moved)
+            && reached == self.order.unfinished()
+        {
+            let before = (version - 1).to_string();
+            gathered.moved = self.position.as_ref().is_none_or(|known| known.as_str() != before);
+            gathered.reached.set(Some(&before));
             // There is a part of it, and the rest is missing.
             gathered.complete = false;
         }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{Bookmark, Decode, Decoder, told_by};
 use crate::reflector::kube::encoded::Form;
-use crate::reflector::kube::protobuf::{Envelope, Error, Header, Message, Object, event, find};
+use crate::reflector::kube::protobuf::{
+    Envelope, Error, Header, Message, Object, event, find, message_of,
+};
 use crate::reflector::kube::{Encoded, unexpected};
 use crate::reflector::{Interest, Item, SourceError, Undecodable, WatchEvent};
 
@@ -41,18 +43,23 @@ impl<K: Decode> Decoder<K> {
             "" => return Err(unexpected::failure_of(raw, "an event")),
             other => return Ok(WatchEvent::Unknown { event_type: other.to_owned() }),
         };
-        let Ok(Envelope { of, message }) = Envelope::open(raw) else {
-            return Err(unexpected::failure_of(raw, "an object in an event"));
+        let (said, message, fault) = match message_of(raw, &self.expected.message_begins) {
+            Some(message) => (Some(self.expected.in_protobuf()), message, None),
+            None => {
+                let Ok(Envelope { of, message }) = Envelope::open(raw) else {
+                    return Err(unexpected::failure_of(raw, "an object in an event"));
+                };
+                let [api_version, kind] = of.said();
+                (kind.map(|_| of), message, self.expected.differs_from(api_version, kind))
+            }
         };
-        let [api_version, kind] = of.said();
-        let fault = self.expected.differs_from(api_version, kind);
         if fault.is_none()
             && let Some(event) = self.unwanted_message(message)
         {
             return Ok(event);
         }
         let object = self.object(message, schema);
-        let object = Object { of: kind.map(|_| of), ..object };
+        let object = Object { of: said, ..object };
         Ok(match self.decode_object(object, fault, event_type == "DELETED") {
             Ok(object) => event(object),
             Err(bad) => WatchEvent::Undecodable(*bad),

@@ -2,10 +2,13 @@
 
 use super::error::{Fault, Result};
 use super::schema::{self, Message};
-use super::wire::{Value, fields};
+use super::wire::{Reader, Value, fields, write_head};
 
 /// How every object begins that stands by itself.
 pub(crate) const MAGIC: &[u8] = b"k8s\0";
+
+/// The number of the field behind the type.
+const MESSAGE: u32 = 2;
 
 /// What an object is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,28 @@ impl<'a> Envelope<'a> {
         let of = Type { api_version: text(api_version)?, kind: text(kind)? };
         Ok(Self { of, message: bytes(message)? })
     }
+}
+
+/// How an object of a type begins, as Kubernetes writes it.
+pub(crate) fn beginning(of: Type<'_>) -> Vec<u8> {
+    let mut said = Vec::new();
+    for (number, text) in [(1, of.api_version), (2, of.kind)] {
+        write_head(number, text.len(), &mut said);
+        said.extend_from_slice(text.as_bytes());
+    }
+    let mut begun = MAGIC.to_vec();
+    write_head(1, said.len(), &mut begun);
+    begun.extend_from_slice(&said);
+    begun
+}
+
+/// The message of an object that begins so, and is otherwise as Kubernetes writes it; any other is left to
+/// [`Envelope::open`].
+pub(crate) fn message_of<'a>(bytes: &'a [u8], beginning: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = Reader::new(bytes.strip_prefix(beginning)?);
+    let Ok(Some((MESSAGE, Value::Bytes(message)))) = rest.next() else { return None };
+    // No content encoding, and no content type.
+    matches!(rest.rest(), b"" | b"\x1a\0\x22\0").then_some(message)
 }
 
 /// An event of a watch, which has nothing around it: its type, and its object, which has.

@@ -42,7 +42,7 @@ mod wire;
 use serde::Deserialize;
 
 pub(super) use self::de::Object;
-pub(super) use self::envelope::{Envelope, MAGIC, Type, event};
+pub(super) use self::envelope::{Envelope, MAGIC, Type, beginning, event, message_of};
 pub use self::error::{Error, Fault};
 pub(super) use self::list::{List, next_item};
 pub(super) use self::schema::{Message, find};

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::error::{Error, Fault, Result};
-use super::wire::{Reader, Value, fields, write_head};
+use super::wire::{Reader, Value, fields, head_len, write_head};
 use crate::KeyRef;
 
 /// The numbers of fields. Every object has its metadata in the same place; the schema's generator sees
@@ -43,6 +43,8 @@ pub(crate) struct Header<'a> {
     uid: &'a str,
     resource_version: &'a str,
     labels: &'a [u8],
+    /// Where they begin in the metadata, and how many they are.
+    labels_at: (usize, usize),
     /// The number of the last field of the metadata that was read.
     last: u32,
     /// Where the field of the metadata lies in the object, and the managed fields in the metadata.
@@ -98,9 +100,11 @@ impl<'a> Header<'a> {
         let mut rest = Reader::new(metadata);
         let mut seen = 0_u32;
         loop {
-            let start = rest;
+            let start = rest.offset_in(metadata);
             let Some((number, value)) = rest.next()? else { return Ok(()) };
-            if let Some(field) = name_of(number) {
+            let end = rest.offset_in(metadata);
+            let goes_on = number == self.last && matches!(number, LABELS | MANAGED_FIELDS);
+            if let Some(field) = name_of(number).filter(|_| !goes_on) {
                 let bit = 1 << number;
                 if seen & bit != 0 {
                     return Err(twice(field).within("metadata"));
@@ -112,10 +116,14 @@ impl<'a> Header<'a> {
                 NAMESPACE => self.namespace = value.text()?,
                 UID => self.uid = value.text()?,
                 RESOURCE_VERSION => self.resource_version = value.text()?,
-                LABELS => self.labels = rest.run(start, LABELS)?.0.rest(),
+                LABELS => {
+                    let (first, count) = if goes_on { self.labels_at } else { (start, 0) };
+                    self.labels_at = (first, count + 1);
+                    self.labels = metadata.get(first..end).unwrap_or_default();
+                }
                 MANAGED_FIELDS => {
-                    rest.run(start, MANAGED_FIELDS)?;
-                    self.managed_fields = start.offset_in(metadata)..rest.offset_in(metadata);
+                    let first = if goes_on { self.managed_fields.start } else { start };
+                    self.managed_fields = first..end;
                 }
                 _ => {}
             }
@@ -145,21 +153,45 @@ impl<'a> Header<'a> {
         })
     }
 
+    pub(crate) fn label_count(&self) -> usize {
+        self.labels_at.1
+    }
+
     /// The object without managed fields.
-    pub(crate) fn without_managed_fields(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn without_managed_fields(&self, message: &[u8]) -> Box<[u8]> {
         let (field, gone) = (&self.field, &self.managed_fields);
         if gone.is_empty() {
-            return message.to_vec();
+            return message.into();
         }
         // These are ranges of this very message.
         let part = |range: Range<usize>| message.get(range).unwrap_or_default();
-        let metadata = field.end - self.metadata_len;
-        let mut pruned = Vec::with_capacity(message.len() - gone.len());
+        let metadata = self.metadata_start();
+        let mut pruned = Vec::with_capacity(message.len() - gone.len() - self.shorter_head());
         pruned.extend_from_slice(part(0..field.start));
         write_head(METADATA, self.metadata_len - gone.len(), &mut pruned);
         pruned.extend_from_slice(part(metadata..metadata + gone.start));
         pruned.extend_from_slice(part(metadata + gone.end..message.len()));
-        pruned
+        pruned.into_boxed_slice()
+    }
+
+    /// Where a part of the metadata that begins here in the object begins without managed fields.
+    pub(crate) fn without_managed_fields_at(&self, start: usize) -> usize {
+        let gone = &self.managed_fields;
+        if gone.is_empty() {
+            return start;
+        }
+        let behind = start >= self.metadata_start() + gone.end;
+        start - self.shorter_head() - if behind { gone.len() } else { 0 }
+    }
+
+    fn metadata_start(&self) -> usize {
+        self.field.end - self.metadata_len
+    }
+
+    /// By how much what stands before the metadata is shorter without managed fields.
+    fn shorter_head(&self) -> usize {
+        let head = self.metadata_start() - self.field.start;
+        head - head_len(METADATA, self.metadata_len - self.managed_fields.len())
     }
 }
 
@@ -190,6 +222,7 @@ mod tests {
             let labels = header.labels().map(|label| label.expect("texts"));
             let labels: serde_json::Map<_, _> =
                 labels.map(|(name, value)| (name.to_owned(), value.into())).collect();
+            assert_eq!(header.label_count(), labels.len());
             assert_eq!(&labels, metadata["labels"].as_object().unwrap_or(&Default::default()));
         }
     }

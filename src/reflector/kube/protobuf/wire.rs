@@ -185,6 +185,15 @@ pub(super) fn write_head(number: u32, length: usize, out: &mut Vec<u8>) {
     write_varint(length as u64, out);
 }
 
+/// How many bytes that are.
+pub(super) fn head_len(number: u32, length: usize) -> usize {
+    varint_len(u64::from(number) << 3 | 2) + varint_len(length as u64)
+}
+
+fn varint_len(number: u64) -> usize {
+    (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
+}
+
 pub(super) fn write_varint(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);

@@ -34,15 +34,16 @@ fn of(api_version: &str, kind: &str) -> Vec<Vector> {
 
 /// A field of bytes.
 pub(crate) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    assert!(number < 16 && bytes.len() < 1 << 28);
-    let mut length = bytes.len();
-    let mut field = vec![number << 3 | 2];
-    while length >= 0x80 {
-        field.push(length as u8 | 0x80);
-        length >>= 7;
+    let mut field = Vec::new();
+    for mut part in [usize::from(number) << 3 | 2, bytes.len()] {
+        while part >= 0x80 {
+            field.push(part as u8 | 0x80);
+            part >>= 7;
+        }
+        field.push(part as u8);
     }
-    field.push(length as u8);
-    [&field, bytes].concat()
+    field.extend_from_slice(bytes);
+    field
 }
 
 /// An object of a type, with this message.
