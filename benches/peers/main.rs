@@ -5,6 +5,8 @@ mod feed;
 mod informer;
 mod queue;
 mod serve;
+#[path = "../slim.rs"]
+mod slim;
 mod store;
 mod sync;
 mod watch;
@@ -29,7 +31,7 @@ struct Arguments {
     /// Only sync with this server.
     #[arg(long)]
     kubeconfig: Option<PathBuf>,
-    /// What the mirror of the server keeps: typed or lazy.
+    /// What the mirror of the server keeps: typed, lazy, or slim.
     #[arg(long, default_value = "typed")]
     keep: String,
     /// With a server: what both sides ask for, JSON, which is all that custom resources have, or what

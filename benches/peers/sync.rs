@@ -10,9 +10,11 @@ use kube::{Client, Config};
 use watchcache::reflector::{Decode, KubeSource, Lazy, Reflector, Source};
 use watchcache::{Object, Store};
 
+use crate::slim::SlimPod;
 use crate::{Accept, bytes, nanoseconds};
 
-/// What the mirror keeps: Pods, or their bytes with the header decoded; and what it asks for.
+/// What the mirror keeps: Pods, their bytes with the header decoded, or a few of their fields; and what it
+/// asks for.
 pub(crate) fn run(kubeconfig: &Path, keep: &str, accept: Accept) {
     let what = &format!("{keep}, {}", accept.label());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -21,7 +23,8 @@ pub(crate) fn run(kubeconfig: &Path, keep: &str, accept: Accept) {
         match keep {
             "typed" => mirror(source::<Pod>(client, accept), what).await,
             "lazy" => mirror(source::<Lazy<Pod>>(client, accept), what).await,
-            other => panic!("{other}: neither typed nor lazy"),
+            "slim" => mirror(source::<SlimPod>(client, accept), what).await,
+            other => panic!("{other}: neither typed nor lazy nor slim"),
         }
     });
 }

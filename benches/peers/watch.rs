@@ -13,7 +13,8 @@ use watchcache::reflector::{
 };
 use watchcache::{Object, ResourceVersion, Store};
 
-use crate::{Accept, per_second, sync};
+use crate::slim::SlimPod;
+use crate::{Accept, nanoseconds, per_second, sync};
 
 pub(crate) fn run(kubeconfig: &Path, keep: &str, accept: Accept) {
     let what = &format!("{keep}, {}", accept.label());
@@ -22,7 +23,8 @@ pub(crate) fn run(kubeconfig: &Path, keep: &str, accept: Accept) {
         match keep {
             "typed" => mirror(sync::source::<Pod>(client, accept), what).await,
             "lazy" => mirror(sync::source::<Lazy<Pod>>(client, accept), what).await,
-            other => panic!("{other}: neither typed nor lazy"),
+            "slim" => mirror(sync::source::<SlimPod>(client, accept), what).await,
+            other => panic!("{other}: neither typed nor lazy nor slim"),
         }
     });
 }
@@ -72,12 +74,23 @@ where
     stdin().read_line(&mut last).expect("a line");
     let last: ResourceVersion = last.trim().into();
 
-    let started = Instant::now();
+    let (started, busy) = (Instant::now(), processor_time());
     gate.add_permits(1);
     monitor.wait_for(&last).await.expect("the versions of a server have an order");
-    let spent = started.elapsed();
+    let (spent, busy) = (started.elapsed(), processor_time() - busy);
     let progress = monitor.progress();
     assert_eq!(progress.relists, 0, "all came by the watch");
     per_second(&format!("watch, {what}"), progress.events, spent);
+    nanoseconds(&format!("watch, {what}, CPU per event"), busy, progress.events as usize);
     running.abort();
+}
+
+/// What all threads of this process have had: the first number that the kernel says of each, in nanoseconds.
+fn processor_time() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").expect("Linux");
+    let of = |thread: std::fs::DirEntry| -> Option<u64> {
+        let said = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        said.split_whitespace().next()?.parse().ok()
+    };
+    Duration::from_nanos(threads.flatten().filter_map(of).sum())
 }

@@ -8,6 +8,8 @@
 
 mod contestant;
 mod process;
+#[path = "../slim.rs"]
+mod slim;
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -16,11 +18,13 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use watchcache_embedded_server::{Config, EmbeddedServer, HistoryLimit};
 
-const CONTESTANTS: [&str; 5] = [
+const CONTESTANTS: [&str; 7] = [
     "watchcache-typed",
     "watchcache-lazy",
+    "watchcache-slim",
     "watchcache-typed-protobuf",
     "watchcache-lazy-protobuf",
+    "watchcache-slim-protobuf",
     "kube-runtime",
 ];
 

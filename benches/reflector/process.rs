@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// Ticks per second of `/proc/self/stat`: 100 on every Linux that Rust runs on.
-const TICKS: f64 = 100.0;
+use nix::time::{ClockId, clock_gettime};
 
 /// Bytes of memory in use now.
 pub(crate) fn resident() -> u64 {
@@ -22,11 +21,7 @@ pub(crate) fn reset_peak() {
 
 /// CPU time of all threads.
 pub(crate) fn cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name, in parentheses, may hold spaces; the times are fields 14 and 15 of all.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
-    Duration::from_secs_f64(ticks / TICKS)
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(Duration::ZERO, Into::into)
 }
 
 fn status(name: &str) -> u64 {

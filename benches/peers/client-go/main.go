@@ -29,7 +29,7 @@ var (
 	only    = flag.String("only", "", "run the cases whose name contains this, or one of these between slashes")
 	server  = flag.String("kubeconfig", "", "only sync with this server, see -keep")
 	follow  = flag.Bool("watch", false, "with a server: not its list but its watch, once a line of input says up to which version")
-	keep    = flag.String("keep", "typed", "what watchcache keeps in the case compared with: typed or lazy")
+	keep    = flag.String("keep", "typed", "what watchcache keeps in the case compared with: typed, lazy or slim")
 	accept  = flag.String("accept", "json", "with a server: what is asked for, json (all that custom resources have) or default")
 
 	duration time.Duration

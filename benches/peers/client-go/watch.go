@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -61,8 +62,20 @@ func watchThroughput(kubeconfig, what string) {
 		panic(err)
 	}
 
-	started := time.Now()
+	started, busy := time.Now(), processorTime()
 	close(gate)
 	<-done
-	report("watch, "+what, "/s", float64(changes.Load())/time.Since(started).Seconds())
+	spent, busy := time.Since(started), processorTime()-busy
+	events := float64(changes.Load())
+	report("watch, "+what, "/s", events/spent.Seconds())
+	report("watch, "+what+", CPU per event", "ns", float64(busy.Nanoseconds())/events)
+}
+
+// processorTime is what all threads of this process have had.
+func processorTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
