@@ -23,6 +23,9 @@ use crate::mirrored::Mirrored;
 /// once a minute.
 const MAX_LAG: Duration = Duration::from_secs(240);
 
+/// How often what was told is taken into the histograms, whether anybody asks or not.
+const UPKEEP: Duration = Duration::from_secs(5);
+
 /// Upper bounds of durations, in seconds: those that client-go's work queues have.
 const BOUNDS: [f64; 10] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0];
 
@@ -68,9 +71,19 @@ impl Exporter {
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .with_state(Arc::clone(&served));
+        let recorder = served.recorder.clone();
         let task = tokio::spawn(async move {
-            // It ends with the task.
-            let _ = axum::serve(listener, router).await;
+            let upkeep = async {
+                loop {
+                    tokio::time::sleep(UPKEEP).await;
+                    recorder.run_upkeep();
+                }
+            };
+            tokio::select! {
+                // Neither ends before the task does.
+                _ = axum::serve(listener, router).into_future() => {}
+                () = upkeep => {}
+            }
         });
         Ok(Self { served, address, task })
     }
@@ -108,7 +121,6 @@ async fn metrics(State(served): State<Arc<Served>>) -> impl IntoResponse {
         served.fifo.record(fifo);
         served.reflector.record(monitor);
     }
-    served.recorder.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], served.recorder.render())
 }
 

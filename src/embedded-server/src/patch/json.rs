@@ -40,15 +40,17 @@ pub(super) fn apply(object: &mut Value, patch: &Patch) -> Result<(), Failure> {
 /// Looks at what was put somewhere: the rest was as deep before. The next operation could make it so deep that
 /// nobody can even drop it.
 fn check_depth(object: &Value, operation: &PatchOperation) -> Result<(), Failure> {
+    if matches!(operation, PatchOperation::Remove(_) | PatchOperation::Test(_)) {
+        return Ok(());
+    }
     let path = operation.path().as_str();
-    let level = path.matches('/').count();
-    // An element that was appended has no place of its own in the path.
-    let (level, put) = match (object.pointer(path), path.rsplit_once('/')) {
-        (Some(put), _) => (level, put),
-        (None, Some((list, _))) => (level - 1, object.pointer(list).unwrap_or(&Value::Null)),
-        (None, None) => return Ok(()),
+    let put = match path.strip_suffix("/-") {
+        // An element that was appended has no place of its own in the path.
+        Some(list) => object.pointer(list).and_then(|list| list.as_array()?.last()),
+        None => None,
     };
-    if is_too_deep_at(level, put) {
+    let put = put.or_else(|| object.pointer(path)).unwrap_or(&Value::Null);
+    if is_too_deep_at(path.matches('/').count(), put) {
         return Err(Failure::bad_request("the patch nests too deep"));
     }
     Ok(())

@@ -14,9 +14,11 @@ pub(super) fn is_quantity(text: &str) -> bool {
 fn is_unit(unit: &str) -> bool {
     let exponent =
         unit.strip_prefix(['e', 'E']).map(|rest| rest.strip_prefix(['+', '-']).unwrap_or(rest));
-    let is_digits =
-        |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    exponent.is_some_and(is_digits)
+    // Go reads it as a number of 64 bits.
+    let is_number = |digits: &str| {
+        digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<i64>().is_ok()
+    };
+    exponent.is_some_and(is_number)
         || matches!(
             unit,
             "" | "n"
@@ -49,7 +51,7 @@ mod tests {
             assert!(is_quantity(good), "{good}");
         }
         for bad in [
-            "", "m", ".", "1.2.3", "5 Mi", "1X", "e3", "1e", "1e++3", "+-1", "1mm", "banana",
+            "", "m", ".", "1.2.3", "5 Mi", "1X", "e3", "1e", "1e++3", "+-1", "1mm", "banana", "1e99999999999999999999",
             "\u{661}",
         ] {
             assert!(!is_quantity(bad), "{bad}");
