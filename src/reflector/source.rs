@@ -96,7 +96,7 @@ pub enum WatchStart {
 pub struct ListPage<T> {
     /// The objects of this page, in the source's order.
     pub items: Items<T>,
-    /// The version of the page; an empty one, or "0", means none. A list without one is used, but each watch that
+    /// The version of the page; an empty one means none. A list without one is used, but each watch that
     /// ends is followed by another list.
     pub resource_version: Option<ResourceVersion>,
     /// Where the next page starts; `None` on the last.
@@ -206,7 +206,7 @@ pub enum WatchEvent<T> {
     /// Nothing up to this version is missing, and it is the source's newest. An empty version, or "0",
     /// carries no information: such a bookmark is counted, and at most shows that the source is alive.
     Bookmark(ResourceVersion),
-    /// The initial events of a streaming list are complete, at this version. With an empty one, or "0", the
+    /// The initial events of a streaming list are complete, at this version. With an empty one the
     /// streaming list has failed.
     InitialEventsEnd(ResourceVersion),
     /// An event of a type that this crate does not know.

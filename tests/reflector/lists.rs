@@ -472,27 +472,6 @@ async fn a_streaming_list_without_an_end_is_given_up_when_its_watch_should_have_
     );
 }
 
-/// Of "0" a watch could begin anywhere.
-#[tokio::test(start_paused = true)]
-async fn a_list_of_version_zero_has_none() {
-    let mirror = mirror([
-        page(0, None, &[("a/1", 5)]),
-        closed(vec![WatchEvent::Modified(pod("a/1", 6))]),
-        page(7, None, &[("a/1", 6)]),
-        open(vec![]),
-    ])
-    .await;
-    assert_eq!(mirror.asked(), ["list ", "watch ", "list ", "watch 7"]);
-    // Nor has the end of a streaming list.
-    let stream = || {
-        let end = WatchEvent::InitialEventsEnd("0".into());
-        closed(vec![WatchEvent::Added(pod("a/1", 5)), end])
-    };
-    let answers = [stream(), page(7, None, &[("a/1", 5)]), open(vec![])];
-    let mirror = mirror_with(answers, |builder| builder.streaming_list(true)).await;
-    assert_eq!(mirror.asked(), ["stream", "list ", "watch 7"]);
-}
-
 /// Its answer came, but its objects do not, which a source may take from afar.
 #[tokio::test(start_paused = true)]
 async fn a_page_whose_objects_do_not_come_is_given_up() {

@@ -386,9 +386,9 @@ fn told_by<K>(bookmark: Result<Bookmark, impl Display>) -> Result<WatchEvent<K>,
     });
     let version = resource_version.filter(|version| !version.is_empty());
     match (version, ends_list) {
-        (Some(version), true) => Ok(WatchEvent::InitialEventsEnd(version.into())),
+        (Some(version), true) if version != "0" => Ok(WatchEvent::InitialEventsEnd(version.into())),
         (Some(version), false) => Ok(WatchEvent::Bookmark(version.into())),
-        (None, true) => {
+        (_, true) => {
             let message = "the streaming list ends at no resource version";
             Err(SourceError::Protocol(message.to_owned()))
         }

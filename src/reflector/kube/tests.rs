@@ -206,6 +206,8 @@ async fn lists_as_odd_servers_write_them() {
         (open(r#","metadata":null,"items":[{"metadata":{"name":"a"}}]"#), None, 1),
         (open(r#","items":[{"metadata":{"name":"a"}}]"#), None, 1),
         (open(r#","metadata":{"resourceVersion":"","continue":""},"items":[]"#), None, 0),
+        // A watch from "0" may begin anywhere.
+        (open(r#","metadata":{"resourceVersion":"0"},"items":[]"#), None, 0),
         (open(r#","metadata":{"resourceVersion":"7","remainingItemCount":-1}"#), Some("7"), 0),
         (r#"{"kind":"PodList","items":[{"metadata":{"name":"a"}}]}"#.to_owned(), None, 1),
         // Of a kind of its own, or of none: the items say what they are.
@@ -397,9 +399,12 @@ async fn a_bookmark_without_a_version_is_counted_and_otherwise_nothing() {
         let words: Vec<_> = events.iter().map(told).collect();
         assert_eq!(words, ["unknown BOOKMARK without a resource version"], "{metadata}");
     }
-    let end = bookmark(r#"{"annotations":{"k8s.io/initial-events-end":"true"}}"#);
-    let events = watch(&source::<Pod>(end)).await;
-    assert!(matches!(&events[..], [Err(SourceError::Protocol(_))]), "{events:?}");
+    for version in ["", r#","resourceVersion":"0""#] {
+        let notes = r#"{"annotations":{"k8s.io/initial-events-end":"true"}"#;
+        let end = bookmark(&format!("{notes}{version}}}"));
+        let events = watch(&source::<Pod>(end)).await;
+        assert!(matches!(&events[..], [Err(SourceError::Protocol(_))]), "{events:?}");
+    }
 }
 
 #[tokio::test]

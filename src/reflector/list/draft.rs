@@ -11,11 +11,6 @@ use crate::reflector::Undecodable;
 use crate::version::number_of;
 use crate::{KeyRef, ResourceVersion};
 
-/// Returns whether it is a version at all. Of "0" a watch could begin anywhere: Kubernetes takes it for any version.
-pub(super) fn says_something(version: &ResourceVersion) -> bool {
-    !matches!(version.as_str(), "" | "0")
-}
-
 /// The content of a list so far.
 pub(super) struct Draft<T> {
     taken: Keyed<Taken<T>>,
@@ -97,9 +92,9 @@ impl<T> Draft<T> {
         self.taken.reserve(more);
     }
 
-    /// A page of this version follows; an empty one means none, and so does "0", as in a bookmark.
+    /// A page of this version follows; an empty one means none.
     pub(super) fn page_of(&mut self, version: Option<ResourceVersion>) {
-        let Some(version) = version.filter(says_something) else { return };
+        let Some(version) = version.filter(|version| !version.as_str().is_empty()) else { return };
         self.newest_page = self.newest_page.max(version.number());
         match &self.version {
             None => self.version = Some(version),

@@ -4,7 +4,7 @@ use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::STEP;
-use super::draft::{Draft, Taken, says_something};
+use super::draft::{Draft, Taken};
 use crate::reflector::facts::Facts;
 use crate::reflector::run::{Opened, Run};
 use crate::reflector::watch::GRACE;
@@ -34,7 +34,7 @@ impl<S: Source> Run<'_, S> {
             })?;
             match event.ok_or_else(|| torn("ended before it was complete"))?? {
                 WatchEvent::InitialEventsEnd(version) => {
-                    if !says_something(&version) {
+                    if version.as_str().is_empty() {
                         return Err(torn("ended without a version"));
                     }
                     draft.page_of(Some(version));
