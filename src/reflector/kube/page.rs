@@ -179,7 +179,7 @@ impl Outline {
         let rest = place_of(envelope.message, body);
         Ok(Self {
             places: Places::Protobuf { rest, count: list.count },
-            resource_version: version(non_zero(list.resource_version)),
+            resource_version: version_of(non_zero(list.resource_version)),
             continue_token: non_zero(list.continue_token).map(str::to_owned),
             remaining: list.remaining.and_then(|remaining| remaining.try_into().ok()),
         })
@@ -203,7 +203,7 @@ impl Outline {
         let metadata = list.metadata.unwrap_or_default();
         Ok(Self {
             places: Places::Json(places.into_iter()),
-            resource_version: version(non_empty(metadata.resource_version.as_ref())),
+            resource_version: version_of(non_empty(metadata.resource_version.as_ref())),
             continue_token: non_empty(metadata.continue_token.as_ref()).map(str::to_owned),
             remaining: metadata.remaining(),
         })
@@ -211,7 +211,7 @@ impl Outline {
 }
 
 /// A list's version. A watch from "0" may begin anywhere, so it is none.
-fn version(text: Option<&str>) -> Option<ResourceVersion> {
+fn version_of(text: Option<&str>) -> Option<ResourceVersion> {
     text.filter(|text| *text != "0").map(Into::into)
 }
 
