@@ -141,7 +141,10 @@ impl<K: Object> Handler<K> for Own<K> {
         }
     }
 
-    fn on_progress(&mut self, _: Revision, _: Option<&ResourceVersion>) {
+    fn on_progress(&mut self, revision: Revision, _: Option<&ResourceVersion>) {
+        if let Some(told) = &self.told {
+            told.progress(revision);
+        }
         self.inbox.flush();
     }
 

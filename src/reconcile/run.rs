@@ -249,18 +249,28 @@ where
                 }
                 request(object, false)
             }
-            Some(State::Gone(last)) => {
+            Some(State::Gone(last) | State::Again(last, ..)) => {
                 // The store is ahead, and so was a reconcile, it may be: the end that was told is that of the one
                 // before, and the last state is of one that is there. That will be told; or it goes before, and
-                // nothing is ever told of it, so that this has to be its end.
-                let again = wanted();
-                let is_there = again.as_ref().is_some_and(|again| is_same(&**again, &*last));
-                contain(|| drop(again));
-                if is_there {
-                    contain(|| drop(last));
+                // nothing is ever told of it, so that this has to be its end. If it is there and was passed over, it is
+                // there: its end will be told.
+                let Some(again) = wanted() else { return request(last, true) };
+                if !is_same(&*again, &*last) {
+                    contain(|| drop(again));
+                    return request(last, true);
+                }
+                contain(|| drop(last));
+                let told = controller.told.as_ref();
+                // Read after the object, so that it has it.
+                let now = controller.store.revision();
+                if told.is_none_or(|told| !told.has_passed(key, &again, now)) {
+                    contain(|| drop(again));
                     return Due::Later;
                 }
-                request(last, true)
+                if let Some(told) = told {
+                    told.reconcile(key, &again);
+                }
+                request(again, false)
             }
         }
     }

@@ -4,15 +4,20 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::panic::{catch, contain};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use crate::{Key, Object, version};
+use crate::{Key, Object, Revision, version};
 
 /// The keys of what is there, and the last states of what is gone, until that is reconciled.
 ///
 /// The store is ahead of what was told. What came and went meanwhile may never be told; so nothing is handed out as
 /// there that was not, or its end would not come. And a queue of keys keeps no states: the newest value of a key,
 /// which another store may have led to, has none.
-pub(super) struct Told<K>(Mutex<Map<K>>);
+pub(super) struct Told<K> {
+    states: Mutex<Map<K>>,
+    /// Up to which revision of the store.
+    revision: AtomicU64,
+}
 
 type Map<K> = HashMap<Key, State<K>, RandomState>;
 
@@ -20,11 +25,13 @@ pub(super) enum State<K> {
     /// With what was reconciled last, which may be newer than what was told.
     There(Option<Arc<K>>),
     Gone(Arc<K>),
+    /// Gone, with that state of it or of another that the store has all the same, and a revision which has that.
+    Again(Arc<K>, Arc<K>, Revision),
 }
 
 impl<K: Object> Told<K> {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(HashMap::default()))
+        Self { states: Mutex::new(HashMap::default()), revision: AtomicU64::new(0) }
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<State<K>> {
@@ -49,10 +56,34 @@ impl<K: Object> Told<K> {
         self.put(key.clone(), State::There(Some(Arc::clone(object))));
     }
 
+    /// All was told up to here.
+    pub(super) fn progress(&self, revision: Revision) {
+        // ORDERING: Relaxed: what is told, and who asks for it, is in one task.
+        self.revision.store(revision.get(), Ordering::Relaxed);
+    }
+
+    /// The store has `object`, at `now` at the latest, under a key whose end was told. Returns whether that is not to
+    /// be told any more: it was passed over, as where a filter failed, or answered otherwise.
+    pub(super) fn has_passed(&self, key: &Key, object: &Arc<K>, now: Revision) -> bool {
+        // ORDERING: Relaxed, as above.
+        let told = self.revision.load(Ordering::Relaxed);
+        let (last, at) = match self.get(key) {
+            Some(State::Gone(last)) => (last, now),
+            Some(State::Again(last, held, at)) => {
+                let at = if Arc::ptr_eq(&held, object) { at } else { now };
+                contain(|| drop(held));
+                (last, at)
+            }
+            _ => return false,
+        };
+        self.put(key.clone(), State::Again(last, Arc::clone(object), at));
+        told >= at.get()
+    }
+
     fn reconciled(&self, key: &Key) -> Option<Arc<K>> {
         match self.get(key)? {
             State::There(reconciled) => reconciled,
-            State::Gone(_) => None,
+            State::Gone(_) | State::Again(..) => None,
         }
     }
 
@@ -66,9 +97,8 @@ impl<K: Object> Told<K> {
     pub(super) fn settle(&self, key: &Key, state: &Arc<K>) {
         let mut map = self.map();
         // What came and went meanwhile is another one's end.
-        let is_same = map
-            .get(key)
-            .is_some_and(|told| matches!(told, State::Gone(last) if Arc::ptr_eq(last, state)));
+        let is_same =
+            map.get(key).and_then(State::last).is_some_and(|last| Arc::ptr_eq(last, state));
         let settled = if is_same { map.remove(key) } else { None };
         drop(map);
         contain(|| drop(settled));
@@ -76,7 +106,17 @@ impl<K: Object> Told<K> {
 
     fn map(&self) -> MutexGuard<'_, Map<K>> {
         // Only the map's own code runs under the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K> State<K> {
+    /// Of what is gone.
+    fn last(&self) -> Option<&Arc<K>> {
+        match self {
+            Self::There(_) => None,
+            Self::Gone(last) | Self::Again(last, ..) => Some(last),
+        }
     }
 }
 
@@ -101,6 +141,7 @@ impl<K> Clone for State<K> {
         match self {
             Self::There(reconciled) => Self::There(reconciled.clone()),
             Self::Gone(last) => Self::Gone(Arc::clone(last)),
+            Self::Again(last, again, at) => Self::Again(Arc::clone(last), Arc::clone(again), *at),
         }
     }
 }

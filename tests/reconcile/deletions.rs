@@ -1,7 +1,7 @@
 //! What is gone.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -169,6 +169,56 @@ fn nothing_is_there_that_was_not_told_or_its_end_would_not_come() {
     queue.add(key("a/3")).unwrap();
     controller.drive();
     assert_eq!(log.take(), []);
+}
+
+/// The end of what a filter fails on is told, though it is there, and wanted when the filter is asked again.
+#[test]
+fn what_seems_gone_as_a_filter_failed_once_is_there() {
+    // The subscription asks it once or twice.
+    for (others, fail) in [(false, 1), (true, 1), (false, 2), (true, 2)] {
+        let things = store(&[("a/x", 1)]);
+        let log = Log::default();
+        let reconcile = log.clone();
+        let fails = AtomicU32::new(fail);
+        let clock = ManualClock::new();
+        let queue = Fifo::builder().clock(&clock).build().unwrap();
+        let controller = Controller::with_queue(&things, &queue)
+            .filter(move |thing: &Thing| {
+                let fails = thing.value == 2
+                    && fails
+                        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                            left.checked_sub(1)
+                        })
+                        .is_ok();
+                assert!(!fails, "it fails at first");
+                thing.key != key("a/unwanted")
+            })
+            .deletions()
+            .reconcile(move |thing| reconcile.clone().reconcile(thing));
+        let mut controller = Driven::new(controller);
+        controller.drive();
+        assert_eq!(log.take(), [there("a/x", 1)]);
+        put(&things, "a/x", 2);
+        if others {
+            // Of which nothing is told.
+            put(&things, "a/unwanted", 1);
+        }
+        for second in 0..3 {
+            controller.drive();
+            clock.advance(Duration::from_secs(1));
+            let mut batch = Batch::new();
+            batch.set_resource_version((100 + second).to_string().into());
+            things.apply(&batch);
+        }
+        controller.drive();
+        assert_eq!(log.take(), [there("a/x", 2)], "{others} {fail}");
+        clock.advance(Duration::from_secs(60));
+        controller.drive();
+        assert_eq!(log.take(), []);
+        things.delete("a/x");
+        controller.drive();
+        assert_eq!(log.take(), [gone("a/x", 2)]);
+    }
 }
 
 /// An object with a version, which is what it has instead of a value.

@@ -561,6 +561,30 @@ async fn where_a_watch_begins_within_a_version_the_source_is_not_behind() {
     assert_eq!(mirror.content().len(), 3);
 }
 
+/// But where it says so again and again, it is: the version that has come in part is lost.
+#[tokio::test(start_paused = true)]
+async fn a_history_that_was_set_back_to_just_before_an_unfinished_version_is_mirrored_again() {
+    let mirror = served(|question, n| {
+        Some(match question {
+            "list " if n == 0 => page(10, None, &[("k/0", 9)]),
+            "list " => page(10, None, &[("k/0", 9)]),
+            _ if n == 1 => {
+                let both = ["k/1", "k/2"].map(|key| Ok(WatchEvent::Added(pod(key, 11))));
+                let events = both.into_iter().collect();
+                Answer::Watch(Ok(events), End::BreaksAfter(Duration::from_secs(20)))
+            }
+            _ => {
+                let events = (0..5).map(|_| Ok(WatchEvent::Bookmark("10".into()))).collect();
+                Answer::Watch(Ok(events), End::Every(Duration::from_secs(10)))
+            }
+        })
+    })
+    .await;
+    assert_eq!(mirror.content(), [("k/0".into(), 9)]);
+    let progress = mirror.monitor.progress();
+    assert_eq!((progress.restarts, progress.relist_causes.behind), (1, 1));
+}
+
 /// The sinks have a part of a version that is not told yet: a list from before it would take them back.
 #[tokio::test(start_paused = true)]
 async fn a_list_from_before_what_was_delivered_in_part_is_refused() {

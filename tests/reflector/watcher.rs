@@ -1,14 +1,16 @@
 //! kube-runtime's events into a store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream;
+use futures_util::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::watcher::{self, Event};
-use watchcache::reflector::{reflector, reflector_with_monitor};
+use watchcache::reflector::{self, reflector, reflector_with_monitor};
 use watchcache::store::Index;
-use watchcache::{Batch, Listing, Sink, Store};
+use watchcache::store::feed::WaitError;
+use watchcache::{Batch, Listing, ResourceVersion, Sink, Store};
 
 fn map(name: &str, version: u64) -> ConfigMap {
     let mut map = ConfigMap::default();
@@ -92,6 +94,60 @@ async fn a_list_that_is_older_than_what_is_held_is_taken_as_it_stands() {
     events.push(Ok(Event::Apply(map("lost", 121))));
     events.extend(list(90));
     assert_eq!(content(events).await, owned(&[("one", "90")]));
+}
+
+/// So is its version: who waited in the void history hears of it, and who waits now waits for the new one.
+#[tokio::test]
+async fn the_version_of_a_history_that_is_void_is_not_kept() {
+    let list =
+        |version| [Ok(Event::Init), Ok(Event::InitApply(map("one", version))), Ok(Event::InitDone)];
+    let mut events: Vec<_> = list(90).into();
+    events.push(Ok(Event::Apply(map("one", 120))));
+    events.extend(list(90));
+    let store = Arc::new(Store::new());
+    let (monitor, events) = reflector_with_monitor(store.clone(), stream::iter(events));
+    let mut events = std::pin::pin!(events);
+    for _ in 0..4 {
+        events.next().await;
+    }
+    let later = ResourceVersion::from("121");
+    let waits = (store.wait_for_version_async(&later, None), monitor.wait_for(&later));
+    assert_eq!(store.resource_version().unwrap().as_str(), "120");
+    while events.next().await.is_some() {}
+    assert_eq!(waits.0.now_or_never(), Some(Err(WaitError::StartedOver(later.clone()))));
+    assert_eq!(waits.1.now_or_never(), Some(Err(reflector::WaitError::StartedOver)));
+    assert_eq!(store.resource_version().unwrap().as_str(), "90");
+    let waited = store.wait_for_version(&"100".into(), Some(Duration::ZERO));
+    assert_eq!(waited, Err(WaitError::Timeout));
+}
+
+/// What the program itself has written since a page of the list was read shows nothing of the source's history, nor
+/// does what it had written before the stream began.
+#[tokio::test]
+async fn a_list_from_before_a_write_of_ones_own_is_not_taken_for_another_history() {
+    let store = Arc::new(Store::new());
+    store.add(map("before", 500)).unwrap();
+    let events = [
+        Event::Init,
+        Event::InitApply(map("one", 100)),
+        Event::InitApply(map("before", 90)),
+        Event::InitDone,
+        Event::Apply(map("one", 110)),
+        Event::Apply(map("two", 115)),
+        Event::Init,
+        Event::InitApply(map("one", 110)),
+        Event::InitApply(map("two", 115)),
+        Event::InitApply(map("before", 90)),
+    ];
+    let events = stream::iter(events.map(Ok));
+    let writer = store.clone();
+    let events = events.chain(stream::once(async move {
+        writer.add(map("one", 120)).unwrap();
+        Ok(Event::InitDone)
+    }));
+    reflector(store.clone(), events).count().await;
+    let version = |name: &str| store.get(name).unwrap().metadata.resource_version.clone().unwrap();
+    assert_eq!(["a/one", "a/before"].map(version), ["120", "500"]);
 }
 
 #[tokio::test]

@@ -21,7 +21,8 @@ use crate::panic::catch_as_sentence;
 /// by that request, which is made once more. Where the plugin fails, the answer stays what it is.
 ///
 /// The plugin runs once for all the requests that wait for it, and to its end, even if they no longer
-/// do. They wait 30 s for it; one that does not return is run again after five minutes.
+/// do. They wait 30 s for it; one that does not return is run again after five minutes, and after ten, twenty and so on
+/// as long as none returns: each that hangs keeps a thread and its process.
 ///
 /// Without an exec plugin in `config` this is `Client::try_from(config)`: the client reads a token
 /// file again by itself, and nothing else can be renewed.
@@ -53,7 +54,7 @@ pub fn renewing_client(config: Config) -> Result<Client, kube::Error> {
         return Ok(client);
     }
     let namespace = config.default_namespace.clone();
-    let current = Current { client, generation: 0, renewal: None };
+    let current = Current { client, generation: 0, renewal: None, runs: 0, given_up: 0 };
     let renewing = Arc::new(Renewing { config, current: Mutex::new(current) });
     let service = tower::service_fn(move |request| Arc::clone(&renewing).send(request));
     Ok(Client::new(service, namespace))
@@ -69,9 +70,26 @@ struct Current {
     generation: u64,
     /// While the plugin runs, and not for too long.
     renewal: Option<Renewal>,
+    /// How often the plugin was run again.
+    runs: u64,
+    /// How many of these in a row were given up.
+    given_up: u32,
+}
+
+impl Current {
+    /// Gives up a plugin that has not returned for too long. The longer that goes on, the more time the next one has:
+    /// they may all hang for ever, so there must not be one more every so often.
+    fn give_up(&mut self) {
+        let patience = AGAIN.saturating_mul(1_u32.checked_shl(self.given_up).unwrap_or(u32::MAX));
+        if self.renewal.take_if(|renewal| renewal.started.elapsed() >= patience).is_some() {
+            self.given_up = self.given_up.saturating_add(1);
+        }
+    }
 }
 
 struct Renewal {
+    /// Which of the runs it is.
+    run: u64,
     /// Ready when the plugin has returned, or has taken too long.
     done: Shared<BoxFuture<'static, ()>>,
     started: Instant,
@@ -124,15 +142,14 @@ impl Renewing {
             if current.generation != generation {
                 return;
             }
-            if current.renewal.as_ref().is_some_and(|renewal| renewal.started.elapsed() >= AGAIN) {
-                current.renewal = None;
-            }
+            current.give_up();
             match &current.renewal {
                 Some(renewal) => renewal.done.clone(),
-                None => match self.run_plugin(generation) {
+                None => match self.run_plugin(generation, current.runs + 1) {
                     Ok(done) => {
-                        let started = Instant::now();
-                        current.renewal = Some(Renewal { done: done.clone(), started });
+                        current.runs += 1;
+                        let (run, started) = (current.runs, Instant::now());
+                        current.renewal = Some(Renewal { run, done: done.clone(), started });
                         done
                     }
                     Err(error) => {
@@ -150,10 +167,14 @@ impl Renewing {
     /// the end of the runtime. What the plugin gives counts however late it comes.
     ///
     /// Loggers may panic: none is called before all is in place, nor under the lock.
-    fn run_plugin(self: &Arc<Self>, generation: u64) -> io::Result<Shared<BoxFuture<'static, ()>>> {
+    fn run_plugin(
+        self: &Arc<Self>,
+        generation: u64,
+        run: u64,
+    ) -> io::Result<Shared<BoxFuture<'static, ()>>> {
         let (tell, told) = tokio::sync::oneshot::channel();
         let (this, runtime) = (Arc::clone(self), tokio::runtime::Handle::current());
-        let run = move || {
+        let plugin = move || {
             let _within = runtime.enter();
             let made = catch_as_sentence(|| {
                 tracing::info!(
@@ -161,14 +182,14 @@ impl Renewing {
                 );
                 Client::try_from(this.config.clone()).map_err(|error| error.to_string())
             });
-            let failed = this.finish(generation, made.and_then(|made| made));
+            let failed = this.finish(generation, run, made.and_then(|made| made));
             let _ = tell.send(());
             if let Some(error) = failed {
                 // The next request that is answered so tries again.
                 tracing::warn!(error, "the exec plugin failed");
             }
         };
-        std::thread::Builder::new().name("exec-plugin".to_owned()).spawn(run)?;
+        std::thread::Builder::new().name("exec-plugin".to_owned()).spawn(plugin)?;
         let limited = async move {
             if tokio::time::timeout(PATIENCE, told).await.is_err() {
                 tracing::warn!("the exec plugin has not returned within {PATIENCE:?}");
@@ -178,13 +199,17 @@ impl Renewing {
     }
 
     /// The plugin has returned; why it gave nothing, if it did not.
-    fn finish(&self, generation: u64, made: Result<Client, String>) -> Option<String> {
+    fn finish(&self, generation: u64, run: u64, made: Result<Client, String>) -> Option<String> {
         let mut current = self.current();
         if current.generation != generation {
             // One that was run later has come before it.
             return None;
         }
-        current.renewal = None;
+        if made.is_ok() || current.renewal.as_ref().is_some_and(|renewal| renewal.run == run) {
+            // The failure of one that was given up is not that of the one which runs now.
+            current.renewal = None;
+            current.given_up = 0;
+        }
         match made {
             Ok(client) => {
                 current.client = client;
@@ -193,5 +218,70 @@ impl Renewing {
             }
             Err(error) => Some(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use super::*;
+
+    fn renewing() -> Renewing {
+        let config = Config::new("http://127.0.0.1:1".parse().expect("an address"));
+        let client = Client::try_from(config.clone()).expect("a client");
+        let current = Current { client, generation: 0, renewal: None, runs: 0, given_up: 0 };
+        Renewing { config, current: Mutex::new(current) }
+    }
+
+    fn runs_since(started: Instant, run: u64) -> Renewal {
+        Renewal { run, done: ready(()).boxed().shared(), started }
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_was_given_up_ends_none_but_itself() {
+        let renewing = renewing();
+        renewing.current().renewal = Some(runs_since(Instant::now(), 2));
+        assert_eq!(renewing.finish(0, 1, Err("late".into())).as_deref(), Some("late"));
+        assert_eq!(renewing.current().renewal.as_ref().map(|renewal| renewal.run), Some(2));
+        assert!(renewing.finish(0, 2, Err("it fails".into())).is_some());
+        assert!(renewing.current().renewal.is_none());
+        // What it gives counts however late it comes.
+        renewing.current().renewal = Some(runs_since(Instant::now(), 3));
+        let client = renewing.client().0;
+        assert_eq!(renewing.finish(0, 1, Ok(client)), None);
+        assert!(renewing.current().renewal.is_none());
+        assert_eq!(renewing.current().generation, 1);
+    }
+
+    #[tokio::test]
+    async fn plugins_that_hang_do_not_add_up() {
+        let renewing = renewing();
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let is_given_up_after = |waited: Duration| {
+            // A clock that has just begun has no such past.
+            let started = Instant::now().checked_sub(waited)?;
+            let mut current = renewing.current();
+            current.renewal = Some(runs_since(started, 1));
+            current.give_up();
+            Some(current.renewal.is_none())
+        };
+        let check = |waited, expected| {
+            if let Some(given_up) = is_given_up_after(waited) {
+                assert_eq!(given_up, expected, "{waited:?}");
+            }
+        };
+        check(minutes(4), false);
+        check(minutes(5), true);
+        check(minutes(9), false);
+        check(minutes(10), true);
+        check(minutes(19), false);
+        check(minutes(20), true);
+        assert!(renewing.finish(0, 1, Err("it returned".into())).is_some());
+        renewing.current().given_up = u32::MAX;
+        check(minutes(60), false);
+        // One that returns shows that they no longer hang.
+        assert!(renewing.finish(0, 1, Err("it failed".into())).is_some());
+        check(minutes(5), true);
     }
 }

@@ -13,7 +13,7 @@ use crate::reflector::SourceError;
 /// failure, and is never lost.
 ///
 /// An object may span lines. One that does not end is a line by itself once the next event begins on a line of its
-/// own.
+/// own, with its type. Until then it waits: when the watch falls silent, the next one brings again what was lost.
 ///
 /// A line of more than `limit` bytes is an error, and the last item: it must not fill the memory.
 pub(super) fn split(
@@ -49,11 +49,14 @@ pub(super) fn split(
 /// Keeps the beginning of a line whose end has not come yet.
 #[derive(Default)]
 struct Splitter {
+    /// Without the white space that it began with.
     rest: BytesMut,
     /// How deep the end of `rest` lies in an object.
     nesting: Nesting,
     /// Whether `rest` holds a line's end within an object.
     spans: bool,
+    /// Where the last line in `rest` begins.
+    line: usize,
 }
 
 /// How an event begins on a line of its own.
@@ -64,34 +67,58 @@ impl Splitter {
         let mut lines = Vec::new();
         while let Some(end) = memchr::memchr(b'\n', &piece) {
             let line = piece.split_to(end + 1);
-            if self.spans && line.starts_with(EVENT) {
-                // What came before does not end.
-                self.end_line(Bytes::new(), &mut lines);
-            }
+            self.end_before_event(&line, &mut lines);
             if self.is_open_after(&line) {
-                self.rest.extend_from_slice(&line);
+                self.keep(&line);
+                self.line = self.rest.len();
             } else {
                 self.end_line(line, &mut lines);
             }
         }
+        self.end_before_event(&piece, &mut lines);
         while let Some(end) = self.nesting.end_of_object(&piece) {
             let line = piece.split_to(end);
             self.end_line(line, &mut lines);
         }
-        self.rest.extend_from_slice(&piece);
+        self.keep(&piece);
         lines
+    }
+
+    /// Ends what spans lines and does not end, if the last line begins as an event does, with `more`.
+    fn end_before_event(&mut self, more: &[u8], lines: &mut Vec<Bytes>) {
+        let begun = &self.rest[self.line..];
+        let begun = &begun[..begun.len().min(EVENT.len())];
+        let is_event = EVENT.strip_prefix(begun).is_some_and(|event| more.starts_with(event));
+        if !self.spans || !is_event {
+            return;
+        }
+        let event = self.rest.split_off(self.line);
+        self.end_line(Bytes::new(), lines);
+        let ends = self.nesting.end_of_object(&event);
+        debug_assert_eq!(ends, None, "it would have been looked at when it came");
+        self.rest = event;
     }
 
     /// Whether an object goes on after this line, as where servers write it for people to read. What begins and
     /// ends as an object does is taken for one without looking into it.
+    ///
+    /// Within an object this looks at no more than the line: there may be any number of them.
     fn is_open_after(&mut self, line: &[u8]) -> bool {
-        let text = line.trim_ascii();
-        let begins = if self.rest.is_empty() { text } else { self.rest.trim_ascii_start() };
-        if !begins.starts_with(b"{") || (!self.spans && text.ends_with(b"}")) {
-            return false;
+        if !self.spans {
+            let text = line.trim_ascii();
+            let begins = if self.rest.is_empty() { text } else { &self.rest };
+            let ends = if text.is_empty() { self.rest.trim_ascii_end() } else { text };
+            if !begins.starts_with(b"{") || ends.ends_with(b"}") {
+                return false;
+            }
         }
         self.spans = self.nesting.end_of_object(line).is_none() && self.nesting.depth > 0;
         self.spans
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let bytes = if self.rest.is_empty() { bytes.trim_ascii_start() } else { bytes };
+        self.rest.extend_from_slice(bytes);
     }
 
     fn end_line(&mut self, mut line: Bytes, lines: &mut Vec<Bytes>) {
@@ -101,6 +128,7 @@ impl Splitter {
         }
         self.nesting = Nesting::default();
         self.spans = false;
+        self.line = 0;
         let line = line.slice_ref(line.trim_ascii());
         if !line.is_empty() {
             lines.push(line);
@@ -180,11 +208,62 @@ mod tests {
         assert_eq!(lines(&[b"{\"a\":\"x\ny\"}\n{}\n"]), [b"{\"a\":\"x\ny\"}".as_slice(), b"{}"]);
     }
 
+    /// The lines of a body that comes whole, or is cut anywhere into up to three pieces, or into bytes.
+    fn lines_of_all_cuts(body: &[u8]) -> Vec<Vec<u8>> {
+        let whole = lines(&[body]);
+        let bytes: Vec<_> = body.chunks(1).collect();
+        assert_eq!(lines(&bytes), whole, "byte by byte");
+        for second in 0..=body.len() {
+            for first in 0..=second {
+                let pieces = [&body[..first], &body[first..second], &body[second..]];
+                assert_eq!(lines(&pieces), whole, "cut at {first} and {second}");
+            }
+        }
+        whole
+    }
+
     #[test]
     fn what_does_not_end_does_not_hide_the_events_after_it() {
-        let event = b"{\"type\":\"ADDED\"}";
-        let body = [b"{\"type\":\"ADD\n", &event[..], b"\n", &event[..], b"\n"].concat();
-        assert_eq!(lines(&[&body]), [b"{\"type\":\"ADD".as_slice(), event, event]);
+        let event = br#"{"type":"ADDED","object":{}}"#;
+        let torn = br#"{"type":"ADD"#;
+        let body =
+            [&torn[..], b"\n", event, b"\n", torn, b"\n", torn, b"\n", event, b"\n"].concat();
+        let expected = [&torn[..], event, torn, torn, event];
+        assert_eq!(lines_of_all_cuts(&body), expected);
+    }
+
+    #[test]
+    fn an_event_after_what_does_not_end_needs_no_line_end() {
+        let event = br#"{"type":"ADDED","object":{}}"#;
+        let body = [b"{\"type\":\"ADD\n", &event[..]].concat();
+        for cut in 0..body.len() {
+            let mut splitter = Splitter::default();
+            let mut lines = splitter.lines(Bytes::copy_from_slice(&body[..cut]));
+            lines.extend(splitter.lines(Bytes::copy_from_slice(&body[cut..])));
+            assert_eq!(lines, [b"{\"type\":\"ADD".as_slice(), event], "{cut}");
+        }
+    }
+
+    #[test]
+    fn where_an_object_begins_and_ends_does_not_depend_on_the_pieces() {
+        let spans = lines_of_all_cuts(b" \n  {\n\"a\":1}\n{}\n");
+        assert_eq!(spans, [b"{\n\"a\":1}".as_slice(), b"{}"]);
+        // It looks like one that ends.
+        let looks = lines_of_all_cuts(b"{\"a\":{}\n,\"b\":1}\n{}\n");
+        assert_eq!(looks, [b"{\"a\":{}".as_slice(), b",\"b\":1}", b"{}"]);
+    }
+
+    /// It would take hours if each line looked at what came before it.
+    #[test]
+    fn a_line_within_an_object_costs_what_it_holds() {
+        let mut body = vec![b' '; 16 << 20];
+        body.extend_from_slice(b"{\n");
+        body.resize(body.len() + 300_000, b'\n');
+        body.extend_from_slice(b"}\n");
+        let (spaces, object) = body.split_at(16 << 20);
+        for pieces in [&[&body[..]][..], &[spaces, object]] {
+            assert_eq!(lines(pieces).len(), 1);
+        }
     }
 
     #[test]

@@ -56,10 +56,15 @@ where
 /// As [`reflector`], with a monitor of it.
 ///
 /// Its version is the newest one of the objects that were told. After a list that may be less than the list's own, so
-/// that a wait of the monitor's ends late rather than early. After a server was restored to an earlier state, which a
-/// watcher does not tell, a list shows it that has an older version of what the sink holds (`Sink::current`): such a
-/// list is taken as it stands. An object that the sink refuses is quarantined. What is idle is not known to be complete, as no bookmark says
-/// so: for readiness take [`Monitor::synced`], or a long lag. An error of the stream counts as a failure.
+/// that a wait of the monitor's ends late rather than early. An object that the sink refuses is quarantined. What is
+/// idle is not known to be complete, as no bookmark says so: for readiness take [`Monitor::synced`], or a long lag. An
+/// error of the stream counts as a failure.
+///
+/// After a server was restored to an earlier state, which a watcher does not tell, a list shows it that has an older
+/// version of what this stream has told and the sink holds (`Sink::current`). Such a list is taken as it stands, and
+/// whoever waits for a version hears that the source started over. So it is where the list may be older than what was
+/// told without any restore: with `any_semantic` or `InitialListStrategy::StreamingList`, a server that lags takes the
+/// content back until its watch has caught up. Only a [`Reflector`](crate::Reflector) asks again before it believes that.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -94,7 +99,7 @@ where
 {
     let shared = Arc::new(Shared::new());
     let monitor = Monitor::new(Arc::clone(&shared));
-    let mut feeding = Feeding { sink, shared, initial: Keyed::new(), has_ended: false };
+    let mut feeding = Feeding { sink, shared, initial: Keyed::new(), told: None, has_ended: false };
     // With its end, which is told whether the stream is dropped then or not.
     let events = events.map(Some).chain(stream::once(ready(None)));
     let events = events.filter_map(move |event| {
@@ -112,6 +117,8 @@ struct Feeding<K: Object, S: Sink<K>> {
     shared: Arc<Shared>,
     /// What the list that is running has told.
     initial: Keyed<Arc<K>>,
+    /// The newest version that the stream has told of the history at hand.
+    told: Option<u64>,
     has_ended: bool,
 }
 
@@ -147,12 +154,16 @@ impl<K: Object + Clone, S: Sink<K>> Feeding<K, S> {
         let objects = std::mem::replace(&mut self.initial, Keyed::new());
         let (count, version) = (objects.len() as u64, newest(&objects));
         let restarted = self.is_restart(&objects);
-        // Its version is not known, and it may be newer than all that is in it.
-        let mut listing = Listing::from_list(objects, None);
-        if restarted {
+        let listing = if restarted {
             tracing::warn!("the source's history was set back, starting over");
-            listing = listing.starting_over();
-        }
+            self.told = None;
+            // The version of the void history goes with its content.
+            Listing::from_list(objects, version.clone()).starting_over()
+        } else {
+            // Its version is not known, and it may be newer than all that is in it.
+            Listing::from_list(objects, None)
+        };
+        self.told = self.told.max(version.as_ref().and_then(ResourceVersion::number));
         let refused = self.sink.replace_reporting(&listing);
         let refused = refused.into_iter().map(Undecodable::from).collect();
         let listed = listing.objects().map(|(key, object)| (key, version_of(&**object)));
@@ -167,17 +178,18 @@ impl<K: Object + Clone, S: Sink<K>> Feeding<K, S> {
         self.shared.start_watching();
     }
 
-    /// Whether the list has an older version of what the sink holds: the watcher lists the newest state, so the
-    /// source's history was set back, and its list is to be taken as it stands.
+    /// Whether the list has an older version of what the stream had told, and the sink holds: the watcher lists the
+    /// newest state, so the source's history was set back, and its list is to be taken as it stands. What the sink has
+    /// from elsewhere, as the answer to a write, may be newer than the list.
     fn is_restart(&self, listed: &Keyed<Arc<K>>) -> bool {
         listed.iter().any(|(key, object)| {
             let held = catch_as_sentence(|| self.sink.current(key)).ok().flatten();
             let held = held.as_ref().map(|held| Facts::of(&**held));
             let listed = Facts::of(&**object);
             held.is_some_and(|held| {
-                held.uid == listed.uid
-                    && held.version.and_then(number_of) > listed.version.and_then(number_of)
-                    && listed.version.and_then(number_of).is_some()
+                let [held_at, listed_at] = [held.version, listed.version].map(|at| number_of(at?));
+                let is_older = listed_at.is_some() && listed_at < held_at;
+                is_older && held_at <= self.told && held.uid == listed.uid
             })
         })
     }
@@ -185,6 +197,7 @@ impl<K: Object + Clone, S: Sink<K>> Feeding<K, S> {
     fn apply(&mut self, object: &K, change: Change<K>) {
         let Some(key) = usable_key(object) else { return };
         let version = version_of(object).map(ResourceVersion::from);
+        self.told = self.told.max(version.as_ref().and_then(ResourceVersion::number));
         let mut batch = version.as_ref().map_or_else(Batch::new, bookmark);
         let there = matches!(change, Change::Add(_));
         batch.changes_mut().push(key, change);

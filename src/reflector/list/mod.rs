@@ -67,7 +67,7 @@ impl<S: Source> Run<'_, S> {
     /// After a streaming list failed: an error if pages are not to be tried now either.
     fn without_stream(&mut self, error: SourceError) -> Result<(), SourceError> {
         self.lists.postponed = self.lists.postponed.saturating_add(1);
-        if error.retry_after().is_some() && self.lists.postponed <= POSTPONED {
+        if error.retry_after().is_some() {
             return Err(error);
         }
         tracing::info!(%error, "the streaming list failed, asking for pages");

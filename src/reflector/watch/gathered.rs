@@ -21,6 +21,8 @@ pub(super) struct Gathered<T> {
     pub(super) complete: bool,
     /// Whether the watch may still be sending what existed before it.
     pub(super) replays: bool,
+    /// Whether a bookmark said that the watch began before a version which is not finished.
+    pub(super) began: bool,
 }
 
 /// A version, or none, in memory that is kept: it changes with each event.
@@ -52,6 +54,7 @@ impl<T: Object> Gathered<T> {
             moved: false,
             complete: false,
             replays,
+            began: false,
         }
     }
 

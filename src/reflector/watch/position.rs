@@ -33,9 +33,12 @@ impl<S: Source> Run<'_, S> {
         let order = held.and_then(|held| compare(version.as_str(), held));
         if order == Some(Ordering::Less) && self.order.is_ordered() {
             let before = |version: u64| version.saturating_sub(1);
-            if version.number().is_some() && version.number() == self.order.unfinished().map(before)
+            if version.number().is_some()
+                && version.number() == self.order.unfinished().map(before)
+                && !std::mem::replace(&mut gathered.began, true)
             {
-                // Where this watch began, so that the rest of the version comes again.
+                // Where this watch began, so that the rest of the version comes again. Nothing has to come first:
+                // one that says so again names what the source has.
                 return;
             }
             self.behind.bookmarks += 1;
