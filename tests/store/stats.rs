@@ -1,6 +1,6 @@
 //! What a store tells about itself: the observer, and figures.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use watchcache::store::{Applied, Index, WriteError};
 use watchcache::{Batch, Listing, Store};
@@ -81,15 +81,17 @@ fn an_observer_hears_nothing_of_what_came_to_no_write() {
 #[test]
 fn an_observer_may_read_and_write() {
     watched(|| {
-        let store: Arc<OnceLock<Store<Pod>>> = Arc::default();
-        let observed = Arc::clone(&store);
+        // What the store owns must not own the store.
+        let observed: Arc<OnceLock<Weak<Store<Pod>>>> = Arc::default();
+        let set = Arc::clone(&observed);
         let observer = move |applied: &Applied, _| {
-            let store = observed.get().unwrap();
+            let store = observed.get().and_then(Weak::upgrade).unwrap();
             if applied.added == 1 && store.len() < 3 {
                 store.add(pod(["a/1", "a/2"][store.len() - 1], 1, &[])).unwrap();
             }
         };
-        let store = store.get_or_init(|| Store::builder().observer(observer).build());
+        let store = Arc::new(Store::builder().observer(observer).build());
+        set.set(Arc::downgrade(&store)).unwrap();
         store.add(pod("a/0", 1, &[])).unwrap();
         assert_eq!(store.len(), 3);
     });
