@@ -522,25 +522,28 @@ fn an_observer_that_panics_is_told_the_rest() {
 #[test]
 fn a_batch_is_what_was_there_however_fast_more_comes() {
     /// Adds a key for each that is handed out.
-    struct Adds(Arc<OnceLock<Fifo<Item>>>, AtomicUsize);
+    struct Adds(Arc<Mutex<Option<Fifo<Item>>>>, AtomicUsize);
 
     impl Observer for Adds {
         fn handed_out(&self, _: Duration) {
             let key = format!("more-{}", self.1.fetch_add(1, Ordering::Relaxed));
-            self.0.get().unwrap().add(item(&key, 1)).unwrap();
+            let queue = self.0.lock().unwrap().clone();
+            queue.unwrap().add(item(&key, 1)).unwrap();
         }
     }
 
     watched(|| {
-        let queue = Arc::new(OnceLock::new());
+        let queue = Arc::new(Mutex::new(None));
         let observer = Adds(Arc::clone(&queue), AtomicUsize::new(0));
         let fifo = Fifo::builder().observer(observer).build().unwrap();
-        queue.set(fifo.clone()).ok().unwrap();
+        *queue.lock().unwrap() = Some(fifo.clone());
         for key in ["a", "b", "c"] {
             fifo.add(item(key, 1)).unwrap();
         }
         assert_eq!(fifo.try_pop_batch(usize::MAX).unwrap().len(), 3);
         assert_eq!(fifo.len(), 3);
+        // What the queue owns must not own the queue for good.
+        *queue.lock().unwrap() = None;
     });
 }
 
