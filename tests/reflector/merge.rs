@@ -535,6 +535,116 @@ fn a_part_that_is_dropped_deletes_nothing_that_another_brings_late() {
     assert_eq!(held(&store), expected);
 }
 
+/// Another part still held an older state when it was dropped, so that what it brought stayed.
+#[test]
+fn what_a_part_that_was_dropped_brought_is_not_gone_by_the_list_of_another() {
+    type Late = fn(&Part<Pod>);
+    let late: [Late; 2] =
+        [|part| part.apply(&put("n/x", 2)), |part| part.replace(&listing(2, &[("n/x", 2)]))];
+    for late in late {
+        let store = Arc::new(Store::new());
+        let [a, b, dropped] = Merge::new([store.clone()]).parts();
+        a.replace(&listing(1, &[("n/x", 1)]));
+        b.replace(&listing(1, &[]));
+        dropped.replace(&listing(1, &[]));
+        // It moves from one selection to the two others.
+        dropped.apply(&put("n/x", 2));
+        drop(dropped);
+        assert_eq!(held(&store), [("n/x".to_owned(), 2)]);
+        // That it is not in this selection says nothing of the state at 2, which was never there.
+        a.replace(&listing(3, &[]));
+        assert_eq!(held(&store), []);
+        late(&b);
+        assert_eq!(held(&store), [("n/x".to_owned(), 2)]);
+    }
+}
+
+/// As above, but what was brought is known to be over.
+#[test]
+fn what_a_part_let_go_of_before_it_was_dropped_is_gone_until_it_is_brought_again() {
+    for again in [false, true] {
+        let store = Arc::new(Store::new());
+        let [a, b, dropped] = Merge::new([store.clone()]).parts();
+        a.replace(&listing(1, &[("n/x", 1)]));
+        b.replace(&listing(1, &[]));
+        dropped.replace(&listing(1, &[]));
+        dropped.apply(&put("n/x", 2));
+        dropped.apply(&delete("n/x", 3));
+        if again {
+            dropped.replace(&listing(4, &[("n/x", 2)]));
+        }
+        drop(dropped);
+        a.replace(&listing(5, &[]));
+        assert_eq!(held(&store), []);
+        // At 2 this part is from before the deletion.
+        b.apply(&put("n/x", 2));
+        let expected = if again { vec![("n/x".to_owned(), 2)] } else { vec![] };
+        assert_eq!(held(&store), expected);
+    }
+}
+
+#[test]
+fn a_deletion_ends_what_a_part_that_was_dropped_brought_before_it() {
+    let store = Arc::new(Store::new());
+    let [a, b, dropped] = Merge::new([store.clone()]).parts();
+    a.replace(&listing(1, &[("n/x", 1)]));
+    b.replace(&listing(1, &[]));
+    dropped.replace(&listing(1, &[]));
+    dropped.apply(&put("n/x", 2));
+    drop(dropped);
+    a.apply(&delete("n/x", 3));
+    b.apply(&put("n/x", 2));
+    assert_eq!(held(&store), []);
+}
+
+#[test]
+fn a_list_from_before_a_state_does_not_end_it() {
+    for another_is_behind in [false, true] {
+        let store = Arc::new(Store::new());
+        let [a, b, dropped] = Merge::new([store.clone()]).parts();
+        let before: &[(&str, u64)] = if another_is_behind { &[("n/x", 1)] } else { &[] };
+        a.replace(&listing(1, before));
+        b.replace(&listing(1, &[]));
+        dropped.replace(&listing(1, &[]));
+        dropped.apply(&put("n/x", 5));
+        dropped.replace(&listing(4, &[]));
+        drop(dropped);
+        a.replace(&listing(6, &[]));
+        assert_eq!(held(&store), []);
+        b.apply(&put("n/x", 5));
+        assert_eq!(held(&store), [("n/x".to_owned(), 5)]);
+    }
+}
+
+/// The one that brought it no longer holds it when it, or another part, hears that the history was set back.
+#[test]
+fn what_no_part_holds_is_not_kept_from_a_lost_history() {
+    type Going = fn(Part<Pod>) -> Option<Part<Pod>>;
+    let goings: [Going; 2] = [
+        |part| {
+            part.apply(&delete("n/x", 57));
+            Some(part)
+        },
+        |_| None,
+    ];
+    for going in goings {
+        let (recording, [unaffected, ahead, other]) = {
+            let recording = Recording::default();
+            (recording.clone(), Merge::new([recording]).parts())
+        };
+        unaffected.replace(&listing(40, &[("n/x", 31)]));
+        ahead.replace(&listing(40, &[("n/x", 31)]));
+        other.replace(&listing(40, &[]));
+        ahead.apply(&put("n/x", 56));
+        let ahead = going(ahead);
+        recording.take();
+        ahead.as_ref().unwrap_or(&other).replace(&listing(42, &[]).unordered());
+        assert_eq!(changes(&recording), [told("n/x", 31)]);
+        other.replace(&listing(42, &[]).unordered());
+        assert_eq!(changes(&recording), [], "nothing more is lost");
+    }
+}
+
 #[test]
 fn a_part_holds_what_it_brought_whatever_others_told_since() {
     let [a, b] = Merge::new([Arc::new(Store::new())]).parts();

@@ -17,6 +17,9 @@ pub(super) struct Merged<T> {
     pub(super) parts: Vec<Held<T>>,
     /// The last state that the sinks received of each key that some part holds.
     pub(super) told: HashMap<Key, State, RandomState>,
+    /// Keys of `told` whose state there is known to be superseded: a part that held it let go of it, and
+    /// none has brought it since. Some part still holds the key, mostly in an older state.
+    superseded: HashSet<Key, RandomState>,
     /// The part of it that a sink refused.
     pub(super) refused: HashMap<Key, Refused, RandomState>,
     /// Objects that are no longer needed, to be dropped where destructors may run.
@@ -68,6 +71,7 @@ impl<T: Object> Merged<T> {
         Self {
             parts: std::iter::repeat_with(Held::default).take(parts).collect(),
             told: HashMap::default(),
+            superseded: HashSet::default(),
             refused: HashMap::default(),
             freed: Vec::new(),
             tombstones: Tombstones::default(),
@@ -99,8 +103,10 @@ impl<T: Object> Merged<T> {
         if stands {
             // Versions from before cannot be compared with later ones.
             self.told.values_mut().for_each(|told| *told = told.alone());
+            self.superseded.clear();
             let buried = self.tombstones.clear();
-            for key in gone.iter().chain(&buried) {
+            let unheld = self.unheld();
+            for key in gone.iter().chain(&buried).chain(&unheld) {
                 self.fall_back(key, &mut batch);
             }
         }
@@ -190,6 +196,7 @@ impl<T: Object> Merged<T> {
         }
         if let (News::Same, Some(told)) = (news, self.told.get_mut(key)) {
             *told = told.confirmed_at(precedence.listed());
+            self.superseded.remove(key);
         }
         let given = if news == News::Same { self.given(index, key, state) } else { None };
         let object = given.unwrap_or_else(|| Arc::clone(object));
@@ -219,9 +226,21 @@ impl<T: Object> Merged<T> {
 
     fn tell_of(&mut self, key: &Key, state: State, object: &Arc<T>, batch: &mut Batch<T>) {
         self.told.insert(key.clone(), state);
+        self.superseded.remove(key);
         self.tombstones.remove(key);
         self.refused.remove(key);
         batch.changes_mut().push(key.as_ref(), Change::Add(Arc::clone(object)));
+    }
+
+    /// The keys of which no part holds what the sinks received last: who brought that has let go of it, or
+    /// was dropped, while others hold older states.
+    fn unheld(&self) -> Vec<Key> {
+        let is_held = |key: &Key, told: State| {
+            let mut held = self.parts.iter().filter_map(|part| part.objects.get(key));
+            held.any(|object| State::of(&**object).is_alike(told))
+        };
+        let unheld = self.told.iter().filter(|(key, told)| !is_held(key, **told));
+        unheld.map(|(key, _)| key.clone()).collect()
     }
 
     /// The sinks' state of the key may belong to a history that was set back. If no part holds it in that
@@ -255,23 +274,34 @@ impl<T: Object> Merged<T> {
             self.freed.push(object);
             // It left one part's selection in a version in which it may be in another's.
             let deleted = last.map_or(0, |last| State::of(&**last).number());
+            // Whether an object is selected depends on its state alone: what a part held and lets go of is
+            // superseded, unless its list is from before that state was last seen.
+            let ends = |told: State| {
+                held.is_same(told) && listed.is_none_or(|listed| listed >= told.as_of())
+            };
+            // A list that ends an older state says nothing of the state that was told: it never held that,
+            // and who did may have been dropped. A deletion is a state of its own.
+            let superseded = listed.is_none() || self.superseded.contains(&key);
             let gone = |told: State| {
                 // Some servers write the object's last version.
                 let version = listed.or((deleted > told.number()).then_some(deleted));
-                let (back_from, again) = match (held.is_same(told), version) {
+                let (back_from, again) = match (ends(told), version) {
                     (true, version) => {
                         let version = version.or(past).unwrap_or(told.as_of() + 1);
                         (told.as_of() + 1, Again::Since { part: index, version })
                     }
-                    (false, Some(version)) if version >= told.as_of() => {
+                    (false, Some(version)) if superseded && version >= told.as_of() => {
                         (told.as_of(), Again::Listed { version })
                     }
-                    // Of an older state this is the end of that one.
+                    // Of another state this is the end of that one.
                     (false, _) => (told.as_of(), Again::Always),
                 };
                 Tombstone { back_from: back_from.max(deleted), last: told, again }
             };
             self.let_go(&key, last, gone, batch);
+            if self.told.get(&key).copied().is_some_and(ends) {
+                self.superseded.insert(key);
+            }
         }
     }
 
@@ -289,6 +319,7 @@ impl<T: Object> Merged<T> {
         }
         // If there is a tombstone already, the part held an older state than that.
         let Some(told) = self.told.remove(key) else { return };
+        self.superseded.remove(key);
         self.refused.remove(key);
         if told.number() > 0 {
             self.tombstones.insert(key.clone(), gone(told));
