@@ -144,18 +144,20 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         writer.changes += 1;
         // SAFETY: a head is alive.
         match unsafe { head.as_ref() } {
-            Some(head) if head.born == next => {
-                let this = NonNull::from(head);
+            Some(current) if current.born == next => {
+                // The allocation's own pointer: behind the version lies its key.
+                let this = NonNull::new(head);
                 // SAFETY: a head, and this is the writer.
-                if unsafe { head.value() }.is_none() {
+                let was_deletion = unsafe { current.value() }.is_none();
+                if let Some(this) = this.filter(|_| was_deletion) {
                     // SAFETY: as above.
                     unsafe { writer.reclaim.uncount_deletion(this) };
                 }
                 // SAFETY: its revision is not published yet; this is the writer, and a head.
-                if let Some(replaced) = unsafe { head.replace(value, source_version) } {
+                if let Some(replaced) = unsafe { current.replace(value, source_version) } {
                     writer.garbage.push(replaced);
                 }
-                if object.is_null() {
+                if let Some(this) = this.filter(|_| object.is_null()) {
                     // SAFETY: as above.
                     unsafe { writer.reclaim.count_deletion(this) };
                 }
