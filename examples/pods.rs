@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use watchcache::Store;
-use watchcache::reflector::{KubeSource, Reflector};
+use watchcache::reflector::{KubeSource, Reflector, renewing_client};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -27,7 +27,7 @@ async fn mirror() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = kube::Config::infer().await?;
     // The reflector retries, and tells of it.
     config.default_retry = false;
-    let client = kube::Client::try_from(config)?;
+    let client = renewing_client(config)?;
     let store = Arc::new(Store::<Pod>::new());
     let reflector = Reflector::builder(KubeSource::all(client)).sink(store.clone()).build();
     let monitor = reflector.monitor();
