@@ -124,6 +124,7 @@ impl StoreStats {
         const STEPS: usize = 4096;
         if let Some(mut guard) = engine.try_write() {
             guard.collect(STEPS);
+            feed.let_leave(&mut guard, STEPS);
         }
         let figures = engine.figures();
         let pinned = PinnedRevision::new(engine);

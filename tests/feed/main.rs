@@ -15,6 +15,7 @@ mod follower;
 mod goals;
 mod handler_model;
 mod handlers;
+mod leaving;
 mod model;
 mod readiness;
 mod settle;

@@ -40,6 +40,8 @@ fn a_hot_key_under_a_pin() {
         });
         // Whoever writes now meets all that has gathered.
         store.add(Pod::new("ns/hot", WRITES + 1)).unwrap();
+        let left = store.stats().retained_versions as u64;
+        assert!(left + 10_000 > WRITES, "one write, and one look, freed all but {left}");
         settled(&store);
         assert_eq!(store.get("ns/hot").unwrap().version(), WRITES + 1);
     });

@@ -5,10 +5,10 @@ use watchcache::{Batch, Key, KeyRef, Listing, Object, Store};
 
 use crate::common::Pod;
 
-/// Longer than a part of a key may be.
-const LONG: usize = 64 * 1024 + 1;
-/// As long as one may be, or nearly.
-const FITS: usize = 64 * 1024 - 1;
+/// As long as a part of a key may be.
+const FITS: usize = 64 * 1024;
+/// Longer than one may be.
+const LONG: usize = FITS + 1;
 
 fn text(length: usize) -> String {
     "x".repeat(length)

@@ -2,6 +2,8 @@
 
 use std::iter;
 
+use super::leaving::share;
+use super::log::LogWriter;
 use super::segment::{Amount, Batch};
 use super::{Feed, WAITER};
 use crate::store::engine::{Assumption, PinnedRevision, Publication, Unlocked, WriteGuard};
@@ -20,7 +22,14 @@ impl<T: Object> Feed<T> {
     fn interest(&self) -> u64 {
         // ORDERING: Relaxed: the publication is ordered with all interest from before it. Interest that
         // is missed at the beginning of a batch is seen at its end.
-        self.interest.load(Ordering::Relaxed)
+        self.asked.interest.load(Ordering::Relaxed)
+    }
+
+    /// Whether objects that the log has let go of wait to be dropped.
+    #[inline]
+    fn is_leaving(&self) -> bool {
+        // ORDERING: Relaxed: only the store's writer touches it, under its lock.
+        self.asked.leaving.load(Ordering::Relaxed)
     }
 
     /// Call at the beginning of a batch: returns whether it has to be recorded.
@@ -43,7 +52,25 @@ impl<T: Object> Feed<T> {
         let interest = self.interest();
         if interest > 0 || guard.is_recording() {
             self.follow(guard, is_relist, assumed, interest);
+        } else if self.is_leaving() {
+            self.let_leave(guard, share(0));
         }
+    }
+
+    /// Drops at most so many of the objects that the log has let go of, once the lock is released. It lets go of as
+    /// many at once as it has, which one write is not to pay for.
+    #[cold]
+    pub(in crate::store) fn let_leave(&self, guard: &mut WriteGuard<'_, T>, most: usize) {
+        if self.is_leaving() {
+            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            self.leave_some(guard, &mut writer, most);
+        }
+    }
+
+    fn leave_some(&self, guard: &mut WriteGuard<'_, T>, writer: &mut LogWriter<T>, most: usize) {
+        writer.take_leaving(most).for_each(|object| guard.discard(object));
+        // ORDERING: Relaxed: see `is_leaving`.
+        self.asked.leaving.store(writer.is_leaving(), Ordering::Relaxed);
     }
 
     #[cold]
@@ -57,7 +84,7 @@ impl<T: Object> Feed<T> {
             false => writer.end(&self.log),
         }
         guard.record(followed);
-        writer.take_dropped().for_each(|object| guard.discard(object));
+        self.leave_some(guard, &mut writer, share(0));
     }
 
     fn follow<'s>(
@@ -91,6 +118,7 @@ impl<T: Object> Feed<T> {
         is_relist: bool,
     ) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = share(publication.as_ref().map_or(0, |publication| publication.changes.len()));
         match publication {
             Some(publication) => {
                 writer.push(&self.log, &self.engine, Batch { publication, is_relist });
@@ -103,7 +131,7 @@ impl<T: Object> Feed<T> {
             }
         }
         writer.settle(&self.log, guard.sequence());
-        writer.take_dropped().for_each(|object| guard.discard(object));
+        self.leave_some(guard, &mut writer, most);
     }
 }
 

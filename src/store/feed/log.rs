@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use super::FeedLimits;
 use super::cursor::{Cursor, Cursors};
+use super::leaving::Leaving;
 use super::segment::{Amount, Batch, Segment};
+use crate::Object;
 use crate::store::Snapshot;
 use crate::store::engine::Engine;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -142,6 +144,8 @@ pub(super) struct LogWriter<T> {
     dropped: Vec<Arc<Segment<T>>>,
     /// A publication that was too large for the log.
     too_large: Option<Batch<T>>,
+    /// The objects of both.
+    leaving: Leaving<T>,
 }
 
 impl<T> LogWriter<T> {
@@ -159,16 +163,27 @@ impl<T> LogWriter<T> {
             limits,
             dropped: Vec::new(),
             too_large: None,
+            leaving: Leaving::new(),
         }
     }
 
-    /// Takes the objects that the log and the subscriptions no longer need. A segment that a subscription
-    /// still has is dropped by that one.
-    pub(super) fn take_dropped(&mut self) -> impl Iterator<Item = Arc<T>> {
-        let segments = std::mem::take(&mut self.dropped).into_iter().filter_map(Arc::into_inner);
-        let batch = self.too_large.take().into_iter();
-        let objects = batch.flat_map(|mut batch| batch.publication.changes.take_objects());
-        segments.flat_map(Segment::into_objects).chain(objects)
+    /// Takes at most so many of the objects that the log and the subscriptions no longer need. A segment that a
+    /// subscription still has is dropped by that one.
+    pub(super) fn take_leaving(&mut self, most: usize) -> impl Iterator<Item = Arc<T>>
+    where
+        T: Object,
+    {
+        for segment in self.dropped.drain(..).filter_map(Arc::into_inner) {
+            self.leaving.push(segment.into_objects());
+        }
+        if let Some(mut batch) = self.too_large.take() {
+            self.leaving.push(batch.publication.changes.take_objects());
+        }
+        self.leaving.take(most)
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        !self.leaving.is_empty()
     }
 
     /// Begins a segment from what is published now.

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `subscribe`, `subscription`, `blocking`, `stream`, `delivery` | the public face |
 //! | `segment`, `log` | what is kept, and for how long |
+//! | `leaving` | what is kept no more, and dropped little by little |
 //! | `cursor` | a subscription's place, and how it is revoked |
 //! | `difference` | the delivery for a subscription that the log has left behind |
 //! | `confirmed` | what the source sent, where something else is assumed |
@@ -33,6 +34,7 @@ mod follow;
 mod goal;
 mod handler;
 mod handling;
+mod leaving;
 mod log;
 mod readiness;
 mod segment;
@@ -129,11 +131,19 @@ impl Default for FeedLimits {
 /// A waiter for a revision, in the upper half of `interest`. The lower half counts the subscriptions.
 const WAITER: u64 = 1 << 32;
 
+/// What a publication has to ask for.
+struct Asked {
+    /// Counts of subscribers and waiters.
+    interest: AtomicU64,
+    /// Whether objects that the log has let go of wait to be dropped. Only the store's writer touches it.
+    leaving: AtomicBool,
+}
+
 /// The state that a store and its subscriptions share.
 pub(super) struct Feed<T> {
     engine: Arc<Engine<T>>,
-    /// Counts of subscribers and waiters. Read by each publication, and seldom written.
-    interest: CachePadded<AtomicU64>,
+    /// What each publication reads, and what is seldom written.
+    asked: CachePadded<Asked>,
     log: Log<T>,
     cursors: Cursors<T>,
     /// Under the store's writing lock, so nobody waits for it.
@@ -162,7 +172,10 @@ impl<T> Feed<T> {
     pub(super) fn new(engine: &Arc<Engine<T>>, limits: FeedLimits) -> Arc<Self> {
         Arc::new(Self {
             engine: Arc::clone(engine),
-            interest: CachePadded::new(AtomicU64::new(u64::from(limits.always))),
+            asked: CachePadded::new(Asked {
+                interest: AtomicU64::new(u64::from(limits.always)),
+                leaving: AtomicBool::new(false),
+            }),
             log: Log::new(),
             cursors: Cursors::new(),
             writer: Mutex::new(LogWriter::new(limits)),
@@ -184,13 +197,13 @@ impl<T> Feed<T> {
     /// publication whose writer does not see the interest.
     fn join(&self, who: u64) {
         // ORDERING: Relaxed, as `meet_writer` orders it.
-        self.interest.fetch_add(who, Ordering::Relaxed);
+        self.asked.interest.fetch_add(who, Ordering::Relaxed);
         Engine::<T>::meet_writer();
     }
 
     fn leave(&self, who: u64) {
         // ORDERING: Relaxed: a writer that misses it works in vain.
-        self.interest.fetch_sub(who, Ordering::Relaxed);
+        self.asked.interest.fetch_sub(who, Ordering::Relaxed);
     }
 
     /// Wakes all who wait for deliveries, as some of them have come to an end.

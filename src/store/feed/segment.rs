@@ -187,7 +187,7 @@ impl<T> Segment<T> {
     }
 
     /// Takes the objects out of a segment that is not shared.
-    pub(super) fn into_objects(self) -> impl Iterator<Item = Arc<T>> {
+    pub(super) fn into_objects(self) -> impl Iterator<Item = Arc<T>> + use<T> {
         let batches = self.batches.into_iter().filter_map(OnceLock::into_inner);
         batches.flat_map(|mut batch| batch.publication.changes.take_objects())
     }

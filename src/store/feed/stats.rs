@@ -52,7 +52,7 @@ impl Told {
 impl<T> Feed<T> {
     pub(crate) fn stats(&self) -> FeedStats {
         // ORDERING: Relaxed: statistics; no ordering needed.
-        let interest = self.interest.load(Ordering::Relaxed);
+        let interest = self.asked.interest.load(Ordering::Relaxed);
         let (log, behind) = (self.log.held(), self.log.behind());
         FeedStats {
             subscriptions: (interest % WAITER - u64::from(self.always)) as usize,
