@@ -53,6 +53,7 @@ mod book {
 
     pages! {
         four_parts: "../docs/four-parts.md",
+        following_changes: "../docs/following-changes.md",
         indexes: "../docs/indexes.md",
         #[cfg(feature = "reconcile")] queues: "../docs/queues.md",
         read_your_writes: "../docs/read-your-writes.md",
