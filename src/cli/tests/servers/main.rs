@@ -5,7 +5,7 @@ mod credentials;
 mod fake;
 mod proxy;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -126,7 +126,7 @@ fn the_duration_counts_from_the_start_and_the_reason_is_told() {
     });
     let url = server.url();
     let text = failed(&mut command(&["--server", &url, "--duration", "3s", "--output", "json"]));
-    let note = "note: waiting for the first list, trying again: planned maintenance";
+    let note = "note: waiting for the first list of pods, trying again: planned maintenance";
     assert!(text.contains(note), "{text}");
     assert_eq!(text.matches("note: ").count(), 1, "a reason is told once: {text}");
     assert!(text.contains("no complete list came within 3s: planned maintenance"), "{text}");
@@ -136,7 +136,7 @@ fn the_duration_counts_from_the_start_and_the_reason_is_told() {
         _ => Answer::Default,
     });
     let url = silent.url();
-    let args = ["--server", &url, "--duration", "1s", "--resource", "things"];
+    let args = ["--server", &url, "--duration", "1s", "things"];
     assert!(failed(&mut command(&args)).contains("no complete list came within 1s"));
 }
 
@@ -250,7 +250,7 @@ fn a_group_that_does_not_answer_is_told_and_left_out() {
     }
     });
     let url = server.url();
-    let args = ["--server", &url, "--resource", "thing", "--duration", "15s"];
+    let args = ["--server", &url, "thing", "--duration", "15s"];
     let (summary, text) = verified(&mut command(&args));
     assert_eq!(summary["objects"], 1, "{summary}");
     assert!(
@@ -258,7 +258,7 @@ fn a_group_that_does_not_answer_is_told_and_left_out() {
         "{text}"
     );
     assert!(text.contains("note: left out down.io/v1"), "{text}");
-    let text = failed(&mut command(&["--server", &url, "--resource", "gone"]));
+    let text = failed(&mut command(&["--server", &url, "gone"]));
     assert!(
         text.contains("no resource \"gone\"; unknown is what these have: gone.io/v1"),
         "{text}"
@@ -270,6 +270,7 @@ fn what_reads_only_the_first_lines_ends_it() {
     let server = quiet();
     let mut child = command(&["--server", &server.url(), "--output", "plain"])
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("the command starts");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
@@ -286,7 +287,11 @@ fn what_reads_only_the_first_lines_ends_it() {
             None => std::thread::sleep(Duration::from_millis(20)),
         }
     };
-    assert_eq!(status.code(), Some(141));
+    assert_eq!(status.code(), Some(1));
+    let mut text = String::new();
+    let mut stderr = child.stderr.take().expect("a pipe");
+    stderr.read_to_string(&mut text).expect("text");
+    assert!(text.contains("error: the output cannot be written: Broken pipe"), "{text}");
 }
 
 #[test]

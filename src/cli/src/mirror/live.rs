@@ -1,0 +1,146 @@
+//! The live view: how the mirror is doing at this moment, on a screen of any width.
+
+use watchcache::reflector::Phase;
+
+use crate::report::{BatchSize, KindSample, Sample, waiting_for};
+use crate::view::frame::{Frame, Line};
+use crate::view::table::{Column, Table};
+use crate::view::text::{self, quantiles, quantity, rate};
+
+/// `title` says what is mirrored, the most important part first.
+pub(super) fn frame(title: &[&str], sample: &Sample, width: usize) -> Frame {
+    let mut frame = Frame::default();
+    let synced = !sample.elapsed.is_zero();
+    frame.section(vec![Line::title(title, &text::clock(sample.elapsed), width)]);
+    frame.section(kinds(sample).lines(width));
+    frame.section(sample.kinds.iter().filter_map(trouble_line).collect());
+    if synced {
+        frame.section(latencies(sample).map_or_else(Vec::new, |table| table.lines(width)));
+        frame.section(reads(sample, width));
+    }
+    let end = if synced { "Ctrl-C stops and verifies" } else { "Ctrl-C stops" };
+    frame.section(vec![Line::heading(end.to_owned())]);
+    frame
+}
+
+fn kinds(sample: &Sample) -> Table {
+    let mut table = Table::new(vec![
+        Column::names("KIND", 0),
+        Column::figures("OBJECTS", 0, 9),
+        Column::figures("CHANGES/S", 1, 9),
+        Column::figures("STALE P99", 3, 9),
+        Column::figures("LAG", 6, 6),
+        Column::figures("ITEMS/S", 4, 7),
+        Column::figures("WAITING", 5, 7),
+        Column::figures("COALESCED", 8, 9),
+        Column::figures("RELISTS", 7, 7),
+        Column::figures("BATCH MEAN/MAX", 9, 14),
+        Column::figures("REVISION", 10, 10),
+        Column::figures("RESOURCEVERSION", 11, 15),
+        Column::words("STATE", 2),
+    ]);
+    for kind in &sample.kinds {
+        let progress = &kind.progress;
+        let batch = BatchSize::of(progress);
+        let [_, stale, ..] = quantiles(kind.stale.last.micros(), 1e3);
+        let row = vec![
+            kind.name.clone(),
+            quantity(kind.objects()),
+            rate(kind.rates.changes),
+            stale,
+            text::lag(progress.lag()),
+            rate(kind.rates.items),
+            quantity(kind.fifo.depth),
+            quantity(kind.fifo.coalesced),
+            quantity(progress.relists),
+            format!("{}/{}", batch.mean, batch.max),
+            quantity(kind.revision),
+            kind.resource_version.clone().unwrap_or_else(|| "-".to_owned()),
+            state(kind),
+        ];
+        if trouble(kind).is_some() { table.trouble(row) } else { table.row(row) }
+    }
+    if sample.kinds.len() > 1 {
+        let rates = sample.rates();
+        let [_, stale, ..] = quantiles(sample.stale().last.micros(), 1e3);
+        let lags = sample.kinds.iter().map(|kind| kind.progress.lag());
+        table.row(vec![
+            "all kinds".to_owned(),
+            quantity(sample.sum(KindSample::objects)),
+            rate(rates.changes),
+            stale,
+            text::lag(lags.max().flatten()),
+            rate(rates.items),
+            quantity(sample.sum(|kind| kind.fifo.depth)),
+            quantity(sample.sum(|kind| kind.fifo.coalesced)),
+            quantity(sample.sum(|kind| kind.progress.relists)),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+        ]);
+    }
+    table
+}
+
+pub(super) fn state(kind: &KindSample) -> String {
+    let progress = &kind.progress;
+    match (progress.phase, progress.total) {
+        (Phase::BackingOff, _) => "retrying".to_owned(),
+        (Phase::Listing, Some(total)) if total > 0 => {
+            format!("listing {} %", 100 * progress.listed.min(total) / total)
+        }
+        (Phase::Listing, _) => "listing".to_owned(),
+        (_, _) if progress.synced && kind.held == 0 => "empty".to_owned(),
+        _ => "watching".to_owned(),
+    }
+}
+
+/// What is wrong with a kind, if anything is.
+pub(super) fn trouble(kind: &KindSample) -> Option<String> {
+    let progress = &kind.progress;
+    if progress.phase == Phase::BackingOff {
+        return Some(format!("trying again: {}", waiting_for(progress)));
+    }
+    let bad = progress.quarantined;
+    (bad > 0).then(|| format!("{} cannot be decoded", text::count(bad, "object")))
+}
+
+fn trouble_line(kind: &KindSample) -> Option<Line> {
+    Some(Line::trouble(format!("{}: {}", kind.name, trouble(kind)?)))
+}
+
+/// What is measured in this run.
+fn latencies(sample: &Sample) -> Option<Table> {
+    let mut table = Table::new(vec![
+        Column::words("LATENCY", 0),
+        Column::figures("P50", 0, 7),
+        Column::figures("P99", 0, 7),
+        Column::figures("P99.9", 3, 7),
+        Column::figures("MAX", 2, 7),
+        Column::words("OVER", 1),
+    ]);
+    let stale = sample.stale();
+    let (staleness, reads) = (sample.measures_staleness, sample.readers > 0);
+    let rows = [
+        (staleness, "staleness", stale.last.micros(), 1e3, "last 10 s"),
+        (staleness, "staleness", stale.whole.micros(), 1e3, "whole run"),
+        (reads, "get", sample.reads.get_ns, 1.0, "whole run"),
+        (reads, "list", sample.reads.list_us, 1e3, "whole run"),
+    ];
+    for (_, what, times, unit, over) in rows.into_iter().filter(|(is_measured, ..)| *is_measured) {
+        let [p50, p99, p999, max] = quantiles(times, unit);
+        table.row(vec![what.to_owned(), p50, p99, p999, max, over.to_owned()]);
+    }
+    (staleness || reads).then_some(table)
+}
+
+fn reads(sample: &Sample, width: usize) -> Vec<Line> {
+    if sample.readers == 0 {
+        return Vec::new();
+    }
+    let kinds = if sample.kinds.len() > 1 { "of all kinds" } else { "" };
+    let threads = format!("by {}", text::count(sample.readers as u64, "thread"));
+    let parts = [format!("{:>8} reads/s", rate(sample.reads_per_s)), threads, kinds.to_owned()];
+    vec![Line::plain(text::fit(parts, width))]
+}

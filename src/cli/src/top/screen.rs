@@ -1,0 +1,177 @@
+//! The report as tables: on a screen, or printed once.
+
+use std::time::Duration;
+
+use super::report::{HotKey, KindReport, NamespaceReport, Quarantined, Report};
+use crate::view::frame::{Frame, Line};
+use crate::view::screen::Size;
+use crate::view::table::{Column, Table};
+use crate::view::text::{self, quantity, rate};
+
+/// For a screen of this size: as many namespaces and keys as there is room for.
+pub(super) fn frame(report: &Report, size: Size) -> Frame {
+    let width = size.width;
+    let mut frame = Frame::default();
+    let watched = Duration::from_secs_f64(report.watched_s);
+    let title = ["watchcache top", &*report.source, &*scope(report)];
+    frame.section(vec![Line::title(&title, &text::clock(watched), width)]);
+    frame.section(kinds(report).lines(width));
+    let trouble = trouble(report, 3);
+    // The title, the last line, two headings, what is left out, and the lines between.
+    let taken = report.kinds.len() + trouble.len() + 11;
+    frame.section(trouble);
+    let room = size.height.saturating_sub(taken);
+    let (namespaces, keys) = shares(room, report.namespaces.len(), report.hottest.len());
+    frame.section(namespace_lines(report, namespaces, width));
+    frame.section(key_lines(report, keys, width));
+    frame.section(vec![Line::heading("Ctrl-C stops".to_owned())]);
+    frame
+}
+
+/// As it is printed once.
+pub(super) fn text(report: &Report, width: usize) -> String {
+    let over = format!("watched for {:.1} s", report.watched_s);
+    let title = text::fit([report.source.clone(), scope(report), over], width);
+    let mut sections = vec![vec![Line::plain(title)], kinds(report).lines(width)];
+    sections.push(trouble(report, usize::MAX));
+    sections.push(namespace_lines(report, usize::MAX, width));
+    sections.push(key_lines(report, usize::MAX, width));
+    sections.push(quarantine_lines(&report.quarantined, width));
+    let texts = sections.into_iter().filter(|section| !section.is_empty()).map(|section| {
+        let lines: Vec<_> = section.into_iter().map(|line| line.text).collect();
+        lines.join("\n")
+    });
+    texts.collect::<Vec<_>>().join("\n\n")
+}
+
+fn scope(report: &Report) -> String {
+    report.namespace.as_ref().map_or_else(String::new, |name| format!("in the namespace {name}"))
+}
+
+/// What of a room two lists get: half of it each, and what the other does not need.
+fn shares(room: usize, first: usize, second: usize) -> (usize, usize) {
+    let half = room / 2;
+    let first = first.min(half.max(room.saturating_sub(second)));
+    (first, second.min(room - first.min(room)))
+}
+
+fn kinds(report: &Report) -> Table {
+    let mut table = Table::new(vec![
+        Column::names("KIND", 0),
+        Column::figures("OBJECTS", 0, 9),
+        Column::figures("CHANGES/S", 2, 9),
+        Column::figures("CHANGES", 6, 9),
+        Column::figures("LAG", 4, 6),
+        Column::figures("QUARANTINED", 7, 11),
+        Column::figures("MEMORY", 1, 8),
+        Column::figures("RETAINED", 5, 8),
+        Column::figures("RELISTS", 8, 7),
+        Column::words("STATE", 3),
+    ]);
+    let row = |kind: &KindReport| {
+        vec![
+            kind.kind.clone(),
+            quantity(kind.objects),
+            rate(kind.changes_per_s),
+            quantity(kind.changes),
+            text::lag(kind.lag_s.map(Duration::from_secs_f64)),
+            quantity(kind.quarantined),
+            text::bytes(kind.memory.in_use()),
+            text::bytes(kind.memory.retained),
+            quantity(kind.relists),
+            kind.state.to_owned(),
+        ]
+    };
+    for kind in &report.kinds {
+        let troubled = kind.trouble.is_some() || kind.quarantined > 0;
+        if troubled { table.trouble(row(kind)) } else { table.row(row(kind)) }
+    }
+    if report.kinds.len() > 1 {
+        let sum = |figure: fn(&KindReport) -> u64| report.kinds.iter().map(figure).sum::<u64>();
+        let lags = report.kinds.iter().filter_map(|kind| kind.lag_s);
+        table.row(vec![
+            "all kinds".to_owned(),
+            quantity(sum(|kind| kind.objects)),
+            rate(report.kinds.iter().map(|kind| kind.changes_per_s).sum()),
+            quantity(sum(|kind| kind.changes)),
+            text::lag(lags.reduce(f64::max).map(Duration::from_secs_f64)),
+            quantity(sum(|kind| kind.quarantined)),
+            text::bytes(sum(|kind| kind.memory.in_use())),
+            text::bytes(sum(|kind| kind.memory.retained)),
+            quantity(sum(|kind| kind.relists)),
+            String::new(),
+        ]);
+    }
+    table
+}
+
+fn trouble(report: &Report, limit: usize) -> Vec<Line> {
+    let retried = report.kinds.iter().filter_map(|kind| {
+        Some(format!("{}: trying again: {}", kind.kind, kind.trouble.as_ref()?))
+    });
+    let bad =
+        report.quarantined.iter().map(|bad| format!("{} {}: {}", bad.kind, bad.key, bad.error));
+    retried.chain(bad).take(limit).map(Line::trouble).collect()
+}
+
+fn namespace_lines(report: &Report, limit: usize, width: usize) -> Vec<Line> {
+    if report.namespace.is_some() || report.namespaces.is_empty() || limit == 0 {
+        return Vec::new();
+    }
+    let mut columns = vec![Column::figures("OBJECTS", 0, 9)];
+    // Of one kind, all are its.
+    let kinds: Vec<_> = match report.kinds.len() {
+        1 => Vec::new(),
+        _ => report.kinds.iter().map(|kind| &*kind.kind).collect(),
+    };
+    for (rank, kind) in (1..).zip(&kinds) {
+        columns.push(Column::figures(kind, rank, 0));
+    }
+    columns.push(Column::names("NAMESPACE", 0));
+    let mut table = Table::new(columns);
+    let shown: Vec<&NamespaceReport> = report.namespaces.iter().take(limit).collect();
+    for namespace in &shown {
+        let of = |kind: &&str| quantity(namespace.by_kind.get(*kind).copied().unwrap_or(0));
+        let mut cells = vec![quantity(namespace.objects)];
+        cells.extend(kinds.iter().map(of));
+        cells.push(namespace.namespace.clone().unwrap_or_else(|| "(none)".to_owned()));
+        table.row(cells);
+    }
+    let mut lines = table.lines(width);
+    let more = report.namespaces_in_all - shown.len();
+    if more > 0 {
+        lines.push(Line::heading(format!("and {}", text::count(more as u64, "more namespace"))));
+    }
+    lines
+}
+
+fn key_lines(report: &Report, limit: usize, width: usize) -> Vec<Line> {
+    if report.hottest.is_empty() || limit == 0 {
+        return Vec::new();
+    }
+    let mut table = Table::new(vec![
+        Column::figures("CHANGES", 0, 9),
+        Column::figures("PER SECOND", 2, 10),
+        Column::names("KIND", 1),
+        Column::names("HOTTEST KEYS", 0),
+    ]);
+    for HotKey { kind, key, changes, changes_per_s } in report.hottest.iter().take(limit) {
+        table.row(vec![quantity(*changes), rate(*changes_per_s), kind.clone(), key.clone()]);
+    }
+    table.lines(width)
+}
+
+fn quarantine_lines(quarantined: &[Quarantined], width: usize) -> Vec<Line> {
+    if quarantined.is_empty() {
+        return Vec::new();
+    }
+    let mut table = Table::new(vec![
+        Column::names("KIND", 1),
+        Column::names("QUARANTINED KEYS", 0),
+        Column::words("ERROR", 2),
+    ]);
+    for bad in quarantined {
+        table.trouble(vec![bad.kind.clone(), bad.key.clone(), bad.error.clone()]);
+    }
+    table.lines(width)
+}
