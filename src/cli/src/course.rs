@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::kind::Kind;
 use crate::limit::Limit;
 use crate::report::waiting_for;
-use crate::signals::{Interrupts, Resizes};
+use crate::signals::{Interrupts, TerminalSignals, Told};
 use crate::view::Form;
 
 /// How often there is something new to show; and how often of the first lists, live.
@@ -25,6 +25,8 @@ pub(crate) enum Event {
     Tick,
     /// The terminal has another size.
     Resized,
+    /// A live view is to let go of the terminal, and the process to stop until it is told to go on.
+    Suspended,
     /// The time is up, or a signal came.
     End,
 }
@@ -33,7 +35,7 @@ pub(crate) struct Course {
     limit: Limit,
     ticks: Interval,
     interrupts: Interrupts,
-    resizes: Resizes,
+    terminal: TerminalSignals,
     synced: bool,
 }
 
@@ -43,7 +45,7 @@ impl Course {
             limit,
             ticks: every(if form == Form::Live { LISTING } else { PERIOD }),
             interrupts: Interrupts::new(),
-            resizes: Resizes::new(),
+            terminal: TerminalSignals::new(form == Form::Live),
             synced: false,
         }
     }
@@ -80,7 +82,10 @@ impl Course {
                 true => Ok(Event::End),
                 false => Err(self.limit.too_short(&why_not_synced(&monitors))),
             },
-            () = self.resizes.next() => Ok(Event::Resized),
+            told = self.terminal.next() => match told {
+                Told::Resized => Ok(Event::Resized),
+                Told::Suspended => Ok(Event::Suspended),
+            },
             _ = self.ticks.tick() => Ok(Event::Tick),
         }
     }

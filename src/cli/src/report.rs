@@ -114,6 +114,7 @@ pub(crate) struct Summary {
     pub(crate) events: u64,
     pub(crate) events_per_s: f64,
     pub(crate) relists: u64,
+    pub(crate) failures: u64,
     pub(crate) quarantined: u64,
     pub(crate) staleness_us: Option<Quantiles>,
     pub(crate) staleness_last_10s_us: Option<Quantiles>,

@@ -7,14 +7,24 @@ use std::task::Poll;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+#[cfg(unix)]
+const SUSPEND: SignalKind = SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw());
+
 /// How long a signal may be repeated: `timeout` sends it to the command, and then to its whole group.
 const REPEATED: Duration = Duration::from_millis(500);
 
 /// Requests to end: Ctrl-C, SIGTERM and SIGHUP. Once this was made, none of them ends the process by itself.
 pub(crate) struct Interrupts(Signals);
 
-/// Changes of the terminal's size, where they are told.
-pub(crate) struct Resizes(Signals);
+/// What happens to the terminal, where it is told.
+pub(crate) struct TerminalSignals(Signals);
+
+pub(crate) enum Told {
+    /// It has another size.
+    Resized,
+    /// Ctrl-Z.
+    Suspended,
+}
 
 impl Interrupts {
     pub(crate) fn new() -> Self {
@@ -42,21 +52,38 @@ impl Interrupts {
     }
 }
 
-impl Resizes {
-    pub(crate) fn new() -> Self {
+impl TerminalSignals {
+    /// `live` if Ctrl-Z is to be told, and does not stop the process by itself.
+    pub(crate) fn new(live: bool) -> Self {
         #[cfg(unix)]
-        let signals = Signals::new(&[SignalKind::window_change()]);
+        let signals = match live {
+            true => Signals::new(&[SignalKind::window_change(), SUSPEND]),
+            false => Signals(Vec::new()),
+        };
         #[cfg(not(unix))]
         let signals = Signals;
         Self(signals)
     }
 
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Told {
         #[cfg(unix)]
-        self.0.next().await;
-        // Looked at with each tick.
+        return match self.0.next().await == SUSPEND.as_raw_value() {
+            true => Told::Suspended,
+            false => Told::Resized,
+        };
+        // The size is looked at with each tick.
         #[cfg(not(unix))]
         std::future::pending().await
+    }
+}
+
+/// Stops the process as Ctrl-Z does, until it is told to go on.
+pub(crate) fn suspend() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Signal, getpid, kill_process};
+        // It may always stop itself.
+        let _ = kill_process(getpid(), Signal::STOP);
     }
 }
 

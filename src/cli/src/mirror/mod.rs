@@ -99,6 +99,7 @@ impl Mirror {
                 Event::Synced => self.begin(args)?,
                 Event::Tick => view.show(self.sample())?,
                 Event::Resized => view.redraw()?,
+                Event::Suspended => view.suspend()?,
                 Event::End => return Ok(()),
             }
         }
@@ -170,6 +171,7 @@ impl Mirror {
             events: kinds.iter().map(|kind| kind.events).sum(),
             events_per_s: tenths(kinds.iter().map(|kind| kind.events_per_s).sum()),
             relists: kinds.iter().map(|kind| kind.relists).sum(),
+            failures: kinds.iter().map(|kind| kind.failures).sum(),
             quarantined: kinds.iter().map(|kind| kind.quarantined).sum(),
             staleness_us: stale.whole.micros(),
             staleness_last_10s_us: stale.last.micros(),

@@ -99,6 +99,14 @@ impl View {
         screen.draw(&frame, size).map_err(|error| view::unwritten(&error))
     }
 
+    /// Stops the process, with the terminal as it was, until it is told to go on.
+    pub(super) fn suspend(&self) -> Result<(), Failure> {
+        if let Some(screen) = &self.screen {
+            screen.suspend().map_err(|error| view::unwritten(&error))?;
+        }
+        self.redraw()
+    }
+
     /// The run is over, but for what this says.
     pub(super) fn end(&mut self, text: &str) -> Result<(), Failure> {
         drop(self.screen.take());

@@ -84,6 +84,10 @@ impl Top {
                     }
                 }
                 Event::Tick if screen.is_some() => shown = self.report(),
+                Event::Suspended => {
+                    let suspended = screen.as_ref().map_or(Ok(()), Screen::suspend);
+                    suspended.map_err(|error| view::unwritten(&error))?;
+                }
                 Event::Tick | Event::Resized => {}
                 Event::End => return Ok(()),
             }

@@ -13,6 +13,7 @@ use crossterm::{execute, queue};
 
 use super::frame::{Frame, Style};
 use super::text::cut;
+use crate::signals;
 
 /// In characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +42,15 @@ impl Screen {
     pub(crate) fn open() -> io::Result<Self> {
         // First, so that it is left again if only a part of this succeeds.
         let screen = Self(());
-        execute!(io::stdout(), EnterAlternateScreen, Hide, DisableLineWrap)?;
+        enter()?;
         Ok(screen)
+    }
+
+    /// Gives the terminal back while the process is stopped.
+    pub(crate) fn suspend(&self) -> io::Result<()> {
+        leave()?;
+        signals::suspend();
+        enter()
     }
 
     pub(crate) fn draw(&self, frame: &Frame, size: Size) -> io::Result<()> {
@@ -75,6 +83,14 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         // If the terminal is gone, there is nothing to give back.
-        let _ = execute!(io::stdout(), EnableLineWrap, Show, LeaveAlternateScreen);
+        let _ = leave();
     }
+}
+
+fn enter() -> io::Result<()> {
+    execute!(io::stdout(), EnterAlternateScreen, Hide, DisableLineWrap)
+}
+
+fn leave() -> io::Result<()> {
+    execute!(io::stdout(), EnableLineWrap, Show, LeaveAlternateScreen)
 }

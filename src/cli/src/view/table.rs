@@ -220,9 +220,9 @@ mod tests {
         assert_eq!(
             texts(40),
             [
-                "KIND                   OBJECTS      LAG",
-                "pods                    10,000    0.1 s",
-                "endpoints…ry.k8s.io          7  1,234 s",
+                "KIND                    OBJECTS      LAG",
+                "pods                     10,000    0.1 s",
+                "endpoints…ery.k8s.io          7  1,234 s",
             ]
         );
         assert_eq!(

@@ -183,7 +183,7 @@ mod tests {
     fn names_lose_their_middle_and_sentences_their_end() {
         assert_eq!(shorten("shop/web-7f9c-x2k9q", 12), "shop/…-x2k9q");
         assert_eq!(shorten("shop/web", 12), "shop/web");
-        assert_eq!(shorten("名前名前名前", 7), "名…前");
+        assert_eq!(shorten("名前名前名前", 7), "名…名前");
         assert_eq!(cut("no route to host", 9), "no route…");
         assert_eq!(cut("a\x1b[2Jb\r\n", 20), "a [2Jb  ");
         assert_eq!(cut("abc", 0), "");
