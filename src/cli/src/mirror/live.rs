@@ -144,3 +144,75 @@ fn reads(sample: &Sample, width: usize) -> Vec<Line> {
     let parts = [format!("{:>8} reads/s", rate(sample.reads_per_s)), threads, kinds.to_owned()];
     vec![Line::plain(text::fit(parts, width))]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+    use crate::view::screen::Size;
+    use crate::view::text::width_of;
+
+    fn texts(sample: &Sample, width: usize, height: usize) -> Vec<String> {
+        let title = ["watchcache mirror", "the embedded server at http://127.0.0.1:38441"];
+        let lines = frame(&title, sample, width).fitted(Size { width, height });
+        lines.into_iter().map(|line| line.text).collect()
+    }
+
+    #[test]
+    fn on_a_narrow_screen() {
+        assert_eq!(
+            texts(&samples::quiet(), 40, 24),
+            [
+                "watchcache mirror               00:00:12",
+                "",
+                "KIND    OBJECTS  CHANGES/S  STATE",
+                "pods     10,000      1,998  watching",
+                "",
+                "LATENCY        P50      P99  OVER",
+                "staleness   1.0 ms   1.0 ms  last 10 s",
+                "staleness   1.0 ms   1.0 ms  whole run",
+                "get          85 ns   210 ns  whole run",
+                "list         85 µs   210 µs  whole run",
+                "",
+                "  2.14 M reads/s  by 1 thread",
+                "",
+                "Ctrl-C stops and verifies",
+            ]
+        );
+    }
+
+    #[test]
+    fn on_a_usual_screen() {
+        assert_eq!(
+            texts(&samples::quiet(), 80, 24)[..8],
+            [
+                "watchcache mirror  the embedded server at http://127.0.0.1:38441        00:00:12",
+                "",
+                "KIND    OBJECTS  CHANGES/S  STALE P99     LAG  ITEMS/S  WAITING  STATE",
+                "pods     10,000      1,998     1.0 ms       -    1,790        0  watching",
+                "",
+                "LATENCY        P50      P99    P99.9      MAX  OVER",
+                "staleness   1.0 ms   1.0 ms   1.0 ms   1.0 ms  last 10 s",
+                "staleness   1.0 ms   1.0 ms   1.0 ms   1.0 ms  whole run",
+            ]
+        );
+    }
+
+    #[test]
+    fn it_fits_every_screen_and_says_what_is_wrong() {
+        for (width, height) in (40..=200).flat_map(|width| [(width, 10), (width, 40)]) {
+            let shown = texts(&samples::troubled(), width, height);
+            assert!(shown.len() <= height, "{width} x {height}");
+            let all = shown.join("\n");
+            assert!(all.contains("Ctrl-C stops"), "{width} x {height}:\n{all}");
+            if height == 40 {
+                assert!(all.contains("things"), "{width} x {height}:\n{all}");
+                assert!(all.contains("all kinds"), "{width} x {height}:\n{all}");
+                assert!(all.contains("trying again: ") || width < 60, "{width}:\n{all}");
+            }
+            for line in shown.iter().filter(|line| !line.contains("trying again")) {
+                assert!(width_of(line) <= width, "{width} x {height}: {line}");
+            }
+        }
+    }
+}

@@ -3,6 +3,8 @@
 mod live;
 mod measured;
 mod plain;
+#[cfg(test)]
+mod samples;
 mod summary;
 mod view;
 

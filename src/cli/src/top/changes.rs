@@ -7,17 +7,20 @@ use watchcache::{Batch, Key, Listing, Sink};
 
 use crate::mirrored::Mirrored;
 
-/// How many keys are counted at once: some 10 MB of them.
-const MOST: usize = 65_536;
-
 /// A sink that counts what a watch brings, by key. Deletions count, and a key that comes again goes on
 /// where it was.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Changes {
     counted: Mutex<HashMap<Key, u64>>,
+    /// So many keys at once.
+    most: usize,
 }
 
 impl Changes {
+    pub(super) fn new(most: usize) -> Self {
+        Self { counted: Mutex::default(), most }
+    }
+
     /// The keys that changed most, the first of them first.
     pub(super) fn hottest(&self, limit: usize) -> Vec<(Key, u64)> {
         let counted = self.lock();
@@ -52,7 +55,7 @@ impl Sink<Mirrored> for Changes {
                 }
             }
         }
-        if counted.len() > MOST {
+        if counted.len() > self.most {
             forget_the_coldest(&mut counted);
         }
     }
@@ -88,17 +91,17 @@ mod tests {
 
     #[test]
     fn what_changes_most_stays_however_much_changes() {
-        let changes = Changes::default();
+        let changes = Changes::new(100);
         for round in 0..3 {
             for _ in 0..5 {
                 change(&changes, ["warm", "hot", "hot"].map(str::to_owned).into_iter());
             }
-            change(&changes, (0..MOST).map(|i| format!("cold-{round}-{i}")));
+            change(&changes, (0..100).map(|i| format!("cold-{round}-{i}")));
         }
         let hottest = changes.hottest(2);
         let named: Vec<_> = hottest.iter().map(|(key, count)| (key.name(), *count)).collect();
         assert_eq!(named, [("hot", 30), ("warm", 15)]);
-        assert!(changes.lock().len() <= MOST);
+        assert!(changes.lock().len() <= 100);
         changes.clear();
         assert_eq!(changes.hottest(2), []);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::report::{HotKey, KindReport, NamespaceReport, Quarantined, Report};
+use super::report::{HotKey, KindReport, NamespaceReport, Report};
 use crate::view::frame::{Frame, Line};
 use crate::view::screen::Size;
 use crate::view::table::{Column, Table};
@@ -33,10 +33,10 @@ pub(super) fn text(report: &Report, width: usize) -> String {
     let over = format!("watched for {:.1} s", report.watched_s);
     let title = text::fit([report.source.clone(), scope(report), over], width);
     let mut sections = vec![vec![Line::plain(title)], kinds(report).lines(width)];
-    sections.push(trouble(report, usize::MAX));
+    sections.push(retries(report).map(Line::trouble).collect());
     sections.push(namespace_lines(report, usize::MAX, width));
     sections.push(key_lines(report, usize::MAX, width));
-    sections.push(quarantine_lines(&report.quarantined, width));
+    sections.push(quarantine_lines(report, width));
     let texts = sections.into_iter().filter(|section| !section.is_empty()).map(|section| {
         let lines: Vec<_> = section.into_iter().map(|line| line.text).collect();
         lines.join("\n")
@@ -53,6 +53,14 @@ fn shares(room: usize, first: usize, second: usize) -> (usize, usize) {
     let half = room / 2;
     let first = first.min(half.max(room.saturating_sub(second)));
     (first, second.min(room - first.min(room)))
+}
+
+/// A kind's name without its group, unless another kind has the same.
+fn short<'a>(report: &Report, kind: &'a str) -> &'a str {
+    let plural = |kind: &'a str| kind.split('.').next().unwrap_or(kind);
+    let same =
+        report.kinds.iter().filter(|other| other.kind.split('.').next() == Some(plural(kind)));
+    if same.count() > 1 { kind } else { plural(kind) }
 }
 
 fn kinds(report: &Report) -> Table {
@@ -105,13 +113,21 @@ fn kinds(report: &Report) -> Table {
     table
 }
 
+/// What is tried again.
+fn retries(report: &Report) -> impl Iterator<Item = String> {
+    report
+        .kinds
+        .iter()
+        .filter_map(|kind| Some(format!("{}: trying again: {}", kind.kind, kind.trouble.as_ref()?)))
+}
+
+/// What is wrong, in so many lines at most.
 fn trouble(report: &Report, limit: usize) -> Vec<Line> {
-    let retried = report.kinds.iter().filter_map(|kind| {
-        Some(format!("{}: trying again: {}", kind.kind, kind.trouble.as_ref()?))
-    });
-    let bad =
-        report.quarantined.iter().map(|bad| format!("{} {}: {}", bad.kind, bad.key, bad.error));
-    retried.chain(bad).take(limit).map(Line::trouble).collect()
+    let bad = report
+        .quarantined
+        .iter()
+        .map(|bad| format!("{} {}: {}", short(report, &bad.kind), bad.key, bad.error));
+    retries(report).chain(bad).take(limit).map(Line::trouble).collect()
 }
 
 fn namespace_lines(report: &Report, limit: usize, width: usize) -> Vec<Line> {
@@ -125,7 +141,7 @@ fn namespace_lines(report: &Report, limit: usize, width: usize) -> Vec<Line> {
         _ => report.kinds.iter().map(|kind| &*kind.kind).collect(),
     };
     for (rank, kind) in (1..).zip(&kinds) {
-        columns.push(Column::figures(kind, rank, 0));
+        columns.push(Column::figures(short(report, kind), rank, 0));
     }
     columns.push(Column::names("NAMESPACE", 0));
     let mut table = Table::new(columns);
@@ -156,13 +172,18 @@ fn key_lines(report: &Report, limit: usize, width: usize) -> Vec<Line> {
         Column::names("HOTTEST KEYS", 0),
     ]);
     for HotKey { kind, key, changes, changes_per_s } in report.hottest.iter().take(limit) {
-        table.row(vec![quantity(*changes), rate(*changes_per_s), kind.clone(), key.clone()]);
+        table.row(vec![
+            quantity(*changes),
+            rate(*changes_per_s),
+            short(report, kind).to_owned(),
+            key.clone(),
+        ]);
     }
     table.lines(width)
 }
 
-fn quarantine_lines(quarantined: &[Quarantined], width: usize) -> Vec<Line> {
-    if quarantined.is_empty() {
+fn quarantine_lines(report: &Report, width: usize) -> Vec<Line> {
+    if report.quarantined.is_empty() {
         return Vec::new();
     }
     let mut table = Table::new(vec![
@@ -170,8 +191,112 @@ fn quarantine_lines(quarantined: &[Quarantined], width: usize) -> Vec<Line> {
         Column::names("QUARANTINED KEYS", 0),
         Column::words("ERROR", 2),
     ]);
-    for bad in quarantined {
-        table.trouble(vec![bad.kind.clone(), bad.key.clone(), bad.error.clone()]);
+    for bad in &report.quarantined {
+        table.trouble(vec![
+            short(report, &bad.kind).to_owned(),
+            bad.key.clone(),
+            bad.error.clone(),
+        ]);
     }
     table.lines(width)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::report::{Memory, Quarantined};
+    use super::*;
+    use crate::view::text::width_of;
+
+    fn kind(kind: &str, objects: u64) -> KindReport {
+        KindReport {
+            kind: kind.to_owned(),
+            state: "watching",
+            trouble: None,
+            objects,
+            changes: 52_001,
+            changes_per_s: 812.0,
+            relists: 0,
+            lag_s: Some(0.1),
+            quarantined: 0,
+            memory: Memory { objects: 31 << 20, table: 1 << 20, retained: 1_200_000 },
+        }
+    }
+
+    fn report() -> Report {
+        let namespace = |i: u64| NamespaceReport {
+            namespace: (i > 0).then(|| format!("team-{i}")),
+            objects: 100 - i,
+            by_kind: BTreeMap::from([("pods".to_owned(), 90 - i), ("nodes".to_owned(), 10)]),
+        };
+        let hot = |i: u64| HotKey {
+            kind: ["leases.coordination.k8s.io", "pods"][i as usize % 2].to_owned(),
+            key: format!("kube-system/kube-controller-manager-{i}"),
+            changes: 1_000 / (i + 1),
+            changes_per_s: 0.5,
+        };
+        Report {
+            source: "https://cluster.example.com:6443".to_owned(),
+            namespace: None,
+            watched_s: 65.0,
+            kinds: vec![kind("pods", 10_000), kind("leases.coordination.k8s.io", 7)],
+            namespaces: (0..10).map(namespace).collect(),
+            namespaces_in_all: 44,
+            hottest: (0..10).map(hot).collect(),
+            quarantined: vec![Quarantined {
+                kind: "pods".to_owned(),
+                key: "team-1/broken".to_owned(),
+                resource_version: None,
+                error: "invalid type: integer `7`, expected a string".to_owned(),
+            }],
+        }
+    }
+
+    #[test]
+    fn printed_once() {
+        let text = text(&report(), 100);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines[..5],
+            [
+                "https://cluster.example.com:6443  watched for 65.0 s",
+                "",
+                "KIND                          OBJECTS  CHANGES/S    CHANGES     LAG    MEMORY  RETAINED  STATE",
+                "pods                           10,000        812     52,001   0.1 s    32 MiB   1.1 MiB  watching",
+                "leases.coordination.k8s.io          7        812     52,001   0.1 s    32 MiB   1.1 MiB  watching",
+            ]
+        );
+        assert!(lines.contains(&"  OBJECTS  pods  leases  NAMESPACE"), "{text}");
+        assert!(lines.contains(&"      100    90       0  (none)"), "{text}");
+        assert!(lines.contains(&"and 34 more namespaces"), "{text}");
+        assert!(
+            lines.contains(&"    1,000         0.5  leases  kube-system/kube-controller-manager-0"),
+            "{text}"
+        );
+        assert!(
+            lines.contains(&"pods  team-1/broken     invalid type: integer `7`, expected a string"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn it_fits_every_screen() {
+        for (width, height) in (40..=200).flat_map(|width| [(width, 10), (width, 24), (width, 60)])
+        {
+            let lines = frame(&report(), Size { width, height }).fitted(Size { width, height });
+            let all: Vec<_> = lines.iter().map(|line| &*line.text).collect();
+            let all = all.join("\n");
+            assert!(lines.len() <= height, "{width} x {height}:\n{all}");
+            assert!(
+                all.contains("pods") && all.contains("Ctrl-C stops"),
+                "{width} x {height}:\n{all}"
+            );
+            assert!(all.contains("team-1/broken"), "{width} x {height}:\n{all}");
+            assert_eq!(all.contains("HOTTEST KEYS"), height >= 24, "{width} x {height}:\n{all}");
+            for line in all.lines().filter(|line| !line.contains("broken")) {
+                assert!(width_of(line) <= width, "{width} x {height}: {line}");
+            }
+        }
+    }
 }

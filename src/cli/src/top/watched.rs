@@ -13,6 +13,9 @@ use crate::kind::Kind;
 use crate::mirrored::Mirrored;
 use crate::report::{Meter, rate, tenths, waiting_for};
 
+/// How many keys are counted at once: some 10 MB of them.
+const KEYS: usize = 65_536;
+
 pub(super) struct Watched {
     pub(super) kind: Kind,
     changes: Arc<Changes>,
@@ -23,7 +26,7 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn start(cluster: &Cluster, found: Found) -> Self {
-        let changes = Arc::<Changes>::default();
+        let changes = Arc::new(Changes::new(KEYS));
         let sink = Arc::clone(&changes);
         let store = Arc::<Store<Mirrored>>::default();
         let kind = Kind::start(cluster, found, store, |reflector| reflector.sink(sink));

@@ -1,5 +1,7 @@
 //! Tables that show what fits: the columns that matter least are left out first.
 
+use std::cmp::Reverse;
+
 use super::frame::Line;
 use super::text::{cut, shorten, width_of};
 
@@ -107,7 +109,10 @@ impl Table {
             Ending::Whole | Ending::Middle => self.wanted(i),
         });
         self.leave_out(&mut shown, width, 0, |i| self.least(i));
-        for at in (0..shown.len()).rev() {
+        // What is still too much is taken from the less important ones first.
+        let mut order: Vec<_> = (0..shown.len()).collect();
+        order.sort_by_key(|at| Reverse((self.columns[shown[*at].0].rank, *at)));
+        for at in order {
             let too_much = total(shown.iter().map(|(_, room)| *room)).saturating_sub(width);
             let (i, wanted) = shown[at];
             shown[at].1 = wanted.saturating_sub(too_much).max(self.least(i));
