@@ -121,11 +121,11 @@ fn json_of_a_bounded_run() {
 #[test]
 fn plain_without_a_terminal_and_without_a_subcommand() {
     let output = bounded(&["--objects", "50", "--rate", "50"], |output| {
-        stdout(output).contains("staleness p50")
+        stdout(output).contains("staleness p99")
     });
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
-    for word in ["pods of the embedded server", "changes/s", "staleness p50", "verified: "] {
+    for word in ["pods of the embedded server", "changes/s", "staleness p99", "verified: "] {
         assert!(text.contains(word), "lacks {word:?}: {text}");
     }
     for line in text.lines() {
@@ -179,8 +179,10 @@ fn an_empty_namespace_is_said() {
     assert_eq!(stderr(&output).matches(note).count(), 1, "{}", stderr(&output));
     let output = bounded(&args, |_| true);
     assert_eq!(output.status.code(), Some(0));
-    let text = stdout(&output);
-    assert!(text.contains("There are no pods in the namespace nowhere."), "{text}");
+    let said = "There are no pods in the namespace nowhere.";
+    assert!(stdout(&output).contains(said), "{}", stdout(&output));
+    let output = bounded(&[&["top"], &args[..]].concat(), |_| true);
+    assert!(stdout(&output).contains(said), "{}", stdout(&output));
 }
 
 #[test]

@@ -7,13 +7,16 @@ use crate::view::frame::{Frame, Line};
 use crate::view::table::{Column, Table};
 use crate::view::text::{self, quantiles, quantity, rate};
 
-/// `title` says what is mirrored, the most important part first.
-pub(super) fn frame(title: &[&str], sample: &Sample, width: usize) -> Frame {
+/// Of what is mirrored from a source, in a scope.
+pub(super) fn frame(source: &str, scope: &str, sample: &Sample, width: usize) -> Frame {
     let mut frame = Frame::default();
     let synced = !sample.elapsed.is_zero();
-    frame.section(vec![Line::title(title, &text::clock(sample.elapsed), width)]);
+    let title = ["watchcache mirror", source, scope.trim_start()];
+    frame.section(vec![Line::title(&title, &text::clock(sample.elapsed), width)]);
     frame.section(kinds(sample).lines(width));
-    frame.section(sample.kinds.iter().filter_map(trouble_line).collect());
+    let empty = sample.kinds.iter().filter(|kind| synced && !scope.is_empty() && kind.held == 0);
+    let empty = empty.map(|kind| Line::plain(format!("There are no {}{scope}.", kind.name)));
+    frame.section(sample.kinds.iter().filter_map(trouble_line).chain(empty).collect());
     if synced {
         frame.section(latencies(sample).map_or_else(Vec::new, |table| table.lines(width)));
         frame.section(reads(sample, width));
@@ -152,9 +155,11 @@ mod tests {
     use crate::view::screen::Size;
     use crate::view::text::width_of;
 
+    const SCOPE: &str = " in the namespace nowhere";
+
     fn texts(sample: &Sample, width: usize, height: usize) -> Vec<String> {
-        let title = ["watchcache mirror", "the embedded server at http://127.0.0.1:38441"];
-        let lines = frame(&title, sample, width).fitted(Size { width, height });
+        let source = "the embedded server at http://127.0.0.1:38441";
+        let lines = frame(source, SCOPE, sample, width).fitted(Size { width, height });
         lines.into_iter().map(|line| line.text).collect()
     }
 
@@ -208,9 +213,12 @@ mod tests {
             if height == 40 {
                 assert!(all.contains("things"), "{width} x {height}:\n{all}");
                 assert!(all.contains("all kinds"), "{width} x {height}:\n{all}");
+                let empty = "There are no nodes in the namespace nowhere.";
+                assert!(all.contains(empty), "{width} x {height}:\n{all}");
                 assert!(all.contains("trying again: ") || width < 60, "{width}:\n{all}");
             }
-            for line in shown.iter().filter(|line| !line.contains("trying again")) {
+            let sentence = |line: &&String| line.contains("trying") || line.contains("There are");
+            for line in shown.iter().filter(|line| !sentence(line)) {
                 assert!(width_of(line) <= width, "{width} x {height}: {line}");
             }
         }

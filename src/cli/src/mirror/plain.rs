@@ -57,7 +57,7 @@ fn figures(kind: &KindSample, measured: bool) -> Vec<String> {
 }
 
 fn objects(count: u64) -> String {
-    format!("{:>7} objects", quantity(count))
+    format!("{:>9} objects", quantity(count))
 }
 
 fn changes(per_second: f64) -> String {
@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(
             lines(&samples::quiet()),
             [
-                "   12s  pods   10,000 objects   1,998 changes/s  staleness p99 1.0 ms   1,790 items/s      0 waiting   2.14 M reads/s"
+                "   12s  pods     10,000 objects   1,998 changes/s  staleness p99 1.0 ms   1,790 items/s      0 waiting   2.14 M reads/s"
             ]
         );
         let all = lines(&samples::troubled());

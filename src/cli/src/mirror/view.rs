@@ -13,7 +13,7 @@ use crate::view::{self, Form, PLAIN};
 
 pub(super) struct View {
     form: Form,
-    title: String,
+    source: String,
     scope: String,
     /// Of a live view, until it ends.
     screen: Option<Screen>,
@@ -30,17 +30,17 @@ impl View {
         cluster: &Cluster,
     ) -> Result<Self, Failure> {
         let form = Form::of(output);
-        let title = cluster.name();
+        let source = cluster.name();
         let scope = cluster.scope.describe();
         let screen = match form {
             Form::Live => Some(Screen::open().map_err(|error| view::unwritten(&error))?),
             Form::Plain => {
-                view::line(&format!("{} of {title}{scope}", kinds.join(", ")))?;
+                view::line(&format!("{} of {source}{scope}", kinds.join(", ")))?;
                 None
             }
             Form::Json => None,
         };
-        Ok(Self { form, title, scope, screen, shown: None, noted: Vec::new() })
+        Ok(Self { form, source, scope, screen, shown: None, noted: Vec::new() })
     }
 
     pub(super) fn form(&self) -> Form {
@@ -94,8 +94,7 @@ impl View {
     pub(super) fn redraw(&self) -> Result<(), Failure> {
         let (Some(screen), Some(sample)) = (&self.screen, &self.shown) else { return Ok(()) };
         let size = Size::now();
-        let title = ["watchcache mirror", &*self.title, self.scope.trim_start()];
-        let frame = live::frame(&title, sample, size.width);
+        let frame = live::frame(&self.source, &self.scope, sample, size.width);
         screen.draw(&frame, size).map_err(|error| view::unwritten(&error))
     }
 

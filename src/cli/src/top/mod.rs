@@ -113,6 +113,7 @@ impl Top {
         Report {
             source: self.cluster.name(),
             namespace: self.cluster.scope.namespace.clone(),
+            scope: self.cluster.scope.describe(),
             watched_s: tenths(seconds),
             quarantined: self
                 .kinds

@@ -9,6 +9,9 @@ pub(super) struct Report {
     pub(super) source: String,
     /// The only one that was asked for.
     pub(super) namespace: Option<String>,
+    /// What it is restricted to, in words.
+    #[serde(skip)]
+    pub(super) scope: String,
     /// Since every first list was complete; zero before.
     pub(super) watched_s: f64,
     pub(super) kinds: Vec<KindReport>,

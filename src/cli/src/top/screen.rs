@@ -13,10 +13,11 @@ pub(super) fn frame(report: &Report, size: Size) -> Frame {
     let width = size.width;
     let mut frame = Frame::default();
     let watched = Duration::from_secs_f64(report.watched_s);
-    let title = ["watchcache top", &*report.source, &*scope(report)];
+    let title = ["watchcache top", &*report.source, report.scope.trim_start()];
     frame.section(vec![Line::title(&title, &text::clock(watched), width)]);
     frame.section(kinds(report).lines(width));
-    let trouble = trouble(report, 3);
+    let mut trouble = trouble(report, 3);
+    trouble.extend(empty(report));
     // The title, the last line, two headings, what is left out, and the lines between.
     let taken = report.kinds.len() + trouble.len() + 11;
     frame.section(trouble);
@@ -31,9 +32,10 @@ pub(super) fn frame(report: &Report, size: Size) -> Frame {
 /// As it is printed once.
 pub(super) fn text(report: &Report, width: usize) -> String {
     let over = format!("watched for {:.1} s", report.watched_s);
-    let title = text::fit([report.source.clone(), scope(report), over], width);
+    let title =
+        text::fit([report.source.clone(), report.scope.trim_start().to_owned(), over], width);
     let mut sections = vec![vec![Line::plain(title)], kinds(report).lines(width)];
-    sections.push(retries(report).map(Line::trouble).collect());
+    sections.push(retries(report).map(Line::trouble).chain(empty(report)).collect());
     sections.push(namespace_lines(report, usize::MAX, width));
     sections.push(key_lines(report, usize::MAX, width));
     sections.push(quarantine_lines(report, width));
@@ -42,10 +44,6 @@ pub(super) fn text(report: &Report, width: usize) -> String {
         lines.join("\n")
     });
     texts.collect::<Vec<_>>().join("\n\n")
-}
-
-fn scope(report: &Report) -> String {
-    report.namespace.as_ref().map_or_else(String::new, |name| format!("in the namespace {name}"))
 }
 
 /// What of a room two lists get: half of it each, and what the other does not need.
@@ -119,6 +117,15 @@ fn retries(report: &Report) -> impl Iterator<Item = String> {
         .kinds
         .iter()
         .filter_map(|kind| Some(format!("{}: trying again: {}", kind.kind, kind.trouble.as_ref()?)))
+}
+
+/// What was asked for and is not there.
+fn empty(report: &Report) -> impl Iterator<Item = Line> {
+    let none = |kind: &&KindReport| {
+        kind.objects == 0 && report.watched_s > 0.0 && !report.scope.is_empty()
+    };
+    let empty = report.kinds.iter().filter(none);
+    empty.map(|kind| Line::plain(format!("There are no {}{}.", kind.kind, report.scope)))
 }
 
 /// What is wrong, in so many lines at most.
@@ -239,6 +246,7 @@ mod tests {
         Report {
             source: "https://cluster.example.com:6443".to_owned(),
             namespace: None,
+            scope: String::new(),
             watched_s: 65.0,
             kinds: vec![kind("pods", 10_000), kind("leases.coordination.k8s.io", 7)],
             namespaces: (0..10).map(namespace).collect(),
