@@ -2,7 +2,9 @@
 #![cfg(unix)]
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
+#[cfg(target_os = "linux")]
+use std::io::{BufRead, BufReader};
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -270,6 +272,7 @@ fn a_signal_that_comes_twice_at_once_is_one() {
     summed_up(&[Signal::TERM, Signal::TERM]);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn timeout_does_not_lose_the_summary() {
     for seconds in [4, 12, 60] {
@@ -292,6 +295,7 @@ fn timeout_does_not_lose_the_summary() {
     panic!("no list came within a minute");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn what_was_ignored_from_the_start_stays_so() {
     let command = format!("trap '' HUP; exec \"$0\" {}", mirror().join(" "));

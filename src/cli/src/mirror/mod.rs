@@ -23,12 +23,14 @@ use crate::readers::{Readers, Reads};
 use crate::report::{Meter, Sample, Summary, rate, tenths};
 use crate::target::{Scope, Target};
 use crate::verify::Verdict;
+use crate::view::Form;
 use measured::Measured;
 use view::View;
 
 pub(crate) async fn run(kinds: KindArgs, args: MirrorOptions) -> Result<ExitCode, Failure> {
     let limit = Limit::from_now(args.duration);
     let (target, scope) = (Target::of(&args.source)?, Scope::of(&args.source)?);
+    let form = Form::of(args.output);
     let exporter = match args.metrics {
         Some(address) => Some(Exporter::start(address).await?),
         None => None,
@@ -38,8 +40,9 @@ pub(crate) async fn run(kinds: KindArgs, args: MirrorOptions) -> Result<ExitCode
     }
     let (cluster, found) = Cluster::open(target, scope, &kinds, limit).await?;
     let mut mirror = Mirror::start(&cluster, found, exporter.as_ref());
-    let mut view = View::new(args.output, &mirror.names(), &cluster)?;
-    let mut course = Course::new(limit, view.form());
+    // Before the view: a signal must not leave its screen behind.
+    let mut course = Course::new(limit, form);
+    let mut view = View::new(form, &mirror.names(), &cluster)?;
     let ran = mirror.watch(&args, &mut course, &mut view).await;
     // Whatever ended it: the next signal does so at once.
     course.end();

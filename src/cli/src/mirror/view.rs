@@ -3,7 +3,6 @@
 use watchcache::reflector::{Phase, Progress};
 
 use super::{live, plain, summary};
-use crate::args::Output;
 use crate::cluster::Cluster;
 use crate::failure::{self, Failure};
 use crate::report::{Sample, Summary, waiting_for};
@@ -24,12 +23,7 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn new(
-        output: Option<Output>,
-        kinds: &[&str],
-        cluster: &Cluster,
-    ) -> Result<Self, Failure> {
-        let form = Form::of(output);
+    pub(super) fn new(form: Form, kinds: &[&str], cluster: &Cluster) -> Result<Self, Failure> {
         let source = cluster.name();
         let scope = cluster.scope.describe();
         let screen = match form {
@@ -41,10 +35,6 @@ impl View {
             Form::Json => None,
         };
         Ok(Self { form, source, scope, screen, shown: None, noted: Vec::new() })
-    }
-
-    pub(super) fn form(&self) -> Form {
-        self.form
     }
 
     pub(super) fn show(&mut self, sample: Sample) -> Result<(), Failure> {

@@ -5,7 +5,8 @@ mod credentials;
 mod fake;
 mod proxy;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -205,8 +206,9 @@ fn groups(versions: &[(&str, &[&str])]) -> String {
 
 fn resources(version: &str, names: &[&str]) -> String {
     let resource = |name: &&str| {
+        let lower = name.to_lowercase();
         format!(
-            r#"{{"name":"{name}s","singularName":"{name}","namespaced":true,"kind":"{name}","verbs":["list","watch"]}}"#
+            r#"{{"name":"{lower}s","singularName":"{lower}","namespaced":true,"kind":"{name}","verbs":["list","watch"]}}"#
         )
     };
     let resources: Vec<_> = names.iter().map(resource).collect();
@@ -361,4 +363,85 @@ fn a_server_that_repeats_itself_is_no_end_of_the_verification() {
         assert!(text.contains(words), "{text}{}", stderr(&output));
         assert_eq!(output.status.code(), Some(1));
     }
+}
+
+/// A server of Pods and Secrets.
+fn with_secrets(secrets: impl Fn() -> Answer + Send + Sync + 'static) -> Fake {
+    const SECRETS: &str = "/api/v1/secrets";
+    Fake::start(move |request| match &*request.path {
+        "/api/v1" => json(resources("v1", &["Pod", "Secret"])),
+        PODS if request.is_list(PODS) => {
+            let bad = pod("bytes", 7).replace("\"u-", "\"\u{fffd}u-").into_bytes();
+            let at = bad.windows(3).position(|part| part == "\u{fffd}".as_bytes()).expect("there");
+            // No text.
+            let bad = [&bad[..at], b"\xff", &bad[at + 3..]].concat();
+            let all = pods(10, &[pod("a", 5), "BAD".to_owned()]).into_bytes();
+            let at = all.windows(3).position(|part| part == b"BAD").expect("there");
+            json([&all[..at], &bad, &all[at + 3..]].concat())
+        }
+        PODS | SECRETS if request.is_watch(&request.path) => Answer::Watch(Vec::new()),
+        SECRETS => secrets(),
+        _ => Answer::Default,
+    })
+}
+
+#[test]
+fn a_kind_that_is_refused_is_named() {
+    let server = with_secrets(|| {
+        let status = r#"{"kind":"Status","status":"Failure","message":"secrets is forbidden","reason":"Forbidden","code":403}"#;
+        Answer::Json(403, status.into())
+    });
+    let text = failed(&mut command(&["pods,secrets", "--server", &server.url()]));
+    assert!(text.contains("forbids to list secrets: secrets is forbidden"), "{text}");
+}
+
+#[test]
+fn top_names_what_cannot_be_decoded() {
+    let server = with_secrets(|| json(list("SecretList", "v1", 10, "")));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchcache"));
+    command.args(["top", "pods,secrets", "--server", &server.url(), "--output", "json"]);
+    let output = run(command.args(["--duration", "4s"]));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let bad = &report["quarantined"];
+    assert_eq!(
+        (&bad[0]["kind"], &bad[0]["key"]),
+        (&"pods".into(), &"default/bytes".into()),
+        "{text}"
+    );
+    assert!(bad[0]["error"].as_str().is_some_and(|error| error.contains("UTF-8")), "{text}");
+    assert_eq!(report["kinds"][0]["quarantined"], 1, "{text}");
+    assert_eq!(report["kinds"][1]["objects"], 0, "{text}");
+}
+
+#[test]
+fn it_is_ready_when_every_kind_is() {
+    let server = with_secrets(|| Answer::Nothing);
+    let mut command = command(&["pods,secrets", "--server", &server.url(), "--output", "json"]);
+    let command = command.args(["--metrics", "127.0.0.1:0"]).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("the command starts");
+    let mut said =
+        BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    let note = said.find(|line| line.contains("/metrics")).expect("it says where");
+    let (_, address) = note.split_once("http://").expect("an address");
+    let address = address.trim_end_matches("/metrics");
+    let mut answer = String::new();
+    for _ in 0..600 {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        let request =
+            format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it is read");
+        answer.clear();
+        stream.read_to_string(&mut answer).expect("an answer");
+        // Of the Pods there is nothing to wait for any more.
+        if answer.contains("secrets: ") && !answer.contains("pods: ") {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().expect("it is there");
+    child.wait().expect("it ends");
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.ends_with("not ready: secrets: 0 objects have come so far\n"), "{answer}");
 }
