@@ -2,6 +2,7 @@
 
 use watchcache::reflector::Phase;
 
+use super::latencies;
 use crate::report::{BatchSize, KindSample, Sample, waiting_for};
 use crate::view::frame::{Frame, Line};
 use crate::view::table::{Column, Table};
@@ -18,7 +19,7 @@ pub(super) fn frame(source: &str, scope: &str, sample: &Sample, width: usize) ->
     let empty = empty.map(|kind| Line::plain(format!("There are no {}{scope}.", kind.name)));
     frame.section(sample.kinds.iter().filter_map(trouble_line).chain(empty).collect());
     if synced {
-        frame.section(latencies(sample).map_or_else(Vec::new, |table| table.lines(width)));
+        frame.section(times(sample).lines(width));
         frame.section(reads(sample, width));
     }
     let end = if synced { "Ctrl-C stops and verifies" } else { "Ctrl-C stops" };
@@ -114,28 +115,12 @@ fn trouble_line(kind: &KindSample) -> Option<Line> {
 }
 
 /// What is measured in this run.
-fn latencies(sample: &Sample) -> Option<Table> {
-    let mut table = Table::new(vec![
-        Column::words("LATENCY", 0),
-        Column::figures("P50", 0, 7),
-        Column::figures("P99", 0, 7),
-        Column::figures("P99.9", 3, 7),
-        Column::figures("MAX", 2, 7),
-        Column::words("OVER", 1),
-    ]);
-    let stale = sample.stale();
-    let (staleness, reads) = (sample.measures_staleness, sample.readers > 0);
-    let rows = [
-        (staleness, "staleness", stale.last.micros(), 1e3, "last 10 s"),
-        (staleness, "staleness", stale.whole.micros(), 1e3, "whole run"),
-        (reads, "get", sample.reads.get_ns, 1.0, "whole run"),
-        (reads, "list", sample.reads.list_us, 1e3, "whole run"),
-    ];
-    for (_, what, times, unit, over) in rows.into_iter().filter(|(is_measured, ..)| *is_measured) {
-        let [p50, p99, p999, max] = quantiles(times, unit);
-        table.row(vec![what.to_owned(), p50, p99, p999, max, over.to_owned()]);
-    }
-    (staleness || reads).then_some(table)
+fn times(sample: &Sample) -> Table {
+    let (stale, reads) = (sample.stale(), &sample.reads);
+    latencies::table(
+        sample.measures_staleness.then(|| [stale.last.micros(), stale.whole.micros()]),
+        (sample.readers > 0).then_some([reads.get_ns, reads.list_us]),
+    )
 }
 
 fn reads(sample: &Sample, width: usize) -> Vec<Line> {

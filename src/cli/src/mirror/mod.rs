@@ -1,5 +1,6 @@
 //! The mirror: connects, reflects, measures, and verifies in the end.
 
+mod latencies;
 mod live;
 mod measured;
 mod plain;

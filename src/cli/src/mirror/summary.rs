@@ -1,40 +1,44 @@
 //! The text that is printed at the end.
 
+use super::latencies;
 use crate::report::{KindSummary, Summary};
 use crate::target::Scope;
 use crate::view::table::{Column, Table};
-use crate::view::text::{self, quantiles, quantity, rate};
+use crate::view::text::{self, quantity, rate};
 
 pub(super) fn text(summary: &Summary, scope: &Scope, width: usize) -> String {
     let mut lines = vec![format!(
-        "{}{}: {:.1} s, after {} for the first lists",
+        "{}{}: mirrored for {:.1} s; the first lists took {}",
         summary.source,
         scope.describe(),
         summary.duration_s,
         text::nanos(summary.first_list_ms * 1e6),
     )];
-    let tables = [kinds(summary), latencies(summary)];
-    for table in tables.iter().filter(|table| !table.is_empty()) {
+    let lines_of = |table: Table| table.lines(width).into_iter().map(|line| line.text).collect();
+    let said = [text::fit(rates(summary), width)].into_iter().filter(|rates| !rates.is_empty());
+    let empty = summary.kinds.iter().filter_map(|kind| empty(kind, scope));
+    let said = said.chain(empty).chain(summary.kinds.iter().filter_map(trouble)).collect();
+    let sections: [Vec<String>; 4] =
+        [lines_of(kinds(summary)), lines_of(times(summary)), said, verdict(summary)];
+    for section in sections.into_iter().filter(|section| !section.is_empty()) {
         lines.push(String::new());
-        lines.extend(table.lines(width).into_iter().map(|line| line.text));
+        lines.extend(section);
     }
-    lines.push(String::new());
-    lines.push(text::fit(
-        [
-            format!("{} reads/s by {}", rate(summary.reads_per_s), threads(summary.readers)),
-            format!(
-                "{} items/s after the first lists, by {} of each kind",
-                rate(summary.items_per_s),
-                threads(summary.workers)
-            ),
-        ],
-        width,
-    ));
-    lines.extend(summary.kinds.iter().filter_map(|kind| empty(kind, scope)));
-    lines.extend(summary.kinds.iter().filter_map(trouble));
-    lines.push(String::new());
-    lines.extend(verdict(summary));
     lines.join("\n")
+}
+
+/// Of what was there to do it.
+fn rates(summary: &Summary) -> Vec<String> {
+    let mut rates = Vec::new();
+    if summary.readers > 0 {
+        let threads = threads(summary.readers);
+        rates.push(format!("{} reads/s by {threads}", rate(summary.reads_per_s)));
+    }
+    if summary.workers > 0 {
+        let (items, threads) = (rate(summary.items_per_s), threads(summary.workers));
+        rates.push(format!("{items} items/s after the first lists, by {threads} of each kind"));
+    }
+    rates
 }
 
 fn threads(count: u16) -> String {
@@ -67,6 +71,7 @@ fn kinds(summary: &Summary) -> Table {
         ]);
     }
     if summary.kinds.len() > 1 {
+        let coalesced = summary.kinds.iter().map(|kind| kind.fifo.coalesced).sum();
         let mut all = vec![
             "all kinds".to_owned(),
             quantity(summary.objects),
@@ -74,6 +79,7 @@ fn kinds(summary: &Summary) -> Table {
             rate(summary.events_per_s),
             String::new(),
             quantity(summary.relists),
+            quantity(coalesced),
         ];
         all.resize(9, String::new());
         table.row(all);
@@ -81,27 +87,12 @@ fn kinds(summary: &Summary) -> Table {
     table
 }
 
-fn latencies(summary: &Summary) -> Table {
-    let mut table = Table::new(vec![
-        Column::words("LATENCY", 0),
-        Column::figures("P50", 0, 0),
-        Column::figures("P99", 0, 0),
-        Column::figures("P99.9", 3, 0),
-        Column::figures("MAX", 2, 0),
-        Column::words("OVER", 1),
-    ]);
-    for (what, times, unit, over) in [
-        ("staleness", summary.staleness_last_10s_us, 1e3, "last 10 s"),
-        ("staleness", summary.staleness_us, 1e3, "whole run"),
-        ("get", summary.get_ns, 1.0, "whole run"),
-        ("list", summary.list_us, 1e3, "whole run"),
-    ] {
-        if times.is_some() {
-            let [p50, p99, p999, max] = quantiles(times, unit);
-            table.row(vec![what.to_owned(), p50, p99, p999, max, over.to_owned()]);
-        }
-    }
-    table
+fn times(summary: &Summary) -> Table {
+    let (last, whole) = (summary.staleness_last_10s_us, summary.staleness_us);
+    latencies::table(
+        whole.is_some().then_some([last, whole]),
+        summary.get_ns.is_some().then_some([summary.get_ns, summary.list_us]),
+    )
 }
 
 fn empty(kind: &KindSummary, scope: &Scope) -> Option<String> {
@@ -125,7 +116,8 @@ fn trouble(kind: &KindSummary) -> Option<String> {
         what.push_str("; the last failure: ");
         what.push_str(error);
     }
-    Some(format!("{}: {what}", kind.kind))
+    // Of any length, but without what could move a cursor.
+    Some(text::cut(&format!("{}: {what}", kind.kind), usize::MAX))
 }
 
 fn verdict(summary: &Summary) -> Vec<String> {

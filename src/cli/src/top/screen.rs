@@ -148,7 +148,7 @@ fn namespace_lines(report: &Report, limit: usize, width: usize) -> Vec<Line> {
         _ => report.kinds.iter().map(|kind| &*kind.kind).collect(),
     };
     for (rank, kind) in (1..).zip(&kinds) {
-        columns.push(Column::figures(short(report, kind), rank, 0));
+        columns.push(Column::figures(short(report, kind), rank, 6));
     }
     columns.push(Column::names("NAMESPACE", 0));
     let mut table = Table::new(columns);
@@ -172,10 +172,12 @@ fn key_lines(report: &Report, limit: usize, width: usize) -> Vec<Line> {
     if report.hottest.is_empty() || limit == 0 {
         return Vec::new();
     }
+    let kinds = report.kinds.iter().map(|kind| text::width_of(short(report, &kind.kind)));
+    let longest = kinds.max().unwrap_or(0);
     let mut table = Table::new(vec![
         Column::figures("CHANGES", 0, 9),
         Column::figures("PER SECOND", 2, 10),
-        Column::names("KIND", 1),
+        Column::names("KIND", 1).at_least(longest),
         Column::names("HOTTEST KEYS", 0),
     ]);
     for HotKey { kind, key, changes, changes_per_s } in report.hottest.iter().take(limit) {
@@ -275,8 +277,8 @@ mod tests {
                 "leases.coordination.k8s.io          7        812     52,001   0.1 s    32 MiB   1.1 MiB  watching",
             ]
         );
-        assert!(lines.contains(&"  OBJECTS  pods  leases  NAMESPACE"), "{text}");
-        assert!(lines.contains(&"      100    90       0  (none)"), "{text}");
+        assert!(lines.contains(&"  OBJECTS    pods  leases  NAMESPACE"), "{text}");
+        assert!(lines.contains(&"      100      90       0  (none)"), "{text}");
         assert!(lines.contains(&"and 34 more namespaces"), "{text}");
         assert!(
             lines.contains(&"    1,000         0.5  leases  kube-system/kube-controller-manager-0"),

@@ -49,6 +49,11 @@ impl Column {
         Self { heading, rank, right: false, least: 0, ending: Ending::Middle }
     }
 
+    /// So wide at least, whatever the names are at this moment.
+    pub(crate) fn at_least(self, least: usize) -> Self {
+        Self { least, ..self }
+    }
+
     /// Of words, which take the room that is left.
     pub(crate) fn words(heading: &str, rank: u8) -> Self {
         let heading = heading.to_owned();
@@ -83,12 +88,11 @@ impl Table {
         self.rows.push(Row { cells, trouble: true });
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// The heading and the rows, none of them wider than this.
+    /// The heading and the rows, none of them wider than this; nothing without rows.
     pub(crate) fn lines(&self, width: usize) -> Vec<Line> {
+        if self.rows.is_empty() {
+            return Vec::new();
+        }
         let shown = self.shown(width);
         let headings: Vec<_> = self.columns.iter().map(|column| &*column.heading).collect();
         let mut lines = vec![Line::heading(self.line(&headings, &shown, width))];

@@ -337,6 +337,43 @@ fn what_the_mirror_takes_is_verified() {
     assert_eq!((&summary["objects"], &summary["quarantined"]), (&2.into(), &1.into()), "{summary}");
 }
 
+#[cfg(unix)]
+#[test]
+fn the_second_signal_ends_a_verification_that_hangs() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let lists = AtomicUsize::new(0);
+    let server = Fake::start(move |request| match () {
+        () if request.is_list(PODS) => match lists.fetch_add(1, Ordering::Relaxed) {
+            0 => json(pods(10, &[pod("a", 5)])),
+            _ => Answer::Nothing,
+        },
+        () if request.is_watch(PODS) => Answer::Watch(Vec::new()),
+        () => Answer::Default,
+    });
+    let mut child = command(&["--server", &server.url(), "--output", "plain"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut until = |words: &str| lines.any(|line| line.is_ok_and(|line| line.contains(words)));
+    let id = Pid::from_child(&child);
+    assert!(until("changes/s"));
+    kill_process(id, Signal::INT).expect("it is there");
+    assert!(until("verifying"));
+    let limit = Instant::now() + Duration::from_secs(60);
+    let status = loop {
+        // The first moments belong to the first one.
+        kill_process(id, Signal::INT).expect("it is there");
+        std::thread::sleep(Duration::from_millis(100));
+        match child.try_wait().expect("it is there") {
+            Some(status) => break status,
+            None => assert!(Instant::now() < limit, "it goes on"),
+        }
+    };
+    assert_eq!(status.code(), Some(130));
+}
+
 #[test]
 fn a_server_that_repeats_itself_is_no_end_of_the_verification() {
     // The same page again and again, two in turn, and always another that brings nothing.
