@@ -37,7 +37,8 @@ pub(crate) async fn run(args: TopArgs) -> Result<ExitCode, Failure> {
     // Whatever ended it: the next signal does so at once.
     course.end();
     if ended.is_ok() {
-        let report = top.report();
+        let mut report = top.report();
+        report.source = top.cluster.lasting_name();
         match form {
             // Only numbers and strings: serialization cannot fail.
             Form::Json => view::line(&serde_json::to_string(&report).unwrap_or_default())?,
