@@ -32,7 +32,10 @@ fn main() {
     let millis = if test { 20 } else { 3_000 };
     let latencies = latency::print(objects, std::time::Duration::from_millis(millis));
     if let Some(folder) = std::env::args().skip_while(|argument| argument != "--charts").nth(1) {
-        let title = format!("Time of one get beside a writer at full speed, {objects} objects");
+        let title = format!(
+            "Time of one get beside a writer at full speed, {} thousand objects",
+            objects / 1_000
+        );
         let path = std::path::Path::new(&folder).join("read-latency.svg");
         match std::fs::write(&path, chart::svg(&title, &latencies)) {
             Ok(()) => println!("\nwritten: {}", path.display()),

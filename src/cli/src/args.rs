@@ -12,11 +12,11 @@ use crate::duration;
 const EXAMPLES: &str = "\
 Examples:
   watchcache
-      Start the embedded server (10,000 Pods, 2,000 changes a second) and mirror it, live.
-  watchcache mirror --objects 5000 --rate 2000 --duration 5s --output json
-      The same for five seconds, verified, with one JSON object as the last line.
-  watchcache mirror --context kind-dev --resource deployments.apps --namespace default
-      Mirror a real cluster, as the kubeconfig describes it.
+      Start the embedded server (10,000 Pods, 2,000 changes a second) and mirror its Pods, live.
+  watchcache mirror pods,nodes --objects 5000 --duration 5s --output json
+      Mirror two kinds for five seconds, verify them, and print the summary as JSON.
+  watchcache top pods,deployments.apps --context kind-dev
+      What a real cluster has by kind and namespace, and what changes most there.
   kubectl proxy & watchcache --server http://127.0.0.1:8001 -l app=web
       Mirror the Pods with a label through kubectl's proxy.
   watchcache mirror --in-cluster --metrics 0.0.0.0:9090
@@ -26,13 +26,13 @@ Examples:
 
 Proxies: a kubeconfig's proxy-url, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY; of http, https or socks5.
 
-Exit codes: 0 the run ended and the store equals a fresh list of the server; 1 it does not, or the
-run failed; 2 the command line is wrong.";
+Exit codes: 0 the run ended and each store equals a fresh list of the server (top does not compare);
+1 one does not, or the run failed; 2 the command line is wrong.";
 
-/// Mirrors a list+watch stream into a watchcache store and shows what the cache does.
+/// Mirrors a list+watch stream into watchcache stores and shows what the cache does.
 ///
-/// Without a subcommand it does what `mirror` does. Without a cluster, `mirror` starts an embedded
-/// API server and mirrors that.
+/// Without a subcommand it does what `mirror` does. Without a cluster, it starts an embedded API
+/// server and mirrors that.
 #[derive(Debug, Parser)]
 #[command(
     name = "watchcache",
@@ -46,14 +46,19 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 
     #[command(flatten)]
-    pub(crate) mirror: MirrorArgs,
+    pub(crate) mirror: MirrorOptions,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Mirror a cluster, or the embedded one, and show what the cache does (the default)
+    /// Mirror kinds of objects, measure the cache, and compare it with the server in the end (the default)
     #[command(after_help = EXAMPLES, max_term_width = 100)]
     Mirror(MirrorArgs),
+    /// Show objects by kind and namespace, the keys that change most, memory, lag and quarantine
+    ///
+    /// Live on a terminal, until Ctrl-C. Otherwise it watches for a while and prints what it saw, once.
+    #[command(after_help = EXAMPLES, max_term_width = 100)]
+    Top(TopArgs),
     /// Run the embedded API server alone until Ctrl-C
     ///
     /// It speaks JSON and, of built-in kinds, protobuf: whichever a client prefers.
@@ -62,7 +67,27 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct MirrorArgs {
+pub(crate) struct KindArgs {
+    /// What to mirror, as kubectl names it: pods,deployments.apps. Plural, singular, kind or short name,
+    /// with ".group" where it is ambiguous
+    #[arg(
+        value_name = "KIND",
+        value_delimiter = ',',
+        default_value = "pods",
+        value_parser = clap::builder::NonEmptyStringValueParser::new(),
+    )]
+    pub(crate) kinds: Vec<String>,
+}
+
+impl Default for KindArgs {
+    fn default() -> Self {
+        Self { kinds: vec!["pods".to_owned()] }
+    }
+}
+
+/// Where the objects are, and which of them.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
     /// Connect to the cluster of this kubeconfig
     #[arg(long, value_name = "PATH", help_heading = "Cluster")]
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -84,10 +109,6 @@ pub(crate) struct MirrorArgs {
     #[arg(long, help_heading = "Cluster", conflicts_with_all = ["kubeconfig", "context"])]
     pub(crate) in_cluster: bool,
 
-    /// What to mirror: plural, singular, kind or short name, with ".group" where it is ambiguous
-    #[arg(long, value_name = "NAME", default_value = "pods", help_heading = "Objects")]
-    pub(crate) resource: String,
-
     /// Only this namespace (default: all)
     #[arg(short, long, value_name = "NAME", help_heading = "Objects")]
     pub(crate) namespace: Option<String>,
@@ -102,12 +123,27 @@ pub(crate) struct MirrorArgs {
 
     #[command(flatten)]
     pub(crate) simulation: SimulationArgs,
+}
 
-    /// Stop this long after the start: 5s, 2m, 1h30m (default: Ctrl-C)
+#[derive(Debug, Args)]
+pub(crate) struct MirrorArgs {
+    #[command(flatten)]
+    pub(crate) kinds: KindArgs,
+
+    #[command(flatten)]
+    pub(crate) options: MirrorOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MirrorOptions {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+
+    /// Stop this long after the start: 5s, 2m, 1h30m (default: at Ctrl-C)
     #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = "Run")]
     pub(crate) duration: Option<Duration>,
 
-    /// Threads that work through the Fifo; with 0, changes only coalesce in it
+    /// Threads that work through each kind's Fifo; with 0, changes only coalesce in it
     #[arg(
         long,
         value_name = "N",
@@ -117,7 +153,7 @@ pub(crate) struct MirrorArgs {
     )]
     pub(crate) workers: u16,
 
-    /// Threads that read from the store all the while, as fast as they can; 0 for none
+    /// Threads that read from the stores all the while, as fast as they can; 0 for none
     #[arg(
         long,
         value_name = "N",
@@ -136,6 +172,33 @@ pub(crate) struct MirrorArgs {
     pub(crate) output: Option<Output>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    #[command(flatten)]
+    pub(crate) kinds: KindArgs,
+
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+
+    /// How long to watch: 5s, 2m, 1h30m (default: live until Ctrl-C, otherwise 5s from the first lists on)
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = "Run")]
+    pub(crate) duration: Option<Duration>,
+
+    /// Namespaces, keys and quarantined objects to show of each, at most
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u16).range(1..=10_000),
+        help_heading = "Run"
+    )]
+    pub(crate) limit: u16,
+
+    /// How to report (default: live on a terminal, otherwise plain)
+    #[arg(long, value_name = "FORM", help_heading = "Run")]
+    pub(crate) output: Option<Output>,
+}
+
 /// The embedded server's cluster. Options, so that one that was given can be told from a default.
 #[derive(Debug, Default, Args)]
 pub(crate) struct SimulationArgs {
@@ -148,7 +211,7 @@ pub(crate) struct SimulationArgs {
     )]
     pub(crate) objects: Option<u32>,
 
-    /// Changes a second in the embedded cluster; 0 for none [default: 2000]
+    /// Changes a second in the embedded cluster, over all its kinds; 0 for none [default: 2000]
     #[arg(
         long,
         value_name = "N",
@@ -216,11 +279,11 @@ pub(crate) enum FailurePolicy {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// A block on the terminal that keeps itself up to date
+    /// A screen that keeps itself up to date
     Live,
-    /// A line a second
+    /// Lines of text
     Plain,
-    /// One JSON object at the end
+    /// One JSON object in the end
     Json,
 }
 
@@ -238,11 +301,26 @@ mod tests {
     #[test]
     fn options_work_with_and_without_the_subcommand() {
         let bare = Cli::try_parse_from(["watchcache", "--objects", "7"]);
-        assert_eq!(bare.map(|cli| cli.mirror.simulation.objects).ok(), Some(Some(7)));
+        let objects = bare.map(|cli| cli.mirror.source.simulation.objects);
+        assert_eq!(objects.ok(), Some(Some(7)));
         let named = Cli::try_parse_from(["watchcache", "mirror", "--objects", "7"]);
         let Ok(Some(Command::Mirror(args))) = named.map(|cli| cli.command) else {
             panic!("not mirror")
         };
-        assert_eq!(args.simulation.objects, Some(7));
+        assert_eq!(args.options.source.simulation.objects, Some(7));
+        assert_eq!(args.kinds.kinds, ["pods"]);
+    }
+
+    #[test]
+    fn kinds_are_named_with_commas_or_one_by_one() {
+        for line in [&["pods,nodes", "leases"][..], &["pods", "nodes,leases"]] {
+            let words = ["watchcache", "top"].iter().chain(line);
+            let Ok(Some(Command::Top(args))) = Cli::try_parse_from(words).map(|cli| cli.command)
+            else {
+                panic!("not top")
+            };
+            assert_eq!(args.kinds.kinds, ["pods", "nodes", "leases"]);
+        }
+        assert!(Cli::try_parse_from(["watchcache", "mirror", "pods,,nodes"]).is_err());
     }
 }

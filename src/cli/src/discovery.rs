@@ -25,6 +25,16 @@ pub(crate) struct Found {
     pub(crate) namespaced: bool,
 }
 
+impl Found {
+    /// The resource with its group, as kubectl writes it.
+    pub(crate) fn name(&self) -> String {
+        match self.resource.group.as_str() {
+            "" => self.resource.plural.clone(),
+            group => format!("{}.{group}", self.resource.plural),
+        }
+    }
+}
+
 /// The user's input: `deployments`, `deployments.apps` or `deployments.v1.apps`.
 struct Wanted<'a> {
     name: &'a str,
@@ -33,17 +43,26 @@ struct Wanted<'a> {
 
 /// Searches the core group, then the other groups in the server's order, as kubectl does; in each the
 /// preferred version first, and then the others, which may have resources of their own.
-pub(crate) async fn find(client: &Client, url: &str, text: &str) -> Result<Found, Failure> {
+///
+/// `kubectl` is how to ask the same server with it, if that can be done afterwards.
+pub(crate) async fn find(
+    client: &Client,
+    url: &str,
+    kubectl: Option<&str>,
+    text: &str,
+) -> Result<Found, Failure> {
     let (name, group) = match text.split_once('.') {
         Some((name, group)) => (name, Some(group)),
         None => (text, None),
     };
     let wanted = Wanted { name, group };
+    let mut offered = Vec::new();
     if group.is_none_or(|group| group == "v1") {
-        let core = resources(client, "/api/v1").await;
-        if let Some(found) = wanted.find(&core.map_err(|error| error.of_server(url))?, url)? {
+        let core = resources(client, "/api/v1").await.map_err(|error| error.of_server(url))?;
+        if let Some(found) = wanted.find(&core, kubectl)? {
             return Ok(found);
         }
+        offered.extend(core.names());
     }
     let groups = answer(client.list_api_groups()).await.map_err(|error| error.of_server(url))?;
     let versions = groups.groups.iter().flat_map(|group| wanted.versions(group));
@@ -58,9 +77,10 @@ pub(crate) async fn find(client: &Client, url: &str, text: &str) -> Result<Found
     while let Some((version, list)) = lists.next().await {
         match list {
             Ok(list) => {
-                if let Some(found) = wanted.find(&list, url)? {
+                if let Some(found) = wanted.find(&list, kubectl)? {
                     return Ok(found);
                 }
+                offered.extend(list.names());
             }
             // An aggregated API whose server is down must not hide the others.
             Err(error) => {
@@ -73,8 +93,13 @@ pub(crate) async fn find(client: &Client, url: &str, text: &str) -> Result<Found
         true => String::new(),
         false => format!("; unknown is what these have: {}", missing.join(", ")),
     };
+    let advice = match kubectl {
+        Some(kubectl) => format!("`{kubectl} api-resources` lists what it has"),
+        None if offered.is_empty() => "the name without its group".to_owned(),
+        None => offered.join(", "),
+    };
     Err(Failure::run(format!("the server at {url} has no resource \"{text}\"{unknown}"))
-        .advise(format!("`kubectl --server {url} api-resources` lists what it has")))
+        .advise(advice))
 }
 
 /// Why there was no response.
@@ -90,6 +115,25 @@ enum NoAnswer {
 struct Resources {
     group_version: String,
     resources: Option<Vec<APIResource>>,
+}
+
+impl Resources {
+    /// What of them can be mirrored, by the names that this command takes.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let group = self.group_version.split_once('/').map(|(group, _)| group);
+        let all = self.resources.iter().flatten();
+        let mirrored = all.filter(|resource| lacks(resource).is_none());
+        mirrored.map(move |resource| match group {
+            Some(group) => format!("{}.{group}", resource.name),
+            None => resource.name.clone(),
+        })
+    }
+}
+
+/// The verb without which a resource cannot be mirrored.
+fn lacks(resource: &APIResource) -> Option<&'static str> {
+    let offers = |verb: &str| resource.verbs.iter().any(|offered| offered == verb);
+    ["list", "watch"].into_iter().find(|verb| !offers(verb))
 }
 
 async fn resources(client: &Client, path: &str) -> Result<Resources, NoAnswer> {
@@ -146,15 +190,15 @@ impl Wanted<'_> {
         versions.map(|version| version.group_version.clone()).collect()
     }
 
-    fn find(&self, list: &Resources, url: &str) -> Result<Option<Found>, Failure> {
+    fn find(&self, list: &Resources, kubectl: Option<&str>) -> Result<Option<Found>, Failure> {
         let mut offered = list.resources.iter().flatten();
         let Some(found) = offered.find(|resource| self.is(resource)) else {
             return Ok(None);
         };
-        let offers = |verb: &str| found.verbs.iter().any(|offered| offered == verb);
-        if let Some(verb) = ["list", "watch"].into_iter().find(|verb| !offers(verb)) {
+        if let Some(verb) = lacks(found) {
+            let kubectl = kubectl.unwrap_or("kubectl");
             return Err(Failure::run(format!("\"{}\" cannot be mirrored: no {verb}", found.name))
-                .advise(format!("`kubectl --server {url} api-resources --verbs=list,watch`")));
+                .advise(format!("`{kubectl} api-resources --verbs=list,watch`")));
         }
         let (group, version) =
             list.group_version.split_once('/').unwrap_or(("", &list.group_version));
@@ -209,14 +253,14 @@ mod tests {
     #[test]
     fn finds_a_resource_by_each_of_its_names() {
         for name in ["deployments", "deployment", "Deployment", "deploy", "DEPLOY"] {
-            let found = Wanted { name, group: None }.find(&list(), "").ok().flatten();
+            let found = Wanted { name, group: None }.find(&list(), None).ok().flatten();
             let found = found.expect(name).resource;
             assert_eq!(
                 (&*found.group, &*found.version, &*found.plural),
                 ("apps", "v1", "deployments")
             );
         }
-        assert!(Wanted { name: "dep", group: None }.find(&list(), "").ok().flatten().is_none());
+        assert!(Wanted { name: "dep", group: None }.find(&list(), None).ok().flatten().is_none());
     }
 
     #[test]
@@ -243,6 +287,6 @@ mod tests {
     fn refuses_what_cannot_be_watched() {
         let mut list = list();
         list.resources.as_mut().expect("some")[1].verbs.pop();
-        assert!(Wanted { name: "deploy", group: None }.find(&list, "").is_err());
+        assert!(Wanted { name: "deploy", group: None }.find(&list, None).is_err());
     }
 }

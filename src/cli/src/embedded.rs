@@ -6,7 +6,8 @@ use watchcache_embedded_server::{Admission, Config, EmbeddedServer, FailurePolic
 
 use crate::args::{self, EmbeddedServerArgs};
 use crate::failure::Failure;
-use crate::{signals, view};
+use crate::signals::Interrupts;
+use crate::view;
 
 pub(crate) async fn start(config: Config) -> Result<EmbeddedServer, Failure> {
     EmbeddedServer::start(config)
@@ -20,7 +21,7 @@ pub(crate) async fn run(args: EmbeddedServerArgs) -> Result<ExitCode, Failure> {
     let server = start(config).await?;
     let url = server.url();
     view::line(&format!(
-        "An embedded API server with {pods} Pods and {rate} changes a second (seed {seed}) is at {url}
+        "An embedded API server with {pods} Pods and {rate} changes a second over all kinds (seed {seed}) is at {url}
 
   kubectl --server {url} get pods --all-namespaces
   kubectl --server {url} get pods --all-namespaces --watch
@@ -28,12 +29,13 @@ pub(crate) async fn run(args: EmbeddedServerArgs) -> Result<ExitCode, Failure> {
   watchcache --server {url}
 
 Ctrl-C stops it."
-    ));
-    signals::interrupted().await;
-    signals::end_at_next();
+    ))?;
+    let mut interrupts = Interrupts::new();
+    interrupts.next().await;
+    interrupts.end_at_next();
     let commits = server.commits();
     server.stop().await;
-    view::line(&format!("Stopped after {commits} changes."));
+    view::line(&format!("Stopped after {commits} changes."))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -39,16 +39,64 @@ pub(crate) struct Exporter {
 /// What requests are answered from.
 struct Served {
     recorder: PrometheusHandle,
-    store: StoreMetrics,
-    fifo: FifoMetrics,
+    /// Not before the server has said what it has.
+    kinds: OnceLock<Vec<Observed>>,
+}
+
+/// The metrics of one kind.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    pub(crate) store: StoreMetrics,
+    pub(crate) fifo: FifoMetrics,
     reflector: ReflectorMetrics,
-    /// Not before there is a mirror.
-    mirror: OnceLock<(Arc<Store<Mirrored>>, Fifo<Mirrored>, Monitor)>,
+}
+
+/// A kind whose figures are served.
+pub(crate) struct Observed {
+    pub(crate) name: String,
+    pub(crate) metrics: Metrics,
+    pub(crate) store: Arc<Store<Mirrored>>,
+    pub(crate) fifo: Fifo<Mirrored>,
+    pub(crate) monitor: Monitor,
+}
+
+impl Metrics {
+    /// With the kind's name in the label `name`, for the recorder that an exporter has installed.
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            store: StoreMetrics::new(name),
+            fifo: FifoMetrics::new(name),
+            reflector: ReflectorMetrics::new(name),
+        }
+    }
+}
+
+impl Observed {
+    fn record(&self) {
+        self.metrics.store.record(&self.store);
+        self.metrics.fifo.record(&self.fifo);
+        self.metrics.reflector.record(&self.monitor);
+    }
+
+    /// `None` if it is ready.
+    fn why_not_ready(&self) -> Option<String> {
+        let progress = self.monitor.progress();
+        if progress.is_ready(MAX_LAG) {
+            return None;
+        }
+        let why = match progress.lag() {
+            Some(lag) if progress.synced => {
+                format!("the content was last known to be complete {} s ago", lag.as_secs())
+            }
+            _ => crate::report::waiting_for(&progress),
+        };
+        Some(format!("{}: {why}", self.name))
+    }
 }
 
 impl Exporter {
-    /// Listens. All metrics have this name in their label `name`.
-    pub(crate) async fn start(address: SocketAddr, name: &str) -> Result<Self, Failure> {
+    /// Installs the recorder, and listens.
+    pub(crate) async fn start(address: SocketAddr) -> Result<Self, Failure> {
         let refused = |error: &dyn std::fmt::Display| {
             Failure::run(format!("no metrics can be served at {address}: {error}"))
                 .advise("another address, or port 0 for any free one")
@@ -59,13 +107,7 @@ impl Exporter {
             .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &BOUNDS)
             .map_err(|error| refused(&error))?;
         let recorder = builder.install_recorder().map_err(|error| refused(&error))?;
-        let served = Arc::new(Served {
-            recorder,
-            store: StoreMetrics::new(name),
-            fifo: FifoMetrics::new(name),
-            reflector: ReflectorMetrics::new(name),
-            mirror: OnceLock::new(),
-        });
+        let served = Arc::new(Served { recorder, kinds: OnceLock::new() });
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/healthz", get(|| async { "ok\n" }))
@@ -92,20 +134,10 @@ impl Exporter {
         self.address
     }
 
-    /// What a store and a queue are to tell as it happens.
-    pub(crate) fn observers(&self) -> (StoreMetrics, FifoMetrics) {
-        (self.served.store.clone(), self.served.fifo.clone())
-    }
-
-    /// There is a mirror: its figures are served from now on.
-    pub(crate) fn observe(
-        &self,
-        store: &Arc<Store<Mirrored>>,
-        fifo: &Fifo<Mirrored>,
-        it: &Monitor,
-    ) {
-        // There is one mirror in a run.
-        let _ = self.served.mirror.set((Arc::clone(store), fifo.clone(), it.clone()));
+    /// These are all kinds: their figures are served from now on.
+    pub(crate) fn observe(&self, kinds: Vec<Observed>) {
+        // They are told once in a run.
+        let _ = self.served.kinds.set(kinds);
     }
 }
 
@@ -116,27 +148,16 @@ impl Drop for Exporter {
 }
 
 async fn metrics(State(served): State<Arc<Served>>) -> impl IntoResponse {
-    if let Some((store, fifo, monitor)) = served.mirror.get() {
-        served.store.record(store);
-        served.fifo.record(fifo);
-        served.reflector.record(monitor);
-    }
+    served.kinds.get().into_iter().flatten().for_each(Observed::record);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], served.recorder.render())
 }
 
+/// Once every kind is.
 async fn ready(State(served): State<Arc<Served>>) -> (StatusCode, String) {
-    let not = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"));
-    let Some((_, _, monitor)) = served.mirror.get() else {
-        return not("the server has not answered yet".to_owned());
+    let not = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"));
+    let Some(kinds) = served.kinds.get() else {
+        return not("the server has not answered yet");
     };
-    let progress = monitor.progress();
-    if progress.is_ready(MAX_LAG) {
-        return (StatusCode::OK, "ready\n".to_owned());
-    }
-    not(match progress.lag() {
-        Some(lag) if progress.synced => {
-            format!("the content was last known to be complete {} s ago", lag.as_secs())
-        }
-        _ => crate::report::waiting_for(&progress),
-    })
+    let why: Vec<_> = kinds.iter().filter_map(Observed::why_not_ready).collect();
+    if why.is_empty() { (StatusCode::OK, "ready\n".to_owned()) } else { not(&why.join("; ")) }
 }

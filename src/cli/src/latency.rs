@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Durations in nanoseconds, with three digits and up to a minute.
+/// Durations in nanoseconds, up to a minute.
 #[derive(Clone, Debug)]
 pub(crate) struct Latency(Histogram<u64>);
 
@@ -19,17 +19,38 @@ pub(crate) struct Quantiles {
 }
 
 impl Latency {
+    /// With three digits, in 220 KB.
     pub(crate) fn new() -> Self {
-        Self(Histogram::new_with_max(60_000_000_000, 3).expect("the bounds are valid"))
+        Self::with_digits(3)
+    }
+
+    /// With two digits, in 30 KB.
+    pub(crate) fn coarse() -> Self {
+        Self::with_digits(2)
+    }
+
+    fn with_digits(digits: u8) -> Self {
+        Self(Histogram::new_with_max(60_000_000_000, digits).expect("the bounds are valid"))
     }
 
     pub(crate) fn record(&mut self, took: Duration) {
         self.0.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     pub(crate) fn merge(&mut self, other: &Self) {
-        // Cannot fail: all have the same bounds.
+        // Cannot fail: all have the same upper bound.
         let _ = self.0.add(&other.0);
+    }
+
+    /// All of them together.
+    pub(crate) fn of_all<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut whole = Self::new();
+        all.into_iter().for_each(|part| whole.merge(part));
+        whole
     }
 
     /// `None` if nothing was recorded.

@@ -1,14 +1,18 @@
 //! The `watchcache` command: mirrors a cluster, or an embedded one, and shows what the cache does.
 
 mod args;
+mod cluster;
 mod connect;
+mod course;
 mod discovery;
 mod duration;
 mod embedded;
 mod exporter;
 mod failure;
+mod kind;
 mod kubeconfig;
 mod latency;
+mod limit;
 mod mirror;
 mod mirrored;
 mod proxy;
@@ -19,20 +23,25 @@ mod signals;
 mod staleness;
 mod states;
 mod target;
+mod top;
 mod verify;
 mod view;
 mod workers;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use args::{Cli, Command};
+use args::{Cli, Command, KindArgs};
 use failure::Failure;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return told(&error),
+    };
     // Silent unless RUST_LOG is set: the command prints its own report.
     tracing_subscriber::fmt()
         .with_env_filter(
@@ -49,13 +58,26 @@ fn main() -> ExitCode {
     }
 }
 
+/// The help that was asked for, or what is wrong with the command line.
+fn told(error: &clap::Error) -> ExitCode {
+    let written = error.print().and_then(|()| std::io::stdout().flush());
+    match written.map_err(|error| view::unwritten(&error)) {
+        Err(failure) if !error.use_stderr() => {
+            failure.print();
+            failure.exit_code()
+        }
+        _ => u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
+    }
+}
+
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::run(format!("the async runtime does not start: {error}")))?;
     let code = runtime.block_on(async {
         match cli.command {
-            None => mirror::run(cli.mirror).await,
-            Some(Command::Mirror(args)) => mirror::run(args).await,
+            None => mirror::run(KindArgs::default(), cli.mirror).await,
+            Some(Command::Mirror(args)) => mirror::run(args.kinds, args.options).await,
+            Some(Command::Top(args)) => top::run(args).await,
             Some(Command::EmbeddedServer(args)) => embedded::run(args).await,
         }
     });

@@ -1,4 +1,4 @@
-//! Threads that read from the store continuously, and how long their reads take.
+//! Threads that read from the stores continuously, and how long their reads take.
 
 use std::hint::black_box;
 use std::io;
@@ -19,7 +19,7 @@ const BLOCK: usize = 4096;
 const TIMED: usize = 16;
 /// Blocks of gets for one list.
 const BLOCKS_PER_LIST: u64 = 16;
-/// Blocks of gets before the keys are fetched again, so that the reads keep hitting.
+/// Blocks of gets from a store before its keys are fetched again, so that the reads keep hitting.
 const BLOCKS_PER_KEYS: u64 = 256;
 
 #[derive(Debug)]
@@ -51,19 +51,23 @@ pub(crate) struct Reads {
 }
 
 impl Readers {
-    pub(crate) fn start(count: usize, store: &Arc<Store<Mirrored>>) -> io::Result<Self> {
+    pub(crate) fn start(count: usize, stores: &[Arc<Store<Mirrored>>]) -> io::Result<Self> {
         let mut readers = Self { stop: Arc::default(), lanes: Vec::new(), threads: Vec::new() };
         for number in 0..count {
             let lane = Arc::new(Lane::new());
-            let (stop, store) = (Arc::clone(&readers.stop), Arc::clone(store));
+            let (stop, stores) = (Arc::clone(&readers.stop), stores.to_vec());
             readers.lanes.push(Arc::clone(&lane));
             readers.threads.push(
                 std::thread::Builder::new()
                     .name(format!("reader-{number}"))
-                    .spawn(move || lane.run(&store, &stop))?,
+                    .spawn(move || lane.run(&stores, &stop))?,
             );
         }
         Ok(readers)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.lanes.len()
     }
 
     pub(crate) fn measured(&self) -> Reads {
@@ -98,33 +102,41 @@ impl Lane {
         Self { reads: AtomicU64::new(0), measured: Mutex::new(measured) }
     }
 
-    fn run(&self, store: &Store<Mirrored>, stop: &AtomicBool) {
-        let mut keys = Vec::new();
+    /// Reads a block from each store in turn.
+    fn run(&self, stores: &[Arc<Store<Mirrored>>], stop: &AtomicBool) {
+        let mut keys = vec![Vec::new(); stores.len()];
         let mut took = Vec::with_capacity(BLOCK / TIMED);
-        let mut block: u64 = 0;
+        let mut round: u64 = 0;
         while !stop.load(Ordering::Relaxed) {
-            if keys.is_empty() || block.is_multiple_of(BLOCKS_PER_KEYS) {
-                keys = store.keys();
+            for (store, keys) in stores.iter().zip(&mut keys) {
+                if keys.is_empty() || round.is_multiple_of(BLOCKS_PER_KEYS) {
+                    *keys = store.keys();
+                }
+                if !keys.is_empty() && !stop.load(Ordering::Relaxed) {
+                    self.read(store, keys, &mut took, round.is_multiple_of(BLOCKS_PER_LIST));
+                }
             }
-            if keys.is_empty() {
+            if keys.iter().all(Vec::is_empty) {
                 std::thread::sleep(Duration::from_millis(10));
-                continue;
             }
-            get_block(store, &keys, &mut took);
-            let listed = block.is_multiple_of(BLOCKS_PER_LIST).then(|| {
-                let start = Instant::now();
-                black_box(store.list());
-                start.elapsed()
-            });
-            let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-            took.drain(..).for_each(|took| measured.gets.record(took));
-            if let Some(took) = listed {
-                measured.lists.record(took);
-            }
-            drop(measured);
-            self.reads.fetch_add(BLOCK as u64 + u64::from(listed.is_some()), Ordering::Relaxed);
-            block += 1;
+            round += 1;
         }
+    }
+
+    fn read(&self, store: &Store<Mirrored>, keys: &[Key], took: &mut Vec<Duration>, list: bool) {
+        get_block(store, keys, took);
+        let listed = list.then(|| {
+            let start = Instant::now();
+            black_box(store.list());
+            start.elapsed()
+        });
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        took.drain(..).for_each(|took| measured.gets.record(took));
+        if let Some(took) = listed {
+            measured.lists.record(took);
+        }
+        drop(measured);
+        self.reads.fetch_add(BLOCK as u64 + u64::from(list), Ordering::Relaxed);
     }
 }
 

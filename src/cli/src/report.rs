@@ -8,53 +8,91 @@ use watchcache::reflector::{Phase, Progress};
 
 use crate::latency::Quantiles;
 use crate::readers::Reads;
+use crate::staleness::Stale;
+use crate::workers::Items;
 
 /// All measurements at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
-    /// Since the first complete list; zero before.
+    /// Since every first list was complete; zero before.
     pub(crate) elapsed: Duration,
-    pub(crate) objects: usize,
+    pub(crate) kinds: Vec<KindSample>,
+    /// Only the embedded server tells when a change was committed.
+    pub(crate) measures_staleness: bool,
+    pub(crate) readers: usize,
+    pub(crate) reads: Reads,
+    pub(crate) reads_per_s: f64,
+}
+
+/// Those of one kind.
+#[derive(Clone, Debug)]
+pub(crate) struct KindSample {
+    pub(crate) name: String,
+    /// Objects in the store.
+    pub(crate) held: usize,
     pub(crate) revision: u64,
     pub(crate) resource_version: Option<String>,
     pub(crate) progress: Progress,
-    pub(crate) staleness_us: Option<Quantiles>,
-    pub(crate) reads: Reads,
+    pub(crate) stale: Stale,
     pub(crate) fifo: FifoStats,
-    pub(crate) items: u64,
+    pub(crate) items: Items,
     pub(crate) rates: Rates,
 }
 
-/// Counts per second.
+/// Counts per second, over the last second or so.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rates {
-    pub(crate) events: f64,
-    pub(crate) reads: f64,
+    pub(crate) changes: f64,
     pub(crate) items: f64,
+}
+
+impl KindSample {
+    /// In the store, or so far in the first list.
+    pub(crate) fn objects(&self) -> u64 {
+        if self.progress.synced { self.held as u64 } else { self.progress.listed }
+    }
+}
+
+impl Sample {
+    /// A figure of all kinds together.
+    pub(crate) fn sum(&self, figure: impl Fn(&KindSample) -> u64) -> u64 {
+        self.kinds.iter().map(figure).sum()
+    }
+
+    pub(crate) fn rates(&self) -> Rates {
+        let rates = self.kinds.iter().map(|kind| kind.rates);
+        rates.fold(Rates::default(), |all, one| Rates {
+            changes: all.changes + one.changes,
+            items: all.items + one.items,
+        })
+    }
+
+    pub(crate) fn stale(&self) -> Stale {
+        Stale::of_all(self.kinds.iter().map(|kind| &kind.stale))
+    }
 }
 
 /// Turns counts into rates over the last second or so.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub(crate) struct Meter<const N: usize> {
     at: Instant,
-    counts: [u64; 3],
-    rates: Rates,
+    counts: [u64; N],
+    rates: [f64; N],
 }
 
-impl Meter {
-    pub(crate) fn new() -> Self {
-        Self { at: Instant::now(), counts: [0; 3], rates: Rates::default() }
+impl<const N: usize> Meter<N> {
+    /// Counts from these on.
+    pub(crate) fn new(counts: [u64; N]) -> Self {
+        Self { at: Instant::now(), counts, rates: [0.0; N] }
     }
 
-    pub(crate) fn rates(&mut self, events: u64, reads: u64, items: u64) -> Rates {
+    pub(crate) fn rates(&mut self, counts: [u64; N]) -> [f64; N] {
         let took = self.at.elapsed();
-        // A plain view asks once a second, and must not be a tick too early.
+        // Asked once a second, which must not be a tick too early.
         if took >= Duration::from_millis(900) {
-            let counts = [events, reads, items];
-            let per_second =
-                |i: usize| counts[i].saturating_sub(self.counts[i]) as f64 / took.as_secs_f64();
-            self.rates =
-                Rates { events: per_second(0), reads: per_second(1), items: per_second(2) };
+            self.rates = std::array::from_fn(|i| {
+                counts[i].saturating_sub(self.counts[i]) as f64 / took.as_secs_f64()
+            });
             self.counts = counts;
             self.at = Instant::now();
         }
@@ -66,11 +104,38 @@ impl Meter {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Summary {
     pub(crate) source: String,
-    pub(crate) resource: String,
     pub(crate) namespace: Option<String>,
     /// The embedded server's; a real cluster has none.
     pub(crate) seed: Option<u64>,
     pub(crate) duration_s: f64,
+    /// Until every first list was complete.
+    pub(crate) first_list_ms: f64,
+    pub(crate) objects: u64,
+    pub(crate) events: u64,
+    pub(crate) events_per_s: f64,
+    pub(crate) relists: u64,
+    pub(crate) failures: u64,
+    pub(crate) quarantined: u64,
+    pub(crate) staleness_us: Option<Quantiles>,
+    pub(crate) staleness_last_10s_us: Option<Quantiles>,
+    pub(crate) readers: u16,
+    pub(crate) reads: u64,
+    pub(crate) reads_per_s: f64,
+    pub(crate) get_ns: Option<Quantiles>,
+    pub(crate) list_us: Option<Quantiles>,
+    /// Of each kind.
+    pub(crate) workers: u16,
+    pub(crate) items: u64,
+    pub(crate) items_per_s: f64,
+    pub(crate) verified: bool,
+    pub(crate) differing: usize,
+    pub(crate) kinds: Vec<KindSummary>,
+}
+
+/// What the whole run was to one kind.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct KindSummary {
+    pub(crate) kind: String,
     pub(crate) first_list_ms: f64,
     pub(crate) objects: usize,
     pub(crate) revision: u64,
@@ -88,13 +153,10 @@ pub(crate) struct Summary {
     /// The last failure, if there was one.
     pub(crate) last_error: Option<String>,
     pub(crate) staleness_us: Option<Quantiles>,
-    pub(crate) readers: u16,
-    pub(crate) reads: u64,
-    pub(crate) reads_per_s: f64,
-    pub(crate) get_ns: Option<Quantiles>,
-    pub(crate) list_us: Option<Quantiles>,
-    pub(crate) workers: u16,
+    pub(crate) staleness_last_10s_us: Option<Quantiles>,
+    /// All that the workers have done, the first list's objects included.
     pub(crate) items: u64,
+    /// Since those of the first list were worked off.
     pub(crate) items_per_s: f64,
     pub(crate) fifo: FifoSummary,
     pub(crate) verified: bool,
@@ -151,4 +213,9 @@ pub(crate) fn waiting_for(progress: &Progress) -> String {
 /// Rounded to one digit after the point.
 pub(crate) fn tenths(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
+}
+
+/// Per second; none in no time.
+pub(crate) fn rate(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { tenths(count as f64 / seconds) } else { 0.0 }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use watchcache_embedded_server::{Config, Scheduler};
 
-use crate::args::{self, MirrorArgs, SimulationArgs};
+use crate::args::{self, SimulationArgs, SourceArgs};
 use crate::failure::Failure;
 use crate::selector;
 
@@ -21,7 +21,7 @@ pub(crate) enum Target {
     InCluster,
 }
 
-/// Which of a resource's objects.
+/// Which of the objects.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
     pub(crate) namespace: Option<String>,
@@ -30,7 +30,7 @@ pub(crate) struct Scope {
 }
 
 impl Target {
-    pub(crate) fn of(args: &MirrorArgs) -> Result<Self, Failure> {
+    pub(crate) fn of(args: &SourceArgs) -> Result<Self, Failure> {
         let (target, given) = if let Some(url) = &args.server {
             (Self::Server(url.clone()), "--server")
         } else if args.in_cluster {
@@ -58,6 +58,21 @@ impl Target {
             ))),
         }
     }
+
+    /// How to ask the same server with kubectl; not the embedded one, which ends with the command.
+    pub(crate) fn kubectl(&self) -> Option<String> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::InCluster => Some("kubectl".to_owned()),
+            Self::Server(url) => Some(format!("kubectl --server {url}")),
+            Self::Kubeconfig { path, context } => {
+                let path = path.as_ref().map(|path| format!(" --kubeconfig {}", path.display()));
+                let context = context.as_ref().map(|context| format!(" --context {context}"));
+                let [path, context] = [path, context].map(Option::unwrap_or_default);
+                Some(format!("kubectl{path}{context}"))
+            }
+        }
+    }
 }
 
 impl SimulationArgs {
@@ -79,7 +94,7 @@ impl SimulationArgs {
 }
 
 impl Scope {
-    pub(crate) fn of(args: &MirrorArgs) -> Result<Self, Failure> {
+    pub(crate) fn of(args: &SourceArgs) -> Result<Self, Failure> {
         let wrong = |option: &str, value: &str, why: String| {
             Failure::usage(format!("invalid value '{value}' for '{option}': {why}"))
         };
@@ -97,5 +112,14 @@ impl Scope {
             labels: args.selector.clone(),
             fields: args.field_selector.clone(),
         })
+    }
+    /// What it is restricted to, to be put after the name of a kind.
+    pub(crate) fn describe(&self) -> String {
+        let part = |words: &str, part: &Option<String>| {
+            part.as_ref().map_or_else(String::new, |part| format!(" {words} {part}"))
+        };
+        let namespace = part("in the namespace", &self.namespace);
+        let labels = part("with the labels", &self.labels);
+        namespace + &labels + &part("with the fields", &self.fields)
     }
 }

@@ -1,11 +1,12 @@
-//! Threads that work through the Fifo, as a controller would.
+//! Threads that work through a kind's Fifo, as a controller would.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::hint::black_box;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use watchcache::{Fifo, Object, Store};
 
@@ -14,8 +15,24 @@ use crate::mirrored::Mirrored;
 #[derive(Debug)]
 pub(crate) struct Workers {
     fifo: Fifo<Mirrored>,
-    items: Arc<AtomicU64>,
+    done: Arc<Done>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// What the threads have done, all together.
+#[derive(Debug, Default)]
+struct Done {
+    items: AtomicU64,
+    /// When the objects of the first list were all worked off, and how many items that took: they are a
+    /// backlog, and no rate.
+    first_list: OnceLock<(Instant, u64)>,
+}
+
+/// The items that came after those of the first list, and how long they have been coming.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Items {
+    pub(crate) count: u64,
+    pub(crate) seconds: f64,
 }
 
 impl Workers {
@@ -24,22 +41,28 @@ impl Workers {
         fifo: &Fifo<Mirrored>,
         store: &Arc<Store<Mirrored>>,
     ) -> io::Result<Self> {
-        let mut workers = Self { fifo: fifo.clone(), items: Arc::default(), threads: Vec::new() };
+        let mut workers = Self { fifo: fifo.clone(), done: Arc::default(), threads: Vec::new() };
         for number in 0..count {
             let (fifo, store) = (fifo.clone(), Arc::clone(store));
-            let items = Arc::clone(&workers.items);
+            let done = Arc::clone(&workers.done);
             workers.threads.push(
                 std::thread::Builder::new()
                     .name(format!("worker-{number}"))
-                    .spawn(move || work(&fifo, &store, &items))?,
+                    .spawn(move || work(&fifo, &store, &done))?,
             );
         }
         Ok(workers)
     }
 
-    /// Items done so far.
-    pub(crate) fn items(&self) -> u64 {
-        self.items.load(Ordering::Relaxed)
+    /// Items done so far, those of the first list included.
+    pub(crate) fn all_items(&self) -> u64 {
+        self.done.items.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn items(&self) -> Items {
+        let Some((since, before)) = self.done.first_list.get() else { return Items::default() };
+        let count = self.all_items().saturating_sub(*before);
+        Items { count, seconds: since.elapsed().as_secs_f64() }
     }
 
     /// Closes the queue; the workers finish what waits in it.
@@ -58,14 +81,20 @@ impl Drop for Workers {
     }
 }
 
-fn work(fifo: &Fifo<Mirrored>, store: &Store<Mirrored>, items: &AtomicU64) {
+fn work(fifo: &Fifo<Mirrored>, store: &Store<Mirrored>, done: &Done) {
     while let Ok(lease) = fifo.lease() {
         // The newest state counts, not the one that was queued; the object may have been deleted.
         if let Some(object) = store.get(lease.key()) {
             black_box(digest(&object));
         }
+        // Before the queue knows: once it has synced, all items of the first list are counted.
+        done.items.fetch_add(1, Ordering::Relaxed);
         lease.done();
-        items.fetch_add(1, Ordering::Relaxed);
+        if done.first_list.get().is_none() && fifo.has_synced() {
+            let items = done.items.load(Ordering::Relaxed);
+            // Another thread may have seen it, too.
+            let _ = done.first_list.set((Instant::now(), items));
+        }
     }
 }
 

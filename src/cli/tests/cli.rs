@@ -75,9 +75,9 @@ fn last_line(output: &Output) -> Value {
 /// What a run of which something came has more than none of.
 const POSITIVE: &[&str] = &[
     "/objects",
-    "/revision",
     "/events",
-    "/batches",
+    "/kinds/0/revision",
+    "/kinds/0/batches",
     "/reads",
     "/items",
     "/seed",
@@ -85,11 +85,12 @@ const POSITIVE: &[&str] = &[
     "/staleness_us/p50",
     "/staleness_us/p99",
     "/staleness_us/max",
+    "/staleness_last_10s_us/p50",
     "/get_ns/p50",
     "/get_ns/p99",
     "/get_ns/p999",
     "/list_us/p50",
-    "/fifo/popped",
+    "/kinds/0/fifo/popped",
 ];
 
 fn is_positive(summary: &Value, pointer: &str) -> bool {
@@ -110,20 +111,147 @@ fn json_of_a_bounded_run() {
     for pointer in POSITIVE {
         assert!(is_positive(&summary, pointer), "{pointer}: {summary}");
     }
-    assert!(summary["fifo"]["coalesced"].is_u64(), "{summary}");
-    assert!(summary["resource_version"].is_string(), "{summary}");
+    let pods = &summary["kinds"][0];
+    assert_eq!(pods["kind"], "pods", "{summary}");
+    assert!(pods["fifo"]["coalesced"].is_u64(), "{summary}");
+    assert!(pods["resource_version"].is_string(), "{summary}");
     assert_eq!(stdout(&output).lines().count(), 1, "nothing but the summary");
 }
 
 #[test]
 fn plain_without_a_terminal_and_without_a_subcommand() {
     let output = bounded(&["--objects", "50", "--rate", "50"], |output| {
-        stdout(output).contains("staleness p50")
+        stdout(output).contains("staleness p99")
     });
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
-    for word in ["pods of the embedded server", "events/s", "staleness p50", "verified: "] {
+    for word in ["pods of the embedded server", "changes/s", "staleness p99", "verified: "] {
         assert!(text.contains(word), "lacks {word:?}: {text}");
+    }
+    for line in text.lines() {
+        assert!(line.chars().count() <= 120, "{line}");
+    }
+}
+
+#[test]
+fn several_kinds_at_once() {
+    // By two names, it is one kind still.
+    let args =
+        ["mirror", "pods,deployments.apps", "po", "nodes", "--objects", "100", "--rate", "100"];
+    let output = bounded(&[&args[..], &["--output", "json"]].concat(), |output| {
+        is_positive(&last_line(output), "/kinds/0/events")
+    });
+    let summary = last_line(&output);
+    assert_eq!(output.status.code(), Some(0), "{summary}");
+    let kinds = summary["kinds"].as_array().expect("kinds");
+    let names: Vec<_> = kinds.iter().map(|kind| kind["kind"].as_str().unwrap_or("")).collect();
+    assert_eq!(names, ["pods", "deployments.apps", "nodes"], "{summary}");
+    assert!(kinds.iter().all(|kind| kind["verified"] == true), "{summary}");
+    for figure in ["objects", "events", "items"] {
+        let sum: u64 = kinds.iter().filter_map(|kind| kind[figure].as_u64()).sum();
+        assert_eq!(summary[figure], sum, "{figure}: {summary}");
+    }
+
+    let output = bounded(&args, |_| true);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
+    assert!(text.starts_with("pods, deployments.apps, nodes of the embedded server at "), "{text}");
+    for word in ["s  deployments.apps  ", "all kinds", "verified: each store equals"] {
+        assert!(text.contains(word), "lacks {word:?}: {text}");
+    }
+}
+
+#[test]
+fn items_per_second_leave_the_first_list_out() {
+    let still = ["--objects", "2000", "--rate", "0", "--readers", "0", "--output", "json"];
+    let worked_off = |output: &Output| last_line(output)["kinds"][0]["fifo"]["depth"] == 0;
+    let summary = last_line(&bounded(&still, worked_off));
+    assert!(summary["items"].as_u64().is_some_and(|items| items >= 1_900), "{summary}");
+    assert_eq!(summary["items_per_s"], 0.0, "{summary}");
+}
+
+#[test]
+fn an_empty_namespace_is_said() {
+    let args = ["--objects", "20", "--rate", "0", "-n", "nowhere"];
+    let output = bounded(&[&args[..], &["--output", "json"]].concat(), |_| true);
+    assert_eq!(last_line(&output)["objects"], 0);
+    let note = "note: there are no pods in the namespace nowhere";
+    assert_eq!(stderr(&output).matches(note).count(), 1, "{}", stderr(&output));
+    let output = bounded(&args, |_| true);
+    assert_eq!(output.status.code(), Some(0));
+    let said = "There are no pods in the namespace nowhere.";
+    assert!(stdout(&output).contains(said), "{}", stdout(&output));
+    let output = bounded(&[&["top"], &args[..]].concat(), |_| true);
+    assert!(stdout(&output).contains(said), "{}", stdout(&output));
+}
+
+#[test]
+fn top_prints_once() {
+    let args = ["top", "pods,nodes", "--objects", "200", "--rate", "200", "--limit", "3"];
+    let output = bounded(&[&args[..], &["--output", "json"]].concat(), |output| {
+        is_positive(&last_line(output), "/hottest/0/changes")
+    });
+    let report = last_line(&output);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert_eq!(stdout(&output).lines().count(), 1, "nothing but the report");
+    assert_eq!(report["kinds"][0]["kind"], "pods", "{report}");
+    for pointer in ["/kinds/0/objects", "/kinds/1/objects", "/kinds/0/changes"] {
+        assert!(is_positive(&report, pointer), "{pointer}: {report}");
+    }
+    for pointer in ["/kinds/0/memory/objects", "/kinds/0/memory/table", "/namespaces/0/objects"] {
+        assert!(is_positive(&report, pointer), "{pointer}: {report}");
+    }
+    assert!(report["kinds"][0]["lag_s"].is_number(), "{report}");
+    assert_eq!(report["quarantined"], serde_json::json!([]), "{report}");
+    let list = |name: &str| report[name].as_array().cloned().unwrap_or_default();
+    assert!(list("namespaces").len() == 3 && list("hottest").len() <= 3, "{report}");
+    let sorted =
+        |list: &[Value], by: &str| list.is_sorted_by_key(|one| -(one[by].as_i64().unwrap_or(0)));
+    assert!(sorted(&list("namespaces"), "objects"), "{report}");
+    assert!(sorted(&list("hottest"), "changes"), "{report}");
+
+    // By itself, after a while.
+    let output = watchcache(&args);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
+    for word in ["KIND", "MEMORY", "RETAINED", "LAG", "NAMESPACE", "HOTTEST KEYS", "more namespace"]
+    {
+        assert!(text.contains(word), "lacks {word:?}: {text}");
+    }
+    for line in text.lines() {
+        assert!(line.chars().count() <= 120, "{line}");
+    }
+}
+
+#[test]
+fn advice_for_the_embedded_server_names_what_it_has() {
+    // There is no server to ask any more when this is read.
+    fails(&["top", "flobs"], 1, &["no resource \"flobs\"", "try: pods, ", "deployments.apps"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_is_an_error() {
+    let short = ["--objects", "5", "--rate", "0", "--readers", "0", "--duration", "60s"];
+    let json = [&["mirror", "--output", "json", "--duration", "4s"][..], &short[..6]].concat();
+    let once = [&["top", "--output", "json"][..], &short[..4]].concat();
+    for args in [&short[..], &json, &once, &["--help"], &["--version"], &["embedded-server"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+        let output = Command::new(env!("CARGO_BIN_EXE_watchcache"))
+            .args(args)
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .spawn()
+            .and_then(std::process::Child::wait_with_output)
+            .expect("the command starts");
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {text}");
+        assert!(
+            text.contains("error: the output cannot be written: No space left"),
+            "{args:?}: {text}"
+        );
     }
 }
 
@@ -139,7 +267,8 @@ fn no_workers_no_readers_no_changes() {
         "{summary}"
     );
     assert_eq!((&summary["get_ns"], &summary["staleness_us"]), (&Value::Null, &Value::Null));
-    assert_eq!((&summary["fifo"]["popped"], &summary["fifo"]["depth"]), (&0.into(), &20.into()));
+    let fifo = &summary["kinds"][0]["fifo"];
+    assert_eq!((&fifo["popped"], &fifo["depth"]), (&0.into(), &20.into()));
 }
 
 #[test]
@@ -164,6 +293,9 @@ fn wrong_command_lines() {
         (&["--context", "a", "--rate", "5"], &["--context", "embedded server only"]),
         (&[server[0], server[1], "--context", "a"], &["cannot be used with"]),
         (&["--frobnicate"], &["--frobnicate"]),
+        (&["miror"], &["miror", "'mirror'"]),
+        (&["mirror", "pods,,nodes"], &["[KIND]"]),
+        (&["top", "--limit", "0"], &["--limit", "1..=10000"]),
         (&["embedded-server", "--port", "70000"], &["--port"]),
         (&["embedded-server", "--admission", "https://localhost"], &["--admission", "plain HTTP"]),
         (&["embedded-server", "--admission-timeout", "1s"], &["--admission <URL>"]),
@@ -214,21 +346,18 @@ async fn against_a_server_that_is_already_there() {
     let server = EmbeddedServer::start(config).await.expect("the server starts");
     let url = server.url();
 
+    let kubectl = format!("`kubectl --server {url} api-resources`");
+    fails(&["mirror", "flobs", "--server", &url], 1, &["no resource \"flobs\"", &kubectl]);
     fails(
-        &["--server", &url, "--resource", "flobs"],
+        &["top", "pods,nodes", "--server", &url, "-n", "default"],
         1,
-        &["no resource \"flobs\"", "api-resources"],
-    );
-    fails(
-        &["--server", &url, "--resource", "nodes", "-n", "default"],
-        1,
-        &["nodes", "--namespace"],
+        &["nodes are in no namespace", "--namespace"],
     );
     let unknown_field = ["--server", &url, "--field-selector", "spec.unknown=1"];
-    fails(&unknown_field, 1, &["spec.unknown", "--field-selector"]);
+    fails(&unknown_field, 1, &["of pods", "spec.unknown", "--field-selector"]);
 
     for resource in ["po", "Node", "endpointslices.discovery.k8s.io"] {
-        let args = ["--server", &url, "--resource", resource, "--output", "json"];
+        let args = ["mirror", resource, "--server", &url, "--output", "json"];
         let output = bounded(&args, |_| true);
         let summary = last_line(&output);
         assert_eq!(output.status.code(), Some(0), "{summary}");
@@ -248,7 +377,7 @@ async fn against_a_server_that_is_already_there() {
 
 #[test]
 fn help_has_examples() {
-    for args in [&["--help"][..], &["mirror", "--help"]] {
+    for args in [&["--help"][..], &["mirror", "--help"], &["top", "--help"]] {
         let output = watchcache(args);
         let text = stdout(&output);
         assert_eq!(output.status.code(), Some(0));
@@ -290,8 +419,8 @@ fn the_embedded_server_alone() {
 #[test]
 fn metrics_and_probes_are_served() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_watchcache"));
-    command.args(["--objects", "50", "--rate", "50", "--output", "plain"]);
-    command.args(["--metrics", "127.0.0.1:0"]).env_remove("RUST_LOG");
+    command.args(["mirror", "po,deployments", "--objects", "50", "--rate", "50"]);
+    command.args(["--output", "plain", "--metrics", "127.0.0.1:0"]).env_remove("RUST_LOG");
     let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut running = Ended(command.spawn().expect("the command starts"));
     let mut said = BufReader::new(running.0.stderr.take().expect("it is piped")).lines();
@@ -318,6 +447,8 @@ fn metrics_and_probes_are_served() {
     let metrics = until("GET /metrics", "watchcache_store_objects{name=\"pods\"} ");
     for name in [
         "workqueue_depth{name=\"pods\"}",
+        "workqueue_depth{name=\"deployments.apps\"}",
+        "watchcache_store_objects{name=\"deployments.apps\"}",
         "workqueue_queue_duration_seconds_bucket{name=\"pods\",le=\"10\"}",
         "reflector_lists_total{name=\"pods\"} 1",
         "watchcache_reflector_synced{name=\"pods\"} 1",

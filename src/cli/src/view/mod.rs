@@ -1,98 +1,67 @@
-//! How the command reports while it runs, and in the end.
+//! What the reports of all commands share: where they go, tables by width, and figures that read well.
 
-mod live;
-mod plain;
-mod text;
+pub(crate) mod frame;
+pub(crate) mod screen;
+pub(crate) mod table;
+pub(crate) mod text;
 
-use std::io::{IsTerminal, Write};
-use std::time::Duration;
-
-use watchcache::reflector::Phase;
+use std::io::{self, IsTerminal, Write};
 
 use crate::args::Output;
-use crate::failure;
-use crate::report::{Sample, Summary, waiting_for};
+use crate::failure::{self, Failure};
+use screen::Size;
 
-#[derive(Debug)]
-pub(crate) enum View {
-    Live(live::Live),
-    Plain(plain::Plain),
-    Json(Waiting),
+/// How wide a line of a plain report is at most.
+pub(crate) const PLAIN: usize = 120;
+
+/// The least that a live view needs.
+const LEAST: Size = Size { width: 40, height: 10 };
+
+/// How a command reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Live,
+    Plain,
+    Json,
 }
 
-/// The last note on stderr about why the first list has not arrived.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting(String);
-
-impl Waiting {
-    fn show(&mut self, sample: &Sample) {
-        if !sample.elapsed.is_zero() || sample.progress.phase != Phase::BackingOff {
-            return;
-        }
-        let reason = waiting_for(&sample.progress);
-        if reason != self.0 {
-            failure::note(&format!("waiting for the first list, trying again: {reason}"));
-            self.0 = reason;
-        }
-    }
-}
-
-impl View {
-    /// `title` names what is mirrored.
-    pub(crate) fn new(output: Option<Output>, title: &str) -> Self {
-        let terminal = std::io::stdout().is_terminal();
-        match output {
-            Some(Output::Json) => Self::Json(Waiting::default()),
-            Some(Output::Live) | None if terminal => Self::Live(live::Live::new(title)),
-            _ => Self::Plain(plain::Plain::new(title)),
-        }
-    }
-
-    /// How often a sample is worth showing.
-    pub(crate) fn period(&self) -> Duration {
-        match self {
-            Self::Live(_) => Duration::from_millis(200),
-            Self::Plain(_) | Self::Json(_) => Duration::from_secs(1),
-        }
-    }
-
-    pub(crate) fn show(&mut self, sample: &Sample) {
-        match self {
-            Self::Live(live) => live.show(sample),
-            Self::Plain(plain) => plain.show(sample),
-            Self::Json(waiting) => waiting.show(sample),
-        }
-    }
-
-    /// Prints what continues after the run.
-    pub(crate) fn note(&self, text: &str) {
-        match self {
-            Self::Live(live) => live.note(text),
-            Self::Plain(_) => line(text),
-            Self::Json(_) => {}
-        }
-    }
-
-    pub(crate) fn finish(&self, summary: &Summary) {
-        match self {
-            Self::Live(live) => live.clear(),
-            Self::Plain(_) => {}
-            Self::Json(_) => {
-                // Only numbers and strings: serialization cannot fail.
-                return line(&serde_json::to_string(summary).unwrap_or_default());
+impl Form {
+    /// What was asked for; a live view only where it can be drawn.
+    pub(crate) fn of(output: Option<Output>) -> Self {
+        match (output, why_not_live()) {
+            (Some(Output::Json), _) => Self::Json,
+            (Some(Output::Live) | None, None) => Self::Live,
+            (Some(Output::Live), Some(why)) => {
+                failure::note(&format!("no live view: {why}"));
+                Self::Plain
             }
+            (Some(Output::Plain) | None, _) => Self::Plain,
         }
-        line(&text::summary(summary));
     }
 }
 
-/// Prints a line. If stdout is closed, the command ends like a process that writes into a closed pipe:
-/// `watchcache | head` stops.
-pub(crate) fn line(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
-    if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
-        // A shell's code for SIGPIPE.
-        std::process::exit(141);
+fn why_not_live() -> Option<&'static str> {
+    if !io::stdout().is_terminal() {
+        return Some("the output is no terminal");
     }
+    if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+        return Some("the terminal is a dumb one");
+    }
+    if std::env::var_os("RUST_LOG").is_some() && io::stderr().is_terminal() {
+        return Some("the log that RUST_LOG asks for goes to the terminal");
+    }
+    let Size { width, height } = Size::now();
+    (width < LEAST.width || height < LEAST.height).then_some("the terminal is too small")
+}
+
+/// Prints a line.
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    written.map_err(|error| unwritten(&error))
+}
+
+/// Nobody is told any more what goes on.
+pub(crate) fn unwritten(error: &io::Error) -> Failure {
+    Failure::run(format!("the output cannot be written: {error}"))
 }

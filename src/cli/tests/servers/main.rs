@@ -5,7 +5,8 @@ mod credentials;
 mod fake;
 mod proxy;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -126,7 +127,7 @@ fn the_duration_counts_from_the_start_and_the_reason_is_told() {
     });
     let url = server.url();
     let text = failed(&mut command(&["--server", &url, "--duration", "3s", "--output", "json"]));
-    let note = "note: waiting for the first list, trying again: planned maintenance";
+    let note = "note: waiting for the first list of pods, trying again: planned maintenance";
     assert!(text.contains(note), "{text}");
     assert_eq!(text.matches("note: ").count(), 1, "a reason is told once: {text}");
     assert!(text.contains("no complete list came within 3s: planned maintenance"), "{text}");
@@ -136,7 +137,7 @@ fn the_duration_counts_from_the_start_and_the_reason_is_told() {
         _ => Answer::Default,
     });
     let url = silent.url();
-    let args = ["--server", &url, "--duration", "1s", "--resource", "things"];
+    let args = ["--server", &url, "--duration", "1s", "things"];
     assert!(failed(&mut command(&args)).contains("no complete list came within 1s"));
 }
 
@@ -205,8 +206,9 @@ fn groups(versions: &[(&str, &[&str])]) -> String {
 
 fn resources(version: &str, names: &[&str]) -> String {
     let resource = |name: &&str| {
+        let lower = name.to_lowercase();
         format!(
-            r#"{{"name":"{name}s","singularName":"{name}","namespaced":true,"kind":"{name}","verbs":["list","watch"]}}"#
+            r#"{{"name":"{lower}s","singularName":"{lower}","namespaced":true,"kind":"{name}","verbs":["list","watch"]}}"#
         )
     };
     let resources: Vec<_> = names.iter().map(resource).collect();
@@ -250,7 +252,7 @@ fn a_group_that_does_not_answer_is_told_and_left_out() {
     }
     });
     let url = server.url();
-    let args = ["--server", &url, "--resource", "thing", "--duration", "15s"];
+    let args = ["--server", &url, "thing", "--duration", "15s"];
     let (summary, text) = verified(&mut command(&args));
     assert_eq!(summary["objects"], 1, "{summary}");
     assert!(
@@ -258,7 +260,7 @@ fn a_group_that_does_not_answer_is_told_and_left_out() {
         "{text}"
     );
     assert!(text.contains("note: left out down.io/v1"), "{text}");
-    let text = failed(&mut command(&["--server", &url, "--resource", "gone"]));
+    let text = failed(&mut command(&["--server", &url, "gone"]));
     assert!(
         text.contains("no resource \"gone\"; unknown is what these have: gone.io/v1"),
         "{text}"
@@ -270,6 +272,7 @@ fn what_reads_only_the_first_lines_ends_it() {
     let server = quiet();
     let mut child = command(&["--server", &server.url(), "--output", "plain"])
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("the command starts");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
@@ -286,7 +289,11 @@ fn what_reads_only_the_first_lines_ends_it() {
             None => std::thread::sleep(Duration::from_millis(20)),
         }
     };
-    assert_eq!(status.code(), Some(141));
+    assert_eq!(status.code(), Some(1));
+    let mut text = String::new();
+    let mut stderr = child.stderr.take().expect("a pipe");
+    stderr.read_to_string(&mut text).expect("text");
+    assert!(text.contains("error: the output cannot be written: Broken pipe"), "{text}");
 }
 
 #[test]
@@ -330,6 +337,43 @@ fn what_the_mirror_takes_is_verified() {
     assert_eq!((&summary["objects"], &summary["quarantined"]), (&2.into(), &1.into()), "{summary}");
 }
 
+#[cfg(unix)]
+#[test]
+fn the_second_signal_ends_a_verification_that_hangs() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let lists = AtomicUsize::new(0);
+    let server = Fake::start(move |request| match () {
+        () if request.is_list(PODS) => match lists.fetch_add(1, Ordering::Relaxed) {
+            0 => json(pods(10, &[pod("a", 5)])),
+            _ => Answer::Nothing,
+        },
+        () if request.is_watch(PODS) => Answer::Watch(Vec::new()),
+        () => Answer::Default,
+    });
+    let mut child = command(&["--server", &server.url(), "--output", "plain"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut until = |words: &str| lines.any(|line| line.is_ok_and(|line| line.contains(words)));
+    let id = Pid::from_child(&child);
+    assert!(until("changes/s"));
+    kill_process(id, Signal::INT).expect("it is there");
+    assert!(until("verifying"));
+    let limit = Instant::now() + Duration::from_secs(60);
+    let status = loop {
+        // The first moments belong to the first one.
+        kill_process(id, Signal::INT).expect("it is there");
+        std::thread::sleep(Duration::from_millis(100));
+        match child.try_wait().expect("it is there") {
+            Some(status) => break status,
+            None => assert!(Instant::now() < limit, "it goes on"),
+        }
+    };
+    assert_eq!(status.code(), Some(130));
+}
+
 #[test]
 fn a_server_that_repeats_itself_is_no_end_of_the_verification() {
     // The same page again and again, two in turn, and always another that brings nothing.
@@ -356,4 +400,85 @@ fn a_server_that_repeats_itself_is_no_end_of_the_verification() {
         assert!(text.contains(words), "{text}{}", stderr(&output));
         assert_eq!(output.status.code(), Some(1));
     }
+}
+
+/// A server of Pods and Secrets.
+fn with_secrets(secrets: impl Fn() -> Answer + Send + Sync + 'static) -> Fake {
+    const SECRETS: &str = "/api/v1/secrets";
+    Fake::start(move |request| match &*request.path {
+        "/api/v1" => json(resources("v1", &["Pod", "Secret"])),
+        PODS if request.is_list(PODS) => {
+            let bad = pod("bytes", 7).replace("\"u-", "\"\u{fffd}u-").into_bytes();
+            let at = bad.windows(3).position(|part| part == "\u{fffd}".as_bytes()).expect("there");
+            // No text.
+            let bad = [&bad[..at], b"\xff", &bad[at + 3..]].concat();
+            let all = pods(10, &[pod("a", 5), "BAD".to_owned()]).into_bytes();
+            let at = all.windows(3).position(|part| part == b"BAD").expect("there");
+            json([&all[..at], &bad, &all[at + 3..]].concat())
+        }
+        PODS | SECRETS if request.is_watch(&request.path) => Answer::Watch(Vec::new()),
+        SECRETS => secrets(),
+        _ => Answer::Default,
+    })
+}
+
+#[test]
+fn a_kind_that_is_refused_is_named() {
+    let server = with_secrets(|| {
+        let status = r#"{"kind":"Status","status":"Failure","message":"secrets is forbidden","reason":"Forbidden","code":403}"#;
+        Answer::Json(403, status.into())
+    });
+    let text = failed(&mut command(&["pods,secrets", "--server", &server.url()]));
+    assert!(text.contains("forbids to list secrets: secrets is forbidden"), "{text}");
+}
+
+#[test]
+fn top_names_what_cannot_be_decoded() {
+    let server = with_secrets(|| json(list("SecretList", "v1", 10, "")));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchcache"));
+    command.args(["top", "pods,secrets", "--server", &server.url(), "--output", "json"]);
+    let output = run(command.args(["--duration", "4s"]));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let bad = &report["quarantined"];
+    assert_eq!(
+        (&bad[0]["kind"], &bad[0]["key"]),
+        (&"pods".into(), &"default/bytes".into()),
+        "{text}"
+    );
+    assert!(bad[0]["error"].as_str().is_some_and(|error| error.contains("UTF-8")), "{text}");
+    assert_eq!(report["kinds"][0]["quarantined"], 1, "{text}");
+    assert_eq!(report["kinds"][1]["objects"], 0, "{text}");
+}
+
+#[test]
+fn it_is_ready_when_every_kind_is() {
+    let server = with_secrets(|| Answer::Nothing);
+    let mut command = command(&["pods,secrets", "--server", &server.url(), "--output", "json"]);
+    let command = command.args(["--metrics", "127.0.0.1:0"]).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("the command starts");
+    let mut said =
+        BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    let note = said.find(|line| line.contains("/metrics")).expect("it says where");
+    let (_, address) = note.split_once("http://").expect("an address");
+    let address = address.trim_end_matches("/metrics");
+    let mut answer = String::new();
+    for _ in 0..600 {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        let request =
+            format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it is read");
+        answer.clear();
+        stream.read_to_string(&mut answer).expect("an answer");
+        // Of the Pods there is nothing to wait for any more.
+        if answer.contains("secrets: ") && !answer.contains("pods: ") {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().expect("it is there");
+    child.wait().expect("it ends");
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.ends_with("not ready: secrets: 0 objects have come so far\n"), "{answer}");
 }

@@ -1,0 +1,153 @@
+//! `top`: what a cluster has by kind and namespace, what changes most there, and what mirroring it takes.
+
+mod changes;
+mod report;
+mod screen;
+mod watched;
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::args::TopArgs;
+use crate::cluster::Cluster;
+use crate::course::{Course, Event};
+use crate::failure::Failure;
+use crate::limit::Limit;
+use crate::report::tenths;
+use crate::target::{Scope, Target};
+use crate::view::screen::{Screen, Size};
+use crate::view::{self, Form, PLAIN};
+use report::{NamespaceReport, Report};
+use watched::Watched;
+
+/// How long it watches from the first lists on, unless it is told or live.
+const ONCE: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(args: TopArgs) -> Result<ExitCode, Failure> {
+    let limit = Limit::from_now(args.duration);
+    let (target, scope) = (Target::of(&args.source)?, Scope::of(&args.source)?);
+    let form = Form::of(args.output);
+    let (cluster, found) = Cluster::open(target, scope, &args.kinds, limit).await?;
+    let kinds = found.into_iter().map(|found| Watched::start(&cluster, found)).collect();
+    let mut top = Top { kinds, began: None, limit: args.limit.into(), cluster };
+    let mut course = Course::new(limit, form);
+    let ended = top.watch(form, args.duration.is_none(), &mut course).await;
+    // Whatever ended it: the next signal does so at once.
+    course.end();
+    if ended.is_ok() {
+        let mut report = top.report();
+        report.source = top.cluster.lasting_name();
+        match form {
+            // Only numbers and strings: serialization cannot fail.
+            Form::Json => view::line(&serde_json::to_string(&report).unwrap_or_default())?,
+            Form::Live => view::line(&screen::text(&report, Size::now().width))?,
+            Form::Plain => view::line(&screen::text(&report, PLAIN))?,
+        }
+    }
+    for watched in &mut top.kinds {
+        watched.kind.stop().await;
+    }
+    top.cluster.close().await;
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+struct Top {
+    kinds: Vec<Watched>,
+    /// When every first list was in.
+    began: Option<Instant>,
+    limit: usize,
+    cluster: Cluster,
+}
+
+impl Top {
+    /// Until the time is up or a signal comes. Without a limit, and not live, that is after a while.
+    async fn watch(
+        &mut self,
+        form: Form,
+        without_limit: bool,
+        course: &mut Course,
+    ) -> Result<(), Failure> {
+        let screen = match form {
+            Form::Live => Some(Screen::open().map_err(|error| view::unwritten(&error))?),
+            Form::Plain | Form::Json => None,
+        };
+        let mut shown = Report::default();
+        loop {
+            let kinds = self.kinds.iter_mut().map(|watched| &mut watched.kind);
+            match course.next(kinds.collect()).await? {
+                Event::Synced => {
+                    self.began = Some(Instant::now());
+                    self.kinds.iter_mut().for_each(Watched::begin);
+                    if form != Form::Live && without_limit {
+                        course.limit(Limit::from_now(Some(ONCE)));
+                    }
+                }
+                Event::Tick if screen.is_some() => shown = self.report(),
+                Event::Suspended => {
+                    let suspended = screen.as_ref().map_or(Ok(()), Screen::suspend);
+                    suspended.map_err(|error| view::unwritten(&error))?;
+                }
+                Event::Tick | Event::Resized => {}
+                Event::End => return Ok(()),
+            }
+            if let Some(screen) = &screen {
+                let size = Size::now();
+                let frame = screen::frame(&shown, size);
+                screen.draw(&frame, size).map_err(|error| view::unwritten(&error))?;
+            }
+        }
+    }
+
+    fn report(&mut self) -> Report {
+        let watched = self.began.map_or(Duration::ZERO, |began| began.elapsed());
+        let seconds = watched.as_secs_f64();
+        let begun = self.began.is_some();
+        let mut hottest: Vec<_> =
+            self.kinds.iter().flat_map(|kind| kind.hottest(self.limit, seconds)).collect();
+        hottest.sort_by_key(|hot| Reverse(hot.changes));
+        hottest.truncate(if begun { self.limit } else { 0 });
+        let mut namespaces = self.namespaces();
+        let namespaces_in_all = namespaces.len();
+        namespaces.truncate(self.limit);
+        Report {
+            source: self.cluster.name(),
+            namespace: self.cluster.scope.namespace.clone(),
+            scope: self.cluster.scope.describe(),
+            watched_s: tenths(seconds),
+            quarantined: self
+                .kinds
+                .iter()
+                .flat_map(Watched::quarantined)
+                .take(self.limit)
+                .collect(),
+            kinds: self.kinds.iter_mut().map(|kind| kind.report(begun)).collect(),
+            namespaces,
+            namespaces_in_all,
+            hottest,
+        }
+    }
+
+    fn namespaces(&self) -> Vec<NamespaceReport> {
+        let mut all: BTreeMap<Option<String>, BTreeMap<String, u64>> = BTreeMap::new();
+        for watched in &self.kinds {
+            let snapshot = watched.kind.store.snapshot();
+            for (namespace, objects) in snapshot.namespaces().filter(|(_, objects)| *objects > 0) {
+                let by_kind = all.entry(namespace.map(ToOwned::to_owned)).or_default();
+                by_kind.insert(watched.kind.name.clone(), objects as u64);
+            }
+        }
+        let mut all: Vec<_> = all
+            .into_iter()
+            .map(|(namespace, by_kind)| NamespaceReport {
+                namespace,
+                objects: by_kind.values().sum(),
+                by_kind,
+            })
+            .collect();
+        // Of equal ones always the same.
+        all.sort_by_key(|namespace| Reverse(namespace.objects));
+        all
+    }
+}

@@ -1,0 +1,90 @@
+//! One kind as `top` watches it.
+
+use std::sync::Arc;
+
+use watchcache::reflector::Phase;
+use watchcache::{Object, Store};
+
+use super::changes::Changes;
+use super::report::{HotKey, KindReport, Memory, Quarantined};
+use crate::cluster::Cluster;
+use crate::discovery::Found;
+use crate::kind::Kind;
+use crate::mirrored::Mirrored;
+use crate::report::{Meter, rate, tenths, waiting_for};
+
+/// How many keys are counted at once: some 10 MB of them.
+const KEYS: usize = 65_536;
+
+pub(super) struct Watched {
+    pub(super) kind: Kind,
+    changes: Arc<Changes>,
+    meter: Meter<1>,
+    /// Changes that came before every first list was in.
+    early: u64,
+}
+
+impl Watched {
+    pub(super) fn start(cluster: &Cluster, found: Found) -> Self {
+        let changes = Arc::new(Changes::new(KEYS));
+        let sink = Arc::clone(&changes);
+        let store = Arc::<Store<Mirrored>>::default();
+        let kind = Kind::start(cluster, found, store, |reflector| reflector.sink(sink));
+        Self { kind, changes, meter: Meter::new([0]), early: 0 }
+    }
+
+    /// Every first list is in: changes count from now on.
+    pub(super) fn begin(&mut self) {
+        self.changes.clear();
+        self.early = self.kind.monitor.progress().events;
+        self.meter = Meter::new([self.early]);
+    }
+
+    /// `begun` tells whether changes count.
+    pub(super) fn report(&mut self, begun: bool) -> KindReport {
+        let progress = self.kind.monitor.progress();
+        let [changes_per_s] = self.meter.rates([progress.events]);
+        let stats = self.kind.store.stats();
+        let objects = self.kind.store.snapshot();
+        let held: usize = objects.objects().map(|object| object.size()).sum();
+        KindReport {
+            kind: self.kind.name.clone(),
+            state: match progress.phase {
+                Phase::BackingOff => "retrying",
+                Phase::Listing => "listing",
+                _ if progress.synced && stats.objects == 0 => "empty",
+                _ => "watching",
+            },
+            trouble: (progress.phase == Phase::BackingOff).then(|| waiting_for(&progress)),
+            objects: if progress.synced { stats.objects as u64 } else { progress.listed },
+            changes: if begun { progress.events - self.early } else { 0 },
+            changes_per_s: if begun { tenths(changes_per_s) } else { 0.0 },
+            relists: progress.relists,
+            lag_s: progress.lag().map(|lag| tenths(lag.as_secs_f64())),
+            quarantined: progress.quarantined,
+            memory: Memory {
+                objects: held as u64,
+                table: stats.table_bytes as u64,
+                retained: stats.retained_bytes as u64,
+            },
+        }
+    }
+
+    pub(super) fn hottest(&self, limit: usize, seconds: f64) -> impl Iterator<Item = HotKey> {
+        self.changes.hottest(limit).into_iter().map(move |(key, changes)| HotKey {
+            kind: self.kind.name.clone(),
+            key: key.to_string(),
+            changes,
+            changes_per_s: rate(changes, seconds),
+        })
+    }
+
+    pub(super) fn quarantined(&self) -> impl Iterator<Item = Quarantined> {
+        self.kind.monitor.quarantined().into_iter().map(|(key, bad)| Quarantined {
+            kind: self.kind.name.clone(),
+            key: key.to_string(),
+            resource_version: bad.resource_version.map(|version| version.to_string()),
+            error: bad.error,
+        })
+    }
+}
