@@ -340,7 +340,7 @@ async fn what_has_no_key_is_told_and_costs_nothing_else_and_of_two_the_last_coun
     let revision = mirror.store.revision();
     polls(2).await;
     assert_eq!((mirror.content(), mirror.store.revision()), (expected(&[("a", 2)]), revision));
-    assert_eq!(mirror.monitor.progress().undecodable, 2, "told once");
+    assert_eq!(mirror.monitor.progress().undecodable, 2, "nothing has changed");
 }
 
 #[tokio::test(start_paused = true)]

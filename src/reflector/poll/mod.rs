@@ -61,7 +61,8 @@ use crate::{KeyRef, Object, ResourceVersion, Status};
 /// let rows = Arc::clone(&table);
 /// let source = Poll::new(Duration::from_millis(20), move || {
 ///     let rows = rows.lock().map(|rows| rows.clone());
-///     async move { rows.map_err(|_| SourceError::transport("the table is broken")) }
+///     let rows = rows.map_err(|_| SourceError::transport("the table is broken"));
+///     async move { rows }
 /// });
 ///
 /// let store = Arc::new(Store::new());
@@ -117,6 +118,7 @@ impl<T: Object> Poll<T> {
     /// If it panics, the object counts as changed.
     ///
     /// ```
+    /// # #![allow(dead_code)]
     /// # use std::time::Duration;
     /// use watchcache::reflector::Poll;
     /// # use watchcache::{KeyRef, Object};
