@@ -120,8 +120,7 @@ impl Source for Directory {
 }
 
 fn unreadable(error: std::io::Error) -> SourceError {
-    let message = "the directory cannot be read".to_owned();
-    SourceError::Transport { message, source: Some(error.into()) }
+    SourceError::transport(format!("the directory cannot be read: {error}"))
 }
 
 fn main() -> ExitCode {

@@ -19,6 +19,18 @@ pub(crate) enum Versions {
 }
 
 /// One change of one key.
+///
+/// ```
+/// use watchcache::{Batch, Change, Key};
+///
+/// let mut batch = Batch::new();
+/// batch.add("a/web".parse::<Key>()?)?;
+/// batch.delete("a/db");
+/// let added = |change: &Change<Key>| matches!(change, Change::Add(_));
+/// let changes: Vec<_> = batch.changes().map(|(key, change)| (key.name(), added(change))).collect();
+/// assert_eq!(changes, [("web", true), ("db", false)]);
+/// # Ok::<(), watchcache::KeyError>(())
+/// ```
 pub enum Change<T> {
     /// The object exists, and this is its newest version.
     Add(Arc<T>),

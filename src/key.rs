@@ -19,12 +19,31 @@ use std::sync::Arc;
 /// assert_eq!(key.name(), "coredns");
 /// assert_eq!(key.to_string(), "kube-system/coredns");
 /// assert_eq!(Key::cluster_scoped("node-1")?.namespace(), None);
-/// assert_eq!("a/b/c".parse::<Key>().unwrap_err().to_string(),
-///            "key \"a/b/c\" has more than one '/': expected \"namespace/name\" or \"name\"");
+/// assert_eq!("default/".parse::<Key>().unwrap_err().to_string(),
+///            "key \"default/\" has an empty name");
+/// # Ok::<(), watchcache::KeyError>(())
+/// ```
+///
+/// # Names with slashes
+///
+/// In Kubernetes neither part has a `/`. A path, a URL or an object of a bucket may be a name all the same: a
+/// namespace ends at the first `/`, and each further one is the name's. Where there is no namespace, the text of
+/// a name with a `/` begins with another, so that each key has one text, and each text is one key or none:
+///
+/// ```
+/// # use watchcache::Key;
+/// let object: Key = "bucket/2026/11/report.csv".parse()?;
+/// assert_eq!((object.namespace(), object.name()), (Some("bucket"), "2026/11/report.csv"));
+///
+/// let file = Key::cluster_scoped("etc/hosts")?;
+/// assert_eq!((file.namespace(), file.name(), file.as_str()), (None, "etc/hosts", "/etc/hosts"));
+/// assert_eq!("/etc/hosts".parse::<Key>()?, file);
+/// assert_ne!("etc/hosts".parse::<Key>()?, file);
 /// # Ok::<(), watchcache::KeyError>(())
 /// ```
 #[derive(Clone)]
 pub struct Key {
+    /// As [`KeyRef`] displays it.
     text: Arc<str>,
     /// Length of the namespace; 0 means cluster-scoped, since a namespace is never empty.
     namespace_len: usize,
@@ -37,7 +56,7 @@ impl Key {
     /// A key within a namespace.
     ///
     /// # Errors
-    /// If either part is empty, contains `/`, or is longer than [`MAX_PART`](Self::MAX_PART).
+    /// If either part is empty or longer than [`MAX_PART`](Self::MAX_PART), or the namespace contains `/`.
     pub fn namespaced(namespace: &str, name: &str) -> Result<Self, KeyError> {
         if namespace.is_empty() {
             return Err(KeyError::EmptyNamespace(format!("/{name}")));
@@ -48,7 +67,7 @@ impl Key {
     /// A key of a cluster-scoped object.
     ///
     /// # Errors
-    /// If the name is empty, contains `/`, or is longer than [`MAX_PART`](Self::MAX_PART).
+    /// If the name is empty or longer than [`MAX_PART`](Self::MAX_PART).
     pub fn cluster_scoped(name: &str) -> Result<Self, KeyError> {
         KeyRef::from(("", name)).to_key()
     }
@@ -72,13 +91,10 @@ impl Key {
     #[must_use]
     #[inline]
     pub fn name(&self) -> &str {
-        match self.namespace_len {
-            0 => &self.text,
-            n => &self.text[n + 1..],
-        }
+        split(&self.text, self.namespace_len).1
     }
 
-    /// The whole key as `namespace/name` or `name`.
+    /// The whole key as `namespace/name` or `name`; as `/name` if there is no namespace, and a `/` in the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -93,7 +109,7 @@ impl Key {
             return false;
         }
         if end == 0 {
-            return text == name.as_bytes();
+            return text.strip_prefix(b"/").unwrap_or(text) == name.as_bytes();
         }
         text.len() == end + 1 + name.len()
             && text[end + 1..] == *name.as_bytes()
@@ -104,10 +120,7 @@ impl Key {
     #[must_use]
     #[inline]
     pub fn as_ref(&self) -> KeyRef<'_> {
-        let (namespace, name) = match self.namespace_len {
-            0 => (&self.text[..0], &*self.text),
-            len => (&self.text[..len], &self.text[len + 1..]),
-        };
+        let (namespace, name) = split(&self.text, self.namespace_len);
         KeyRef { namespace, name, owner: Some(self) }
     }
 }
@@ -116,7 +129,8 @@ impl Key {
 /// allocating.
 ///
 /// Made from `"namespace/name"` or `"name"`, from a `(namespace, name)` pair, or from a `&Key`. That
-/// never fails: a lookup of an invalid key finds nothing, and what would need to own it refuses it.
+/// never fails: a lookup of an invalid key finds nothing, and what would need to own it refuses it. A pair says
+/// what is what [whatever is in the name](Key#names-with-slashes); without a namespace it is `("", name)`.
 ///
 /// ```
 /// use watchcache::{Key, KeyRef};
@@ -124,6 +138,7 @@ impl Key {
 /// let key = Key::namespaced("default", "web-0")?;
 /// assert_eq!(KeyRef::from("default/web-0"), key.as_ref());
 /// assert_eq!(KeyRef::from(("default", "web-0")), key.as_ref());
+/// assert_eq!(KeyRef::from("/etc/hosts"), KeyRef::from(("", "etc/hosts")));
 /// assert!(KeyRef::from("default/").check().is_err());
 /// # Ok::<(), watchcache::KeyError>(())
 /// ```
@@ -179,7 +194,7 @@ impl<'a> KeyRef<'a> {
             return Ok(());
         }
         let length = namespace.len().max(name.len());
-        if name.is_empty() || length > Key::MAX_PART || has_slash(namespace) || has_slash(name) {
+        if name.is_empty() || length > Key::MAX_PART || has_slash(namespace) {
             return Err(self.error());
         }
         Ok(())
@@ -190,15 +205,12 @@ impl<'a> KeyRef<'a> {
     fn error(&self) -> KeyError {
         match (self.namespace, self.name) {
             ("", "") => KeyError::Empty,
-            (_, "") => KeyError::EmptyName(self.to_string()),
-            (namespace, name) if has_slash(namespace) || has_slash(name) => {
-                match name.strip_prefix('/') {
-                    Some(rest) if namespace.is_empty() && !has_slash(rest) => {
-                        KeyError::EmptyNamespace(self.to_string())
-                    }
-                    _ => KeyError::ExtraSlash(self.to_string()),
-                }
+            // As it is made from such a text.
+            (text, "") if text.starts_with('/') => KeyError::EmptyNamespace(text.to_owned()),
+            (namespace, _) if has_slash(namespace) => {
+                KeyError::SlashInNamespace(namespace.to_owned())
             }
+            (_, "") => KeyError::EmptyName(self.to_string()),
             (namespace, name) => {
                 let part = if namespace.len() > Key::MAX_PART { namespace } else { name };
                 KeyError::TooLong { length: part.len(), start: part.chars().take(32).collect() }
@@ -225,11 +237,30 @@ impl<'a> KeyRef<'a> {
     }
 
     fn copy(self) -> Key {
-        let text = match self.namespace {
+        let text = match self.separator() {
             "" => self.name.into(),
-            namespace => join(namespace, self.name),
+            _ => join(self.namespace, self.name),
         };
         Key { text, namespace_len: self.namespace.len() }
+    }
+
+    /// What stands before the name in the key's text, behind the namespace if there is one.
+    #[inline]
+    pub(crate) fn separator(self) -> &'static str {
+        if self.namespace.is_empty() && !has_slash(self.name) { "" } else { "/" }
+    }
+}
+
+/// Namespace and name in a key's text.
+#[inline]
+pub(crate) fn split(text: &str, namespace_len: usize) -> (&str, &str) {
+    match namespace_len {
+        // Without a namespace, only the text of a name that has a '/' begins with one.
+        0 => {
+            let name = text.strip_prefix('/').unwrap_or(text);
+            (&name[..0], name)
+        }
+        len => (&text[..len], &text[len + 1..]),
     }
 }
 
@@ -291,11 +322,14 @@ fn find_slash(text: &str) -> Option<usize> {
 impl<'a> From<&'a str> for KeyRef<'a> {
     #[inline]
     fn from(text: &'a str) -> Self {
-        match find_slash(text) {
-            // With nothing before it, the '/' is part of the name, which makes the key invalid.
-            Some(0) | None => Self { namespace: &text[..0], name: text, owner: None },
-            Some(at) => Self { namespace: &text[..at], name: &text[at + 1..], owner: None },
-        }
+        let (namespace, name) = match find_slash(text) {
+            None => (&text[..0], text),
+            Some(0) if has_slash(&text[1..]) => (&text[1..1], &text[1..]),
+            // No second text of a name that needs no '/': as a namespace it is refused.
+            Some(0) => (text, &text[..0]),
+            Some(at) => (&text[..at], &text[at + 1..]),
+        };
+        Self { namespace, name, owner: None }
     }
 }
 
@@ -378,10 +412,7 @@ impl fmt::Debug for KeyRef<'_> {
 
 impl fmt::Display for KeyRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.namespace {
-            "" => f.write_str(self.name),
-            namespace => write!(f, "{namespace}/{}", self.name),
-        }
+        write!(f, "{}{}{}", self.namespace, self.separator(), self.name)
     }
 }
 
@@ -392,15 +423,15 @@ pub enum KeyError {
     /// The text is empty.
     #[error("key is empty: expected \"namespace/name\" or \"name\"")]
     Empty,
-    /// Nothing comes before the `/`.
+    /// Nothing comes before the only `/`.
     #[error("key {0:?} has an empty namespace: leave out the '/' for a cluster-scoped object")]
     EmptyNamespace(String),
     /// Nothing comes after the `/`.
     #[error("key {0:?} has an empty name")]
     EmptyName(String),
-    /// There is more than one `/`.
-    #[error("key {0:?} has more than one '/': expected \"namespace/name\" or \"name\"")]
-    ExtraSlash(String),
+    /// A namespace has no `/`: it ends at the first one.
+    #[error("namespace {0:?} has a '/'")]
+    SlashInNamespace(String),
     /// A part is longer than [`Key::MAX_PART`].
     #[error(
         "a part of a key has {length} bytes, more than the {} allowed: {start:?}...",
@@ -492,12 +523,15 @@ mod tests {
 
     #[test]
     fn a_key_is_what_it_was_made_of_and_nothing_else() {
-        let parts = ["", "a", "b", "ab", "a-long-part-of-a-key", &"long".repeat(40)];
+        let long = "long".repeat(40);
+        let parts = ["", "a", "b", "ab", "a/b", "/", "/a", "a//", "a-long-part-of-a-key", &long];
         let keys =
             || parts.iter().flat_map(|&one| parts.map(move |other| KeyRef::from((one, other))));
         for one in keys().filter(|key| key.check().is_ok()) {
             let key = one.to_key_unchecked();
             assert_eq!(key.as_str(), one.to_string());
+            assert_eq!(key.as_ref().parts(), one.parts());
+            assert_eq!(KeyRef::from(key.as_str()), one, "its text says which it is");
             for other in keys() {
                 let equal = one.parts() == other.parts();
                 assert_eq!((key.is(other), one == other), (equal, equal), "{one}");

@@ -8,6 +8,7 @@ use std::iter::FusedIterator;
 use foldhash::fast::RandomState;
 
 use crate::KeyRef;
+use crate::key::split;
 use crate::panic::drop_all;
 
 /// A list of values, each with a key. Adding one appends the key's text to the others': no key has an
@@ -27,7 +28,6 @@ pub(crate) struct Keyed<V> {
 struct Span {
     start: usize,
     len: usize,
-    /// Length of the namespace; 0 means cluster-scoped.
     namespace_len: usize,
 }
 
@@ -37,11 +37,7 @@ impl Span {
     }
 
     fn key(self, texts: &str) -> KeyRef<'_> {
-        let text = self.text(texts);
-        match self.namespace_len {
-            0 => KeyRef::from(("", text)),
-            len => KeyRef::from((&text[..len], &text[len + 1..])),
-        }
+        KeyRef::from(split(self.text(texts), self.namespace_len))
     }
 }
 
@@ -81,10 +77,8 @@ impl<V> Keyed<V> {
     pub(crate) fn key(&mut self, key: KeyRef<'_>) -> Pending<'_, V> {
         let (namespace, name) = key.parts();
         let start = self.texts.len();
-        if !namespace.is_empty() {
-            self.texts.push_str(namespace);
-            self.texts.push('/');
-        }
+        self.texts.push_str(namespace);
+        self.texts.push_str(key.separator());
         self.texts.push_str(name);
         let len = self.texts.len() - start;
         Pending { list: self, span: Span { start, len, namespace_len: namespace.len() } }
@@ -252,5 +246,8 @@ mod tests {
         let mut twice = list(&["c", "a", "c", "b", "a", "d"]);
         twice.keep_last();
         assert_eq!(found(&twice), expected(&[("c", 2), ("a", 4), ("b", 3), ("d", 5)]));
+        let mut slashed = list(&["a/b", "/a/b"]);
+        slashed.keep_last();
+        assert_eq!(found(&slashed), expected(&[("a/b", 0), ("/a/b", 1)]));
     }
 }

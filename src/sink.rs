@@ -5,7 +5,16 @@ use std::sync::Arc;
 use crate::{Batch, Key, KeyRef, Listing, ResourceVersion};
 
 /// An object that a sink did not take. Other sinks may have taken it.
+///
+/// ```
+/// use watchcache::{Key, Refused};
+///
+/// let refused = Refused::new(Key::cluster_scoped("node-1")?, Some("7".into()), "it has no address");
+/// assert_eq!((refused.key.name(), &*refused.error), ("node-1", "it has no address"));
+/// # Ok::<(), watchcache::KeyError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Refused {
     /// Its key. Under it the sink holds what it held before, or nothing.
     pub key: Key,
@@ -13,6 +22,18 @@ pub struct Refused {
     pub resource_version: Option<ResourceVersion>,
     /// Why, in a sentence.
     pub error: String,
+}
+
+impl Refused {
+    /// The object of this key and version, if it has one, was refused for this reason.
+    #[must_use]
+    pub fn new(
+        key: Key,
+        resource_version: Option<ResourceVersion>,
+        error: impl Into<String>,
+    ) -> Self {
+        Self { key, resource_version, error: error.into() }
+    }
 }
 
 /// Where a reflector's stream ends. [`Store`](crate::Store) and [`Fifo`](crate::Fifo) are sinks;
@@ -24,6 +45,33 @@ pub struct Refused {
 /// Between them, by the thread that tells, come [`is_held`](Self::is_held) and [`current`](Self::current).
 /// The other queries ([`held`](Self::held), [`is_current`](Self::is_current)) may be called from any number
 /// of threads at any time, because objects are decoded on several.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use watchcache::{Batch, Key, Listing, Sink};
+///
+/// /// What it was told, in words.
+/// #[derive(Default)]
+/// struct Told(Mutex<Vec<String>>);
+///
+/// impl Sink<Key> for Told {
+///     fn apply(&self, batch: &Batch<Key>) {
+///         self.0.lock().unwrap().push(format!("{} changes", batch.len()));
+///     }
+///
+///     fn replace(&self, listing: &Listing<Key>) {
+///         self.0.lock().unwrap().push(format!("{} in all", listing.len()));
+///     }
+/// }
+///
+/// let told = Told::default();
+/// told.replace(&Listing::new(["a/web".parse::<Key>()?], None)?);
+/// let mut batch = Batch::new();
+/// batch.delete("a/web");
+/// told.apply(&batch);
+/// assert_eq!(*told.0.lock().unwrap(), ["1 in all", "1 changes"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Sink<T>: Send + Sync {
     /// Applies a batch of changes.
     fn apply(&self, batch: &Batch<T>);

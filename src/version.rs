@@ -5,6 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The store's own sequence number, incremented by each batch that changes something.
+///
+/// ```
+/// use watchcache::{Key, Revision, Store};
+///
+/// let store = Store::<Key>::new();
+/// assert_eq!(store.revision(), Revision::default());
+/// let written = store.add("a/web".parse::<Key>()?)?;
+/// assert!(written.revision.get() > 0);
+/// assert_eq!(store.delete("no/such").revision, written.revision, "nothing changed");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Revision(u64);
 

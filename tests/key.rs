@@ -17,17 +17,40 @@ fn bad_keys_say_what_is_wrong() {
         ),
         ("default/", KeyError::EmptyName("default/".into()), "key \"default/\" has an empty name"),
         (
-            "a/b/c",
-            KeyError::ExtraSlash("a/b/c".into()),
-            "key \"a/b/c\" has more than one '/': expected \"namespace/name\" or \"name\"",
+            "/",
+            KeyError::EmptyNamespace("/".into()),
+            "key \"/\" has an empty namespace: leave out the '/' for a cluster-scoped object",
         ),
     ] {
         let found = text.parse::<Key>().unwrap_err();
         assert_eq!(found, error);
         assert_eq!(found.to_string(), sentence);
     }
-    assert!(Key::namespaced("a/b", "c").is_err());
-    assert!(Key::cluster_scoped("a/b").is_err());
+    for (namespace, name) in [("a/b", "c"), ("/", "c"), ("a/", "")] {
+        let error = KeyRef::from((namespace, name)).check().unwrap_err();
+        assert_eq!(error, KeyError::SlashInNamespace(namespace.into()));
+        assert_eq!(error.to_string(), format!("namespace {namespace:?} has a '/'"));
+    }
+    assert_eq!(Key::namespaced("", "c"), Err(KeyError::EmptyNamespace("/c".into())));
+}
+
+/// For paths and the like, which no Kubernetes object is named after.
+#[test]
+fn a_name_may_have_slashes_and_a_text_says_whose_they_are() {
+    for (text, namespace, name) in [
+        ("a/b/c", Some("a"), "b/c"),
+        ("/a/b/c", None, "a/b/c"),
+        ("a//", Some("a"), "/"),
+        ("//a", None, "/a"),
+        ("//", None, "/"),
+    ] {
+        let key: Key = text.parse().unwrap();
+        assert_eq!((key.namespace(), key.name(), key.as_str()), (namespace, name, text));
+        assert_eq!(Key::new(namespace, name), Ok(key.clone()));
+        assert_eq!(KeyRef::from((namespace, name)).to_string(), text);
+    }
+    let sorted: Vec<_> = ["/a/b", "ab", "a/b"].map(|key| key.parse::<Key>().unwrap()).into();
+    assert!(sorted.is_sorted(), "those without a namespace come first, by name");
 }
 
 #[test]
@@ -41,7 +64,7 @@ fn keys_order_by_namespace_then_name() {
 
 proptest! {
     #[test]
-    fn a_key_survives_its_text(namespace in "[a-z.-]{0,8}", name in "[a-zA-Z0-9.:-]{1,12}") {
+    fn a_key_survives_its_text(namespace in "[a-z.-]{0,8}", name in "[a-zA-Z0-9.:/-]{1,12}") {
         let key = Key::new(Some(&namespace), &name).unwrap();
         prop_assert_eq!(&key.to_string().parse::<Key>().unwrap(), &key);
         prop_assert_eq!(key.namespace(), Some(namespace.as_str()).filter(|n| !n.is_empty()));
@@ -49,7 +72,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_parses_or_is_refused_and_borrows_alike(text in ".{0,20}") {
+    fn any_text_parses_or_is_refused_and_borrows_alike(text in "[a/]{0,6}|.{0,20}") {
         if let Ok(key) = text.parse::<Key>() {
             let borrowed = KeyRef::from(text.as_str());
             prop_assert_eq!(key.to_string(), text.clone());

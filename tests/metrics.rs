@@ -220,11 +220,7 @@ impl Source for Two {
     type Watch = BoxStream<'static, Result<WatchEvent<Thing>, SourceError>>;
 
     async fn list(&self, _: ListRequest) -> Result<ListPage<Thing>, SourceError> {
-        let bad = Undecodable {
-            key: Some("b".parse().unwrap()),
-            resource_version: Some("2".into()),
-            ..Undecodable::default()
-        };
+        let bad = Undecodable::new("b".parse().ok(), Some("2".into()), "it is bad");
         let items = vec![Item::Object(Arc::new(Thing("a", "1"))), Item::Undecodable(bad)];
         Ok(ListPage::new(items, "2"))
     }

@@ -455,9 +455,43 @@ fn an_api_error_of_kube_carries_over_whole() {
     let theirs: kube::core::Status = serde_json::from_value(json.clone()).unwrap();
     assert_eq!(Status::from(&theirs), parse(json.clone()));
 
+    assert_eq!(kube::core::Status::from(parse(json.clone())), theirs, "and back");
+
     let error = kube::Error::Api(theirs.boxed());
     assert_eq!(to_json(&Status::from(&error)), json);
     assert_eq!(to_json(&Status::from(error)), json);
+}
+
+#[cfg(feature = "kube")]
+#[test]
+fn what_is_absent_is_absent_in_kubes_form_too() {
+    use kube::core::Status as Theirs;
+
+    // A server may send more than either knows.
+    let json =
+        json!({ "status": "Failure", "reason": "Odd", "code": 418, "tea": true, "details": {} });
+    let theirs: Theirs = serde_json::from_value(json.clone()).unwrap();
+    let ours = Status::from(&theirs);
+    assert_eq!(ours, parse(json));
+    assert_eq!(Theirs::from(ours), theirs);
+
+    let nothing = Theirs::from(Status::from(Theirs::default()));
+    assert!(nothing.is_failure(), "as client-go takes what says nothing");
+    assert_eq!((nothing.metadata.is_none(), nothing.details.is_none()), (true, true));
+    assert_eq!((nothing.code, nothing.reason.as_str()), (0, ""));
+
+    for (ours, code) in [
+        (Status::success(), 0),
+        (Status::working("soon"), 202),
+        (Status::not_found("", "pods", "web-0"), 404),
+        (Status::expired("too old").with_continue_token("eyJ2"), 410),
+    ] {
+        let theirs = Theirs::from(ours.clone());
+        assert_eq!(theirs.code, code);
+        assert_eq!(theirs.is_success(), ours.is_success());
+        assert_eq!(theirs.is_failure(), ours.is_failure());
+        assert_eq!(Status::from(theirs), ours);
+    }
 }
 
 #[cfg(feature = "kube")]
@@ -534,6 +568,15 @@ proptest! {
         let json = serde_json::to_vec(&status).unwrap();
         prop_assert_eq!(Status::from_json(&json).unwrap(), status.clone());
         prop_assert_eq!(serde_json::from_slice::<Status>(&json).unwrap(), status);
+    }
+
+    #[cfg(feature = "kube")]
+    #[test]
+    fn any_status_survives_kubes_form(status in status()) {
+        let theirs = kube::core::Status::from(status.clone());
+        let json = serde_json::to_value(&theirs).unwrap();
+        prop_assert_eq!(serde_json::from_value::<kube::core::Status>(json).unwrap(), theirs.clone());
+        prop_assert_eq!(Status::from(theirs), status);
     }
 
     #[test]

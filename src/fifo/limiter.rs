@@ -14,6 +14,19 @@ use crate::sync::{Mutex, PoisonError};
 /// [`Backoff::default`] decides.
 ///
 /// [`FifoBuilder::limiter`]: super::FifoBuilder::limiter
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::fifo::Failure;
+/// use watchcache::{Fifo, Key};
+///
+/// let patient = |failure: &Failure<'_>| Duration::from_secs(60) * failure.failures();
+/// let fifo = Fifo::<Key>::builder().limiter(patient).build()?;
+/// fifo.add("a/web".parse::<Key>()?)?;
+/// fifo.lease()?.retry();
+/// assert!(fifo.try_pop().is_err(), "it stays away for a minute");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Limiter: Send + Sync {
     /// How long the key is not to be handed out.
     fn delay(&self, failure: &Failure<'_>) -> Duration;
@@ -167,6 +180,23 @@ impl Default for Backoff {
 
 /// Limits how many retries of all keys together start per second, after a burst (client-go's
 /// `BucketRateLimiter`).
+///
+/// ```
+/// use watchcache::fifo::TokenBucket;
+/// use watchcache::{Fifo, Key};
+///
+/// let two = TokenBucket::new(0.1, 2)?;
+/// let fifo = Fifo::<Key>::builder().limiter(two).build()?;
+/// for key in ["a", "b", "c"] {
+///     fifo.add(key.parse::<Key>()?)?;
+/// }
+/// let leases = (0..3).map(|_| fifo.lease()).collect::<Result<Vec<_>, _>>()?;
+/// leases.into_iter().for_each(|lease| lease.retry());
+/// assert!(fifo.pop().is_ok() && fifo.pop().is_ok());
+/// assert!(fifo.try_pop().is_err(), "the third waits for ten seconds");
+/// assert!(TokenBucket::new(0.0, 2).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct TokenBucket {
     interval: Duration,

@@ -74,6 +74,7 @@ use crate::{Batch, Key, KeyRef, Listing, Object, Sink, panic};
 
 /// What became of an added value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Added {
     /// It is at the back of the queue.
     Queued,

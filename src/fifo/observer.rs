@@ -10,6 +10,28 @@ use crate::Key;
 /// The thread that caused an event makes the call, under no lock; calls come in any order, and may call
 /// back into the queue. A panic in one is contained, and all other calls are made. Without an observer a
 /// queue does not read the clock for it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use watchcache::fifo::Observer;
+/// use watchcache::{Fifo, Key};
+///
+/// struct Coalesced(Arc<AtomicUsize>);
+///
+/// impl Observer for Coalesced {
+///     fn coalesced(&self) {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///     }
+/// }
+///
+/// let count = Arc::new(AtomicUsize::new(0));
+/// let fifo = Fifo::<Key>::builder().observer(Coalesced(Arc::clone(&count))).build()?;
+/// fifo.add("a/web".parse::<Key>()?)?;
+/// fifo.add("a/web".parse::<Key>()?)?;
+/// assert_eq!(count.load(Ordering::Relaxed), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Observer: Send + Sync {
     /// A value was accepted for a key that was not waiting (*adds*, together with `coalesced`).
     fn added(&self) {}

@@ -35,7 +35,7 @@ impl<K: fmt::Display> Request<K> {
     /// A request without a value.
     ///
     /// # Errors
-    /// If the key's text is empty, or longer than [`Key::MAX_PART`] bytes, where each `/` and `%` takes three.
+    /// If the key's text is empty, or longer than [`Key::MAX_PART`] bytes.
     pub fn new(target: K) -> Result<Self, KeyError> {
         Self::with_value(target, ())
     }
@@ -47,7 +47,7 @@ impl<K: fmt::Display, V> Request<K, V> {
     /// # Errors
     /// As [`new`](Request::new).
     pub fn with_value(target: K, value: V) -> Result<Self, KeyError> {
-        let key = escaped(&target.to_string()).as_str().parse()?;
+        let key = Key::cluster_scoped(&target.to_string())?;
         Ok(Self { target, value, key })
     }
 }
@@ -65,7 +65,7 @@ impl<K, V> Request<K, V> {
 }
 
 impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Object for Request<K, V> {
-    /// The text of the key; a `/` in it stands there as `%2F`, and a `%` as `%25`.
+    /// A name without a namespace: the text, [whatever is in it](Key#names-with-slashes).
     fn key(&self) -> KeyRef<'_> {
         self.key.as_ref()
     }
@@ -75,9 +75,4 @@ impl<K: fmt::Display, V> fmt::Debug for Request<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({})", self.target)
     }
-}
-
-/// A text without a `/`, another one for each text.
-fn escaped(text: &str) -> String {
-    text.replace('%', "%25").replace('/', "%2F")
 }

@@ -9,6 +9,7 @@ use crate::Object;
 
 /// What [`Fifo::drain`] has left unprocessed.
 #[must_use = "unprocessed values are processed by nobody else"]
+#[non_exhaustive]
 pub struct DrainReport<T> {
     /// Values that were accepted and not handed out, in queue order.
     pub unprocessed: Vec<Arc<T>>,

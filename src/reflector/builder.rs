@@ -14,6 +14,42 @@ use crate::{Batch, Object, Sink};
 /// Builds a [`Reflector`].
 ///
 /// For any duration, [`Duration::MAX`] means "never".
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use std::sync::{Arc, Mutex};
+/// use std::time::Duration;
+/// use watchcache::reflector::{Poll, Reflector, SourceError};
+/// use watchcache::{KeyRef, Object, Store};
+///
+/// # #[derive(PartialEq)]
+/// struct Setting(&'static str);
+/// # impl Object for Setting { fn key(&self) -> KeyRef<'_> { self.0.into() } }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let lists = AtomicUsize::new(0);
+/// let source = Poll::new(Duration::from_secs(10), move || {
+///     let is_first = lists.fetch_add(1, Ordering::Relaxed) == 0;
+///     async move {
+///         if is_first { Err(SourceError::transport("no route")) } else { Ok(vec![Setting("limit")]) }
+///     }
+/// });
+///
+/// let (store, failures) = (Arc::new(Store::new()), Arc::new(Mutex::new(Vec::new())));
+/// let told = Arc::clone(&failures);
+/// let reflector = Reflector::builder(source)
+///     .sink(store.clone())
+///     .backoff(Duration::from_millis(10), Duration::from_secs(1))
+///     .on_failure(move |failure| told.lock().unwrap().push(failure.error.to_string()))
+///     .build();
+/// let monitor = reflector.monitor();
+/// reflector.run(async { monitor.synced().await.unwrap() }).await?;
+/// assert!(store.contains("limit"));
+/// assert_eq!(*failures.lock().unwrap(), ["no route"]);
+/// # Ok::<(), SourceError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct ReflectorBuilder<S: Source> {
     source: S,
     config: Config<S::Object>,

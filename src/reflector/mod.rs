@@ -25,6 +25,7 @@ mod merge;
 mod mirror;
 mod monitor;
 mod order;
+mod poll;
 mod progress;
 mod quarantine;
 mod quiet;
@@ -39,7 +40,7 @@ use std::fmt;
 use std::future::{self, Future};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task;
 
 use tracing::Instrument;
 
@@ -58,6 +59,7 @@ pub use self::kube::{
 pub use self::kube::{reflector, reflector_with_monitor};
 pub use self::merge::{Merge, Part};
 pub use self::monitor::{Monitor, Report, Stopped, WaitError};
+pub use self::poll::{Poll, Polled};
 pub use self::progress::{Phase, Progress, RelistCauses};
 pub use self::quarantine::Quarantined;
 use self::run::Run;
@@ -171,7 +173,7 @@ impl<S: Source> Reflector<S> {
             catch(|| mirror.as_mut().poll(context)).unwrap_or_else(|panic| {
                 let error = SourceError::Panicked(panic);
                 shared.ended_by(&error);
-                Poll::Ready(error)
+                task::Poll::Ready(error)
             })
         })
         .await

@@ -42,6 +42,32 @@ pub struct Stopped;
 ///
 /// The reflector calls the wakers of waiting tasks, under no lock: one may use the monitor again, its
 /// panic is contained, and one that blocks holds up the reflector.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::reflector::{Phase, Poll, Reflector};
+/// use watchcache::{KeyRef, Object};
+///
+/// # #[derive(PartialEq)]
+/// struct Setting(&'static str);
+/// # impl Object for Setting { fn key(&self) -> KeyRef<'_> { self.0.into() } }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let source = Poll::new(Duration::from_secs(10), async || Ok(vec![Setting("limit")]));
+/// let reflector = Reflector::builder(source).build();
+/// let monitor = reflector.monitor();
+/// assert!(!monitor.is_ready(Duration::MAX), "it has not run");
+///
+/// reflector.run(async {
+///     monitor.synced().await.unwrap();
+///     assert!(monitor.is_ready(Duration::from_secs(20)));
+///     assert_eq!(monitor.progress().lists, 1);
+/// }).await?;
+/// assert_eq!(monitor.progress().phase, Phase::Stopped);
+/// # Ok::<(), watchcache::reflector::SourceError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Monitor {
     shared: Arc<Shared>,

@@ -1,5 +1,6 @@
 //! The `Source` trait: anything that can list at a version and watch from there.
 
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +16,38 @@ use crate::{Key, Object, Refused, ResourceVersion};
 /// A list+watch stream of one kind of object.
 ///
 /// The Kubernetes API is the first of them, `KubeSource` under the feature `kube`; etcd the second,
-/// `EtcdSource` under the feature `etcd`.
+/// `EtcdSource` under the feature `etcd`. What can only be listed is one by [`Poll`](super::Poll), whose code is
+/// an example of a source, too.
+///
+/// # The contract
+///
+/// A source has a history, of which a version names a place. A list is the whole content at one version, and a
+/// watch everything after a version. The reflector does the rest: it asks again, backs off, and tells news from
+/// repetitions.
+///
+/// - **Versions.** Decimal numbers that grow are compared, anything else only resumed from. A list's is no older
+///   than its objects', and an event's is the one it is made at: an object's own, for a deletion that of the
+///   deletion. A source that numbers its objects and has no common order gives its lists a version that is no
+///   number. Any number of changes may have one version; they belong together, and a bookmark ends them.
+/// - **What has one version is one state.** Two objects of the same key, uid and version are taken for equal: what
+///   a sink holds is not replaced by it. So a change without a new version is not seen. Another uid is another object.
+/// - **[`Expired`](SourceError::Expired).** A source that no longer knows what came after a version says so,
+///   instead of leaving something out. It costs a list, of which only the changes reach the sinks. This is also the
+///   answer to a version of which the source cannot tell whether it is its own. To a newer one than it has it
+///   answers [`Status::resource_version_too_large`].
+/// - **Bookmarks and silence.** What says that the content is complete is a list, an event or a
+///   [`Bookmark`](WatchEvent::Bookmark); that a watch was opened does not. A source without changes sends bookmarks,
+///   and sends none that it does not know to be true: readiness goes by them. A watch that is silent for
+///   `silence_limit` is opened anew; watches that open and never say anything lead to a list.
+/// - **Failures.** A watch that yields an error or ends has ended. Nothing that was sent is lost with it: the next
+///   one begins where the last event was. A source does not retry by itself, nor does it wait; it passes on what it
+///   was asked to wait for ([`Status::with_retry_after`]).
+/// - **One object that cannot be used** is [`Undecodable`], in a list or a watch, and ends neither.
+/// - **Cancel safety.** The reflector drops a list, the opening of a watch or a watch at any await, and asks anew
+///   from what it has received.
+/// - **Panics.** One of the source's ends the reflector, with [`SourceError::Panicked`].
+///
+/// [`Reflector`](super::Reflector) has a source in a few lines.
 pub trait Source: Send + Sync + 'static {
     /// What the source holds.
     type Object: Object;
@@ -63,7 +95,16 @@ pub trait Source: Send + Sync + 'static {
 
 /// Which page of a list to fetch. A list always asks for the newest state, so that it can never
 /// be older than what is already known.
+///
+/// ```
+/// use watchcache::reflector::ListRequest;
+///
+/// let request = ListRequest::pages(500).after("token");
+/// assert_eq!((request.limit, request.continue_token.as_deref()), (Some(500), Some("token")));
+/// assert_eq!(ListRequest::default().limit, None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListRequest {
     /// At most this many objects; `None` asks for all at once.
     pub limit: Option<u32>,
@@ -71,8 +112,31 @@ pub struct ListRequest {
     pub continue_token: Option<String>,
 }
 
+impl ListRequest {
+    /// A list in pages of at most this many objects; the default is one at once.
+    #[must_use]
+    pub fn pages(limit: u32) -> Self {
+        Self { limit: Some(limit), ..Self::default() }
+    }
+
+    /// The page behind the one that had this continue token.
+    #[must_use]
+    pub fn after(self, continue_token: impl Into<String>) -> Self {
+        Self { continue_token: Some(continue_token.into()), ..self }
+    }
+}
+
 /// What a watch is to deliver.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::reflector::{WatchRequest, WatchStart};
+///
+/// let request = WatchRequest::new(WatchStart::After("7".into()), Duration::from_secs(300));
+/// assert_eq!(request.start, WatchStart::After("7".into()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WatchRequest {
     /// Where it starts.
     pub start: WatchStart,
@@ -80,8 +144,17 @@ pub struct WatchRequest {
     pub timeout: Duration,
 }
 
-/// Where a watch starts.
+impl WatchRequest {
+    /// A watch from a place on, for as long as this.
+    #[must_use]
+    pub fn new(start: WatchStart, timeout: Duration) -> Self {
+        Self { start, timeout }
+    }
+}
+
+/// Where a watch starts. A source refuses what it does not know, with [`Status::bad_request`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WatchStart {
     /// Everything after this version. An empty one means none, after a list without one: the existing
     /// objects, as far as the source sends them, and then every change.
@@ -93,6 +166,18 @@ pub enum WatchStart {
 }
 
 /// One page of a list.
+///
+/// ```
+/// use std::sync::Arc;
+/// use watchcache::Key;
+/// use watchcache::reflector::{Item, ListPage};
+///
+/// let mut page = ListPage::new(vec![Item::Object(Arc::new("node-1".parse::<Key>()?))], "7");
+/// page.continue_token = Some("after node-1".to_owned());
+/// assert_eq!((page.count, page.remaining), (1, None));
+/// # Ok::<(), watchcache::KeyError>(())
+/// ```
+#[non_exhaustive]
 pub struct ListPage<T> {
     /// The objects of this page, in the source's order.
     pub items: Items<T>,
@@ -115,13 +200,17 @@ impl<T: Send + Sync + 'static> ListPage<T> {
     /// A page of items that are already decoded, and the last one.
     #[must_use]
     pub fn new(items: Vec<Item<T>>, resource_version: impl Into<ResourceVersion>) -> Self {
-        Self {
-            count: items.len(),
-            items: stream::iter(OneByOne(items.into_iter())).boxed(),
-            resource_version: Some(resource_version.into()),
-            continue_token: None,
-            remaining: None,
-        }
+        let count = items.len();
+        let mut page = Self::streamed(stream::iter(OneByOne(items.into_iter())).boxed(), count);
+        page.resource_version = Some(resource_version.into());
+        page
+    }
+
+    /// A page of items that decode as they are taken, of [`count`](Self::count) objects at the source. It has no
+    /// version, and is the last one.
+    #[must_use]
+    pub fn streamed(items: Items<T>, count: usize) -> Self {
+        Self { items, count, resource_version: None, continue_token: None, remaining: None }
     }
 }
 
@@ -156,6 +245,7 @@ impl<T> fmt::Debug for ListPage<T> {
 
 /// An object as it came from the source.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Item<T> {
     /// It decoded.
     Object(Arc<T>),
@@ -166,7 +256,17 @@ pub enum Item<T> {
 }
 
 /// An object that is there but could not be used.
+///
+/// ```
+/// use watchcache::reflector::Undecodable;
+///
+/// let key = "limits/cpu".parse().ok();
+/// let mut bad = Undecodable::new(key, Some("7".into()), "expected a number, found \"many\"");
+/// bad.raw = Some("{\"cpu\":\"many\"}".into());
+/// assert!(!bad.deleted);
+/// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Undecodable {
     /// Its key, if at least that could be read.
     pub key: Option<Key>,
@@ -180,6 +280,18 @@ pub struct Undecodable {
     pub deleted: bool,
 }
 
+impl Undecodable {
+    /// One of this key and version, as far as they are known, that is there and cannot be used for this reason.
+    #[must_use]
+    pub fn new(
+        key: Option<Key>,
+        resource_version: Option<ResourceVersion>,
+        error: impl Into<String>,
+    ) -> Self {
+        Self { key, resource_version, error: error.into(), raw: None, deleted: false }
+    }
+}
+
 impl From<Refused> for Undecodable {
     fn from(refused: Refused) -> Self {
         let Refused { key, resource_version, error } = refused;
@@ -188,7 +300,21 @@ impl From<Refused> for Undecodable {
 }
 
 /// One event of a watch.
+///
+/// ```
+/// use watchcache::Key;
+/// use watchcache::reflector::WatchEvent;
+///
+/// /// A deletion, and that it was the last change of its version.
+/// fn deleted(key: Key, revision: u64) -> [WatchEvent<Key>; 2] {
+///     let version = revision.to_string();
+///     [WatchEvent::Gone { key, version: (&*version).into() }, WatchEvent::Bookmark(version.into())]
+/// }
+/// assert!(matches!(deleted("a/web".parse()?, 7), [WatchEvent::Gone { .. }, WatchEvent::Bookmark(_)]));
+/// # Ok::<(), watchcache::KeyError>(())
+/// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum WatchEvent<T> {
     /// The object is new.
     Added(Arc<T>),
@@ -241,7 +367,7 @@ pub enum SourceError {
         message: String,
         /// The error below.
         #[source]
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+        source: Option<Box<dyn Error + Send + Sync>>,
     },
     /// The source answered with something that is not of its protocol.
     #[error("unexpected answer: {0}")]
@@ -279,6 +405,21 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// The source could not be reached, or what it is made of failed: any error, or a sentence.
+    ///
+    /// ```
+    /// use watchcache::reflector::SourceError;
+    ///
+    /// let missing = std::fs::read("/no/such/file").map_err(SourceError::transport);
+    /// assert!(missing.unwrap_err().to_string().starts_with("No such file"));
+    /// assert_eq!(SourceError::transport("no route").to_string(), "no route");
+    /// ```
+    #[must_use]
+    pub fn transport(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let error = error.into();
+        Self::Transport { message: with_causes(&*error), source: Some(error) }
+    }
+
     /// How long the source asked to wait.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -350,4 +491,19 @@ impl From<Status> for SourceError {
             Self::Status(Box::new(status))
         }
     }
+}
+
+/// An error with what caused it, in one line; causes often repeat each other's text.
+pub(super) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
 }

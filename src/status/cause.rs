@@ -165,11 +165,11 @@ pub struct StatusCause {
         deserialize_with = "or_default",
         skip_serializing_if = "CauseType::is_unknown"
     )]
-    cause: CauseType,
+    pub(super) cause: CauseType,
     #[serde(deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
-    message: String,
+    pub(super) message: String,
     #[serde(deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
-    field: String,
+    pub(super) field: String,
 }
 
 impl StatusCause {

@@ -25,17 +25,17 @@ use super::wire::or_default;
 #[serde(from = "WireDetails", rename_all = "camelCase")]
 pub struct StatusDetails {
     #[serde(skip_serializing_if = "String::is_empty")]
-    name: String,
+    pub(super) name: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    group: String,
+    pub(super) group: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    kind: String,
+    pub(super) kind: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    uid: String,
+    pub(super) uid: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    causes: Vec<StatusCause>,
+    pub(super) causes: Vec<StatusCause>,
     #[serde(skip_serializing_if = "is_zero")]
-    retry_after_seconds: u32,
+    pub(super) retry_after_seconds: u32,
 }
 
 impl StatusDetails {

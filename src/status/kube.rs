@@ -1,4 +1,4 @@
-//! A [`Status`] from the errors of the `kube` crate.
+//! A [`Status`] from the `kube` crate's, and from its errors; and back.
 
 use std::error::Error as StdError;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use ::kube::core::response as theirs;
 
 use super::wire::{Metadata, WireStatus};
-use super::{CauseType, Status, StatusCause, StatusDetails, StatusReason};
+use super::{CauseType, Outcome, Status, StatusCause, StatusDetails, StatusReason};
 
 impl From<theirs::Status> for Status {
     fn from(status: theirs::Status) -> Self {
@@ -51,6 +51,56 @@ impl From<theirs::StatusDetails> for StatusDetails {
 impl From<theirs::StatusCause> for StatusCause {
     fn from(cause: theirs::StatusCause) -> Self {
         Self::new(cause.reason, cause.message).with_field(cause.field)
+    }
+}
+
+/// Whole, but for what kube's cannot say: work in progress ([`Outcome::Working`]) has its reason and code, and no
+/// outcome. So what is made of it here again is the same.
+///
+/// ```
+/// use watchcache::Status;
+///
+/// let status = Status::not_found("apps", "deployments", "web");
+/// let theirs = kube::core::Status::from(status.clone());
+/// assert!(theirs.is_not_found());
+/// assert_eq!(Status::from(theirs), status);
+/// ```
+impl From<Status> for theirs::Status {
+    fn from(status: Status) -> Self {
+        let Status { outcome, reason, message, details, code, metadata } = status;
+        let Metadata { resource_version, continue_token, remaining_item_count } = metadata;
+        let some = |text: String| (!text.is_empty()).then_some(text);
+        let nothing = Self::default().metadata.unwrap_or_default();
+        let mut metadata = nothing.clone();
+        metadata.resource_version = some(resource_version);
+        metadata.continue_ = some(continue_token);
+        metadata.remaining_item_count = remaining_item_count;
+        Self {
+            status: match outcome {
+                Outcome::Success => Some(theirs::StatusSummary::Success),
+                Outcome::Failure => Some(theirs::StatusSummary::Failure),
+                Outcome::Working => None,
+            },
+            code,
+            message,
+            metadata: Some(metadata).filter(|metadata| *metadata != nothing),
+            reason: reason.into(),
+            details: details.map(|details| (*details).into()),
+        }
+    }
+}
+
+impl From<StatusDetails> for theirs::StatusDetails {
+    fn from(details: StatusDetails) -> Self {
+        let StatusDetails { name, group, kind, uid, causes, retry_after_seconds } = details;
+        let causes = causes.into_iter().map(Into::into).collect();
+        Self { name, group, kind, uid, causes, retry_after_seconds }
+    }
+}
+
+impl From<StatusCause> for theirs::StatusCause {
+    fn from(StatusCause { cause, message, field }: StatusCause) -> Self {
+        Self { reason: cause.into(), message, field }
     }
 }
 

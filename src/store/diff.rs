@@ -8,6 +8,21 @@ use crate::sync::Arc;
 use crate::{ArcRef, KeyRef};
 
 /// The difference between two snapshots of one store, in no particular order.
+///
+/// ```
+/// use watchcache::{Key, Store};
+///
+/// let store = Store::<Key>::new();
+/// store.add("a/web".parse::<Key>()?)?;
+/// let older = store.snapshot();
+/// store.delete("a/web");
+/// store.add("a/db".parse::<Key>()?)?;
+/// let newer = store.snapshot();
+/// let diff = newer.diff(&older)?;
+/// assert_eq!((diff.added[0].0.name(), diff.deleted[0].0.name()), ("db", "web"));
+/// assert!(diff.updated.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub struct Diff<'a, T> {
     /// Objects that only the newer snapshot has.

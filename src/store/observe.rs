@@ -18,6 +18,24 @@ use crate::{Object, Revision};
 /// The thread that wrote makes the call, once the write is visible, under no lock; several threads may do so
 /// at once. An observer may write to the store, which calls it again. A panic in one is contained: the panic
 /// hook reports it, and the write succeeds.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use std::time::Duration;
+/// use watchcache::store::Applied;
+/// use watchcache::{Key, Store};
+///
+/// let added = Arc::new(AtomicUsize::new(0));
+/// let count = Arc::clone(&added);
+/// let observer = move |applied: &Applied, _took: Duration| {
+///     count.fetch_add(applied.added, Ordering::Relaxed);
+/// };
+/// let store = Store::<Key>::builder().observer(observer).build();
+/// store.add("a/web".parse::<Key>()?)?;
+/// assert_eq!(added.load(Ordering::Relaxed), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Observer: Send + Sync {
     /// A write is visible, and it took this long, waiting for other writers included. See the counts for how
     /// much of it changed nothing.

@@ -57,6 +57,26 @@ impl FromStr for PageToken {
 }
 
 /// One page of an ordered listing.
+///
+/// ```
+/// use watchcache::store::PageToken;
+/// use watchcache::{Key, Store};
+///
+/// let store = Store::<Key>::new();
+/// for key in ["a/db", "a/web", "b/web"] {
+///     store.add(key.parse::<Key>()?)?;
+/// }
+/// let snapshot = store.snapshot();
+/// let first = snapshot.page("", 2, None)?;
+/// assert_eq!((first.entries.len(), first.remaining), (2, 1));
+///
+/// // The token may travel as a text.
+/// let token: PageToken = first.next.expect("one is left").to_string().parse()?;
+/// let last = snapshot.page("", 2, Some(&token))?;
+/// assert_eq!(last.entries[0].0.to_string(), "b/web");
+/// assert!(last.next.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub struct Page<'a, T> {
     /// The objects, in key order.
@@ -108,8 +128,8 @@ pub(super) fn ordered<'a, 'p, T: Object>(
     prefix: &'p str,
     after: Option<KeyRef<'p>>,
 ) -> impl Iterator<Item = Entry<'a, T>> + use<'a, 'p, T> {
-    // A prefix with a '/' lies within one namespace, and begins no key if nothing comes before the '/'. One
-    // without is a prefix of cluster-scoped names and of namespaces.
+    // A prefix with a '/' lies within one namespace, or, if it begins with that, among the cluster-scoped names
+    // that have one. One without is a prefix of the other cluster-scoped names and of namespaces.
     let (within, names) = match prefix.split_once('/') {
         Some((namespace, names)) => (Some(namespace), names),
         None => (None, prefix),
@@ -118,8 +138,8 @@ pub(super) fn ordered<'a, 'p, T: Object>(
     let from = |first: &'p str| (Bound::Included(first.max(past)), Bound::Unbounded);
     // Cluster-scoped objects come first, then, after a gap, the namespaces with the prefix.
     let cluster_scoped = namespaces.values(from("")).take(1);
-    let cluster_scoped =
-        cluster_scoped.filter(move |(namespace, _)| within.is_none() && namespace.is_empty());
+    let cluster_scoped = cluster_scoped
+        .filter(move |(namespace, _)| within.is_none_or(str::is_empty) && namespace.is_empty());
     let namespaced =
         namespaces.values(from(within.unwrap_or(prefix))).take_while(move |(namespace, _)| {
             match within {
@@ -139,5 +159,10 @@ pub(super) fn ordered<'a, 'p, T: Object>(
         namespaces
             .entries(namespace, begin)
             .take_while(move |(key, _)| key.name().starts_with(names))
+            .filter(move |(key, _)| {
+                prefix.is_empty()
+                    || !namespace.is_empty()
+                    || within.is_some() == key.name().contains('/')
+            })
     })
 }

@@ -7,6 +7,17 @@ use crate::sync::Arc;
 use crate::{Key, Revision};
 
 /// The result of writing one object.
+///
+/// ```
+/// use watchcache::store::Outcome;
+/// use watchcache::{Key, Store};
+///
+/// let store = Store::<Key>::new();
+/// let written = store.add("a/web".parse::<Key>()?)?;
+/// assert_eq!(written.outcome, Outcome::Added);
+/// assert_eq!(written.revision, store.revision());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
@@ -58,6 +69,18 @@ impl<T> fmt::Debug for Deleted<T> {
 }
 
 /// The result of a batch.
+///
+/// ```
+/// use watchcache::{Batch, Key, Store};
+///
+/// let store = Store::<Key>::new();
+/// let mut batch = Batch::new();
+/// batch.add("a/web".parse::<Key>()?)?;
+/// batch.delete("a/db");
+/// let applied = store.apply(&batch);
+/// assert_eq!((applied.added, applied.unchanged), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Applied {

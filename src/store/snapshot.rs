@@ -16,6 +16,19 @@ use crate::{ArcRef, KeyRef, Object, ResourceVersion, Revision};
 /// frees nothing at once: the store's next writes do, or [`Store::stats`](super::Store::stats).
 ///
 /// A snapshot may outlive its store.
+///
+/// ```
+/// use watchcache::{Key, Store};
+///
+/// let store = Store::<Key>::new();
+/// store.add("a/web".parse::<Key>()?)?;
+/// let before = store.snapshot();
+/// store.add("a/db".parse::<Key>()?)?;
+/// let after = store.snapshot();
+/// assert_eq!((before.len(), after.len()), (1, 2));
+/// assert!(before.revision() < after.revision());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Snapshot<T>(Hold<T>);
 
 impl<T> Snapshot<T> {
@@ -219,8 +232,10 @@ impl<T: Object> Snapshot<T> {
         self.by_namespace().count(namespace.into().unwrap_or_default())
     }
 
-    /// Every object whose key begins with `prefix`, in key order: cluster-scoped ones first, then by
-    /// namespace and name. O(log objects) per namespace, and O(1) per object.
+    /// Every object whose key, as a text, begins with `prefix`, in key order: cluster-scoped ones first, then by
+    /// namespace and name. O(log objects) per namespace, and O(1) per object; of cluster-scoped ones also per
+    /// object that is passed over because its name has a `/` and the prefix does not begin with one, or the
+    /// other way round.
     ///
     /// ```
     /// # use watchcache::{KeyRef, Object, Store};

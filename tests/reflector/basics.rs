@@ -113,11 +113,9 @@ async fn retry_after_is_honoured() {
 
 #[tokio::test(start_paused = true)]
 async fn unknown_events_and_bad_objects_are_counted_and_the_stream_goes_on() {
-    let bad = |version: &str| Undecodable {
-        key: "a/bad".parse().ok(),
-        resource_version: Some(version.into()),
-        error: "expected v1 Pod, found v1 Node".to_owned(),
-        ..Undecodable::default()
+    let bad = |version: &str| {
+        let (key, error) = ("a/bad".parse().ok(), "expected v1 Pod, found v1 Node");
+        Undecodable::new(key, Some(version.into()), error)
     };
     let mirror = mirror([
         Answer::List(Ok(ListPage::new(
@@ -126,7 +124,7 @@ async fn unknown_events_and_bad_objects_are_counted_and_the_stream_goes_on() {
         ))),
         closed(vec![
             WatchEvent::Unknown { event_type: "FROBBED".to_owned() },
-            WatchEvent::Added(pod("not/a/key", 11)),
+            WatchEvent::Added(pod("/no-key", 11)),
             WatchEvent::Undecodable(bad("12")),
             WatchEvent::Added(pod("a/2", 13)),
             WatchEvent::Undecodable(bad("14")),
@@ -313,13 +311,10 @@ async fn a_list_from_a_server_that_lags_does_not_take_the_store_back() {
 #[tokio::test(start_paused = true)]
 async fn a_quarantined_object_is_listed_with_its_text_until_a_good_version_comes() {
     let bad = |key: &str, version: &str, deleted| {
-        WatchEvent::Undecodable(Undecodable {
-            key: key.parse().ok(),
-            resource_version: Some(version.into()),
-            error: "spec: invalid type".to_owned(),
-            raw: Some("{\"spec\":1}".into()),
-            deleted,
-        })
+        let (key, error) = (key.parse().ok(), "spec: invalid type");
+        let mut bad = Undecodable::new(key, Some(version.into()), error);
+        (bad.raw, bad.deleted) = (Some("{\"spec\":1}".into()), deleted);
+        WatchEvent::Undecodable(bad)
     };
     let mirror = mirror([
         page(10, None, &[("a/1", 1), ("a/2", 2), ("a/3", 3)]),
@@ -448,11 +443,7 @@ async fn a_resync_sends_everything_to_the_workers_again() {
 #[tokio::test(start_paused = true)]
 async fn of_a_long_error_the_beginning_is_kept() {
     let long = || SourceError::Protocol("\u{e9}".repeat(1 << 20));
-    let bad = Undecodable {
-        key: "a/1".parse().ok(),
-        error: "\u{e9}".repeat(1 << 20),
-        ..Undecodable::default()
-    };
+    let bad = Undecodable::new("a/1".parse().ok(), None, "\u{e9}".repeat(1 << 20));
     let page = ListPage::new(vec![Item::Undecodable(bad)], "10");
     let mirror = mirror([Answer::List(Err(long())), Answer::List(Ok(page)), open(vec![])]).await;
     let progress = mirror.monitor.progress();

@@ -30,12 +30,10 @@ fn listed(names: &[String]) -> Vec<(&str, u64)> {
 }
 
 fn bad(key: &str, version: u64, deleted: bool) -> WatchEvent<Pod> {
-    WatchEvent::Undecodable(Undecodable {
-        key: Some(key.parse().unwrap()),
-        resource_version: Some(version.to_string().into()),
-        deleted,
-        ..Undecodable::default()
-    })
+    let version = Some(version.to_string().into());
+    let mut bad = Undecodable::new(key.parse().ok(), version, "it is bad");
+    bad.deleted = deleted;
+    WatchEvent::Undecodable(bad)
 }
 
 /// Some servers write the object's last version, as aggregators do.

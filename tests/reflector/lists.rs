@@ -316,12 +316,8 @@ async fn what_is_deleted_within_a_streaming_list_is_not_there() {
         let key: Key = name.parse().unwrap();
         WatchEvent::Gone { key, version: "9".into() }
     };
-    let undecodable = Undecodable {
-        key: "a/5".parse().ok(),
-        resource_version: Some("9".into()),
-        deleted: true,
-        ..Undecodable::default()
-    };
+    let mut undecodable = Undecodable::new("a/5".parse().ok(), Some("9".into()), "it is bad");
+    undecodable.deleted = true;
     let mirror = streamed([open(vec![
         WatchEvent::Added(pod("a/1", 1)),
         WatchEvent::Added(pod("a/2", 2)),

@@ -11,6 +11,7 @@ mod filter;
 mod lists;
 mod merge;
 mod merge_model;
+mod poll;
 mod quarantine;
 mod quiet;
 mod recording;

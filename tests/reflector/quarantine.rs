@@ -15,12 +15,12 @@ use crate::common::Pod;
 use crate::script::{Answer, Script, closed, mirror, mirror_with, open, page, pod};
 
 fn bad(key: &str, version: &str) -> Undecodable {
-    Undecodable {
-        key: key.parse().ok(),
-        resource_version: Some(version.into()),
-        error: "it is bad".to_owned(),
-        ..Undecodable::default()
-    }
+    Undecodable::new(key.parse().ok(), Some(version.into()), "it is bad")
+}
+
+fn deleted(mut bad: Undecodable) -> Undecodable {
+    bad.deleted = true;
+    bad
 }
 
 fn names(monitor: &watchcache::reflector::Monitor) -> Vec<String> {
@@ -40,7 +40,7 @@ async fn a_key_that_is_gone_is_no_longer_listed() {
             WatchEvent::Undecodable(bad("a/4", "14")),
             WatchEvent::Gone { key: "a/1".parse().unwrap(), version: "15".into() },
             WatchEvent::Deleted(pod("a/2", 16)),
-            WatchEvent::Undecodable(Undecodable { deleted: true, ..bad("a/3", "17") }),
+            WatchEvent::Undecodable(deleted(bad("a/3", "17"))),
         ]),
     ])
     .await;

@@ -115,12 +115,7 @@ async fn a_resync_takes_nobody_back() {
 async fn a_resync_takes_nobody_back_once_a_newer_version_did_not_decode() {
     let store = picky();
     let (mirrored, queue) = (store.clone(), Fifo::new());
-    let bad = Undecodable {
-        key: Some("a/1".parse().unwrap()),
-        resource_version: Some("14".into()),
-        error: "bad".into(),
-        ..Undecodable::default()
-    };
+    let bad = Undecodable::new("a/1".parse().ok(), Some("14".into()), "bad");
     let script = Script::new([
         page(10, None, &[("a/1", 1)]),
         closed(vec![WatchEvent::Modified(pod("a/1", 13))]),

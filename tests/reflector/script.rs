@@ -95,6 +95,7 @@ impl Source for Script {
         let question = match request.start {
             WatchStart::After(version) => format!("watch {version}"),
             WatchStart::InitialEvents => "stream".to_owned(),
+            other => panic!("nobody asks for {other:?}"),
         };
         match self.next(question) {
             Some(Answer::Watch(answer, end)) => {
@@ -246,5 +247,5 @@ pub(crate) fn garbage() -> SourceError {
 }
 
 pub(crate) fn unavailable() -> SourceError {
-    SourceError::Transport { message: "connection refused".to_owned(), source: None }
+    SourceError::transport("connection refused")
 }

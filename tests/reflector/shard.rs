@@ -97,8 +97,8 @@ async fn a_reflector_takes_its_own_keys_alone() {
     let own = names.iter().find(owns).unwrap().as_str();
     let other = names.iter().find(|name| !owns(name)).unwrap().as_str();
     let bad = |name: &str| {
-        let key = Some(name.replace('x', "bad").parse().unwrap());
-        Undecodable { key, resource_version: Some("3".into()), ..Undecodable::default() }
+        let key = name.replace('x', "bad").parse().ok();
+        Undecodable::new(key, Some("3".into()), "it is bad")
     };
     let changes = || {
         vec![

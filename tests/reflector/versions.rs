@@ -333,12 +333,9 @@ async fn what_is_gone_in_another_shard_ends_no_replay() {
 async fn a_deletion_in_a_version_that_is_not_new_counts_where_nobody_knows_what_is_held() {
     type Gone = fn() -> WatchEvent<Pod>;
     let undecodable = || {
-        WatchEvent::Undecodable(Undecodable {
-            key: Some("a/1".parse().unwrap()),
-            resource_version: Some("5".into()),
-            deleted: true,
-            ..Undecodable::default()
-        })
+        let mut bad = Undecodable::new("a/1".parse().ok(), Some("5".into()), "it is bad");
+        bad.deleted = true;
+        WatchEvent::Undecodable(bad)
     };
     let alone = || WatchEvent::Gone { key: "a/1".parse().unwrap(), version: "5".into() };
     let gone: [Gone; 3] = [|| WatchEvent::Deleted(pod("a/1", 5)), undecodable, alone];

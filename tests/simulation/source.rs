@@ -142,6 +142,7 @@ impl Source for Faulty {
                 }
                 watch.start_initial();
             }
+            other => panic!("nobody asks for {other:?}"),
         }
         if watch.is_poisoned() && server.below(2) == 0 {
             return Err(refused(Status::bad_request("invalid resource version").into()));
@@ -247,12 +248,7 @@ pub(crate) fn decoded(server: &Server, key: &str, object: Object) -> Result<Arc<
 }
 
 pub(crate) fn undecodable(key: &str, version: u64) -> Undecodable {
-    Undecodable {
-        key: key.parse().ok(),
-        resource_version: Some(version.to_string().into()),
-        error: "it is bad".to_owned(),
-        ..Undecodable::default()
-    }
+    Undecodable::new(key.parse().ok(), Some(version.to_string().into()), "it is bad")
 }
 
 pub(crate) fn expired(continue_token: Option<String>) -> SourceError {
@@ -260,5 +256,5 @@ pub(crate) fn expired(continue_token: Option<String>) -> SourceError {
 }
 
 pub(crate) fn broken() -> SourceError {
-    SourceError::Transport { message: "connection reset by peer".to_owned(), source: None }
+    SourceError::transport("connection reset by peer")
 }

@@ -193,8 +193,7 @@ impl Watch {
         }
         if server.fault(0.02) {
             // Nobody knows what it is.
-            let error = "no name".to_owned();
-            let bad = Undecodable { error, ..Undecodable::default() };
+            let bad = Undecodable::new(None, None, "no name");
             self.queue.push_back(Ok(WatchEvent::Undecodable(bad)));
         }
         None
@@ -284,7 +283,10 @@ impl Watch {
             (Ok(pod), Kind::Added) => WatchEvent::Added(pod),
             (Ok(pod), Kind::Modified) => WatchEvent::Modified(pod),
             (Ok(pod), Kind::Deleted) => WatchEvent::Deleted(pod),
-            (Err(bad), _) => WatchEvent::Undecodable(Undecodable { deleted, ..bad }),
+            (Err(mut bad), _) => {
+                bad.deleted = deleted;
+                WatchEvent::Undecodable(bad)
+            }
         }
     }
 }

@@ -230,7 +230,7 @@ fn a_pin_that_holds_nothing_up_is_not_reported() {
 fn text_that_is_no_key_names_nothing() {
     let store = Store::new();
     store.add(Pod::new("web-1", 1)).unwrap();
-    for text in ["/web-1", "a/b/web-1", "", "web-1/"] {
+    for text in ["/web-1", "a/", "", "web-1/"] {
         assert!(!store.contains(text), "{text}");
         assert!(store.delete(text).object.is_none(), "{text}");
     }

@@ -71,7 +71,7 @@ fn an_observer_hears_nothing_of_what_came_to_no_write() {
     let tell = Arc::clone(&told);
     let observer = move |_: &Applied, _| *tell.lock().unwrap() += 1;
     let store = Store::builder().observer(observer).build();
-    assert!(store.add(pod("no/good/key", 1, &[])).is_err());
+    assert!(store.add(pod("/no-key", 1, &[])).is_err());
     store.compare_and_update(None, pod("a/1", 1, &[])).unwrap();
     assert!(store.compare_and_update(None, pod("a/1", 2, &[])).is_err());
     assert_eq!(*told.lock().unwrap(), 1);

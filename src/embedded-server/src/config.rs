@@ -4,7 +4,8 @@ use crate::admission::Admission;
 use crate::simulation::Scheduler;
 use crate::storage::HistoryLimit;
 
-/// The content of the server and how fast it changes.
+/// The content of the server and how fast it changes. More may come to be chosen: whoever makes one leaves the rest
+/// to `..Config::default()`.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// How many Pods the cluster has; everything else is in proportion.

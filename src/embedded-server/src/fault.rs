@@ -16,8 +16,9 @@ use crate::encoding::Encoding;
 use crate::proto::{END, write_event, write_frame, write_run, write_start};
 use crate::status::Failure;
 
-/// Which requests a [`Fault`] waits for.
+/// Which requests a [`Fault`] waits for; those for single objects are left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Request {
     /// Lists, whole or a page.
     List,
@@ -26,7 +27,8 @@ pub enum Request {
 }
 
 /// Something that goes wrong once, with the next request of its kind. What comes then is in the encoding
-/// that the answer would have been in: a line of JSON, or a frame of protobuf.
+/// that the answer would have been in: a line of JSON, or a frame of protobuf. The [crate](crate#faults) has an
+/// example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {

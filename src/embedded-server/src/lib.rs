@@ -1,20 +1,6 @@
-//! A Kubernetes API server in a process: real HTTP on 127.0.0.1, the real list/watch protocol,
-//! and a simulated cluster that changes at a chosen rate.
+#![doc = include_str!("../README.md")]
 //!
-//! It exists so that a program that lists and watches can be run, measured and tested against
-//! something that behaves like a cluster under load, with no cluster at hand. `kubectl` and
-//! client libraries read, watch and write to it unchanged:
-//!
-//! ```no_run
-//! # async fn example() -> Result<(), watchcache_embedded_server::StartError> {
-//! use watchcache_embedded_server::{Config, EmbeddedServer};
-//!
-//! let server = EmbeddedServer::start(Config { pods: 1_000, ..Config::default() }).await?;
-//! println!("kubectl --server={} get pods -A --watch", server.url());
-//! server.stop().await;
-//! # Ok(())
-//! # }
-//! ```
+//! # What it serves
 //!
 //! It serves Pods, Nodes, Services, ConfigMaps, Namespaces, EndpointSlices, Events (of the core group and
 //! of `events.k8s.io`), Leases, Deployments, ReplicaSets and CustomResourceDefinitions, whose resources

@@ -21,6 +21,22 @@ use crate::storage::Storage;
 use crate::write::Writer;
 
 /// A running server; it stops when this is dropped.
+///
+/// ```
+/// use watchcache_embedded_server::{Config, EmbeddedServer};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// // It changes nothing by itself.
+/// let config = Config { pods: 10, rate: 0, ..Config::default() };
+/// let server = EmbeddedServer::start(config).await?;
+/// let before = server.resource_version();
+/// server.advance(5);
+/// assert_eq!(server.resource_version(), before + 5);
+/// server.stop().await;
+/// # Ok::<(), watchcache_embedded_server::StartError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct EmbeddedServer {
     address: SocketAddr,

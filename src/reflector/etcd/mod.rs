@@ -29,10 +29,10 @@ use crate::{Key, KeyError, Status};
 
 /// All keys of an etcd cluster that begin with a prefix, each value decoded to `V`.
 ///
-/// The part of a key after the prefix is its [`Key`]: `name` or `namespace/name`, unless
-/// [`keys`](Self::keys) sets another rule. A value that does not decode is quarantined like any other
-/// object, and so is an etcd key that is not a valid [`Key`]: under the namespace `\u{fffd}`, which no
-/// object has, with characters that a name may not have written as `%2F`.
+/// The part of a key after the prefix is its [`Key`] as a text: `name`, or `namespace/name`, where
+/// [the name may have more slashes](Key#names-with-slashes), unless [`keys`](Self::keys) sets another rule. A
+/// value that does not decode is quarantined like any other object, and so is an etcd key that is not a valid
+/// [`Key`]: under the namespace `\u{fffd}`, which no object has, with bytes that are no text written as `%FF`.
 ///
 /// With users and passwords, let the client renew its tokens (`ConnectOptions::with_auto_token_refresh`):
 /// a token expires.

@@ -1,6 +1,5 @@
 //! Requests, and what a failed answer means.
 
-use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -17,6 +16,7 @@ use super::protobuf::MAGIC;
 use super::unexpected::{self, FAILURE_LIMIT};
 use crate::Status;
 use crate::reflector::SourceError;
+use crate::reflector::source::with_causes;
 use crate::status::StatusDetails;
 
 /// Room for an answer before it comes, on the server's word.
@@ -155,25 +155,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 fn from_kube(error: kube::Error) -> SourceError {
     match error {
         kube::Error::Api(status) => Status::from(*status).into(),
-        error => {
-            SourceError::Transport { message: with_causes(&error), source: Some(Box::new(error)) }
-        }
+        error => SourceError::transport(error),
     }
-}
-
-/// An error with what caused it, in one line; causes often repeat each other's text.
-fn with_causes(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -21,6 +21,28 @@ use crate::{ArcRef, Object, ResourceVersion, Revision};
 ///   [`Registration`](super::Registration) has its text. The next call comes as ever.
 ///
 /// All methods do nothing by default.
+///
+/// ```
+/// use watchcache::store::feed::Handler;
+/// use watchcache::{ArcRef, Key, Store};
+///
+/// #[derive(Default)]
+/// struct Names(Vec<String>);
+///
+/// impl Handler<Key> for Names {
+///     fn on_add(&mut self, key: ArcRef<'_, Key>, _is_initial: bool) {
+///         self.0.push(key.name().to_owned());
+///     }
+/// }
+///
+/// let store = Store::<Key>::new();
+/// store.add("a/web".parse::<Key>()?)?;
+/// let handling = store.subscribe().handle(Names::default())?;
+/// // It ends with its store.
+/// drop(store);
+/// assert_eq!(handling.run().0, ["web"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Handler<T: Object> {
     /// The object is new, to this handler. `is_initial` until the handler has been told the whole
     /// content once: what was there when it was added and, where the source had not told all by then,

@@ -38,6 +38,24 @@ const SUBSCRIPTION: u64 = 1;
 ///
 /// It ends when the store is gone, after everything was delivered. Until it is dropped it retains what it
 /// has not received, as a snapshot does; one that outlives its store retains the store's content and log.
+///
+/// ```
+/// use watchcache::store::feed::DeliveryKind;
+/// use watchcache::{Key, Store};
+///
+/// let store = Store::<Key>::new();
+/// let mut subscription = store.subscribe().start()?;
+/// let written = store.add("a/web".parse::<Key>()?)?;
+/// {
+///     let delivery = subscription.try_next()?;
+///     assert_eq!(delivery.kind(), DeliveryKind::Changes);
+///     assert_eq!(delivery.revision(), written.revision);
+///     let names: Vec<_> = delivery.iter().map(|item| item.key.name()).collect();
+///     assert_eq!(names, ["web"]);
+/// }
+/// assert!(subscription.try_next().is_err(), "nothing more has happened");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Subscription<T: Object> {
     pub(super) feed: Arc<Feed<T>>,
     cursor: Arc<Cursor<T>>,

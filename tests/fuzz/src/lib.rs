@@ -115,7 +115,7 @@ where
 
 async fn watch_of<K: Decode>(source: &KubeSource<K>) -> Vec<Result<WatchEvent<K>, SourceError>> {
     let start = WatchStart::After("1".into());
-    let request = WatchRequest { start, timeout: std::time::Duration::from_secs(60) };
+    let request = WatchRequest::new(start, std::time::Duration::from_secs(60));
     source.watch(request).await.expect("it is granted").collect().await
 }
 

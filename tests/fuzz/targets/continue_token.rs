@@ -36,7 +36,7 @@ fn fixture() -> &'static Fixture {
 
 fuzz_target!(|token: &str| {
     let Fixture { runtime, server, source } = fixture();
-    let request = ListRequest { limit: Some(2), continue_token: Some(token.to_owned()) };
+    let request = ListRequest::pages(2).after(token);
     match runtime.block_on(source.list(request)) {
         Ok(page) => assert!(page.resource_version.is_some()),
         Err(SourceError::Expired { .. }) => {}

@@ -44,6 +44,7 @@ fn shown<K: Object>(items: &[Item<K>]) -> Vec<String> {
             format!("{:?} {:?}", object.key(), object.resource_version())
         }
         Item::Undecodable(bad) => format!("{:?} {:?}", bad.key, bad.error),
+        _ => panic!("no such item is known here"),
     };
     items.iter().map(one).collect()
 }
