@@ -291,6 +291,34 @@ fn a_waker_that_blocks_keeps_no_thread_from_the_end_of_a_drain() {
 }
 
 #[test]
+fn a_waker_that_blocks_keeps_no_drain_from_being_cut_short() {
+    watched(|| {
+        let (gate, clock) = (Gate::new(), ManualClock::new());
+        let fifo = Fifo::<Item>::builder().clock(&clock).build().unwrap();
+        fifo.add(item("a", 1)).unwrap();
+        let lease = fifo.lease().unwrap();
+        fifo.close();
+        lease.retry_after(Duration::from_secs(3600));
+        let drain = {
+            let fifo = fifo.clone();
+            asleep(move || fifo.drain(Duration::MAX).unprocessed.len())
+        };
+        let task = park(fifo.pop_async(), {
+            let gate = Arc::clone(&gate);
+            move || gate.block()
+        });
+        thread::scope(|scope| {
+            let close = scope.spawn(|| fifo.close_now().len());
+            gate.wait_until_entered();
+            assert_eq!(drain.join().unwrap(), 0);
+            gate.let_go();
+            assert_eq!(close.join().unwrap(), 1);
+        });
+        drop(task);
+    });
+}
+
+#[test]
 fn whoever_takes_what_has_come_due_has_it_before_it_wakes_others() {
     watched(|| {
         let (gate, clock, second) = (Gate::new(), ManualClock::new(), Duration::from_secs(1));
