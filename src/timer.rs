@@ -9,6 +9,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crate::panic::contain;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, PoisonError};
 
 /// For how long it leaves alone what it could not do, as user code panicked.
@@ -24,26 +25,35 @@ pub(crate) trait Tick: Send + Sync {
 pub(crate) struct Timer {
     owner: Weak<dyn Tick>,
     thread: Mutex<Option<Thread>>,
+    /// Whether the system had no thread to give when it was last asked. Written under the lock.
+    refused: AtomicBool,
 }
 
 impl Timer {
     pub(crate) fn new(owner: Weak<dyn Tick>) -> Self {
-        Self { owner, thread: Mutex::new(None) }
+        Self { owner, thread: Mutex::new(None), refused: AtomicBool::new(false) }
     }
 
     /// Call when the earliest moment has moved forward. An unpark is kept for a thread that is just about
     /// to park, so none is lost.
     ///
-    /// Where the system has no thread to give, the next call tries again. Until then it is for the owner
-    /// to do what is due, whenever it is called for something else.
-    pub(crate) fn wake(&self) {
+    /// Returns whether there is a thread. Where the system has none to give, the next call tries again; until then
+    /// it is for the owner to do what is due.
+    pub(crate) fn wake(&self) -> bool {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() {
             *thread = start(Weak::clone(&self.owner)).ok();
+            // ORDERING: Relaxed: whoever has to see it is told so afterwards, or sees what it would be told for
+            // (the fences of the list of waiters).
+            self.refused.store(thread.is_none(), Ordering::Relaxed);
         }
-        if let Some(thread) = &*thread {
-            thread.unpark();
-        }
+        thread.as_ref().inspect(|thread| thread.unpark()).is_some()
+    }
+
+    /// Returns whether nobody does what is due, as far as is known.
+    pub(crate) fn is_refused(&self) -> bool {
+        // ORDERING: Relaxed, as in `wake`.
+        self.refused.load(Ordering::Relaxed)
     }
 }
 

@@ -3,6 +3,8 @@
 //! `WATCHCACHE_SOAK_SECONDS` makes the soak last; `WATCHCACHE_SEED` repeats one.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod common;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +15,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use watchcache::fifo::{Added, Backoff, PopError};
 use watchcache::{Batch, Fifo, KeyRef, Listing, Object};
+
+use crate::common::watchdog::{patience, watched};
 
 struct Item {
     name: String,
@@ -61,64 +65,68 @@ const ADDS: u64 = if cfg!(miri) { 40 } else { 1_500 };
 #[test]
 fn no_value_is_lost_doubled_or_overtaken() {
     for seed in 0..if cfg!(miri) { 1 } else { 4 } {
-        let (fifo, count) = (Fifo::<Item>::new(), Count::default());
-        let (adds, pops) = thread::scope(|scope| {
-            let consumers: Vec<_> = (0..3)
-                .map(|which| {
-                    let (fifo, count) = (&fifo, &count);
-                    scope.spawn(move || {
-                        let mut calls = Vec::new();
-                        loop {
-                            let began = count.next();
-                            // One consumer of three works on leases.
-                            let (popped, lease) = if which == 0 {
-                                let Ok(lease) = fifo.lease() else { break };
-                                (lease.object().to_arc(), Some(lease))
-                            } else {
-                                let Ok(popped) = fifo.pop() else { break };
-                                (popped, None)
-                            };
-                            let ended = count.next();
-                            let Item { key, version, .. } = *popped;
-                            let mut released = ended;
-                            if let Some(lease) = lease {
-                                thread::yield_now();
-                                lease.done();
-                                released = count.next();
-                            }
-                            calls.push(Call { began, ended, released, key, version, placed: true });
-                        }
-                        calls
-                    })
-                })
-                .collect();
-            let producers: Vec<_> = (0..PRODUCERS)
-                .map(|producer| {
-                    let (fifo, count) = (&fifo, &count);
-                    scope.spawn(move || {
-                        let mut random = StdRng::seed_from_u64(seed * 100 + producer);
-                        let add = |version| {
-                            // Each key has one producer, so its versions come in order.
-                            let key = random.random_range(0..KEYS) * PRODUCERS + producer;
-                            let began = count.next();
-                            let added = fifo.add(Item::new(key, version)).unwrap();
-                            let ended = count.next();
-                            let placed = added == Added::Queued;
-                            Call { began, ended, released: ended, key, version, placed }
-                        };
-                        (1..=ADDS).map(add).collect::<Vec<_>>()
-                    })
-                })
-                .collect();
-            let adds: Vec<_> = producers.into_iter().flat_map(|p| p.join().unwrap()).collect();
-            fifo.close();
-            let pops: Vec<_> = consumers.into_iter().flat_map(|c| c.join().unwrap()).collect();
-            (adds, pops)
-        });
-        check(&adds, &pops);
-        assert_eq!(pops.len() as u64, fifo.stats().popped);
-        assert_eq!(fifo.stats().adds, fifo.stats().popped + fifo.stats().coalesced);
+        watched(move || history(seed));
     }
+}
+
+fn history(seed: u64) {
+    let (fifo, count) = (Fifo::<Item>::new(), Count::default());
+    let (adds, pops) = thread::scope(|scope| {
+        let consumers: Vec<_> = (0..3)
+            .map(|which| {
+                let (fifo, count) = (&fifo, &count);
+                scope.spawn(move || {
+                    let mut calls = Vec::new();
+                    loop {
+                        let began = count.next();
+                        // One consumer of three works on leases.
+                        let (popped, lease) = if which == 0 {
+                            let Ok(lease) = fifo.lease() else { break };
+                            (lease.object().to_arc(), Some(lease))
+                        } else {
+                            let Ok(popped) = fifo.pop() else { break };
+                            (popped, None)
+                        };
+                        let ended = count.next();
+                        let Item { key, version, .. } = *popped;
+                        let mut released = ended;
+                        if let Some(lease) = lease {
+                            thread::yield_now();
+                            lease.done();
+                            released = count.next();
+                        }
+                        calls.push(Call { began, ended, released, key, version, placed: true });
+                    }
+                    calls
+                })
+            })
+            .collect();
+        let producers: Vec<_> = (0..PRODUCERS)
+            .map(|producer| {
+                let (fifo, count) = (&fifo, &count);
+                scope.spawn(move || {
+                    let mut random = StdRng::seed_from_u64(seed * 100 + producer);
+                    let add = |version| {
+                        // Each key has one producer, so its versions come in order.
+                        let key = random.random_range(0..KEYS) * PRODUCERS + producer;
+                        let began = count.next();
+                        let added = fifo.add(Item::new(key, version)).unwrap();
+                        let ended = count.next();
+                        let placed = added == Added::Queued;
+                        Call { began, ended, released: ended, key, version, placed }
+                    };
+                    (1..=ADDS).map(add).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let adds: Vec<_> = producers.into_iter().flat_map(|p| p.join().unwrap()).collect();
+        fifo.close();
+        let pops: Vec<_> = consumers.into_iter().flat_map(|c| c.join().unwrap()).collect();
+        (adds, pops)
+    });
+    check(&adds, &pops);
+    assert_eq!(pops.len() as u64, fifo.stats().popped);
+    assert_eq!(fifo.stats().adds, fifo.stats().popped + fifo.stats().coalesced);
 }
 
 fn check(adds: &[Call], pops: &[Call]) {
@@ -168,7 +176,7 @@ fn after_a_soak_the_sums_are_equal() {
     let seed = std::env::var("WATCHCACHE_SEED").map_or(7, |text| text.parse().unwrap());
     let (begin, mut round) = (Instant::now(), 0);
     while round < 4 || begin.elapsed() < Duration::from_secs(seconds) {
-        soak(seed + round);
+        watched(move || soak(seed + round));
         round += 1;
     }
 }
@@ -302,7 +310,7 @@ fn soak(seed: u64) {
             if stats.depth + stats.delayed + stats.processing == 0 {
                 break;
             }
-            if begin.elapsed() > Duration::from_secs(120) {
+            if begin.elapsed() > Duration::from_secs(45) * patience() {
                 // The sleepers would keep the test from ending.
                 fifo.close();
                 panic!("seed {seed}: nobody was woken for {stats:?}");
@@ -330,43 +338,47 @@ fn soak(seed: u64) {
 /// Each producer has keys of its own, so that the last change of each is known.
 #[test]
 fn the_last_run_of_each_key_is_of_its_last_change() {
+    for seed in 0..if cfg!(miri) { 1 } else { 4 } {
+        watched(move || last_runs(seed));
+    }
+}
+
+fn last_runs(seed: u64) {
     const KEYS: u64 = 10;
     const CHANGES: u64 = if cfg!(miri) { 40 } else { 2_000 };
-    for seed in 0..if cfg!(miri) { 1 } else { 4 } {
-        let backoff = Backoff::new(micros(20), micros(200));
-        let fifo = Fifo::<Item>::builder().deletions().backoff(backoff).build().unwrap();
-        // Version and deletion, by key.
-        let runs = Mutex::new(HashMap::new());
-        let last = thread::scope(|scope| {
-            for n in 0..3 {
-                let (fifo, runs) = (&fifo, &runs);
-                let mut random = StdRng::seed_from_u64(seed * 100 + n);
-                scope.spawn(move || {
-                    while let Ok(lease) = fifo.lease() {
-                        if random.random_bool(0.3) {
-                            lease.retry();
-                            continue;
-                        }
-                        let run = (lease.version, lease.is_deleted());
-                        runs.lock().unwrap().insert(lease.object().key, run);
-                        lease.done();
+    let backoff = Backoff::new(micros(20), micros(200));
+    let fifo = Fifo::<Item>::builder().deletions().backoff(backoff).build().unwrap();
+    // Version and deletion, by key.
+    let runs = Mutex::new(HashMap::new());
+    let last = thread::scope(|scope| {
+        for n in 0..3 {
+            let (fifo, runs) = (&fifo, &runs);
+            let mut random = StdRng::seed_from_u64(seed * 100 + n);
+            scope.spawn(move || {
+                while let Ok(lease) = fifo.lease() {
+                    if random.random_bool(0.3) {
+                        lease.retry();
+                        continue;
                     }
-                });
-            }
-            let producers: Vec<_> = (0..PRODUCERS)
-                .map(|n| {
-                    let fifo = &fifo;
-                    let random = StdRng::seed_from_u64(seed * 100 + 50 + n);
-                    scope.spawn(move || change(fifo, n * KEYS..(n + 1) * KEYS, CHANGES, random))
-                })
-                .collect();
-            let last: HashMap<_, _> =
-                producers.into_iter().flat_map(|producer| producer.join().unwrap()).collect();
-            assert!(fifo.drain(Duration::from_secs(60)).is_complete());
-            last
-        });
-        assert_eq!(runs.into_inner().unwrap(), last, "seed {seed}");
-    }
+                    let run = (lease.version, lease.is_deleted());
+                    runs.lock().unwrap().insert(lease.object().key, run);
+                    lease.done();
+                }
+            });
+        }
+        let producers: Vec<_> = (0..PRODUCERS)
+            .map(|n| {
+                let fifo = &fifo;
+                let random = StdRng::seed_from_u64(seed * 100 + 50 + n);
+                scope.spawn(move || change(fifo, n * KEYS..(n + 1) * KEYS, CHANGES, random))
+            })
+            .collect();
+        let last: HashMap<_, _> =
+            producers.into_iter().flat_map(|producer| producer.join().unwrap()).collect();
+        assert!(fifo.drain(Duration::from_secs(60)).is_complete());
+        last
+    });
+    assert_eq!(runs.into_inner().unwrap(), last, "seed {seed}");
 }
 
 /// Adds and deletes these keys; what each came to.

@@ -2,7 +2,7 @@
 //!
 //! By the event count alone: the queue's own locks would order the spinner behind the producer.
 
-use crate::waiters::Waiters;
+use crate::waiters::{Owes, Waiters};
 use crate::run::{Bound, run};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -29,7 +29,13 @@ pub fn model() {
         let consumers = [(); 2].map(|()| {
             let (waiters, items) = (Arc::clone(&waiters), Arc::clone(&items));
             loom::thread::spawn(move || {
-                waiters.wait(None, || items.len(), || items.len() > 0, || items.take())
+                waiters.wait(None, || items.len() > 0, || None, |owes| {
+                    let taken = items.take()?;
+                    if owes == Owes::Wakeups {
+                        waiters.notify(items.len());
+                    }
+                    Some(taken)
+                })
             })
         });
         for _ in 0..2 {

@@ -19,7 +19,7 @@ pub fn model() {
             })
         });
         published.store(true, Ordering::Release);
-        waiters.tell(u64::MAX);
+        drop(waiters.tell(u64::MAX));
         for sleeper in sleepers {
             sleeper.join().expect("the sleeper's assertions hold");
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Closed, Fifo, Lease, PopError, TryPopError};
 use crate::Object;
-use crate::waiters::Wait;
+use crate::waiters::{Owes, Wait};
 
 /// Consumers.
 impl<T: Object> Fifo<T> {
@@ -17,7 +17,7 @@ impl<T: Object> Fifo<T> {
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
     pub fn pop(&self) -> Result<Arc<T>, Closed> {
-        self.wait(None, || self.shared.pop()).unwrap_or(Err(Closed))
+        self.wait(None, |owes| self.shared.pop(owes)).unwrap_or(Err(Closed))
     }
 
     /// As [`Fifo::pop`], but blocks for at most `timeout`.
@@ -37,7 +37,7 @@ impl<T: Object> Fifo<T> {
     /// assert_eq!(fifo.pop_timeout(Duration::from_millis(1)).err(), Some(PopError::Timeout));
     /// ```
     pub fn pop_timeout(&self, timeout: Duration) -> Result<Arc<T>, PopError> {
-        let popped = self.wait(Instant::now().checked_add(timeout), || self.shared.pop());
+        let popped = self.wait(Instant::now().checked_add(timeout), |owes| self.shared.pop(owes));
         Ok(popped.ok_or(PopError::Timeout)??)
     }
 
@@ -46,7 +46,7 @@ impl<T: Object> Fifo<T> {
     /// # Errors
     /// If nothing can be handed out.
     pub fn try_pop(&self) -> Result<Arc<T>, TryPopError> {
-        Ok(self.shared.pop().ok_or(TryPopError::Empty)??)
+        Ok(self.shared.pop(Owes::Nothing).ok_or(TryPopError::Empty)??)
     }
 
     /// As [`Fifo::pop`], for async tasks on any runtime.
@@ -60,7 +60,7 @@ impl<T: Object> Fifo<T> {
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
     pub async fn pop_async(&self) -> Result<Arc<T>, Closed> {
-        self.wait_async(|| self.shared.pop()).await
+        self.wait_async(|| self.shared.pop(Owes::Nothing)).await
     }
 
     /// Removes and returns up to `max` objects from the head, in order; blocks the thread while there is
@@ -89,7 +89,7 @@ impl<T: Object> Fifo<T> {
         if max == 0 {
             return Ok(Vec::new());
         }
-        self.wait(None, || self.shared.pop_batch(max)).unwrap_or(Err(Closed))
+        self.wait(None, |owes| self.shared.pop_batch(max, owes)).unwrap_or(Err(Closed))
     }
 
     /// As [`Fifo::pop_batch`], but never waits for an object.
@@ -100,7 +100,7 @@ impl<T: Object> Fifo<T> {
         if max == 0 {
             return Ok(Vec::new());
         }
-        Ok(self.shared.pop_batch(max).ok_or(TryPopError::Empty)??)
+        Ok(self.shared.pop_batch(max, Owes::Nothing).ok_or(TryPopError::Empty)??)
     }
 
     /// As [`Fifo::pop_batch`], for async tasks on any runtime.
@@ -114,7 +114,7 @@ impl<T: Object> Fifo<T> {
         if max == 0 {
             return Ok(Vec::new());
         }
-        self.wait_async(|| self.shared.pop_batch(max)).await
+        self.wait_async(|| self.shared.pop_batch(max, Owes::Nothing)).await
     }
 
     /// Leases the key at the head; blocks the thread while there is none. See [`Lease`] for an example.
@@ -122,7 +122,7 @@ impl<T: Object> Fifo<T> {
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
     pub fn lease(&self) -> Result<Lease<T>, Closed> {
-        self.wait(None, || self.shared.lease()).unwrap_or(Err(Closed))
+        self.wait(None, |owes| self.shared.lease(owes)).unwrap_or(Err(Closed))
     }
 
     /// As [`Fifo::lease`], but blocks for at most `timeout`.
@@ -130,7 +130,7 @@ impl<T: Object> Fifo<T> {
     /// # Errors
     /// If the time runs out, or the queue is closed and nothing can be handed out.
     pub fn lease_timeout(&self, timeout: Duration) -> Result<Lease<T>, PopError> {
-        let leased = self.wait(Instant::now().checked_add(timeout), || self.shared.lease());
+        let leased = self.wait(Instant::now().checked_add(timeout), |owes| self.shared.lease(owes));
         Ok(leased.ok_or(PopError::Timeout)??)
     }
 
@@ -139,7 +139,7 @@ impl<T: Object> Fifo<T> {
     /// # Errors
     /// If nothing can be handed out.
     pub fn try_lease(&self) -> Result<Lease<T>, TryPopError> {
-        Ok(self.shared.lease().ok_or(TryPopError::Empty)??)
+        Ok(self.shared.lease(Owes::Nothing).ok_or(TryPopError::Empty)??)
     }
 
     /// As [`Fifo::lease`], for async tasks on any runtime.
@@ -151,18 +151,22 @@ impl<T: Object> Fifo<T> {
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
     pub async fn lease_async(&self) -> Result<Lease<T>, Closed> {
-        self.wait_async(|| self.shared.lease()).await
+        self.wait_async(|| self.shared.lease(Owes::Nothing)).await
     }
 
-    fn wait<R>(&self, deadline: Option<Instant>, attempt: impl FnMut() -> Option<R>) -> Option<R> {
+    fn wait<R>(
+        &self,
+        deadline: Option<Instant>,
+        attempt: impl FnMut(Owes) -> Option<R>,
+    ) -> Option<R> {
         let shared = &self.shared;
-        shared.waiters.wait(deadline, || shared.backlog(), || shared.is_ready(), attempt)
+        shared.waiters.wait(deadline, || shared.is_ready(), || shared.sleeps_until(), attempt)
     }
 
     async fn wait_async<R>(&self, mut attempt: impl FnMut() -> Option<R>) -> R {
         let mut wait = Wait::new();
         let shared = &self.shared;
-        let ready = || shared.is_ready();
-        poll_fn(|context| wait.poll(context, &shared.waiters, ready, &mut attempt)).await
+        let (ready, until) = (|| shared.is_ready(), || shared.sleeps_until());
+        poll_fn(|context| wait.poll(context, &shared.waiters, ready, until, &mut attempt)).await
     }
 }

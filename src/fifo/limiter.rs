@@ -156,8 +156,10 @@ impl Backoff {
     #[must_use]
     pub fn after(&self, failures: u32) -> Duration {
         let Some(doublings) = failures.checked_sub(1) else { return Duration::ZERO };
-        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        self.base.saturating_mul(factor).min(self.cap)
+        // More doublings than that lead out of the range of any duration.
+        let doublings = doublings.min(u128::BITS);
+        let longest = (0..doublings).fold(self.base, |delay, _| delay.saturating_mul(2));
+        longest.min(self.cap)
     }
 }
 
@@ -246,7 +248,17 @@ mod tests {
         assert_eq!(delay(&backoff, 1, 0, 0.0), Duration::from_secs(8));
         assert_eq!(delay(&backoff, 1, 0, 1.0), Duration::from_secs(6));
         assert_eq!(delay(&backoff.jitter(f64::NAN), 1, 0, 1.0), Duration::from_secs(8));
-        assert_eq!(backoff.after(u32::MAX), Duration::from_secs(8 * u64::from(u32::MAX)));
+    }
+
+    #[test]
+    fn a_small_base_gets_to_the_highest_cap() {
+        let micro = Duration::from_micros(1);
+        let hours = Backoff::new(micro, Duration::from_secs(10_000));
+        assert_eq!(hours.after(34), micro * (1 << 31) * 4);
+        assert_eq!(hours.after(35), Duration::from_secs(10_000));
+        let endless = Backoff::new(Duration::from_nanos(1), Duration::MAX);
+        assert_eq!([endless.after(200), endless.after(u32::MAX)], [Duration::MAX; 2]);
+        assert_eq!(Backoff::new(Duration::ZERO, micro).after(u32::MAX), Duration::ZERO);
     }
 
     #[test]

@@ -29,8 +29,8 @@
 //! # User code
 //! [`Object::key`], wakers, [`Observer`]s, [`Limiter`]s and destructors run under no lock, with the
 //! queue in a consistent state: they may block, panic, or call back into the queue. If one blocks, the
-//! call that runs it blocks, too, and so does the other user code that this call has yet to run; all
-//! other calls go on. A panic of a waker, an observer or a limiter is contained, and if a task's waker
+//! call that runs it blocks, too, and so does the other user code that this call has yet to run (for a waker: of
+//! further tasks); all other calls go on, and whoever has something to get is awake. A panic of a waker, an observer or a limiter is contained, and if a task's waker
 //! panics, the next consumer is woken instead. A panic of `key` or of a destructor reaches the caller:
 //! `key` runs before anything is changed, destructors once everything is done. Panics of destructors are
 //! contained only when the last handle is dropped.
@@ -78,8 +78,9 @@ use crate::{Batch, Key, KeyRef, Listing, Object, Sink, panic};
 pub enum Added {
     /// It is at the back of the queue.
     Queued,
-    /// It replaced the waiting value of its key, and keeps that one's place; if that one was delayed, the key
-    /// is now at the back of the queue.
+    /// It replaced the waiting value of its key, and keeps that one's place. If that one was delayed, the key is now
+    /// at the back of the queue; if it waited behind the changes, as [lists](FifoBuilder::lower_priority_for_lists)
+    /// may, at the back of these.
     Coalesced,
     /// It waits for its delay.
     Delayed,
@@ -182,8 +183,8 @@ impl<T: Object> Fifo<T> {
     /// O(log n) for n delayed keys.
     ///
     /// The first delay of a queue starts a thread, which sleeps until something is due and ends with the
-    /// queue. If the system refuses a thread, the next key that is due before all others tries again;
-    /// until then a delayed key is handed out late, to the first consumer that asks after it was due.
+    /// queue. If the system refuses a thread, consumers that wait look for themselves when the next key is due, and
+    /// ask the system again; a task may be polled over and over until then.
     ///
     /// # Errors
     /// As [`Fifo::add`].

@@ -69,6 +69,11 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Object for Request<K, V
     fn key(&self) -> KeyRef<'_> {
         self.key.as_ref()
     }
+
+    /// With the text of the key, and without what the key and the value point to.
+    fn size(&self) -> usize {
+        size_of_val(self) + self.key.as_str().len()
+    }
 }
 
 impl<K: fmt::Display, V> fmt::Debug for Request<K, V> {

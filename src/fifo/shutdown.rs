@@ -60,10 +60,7 @@ impl<T: Object> Fifo<T> {
     /// ```
     #[must_use = "these values were accepted and are processed by nobody else"]
     pub fn close_now(&self) -> Vec<Arc<T>> {
-        self.shared.close();
-        let unprocessed = self.shared.take_waiting();
-        self.shared.abandon_drain();
-        unprocessed
+        self.shared.close_now()
     }
 
     /// Closes the queue and waits, for at most `timeout`, until everything that was accepted has been

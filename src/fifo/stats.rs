@@ -26,7 +26,7 @@ pub struct FifoStats {
     /// Waiting values that were removed by a delete, or by a replace without their key, or returned by
     /// [`Fifo::close_now`](crate::Fifo::close_now) or [`Fifo::drain`](crate::Fifo::drain).
     pub deleted: u64,
-    /// Leases ended with [`Lease::retry`](super::Lease::retry).
+    /// Leases ended with [`Lease::retry`](super::Lease::retry) or [`retry_after`](super::Lease::retry_after).
     pub retries: u64,
     /// Leased values that were put back, since there was no newer one.
     pub requeued: u64,

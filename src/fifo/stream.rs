@@ -11,7 +11,7 @@ use futures_core::stream::FusedStream;
 use super::shared::Shared;
 use super::{Closed, Fifo, Lease};
 use crate::Object;
-use crate::waiters::Wait;
+use crate::waiters::{Owes, Wait};
 
 /// The objects of a queue as a stream; made by [`Fifo::pops`]. It ends when the queue is closed and
 /// nothing can be handed out.
@@ -41,8 +41,8 @@ impl<T: Object> Consumer<T> {
             return Poll::Ready(None);
         }
         let shared = &self.shared;
-        let polled =
-            self.wait.poll(context, &shared.waiters, || shared.is_ready(), || attempt(shared));
+        let (ready, until) = (|| shared.is_ready(), || shared.sleeps_until());
+        let polled = self.wait.poll(context, &shared.waiters, ready, until, || attempt(shared));
         polled.map(|attempted| {
             self.ended = attempted.is_err();
             attempted.ok()
@@ -93,7 +93,7 @@ impl<T: Object> Stream for Pops<T> {
     type Item = Arc<T>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll(context, |shared| shared.pop())
+        self.0.poll(context, |shared| shared.pop(Owes::Nothing))
     }
 }
 
@@ -101,7 +101,7 @@ impl<T: Object> Stream for Leases<T> {
     type Item = Lease<T>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll(context, |shared| shared.lease())
+        self.0.poll(context, |shared| shared.lease(Owes::Nothing))
     }
 }
 

@@ -68,7 +68,8 @@ impl Shared {
     pub(super) async fn until<R>(&self, answer: impl Fn(&Progress) -> Option<R>) -> R {
         let look = || answer(&self.progress());
         let mut wait = Wait::new();
-        poll_fn(|context| wait.poll(context, &self.waiters, || look().is_some(), look)).await
+        poll_fn(|context| wait.poll(context, &self.waiters, || look().is_some(), || None, look))
+            .await
     }
 
     /// Call once the change is published.

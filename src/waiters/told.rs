@@ -1,15 +1,17 @@
 //! Waking all sleepers, for *news* that concerns each of them: there is a new revision, or one was
 //! reached.
 //!
-//! The thread that brings the news marks all sleepers that it concerns, and wakes the oldest of them up
-//! to the first thread. Before that thread does anything else, it wakes up to two more threads, and so do
-//! those. So the first thread pays for one sleeping thread, however many there are.
+//! The thread that brings the news marks all sleepers that it concerns, and wakes the oldest thread of them. Before
+//! that does anything else, it wakes up to two more threads, and so do those. So the first thread pays for one
+//! sleeping thread, however many there are.
 //!
-//! Tasks do not wake others: one that was woken may never be polled again, and the rest would sleep on. Of
-//! frequent news, where many are marked, they are left to the [waking thread](super::alarm), which depends on no
-//! task: whoever has the news pays for waking one thread, not for hundreds of tasks. Nor do those that it would
-//! have woken first take its core while it has the rest to wake. News that comes once to each is not left to it:
-//! that would take a switch of threads longer, and no sleeper is paid for more than once.
+//! Tasks do not wake others: one that was woken may never be polled again, and the rest would sleep on. Nor does a
+//! thread that was woken wake tasks, as their wakers are user code, which may block. So they are left to whoever
+//! brings the news, once it has told all threads ([`TasksToWake`]). Of frequent news, where many are marked, they are
+//! left to the [waking thread](super::alarm), which depends on no task: whoever has the news pays for waking one
+//! thread, not for hundreds of tasks. Nor do those that it would have woken first take its core while it has the rest
+//! to wake. News that comes once to each is not left to it: that would take a switch of threads longer, and no
+//! sleeper is paid for more than once.
 //!
 //! Marked sleepers have left the list for later news, and later sleepers are not marked: so two sleepers
 //! cannot keep waking each other for the same news.
@@ -18,21 +20,34 @@ use std::collections::BTreeMap;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::{List, Sleeper, Wait, Waiters, alarm};
+use super::{Line, List, Wait, Waiters, alarm};
+use crate::panic::contain;
 use crate::sync::{Arc, Parker};
 
 /// How many threads a woken thread wakes.
 const BRANCHES: usize = 2;
 
-/// How many sleepers a thread deals with by itself, if the next of them is a task.
+/// How many tasks whoever brings frequent news wakes by itself.
 const TASKS: usize = 8;
 
 /// How many the waking thread wakes before it looks at what else it has to do.
 const PART: usize = 64;
 
-impl List {
+impl<S> Line<S> {
+    /// Marks all sleepers, or those that wait for at most this rank.
+    fn mark(&mut self, rank: u64) {
+        let later = match rank.checked_add(1) {
+            Some(next) => self.listeners.split_off(&(next, 0)),
+            None => BTreeMap::new(),
+        };
+        let due = std::mem::replace(&mut self.listeners, later);
+        if !due.is_empty() {
+            self.due.push_back(due);
+        }
+    }
+
     /// Takes a marked sleeper, the oldest.
-    fn take_due(&mut self) -> Option<Sleeper> {
+    fn take_due(&mut self) -> Option<S> {
         loop {
             let first = self.due.front_mut()?;
             let sleeper = first.pop_first();
@@ -45,10 +60,21 @@ impl List {
         }
     }
 
-    fn has_many_tasks_due(&self) -> bool {
-        let first = self.due.iter().find_map(|part| part.values().next());
-        first.is_some_and(|first| !first.is_thread())
-            && self.due.iter().map(BTreeMap::len).sum::<usize>() > TASKS
+    fn due_len(&self) -> usize {
+        self.due.iter().map(BTreeMap::len).sum()
+    }
+}
+
+/// The tasks among those that have news, of which each is woken when this is dropped. Whoever has more to tell does
+/// so first: a waker may block.
+#[derive(Default)]
+pub(crate) struct TasksToWake<'a>(Option<&'a Arc<Waiters>>);
+
+impl Drop for TasksToWake<'_> {
+    fn drop(&mut self) {
+        if let Some(waiters) = self.0 {
+            waiters.wake_tasks();
+        }
     }
 }
 
@@ -63,67 +89,60 @@ impl Waiters {
         Self::of(true, true)
     }
 
-    /// Wakes all sleepers, or those that wait for at most this rank. Call after the news is published.
-    pub(crate) fn tell(self: &Arc<Self>, rank: u64) {
+    /// Wakes all sleepers, or those that wait for at most this rank; the tasks among them when the result is
+    /// dropped. Call after the news is published.
+    pub(crate) fn tell(self: &Arc<Self>, rank: u64) -> TasksToWake<'_> {
         if !self.any_asleep() {
-            return;
+            return TasksToWake(None);
         }
         let mut list = self.list();
-        let later = match rank.checked_add(1) {
-            Some(next) => list.listeners.split_off(&(next, 0)),
-            None => Default::default(),
-        };
-        let due = std::mem::replace(&mut list.listeners, later);
-        if due.is_empty() {
-            return;
-        }
-        list.due.push_back(due);
+        list.threads.mark(rank);
+        list.tasks.mark(rank);
+        let has_tasks = !list.tasks.due.is_empty();
         drop(list);
         self.wake_due(1);
+        TasksToWake(has_tasks.then_some(self))
     }
 
     /// Called by a thread that was woken.
-    pub(super) fn pass_on(self: &Arc<Self>) {
+    pub(super) fn pass_on(&self) {
         self.wake_due(BRANCHES);
     }
 
-    /// Wakes marked sleepers, up to so many threads and whatever tasks come before; of frequent news, where many
-    /// are left and a task is next, the waking thread does, if the system has one to give.
-    fn wake_due(self: &Arc<Self>, mut threads: usize) {
-        let mut may_hand_over = self.hands_over;
-        while threads > 0 {
-            let mut list = self.list();
-            if may_hand_over && list.has_many_tasks_due() {
-                drop(list);
-                if alarm::hand_over(self) {
-                    return;
-                }
-                may_hand_over = false;
-                continue;
-            }
-            let Some(sleeper) = list.take_due() else { return };
-            self.one_less();
-            drop(list);
-            threads -= usize::from(sleeper.is_thread());
-            sleeper.wake();
+    /// Wakes up to so many of the threads that are marked.
+    fn wake_due(&self, threads: usize) {
+        for _ in 0..threads {
+            let Some(thread) = self.take_due(|list| &mut list.threads) else { return };
+            thread.unpark();
         }
     }
 
-    /// Called by the waking thread: wakes some marked sleepers, up to the first thread, which goes on. Returns
-    /// whether any may be left otherwise.
-    pub(super) fn wake_part(&self) -> bool {
-        for _ in 0..PART {
-            let mut list = self.list();
-            let Some(sleeper) = list.take_due() else { return false };
-            self.one_less();
-            drop(list);
-            let is_thread = sleeper.is_thread();
-            sleeper.wake();
-            if is_thread {
-                return false;
-            }
+    /// Wakes the tasks that are marked; of frequent news, where they are many, the waking thread does, if the
+    /// system has one to give.
+    fn wake_tasks(self: &Arc<Self>) {
+        let are_many = self.hands_over && self.list().tasks.due_len() > TASKS;
+        if are_many && alarm::hand_over(self) {
+            return;
         }
-        true
+        while self.wake_task() {}
+    }
+
+    /// Called by the waking thread: wakes some of the tasks that are marked. Returns whether any may be left.
+    pub(super) fn wake_part(&self) -> bool {
+        (0..PART).all(|_| self.wake_task())
+    }
+
+    /// Returns whether there was one.
+    fn wake_task(&self) -> bool {
+        let task = self.take_due(|list| &mut list.tasks);
+        task.map(|waker| contain(|| waker.wake())).is_some()
+    }
+
+    fn take_due<S>(&self, line: impl FnOnce(&mut List) -> &mut Line<S>) -> Option<S> {
+        let mut list = self.list();
+        let sleeper = line(&mut list).take_due()?;
+        self.one_less();
+        Some(sleeper)
     }
 
     /// Blocks until there is news of this rank, or `ready`, which is not user code, returns true. Returns
@@ -145,7 +164,7 @@ impl Waiters {
             return true;
         }
         let parker = Parker::current();
-        let mut listener = self.listen(rank, Sleeper::Thread(parker.clone()));
+        let mut listener = self.listen(rank, parker.clone());
         if ready() {
             return true;
         }
@@ -187,7 +206,7 @@ impl Wait {
         if ready() {
             return Poll::Ready(());
         }
-        let listener = waiters.listen(rank, Sleeper::Task(context.waker().clone()));
+        let listener = waiters.listen(rank, context.waker().clone());
         if ready() {
             return Poll::Ready(());
         }

@@ -416,6 +416,8 @@ fn whatever_has_a_text_can_be_a_key() {
     }
     assert!(Request::new("").is_err());
     assert!(Request::new("x".repeat(1 << 20)).is_err());
+    let request = Request::new("x".repeat(100)).unwrap();
+    assert_eq!(request.size(), size_of_val(&request) + 100, "with its key's text");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod blocking;
 mod deletions;
 mod drain;
 mod item;
@@ -13,6 +14,7 @@ mod limits;
 mod metrics;
 mod order;
 mod parked;
+mod refused;
 mod stream;
 mod stress;
 mod sync_and_close;

@@ -44,3 +44,23 @@ impl<'a, R> Parked<'a, R> {
         self.wakes.count()
     }
 }
+
+/// A waker that does this.
+struct Does<F>(F);
+
+impl<F: Fn() + Send + Sync + 'static> Wake for Does<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+/// Parks a task that has such a waker on a queue.
+pub(crate) fn park<'a, R>(
+    future: impl Future<Output = R> + 'a,
+    wake: impl Fn() + Send + Sync + 'static,
+) -> Pin<Box<dyn Future<Output = R> + 'a>> {
+    let mut future: Pin<Box<dyn Future<Output = R> + 'a>> = Box::pin(future);
+    let waker = Waker::from(Arc::new(Does(wake)));
+    assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    future
+}

@@ -1,10 +1,9 @@
-//! Wakers, observers, limiters, keys and destructors that panic, block, or call back into the queue.
+//! Wakers, observers, limiters, keys and destructors that panic, or call back into the queue. For those that block, see
+//! `blocking`.
 
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
@@ -13,8 +12,8 @@ use watchcache::fifo::{AddError, Added, Failure, ManualClock, Observer};
 use watchcache::{Batch, Fifo, Key, KeyRef, Listing, Object, Sink, Store};
 
 use crate::common::watchdog::watched;
-use crate::item::{Item, item, listing, popped};
-use crate::parked::{Parked, Wakes};
+use crate::item::{Item, item, popped};
+use crate::parked::{Parked, Wakes, park};
 
 /// A panic that the panic hook does not report.
 fn fail() -> ! {
@@ -24,26 +23,6 @@ fn fail() -> ! {
 /// Whether it panics.
 fn panics<R>(call: impl FnOnce() -> R) -> bool {
     catch_unwind(AssertUnwindSafe(call)).is_err()
-}
-
-/// A waker that does this.
-struct Does<F>(F);
-
-impl<F: Fn() + Send + Sync + 'static> Wake for Does<F> {
-    fn wake(self: Arc<Self>) {
-        (self.0)();
-    }
-}
-
-/// Parks a task that has such a waker on a queue.
-fn park<'a, R>(
-    future: impl Future<Output = R> + 'a,
-    wake: impl Fn() + Send + Sync + 'static,
-) -> Pin<Box<dyn Future<Output = R> + 'a>> {
-    let mut future: Pin<Box<dyn Future<Output = R> + 'a>> = Box::pin(future);
-    let waker = Waker::from(Arc::new(Does(wake)));
-    assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-    future
 }
 
 #[test]
@@ -62,32 +41,6 @@ fn a_waker_may_use_the_queue() {
         assert!(second.wakes() > 0, "the waker's own add and close wake the other");
         drop(first);
         assert!(matches!(second.poll(), Poll::Ready(Ok(lease)) if lease.value == 2));
-    });
-}
-
-#[test]
-fn a_waker_that_blocks_holds_up_nobody_but_its_caller() {
-    watched(|| {
-        let fifo = Fifo::<Item>::new();
-        let (go, gone) = mpsc::channel();
-        let gone = Mutex::new(gone);
-        let blocked = park(fifo.pop_async(), move || gone.lock().unwrap().recv().unwrap());
-        thread::scope(|scope| {
-            let add = scope.spawn(|| fifo.add(item("a", 1)).unwrap());
-            // All of this goes on beside it.
-            while fifo.is_empty() {
-                thread::yield_now();
-            }
-            assert_eq!(fifo.try_pop().unwrap().value, 1);
-            let mut other = Parked::new(fifo.lease_async());
-            fifo.add(item("b", 2)).unwrap();
-            assert!(matches!(other.poll(), Poll::Ready(Ok(lease)) if lease.value == 2));
-            fifo.replace(&listing(&["c"])).unwrap();
-            assert_eq!(fifo.stats().depth, 1);
-            go.send(()).unwrap();
-            add.join().unwrap();
-        });
-        drop(blocked);
     });
 }
 
@@ -302,39 +255,6 @@ fn a_destructor_that_panics_comes_after_everything_is_done() {
 }
 
 #[test]
-fn a_destructor_that_blocks_holds_up_nobody_but_its_caller() {
-    struct Slow(Mutex<Option<mpsc::Receiver<()>>>);
-    impl Object for Slow {
-        fn key(&self) -> KeyRef<'_> {
-            "slow".into()
-        }
-    }
-    impl Drop for Slow {
-        fn drop(&mut self) {
-            if let Some(go) = self.0.get_mut().unwrap() {
-                go.recv().unwrap();
-            }
-        }
-    }
-    watched(|| {
-        let fifo = Fifo::new();
-        let (go, gone) = mpsc::channel();
-        fifo.add(Slow(Mutex::new(Some(gone)))).unwrap();
-        thread::scope(|scope| {
-            let add = scope.spawn(|| fifo.add(Slow(Mutex::new(None))).unwrap());
-            while fifo.stats().coalesced == 0 {
-                thread::yield_now();
-            }
-            fifo.pop().unwrap();
-            fifo.add(Slow(Mutex::new(None))).unwrap();
-            fifo.replace(&Listing::new(Vec::<Slow>::new(), None).unwrap()).unwrap();
-            go.send(()).unwrap();
-            add.join().unwrap();
-        });
-    });
-}
-
-#[test]
 fn the_end_of_a_queue_survives_the_destructors_of_what_is_left() {
     let clock = ManualClock::new();
     let fifo = Fifo::<Fragile>::builder().clock(&clock).build().unwrap();
@@ -458,33 +378,6 @@ fn a_waker_finds_all_that_is_due_in_line() {
         assert_eq!(*found.lock().unwrap(), Some((3, 0)), "closes: {closes}");
         drop(parked);
     }
-}
-
-#[test]
-fn a_waker_that_blocks_holds_up_no_due_key() {
-    watched(|| {
-        let clock = ManualClock::new();
-        let fifo = Fifo::<Item>::builder().clock(&clock).build().unwrap();
-        for key in ["a", "b"] {
-            fifo.add_after(item(key, 1), Duration::from_secs(1)).unwrap();
-        }
-        let (go, gone) = mpsc::channel::<()>();
-        let (enter, entered) = mpsc::channel::<()>();
-        let gone = Mutex::new(gone);
-        let parked = park(fifo.pop_async(), move || {
-            enter.send(()).unwrap();
-            gone.lock().unwrap().recv().unwrap();
-        });
-        thread::scope(|scope| {
-            scope.spawn(|| clock.advance(Duration::from_secs(1)));
-            // A pop that made the keys available itself would be the one that is held up.
-            entered.recv().unwrap();
-            assert_eq!(fifo.pop().unwrap().value, 1);
-            assert_eq!(fifo.pop().unwrap().value, 1);
-            go.send(()).unwrap();
-        });
-        drop(parked);
-    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::Shared;
 use crate::Object;
 use crate::fifo::state::clock::Moment;
+use crate::fifo::state::effects::Effects;
 use crate::fifo::state::queue::Priority;
 use crate::sync::Arc;
 use crate::waiters::Wait;
@@ -22,37 +23,57 @@ impl<T: Object> Shared<T> {
     }
 
     pub(crate) fn close(&self) {
+        if self.refuse() {
+            // What is delayed becomes due now. This also wakes all who sleep.
+            self.promote(Moment::NEVER);
+        }
+    }
+
+    /// Refuses what comes from now on. Returns whether this call is the first to.
+    fn refuse(&self) -> bool {
         if !self.phase.begin_close() {
-            return;
+            return false;
         }
         // Every add that was admitted holds its shard until its ticket is queued; every later one sees
         // that the queue is closing.
         drop(self.keys.lock_all());
         self.phase.end_close();
-        // What is delayed becomes due now. This also wakes all who sleep.
-        self.promote(Moment::NEVER);
+        true
     }
 
-    /// Takes out everything that waits, in order.
+    /// Closes, takes out everything that waits, in order, and ends every call of `wait_drained`.
+    pub(crate) fn close_now(&self) -> Vec<Arc<T>> {
+        if self.refuse() {
+            self.queue_until(Moment::NEVER);
+        }
+        let (taken, mut effects) = self.settle_waiting();
+        self.phase.abandon();
+        // A waker of others may block.
+        self.drainers.notify_threads();
+        self.tell(&mut effects);
+        self.drainers.notify_all();
+        taken
+    }
+
+    /// Takes out everything that waits, in order. Call when it is closed.
     pub(crate) fn take_waiting(&self) -> Vec<Arc<T>> {
+        let (taken, mut effects) = self.settle_waiting();
+        self.tell(&mut effects);
+        taken
+    }
+
+    /// Whoever waits for what was delayed learns of the end by what follows, as by any section of a closed queue.
+    fn settle_waiting(&self) -> (Vec<Arc<T>>, Effects<T>) {
         let mut taken = Vec::new();
-        self.with_all(|shards, effects| {
+        let ((), effects) = self.settle_all(|shards, effects| {
             effects.stale += self.queue.clear(Priority::Change);
             effects.stale += self.queue.clear(Priority::List);
             for shard in shards {
                 shard.take_waiting(self.lines(), &mut taken, effects);
             }
         });
-        // A consumer may have been waiting for what was delayed.
-        self.waiters.notify_all();
         taken.sort_unstable_by_key(|(rank, _)| *rank);
-        taken.into_iter().map(|(_, value)| value).collect()
-    }
-
-    /// Ends every call of `wait_drained`.
-    pub(crate) fn abandon_drain(&self) {
-        self.phase.abandon();
-        self.drainers.notify_all();
+        (taken.into_iter().map(|(_, value)| value).collect(), effects)
     }
 
     /// The source has ended: with this error, or because it was stopped.
@@ -79,14 +100,15 @@ impl<T: Object> Shared<T> {
     /// abandoned.
     pub(crate) fn wait_drained(&self, deadline: Option<Instant>) -> bool {
         let over = || self.drain_ended();
-        self.drainers.wait(deadline, || 0, || over().is_some(), over).unwrap_or(false)
+        self.drainers.wait(deadline, || over().is_some(), || None, |_| over()).unwrap_or(false)
     }
 
     pub(crate) async fn wait_drained_async(&self) {
         let mut wait = Wait::new();
         let over = || self.drain_ended();
         let ready = || over().is_some();
-        std::future::poll_fn(|context| wait.poll(context, &self.drainers, ready, over)).await;
+        std::future::poll_fn(|context| wait.poll(context, &self.drainers, ready, || None, over))
+            .await;
     }
 
     /// Whether the queue was drained, once there is nothing more to wait for.

@@ -1,8 +1,12 @@
 //! Handing keys out, for good or on a lease, and ending leases.
+//!
+//! Whoever asks first has what it gets, then wakes whom it [owes](Owes) that, and then runs other user code: whatever
+//! blocks there, nobody sleeps beside an item.
 
 use std::time::Duration;
 
 use super::Shared;
+use super::section::Section;
 use crate::fifo::limiter::{Backoff, Failure, Limiter};
 use crate::fifo::state::clock::Moment;
 use crate::fifo::state::effects::Effects;
@@ -12,6 +16,7 @@ use crate::fifo::state::shard::Shard;
 use crate::fifo::{Closed, Lease};
 use crate::panic::contain;
 use crate::sync::Arc;
+use crate::waiters::Owes;
 use crate::{Key, Object};
 
 /// A larger batch grows as it fills: the queue's length is an estimate, and `max` is the caller's.
@@ -20,31 +25,42 @@ const USUAL_BATCH: usize = 1024;
 impl<T: Object> Shared<T> {
     /// One try to get an object for good: `None` if nothing can be handed out *yet*.
     #[inline]
-    pub(crate) fn pop(&self) -> Option<Result<Arc<T>, Closed>> {
-        self.attempt(|| self.dequeue_for_good())
+    pub(crate) fn pop(&self, owes: Owes) -> Option<Result<Arc<T>, Closed>> {
+        self.attempt(|| {
+            self.dequeue(owes, |shard, ticket, now, effects| shard.pop(ticket, now, effects))
+        })
     }
 
     /// As [`Shared::pop`], for up to `max` objects.
-    pub(crate) fn pop_batch(&self, max: usize) -> Option<Result<Vec<Arc<T>>, Closed>> {
+    pub(crate) fn pop_batch(&self, max: usize, owes: Owes) -> Option<Result<Vec<Arc<T>>, Closed>> {
         self.attempt(|| {
+            let due = self.queue_due();
             // What comes meanwhile is for the next call: a producer may be as fast as this.
             let max = max.min(self.backlog().max(1));
             // Allocated before anything is taken, and no more than for a usual batch.
             let mut batch = Vec::with_capacity(max.min(USUAL_BATCH));
+            let is_observed = self.settings.observer.is_some();
+            let mut dispatched = Vec::with_capacity(if is_observed { batch.capacity() } else { 0 });
+            let next = || self.next(|shard, ticket, now, effects| shard.pop(ticket, now, effects));
             while batch.len() < max
-                && let Some(object) = self.dequeue_for_good()
+                && let Some((object, section)) = next()
             {
                 batch.push(object);
+                dispatched.extend(section.settle().filter(|_| is_observed));
             }
+            let mut effects = Effects::none();
+            effects.available = self.owed(owes, due);
+            self.tell(&mut effects);
+            dispatched.iter().for_each(|dispatched| self.report_dispatched(dispatched));
             (!batch.is_empty()).then_some(batch)
         })
     }
 
     /// As [`Shared::pop`], until [`Shared::end`].
     #[inline]
-    pub(crate) fn lease(self: &Arc<Self>) -> Option<Result<Lease<T>, Closed>> {
+    pub(crate) fn lease(self: &Arc<Self>, owes: Owes) -> Option<Result<Lease<T>, Closed>> {
         let leased = self.attempt(|| {
-            self.dequeue(|shard, ticket, now, effects| shard.lease(ticket, now, effects))
+            self.dequeue(owes, |shard, ticket, now, effects| shard.lease(ticket, now, effects))
         })?;
         Some(leased.map(|leasing| Lease::new(self, leasing)))
     }
@@ -59,25 +75,49 @@ impl<T: Object> Shared<T> {
         }
     }
 
-    #[inline]
-    fn dequeue_for_good(&self) -> Option<Arc<T>> {
-        self.dequeue(|shard, ticket, now, effects| shard.pop(ticket, now, effects))
-    }
-
     #[inline(always)]
     fn dequeue<R>(
         &self,
+        owes: Owes,
         serve: impl Fn(&mut Shard<'_, T>, Ticket, Moment, &mut Effects<T>) -> Option<R>,
     ) -> Option<R> {
-        self.promote_due();
+        let due = self.queue_due();
+        let Some((served, mut section)) = self.next(serve) else {
+            if due.is_some() {
+                // Others have taken it, or it was deleted: with it may have come the end.
+                self.tell(&mut Effects::none());
+            }
+            return None;
+        };
+        section.available += self.owed(owes, due);
+        Some(served)
+    }
+
+    /// Takes out the next key that can be handed out, in a section that is still locked.
+    #[inline(always)]
+    fn next<R>(
+        &self,
+        serve: impl Fn(&mut Shard<'_, T>, Ticket, Moment, &mut Effects<T>) -> Option<R>,
+    ) -> Option<(R, Section<'_, T>)> {
         loop {
             let ticket = self.queue.pop()?;
             let now = self.now_if_timed();
             let mut section = self.section(ticket.hash);
             let (shard, effects) = section.parts();
             if let Some(served) = serve(shard, ticket, now, effects) {
-                return Some(served);
+                return Some((served, section));
             }
+        }
+    }
+
+    /// For how many keys whoever has just taken one has to wake others: what it [owes](Owes), or what it has queued
+    /// as due.
+    #[inline(always)]
+    fn owed(&self, owes: Owes, due: Option<usize>) -> usize {
+        match (owes, due) {
+            (Owes::Nothing, None) => 0,
+            (Owes::Nothing, Some(due)) => due.min(self.backlog()),
+            (Owes::Wakeups, _) => self.backlog(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Carrying out the effects of a locked section.
+//! Carrying out the effects of a locked section: first what is ours, so that the queue is whole before user code runs.
 
 use super::Shared;
 use crate::Object;
@@ -9,11 +9,10 @@ use crate::panic::{contain, drop_all};
 use crate::sync::atomic::{Ordering, fence};
 
 impl<T: Object> Shared<T> {
-    /// Carries out the effects of a section, now that it is unlocked; `depth` is that of one of its
-    /// shards. Our own state comes first, so that the queue is whole before user code runs: wakers, then
-    /// the observer, then destructors.
+    /// Brings our own state in order after a section, now that it is unlocked; `depth` is that of one of its shards.
+    /// Until [`Shared::tell`] follows, wakeups are owed.
     #[inline(always)]
-    pub(super) fn finish(&self, effects: &mut Effects<T>, depth: u64) {
+    pub(super) fn settle(&self, effects: &mut Effects<T>, depth: u64) {
         if let Some((priority, ticket)) = effects.requeue {
             self.queue.requeue(priority, ticket);
         }
@@ -35,9 +34,15 @@ impl<T: Object> Shared<T> {
         if effects.sooner {
             self.watch_delays(effects);
         }
-        self.waiters.notify(effects.available);
+    }
+
+    /// Tells others what the section brought, and runs user code: wakers, then the observer, then destructors.
+    #[inline(always)]
+    pub(super) fn tell(&self, effects: &mut Effects<T>) {
         if self.phase.is_closed() {
-            self.notify_if_over();
+            self.notify_closed(effects.available);
+        } else {
+            self.waiters.notify(effects.available);
         }
         if self.settings.observer.is_some() {
             self.report(effects);
@@ -60,7 +65,10 @@ impl<T: Object> Shared<T> {
     #[cold]
     fn watch_delays(&self, effects: &mut Effects<T>) {
         if self.settings.clock.is_system() {
-            self.timer.wake();
+            if !self.timer.wake() {
+                // Whoever sleeps has to see how long it may, each by itself.
+                effects.available = usize::MAX;
+            }
             return;
         }
         // Advancing a manual clock queues what is due by then. If that was done before the key was in the
@@ -69,12 +77,12 @@ impl<T: Object> Shared<T> {
         // other's store, and so that the key is due.
         fence(Ordering::SeqCst);
         if let Some(now) = self.due() {
-            self.queue_due(now, effects);
+            effects.available += self.queue_until(now);
         }
     }
 
-    /// Wakes all sleepers if nothing more is to come. Call after each section that finds the queue closed
-    /// or about to be, and after the close.
+    /// Wakes sleepers for what has become available, and all of them if nothing more is to come. Call after each
+    /// section that finds the queue closed or about to be, and after the close.
     ///
     /// The end may wait last for a section of a closing queue (a delayed key is queued, a lease ends), or
     /// for the close. If the section came before the close took its shard's lock, the close sees its
@@ -84,14 +92,18 @@ impl<T: Object> Shared<T> {
     /// 1. The section's first: the close sees what the section did.
     /// 2. The close's first: the section sees the queue closed.
     #[cold]
-    fn notify_if_over(&self) {
+    fn notify_closed(&self, available: usize) {
         // ORDERING: SeqCst pairs with itself on another thread: see the two cases above.
         fence(Ordering::SeqCst);
-        if self.is_over() {
-            // Some may have gone to sleep while a key was delayed.
-            self.waiters.notify_all();
+        // At the end all: some may have gone to sleep while a key was delayed.
+        let available = if self.is_over() { usize::MAX } else { available };
+        let is_drained = self.drainers.any_asleep() && self.is_drained();
+        if is_drained {
+            // Before a waker of the others may block.
+            self.drainers.notify_threads();
         }
-        if self.drainers.any_asleep() && self.is_drained() {
+        self.waiters.notify(available);
+        if is_drained {
             self.drainers.notify_all();
         }
     }
@@ -100,9 +112,11 @@ impl<T: Object> Shared<T> {
     fn report(&self, effects: &Effects<T>) {
         (0..effects.added).for_each(|_| self.observe(|observer| observer.added()));
         (0..effects.coalesced).for_each(|_| self.observe(|observer| observer.coalesced()));
-        if let Some(Dispatched { since, now, .. }) = effects.dispatched {
-            self.observe(|observer| observer.handed_out(now.since(since)));
-        }
+        effects.dispatched.iter().for_each(|dispatched| self.report_dispatched(dispatched));
+    }
+
+    pub(super) fn report_dispatched(&self, &Dispatched { since, now, .. }: &Dispatched) {
+        self.observe(|observer| observer.handed_out(now.since(since)));
     }
 
     /// Calls the observer, if there is one. A panic ends only that call.

@@ -40,7 +40,7 @@ impl InitialSync {
 
     /// Expects so many keys. Call with all shards locked.
     pub(super) fn expect(&self, keys: usize) {
-        // ORDERING: Relaxed, as `finish` of any of these keys comes after a section of its shard's lock,
+        // ORDERING: Relaxed, as `settle` of any of these keys comes after a section of its shard's lock,
         // which the caller holds.
         self.remaining.store(keys, Ordering::Relaxed);
         if keys == 0 {

@@ -1,8 +1,8 @@
 //! The state that all handles and leases of one queue share.
 //!
-//! A call locks the shards it needs, decides, unlocks, and has `finish` carry out the effects. Every way
-//! to lock for a change (`section`, `with_shards`, `with_all`) ends in `finish`, so no path can forget
-//! it.
+//! A call locks the shards it needs, decides, unlocks, and has `finish` carry out the effects: `settle`, then `tell`.
+//! Every way to lock for a change (`section`, `with_shards`, `with_all`) ends in both, so no path can forget one. Two
+//! settle more than one thing before they tell of it: a batch of what is handed out, and `close_now`.
 //!
 //! Locks are taken in this order, and each is left out where it is not needed: shards in the order of
 //! their numbers, then the schedule of delays. The locks of a sweep and of a lane's front (see `queue`),
@@ -142,12 +142,23 @@ impl<T: Object> Shared<T> {
         let depth = if effects.stale > 0 { depths.min().unwrap_or(0) } else { 0 };
         self.count_entries(&mut effects);
         drop(shards);
-        self.finish(&mut effects, depth);
+        self.settle(&mut effects, depth);
+        self.tell(&mut effects);
         result
     }
 
     /// As `with_shards`, for all of them.
     fn with_all<R>(&self, section: impl FnOnce(&mut Vec<Shard<'_, T>>, &mut Effects<T>) -> R) -> R {
+        let (result, mut effects) = self.settle_all(section);
+        self.tell(&mut effects);
+        result
+    }
+
+    /// As `with_all`, but leaves it to the caller to tell others.
+    fn settle_all<R>(
+        &self,
+        section: impl FnOnce(&mut Vec<Shard<'_, T>>, &mut Effects<T>) -> R,
+    ) -> (R, Effects<T>) {
         let mut effects = Effects::none();
         let mut shards = self.keys.lock_all();
         let result = section(&mut shards, &mut effects);
@@ -155,12 +166,12 @@ impl<T: Object> Shared<T> {
         let depth = if effects.stale > 0 { depths.min().unwrap_or(0) } else { 0 };
         self.count_entries(&mut effects);
         drop(shards);
-        self.finish(&mut effects, depth);
-        result
+        self.settle(&mut effects, depth);
+        (result, effects)
     }
 
     /// Counts entries that were made, before any of them can be removed and counted as such: the count is
-    /// never below the real number, so it does not fall below zero. Removals are counted by `finish`.
+    /// never below the real number, so it does not fall below zero. Removals are counted by `settle`.
     fn count_entries(&self, effects: &mut Effects<T>) {
         if effects.entries > 0 {
             self.capacity.adjust(std::mem::take(&mut effects.entries));

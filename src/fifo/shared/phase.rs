@@ -27,7 +27,7 @@ impl Phase {
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
         // ORDERING: Relaxed: a thread that leaves a shard after `close` took its lock sees it through
-        // that lock, and `close` sees what was done in the shard before; see `notify_if_over` for the
+        // that lock, and `close` sees what was done in the shard before; see `notify_closed` for the
         // rest.
         self.0.load(Ordering::Relaxed) != OPEN
     }

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::Shared;
 use crate::Object;
-use crate::fifo::state::effects::Effects;
+use crate::fifo::state::effects::{Dispatched, Effects};
 use crate::fifo::state::shard::Shard;
 
 /// Dropping it unlocks the shard and then carries out the effects: no path can forget that.
@@ -28,6 +28,25 @@ impl<'a, T: Object> Section<'a, T> {
             None => unreachable!("only the section's end unlocks it"),
         }
     }
+
+    #[inline(always)]
+    fn unlock(&mut self) {
+        let depth = match &self.shard {
+            Some(shard) if self.effects.stale > 0 => shard.tally().depth(),
+            _ => 0,
+        };
+        self.shard = None;
+        self.shared.settle(&mut self.effects, depth);
+    }
+
+    /// Ends a section that handed something out, and leaves it to the caller to tell others.
+    pub(super) fn settle(mut self) -> Option<Dispatched> {
+        self.unlock();
+        let dispatched = self.effects.dispatched.take();
+        // Its drop would tell them.
+        std::mem::forget(self);
+        dispatched
+    }
 }
 
 impl<T: Object> Deref for Section<'_, T> {
@@ -47,11 +66,7 @@ impl<T: Object> DerefMut for Section<'_, T> {
 impl<T: Object> Drop for Section<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        let depth = match &self.shard {
-            Some(shard) if self.effects.stale > 0 => shard.tally().depth(),
-            _ => 0,
-        };
-        self.shard = None;
-        self.shared.finish(&mut self.effects, depth);
+        self.unlock();
+        self.shared.tell(&mut self.effects);
     }
 }

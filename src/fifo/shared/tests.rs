@@ -1,13 +1,18 @@
 //! What no outside caller can cause, or see.
 
+use std::cell::Cell;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use super::Shared;
 use crate::fifo::state::clock::Moment;
 use crate::fifo::state::entry::Arrival;
 use crate::fifo::state::queue::Priority;
-use crate::fifo::{Fifo, ManualClock};
+use crate::fifo::{Fifo, ManualClock, Observer};
 use crate::sync::Arc;
+use crate::waiters::Owes;
 use crate::{Key, KeyRef, Listing, Object};
 
 struct Item(String);
@@ -54,4 +59,58 @@ fn a_key_whose_time_is_over_when_it_gets_there_is_queued() {
     shard.insert_delayed(shared.lines(), arrival, due, key, Arc::new(item("a")), effects);
     drop(section);
     assert_eq!(fifo.len(), 1);
+}
+
+#[test]
+fn whoever_has_spun_wakes_others_before_the_observer_hears_of_its_item() {
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    struct Hears(Arc<Wakes>, Arc<AtomicUsize>);
+
+    impl Observer for Hears {
+        fn handed_out(&self, _: Duration) {
+            self.1.store(self.0.0.load(Ordering::SeqCst), Ordering::SeqCst);
+        }
+    }
+
+    let attempts: [(fn(&Shared<Item>, Owes) -> Option<usize>, usize); 3] = [
+        (|shared, owes| shared.pop(owes).map(|_| 1), 1),
+        (|shared, owes| shared.pop_batch(1, owes).map(|batch| batch.unwrap().len()), 1),
+        (|shared, owes| shared.pop_batch(3, owes).map(|batch| batch.unwrap().len()), 0),
+    ];
+    for (attempt, left) in attempts {
+        let (woken, when_told) = (Arc::<Wakes>::default(), Arc::new(AtomicUsize::new(9)));
+        let observer = Hears(Arc::clone(&woken), Arc::clone(&when_told));
+        let fifo = Fifo::builder().observer(observer).build().unwrap();
+        let shared: &Arc<Shared<Item>> = &fifo.shared;
+        let mut sleeper = pin!(fifo.pop_async());
+        let waker = Waker::from(Arc::clone(&woken));
+        assert!(sleeper.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        let spins = Cell::new(0);
+        let popped = shared.waiters.wait(
+            None,
+            || {
+                // While it spins, which leaves the waking to it.
+                if spins.replace(1) == 0 {
+                    fifo.add(item("a")).unwrap();
+                    fifo.add(item("b")).unwrap();
+                }
+                shared.is_ready()
+            },
+            || None,
+            |owes| attempt(shared, owes),
+        );
+        assert_eq!(popped, Some(2 - left));
+        assert_eq!(
+            (when_told.load(Ordering::SeqCst), woken.0.load(Ordering::SeqCst)),
+            (left, left)
+        );
+    }
 }

@@ -86,7 +86,7 @@ impl Delays {
 
     /// Call when keys that were taken out are queued, or were removed.
     pub(crate) fn queued(&self, keys: usize) {
-        // ORDERING: Release pairs with the Acquire in `is_empty`. The fence in `notify_if_over` ensures that
+        // ORDERING: Release pairs with the Acquire in `is_empty`. The fence in `notify_closed` ensures that
         // of a section and a concurrent close at least one sees the other's store.
         self.pending.fetch_sub(keys, Ordering::Release);
     }

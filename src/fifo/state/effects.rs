@@ -12,8 +12,8 @@ pub(crate) struct Dispatched {
     pub(crate) now: Moment,
 }
 
-/// Filled in under the locks of shards; carried out by `Shared::finish` after they are released, and
-/// nowhere else. Wakers, observers and destructors are user code: they run there, under no lock.
+/// Filled in under the locks of shards; carried out by `Shared::settle` and `Shared::tell` after they are released,
+/// and nowhere else. Wakers, observers and destructors are user code: they run there, under no lock.
 pub(crate) struct Effects<T> {
     /// Keys that have become available to consumers.
     pub(crate) available: usize,

@@ -129,24 +129,16 @@ impl<T> Shard<'_, T> {
         entry.withdraw(lines, tally, effects)
     }
 
-    /// Queues a key that is due, unless its delay has changed.
-    pub(crate) fn come_due(
-        &mut self,
-        lines: Lines<'_>,
-        hash: u64,
-        id: u64,
-        since: Moment,
-        effects: &mut Effects<T>,
-    ) {
+    /// Queues a key that is due, unless its delay has changed. Returns whether it has become available.
+    pub(crate) fn come_due(&mut self, lines: Lines<'_>, hash: u64, id: u64, since: Moment) -> bool {
         let waits = |_: &Key, entry: &Entry<T>| matches!(entry.waiting, Waiting::Delayed { id: other, .. } if other == id);
         let tally = self.tally;
-        let Some((_, entry)) = self.find(hash, waits) else { return };
-        if let Waiting::Delayed { value, .. } =
-            std::mem::replace(&mut entry.waiting, Waiting::Nothing)
-        {
+        let Some((_, entry)) = self.find(hash, waits) else { return false };
+        let waiting = std::mem::replace(&mut entry.waiting, Waiting::Nothing);
+        if let Waiting::Delayed { value, .. } = waiting {
             tally.delayed.sub(1);
             entry.enqueue(lines, value, since);
-            effects.available += usize::from(entry.leased.is_none());
         }
+        entry.leased.is_none()
     }
 }

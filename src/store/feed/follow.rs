@@ -137,16 +137,16 @@ impl<T: Object> Feed<T> {
 
 impl<T: Object> Unlocked for Feed<T> {
     fn unlocked(&self) {
-        self.subscribers.tell(u64::MAX);
-        if !self.readiness.is_told() && self.is_synced() {
-            self.tell_synced();
-        }
+        // All threads are told before the first task.
+        let _subscribers = self.subscribers.tell(u64::MAX);
+        let is_whole = !self.readiness.is_told() && self.is_synced();
+        let _whole = is_whole.then(|| self.tell_synced());
         if self.interest() >= WAITER {
             let pinned = PinnedRevision::new(&self.engine);
             let version = pinned.view().resource_version().and_then(|version| version.rank());
             let revision = pinned.view().number();
             drop(pinned);
-            self.revisions.tell(revision);
+            let _revisions = self.revisions.tell(revision);
             // ORDERING: Acquire pairs with the Release in `set_back`.
             let is_set_back = self.is_set_back.swap(false, Ordering::Acquire);
             if is_set_back || self.is_unordered() {

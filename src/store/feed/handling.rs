@@ -323,7 +323,7 @@ impl<T: Object> Registration<T> {
     pub fn remove(&self) {
         self.state.stop.stop();
         if let Some(feed) = self.feed.upgrade() {
-            feed.tell_ends();
+            let _ends = feed.tell_ends();
             feed.tell_waiters();
         }
     }

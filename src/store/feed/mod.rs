@@ -64,7 +64,7 @@ use self::stats::Told;
 use super::engine::Engine;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
-use crate::waiters::Waiters;
+use crate::waiters::{TasksToWake, Waiters};
 
 /// How much a store keeps for its subscriptions; see [`StoreBuilder::feed`](super::StoreBuilder::feed).
 ///
@@ -207,14 +207,13 @@ impl<T> Feed<T> {
     }
 
     /// Wakes all who wait for deliveries, as some of them have come to an end.
-    fn tell_ends(&self) {
-        self.subscribers.tell(u64::MAX);
-        self.hastens.tell(u64::MAX);
+    fn tell_ends(&self) -> [TasksToWake<'_>; 2] {
+        [self.subscribers.tell(u64::MAX), self.hastens.tell(u64::MAX)]
     }
 
     /// Wakes all who wait for the whole content, to check again.
-    fn tell_waiters(&self) {
-        self.readiness.tell();
+    fn tell_waiters(&self) -> TasksToWake<'_> {
+        self.readiness.tell()
     }
 
     /// Whether versions of what is published at this moment may have no order.
@@ -265,9 +264,8 @@ impl<T> Feed<T> {
     pub(super) fn close(&self) {
         // ORDERING: Release pairs with the Acquire in `is_closed`.
         self.closed.store(true, Ordering::Release);
-        self.tell_ends();
-        self.revisions.tell(u64::MAX);
-        self.versions.tell(u64::MAX);
+        let _ends = self.tell_ends();
+        let _goals = [self.revisions.tell(u64::MAX), self.versions.tell(u64::MAX)];
         self.tell_waiters();
     }
 }

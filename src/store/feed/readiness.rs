@@ -12,7 +12,7 @@ use crate::store::engine::PinnedRevision;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::waiters::alarm::Alarm;
-use crate::waiters::{Wait, Waiters};
+use crate::waiters::{TasksToWake, Wait, Waiters};
 use crate::{Object, panic};
 
 /// Waiters for the whole content, and the state of its source.
@@ -43,8 +43,8 @@ impl Readiness {
     }
 
     /// Wakes all waiters, to check again.
-    pub(super) fn tell(&self) {
-        self.waiters.tell(u64::MAX);
+    pub(super) fn tell(&self) -> TasksToWake<'_> {
+        self.waiters.tell(u64::MAX)
     }
 
     pub(super) fn is_told(&self) -> bool {
@@ -68,13 +68,13 @@ impl<T> Feed<T> {
 
     /// The content is whole: wakes all whom that concerns, unless they were told. Whoever begins to wait
     /// afterwards sees it.
-    pub(super) fn tell_synced(&self) {
-        if !self.readiness.is_told() {
-            // ORDERING: Relaxed, as in `is_told`.
-            self.readiness.is_told.store(true, Ordering::Relaxed);
-            self.readiness.tell();
-            self.hastens.tell(u64::MAX);
+    pub(super) fn tell_synced(&self) -> [TasksToWake<'_>; 2] {
+        if self.readiness.is_told() {
+            return Default::default();
         }
+        // ORDERING: Relaxed, as in `is_told`.
+        self.readiness.is_told.store(true, Ordering::Relaxed);
+        [self.readiness.tell(), self.hastens.tell(u64::MAX)]
     }
 
     pub(crate) fn source_failed(&self, error: &(dyn Error + 'static)) {
@@ -91,7 +91,7 @@ impl<T> Feed<T> {
         // ORDERING: Release pairs with the Acquire in `source_ends`: what the source told is seen.
         self.readiness.ends.fetch_add(1, Ordering::Release);
         drop(source);
-        self.readiness.tell();
+        let _waiters = self.readiness.tell();
         self.tell_ends();
     }
 
