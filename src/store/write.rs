@@ -222,7 +222,8 @@ impl<'s, T: Object> Writing<'s, T> {
                 break;
             }
         }
-        self.guard.prefetch(found.iter().map_while(|found| found.as_ref().map(|(key, _)| key)));
+        let keys = found.iter().map_while(|found| found.as_ref().map(|(key, _)| key));
+        self.guard.prefetch::<AT_ONCE>(keys);
         found[0].is_some()
     }
 
@@ -369,6 +370,7 @@ fn is_unknown_to<T: Object>(listing: &Listing<T>, object: &T, otherwise: bool) -
 }
 
 /// Puts an object whatever is held.
+#[inline]
 pub(super) fn store<T: Object>(
     slot: Slot<'_, '_, '_, T>,
     object: &Arc<T>,

@@ -184,17 +184,17 @@ impl<T> Bucket<T> {
         revision: u64,
     ) -> Option<*const T> {
         for at in self.tagged(tag) {
-            // The record may have left the slot since, and another come.
-            let Some(record) = self.word(at).record::<T>() else { continue };
-            // ORDERING: before or after the word, either will do: whichever is of a later revision, its stamp
+            // ORDERING: the object before the word would do as well: whichever is of a later revision, its stamp
             // is seen.
-            let object = self.object(at);
+            let (word, object) = (self.word(at), self.object(at));
+            // The record may have left the slot since, and another come.
+            let Some(record) = word.record::<T>() else { continue };
             if SHARE {
                 // A locked instruction begins no miss before it is certain. What only reads the object does.
                 prefetch_counts(object);
             }
             // SAFETY: a pinned reader reaches no freed record; see `reclaim`.
-            if unsafe { record.key() } == key {
+            if unsafe { record.has_key(key) } {
                 if !self.is_after(revision) {
                     return Some(object);
                 }
@@ -218,7 +218,7 @@ impl<T> Bucket<T> {
         self.tagged(tag).find_map(|at| {
             let record = self.word(at).record()?;
             // SAFETY: the writer frees no record that a slot leads to.
-            (unsafe { record.key() } == key).then_some((at, record))
+            unsafe { record.has_key(key) }.then_some((at, record))
         })
     }
 

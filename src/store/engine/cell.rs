@@ -97,7 +97,36 @@ impl Cell {
     /// The cell keeps its key for `'a`.
     #[inline]
     pub(super) unsafe fn key<'a>(this: *const Self) -> KeyRef<'a> {
-        // SAFETY: nobody writes it for `'a`, and `begin` wrote two valid strs.
+        // SAFETY: as the caller upholds, and `begin` wrote two valid strs.
+        unsafe {
+            let (namespace, name) = Self::parts(this);
+            KeyRef::from((
+                std::str::from_utf8_unchecked(namespace),
+                std::str::from_utf8_unchecked(name),
+            ))
+        }
+    }
+
+    /// Returns whether a key is this cell's.
+    ///
+    /// # Safety
+    /// The cell keeps its key meanwhile.
+    #[inline]
+    pub(super) unsafe fn has(this: *const Self, key: KeyRef<'_>) -> bool {
+        // SAFETY: as the caller upholds.
+        let (namespace, name) = unsafe { Self::parts(this) };
+        let (its_namespace, its_name) = key.parts();
+        namespace.len() == its_namespace.len()
+            && name.len() == its_name.len()
+            && is_same(name, its_name.as_bytes())
+            && is_same(namespace, its_namespace.as_bytes())
+    }
+
+    /// # Safety
+    /// As for [`key`](Self::key).
+    #[inline]
+    unsafe fn parts<'a>(this: *const Self) -> (&'a [u8], &'a [u8]) {
+        // SAFETY: nobody writes it for `'a`, and `begin` wrote as many bytes.
         unsafe {
             (*this).life.visit();
             let (namespace_len, name_len) =
@@ -109,10 +138,57 @@ impl Cell {
             };
             let namespace = std::slice::from_raw_parts(text, namespace_len);
             let name = std::slice::from_raw_parts(text.add(namespace_len), name_len);
-            KeyRef::from((
-                std::str::from_utf8_unchecked(namespace),
-                std::str::from_utf8_unchecked(name),
-            ))
+            (namespace, name)
+        }
+    }
+}
+
+/// Compares texts of one length, without a call: they are short, and as a rule the same.
+#[inline]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    debug_assert_eq!(one.len(), other.len());
+    if let (Some(end), Some(its_end)) = (one.last_chunk::<16>(), other.last_chunk()) {
+        // What is left over lies in the last sixteen bytes.
+        let (chunks, its_chunks) = (one.as_chunks::<16>().0, other.as_chunks().0);
+        return end == its_end && chunks.iter().zip(its_chunks).all(|(chunk, its)| chunk == its);
+    }
+    if let (Some(end), Some(its_end)) = (one.last_chunk::<8>(), other.last_chunk()) {
+        return end == its_end && one.first_chunk::<8>() == other.first_chunk();
+    }
+    one == other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Wherever they differ, and whether the cell has room for them or not.
+    #[test]
+    fn a_cell_has_its_key_and_no_other() {
+        for len in 0..2 * INLINE {
+            let text: String = ('!'..='z').cycle().take(len + 1).collect();
+            for namespace_len in [0, len / 3, len] {
+                let key = |text: &str| {
+                    let (namespace, name) = text.split_at(namespace_len);
+                    (namespace.to_owned(), name.to_owned())
+                };
+                let (namespace, name) = key(&text);
+                let mut cell = Cell::new();
+                let cell = &raw mut cell;
+                // SAFETY: this is all that accesses the cell.
+                unsafe {
+                    Cell::begin(cell, (&*namespace, &*name).into());
+                    assert!(Cell::has(cell, (&*namespace, &*name).into()));
+                    assert!(Cell::key(cell) == (&*namespace, &*name).into());
+                    for at in 0..text.len() {
+                        let mut other = text.clone();
+                        other.replace_range(at..=at, "~");
+                        let (namespace, name) = key(&other);
+                        assert!(!Cell::has(cell, (&*namespace, &*name).into()), "{at} of {text}");
+                    }
+                    Cell::end(cell);
+                }
+            }
         }
     }
 }

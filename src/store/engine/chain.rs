@@ -158,11 +158,13 @@ impl<T> Old<T> {
         self.object
     }
 
+    #[inline]
     pub(super) fn record(&self) -> RecordRef<T> {
         self.record
     }
 
     /// What the key held before this, or null; for the writer.
+    #[inline]
     pub(super) fn prev(&self) -> *mut Self {
         // ORDERING: Relaxed: only the writer stores links.
         self.prev.load(Ordering::Relaxed)
@@ -172,6 +174,7 @@ impl<T> Old<T> {
     ///
     /// # Safety
     /// Nobody can reach it any more, and this is called once.
+    #[inline]
     pub(super) unsafe fn end(this: NonNull<Self>) -> Option<Arc<T>> {
         // SAFETY: alive until the end of this call.
         let old = unsafe { this.as_ref() };
@@ -184,6 +187,7 @@ impl<T> Old<T> {
     ///
     /// # Safety
     /// The caller is the writer, and it is in the chain.
+    #[inline]
     pub(super) unsafe fn unlink(this: NonNull<Self>) -> bool {
         // SAFETY: all that is in a chain is alive, its record too; only the writer accesses `newer`.
         unsafe {

@@ -117,7 +117,7 @@ impl Hash {
 
 pub(crate) struct Engine<T> {
     published: CachePadded<AtomicPtr<Revision<T>>>,
-    shards: Box<[Shard<T>]>,
+    shards: Box<[Shard<T>; SHARD_COUNT]>,
     hasher: FixedState,
     writer: Mutex<Writer<T>>,
     /// Room for objects to be dropped, kept from one write to the next. Nobody waits for it.
@@ -145,7 +145,7 @@ impl<T> Engine<T> {
         let first = writer.first();
         Self {
             published: CachePadded::new(AtomicPtr::new(first.as_ptr())),
-            shards: (0..SHARD_COUNT).map(|_| Shard::new()).collect(),
+            shards: Box::new(std::array::from_fn(|_| Shard::new())),
             hasher: FixedState::with_seed(seed),
             writer: Mutex::new(writer),
             emptied: Mutex::new(Vec::new()),
@@ -219,7 +219,7 @@ impl<T> Drop for Engine<T> {
         // in a chain, or among what `reclaim` frees, never both; records are in the table, or among these.
         unsafe {
             reclaim.free_all(&mut owner);
-            for shard in &self.shards {
+            for shard in &*self.shards {
                 shard.free_all(|record| reclaim.free_record(record, &mut owner));
             }
         }

@@ -28,7 +28,6 @@ use super::chain::{Old, owned};
 use super::garbage::Garbage;
 use super::pin;
 use super::pool::Pool;
-use super::prefetch::prefetch;
 use super::queue::Queue;
 use super::record::RecordRef;
 use super::revision::Revision;
@@ -45,7 +44,7 @@ const STEPS_A_CHANGE: usize = 8;
 /// Steps that are saved up before they are taken: part of what a step reads is prefetched.
 const LUMP: usize = 64;
 
-/// How many versions ahead of its turn one is prefetched.
+/// How many versions ahead of its turn what one leads to is prefetched.
 const AHEAD: usize = 8;
 
 /// Released versions are unlinked while fewer than this wait to be freed, since new ones are freed behind
@@ -220,6 +219,7 @@ impl<T> Reclaim<T> {
     ///
     /// # Safety
     /// Nobody can reach it.
+    #[inline]
     unsafe fn free(&mut self, version: NonNull<Old<T>>, owner: &mut impl Owner<T>) {
         // SAFETY: nobody can reach it.
         let object = unsafe { self.release(version) };
@@ -237,6 +237,7 @@ impl<T> Reclaim<T> {
     ///
     /// # Safety
     /// [`supersede`](Self::supersede) made it, and nobody can reach it.
+    #[inline]
     unsafe fn release(&mut self, version: NonNull<Old<T>>) -> Option<Arc<T>> {
         // SAFETY: as the caller upholds.
         unsafe {
@@ -294,7 +295,11 @@ impl<T> Reclaim<T> {
     }
 
     /// Moves what was unlinked to the limbo, by the end of an epoch.
+    #[inline]
     fn bury(&mut self, epoch: u64) {
+        if self.unlinked.is_empty() {
+            return;
+        }
         self.arrived += self.unlinked.len();
         for unlinked in self.unlinked.drain(..) {
             self.limbo.push_back((epoch, unlinked));
@@ -451,7 +456,10 @@ impl<T> Reclaim<T> {
                 }
             }
             for _ in 0..versions {
-                self.prefetch_superseded();
+                if let Some(ahead) = self.versions.near_front(AHEAD) {
+                    // SAFETY: superseded versions are freed by this module alone.
+                    unsafe { Old::prefetch_end(*ahead) };
+                }
                 let Some(version) = self.versions.pop_front() else { break };
                 self.place(version, (age.0 + 1, 0), owner);
             }
@@ -459,20 +467,9 @@ impl<T> Reclaim<T> {
         steps
     }
 
-    /// Prefetches a version whose turn comes soon, and what an earlier one leads to.
-    #[inline]
-    fn prefetch_superseded(&self) {
-        if let Some(far) = self.versions.near_front(2 * AHEAD) {
-            prefetch(far.as_ptr());
-        }
-        if let Some(near) = self.versions.near_front(AHEAD) {
-            // SAFETY: superseded versions are freed by this module alone.
-            unsafe { Old::prefetch_end(*near) };
-        }
-    }
-
     /// Hangs a superseded version on the newest held revision before another, if that one needs it, and
     /// unlinks it otherwise.
+    #[inline]
     fn place(&mut self, version: NonNull<Old<T>>, before: Age, owner: &mut impl Owner<T>) {
         // SAFETY: superseded versions are freed by this module alone.
         let this = unsafe { version.as_ref() };
@@ -486,6 +483,7 @@ impl<T> Reclaim<T> {
     }
 
     /// Takes a version that nobody needs out of its chain.
+    #[inline]
     fn unlink(&mut self, version: NonNull<Old<T>>, owner: &mut impl Owner<T>) {
         // SAFETY: not freed yet, and a record lives as long as its chain.
         let record = unsafe { version.as_ref() }.record();

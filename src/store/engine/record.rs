@@ -96,6 +96,14 @@ impl<T> RecordRef<T> {
         unsafe { Cell::key(self.cell()) }
     }
 
+    /// # Safety
+    /// The record is alive.
+    #[inline]
+    pub(super) unsafe fn has_key(self, key: KeyRef<'_>) -> bool {
+        // SAFETY: as for `key`.
+        unsafe { Cell::has(self.cell(), key) }
+    }
+
     /// Prefetches the key.
     #[inline]
     pub(super) fn prefetch_key(self) {

@@ -62,12 +62,16 @@ impl<T: Send + Sync> WriteGuard<'_, T> {
     }
 
     /// Gives a record a free slot of a shard that has one, as a part of a revision that is not yet published.
-    pub(super) fn place(&mut self, record: RecordRef<T>, hash: Hash, table: &Table<T>) -> Place {
+    pub(super) fn place<'t>(
+        &mut self,
+        record: RecordRef<T>,
+        hash: Hash,
+        table: &'t Table<T>,
+    ) -> Place<'t, T> {
         let (place, distance) = table.take(hash.0);
         self.writer.rooms[hash.shard()].place(distance);
-        let (bucket, at) = table.bucket(place);
-        self.engine.shard(hash).raise(bucket, self.writer.published + 1);
-        bucket.fill(at, record, Tag::of(hash.0));
+        self.engine.shard(hash).raise(place.bucket, self.writer.published + 1);
+        place.bucket.fill(place.at, record, Tag::of(hash.0));
         place
     }
 
@@ -89,9 +93,8 @@ impl<T: Send + Sync> WriteGuard<'_, T> {
             // SAFETY: records in slots are alive.
             let (key, hot) = unsafe { (record.key(), record.hot()) };
             let hash = self.engine.hash(key);
-            let (place, distance) = new.take(hash.0);
+            let (Place { bucket, at }, distance) = new.take(hash.0);
             room.place(distance);
-            let (bucket, at) = new.bucket(place);
             // Of keys that have left the table nobody needs a stamp.
             bucket.raise(hot.born());
             bucket.fill(at, record, Tag::of(hash.0));

@@ -17,7 +17,7 @@ pub(crate) struct Slot<'g, 'e, 'k, T: Send + Sync> {
     /// it is freed no earlier than when the guard publishes.
     table: Option<&'e Table<T>>,
     /// The slot in it and its record, if the key has one.
-    found: Option<(Place, RecordRef<T>)>,
+    found: Option<(Place<'e, T>, RecordRef<T>)>,
 }
 
 impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
@@ -59,6 +59,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
     ///
     /// # Errors
     /// If an index function fails on it. Nothing is changed then.
+    #[inline]
     pub(crate) fn put(
         mut self,
         object: &Arc<T>,
@@ -90,7 +91,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
     }
 
     /// Gives a key that has no slot one, with a record that has no object and was born at the next revision.
-    fn take_place(&mut self) -> (Place, RecordRef<T>) {
+    fn take_place(&mut self) -> (Place<'e, T>, RecordRef<T>) {
         let Hashed { key, hash, .. } = self.hashed;
         self.guard.make_room(hash);
         // Nothing has changed for this key if either panics.
@@ -141,13 +142,11 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
     #[inline]
     unsafe fn change(
         &mut self,
-        place: Place,
+        Place { bucket, at }: Place<'_, T>,
         record: RecordRef<T>,
         object: Option<Arc<T>>,
         source_version: u64,
     ) {
-        let Some(table) = self.table else { return };
-        let (bucket, at) = table.bucket(place);
         // SAFETY: alive.
         let (hot, cold) = unsafe { (record.hot(), record.cold()) };
         let writer = &mut *self.guard.writer;

@@ -9,7 +9,7 @@
 use std::ptr::{self, NonNull};
 
 use super::bucket::{Bucket, SLOTS, Tag};
-use super::prefetch::{prefetch, prefetch_counts};
+use super::prefetch::prefetch;
 use super::record::RecordRef;
 use crate::KeyRef;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -23,12 +23,19 @@ pub(super) struct Table<T> {
     life: Lifetime,
 }
 
-/// A slot: its bucket, and its place there.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    bucket: usize,
-    at: usize,
+/// A slot: its bucket, and its number there.
+pub(super) struct Place<'t, T> {
+    pub(super) bucket: &'t Bucket<T>,
+    pub(super) at: usize,
 }
+
+impl<T> Clone for Place<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Place<'_, T> {}
 
 impl<T> Table<T> {
     /// A table of so many slots at least.
@@ -72,16 +79,15 @@ impl<T> Table<T> {
         unsafe { self.buckets.get_unchecked(home) }
     }
 
-    /// The buckets that a key may be in, each with its number, its home first. It is in none after one that no
-    /// key has passed.
+    /// The buckets that a key may be in, its home first. It is in none after one that no key has passed.
     #[inline]
-    fn probe(&self, hash: u64) -> impl Iterator<Item = (usize, &Bucket<T>)> {
+    fn probe(&self, hash: u64) -> impl Iterator<Item = &Bucket<T>> {
         let (home, len) = (self.home(hash), self.buckets.len());
         (0..len).map(move |i| {
             // The two of a pair, then the next pair's.
             let bucket = (home + i / 2 * 2) ^ (i % 2);
             let bucket = if bucket < len { bucket } else { bucket - len };
-            (bucket, &self.buckets[bucket])
+            &self.buckets[bucket]
         })
     }
 
@@ -117,7 +123,7 @@ impl<T> Table<T> {
         hash: u64,
         revision: u64,
     ) -> *const T {
-        for (_, bucket) in self.probe(hash).skip(1) {
+        for bucket in self.probe(hash).skip(1) {
             // SAFETY: as the caller upholds.
             let found = unsafe { bucket.find::<SHARE>(key, Tag::of(hash), revision) };
             if let Some(object) = found {
@@ -130,28 +136,12 @@ impl<T> Table<T> {
         ptr::null()
     }
 
-    /// Prefetches the bucket of a hash.
+    /// Prefetches the bucket where a probe begins, and returns it.
     #[inline]
-    pub(super) fn prefetch_bucket(&self, hash: u64) {
-        prefetch(self.home_bucket(hash));
-    }
-
-    /// Prefetches what the bucket leads to, for a lookup of an object to share.
-    #[inline]
-    pub(super) fn prefetch_shared(&self, hash: u64) {
-        if let Some((record, object)) = self.home_bucket(hash).hint(Tag::of(hash)) {
-            record.prefetch_key();
-            prefetch_counts(object);
-        }
-    }
-
-    /// Prefetches the record that the bucket leads to, for a change.
-    #[inline]
-    pub(super) fn prefetch_record(&self, hash: u64) {
-        if let Some((record, _)) = self.home_bucket(hash).hint(Tag::of(hash)) {
-            record.prefetch_key();
-            record.prefetch_chain();
-        }
+    pub(super) fn prefetch_home(&self, hash: u64) -> &Bucket<T> {
+        let home = self.home_bucket(hash);
+        prefetch(home);
+        home
     }
 
     /// The slot of a key and its record, if it is in the table.
@@ -163,12 +153,31 @@ impl<T> Table<T> {
         &self,
         key: KeyRef<'_>,
         hash: u64,
-    ) -> Option<(Place, RecordRef<T>)> {
-        let tag = Tag::of(hash);
-        for (number, bucket) in self.probe(hash) {
+    ) -> Option<(Place<'_, T>, RecordRef<T>)> {
+        let home = self.home_bucket(hash);
+        // SAFETY: this is the writer.
+        match unsafe { home.slot_of(key, Tag::of(hash)) } {
+            Some((at, record)) => Some((Place { bucket: home, at }, record)),
+            None if !home.is_passed() => None,
             // SAFETY: this is the writer.
-            if let Some((at, record)) = unsafe { bucket.slot_of(key, tag) } {
-                return Some((Place { bucket: number, at }, record));
+            None => unsafe { self.slot_beyond(key, hash) },
+        }
+    }
+
+    /// As [`slot_of`](Self::slot_of), beyond the key's home.
+    ///
+    /// # Safety
+    /// The caller is the writer.
+    #[inline(never)]
+    unsafe fn slot_beyond(
+        &self,
+        key: KeyRef<'_>,
+        hash: u64,
+    ) -> Option<(Place<'_, T>, RecordRef<T>)> {
+        for bucket in self.probe(hash).skip(1) {
+            // SAFETY: this is the writer.
+            if let Some((at, record)) = unsafe { bucket.slot_of(key, Tag::of(hash)) } {
+                return Some((Place { bucket, at }, record));
             }
             if !bucket.is_passed() {
                 break;
@@ -179,10 +188,10 @@ impl<T> Table<T> {
 
     /// A free slot for a key that is not in the table, and how far from its home that is; the buckets on the way
     /// count the key. For the writer.
-    pub(super) fn take(&self, hash: u64) -> (Place, usize) {
-        for (distance, (number, bucket)) in self.probe(hash).enumerate() {
+    pub(super) fn take(&self, hash: u64) -> (Place<'_, T>, usize) {
+        for (distance, bucket) in self.probe(hash).enumerate() {
             if let Some(at) = bucket.free_slot() {
-                return (Place { bucket: number, at }, distance);
+                return (Place { bucket, at }, distance);
             }
             bucket.pass();
         }
@@ -191,7 +200,7 @@ impl<T> Table<T> {
 
     /// Frees the slot of a record, and returns how far from its home that was. For the writer.
     pub(super) fn give_back(&self, record: RecordRef<T>, hash: u64) -> usize {
-        for (distance, (_, bucket)) in self.probe(hash).enumerate() {
+        for (distance, bucket) in self.probe(hash).enumerate() {
             if let Some(at) = bucket.position(record) {
                 bucket.empty(at);
                 return distance;
@@ -199,12 +208,6 @@ impl<T> Table<T> {
             bucket.unpass();
         }
         unreachable!("the record is in the table")
-    }
-
-    /// The bucket of a slot, and the slot's place there.
-    #[inline]
-    pub(super) fn bucket(&self, Place { bucket, at }: Place) -> (&Bucket<T>, usize) {
-        (&self.buckets[bucket], at)
     }
 
     /// As [`records`](Self::records), in buckets that changed after a revision.
@@ -271,6 +274,44 @@ impl<T> Shard<T> {
         unsafe {
             (*table.as_ptr()).records().for_each(each);
             Table::free(table);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::slab::Slabs;
+    use super::*;
+
+    const HASH: u64 = 0x8000_0000_0000_0000;
+
+    #[test]
+    fn a_bucket_counts_the_keys_that_have_passed_it_while_they_are_there() {
+        let mut slabs = Slabs::<u8>::new();
+        let table = Table::with_capacity(2 * SLOTS);
+        let home = table.home_bucket(HASH);
+        let mut records = Vec::new();
+        for i in 0..2 * SLOTS {
+            let record = slabs.take((&*i.to_string(), "name").into());
+            let (place, distance) = table.take(HASH);
+            place.bucket.fill(place.at, record, Tag::of(HASH));
+            assert_eq!(distance, i / SLOTS);
+            assert_eq!(home.is_passed(), i >= SLOTS);
+            records.push(record);
+        }
+        // One that is at home has passed nothing.
+        assert_eq!(table.give_back(records[0], HASH), 0);
+        assert!(home.is_passed());
+        for &record in &records[SLOTS..] {
+            assert!(home.is_passed());
+            assert_eq!(table.give_back(record, HASH), 1);
+        }
+        assert!(!home.is_passed());
+        // The slot at home is free again.
+        assert_eq!(table.take(HASH).1, 0);
+        for record in records {
+            // SAFETY: nobody else knows it.
+            unsafe { slabs.give_back(record) };
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Reading at one revision, by key.
 
+use super::bucket::Tag;
 use super::chain::object_at;
 use super::pin::Pin;
+use super::prefetch::prefetch_counts;
 use super::revision::Revision;
 use super::table::Table;
 use super::{Engine, Hash};
@@ -98,14 +100,16 @@ impl<'a, T> View<'a, T> {
                 let hash = self.engine.hash(key);
                 // SAFETY: pinned for longer than the table is used.
                 let table = unsafe { self.engine.shard(hash).table() };
-                *found = table.map(|table: &Table<T>| (table, hash));
-                table.into_iter().for_each(|table| table.prefetch_bucket(hash.0));
+                *found = table.map(|table: &Table<T>| (table, table.prefetch_home(hash.0), hash));
             }
-            for (table, hash) in found.iter().flatten() {
-                table.prefetch_shared(hash.0);
+            for (_, home, hash) in found.iter().flatten() {
+                if let Some((record, object)) = home.hint(Tag::of(hash.0)) {
+                    record.prefetch_key();
+                    prefetch_counts(object);
+                }
             }
             for (found, &key) in found.iter().zip(keys) {
-                each(found.and_then(|(table, hash)| self.find::<true>(table, key, hash, pin)));
+                each(found.and_then(|(table, _, hash)| self.find::<true>(table, key, hash, pin)));
             }
         }
     }
@@ -121,7 +125,7 @@ impl<'a, T> View<'a, T> {
     ) {
         assert!(self.same_engine(other), "views of two engines have no difference");
         let since = self.number().min(other.number());
-        for shard in &self.engine.shards {
+        for shard in &*self.engine.shards {
             // ORDERING: Relaxed, as for stamps: see `Bucket::raise`.
             if shard.changed.load(Ordering::Relaxed) <= since {
                 continue;

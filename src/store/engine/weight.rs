@@ -59,7 +59,9 @@ mod tests {
     #[test]
     fn an_object_of_great_alignment_has_its_counts_far_away() {
         #[repr(align(64))]
-        struct Line([u8; 64]);
+        struct Line {
+            _bytes: [u8; 64],
+        }
         if WORD == 8 {
             assert_eq!(object::<Line>(), 64 + 16);
             assert_eq!(object::<u8>(), 31);

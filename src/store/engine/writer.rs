@@ -3,6 +3,7 @@
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
+use super::bucket::Tag;
 use super::changes::{Publication, Recorder};
 use super::column::{Column, NewIndex};
 use super::garbage::{Disposal, Garbage};
@@ -167,18 +168,23 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         Slot::new(self, key)
     }
 
-    /// Prefetches what changes to these keys will read, so that the misses overlap.
-    pub(crate) fn prefetch<'k: 'h, 'h>(&self, keys: impl Iterator<Item = &'h Hashed<'k>> + Clone) {
-        let each = |f: fn(&Table<T>, u64)| {
-            for key in keys.clone() {
-                // SAFETY: this is the writer, and it replaces no table here.
-                if let Some(table) = unsafe { self.engine.shard(key.hash).table() } {
-                    f(table, key.hash.0);
-                }
+    /// Prefetches what changes to these keys, at most so many, will read, so that the misses overlap.
+    pub(crate) fn prefetch<'k: 'h, 'h, const AT_MOST: usize>(
+        &self,
+        keys: impl Iterator<Item = &'h Hashed<'k>>,
+    ) {
+        let mut homes = [None; AT_MOST];
+        for (home, key) in homes.iter_mut().zip(keys) {
+            // SAFETY: this is the writer, and it replaces no table here.
+            let table = unsafe { self.engine.shard(key.hash).table() };
+            *home = table.map(|table: &Table<T>| (table.prefetch_home(key.hash.0), key.hash));
+        }
+        for (home, hash) in homes.into_iter().flatten() {
+            if let Some((record, _)) = home.hint(Tag::of(hash.0)) {
+                record.prefetch_key();
+                record.prefetch_chain();
             }
-        };
-        each(Table::prefetch_bucket);
-        each(Table::prefetch_record);
+        }
     }
 
     /// Prefetches an object that is about to be put, and counted.
