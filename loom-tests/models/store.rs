@@ -39,10 +39,10 @@ pub fn engine() -> Arc<Engine<Thing>> {
 
 pub const SEED: u64 = 7;
 
-/// Where a probe for a key begins in the smallest table, of two buckets.
-fn home(key: &str) -> u64 {
+/// The bucket where a probe for a key begins in a table of so many.
+fn home(key: &str, buckets: u64) -> u64 {
     let hash = KeyRef::from(key).hash_with(&foldhash::fast::FixedState::with_seed(SEED));
-    (u64::from(hash as u32) * 2) >> 32
+    (u64::from(hash as u32) * buckets) >> 32
 }
 
 const NAMES: [&str; 14] = [
@@ -50,10 +50,10 @@ const NAMES: [&str; 14] = [
     "ns/13",
 ];
 
-/// So many keys whose probes begin in one bucket of the smallest table.
-pub fn neighbours<const KEYS: usize>() -> [&'static str; KEYS] {
-    let mut keys = NAMES.into_iter().filter(|key| home(key) == 0);
-    std::array::from_fn(|_| keys.next().expect("half of the keys are there"))
+/// So many keys whose probes begin in one bucket of a table of so many; the smallest has two.
+pub fn neighbours<const KEYS: usize>(buckets: u64) -> [&'static str; KEYS] {
+    let mut keys = NAMES.into_iter().filter(|key| home(key, buckets) == 0);
+    std::array::from_fn(|_| keys.next().expect("there are enough names"))
 }
 
 pub fn put(guard: &mut WriteGuard<'_, Thing>, key: &str, number: u32) {

@@ -12,7 +12,7 @@ use crate::run::{Bound, run};
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
         let engine = engine();
-        let [a, b] = neighbours();
+        let [a, b] = neighbours(2);
         write(&engine, a, 1);
         let old = Hold::new(&engine);
         let reader = loom::thread::spawn({

@@ -10,7 +10,7 @@ use crate::run::{Bound, run};
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
         let engine = engine();
-        let [held, fleeting, new] = neighbours();
+        let [held, fleeting, new] = neighbours(2);
         write(&engine, held, 1);
         let reader = loom::thread::spawn({
             let engine = Arc::clone(&engine);

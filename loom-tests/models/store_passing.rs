@@ -10,7 +10,7 @@ use crate::run::{Bound, run};
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
         let engine = engine();
-        let [first, second, third, beyond, new] = neighbours();
+        let [first, second, third, beyond, new] = neighbours(2);
         let mut guard = engine.write();
         for key in [first, second, third, beyond] {
             put(&mut guard, key, 1);
@@ -29,7 +29,7 @@ pub fn model() {
         assert_eq!(delete(&mut engine.write(), first), Some(1));
         collect(&engine);
         write(&engine, new, 1);
-        assert_eq!(delete(&mut engine.write(), beyond), Some(1));
+        assert_eq!(delete(&mut engine.write(), beyond), Some(1), "lost beyond its home");
         collect(&engine);
         reader.join().expect("the reader's assertions hold");
         collect(&engine);

@@ -194,13 +194,13 @@ impl<T> Old<T> {
             let old = this.as_ref();
             old.life.visit();
             let (prev, newer) = (old.prev(), old.newer.with(|newer| *newer));
-            match newer.as_ref() {
-                // ORDERING: Relaxed: what it leads to was whole before the one that leads there was.
-                Some(newer) => newer.prev.store(prev, Ordering::Relaxed),
-                // ORDERING: Release pairs with the Acquire in `object_at`: a reader may come by a birth from
-                // before this one.
-                None => old.record.cold().old.store(prev, Ordering::Release),
-            }
+            let link = match newer.as_ref() {
+                Some(newer) => &newer.prev,
+                None => &old.record.cold().old,
+            };
+            // ORDERING: Relaxed: what it leads to was superseded before this one was. So it was whole before whatever
+            // leads here, and before the epoch that each pinned reader has acquired; see `reclaim`.
+            link.store(prev, Ordering::Relaxed);
             if let Some(prev) = prev.as_ref() {
                 prev.newer.with_mut(|place| *place = newer);
             }
@@ -246,7 +246,7 @@ pub(super) unsafe fn object_at<T>(record: RecordRef<T>, revision: u64) -> *const
 /// As for [`object_at`].
 #[cold]
 unsafe fn object_before<T>(record: RecordRef<T>, revision: u64) -> *const T {
-    // ORDERING: Acquire pairs with the Release in `Cold::push` and `Old::unlink`.
+    // ORDERING: Acquire pairs with the Release in `Cold::push`.
     // SAFETY: alive.
     let mut next = unsafe { record.cold() }.old.load(Ordering::Acquire);
     // SAFETY: a pinned reader reaches none that was freed; see `reclaim`.

@@ -11,7 +11,7 @@ use crate::sync::atomic::Ordering;
 
 /// Sixteenths of a table that may be in use, and that are when it is new.
 const FULL: usize = 12;
-const NEW: usize = 9;
+const NEW: usize = 10;
 
 /// A table has at most so many slots for each record before it is replaced by a smaller one.
 const SPARSE: usize = 16;

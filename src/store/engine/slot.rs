@@ -3,9 +3,10 @@
 use std::ptr;
 
 use super::chain::{Old, owned};
+use super::reclaim::Owner;
 use super::record::RecordRef;
-use super::table::{Place, Table};
-use super::writer::{Hashed, Unindexed, WriteGuard};
+use super::table::Place;
+use super::writer::{Hashed, Unindexed, WriteGuard, split};
 use crate::sync::Arc;
 use crate::{ArcRef, KeyRef};
 
@@ -13,10 +14,7 @@ use crate::{ArcRef, KeyRef};
 pub(crate) struct Slot<'g, 'e, 'k, T: Send + Sync> {
     guard: &'g mut WriteGuard<'e, T>,
     hashed: Hashed<'k>,
-    /// The shard's table, if there is one. Only `take_place` replaces it;
-    /// it is freed no earlier than when the guard publishes.
-    table: Option<&'e Table<T>>,
-    /// The slot in it and its record, if the key has one.
+    /// The slot and its record, if the key has one. Only another key's put replaces the table that it is in.
     found: Option<(Place<'e, T>, RecordRef<T>)>,
 }
 
@@ -28,7 +26,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         let table = unsafe { guard.engine.shard(hash).table() };
         // SAFETY: this is the writer, as the guard shows.
         let found = table.and_then(|table| unsafe { table.slot_of(key, hash.0) });
-        Self { guard, hashed, table, found }
+        Self { guard, hashed, found }
     }
 
     pub(crate) fn key(&self) -> KeyRef<'k> {
@@ -49,7 +47,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         let (_, record) = self.found?;
         // SAFETY: a record in a slot is alive, and this is the writer.
         let (hot, cold) = unsafe { (record.hot(), record.cold()) };
-        // SAFETY: the record has a count of its newest object, which only a change of this slot takes away.
+        // SAFETY: the record has a count of its newest object, until this slot is changed.
         let object = unsafe { ArcRef::at(hot.newest()) }?;
         // SAFETY: this is the writer.
         Some((object, unsafe { cold.number() }))
@@ -102,9 +100,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         // SAFETY: alive, and nobody else knows it yet.
         unsafe { record.hot() }.bear(self.guard.writer.published + 1);
         self.guard.writer.recorder.changed(record);
-        let place = self.guard.place(record, hash, table);
-        (self.table, self.found) = (Some(table), Some((place, record)));
-        (place, record)
+        (self.guard.place(record, hash, table), record)
     }
 
     /// Deletes the key's object and returns it.
@@ -124,13 +120,11 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
             Arc::make_mut(&mut writer.indexes).disappear(record);
         }
         // SAFETY: alive.
-        if unsafe { record.cold() }.old().is_null()
-            && let Some(table) = self.table
-        {
+        if unsafe { record.cold() }.old().is_null() {
             // The key came and went within this batch: no reader ever saw it.
-            let hash = self.hashed.hash;
-            writer.rooms[hash.shard()].leave(table.give_back(record, hash.0));
-            writer.reclaim.record(record);
+            let (reclaim, mut owner) = split(self.guard.engine, writer);
+            owner.unlist(record);
+            reclaim.record(record);
         }
         Some(held)
     }
