@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
+use crate::store::Lent;
 use crate::sync::Arc;
 
 /// A shared object, borrowed from whoever holds it: a snapshot, a pin, a delivery or a lease.
@@ -46,21 +47,21 @@ use crate::sync::Arc;
 /// drop(snapshot);
 /// assert!(node.is_none());
 /// ```
-pub struct ArcRef<'a, T>(&'a Arc<T>);
+pub struct ArcRef<'a, T>(Lent<'a, T>);
 
 impl<'a, T> ArcRef<'a, T> {
     /// The object, for as long as what lends it. (Through [`Deref`] it lives only as long as this.)
     #[inline]
     #[must_use]
     pub fn object(self) -> &'a T {
-        self.0
+        self.0.object()
     }
 
     /// Shares the object: one that outlives what lends it.
     #[inline]
     #[must_use]
     pub fn to_arc(self) -> Arc<T> {
-        Arc::clone(self.0)
+        Arc::clone(&self)
     }
 }
 
@@ -78,13 +79,20 @@ impl<T> Deref for ArcRef<'_, T> {
 
     #[inline]
     fn deref(&self) -> &Arc<T> {
-        self.0
+        self.0.arc()
     }
 }
 
 impl<'a, T> From<&'a Arc<T>> for ArcRef<'a, T> {
     #[inline]
     fn from(object: &'a Arc<T>) -> Self {
+        Self(object.into())
+    }
+}
+
+impl<'a, T> From<Lent<'a, T>> for ArcRef<'a, T> {
+    #[inline]
+    fn from(object: Lent<'a, T>) -> Self {
         Self(object)
     }
 }

@@ -11,17 +11,19 @@ use std::process::ExitCode;
 
 type Case = fn(usize) -> usize;
 
-const CASES: [(&str, Case); 17] = [
+const CASES: [(&str, Case); 19] = [
     ("get", store::get),
     ("get_cluster_scoped", store::get_cluster_scoped),
     ("get_borrowed", store::get_borrowed),
     ("get_borrowed_cluster_scoped", store::get_borrowed_cluster_scoped),
     ("get_many_64", store::get_many_64),
+    ("get_absent_churned", store::get_absent_churned),
     ("add", store::add),
     ("apply_1", store::apply::<1>),
     ("apply_64", store::apply::<64>),
     ("apply_1024", store::apply::<1024>),
     ("replace_same", store::replace_same),
+    ("churn", store::churn),
     ("fifo_add_new", queue::add_new),
     ("fifo_add_new_of_parts", queue::add_new_of_parts),
     ("fifo_add_queued", queue::add_queued),

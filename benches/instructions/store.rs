@@ -117,3 +117,41 @@ pub(crate) fn replace_same(objects: usize) -> usize {
     });
     objects
 }
+
+/// Turns of the whole content before anything is counted.
+const TURNS: usize = 10;
+
+/// The keys that go in a turn, each with what comes for it.
+fn turn(turn: usize, objects: usize) -> Vec<(Key, Arc<Item>)> {
+    let pair = |i| (key(i), Arc::new(Item::new(key(i + objects), 1)));
+    (turn * objects..(turn + 1) * objects).map(pair).collect()
+}
+
+fn turn_over(store: &Store<Item>, turn: Vec<(Key, Arc<Item>)>) {
+    for (gone, new) in turn {
+        store.delete(&gone);
+        store.add(new).expect("keys are valid");
+    }
+}
+
+fn churned(objects: usize) -> Store<Item> {
+    let store = filled(&keys(objects, key));
+    (0..TURNS).for_each(|i| turn_over(&store, turn(i, objects)));
+    store
+}
+
+/// Looks up keys that are not there, where others have come and gone for a long time.
+pub(crate) fn get_absent_churned(objects: usize) -> usize {
+    let store = churned(objects);
+    let absent: Vec<_> = (0..objects).map(|i| key(usize::MAX - i)).collect();
+    measured(|| absent.iter().for_each(|key| owned(&store, key)));
+    objects
+}
+
+/// Deletions, each with an add of another key.
+pub(crate) fn churn(objects: usize) -> usize {
+    let store = churned(objects);
+    let last = turn(TURNS, objects);
+    measured(|| turn_over(&store, last));
+    objects
+}

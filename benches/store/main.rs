@@ -22,6 +22,7 @@ macro_rules! for_each {
     };
 }
 
+mod churn;
 mod contestants;
 mod field;
 mod hot_key;
@@ -62,6 +63,7 @@ fn all(c: &mut Criterion) {
             scans::bench(c, &mut field);
             // Last: they leave the objects in other places than the filling did.
             writes::bench(c, &mut field);
+            churn::bench(c, objects);
         }
     }
     hot_key_bench::bench(c);

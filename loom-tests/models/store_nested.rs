@@ -19,10 +19,10 @@ pub fn model() {
                 drop(Pin::new());
                 let within = PinnedRevision::new(&engine);
                 assert!(within.view().number() >= number, "an older look within a newer one");
-                let value = look.get(KeyRef::from(A)).map(|value| u64::from(**value));
+                let value = look.get(KeyRef::from(A)).map(|value| u64::from(value.read()));
                 assert_eq!(value, Some(number), "the outer look moved");
                 drop(look);
-                let value = within.get(KeyRef::from(A)).map(|value| u64::from(**value));
+                let value = within.get(KeyRef::from(A)).map(|value| u64::from(value.read()));
                 assert_eq!(value, Some(within.view().number()), "the inner look moved");
             }
         });

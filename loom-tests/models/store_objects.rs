@@ -5,7 +5,7 @@ use std::ops::Bound::Unbounded;
 use std::sync::Arc;
 
 use super::engine::PinnedRevision;
-use super::model::{A, B, engine, write_both};
+use super::model::{A, B, Thing, engine, write_both};
 use crate::run::{Bound, run};
 
 pub fn model() {
@@ -18,10 +18,10 @@ pub fn model() {
                 let look = PinnedRevision::new(&engine);
                 let view = look.view();
                 let whole = [2, 4, 3][usize::try_from(view.number()).expect("it is small") - 1];
-                let objects: u32 = view.cursor(view.shards()).objects().sum();
+                let objects: u32 = view.cursor(view.shards()).objects().map(Thing::read).sum();
                 assert_eq!(objects, whole, "half a walk over objects");
                 let entries = view.namespaces().entries("ns", Unbounded);
-                let objects: u32 = entries.objects().sum();
+                let objects: u32 = entries.objects().map(Thing::read).sum();
                 assert_eq!(objects, whole, "half an index walk over objects");
             }
         });

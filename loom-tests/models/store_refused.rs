@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::engine::{Engine, PinnedRevision};
-use super::model::{A, collect, write};
+use super::model::{A, SEED, Thing, collect, write};
 use crate::KeyRef;
 use crate::run::{Bound, run};
 
@@ -13,14 +13,14 @@ pub fn model() {
     run(Bound { preemptions: 3 }, || {
         // Looks at its readers when it is told to: not before there is one.
         let never = (usize::MAX, usize::MAX);
-        let engine = Arc::new(Engine::<u32>::with_patience(7, |_| 0, never));
+        let engine = Arc::new(Engine::<Thing>::with_patience(SEED, |_| 0, never));
         write(&engine, A, 1);
         let reader = loom::thread::spawn({
             let engine = Arc::clone(&engine);
             move || {
                 for _ in 0..2 {
                     let look = PinnedRevision::new(&engine);
-                    let value = look.get(KeyRef::from(A)).map(|value| u64::from(**value));
+                    let value = look.get(KeyRef::from(A)).map(|value| u64::from(value.read()));
                     assert_eq!(value, Some(look.view().number()));
                 }
             }

@@ -4,21 +4,21 @@
 use std::sync::Arc;
 
 use super::engine::{Engine, PinnedRevision};
-use super::model::{A, collect, write};
+use super::model::{A, SEED, Thing, collect, write};
 use crate::KeyRef;
 use crate::run::{Bound, run};
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
         let never = (usize::MAX, usize::MAX);
-        let engine = || Arc::new(Engine::<u32>::with_patience(7, |_| 0, never));
+        let engine = || Arc::new(Engine::<Thing>::with_patience(SEED, |_| 0, never));
         let (engine, other) = (engine(), engine());
         write(&engine, A, 1);
         let reader = loom::thread::spawn({
             let engine = Arc::clone(&engine);
             move || {
                 let look = PinnedRevision::new(&engine);
-                let value = look.get(KeyRef::from(A)).map(|value| u64::from(**value));
+                let value = look.get(KeyRef::from(A)).map(|value| u64::from(value.read()));
                 assert_eq!(value, Some(look.view().number()));
             }
         });

@@ -18,7 +18,7 @@ pub fn model() {
                 let number = hold.view().number();
                 let again = hold.clone();
                 drop(hold);
-                let value = again.view().get(KeyRef::from(A), &Pin::new()).map(|value| **value);
+                let value = again.view().get(KeyRef::from(A), &Pin::new()).map(|value| value.read());
                 assert_eq!(value.map(u64::from), Some(number), "the snapshot moved");
             }
         });

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::engine::{Engine, PinnedRevision};
-use super::model::{A, engine, write};
+use super::model::{A, Thing, engine, write};
 use crate::KeyRef;
 use crate::run::{Bound, run};
 
-fn read(engine: &Engine<u32>) {
+fn read(engine: &Engine<Thing>) {
     let look = PinnedRevision::new(engine);
-    let value = look.get(KeyRef::from(A)).map(|value| u64::from(**value));
+    let value = look.get(KeyRef::from(A)).map(|value| u64::from(value.read()));
     assert_eq!(value, Some(look.view().number()));
 }
 

@@ -15,7 +15,7 @@ pub fn model() {
             let engine = Arc::clone(&engine);
             move || {
                 let look = PinnedRevision::new(&engine);
-                let value = look.get(KeyRef::from(A)).map(|value| u64::from(**value));
+                let value = look.get(KeyRef::from(A)).map(|value| u64::from(value.read()));
                 assert_eq!(value, Some(look.view().number()));
             }
         });

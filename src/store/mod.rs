@@ -43,6 +43,7 @@ pub use builder::StoreBuilder;
 use combine::Waiting;
 pub use diff::{Diff, Updated};
 use engine::Engine;
+pub(crate) use engine::Lent;
 pub use entries::{Entries, Objects};
 pub use error::{DifferentStores, PageError, RejectReason, Rejected, UpdateError, WriteError};
 use feed::Feed;

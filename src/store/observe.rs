@@ -119,7 +119,7 @@ pub struct StoreStats {
     /// Whether nothing can be freed at present: the system refuses `membarrier`, and without it freeing has
     /// to wait until every thread that has read before has read again, or ended.
     pub reclamation_refused: bool,
-    /// The size in bytes of the hash table and its records, without keys, objects and indexes.
+    /// The size in bytes of the hash table and its records, which have the keys' text, without objects and indexes.
     pub table_bytes: usize,
     /// The subscriptions, and what is kept for them.
     pub feed: FeedStats,

@@ -24,7 +24,7 @@ impl<T: Object> Store<T> {
     pub fn get<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
         // Before the revision: it may be the caller's code.
         let key = key.into();
-        PinnedRevision::new(&self.engine).get(key).map(ArcRef::to_arc)
+        PinnedRevision::new(&self.engine).share(key)
     }
 
     /// Returns whether a key is present.

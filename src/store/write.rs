@@ -15,7 +15,7 @@ use super::report::{Applied, Deleted, Outcome, Written};
 use crate::panic::catch;
 use crate::sync::Arc;
 use crate::version;
-use crate::{Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion, Revision};
+use crate::{ArcRef, Batch, Change, Key, KeyRef, Listing, Object, ResourceVersion, Revision};
 
 /// Changes whose slots are prefetched together.
 const AT_ONCE: usize = 32;
@@ -103,10 +103,10 @@ impl<'s, T: Object> Writing<'s, T> {
         let number = number.unwrap_or(0);
         let comparison = match slot.held() {
             None => Ok(Comparison::Newer),
-            Some((held, _)) if Arc::ptr_eq(held, object) => Ok(Comparison::Same),
+            Some((held, _)) if Arc::ptr_eq(&held, object) => Ok(Comparison::Same),
             // In the usual case the held object is not read.
             Some((_, at)) if at != 0 && number > at => Ok(Comparison::Newer),
-            Some((held, at)) => compare(held, object, at != 0 && number == at, precedence),
+            Some((held, at)) => compare(&held, object, at != 0 && number == at, precedence),
         };
         match comparison {
             Ok(Comparison::Newer) => store(slot, object, number),
@@ -129,17 +129,17 @@ impl<'s, T: Object> Writing<'s, T> {
         let held = slot.held().map(|(held, _)| held);
         let as_seen = match (held, seen) {
             (None, None) => true,
-            (Some(held), Some(seen)) => Arc::ptr_eq(held, seen),
+            (Some(held), Some(seen)) => Arc::ptr_eq(&held, seen),
             _ => false,
         };
-        let conflict = |held: Option<&Arc<T>>| UpdateError::Conflict {
+        let conflict = |held: Option<ArcRef<'_, T>>| UpdateError::Conflict {
             object: Arc::clone(object),
-            held: held.cloned(),
+            held: held.map(ArcRef::to_arc),
         };
         if !as_seen {
             return Err(conflict(held));
         }
-        if held.is_some_and(|held| Arc::ptr_eq(held, object)) {
+        if held.is_some_and(|held| Arc::ptr_eq(&held, object)) {
             return Ok(self.written(Outcome::Unchanged));
         }
         let judged = catch(|| {
@@ -147,7 +147,7 @@ impl<'s, T: Object> Writing<'s, T> {
             (number(&**object).unwrap_or(0), older)
         });
         let stored = match judged {
-            Ok((_, true)) => return Err(conflict(seen)),
+            Ok((_, true)) => return Err(conflict(held)),
             Ok((number, false)) => store(slot, object, number),
             Err(message) => Err(panicked(key, message)),
         };
@@ -222,7 +222,8 @@ impl<'s, T: Object> Writing<'s, T> {
                 break;
             }
         }
-        self.guard.prefetch(found.iter().map_while(|found| found.as_ref().map(|(key, _)| key)));
+        let keys = found.iter().map_while(|found| found.as_ref().map(|(key, _)| key));
+        self.guard.prefetch::<AT_ONCE>(keys);
         found[0].is_some()
     }
 
@@ -369,6 +370,7 @@ fn is_unknown_to<T: Object>(listing: &Listing<T>, object: &T, otherwise: bool) -
 }
 
 /// Puts an object whatever is held.
+#[inline]
 pub(super) fn store<T: Object>(
     slot: Slot<'_, '_, '_, T>,
     object: &Arc<T>,

@@ -219,7 +219,7 @@ impl<T: Object> Writing<'_, T> {
         until: Option<Instant>,
     ) -> Result<(Written, bool), Box<Rejected>> {
         let hashed = self.guard.hash(key);
-        let seen = self.guard.slot(hashed).held().map(|(seen, _)| Arc::clone(seen));
+        let seen = self.guard.slot(hashed).held().map(|(seen, _)| seen.to_arc());
         let told = self.known(key).map_or_else(|| seen.clone(), |known| known.told);
         let judged = catch(|| {
             let is_stale = self.is_behind(object, seen.as_ref(), told.as_ref());

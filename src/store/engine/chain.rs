@@ -1,271 +1,273 @@
-//! The versions of one key, newest first, and the record that they hang on.
+//! The objects of one key: the newest in its record, and what it held before in a chain, newest first.
 //!
 //! ```text
-//! Record { head, object } ──> Version 9 ──prev──> Version 4 ──> ...
-//!                                       <──newer──
+//! Hot { object, born }   Cold { old, number } ──> Old { object, born } ──prev──> Old ──> ...
+//!                                                                      <──newer──
 //! ```
+//!
+//! A reader of revision R loads the newest object, then its birth. Born at R or before, it is the object at R.
+//! Otherwise it is the first in the chain that was.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::{self, NonNull};
 
-use super::prefetch::{prefetch, prefetch_counts};
-use super::stamp::Newest;
-use crate::KeyRef;
-use crate::sync::atomic::{AtomicPtr, Ordering};
-use crate::sync::{Arc, FREES, Lifetime, UnsafeCell};
+use super::prefetch::prefetch_counts;
+use super::record::RecordRef;
+use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use crate::sync::{Arc, Lifetime, UnsafeCell};
 
-/// What the versions of a key share: its place in the indexes. The table leads to the newest version
-/// directly, which saves lookups a step.
-pub(super) struct Record<T> {
-    /// The newest version; never null once the record is in the table.
-    pub(super) head: AtomicPtr<Version<T>>,
-    /// The head's object.
-    pub(super) object: Newest<T>,
+/// What walks read of a record: four of them are a cache line.
+pub(super) struct Hot<T> {
+    /// The newest object, or null where the key is deleted. The record has a count of it.
+    object: AtomicPtr<T>,
+    /// The revision at which it became visible.
+    born: AtomicU64,
+}
+
+/// What the writer, and readers of older revisions, read of a record.
+pub(super) struct Cold<T> {
+    /// What the key held before, newest first.
+    old: AtomicPtr<Old<T>>,
+    /// The source's version of the newest object as a number, or 0. Enough to tell newer from older without
+    /// reading the object. Only the writer reads and writes it.
+    number: UnsafeCell<u64>,
+}
+
+/// What a key held from one revision on, until the birth of what came next.
+pub(super) struct Old<T> {
+    /// The object, of which this has a count, or null where the key was deleted.
+    object: *const T,
+    pub(super) born: u64,
+    /// What the key held before that. Only the writer changes it, to take one out of the chain.
+    prev: AtomicPtr<Old<T>>,
+    /// The one after this, or null if that is the record's newest object: so one is taken out of the chain in
+    /// one step. Only the writer reads and writes it.
+    newer: UnsafeCell<*mut Old<T>>,
+    record: RecordRef<T>,
     life: Lifetime,
 }
 
-impl<T> Record<T> {
+impl<T> Hot<T> {
+    /// Without a key.
     pub(super) fn new() -> Self {
+        Self { object: AtomicPtr::new(ptr::null_mut()), born: AtomicU64::new(0) }
+    }
+
+    /// The newest object, or null; for the writer.
+    #[inline]
+    pub(super) fn newest(&self) -> *const T {
+        // ORDERING: Relaxed: only the writer stores it.
+        self.object.load(Ordering::Relaxed)
+    }
+
+    /// When it was born; for the writer.
+    #[inline]
+    pub(super) fn born(&self) -> u64 {
+        // ORDERING: Relaxed: only the writer stores it.
+        self.born.load(Ordering::Relaxed)
+    }
+
+    /// Has what is set next born at a revision which is not yet published; for the writer, after
+    /// [`Cold::push`].
+    #[inline]
+    pub(super) fn bear(&self, revision: u64) {
+        // ORDERING: Release pairs with the Acquire in `object_at`: a reader that sees this birth sees what the
+        // key held before it.
+        self.born.store(revision, Ordering::Release);
+    }
+
+    /// Makes an object the newest, or the key a deleted one; for the writer, after [`bear`](Self::bear).
+    #[inline]
+    pub(super) fn set(&self, object: *const T) {
+        // ORDERING: Release pairs with the Acquire in `object_at`: a reader that sees this object sees its birth.
+        // It is whole for a reader that comes to its revision by the publication.
+        self.object.store(object.cast_mut(), Ordering::Release);
+    }
+
+    /// Forgets what it had, of a key that nobody can reach any more.
+    pub(super) fn clear(&self) {
+        // ORDERING: Relaxed: a reader reaches its next key by way of a word that is stored later.
+        self.object.store(ptr::null_mut(), Ordering::Relaxed);
+        self.born.store(0, Ordering::Relaxed);
+    }
+}
+
+impl<T> Cold<T> {
+    /// Without a key.
+    pub(super) fn new() -> Self {
+        Self { old: AtomicPtr::new(ptr::null_mut()), number: UnsafeCell::new(0) }
+    }
+
+    /// What the key held before, or null; for the writer.
+    #[inline]
+    pub(super) fn old(&self) -> *mut Old<T> {
+        // ORDERING: Relaxed: only the writer stores it.
+        self.old.load(Ordering::Relaxed)
+    }
+
+    /// Makes this what the key held before, in front of what it held before that.
+    ///
+    /// # Safety
+    /// The caller is the writer; `old` is whole, has what [`old`](Self::old) returned as its `prev`, and is in no
+    /// chain.
+    #[inline]
+    pub(super) unsafe fn push(&self, old: NonNull<Old<T>>) {
+        // SAFETY: what is in a chain is alive, and only the writer accesses `newer`.
+        if let Some(prev) = unsafe { self.old().as_ref() } {
+            // SAFETY: as above.
+            prev.newer.with_mut(|newer| unsafe { *newer = old.as_ptr() });
+        }
+        // ORDERING: Release pairs with the Acquire in `object_at`: what it leads to is whole.
+        self.old.store(old.as_ptr(), Ordering::Release);
+    }
+
+    /// # Safety
+    /// The caller is the writer.
+    #[inline]
+    pub(super) unsafe fn number(&self) -> u64 {
+        // SAFETY: only the writer accesses it.
+        self.number.with(|number| unsafe { *number })
+    }
+
+    /// # Safety
+    /// The caller is the writer.
+    #[inline]
+    pub(super) unsafe fn set_number(&self, to: u64) {
+        // SAFETY: only the writer accesses it.
+        self.number.with_mut(|number| unsafe { *number = to });
+    }
+}
+
+impl<T> Old<T> {
+    /// What a record's newest object becomes when another supersedes it.
+    #[inline]
+    pub(super) fn of(record: RecordRef<T>, hot: &Hot<T>, cold: &Cold<T>) -> Self {
         Self {
-            head: AtomicPtr::new(ptr::null_mut()),
-            object: Newest::none(),
+            object: hot.newest(),
+            born: hot.born(),
+            prev: AtomicPtr::new(cold.old()),
+            newer: UnsafeCell::new(ptr::null_mut()),
+            record,
             life: Lifetime::new(),
         }
     }
 
+    /// The object, or null; for the writer, or for whoever found this by [`object_at`].
     #[inline]
-    pub(super) fn visit(&self) {
+    pub(super) fn object(&self) -> *const T {
         self.life.visit();
+        self.object
     }
 
-    /// Begins a new lifetime, with another key.
-    pub(super) fn begin(&self) {
-        self.life.begin();
+    #[inline]
+    pub(super) fn record(&self) -> RecordRef<T> {
+        self.record
     }
 
-    /// Makes it a record without a version again. Call once nothing can reach it any more.
-    pub(super) fn end(&self) {
-        self.life.end();
-        // ORDERING: Relaxed: a reader reaches its next key by way of a later publication.
-        self.head.store(ptr::null_mut(), Ordering::Relaxed);
-        self.object.clear();
-    }
-}
-
-/// What a key held from one revision on, until the next version's.
-///
-/// The key's text, namespace then name, follows in the same allocation: a lookup finds the key to compare
-/// and the object to return in one place.
-#[repr(C)]
-pub(super) struct Version<T> {
-    /// The revision at which it became visible.
-    pub(super) born: u64,
-    /// The version before it. Only the writer changes it, to take a version out of the chain.
-    pub(super) prev: AtomicPtr<Version<T>>,
-    /// The object, or none where the key was deleted. Written only while no published revision
-    /// has reached `born`, and read only at revisions that have.
-    value: UnsafeCell<Option<Arc<T>>>,
-    pub(super) record: NonNull<Record<T>>,
-    /// Only the writer reads and writes it.
-    note: UnsafeCell<Note<T>>,
-    namespace_len: u32,
-    name_len: u32,
-    life: Lifetime,
-}
-
-/// What the writer keeps with a version. One word, since objects are many.
-union Note<T> {
-    /// Of a head: the source's version of the object as a number, or 0. Enough to tell newer from older
-    /// without reading the object.
-    source_version: u64,
-    /// Of a superseded version: the one after it, so that it is taken out of the chain in one step.
-    newer: *mut Version<T>,
-}
-
-impl<T> Version<T> {
-    /// # Panics
-    /// If the parts are together longer than an allocation can be.
-    fn layout(namespace: usize, name: usize) -> Layout {
-        let text = namespace.checked_add(name).and_then(|len| Layout::array::<u8>(len).ok());
-        let (layout, offset) = text
-            .and_then(|text| Layout::new::<Self>().extend(text).ok())
-            .expect("a key is smaller than the address space");
-        debug_assert_eq!(offset, size_of::<Self>(), "bytes need no padding before them");
-        layout
+    /// What the key held before this, or null; for the writer.
+    #[inline]
+    pub(super) fn prev(&self) -> *mut Self {
+        // ORDERING: Relaxed: only the writer stores links.
+        self.prev.load(Ordering::Relaxed)
     }
 
-    /// # Panics
-    /// If a part of the key is 4 GiB or longer; a [`Key`](crate::Key)'s is far shorter.
-    pub(super) fn new(
-        born: u64,
-        prev: *mut Self,
-        (value, source_version): (Option<Arc<T>>, u64),
-        record: NonNull<Record<T>>,
-        key: KeyRef<'_>,
-    ) -> NonNull<Self> {
-        let (namespace, name) = key.parts();
-        let len = |part: &str| u32::try_from(part.len()).expect("a key's part is below 4 GiB");
-        let (namespace_len, name_len) = (len(namespace), len(name));
-        let layout = Self::layout(namespace.len(), name.len());
-        // SAFETY: the layout has the size of a version at least.
-        let Some(this) = NonNull::new(unsafe { alloc(layout) }.cast::<Self>()) else {
-            handle_alloc_error(layout)
-        };
-        // SAFETY: freshly allocated with room for the version, and behind it for the key.
-        unsafe {
-            this.write(Self {
-                born,
-                prev: AtomicPtr::new(prev),
-                value: UnsafeCell::new(value),
-                record,
-                note: UnsafeCell::new(Note { source_version }),
-                namespace_len,
-                name_len,
-                life: Lifetime::new(),
-            });
-            let text = this.as_ptr().cast::<u8>().add(size_of::<Self>());
-            text.copy_from_nonoverlapping(namespace.as_ptr(), namespace.len());
-            text.add(namespace.len()).copy_from_nonoverlapping(name.as_ptr(), name.len());
-        }
-        this
-    }
-
-    /// Frees a version, and returns its object, to be dropped when user code may run.
+    /// Ends its life, and returns the object's count.
     ///
     /// # Safety
-    /// `this` came from `new`, and nobody can reach it any more.
-    pub(super) unsafe fn free(this: NonNull<Self>) -> Option<Arc<T>> {
+    /// Nobody can reach it any more, and this is called once.
+    #[inline]
+    pub(super) unsafe fn end(this: NonNull<Self>) -> Option<Arc<T>> {
         // SAFETY: alive until the end of this call.
-        let version = unsafe { this.as_ref() };
-        version.life.end();
-        let layout = Self::layout(version.namespace_len as usize, version.name_len as usize);
-        // SAFETY: nobody else can reach the value.
-        let value = version.value.with_mut(|value| unsafe { (*value).take() });
-        if FREES {
-            // SAFETY: `new` allocated it by this layout. Its fields have nothing left to drop.
-            unsafe { dealloc(this.as_ptr().cast(), layout) };
-        }
-        value
+        let old = unsafe { this.as_ref() };
+        old.life.end();
+        // SAFETY: it has a count of its object, which nobody else takes.
+        unsafe { owned(old.object) }
     }
 
+    /// Takes one out of the chain of its record. Returns whether it was the last there.
+    ///
     /// # Safety
-    /// The version came from `new` and outlives `'a`.
+    /// The caller is the writer, and it is in the chain.
     #[inline]
-    pub(super) unsafe fn key<'a>(this: *const Self) -> KeyRef<'a> {
-        // SAFETY: alive for `'a`, and `new` wrote two valid strs behind it. The pointer is the
-        // allocation's own, not one of a reference to its fixed part.
+    pub(super) unsafe fn unlink(this: NonNull<Self>) -> bool {
+        // SAFETY: all that is in a chain is alive, its record too; only the writer accesses `newer`.
         unsafe {
-            (*this).life.visit();
-            let text = this.cast::<u8>().add(size_of::<Self>());
-            let namespace_len = (*this).namespace_len as usize;
-            let namespace = std::slice::from_raw_parts(text, namespace_len);
-            let name =
-                std::slice::from_raw_parts(text.add(namespace_len), (*this).name_len as usize);
-            KeyRef::from((
-                std::str::from_utf8_unchecked(namespace),
-                std::str::from_utf8_unchecked(name),
-            ))
+            let old = this.as_ref();
+            old.life.visit();
+            let (prev, newer) = (old.prev(), old.newer.with(|newer| *newer));
+            let link = match newer.as_ref() {
+                Some(newer) => &newer.prev,
+                None => &old.record.cold().old,
+            };
+            // ORDERING: Relaxed: what it leads to was superseded before this one was. So it was whole before whatever
+            // leads here, and before the epoch that each pinned reader has acquired; see `reclaim`.
+            link.store(prev, Ordering::Relaxed);
+            if let Some(prev) = prev.as_ref() {
+                prev.newer.with_mut(|place| *place = newer);
+            }
+            prev.is_null() && newer.is_null()
         }
     }
 
+    /// Prefetches what is read and written when this is taken out of its chain and freed.
+    ///
     /// # Safety
-    /// A published revision has reached `born`, or the caller is the writer.
+    /// It is alive.
     #[inline]
-    pub(super) unsafe fn value(&self) -> Option<&Arc<T>> {
-        self.life.visit();
-        // SAFETY: nobody writes the value once a revision has reached `born`.
-        self.value.with(|value| unsafe { (*value).as_ref() })
-    }
-
-    /// Gives a head another object, and returns the one it had.
-    ///
-    /// # Safety
-    /// The caller is the writer, no published revision has reached `born`, and this is a head.
-    pub(super) unsafe fn replace(
-        &self,
-        value: Option<Arc<T>>,
-        source_version: u64,
-    ) -> Option<Arc<T>> {
-        // SAFETY: only the writer reads the note.
-        self.note.with_mut(|note| unsafe { *note = Note { source_version } });
-        // SAFETY: no reader reads a value before its revision is published.
-        self.value.with_mut(|held| unsafe { ptr::replace(held, value) })
-    }
-
-    /// # Safety
-    /// The caller is the writer, and this is a head.
-    pub(super) unsafe fn source_version(&self) -> u64 {
-        // SAFETY: a head's note is this; only the writer writes it.
-        self.note.with(|note| unsafe { (*note).source_version })
-    }
-
-    /// Notes which version comes after this one, and so supersedes it.
-    ///
-    /// # Safety
-    /// The caller is the writer.
-    pub(super) unsafe fn set_newer(&self, newer: *mut Self) {
-        // SAFETY: only the writer reads and writes the note.
-        self.note.with_mut(|note| unsafe { *note = Note { newer } });
-    }
-
-    /// The version after this one.
-    ///
-    /// # Safety
-    /// The caller is the writer, and this is a superseded version in its chain.
-    pub(super) unsafe fn newer(&self) -> *mut Self {
-        self.life.visit();
-        // SAFETY: a superseded version's note is this; only the writer writes it.
-        self.note.with(|note| unsafe { (*note).newer })
-    }
-
-    /// Prefetches what is read and written when this superseded version is taken out of its chain and freed.
-    ///
-    /// # Safety
-    /// As for [`newer`](Self::newer).
-    #[inline]
-    pub(super) unsafe fn prefetch_end(&self) {
-        // SAFETY: as the caller upholds for `newer`; the writer may read any value.
-        let (newer, value) = unsafe { (self.newer(), self.value()) };
-        prefetch(newer);
-        value.into_iter().for_each(prefetch_counts);
-    }
-
-    /// Prefetches the object, for a reader that will need it soon.
-    ///
-    /// # Safety
-    /// As for [`value`](Self::value).
-    #[inline]
-    pub(super) unsafe fn prefetch_value(&self) {
-        // SAFETY: as the caller upholds for `value`.
-        if let Some(value) = unsafe { self.value() } {
-            prefetch(Arc::as_ptr(value));
-        }
+    pub(super) unsafe fn prefetch_end(this: NonNull<Self>) {
+        // SAFETY: alive.
+        let old = unsafe { this.as_ref() };
+        old.record.prefetch_chain();
+        prefetch_counts(old.object());
     }
 }
 
-/// The version that is visible at a revision, if there is one; it may be a deletion.
+/// The object of a record at a revision, or null if the key has none then.
 ///
 /// # Safety
-/// `head` is null or a version that was a head while the caller was pinned; the caller stays pinned
-/// for the call, and either is pinned since before it learnt `revision`, or keeps that revision.
-/// What is returned lives as long as that protection.
+/// The record is alive. The caller is pinned since before it learnt the revision or keeps that revision,
+/// and is pinned for the call. What is returned is valid as long as that protection.
 #[inline]
-pub(super) unsafe fn visible<T>(
-    head: *const Version<T>,
-    revision: u64,
-) -> Option<NonNull<Version<T>>> {
-    let mut next = head;
-    loop {
-        let this = NonNull::new(next.cast_mut())?;
-        // SAFETY: a pinned reader reaches no freed version; see `reclaim`.
-        let version = unsafe { this.as_ref() };
-        version.life.visit();
-        if version.born <= revision {
-            return Some(this);
-        }
-        // ORDERING: Relaxed: whatever a version leads to is older than it, and was linked before the
-        // head was, which the caller acquired. That the version has not been freed since is what the
-        // pin is for.
-        next = version.prev.load(Ordering::Relaxed);
+pub(super) unsafe fn object_at<T>(record: RecordRef<T>, revision: u64) -> *const T {
+    // SAFETY: alive.
+    let hot: &Hot<T> = unsafe { record.hot() };
+    // ORDERING: Acquire pairs with the Release in `Hot::set`: of a later revision's object the birth is seen.
+    let object = hot.object.load(Ordering::Acquire);
+    // ORDERING: Acquire pairs with the Release in `Hot::bear`: of a later birth the chain is seen.
+    if hot.born.load(Ordering::Acquire) <= revision {
+        return object;
     }
+    // SAFETY: alive, and pinned.
+    unsafe { object_before(record, revision) }
+}
+
+/// As [`object_at`], of a record that has changed since.
+///
+/// # Safety
+/// As for [`object_at`].
+#[cold]
+unsafe fn object_before<T>(record: RecordRef<T>, revision: u64) -> *const T {
+    // ORDERING: Acquire pairs with the Release in `Cold::push`.
+    // SAFETY: alive.
+    let mut next = unsafe { record.cold() }.old.load(Ordering::Acquire);
+    // SAFETY: a pinned reader reaches none that was freed; see `reclaim`.
+    while let Some(old) = unsafe { next.as_ref() } {
+        old.life.visit();
+        if old.born <= revision {
+            return old.object;
+        }
+        // ORDERING: Relaxed: whatever one leads to was whole before it was linked itself. That it has not been
+        // freed since is what the pin is for.
+        next = old.prev.load(Ordering::Relaxed);
+    }
+    ptr::null()
+}
+
+/// The count that an address stands for.
+///
+/// # Safety
+/// It is null, or came from [`Arc::into_raw`], and its count is not taken again.
+#[inline]
+pub(super) unsafe fn owned<T>(object: *const T) -> Option<Arc<T>> {
+    // SAFETY: as the caller upholds.
+    (!object.is_null()).then(|| unsafe { Arc::from_raw(object) })
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::convert::identity;
 
 use super::index::{IndexId, Tree};
-use super::slab::RecordRef;
+use super::record::RecordRef;
 use super::value::{Value, is_text};
 use super::writer::{Unindexed, prepare};
 use crate::panic::{catch, contain};

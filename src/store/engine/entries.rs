@@ -5,16 +5,16 @@ use std::ops::Bound;
 use imbl::ordmap::RangedIter;
 use imbl::shared_ptr::DefaultSharedPtr;
 
-use super::chain::visible;
+use super::chain::object_at;
 use super::index::{IndexId, Named, Tree};
 use super::pin::Pin;
 use super::postings::{Postings, Records};
-use super::slab::RecordRef;
+use super::record::RecordRef;
 use super::value::Value;
-use super::view::{Entry, View, entry};
+use super::view::{Entry, View};
 use super::walk::Objects;
-use crate::KeyRef;
 use crate::sync::Arc;
+use crate::{ArcRef, KeyRef};
 
 /// How many records are read under one pin.
 pub(super) const AT_ONCE: usize = 64;
@@ -55,8 +55,11 @@ impl<'a, T> View<'a, T> {
     /// # Safety
     /// The record comes from an index of this revision, and the caller is pinned.
     unsafe fn resolve(self, record: RecordRef<T>) -> Option<Entry<'a, T>> {
-        // SAFETY: the record has a version that is visible at this revision, and lives as long.
-        unsafe { entry(visible(record.head(), self.revision.number)?) }
+        // SAFETY: the record has an object that is visible at this revision, and lives as long.
+        unsafe {
+            let object = ArcRef::at(object_at(record, self.revision.number))?;
+            Some((record.key(), object))
+        }
     }
 }
 
@@ -166,8 +169,8 @@ impl<'a, T> Iterator for Entries<'a, T> {
         let _pin = Pin::new();
         let records: Vec<_> = self.records.by_ref().take(AT_ONCE).collect();
         for record in &records {
-            // SAFETY: alive, as the index of a protected revision holds it.
-            unsafe { record.prefetch_head() };
+            record.prefetch_key();
+            record.prefetch_hot();
         }
         // SAFETY: the records come from an index of the view's revision; pinned.
         let entries = records.into_iter().filter_map(|record| unsafe { self.view.resolve(record) });

@@ -36,7 +36,13 @@ impl<'e, T> PinnedRevision<'e, T> {
         self.view().get(key, &self.pin)
     }
 
-    /// The objects under several keys, in the keys' order.
+    /// As [`get`](Self::get), to share.
+    #[inline]
+    pub(crate) fn share(&self, key: KeyRef<'_>) -> Option<Arc<T>> {
+        self.view().share(key, &self.pin)
+    }
+
+    /// The objects under several keys, in the keys' order, to share.
     pub(crate) fn get_each<'a>(
         &'a self,
         keys: &[KeyRef<'_>],

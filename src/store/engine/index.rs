@@ -8,7 +8,7 @@ use std::any::Any;
 
 use super::column::Function;
 use super::postings::{Postings, Removed};
-use super::slab::RecordRef;
+use super::record::RecordRef;
 use super::value::Value;
 use crate::sync::Arc;
 

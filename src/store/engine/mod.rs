@@ -3,30 +3,29 @@
 //! ```text
 //!  published ──> Revision { number, resource version, length, index roots, holders }
 //!
-//!  shards ──> Table: [ word | word | word | ... ]       word = hash bits + address of the head
-//!                       │
-//!                       v
-//!                    Version 9 ──prev──> Version 4 ──> ...       newest first
-//!                       │ record
-//!                       v
-//!                    Record { head, object } <── index pages
+//!  shards ──> Table ──> Bucket { 3 x (record, object), stamp, passed }
+//!                                     │
+//!                                     v
+//!  index pages ──────────────────> Record { key | object, born | old } ──> Old ──prev──> Old ──> ...
 //! ```
 //!
-//! A reader takes the published revision R once, and steps past every version born after it. The
-//! writer, one at a time, links the versions of a batch with birth R + 1, which no reader reads yet,
+//! A reader takes the published revision R once. An object in a bucket with a stamp of R or before is the one
+//! at R; otherwise the reader steps back, from the record's newest object to the first that was born at R or
+//! before. The writer, one at a time, links the objects of a batch with birth R + 1, which no reader reads yet,
 //! and publishes revision R + 1 with one store.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `table`, `stamp` | from a key to its newest version; from a slot to its newest object |
-//! | `chain` | the versions of a key, and its record |
+//! | `table`, `bucket` | from a key to its record, and to its newest object |
+//! | `record`, `cell`, `chain` | all there is of a key: its text, and its objects |
 //! | `slab` | where records lie |
+//! | `lent` | a borrowed object |
 //! | `index`, `value`, `postings` | from a value to records |
 //! | `column` | an index as the writer has it |
 //! | `revision` | what is published |
 //! | `writer`, `slot`, `room` | builds a revision, key by key, and publishes it |
 //! | `view`, `entries`, `walk` | read at one revision: by key, by index, and everything |
-//! | `record` | what a publication changed |
+//! | `changes` | what a publication changed |
 //! | `hold` | keeps a revision: for a short read, or a snapshot |
 //! | `pin`, `barrier` | keeps memory from being freed under a reader |
 //! | `reclaim`, `queue`, `garbage` | frees what no reader can reach; drops its objects |
@@ -39,13 +38,17 @@
 #![allow(unsafe_code)]
 
 mod barrier;
+mod bucket;
+mod cell;
 mod chain;
+mod changes;
 mod column;
 mod entries;
 mod garbage;
 mod gauges;
 mod hold;
 mod index;
+mod lent;
 mod pin;
 mod pool;
 mod postings;
@@ -57,7 +60,6 @@ mod revision;
 mod room;
 mod slab;
 mod slot;
-mod stamp;
 mod table;
 mod value;
 mod view;
@@ -71,15 +73,16 @@ use std::ptr::NonNull;
 use crossbeam_utils::CachePadded;
 use foldhash::fast::FixedState;
 
+pub(crate) use changes::{Assumption, Changed, Changes, ChangesIter, Publication};
 pub(crate) use column::{Function, NewIndex};
 pub(crate) use entries::{Entries, Groups, IndexView};
 pub(crate) use gauges::Figures;
 use gauges::Gauges;
 pub(crate) use hold::{Hold, PinnedRevision};
 pub(crate) use index::IndexId;
+pub(crate) use lent::Lent;
 pub(crate) use pin::Pin;
 use reclaim::Measure;
-pub(crate) use record::{Assumption, Changed, Changes, ChangesIter, Publication};
 use revision::Revision;
 pub(crate) use slot::Slot;
 use table::Shard;
@@ -101,7 +104,7 @@ const SHARD_COUNT: usize = 256;
 /// slowest reads.
 const PATIENCE: (usize, usize) = (16, 4096);
 
-/// A key's hash. The table takes its lowest bits for the slot and its highest for the word.
+/// A key's hash. The table takes its low half for the bucket and its highest bits for the word.
 #[derive(Clone, Copy)]
 struct Hash(u64);
 
@@ -114,7 +117,7 @@ impl Hash {
 
 pub(crate) struct Engine<T> {
     published: CachePadded<AtomicPtr<Revision<T>>>,
-    shards: Box<[Shard<T>]>,
+    shards: Box<[Shard<T>; SHARD_COUNT]>,
     hasher: FixedState,
     writer: Mutex<Writer<T>>,
     /// Room for objects to be dropped, kept from one write to the next. Nobody waits for it.
@@ -123,7 +126,7 @@ pub(crate) struct Engine<T> {
     gauges: CachePadded<Gauges>,
 }
 
-// SAFETY: the engine hands out `&Arc<T>` and drops `Arc<T>` from any thread; everything behind its
+// SAFETY: the engine lends and shares `Arc<T>` and drops `Arc<T>` from any thread; everything behind its
 // pointers is atomic, immutable while readers can reach it, or behind the mutex.
 unsafe impl<T: Send + Sync> Send for Engine<T> {}
 // SAFETY: as above.
@@ -142,7 +145,7 @@ impl<T> Engine<T> {
         let first = writer.first();
         Self {
             published: CachePadded::new(AtomicPtr::new(first.as_ptr())),
-            shards: (0..SHARD_COUNT).map(|_| Shard::new()).collect(),
+            shards: Box::new(std::array::from_fn(|_| Shard::new())),
             hasher: FixedState::with_seed(seed),
             writer: Mutex::new(writer),
             emptied: Mutex::new(Vec::new()),
@@ -213,11 +216,11 @@ impl<T> Drop for Engine<T> {
         let mut writer = mem::replace(writer, Writer::new(|_| 0));
         let (reclaim, mut owner) = writer::split(self, &mut writer);
         // SAFETY: readers and snapshots borrow or share the engine, so there are none. Versions are
-        // in a chain, or among what `reclaim` frees, never both.
+        // in a chain, or among what `reclaim` frees, never both; records are in the table, or among these.
         unsafe {
             reclaim.free_all(&mut owner);
-            for shard in &self.shards {
-                shard.free_all(&mut owner);
+            for shard in &*self.shards {
+                shard.free_all(|record| reclaim.free_record(record, &mut owner));
             }
         }
         // ORDERING: Relaxed: `&mut self` is behind every other access.

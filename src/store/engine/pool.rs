@@ -21,7 +21,9 @@ impl<V> Pool<V> {
     #[inline]
     pub(super) fn make(&mut self, value: V) -> NonNull<V> {
         let place = self.0.pop().unwrap_or_else(Box::new_uninit);
-        NonNull::from(Box::leak(Box::write(place, value)))
+        let place = Box::into_raw(Box::write(place, value));
+        // SAFETY: a box is not null.
+        unsafe { NonNull::new_unchecked(place) }
     }
 
     /// Drops a value, and keeps its place.
@@ -33,7 +35,7 @@ impl<V> Pool<V> {
         if !FREES {
             return;
         }
-        // SAFETY: `make` leaked a box, and nobody can reach it any more.
+        // SAFETY: `make` gave a box up, and nobody can reach it any more.
         let mut place = unsafe { Box::from_raw(this.as_ptr().cast::<MaybeUninit<V>>()) };
         // SAFETY: `make` wrote a value, and nobody else drops it.
         unsafe { place.assume_init_drop() };

@@ -6,7 +6,7 @@
 
 use std::ops::Bound;
 
-use super::slab::RecordRef;
+use super::record::RecordRef;
 use crate::KeyRef;
 use crate::sync::Arc;
 

@@ -1,7 +1,5 @@
 //! Prefetching, so that cache misses overlap.
 
-use crate::sync::Arc;
-
 /// Begins to load the cache line at an address, which may be dangling.
 #[inline]
 pub(super) fn prefetch<T>(address: *const T) {
@@ -15,10 +13,10 @@ pub(super) fn prefetch<T>(address: *const T) {
     let _ = address;
 }
 
-/// Begins to load the counts of a shared object, and with them its first words.
+/// Begins to load the counts of a shared object at an address, and with them its first words.
 #[inline]
-pub(super) fn prefetch_counts<T>(object: &Arc<T>) {
+pub(super) fn prefetch_counts<T>(object: *const T) {
     /// The counts lie before the object.
     const COUNTS: usize = 2 * size_of::<usize>();
-    prefetch(Arc::as_ptr(object).wrapping_byte_sub(COUNTS));
+    prefetch(object.wrapping_byte_sub(COUNTS));
 }

@@ -23,18 +23,18 @@ use std::ops::Bound;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use super::chain::Version;
+use super::cell::Cell;
+use super::chain::{Old, owned};
 use super::garbage::Garbage;
 use super::pin;
 use super::pool::Pool;
-use super::prefetch::prefetch;
 use super::queue::Queue;
+use super::record::RecordRef;
 use super::revision::Revision;
-use super::slab::{RecordRef, Slabs};
+use super::slab::Slabs;
 use super::table::Table;
 use super::weight;
 use crate::sync::Arc;
-use crate::sync::atomic::Ordering;
 
 /// Steps that a change of one key earns. In the steady state it causes three at most: its superseded
 /// version, that one's freeing after it was unlinked, and its revision. The rest works off what has
@@ -44,7 +44,7 @@ const STEPS_A_CHANGE: usize = 8;
 /// Steps that are saved up before they are taken: part of what a step reads is prefetched.
 const LUMP: usize = 64;
 
-/// How many versions ahead of its turn one is prefetched.
+/// How many versions ahead of its turn what one leads to is prefetched.
 const AHEAD: usize = 8;
 
 /// Released versions are unlinked while fewer than this wait to be freed, since new ones are freed behind
@@ -58,7 +58,7 @@ pub(super) struct Reclaim<T> {
     /// Revisions that a pinned reader may still be acquiring, oldest first.
     superseded: Queue<Superseded<T>>,
     /// The versions that were superseded with them, in the same order.
-    versions: Queue<NonNull<Version<T>>>,
+    versions: Queue<NonNull<Old<T>>>,
     /// Revisions that snapshots hold, by age.
     held: BTreeMap<Age, Held<T>>,
     /// Versions that hung on revisions which were released.
@@ -83,6 +83,7 @@ pub(super) struct Reclaim<T> {
     credit: usize,
     measure: Measure<T>,
     revisions: Pool<Revision<T>>,
+    old: Pool<Old<T>>,
     retained: Retained,
     /// How many versions hang on held revisions.
     held_versions: usize,
@@ -108,18 +109,18 @@ struct Held<T> {
     /// When it was found to be held although superseded.
     since: Instant,
     /// Superseded versions that this is the newest held revision to need.
-    versions: Queue<NonNull<Version<T>>>,
+    versions: Queue<NonNull<Old<T>>>,
 }
 
 struct Released<T> {
     /// Revisions before this one may need them.
     before: Age,
-    versions: Queue<NonNull<Version<T>>>,
+    versions: Queue<NonNull<Old<T>>>,
 }
 
 enum Unlinked<T> {
-    Version(NonNull<Version<T>>),
-    /// A record with its last version, a deletion.
+    Version(NonNull<Old<T>>),
+    /// A record whose key is deleted.
     Record(RecordRef<T>),
     Table(NonNull<Table<T>>),
 }
@@ -171,6 +172,7 @@ impl<T> Reclaim<T> {
             credit: 0,
             measure,
             revisions: Pool::new(),
+            old: Pool::new(),
             retained: Retained::default(),
             held_versions: 0,
             pinned: None,
@@ -180,44 +182,31 @@ impl<T> Reclaim<T> {
 
     /// A version was superseded in the batch that is being built; its object has so many bytes.
     #[inline]
-    pub(super) fn supersede(&mut self, version: NonNull<Version<T>>, bytes: usize) {
+    pub(super) fn supersede(&mut self, version: Old<T>, bytes: usize) -> NonNull<Old<T>> {
         self.retained.versions += 1;
         self.retained.bytes = self.retained.bytes.saturating_add(bytes);
-        // SAFETY: not freed yet, and this is the writer.
-        let (overhead, is_deletion) =
-            unsafe { (Self::overhead(version), version.as_ref().value().is_none()) };
-        if !is_deletion {
-            self.retained.overhead += overhead;
-        }
+        self.retained.overhead += weight::old::<T>(!version.object().is_null());
+        let version = self.old.make(version);
         self.versions.push_back(version);
+        version
     }
 
-    /// Counts a head that is a deletion: it is there only for those who saw what was deleted.
+    /// Counts the record of a deleted key: it is there only for those who saw what was deleted.
     ///
     /// # Safety
-    /// It is not freed, and the caller is the writer.
-    pub(super) unsafe fn count_deletion(&mut self, head: NonNull<Version<T>>) {
-        // SAFETY: as the caller upholds.
-        self.retained.overhead += unsafe { Self::overhead(head) };
+    /// It is alive.
+    pub(super) unsafe fn count_deletion(&mut self, record: RecordRef<T>) {
+        // SAFETY: alive.
+        self.retained.overhead += weight::record::<T>(unsafe { Cell::len(record.cell()) });
     }
 
-    /// Counts one no more, as it is to be freed, or to be something else.
+    /// Counts one no more, as it is to be freed, or its key has come back.
     ///
     /// # Safety
-    /// As for [`count_deletion`](Self::count_deletion).
-    pub(super) unsafe fn uncount_deletion(&mut self, head: NonNull<Version<T>>) {
-        // SAFETY: as the caller upholds.
-        self.retained.overhead -= unsafe { Self::overhead(head) };
-    }
-
-    /// What a version takes beside its object's size.
-    ///
-    /// # Safety
-    /// It is not freed, and the caller is the writer.
-    pub(super) unsafe fn overhead(version: NonNull<Version<T>>) -> usize {
-        // SAFETY: as the caller upholds.
-        let (key, value) = unsafe { (Version::key(version.as_ptr()), version.as_ref().value()) };
-        weight::version(key.parts().0.len() + key.name().len(), value)
+    /// It is alive.
+    pub(super) unsafe fn uncount_deletion(&mut self, record: RecordRef<T>) {
+        // SAFETY: alive.
+        self.retained.overhead -= weight::record::<T>(unsafe { Cell::len(record.cell()) });
     }
 
     /// The size of an object in bytes, by the user's `Measure`.
@@ -230,16 +219,31 @@ impl<T> Reclaim<T> {
     ///
     /// # Safety
     /// Nobody can reach it.
-    unsafe fn free(&mut self, version: NonNull<Version<T>>, owner: &mut impl Owner<T>) {
-        self.retained.versions -= 1;
-        // SAFETY: not freed yet, and this is the writer.
-        self.retained.overhead -= unsafe { Self::overhead(version) };
+    #[inline]
+    unsafe fn free(&mut self, version: NonNull<Old<T>>, owner: &mut impl Owner<T>) {
         // SAFETY: nobody can reach it.
-        if let Some(object) = unsafe { Version::free(version) } {
+        let object = unsafe { self.release(version) };
+        self.retained.versions -= 1;
+        self.retained.overhead -= weight::old::<T>(object.is_some());
+        if let Some(object) = object {
             // The size may have changed meanwhile; it is only reported.
             let bytes = self.measure(Some(&object));
             self.retained.bytes = self.retained.bytes.saturating_sub(bytes);
             owner.garbage().push(object);
+        }
+    }
+
+    /// Frees a version, and returns its object, to be dropped when user code may run.
+    ///
+    /// # Safety
+    /// [`supersede`](Self::supersede) made it, and nobody can reach it.
+    #[inline]
+    unsafe fn release(&mut self, version: NonNull<Old<T>>) -> Option<Arc<T>> {
+        // SAFETY: as the caller upholds.
+        unsafe {
+            let object = Old::end(version);
+            self.old.free(version);
+            object
         }
     }
 
@@ -291,7 +295,11 @@ impl<T> Reclaim<T> {
     }
 
     /// Moves what was unlinked to the limbo, by the end of an epoch.
+    #[inline]
     fn bury(&mut self, epoch: u64) {
+        if self.unlinked.is_empty() {
+            return;
+        }
         self.arrived += self.unlinked.len();
         for unlinked in self.unlinked.drain(..) {
             self.limbo.push_back((epoch, unlinked));
@@ -448,7 +456,10 @@ impl<T> Reclaim<T> {
                 }
             }
             for _ in 0..versions {
-                self.prefetch_superseded();
+                if let Some(ahead) = self.versions.near_front(AHEAD) {
+                    // SAFETY: superseded versions are freed by this module alone.
+                    unsafe { Old::prefetch_end(*ahead) };
+                }
                 let Some(version) = self.versions.pop_front() else { break };
                 self.place(version, (age.0 + 1, 0), owner);
             }
@@ -456,21 +467,10 @@ impl<T> Reclaim<T> {
         steps
     }
 
-    /// Prefetches a version whose turn comes soon, and what an earlier one leads to.
-    #[inline]
-    fn prefetch_superseded(&self) {
-        if let Some(far) = self.versions.near_front(2 * AHEAD) {
-            prefetch(far.as_ptr());
-        }
-        if let Some(near) = self.versions.near_front(AHEAD) {
-            // SAFETY: superseded versions are freed by this module alone, and this is the writer.
-            unsafe { near.as_ref().prefetch_end() };
-        }
-    }
-
     /// Hangs a superseded version on the newest held revision before another, if that one needs it, and
     /// unlinks it otherwise.
-    fn place(&mut self, version: NonNull<Version<T>>, before: Age, owner: &mut impl Owner<T>) {
+    #[inline]
+    fn place(&mut self, version: NonNull<Old<T>>, before: Age, owner: &mut impl Owner<T>) {
         // SAFETY: superseded versions are freed by this module alone.
         let this = unsafe { version.as_ref() };
         let home = match self.held.is_empty() {
@@ -483,28 +483,14 @@ impl<T> Reclaim<T> {
     }
 
     /// Takes a version that nobody needs out of its chain.
-    fn unlink(&mut self, version: NonNull<Version<T>>, owner: &mut impl Owner<T>) {
-        // SAFETY: not freed yet; a superseded version in its chain has a newer one, which is alive
-        // as it is unlinked before it is freed.
-        let (this, newer) = unsafe { (version.as_ref(), &*version.as_ref().newer()) };
-        // ORDERING: Relaxed: only the writer, which this is, stores links.
-        let older = this.prev.load(Ordering::Relaxed);
-        // ORDERING: Relaxed, as in `visible`: the older version was whole before the newer one was.
-        newer.prev.store(older, Ordering::Relaxed);
-        // SAFETY: the older one is in the chain too, and this is the writer, which may read any
-        // value.
-        let last_is_deletion = unsafe {
-            match older.as_ref() {
-                Some(older) => {
-                    older.set_newer(std::ptr::from_ref(newer).cast_mut());
-                    false
-                }
-                None => newer.value().is_none(),
-            }
-        };
-        let record = RecordRef::of(newer);
-        // SAFETY: a record lives as long as any of its versions.
-        let gone = last_is_deletion && std::ptr::eq(unsafe { record.head() }, newer);
+    #[inline]
+    fn unlink(&mut self, version: NonNull<Old<T>>, owner: &mut impl Owner<T>) {
+        // SAFETY: not freed yet, and a record lives as long as its chain.
+        let record = unsafe { version.as_ref() }.record();
+        // SAFETY: this is the writer, and the version is in its chain: it is unlinked once.
+        let was_last = unsafe { Old::unlink(version) };
+        // SAFETY: as above.
+        let gone = was_last && unsafe { record.hot() }.newest().is_null();
         if self.held.is_empty() {
             // SAFETY: every pinned reader, and every snapshot, is at the revision that superseded
             // this version or at a newer one, and so stops before it.
@@ -545,12 +531,9 @@ impl<T> Reclaim<T> {
             // SAFETY: nobody can reach it.
             Unlinked::Version(version) => unsafe { self.free(version, owner) },
             Unlinked::Record(record) => {
-                // SAFETY: nobody can reach the record or its last version, a deletion.
+                // SAFETY: nobody can reach the record, whose key is deleted.
                 unsafe {
-                    if let Some(last) = NonNull::new(record.head()) {
-                        self.uncount_deletion(last);
-                        Version::free(last);
-                    }
+                    self.uncount_deletion(record);
                     owner.slabs().give_back(record);
                 }
             }
@@ -576,6 +559,23 @@ impl<T> Reclaim<T> {
         for revision in held.chain(superseded) {
             // SAFETY: there is no reader and no snapshot left.
             unsafe { self.free_revision(revision) };
+        }
+    }
+    /// Frees a record with all that it has.
+    ///
+    /// # Safety
+    /// As for [`free_all`](Self::free_all), and it is in the table.
+    pub(super) unsafe fn free_record(&mut self, record: RecordRef<T>, owner: &mut impl Owner<T>) {
+        // SAFETY: nobody else can reach the record, nor what is in its chain. It has a count of its object.
+        unsafe {
+            let mut next = NonNull::new(record.cold().old());
+            while let Some(version) = next {
+                next = NonNull::new(version.as_ref().prev());
+                self.release(version).into_iter().for_each(|object| owner.garbage().push(object));
+            }
+            let newest = owned(record.hot().newest());
+            newest.into_iter().for_each(|object| owner.garbage().push(object));
+            owner.slabs().give_back(record);
         }
     }
 }

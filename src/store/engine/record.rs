@@ -1,249 +1,151 @@
-//! Recording what a publication changed, for the change feed.
-//!
-//! A key that changes several times before a publication changes once: from what was published before to
-//! what is published now.
+//! A record: all there is of one key, by one address.
 
+use std::cmp;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::chain::Version;
-use super::reclaim::Reclaim;
-use super::weight;
-use crate::panic::let_go;
-use crate::sync::Arc;
-use crate::sync::atomic::Ordering;
-use crate::{ArcRef, Key, KeyRef, ResourceVersion};
+use super::cell::Cell;
+use super::chain::{Cold, Hot};
+use super::prefetch::prefetch;
+use super::slab::{RECORDS, Slab};
+use crate::KeyRef;
 
-/// One publication.
-pub(crate) struct Publication<T> {
-    /// How many there were before it.
-    pub(crate) sequence: u64,
-    /// The revision that it made, or that it left where only the source's version moved.
-    pub(crate) revision: u64,
-    pub(crate) resource_version: Option<ResourceVersion>,
-    pub(crate) synced: bool,
-    pub(crate) changes: Changes<T>,
-    /// Bytes of the objects before and after, and of what the store keeps of what was before.
-    pub(crate) object_bytes: usize,
-}
+/// The bits of a cell's address that are zero, in which a record has its place in the slab.
+const PLACE: usize = align_of::<Cell>() - 1;
+const _: () = assert!(RECORDS <= align_of::<Cell>());
 
-/// Keys, each with the objects before and after.
-pub(crate) struct Changes<T> {
-    /// The keys' parts, one after the other.
-    text: String,
-    entries: Vec<Entry<T>>,
-    /// Keys of which something is assumed from here on, or nothing any more.
-    pub(crate) assumed: Vec<(Key, Option<Assumption<T>>)>,
-}
+/// A record in the table, or on its way out of it: the address of its cell, with its place in the slab. So the
+/// parts that lie elsewhere in the slab are found without reading anything.
+///
+/// A holder may rely on the record being alive: it is in the table (the writer), or an object of it is
+/// visible at a revision that the holder keeps, or the holder was pinned when it found it.
+pub(super) struct RecordRef<T>(NonNull<Cell>, PhantomData<*const T>);
 
-/// What a key holds that is only assumed, and what the source said of it.
-pub(crate) struct Assumption<T> {
-    pub(crate) object: Arc<T>,
-    pub(crate) told: Option<Arc<T>>,
-}
-
-impl<T> Assumption<T> {
-    /// Its objects, whose destructors are user code.
-    pub(crate) fn into_objects(self) -> impl Iterator<Item = Arc<T>> {
-        [Some(self.object), self.told].into_iter().flatten()
-    }
-}
-
-impl<T> Clone for Assumption<T> {
+impl<T> Clone for RecordRef<T> {
     fn clone(&self) -> Self {
-        Self { object: Arc::clone(&self.object), told: self.told.clone() }
+        *self
     }
 }
 
-/// Its key's parts lie in the text from `start` on, namespace then name.
-struct Entry<T> {
-    start: usize,
-    namespace_len: u32,
-    name_len: u32,
-    old: Option<Arc<T>>,
-    new: Option<Arc<T>>,
-}
+impl<T> Copy for RecordRef<T> {}
 
-/// A key, and its objects before and after.
-pub(crate) type Changed<'a, T> = (KeyRef<'a>, Option<ArcRef<'a, T>>, Option<ArcRef<'a, T>>);
+// SAFETY: a record is shared by design: what changes in it is atomic, or the writer's. It holds `Arc<T>`.
+unsafe impl<T: Send + Sync> Send for RecordRef<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for RecordRef<T> {}
 
-impl<T> Changes<T> {
-    pub(crate) fn new() -> Self {
-        Self::with_capacity(0, 0)
+impl<T> RecordRef<T> {
+    /// # Safety
+    /// The slab is alive.
+    pub(super) unsafe fn new(slab: NonNull<Slab<T>>, place: usize) -> Self {
+        // SAFETY: within the slab. By the slab's own pointer, which leads to all of it.
+        let cell = unsafe { slab.cast::<Cell>().add(place) };
+        Self(cell.map_addr(|addr| addr | place), PhantomData)
     }
 
-    fn with_capacity(entries: usize, text: usize) -> Self {
-        let (text, entries) = (String::with_capacity(text), Vec::with_capacity(entries));
-        Self { text, entries, assumed: Vec::new() }
+    /// As one word, of which the uppermost bits are an address's.
+    #[inline]
+    pub(super) fn word(self) -> *mut Cell {
+        self.0.as_ptr()
     }
 
-    /// Adds a key, unless its object is the same before and after.
-    pub(crate) fn push(&mut self, key: KeyRef<'_>, old: Option<&Arc<T>>, new: Option<&Arc<T>>) {
-        let same = match (old, new) {
-            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
-            (old, new) => old.is_none() && new.is_none(),
-        };
-        if same {
-            return;
-        }
-        let (namespace, name) = key.parts();
-        let len = |part: &str| u32::try_from(part.len()).expect("a key's part is below 4 GiB");
-        let (namespace_len, name_len) = (len(namespace), len(name));
-        let start = self.text.len();
-        self.text.push_str(namespace);
-        self.text.push_str(name);
-        let (old, new) = (old.cloned(), new.cloned());
-        self.entries.push(Entry { start, namespace_len, name_len, old, new });
-    }
-
-    /// How many keys changed, and of how many what is assumed did.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len() + self.assumed.len()
-    }
-
-    /// Whether no key's object changed.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Whether nothing changed at all, not even what is assumed.
-    pub(crate) fn is_progress(&self) -> bool {
-        self.entries.is_empty() && self.assumed.is_empty()
-    }
-
-    /// Bytes, without objects.
-    pub(crate) fn bytes(&self) -> usize {
-        let entries = weight::allocated(self.entries.capacity() * size_of::<Entry<T>>());
-        let assumed = self.assumed.capacity() * size_of::<(Key, Option<Assumption<T>>)>();
-        let texts: usize = self.assumed.iter().map(|(key, _)| key.as_str().len()).sum();
-        weight::allocated(self.text.capacity()) + entries + assumed + texts
+    /// From such a word, or nothing from a null one.
+    #[inline]
+    pub(super) fn of_word(word: *mut Cell) -> Option<Self> {
+        NonNull::new(word).map(|word| Self(word, PhantomData))
     }
 
     #[inline]
-    pub(crate) fn iter(&self) -> ChangesIter<'_, T> {
-        ChangesIter { text: &self.text, entries: self.entries.iter() }
-    }
-
-    /// Takes its objects out.
-    pub(crate) fn take_objects(&mut self) -> impl Iterator<Item = Arc<T>> + use<T> {
-        let entries = std::mem::take(&mut self.entries);
-        let assumed = std::mem::take(&mut self.assumed).into_iter().filter_map(|(_, now)| now);
-        let entries = entries.into_iter().flat_map(|entry| [entry.old, entry.new]).flatten();
-        entries.chain(assumed.flat_map(Assumption::into_objects))
-    }
-}
-
-/// The changes in their order.
-pub(crate) struct ChangesIter<'a, T> {
-    text: &'a str,
-    entries: std::slice::Iter<'a, Entry<T>>,
-}
-
-impl<'a, T> Iterator for ChangesIter<'a, T> {
-    type Item = Changed<'a, T>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Changed<'a, T>> {
-        let entry = self.entries.next()?;
-        let name = entry.start + entry.namespace_len as usize;
-        let end = name + entry.name_len as usize;
-        debug_assert!(
-            self.text.get(entry.start..name).is_some() && self.text.get(name..end).is_some()
-        );
-        // SAFETY: `push` alone adds entries, and has appended both parts, of these lengths, at `start`; nothing
-        // shortens the text. That nobody looks at a key then costs nothing.
-        let key = unsafe {
-            KeyRef::from((
-                self.text.get_unchecked(entry.start..name),
-                self.text.get_unchecked(name..end),
-            ))
-        };
-        Some((key, entry.old.as_ref().map(ArcRef::from), entry.new.as_ref().map(ArcRef::from)))
-    }
-}
-
-impl<T> Drop for Changes<T> {
-    fn drop(&mut self) {
-        let_go(self.take_objects());
-    }
-}
-
-/// The writer's notes on the batch that is being built, if anyone subscribes.
-pub(super) struct Recorder<T> {
-    pub(super) is_on: bool,
-    /// The versions that the batch linked.
-    versions: Vec<NonNull<Version<T>>>,
-    /// What was published last, until it is taken.
-    pub(super) published: Option<Publication<T>>,
-}
-
-impl<T> Recorder<T> {
-    pub(super) fn new() -> Self {
-        Self { is_on: false, versions: Vec::new(), published: None }
+    pub(super) fn place(self) -> usize {
+        self.0.as_ptr().addr() & PLACE
     }
 
     #[inline]
-    pub(super) fn linked(&mut self, version: NonNull<Version<T>>) {
-        if self.is_on {
-            self.versions.push(version);
-        }
+    pub(super) fn cell(self) -> *mut Cell {
+        self.0.as_ptr().map_addr(|addr| addr & !PLACE)
     }
 
-    /// Notes a publication of what was linked, in a store with so many indexes.
+    #[inline]
+    pub(super) fn slab(self) -> *mut Slab<T> {
+        let place = self.place();
+        self.0.as_ptr().wrapping_byte_sub(place * (size_of::<Cell>() + 1)).cast()
+    }
+
+    /// # Safety
+    /// The record outlives `'a`.
+    #[inline]
+    pub(super) unsafe fn hot<'a>(self) -> &'a Hot<T> {
+        // SAFETY: alive for `'a`, and shared.
+        unsafe { &*Slab::hot(self.slab(), self.place()) }
+    }
+
+    /// # Safety
+    /// The record outlives `'a`.
+    #[inline]
+    pub(super) unsafe fn cold<'a>(self) -> &'a Cold<T> {
+        // SAFETY: alive for `'a`, and shared.
+        unsafe { &*Slab::cold(self.slab(), self.place()) }
+    }
+
+    /// # Safety
+    /// The record outlives `'a`.
+    #[inline]
+    pub(super) unsafe fn key<'a>(self) -> KeyRef<'a> {
+        // SAFETY: a cell keeps its key while its record is alive.
+        unsafe { Cell::key(self.cell()) }
+    }
+
+    /// # Safety
+    /// The record is alive.
+    #[inline]
+    pub(super) unsafe fn has_key(self, key: KeyRef<'_>) -> bool {
+        // SAFETY: as for `key`.
+        unsafe { Cell::has(self.cell(), key) }
+    }
+
+    /// Prefetches the key.
+    #[inline]
+    pub(super) fn prefetch_key(self) {
+        prefetch(self.cell());
+    }
+
+    /// Prefetches the newest object's address.
+    #[inline]
+    pub(super) fn prefetch_hot(self) {
+        prefetch(Slab::hot(self.slab(), self.place()));
+    }
+
+    /// Prefetches what a change reads and writes.
+    #[inline]
+    pub(super) fn prefetch_chain(self) {
+        self.prefetch_hot();
+        prefetch(Slab::cold(self.slab(), self.place()));
+    }
+
+    /// The order of keys. Two records of one key are never in one index, so this agrees with `Eq`.
     ///
     /// # Safety
-    /// The caller is the writer, the batch was published, and nothing was freed since it was begun.
-    pub(super) unsafe fn publish(
-        &mut self,
-        sequence: u64,
-        revision: u64,
-        resource_version: Option<ResourceVersion>,
-        synced: bool,
-        indexes: usize,
-        reclaim: &Reclaim<T>,
-    ) {
-        // SAFETY: linked by this batch, so not freed.
-        let text = self.versions.iter().map(|version| unsafe { Version::key(version.as_ptr()) });
-        let text = text.map(|key| key.parts().0.len() + key.name().len()).sum();
-        let mut changes = Changes::with_capacity(self.versions.len(), text);
-        let mut object_bytes = 0_usize;
-        for version in self.versions.drain(..) {
-            // SAFETY: linked by this batch, so not freed, and this is the writer.
-            let (key, new, old, superseded) = unsafe {
-                let this = version.as_ref();
-                // ORDERING: Relaxed: only the writer stores links.
-                let old = NonNull::new(this.prev.load(Ordering::Relaxed));
-                // The previous version is not freed before the version that superseded it was published.
-                let value = old.and_then(|old| old.as_ref().value());
-                (
-                    Version::key(version.as_ptr()),
-                    this.value(),
-                    value,
-                    old.map_or(0, |old| Reclaim::overhead(old)),
-                )
-            };
-            let overhead = superseded
-                + match new {
-                    Some(_) => weight::object::<T>(),
-                    // SAFETY: as above.
-                    None => unsafe { Reclaim::overhead(version) },
-                };
-            // What comes or goes is in another page of each index, and a content in the log has the one before.
-            let pages = if old.is_some() && new.is_some() { 0 } else { indexes };
-            let overhead = overhead.saturating_add(pages.saturating_mul(weight::page()));
-            let before = changes.len();
-            changes.push(key, old, new);
-            if changes.len() > before {
-                let bytes = reclaim.measure(old).saturating_add(reclaim.measure(new));
-                object_bytes = object_bytes.saturating_add(bytes).saturating_add(overhead);
-            }
+    /// Both are alive.
+    pub(super) unsafe fn compare(self, other: Self) -> cmp::Ordering {
+        if self == other {
+            return cmp::Ordering::Equal;
         }
-        self.published = Some(Publication {
-            sequence,
-            revision,
-            resource_version,
-            synced,
-            changes,
-            object_bytes,
-        });
+        // SAFETY: both are alive.
+        unsafe { self.key().cmp(&other.key()) }
+    }
+}
+
+impl<T> PartialEq for RecordRef<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<T> Eq for RecordRef<T> {}
+
+impl<T> Hash for RecordRef<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }

@@ -1,61 +1,107 @@
-//! Room in the tables: a shard that is full, or far too large, gets another table.
+//! Room in the tables: a shard that is full, far too large, or in disorder, gets another table.
 
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
 use super::Hash;
-use super::chain::Version;
-use super::table::{Table, Word};
+use super::bucket::Tag;
+use super::record::RecordRef;
+use super::table::{Place, Table};
 use super::writer::WriteGuard;
-use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 
-/// Sixteenths of a table that may be in use. Probes compare words that lie side by side, so a table
-/// may be rather full.
-const FULL: usize = 14;
+/// Sixteenths of a table that may be in use, and that are when it is new.
+const FULL: usize = 12;
+const NEW: usize = 10;
 
 /// A table has at most so many slots for each record before it is replaced by a smaller one.
 const SPARSE: usize = 16;
 
+/// How many records of a shard are ahead when one is prefetched.
+const AHEAD: usize = 8;
+
+/// What the writer counts of a shard's table.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Room {
+    /// Records.
+    live: usize,
+    /// How many buckets they are from their homes, all together.
+    displaced: usize,
+}
+
+impl Room {
+    fn place(&mut self, distance: usize) {
+        self.live += 1;
+        self.displaced += distance;
+    }
+
+    /// A record left, from so far from its home.
+    pub(super) fn leave(&mut self, distance: usize) {
+        self.live -= 1;
+        self.displaced -= distance;
+    }
+
+    /// Whether another record has room in so many slots, and these are not far too many. Where keys come and go,
+    /// those that found their home full gather in other places, which lengthens all probes: more than one bucket
+    /// for each key is too much. A new table has less than a fifth of that, so whatever it costs has been
+    /// passed step by step before.
+    fn fits(self, capacity: usize) -> bool {
+        let live = self.live + 1;
+        live * 16 <= capacity * FULL && live * SPARSE >= capacity && self.displaced <= live
+    }
+}
+
 impl<T: Send + Sync> WriteGuard<'_, T> {
-    /// Ensures that a shard has a table with a free slot that is not far too large.
+    /// Ensures that a shard has a table with a free slot.
     pub(super) fn make_room(&mut self, hash: Hash) {
-        let (used, live) = (self.writer.used[hash.shard()], self.writer.live[hash.shard()]);
+        let room = self.writer.rooms[hash.shard()];
         // SAFETY: this is the writer.
-        let fits = unsafe { self.engine.shard(hash).table() }.is_some_and(|table| {
-            let capacity = table.capacity();
-            (used + 1) * 16 <= capacity * FULL && (live + 1) * SPARSE >= capacity
-        });
-        if !fits {
+        let table = unsafe { self.engine.shard(hash).table() };
+        if !table.is_some_and(|table| room.fits(table.capacity())) {
             self.rebuild(hash);
         }
     }
 
-    /// Counts a slot of a shard as taken; another key may have had it before.
-    pub(super) fn use_slot(&mut self, hash: Hash, reused: bool) {
-        self.writer.used[hash.shard()] += usize::from(!reused);
-        self.writer.live[hash.shard()] += 1;
+    /// Gives a record a free slot of a shard that has one, as a part of a revision that is not yet published.
+    pub(super) fn place<'t>(
+        &mut self,
+        record: RecordRef<T>,
+        hash: Hash,
+        table: &'t Table<T>,
+    ) -> Place<'t, T> {
+        let (place, distance) = table.take(hash.0);
+        self.writer.rooms[hash.shard()].place(distance);
+        self.engine.shard(hash).raise(place.bucket, self.writer.published + 1);
+        place.bucket.fill(place.at, record, Tag::of(hash.0));
+        place
     }
 
-    /// Gives a shard a new table, twice as large as its records need.
+    /// Gives a shard a new table, of a size that its records ask for.
     fn rebuild(&mut self, hash: Hash) {
         let shard = self.engine.shard(hash);
         // ORDERING: Relaxed: only the writer stores tables.
         let old = NonNull::new(shard.table.load(Ordering::Relaxed));
         // SAFETY: this is the writer, and a table is freed after it was replaced.
-        let heads = old.into_iter().flat_map(|old| unsafe { old.as_ref() }.heads());
-        let heads: Vec<_> = heads.filter_map(NonNull::new).collect();
-        let new = Table::with_capacity((heads.len() + 1) * 16 / FULL * 5 / 4);
-        for head in &heads {
-            // SAFETY: heads in slots are alive.
-            let (key, version) = unsafe { (Version::key(head.as_ptr()), head.as_ref()) };
-            // SAFETY: this is the writer.
-            let object = unsafe { version.value() }.map_or(ptr::null(), Arc::as_ptr);
+        let records = old.into_iter().flat_map(|old| unsafe { old.as_ref() }.records());
+        let records: Vec<_> = records.collect();
+        let new = Table::with_capacity(((records.len() + 1) * 16).div_ceil(NEW));
+        let mut room = Room::default();
+        for (i, &record) in records.iter().enumerate() {
+            if let Some(ahead) = records.get(i + AHEAD) {
+                ahead.prefetch_key();
+                ahead.prefetch_chain();
+            }
+            // SAFETY: records in slots are alive.
+            let (key, hot) = unsafe { (record.key(), record.hot()) };
             let hash = self.engine.hash(key);
-            let (slot, _) = new.free_slot(hash.0);
-            new.set(slot, Word::new(head.as_ptr(), hash.0), object, version.born);
+            let (Place { bucket, at }, distance) = new.take(hash.0);
+            room.place(distance);
+            // Of keys that have left the table nobody needs a stamp.
+            bucket.raise(hot.born());
+            bucket.fill(at, record, Tag::of(hash.0));
+            bucket.set(at, hot.newest());
         }
         let writer = &mut **self.writer;
-        writer.used[hash.shard()] = heads.len();
+        writer.rooms[hash.shard()] = room;
         writer.table_bytes += new.bytes();
         // ORDERING: Release pairs with the Acquire in `Shard::table`.
         shard.table.store(Box::into_raw(Box::new(new)), Ordering::Release);

@@ -1,12 +1,13 @@
 //! Reading at one revision, by key.
 
-use std::ptr::NonNull;
-
-use super::chain::{Version, visible};
+use super::bucket::Tag;
+use super::chain::object_at;
 use super::pin::Pin;
+use super::prefetch::prefetch_counts;
 use super::revision::Revision;
 use super::table::Table;
 use super::{Engine, Hash};
+use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::{ArcRef, KeyRef, ResourceVersion};
 
@@ -57,14 +58,25 @@ impl<'a, T> View<'a, T> {
     /// The object of a key. The pin proves that the thread is pinned meanwhile.
     #[inline]
     pub(crate) fn get(self, key: KeyRef<'_>, pin: &Pin) -> Option<ArcRef<'a, T>> {
-        let hash = self.engine.hash(key);
-        // SAFETY: pinned for longer than the table is used.
-        let table = unsafe { self.engine.shard(hash).table() }?;
-        self.find(table, key, hash, pin)
+        self.look_up::<false>(key, pin)
+    }
+
+    /// As [`get`](Self::get), to share.
+    #[inline]
+    pub(super) fn share(self, key: KeyRef<'_>, pin: &Pin) -> Option<Arc<T>> {
+        self.look_up::<true>(key, pin).map(ArcRef::to_arc)
     }
 
     #[inline]
-    fn find(
+    fn look_up<const SHARE: bool>(self, key: KeyRef<'_>, pin: &Pin) -> Option<ArcRef<'a, T>> {
+        let hash = self.engine.hash(key);
+        // SAFETY: pinned for longer than the table is used.
+        let table = unsafe { self.engine.shard(hash).table() }?;
+        self.find::<SHARE>(table, key, hash, pin)
+    }
+
+    #[inline]
+    fn find<const SHARE: bool>(
         self,
         table: &Table<T>,
         key: KeyRef<'_>,
@@ -72,15 +84,10 @@ impl<'a, T> View<'a, T> {
         _pin: &Pin,
     ) -> Option<ArcRef<'a, T>> {
         // SAFETY: pinned; this view's revision is protected for `'a`.
-        unsafe {
-            visible(table.find(key, hash.0), self.revision.number)?
-                .as_ref()
-                .value()
-                .map(ArcRef::from)
-        }
+        unsafe { ArcRef::at(table.find::<SHARE>(key, hash.0, self.revision.number)) }
     }
 
-    /// As [`get`](Self::get), for several keys, prefetched together some keys at a time.
+    /// As [`get`](Self::get), for several keys, prefetched together some keys at a time, to share.
     pub(crate) fn get_each(
         self,
         keys: &[KeyRef<'_>],
@@ -93,21 +100,22 @@ impl<'a, T> View<'a, T> {
                 let hash = self.engine.hash(key);
                 // SAFETY: pinned for longer than the table is used.
                 let table = unsafe { self.engine.shard(hash).table() };
-                *found = table.map(|table: &Table<T>| (table, hash));
-                table.into_iter().for_each(|table| table.prefetch_bucket(hash.0));
+                *found = table.map(|table: &Table<T>| (table, table.prefetch_home(hash.0), hash));
             }
-            for (table, hash) in found.iter().flatten() {
-                table.prefetch_head(hash.0);
+            for (_, home, hash) in found.iter().flatten() {
+                if let Some((record, object)) = home.hint(Tag::of(hash.0)) {
+                    record.prefetch_key();
+                    prefetch_counts(object);
+                }
             }
             for (found, &key) in found.iter().zip(keys) {
-                each(found.and_then(|(table, hash)| self.find(table, key, hash, pin)));
+                each(found.and_then(|(table, _, hash)| self.find::<true>(table, key, hash, pin)));
             }
         }
     }
 
     /// Calls `changed` with the entries before and after, for every key that differs between this view
-    /// and another of the same engine. Reads each shard's stamp, and each group of slots in the shards
-    /// that changed.
+    /// and another of the same engine. Reads each shard's stamp, and each bucket in the shards that changed.
     ///
     /// The thread is pinned while `changed` runs.
     pub(crate) fn changes<'b>(
@@ -117,8 +125,8 @@ impl<'a, T> View<'a, T> {
     ) {
         assert!(self.same_engine(other), "views of two engines have no difference");
         let since = self.number().min(other.number());
-        for shard in &self.engine.shards {
-            // ORDERING: Relaxed, as for stamps: see `Stamp::is_after`.
+        for shard in &*self.engine.shards {
+            // ORDERING: Relaxed, as for stamps: see `Bucket::raise`.
             if shard.changed.load(Ordering::Relaxed) <= since {
                 continue;
             }
@@ -126,14 +134,14 @@ impl<'a, T> View<'a, T> {
             // SAFETY: pinned; both views are protected for their lifetimes.
             unsafe {
                 let Some(table) = shard.table() else { continue };
-                for head in table.heads_changed_since(since) {
-                    let (mine, others) =
-                        (visible(head, self.number()), visible(head, other.number()));
+                for record in table.records_changed_since(since) {
+                    let mine = object_at(record, self.number());
+                    let others = object_at(record, other.number());
                     if mine != others {
-                        changed(
-                            mine.and_then(|mine| entry(mine)),
-                            others.and_then(|others| entry(others)),
-                        );
+                        let key = record.key();
+                        let mine = ArcRef::at(mine).map(|mine| (key, mine));
+                        let others = ArcRef::at(others).map(|others| (record.key(), others));
+                        changed(mine, others);
                     }
                 }
             }
@@ -147,14 +155,4 @@ impl<'a, T> View<'a, T> {
     pub(crate) fn same_engine(self, other: View<'_, T>) -> bool {
         std::ptr::eq(self.engine, other.engine)
     }
-}
-
-/// The entry of a visible version, unless it is a deletion.
-///
-/// # Safety
-/// The version is visible at a revision that is protected for `'a`.
-#[inline]
-pub(super) unsafe fn entry<'a, T>(version: NonNull<Version<T>>) -> Option<Entry<'a, T>> {
-    // SAFETY: alive for `'a`, and its revision was published.
-    unsafe { Some((Version::key(version.as_ptr()), version.as_ref().value()?.into())) }
 }

@@ -4,18 +4,21 @@
 //! own revision.
 
 use std::ops::Range;
-use std::ptr::{self, NonNull};
+use std::ptr;
 
 use super::SHARD_COUNT;
-use super::chain::{Version, visible};
+use super::bucket::SLOTS;
+use super::chain::object_at;
 use super::entries::AT_ONCE;
 use super::pin::Pin;
 use super::postings::Records;
-use super::prefetch::prefetch;
-use super::view::{Entry, View, entry};
+use super::prefetch::{prefetch, prefetch_counts};
+use super::record::RecordRef;
+use super::view::{Entry, View};
+use crate::ArcRef;
 use crate::sync::Arc;
 
-/// How many entries ahead a version, or an object, is prefetched.
+/// How many entries ahead a key, or an object, is prefetched.
 const AHEAD: usize = 16;
 
 impl<'a, T> View<'a, T> {
@@ -26,7 +29,7 @@ impl<'a, T> View<'a, T> {
 
     /// A walk over the keys and objects of a range of the shards.
     pub(crate) fn cursor(self, shards: Range<usize>) -> Cursor<'a, T> {
-        Cursor { view: self, shards, buffer: Vec::new(), position: 0, heads: Vec::new() }
+        Cursor { view: self, shards, buffer: Vec::new(), position: 0 }
     }
 }
 
@@ -35,13 +38,11 @@ pub(crate) struct Cursor<'a, T> {
     view: View<'a, T>,
     shards: Range<usize>,
     /// What is visible in the shard read last.
-    buffer: Vec<NonNull<Version<T>>>,
+    buffer: Vec<(RecordRef<T>, *const T)>,
     position: usize,
-    /// Room for the heads of a shard, kept from one to the next.
-    heads: Vec<*const Version<T>>,
 }
 
-// SAFETY: the versions in it are shared, and give out `&Arc<T>` only.
+// SAFETY: records and objects are shared, and it gives out `ArcRef` only.
 unsafe impl<T: Send + Sync> Send for Cursor<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for Cursor<'_, T> {}
@@ -49,10 +50,7 @@ unsafe impl<T: Send + Sync> Sync for Cursor<'_, T> {}
 impl<'a, T> Cursor<'a, T> {
     /// What remains, without keys.
     pub(crate) fn objects(self) -> Objects<'a, T> {
-        let read = self.buffer[self.position..].iter().filter_map(|version| {
-            // SAFETY: found visible at the view's revision, which is protected for `'a`.
-            unsafe { version.as_ref().value() }.map(Arc::as_ptr)
-        });
+        let read = self.buffer[self.position..].iter().map(|(_, object)| *object);
         Objects {
             view: self.view,
             buffer: read.collect(),
@@ -68,26 +66,14 @@ impl<'a, T> Cursor<'a, T> {
         let _pin = Pin::new();
         // SAFETY: pinned.
         let Some(table) = (unsafe { self.view.engine.shards[shard].table() }) else { return };
-        // Heads first, versions then, objects last: no loop waits for one miss after the other.
-        // Occupancy is unpredictable: keep this loop branch-free.
-        self.heads.clear();
-        self.heads.resize(table.capacity(), ptr::null());
-        let mut taken = 0;
-        for head in table.heads() {
-            self.heads[taken] = head;
-            taken += usize::from(!head.is_null());
-        }
-        self.heads.truncate(taken);
-        let visible = self.heads.iter().enumerate().filter_map(|(i, &head)| {
-            if let Some(ahead) = self.heads.get(i + AHEAD) {
-                prefetch(*ahead);
-            }
+        for bucket in table.buckets() {
             // SAFETY: pinned; the view's revision is protected, and with it what is visible.
-            let version = unsafe { visible(head, number) }?;
-            // SAFETY: as above.
-            unsafe { version.as_ref().value() }.map(|_| version)
-        });
-        self.buffer.extend(visible);
+            for (record, object) in unsafe { bucket.entries(number) } {
+                if let Some(record) = record.filter(|_| !object.is_null()) {
+                    self.buffer.push((record, object));
+                }
+            }
+        }
     }
 }
 
@@ -97,14 +83,14 @@ impl<'a, T> Iterator for Cursor<'a, T> {
     #[inline]
     fn next(&mut self) -> Option<Entry<'a, T>> {
         loop {
-            if let Some(version) = self.buffer.get(self.position) {
+            if let Some(&(record, object)) = self.buffer.get(self.position) {
                 self.position += 1;
-                if let Some(ahead) = self.buffer.get(self.position + AHEAD) {
-                    // SAFETY: as below.
-                    unsafe { ahead.as_ref().prefetch_value() };
+                if let Some((record, object)) = self.buffer.get(self.position + AHEAD) {
+                    record.prefetch_key();
+                    prefetch(*object);
                 }
-                // SAFETY: found visible at the view's revision, which is protected for `'a`.
-                return unsafe { entry(*version) };
+                // SAFETY: found visible at the view's revision, which is protected for `'a`, and so is its key.
+                return unsafe { ArcRef::at(object).map(|object| (record.key(), object)) };
             }
             let shard = self.shards.next()?;
             self.fill(shard);
@@ -112,7 +98,7 @@ impl<'a, T> Iterator for Cursor<'a, T> {
     }
 }
 
-/// A walk over objects alone: where nothing has changed since its revision it reads no version, which
+/// A walk over objects alone: where nothing has changed since its revision it reads no record, which
 /// halves the cache misses.
 pub(crate) struct Objects<'a, T> {
     view: View<'a, T>,
@@ -149,19 +135,23 @@ impl<'a, T> Objects<'a, T> {
                 let Some(shard) = shards.next() else { return false };
                 // SAFETY: pinned.
                 if let Some(table) = unsafe { self.view.engine.shards[shard].table() } {
-                    table.objects(revision, &mut self.buffer, |head| {
-                        // SAFETY: pinned; the view's revision is protected, and with it what is
-                        // visible.
-                        let object =
-                            unsafe { visible(head, revision).and_then(|at| at.as_ref().value()) };
-                        object.map_or(ptr::null(), Arc::as_ptr)
-                    });
+                    self.buffer.resize(table.buckets().len() * SLOTS, ptr::null());
+                    let mut taken = 0;
+                    for bucket in table.buckets() {
+                        // SAFETY: pinned; the view's revision is protected, and with it what is visible.
+                        for object in unsafe { bucket.objects(revision) } {
+                            // Occupancy is unpredictable: keep this loop branch-free.
+                            self.buffer[taken] = object;
+                            taken += usize::from(!object.is_null());
+                        }
+                    }
+                    self.buffer.truncate(taken);
                 }
                 true
             }
             Source::Records(records) => {
                 // SAFETY: alive, as the index of a protected revision holds them; pinned.
-                let objects = records.by_ref().map(|record| unsafe { record.object(revision) });
+                let objects = records.by_ref().map(|record| unsafe { object_at(record, revision) });
                 self.buffer.extend(objects.filter(|object| !object.is_null()).take(AT_ONCE));
                 !self.buffer.is_empty()
             }
@@ -170,14 +160,12 @@ impl<'a, T> Objects<'a, T> {
 
     /// What remains, as shared objects.
     pub(crate) fn list(mut self, at_most: usize) -> Vec<Arc<T>> {
-        /// The counts lie before the object.
-        const COUNTS: usize = 2 * size_of::<usize>();
         let mut list = Vec::with_capacity(at_most);
         loop {
             let rest = &self.buffer[self.position..];
             for (i, &object) in rest.iter().enumerate() {
                 if let Some(ahead) = rest.get(i + AHEAD) {
-                    prefetch(ahead.wrapping_byte_sub(COUNTS));
+                    prefetch_counts(*ahead);
                 }
                 // SAFETY: objects that are visible at a protected revision are alive, and their
                 // addresses came from the `Arc`s that hold them.

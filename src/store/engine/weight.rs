@@ -1,8 +1,10 @@
 //! What memory takes beside the objects' own sizes, as a usual allocator gives it.
 
-use super::chain::{Record, Version};
+use std::alloc::Layout;
+
+use super::cell::Cell;
+use super::chain::{Cold, Hot, Old};
 use super::postings::PAGE;
-use crate::sync::Arc;
 
 const WORD: usize = size_of::<usize>();
 
@@ -16,19 +18,24 @@ pub(super) const fn allocated(bytes: usize) -> usize {
     }
 }
 
-/// Of an object, beside its size: the counts in front of it, and what its allocation is rounded by.
+/// Of an object, beside its size: the counts in front of it, at a distance that its alignment asks for, and what
+/// its allocation is rounded by.
 pub(super) const fn object<T>() -> usize {
-    allocated(size_of::<T>() + 2 * WORD) - size_of::<T>()
+    let counts = Layout::new::<[usize; 2]>();
+    let Ok((shared, _)) = counts.extend(Layout::new::<T>()) else { return usize::MAX };
+    allocated(shared.pad_to_align().size()) - size_of::<T>()
 }
 
-/// Of a version, beside its object's size.
-pub(super) const fn version<T>(key_len: usize, value: Option<&Arc<T>>) -> usize {
-    let this = allocated(size_of::<Version<T>>() + key_len);
-    match value {
-        Some(_) => this + object::<T>(),
-        // Nothing else needs its record, and its slot in a table that is half full.
-        None => this + size_of::<Record<T>>() + 4 * WORD,
-    }
+/// Of what a key held before, beside its object's size.
+pub(super) const fn old<T>(has_object: bool) -> usize {
+    let this = allocated(size_of::<Old<T>>());
+    if has_object { this + object::<T>() } else { this }
+}
+
+/// Of a record with so long a key, and of its slot in a table that is half full.
+pub(super) fn record<T>(key_len: usize) -> usize {
+    let this = size_of::<Cell>() + size_of::<Hot<T>>() + size_of::<Cold<T>>();
+    this + allocated(Cell::beyond(key_len)) + 6 * WORD
 }
 
 /// Of a page of an index that was copied.
@@ -45,6 +52,19 @@ mod tests {
         if WORD == 8 {
             assert_eq!([0, 1, 24, 25, 40, 41].map(allocated), [0, 32, 32, 48, 48, 64]);
             assert_eq!(object::<[u64; 16]>(), 32);
+        }
+    }
+
+    /// The counts of one lie as far in front of it as it is aligned.
+    #[test]
+    fn an_object_of_great_alignment_has_its_counts_far_away() {
+        #[repr(align(64))]
+        struct Line {
+            _bytes: [u8; 64],
+        }
+        if WORD == 8 {
+            assert_eq!(object::<Line>(), 64 + 16);
+            assert_eq!(object::<u8>(), 31);
         }
     }
 }

@@ -3,29 +3,29 @@
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
-use super::chain::Version;
+use super::bucket::Tag;
+use super::changes::{Publication, Recorder};
 use super::column::{Column, NewIndex};
 use super::garbage::{Disposal, Garbage};
 use super::index::{IndexId, Indexes, Named};
 use super::pin;
 use super::prefetch::prefetch_counts;
 use super::reclaim::{self, Measure, Reclaim, Retained};
-use super::record::{Publication, Recorder};
+use super::record::RecordRef;
 use super::revision::Revision;
-use super::slab::{RecordRef, Slabs};
+use super::room::Room;
+use super::slab::Slabs;
 use super::slot::Slot;
 use super::table::Table;
 use super::{Engine, Hash, SHARD_COUNT};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, MutexGuard};
-use crate::{KeyRef, ResourceVersion};
+use crate::{ArcRef, KeyRef, ResourceVersion};
 
 /// What only the writer touches.
 pub(super) struct Writer<T> {
-    /// For each shard, the slots in use, those marked deleted among them.
-    pub(super) used: Box<[usize]>,
-    /// For each shard, the records in its table.
-    pub(super) live: Box<[usize]>,
+    /// For each shard.
+    pub(super) rooms: Box<[Room]>,
     /// Bytes of all tables.
     pub(super) table_bytes: usize,
     /// The published revision.
@@ -57,15 +57,14 @@ pub(super) struct Writer<T> {
     pub(super) garbage: Garbage<T>,
 }
 
-// SAFETY: the raw pointers in it are to versions, records, revisions and tables, which are
+// SAFETY: the raw pointers in it are to objects, records, revisions and tables, which are
 // shared between threads anyway; the mutex around the writer hands them from one to the next.
 unsafe impl<T: Send + Sync> Send for Writer<T> {}
 
 impl<T> Writer<T> {
     pub(super) fn new(measure: Measure<T>) -> Self {
         Self {
-            used: (0..SHARD_COUNT).map(|_| 0).collect(),
-            live: (0..SHARD_COUNT).map(|_| 0).collect(),
+            rooms: [Room::default(); SHARD_COUNT].into(),
             table_bytes: 0,
             published: 0,
             sequence: 0,
@@ -169,24 +168,29 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         Slot::new(self, key)
     }
 
-    /// Prefetches what changes to these keys will read, so that the misses overlap.
-    pub(crate) fn prefetch<'k: 'h, 'h>(&self, keys: impl Iterator<Item = &'h Hashed<'k>> + Clone) {
-        let each = |f: fn(&Table<T>, u64)| {
-            for key in keys.clone() {
-                // SAFETY: this is the writer, and it replaces no table here.
-                if let Some(table) = unsafe { self.engine.shard(key.hash).table() } {
-                    f(table, key.hash.0);
-                }
+    /// Prefetches what changes to these keys, at most so many, will read, so that the misses overlap.
+    pub(crate) fn prefetch<'k: 'h, 'h, const AT_MOST: usize>(
+        &self,
+        keys: impl Iterator<Item = &'h Hashed<'k>>,
+    ) {
+        let mut homes = [None; AT_MOST];
+        for (home, key) in homes.iter_mut().zip(keys) {
+            // SAFETY: this is the writer, and it replaces no table here.
+            let table = unsafe { self.engine.shard(key.hash).table() };
+            *home = table.map(|table: &Table<T>| (table.prefetch_home(key.hash.0), key.hash));
+        }
+        for (home, hash) in homes.into_iter().flatten() {
+            if let Some((record, _)) = home.hint(Tag::of(hash.0)) {
+                record.prefetch_key();
+                record.prefetch_chain();
             }
-        };
-        each(Table::prefetch_bucket);
-        each(Table::prefetch_head);
+        }
     }
 
     /// Prefetches an object that is about to be put, and counted.
     #[inline]
     pub(crate) fn prefetch_object(object: &Arc<T>) {
-        prefetch_counts(object);
+        prefetch_counts(Arc::as_ptr(object));
     }
 
     /// Begins a relist, which notes by [`Slot::see`] which keys it has.
@@ -195,23 +199,22 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
     }
 
     /// What was published before this batch, and was not seen by the relist that was begun last.
-    pub(crate) fn unseen(&self) -> impl Iterator<Item = (KeyRef<'_>, &Arc<T>)> {
+    pub(crate) fn unseen(&self) -> impl Iterator<Item = (KeyRef<'_>, ArcRef<'_, T>)> {
         let (published, relist) = (self.writer.published, self.writer.relists);
-        // SAFETY: heads in slots are alive, and this is the writer, which changes nothing meanwhile.
-        self.heads().filter_map(move |head| unsafe {
-            let (version, record) = (head.as_ref(), RecordRef::of(head.as_ref()));
-            if version.born > published || record.was_seen(relist) {
+        // SAFETY: records in slots are alive, and this is the writer, which changes nothing meanwhile.
+        self.records().filter_map(move |record| unsafe {
+            if record.hot().born() > published || record.was_seen(relist) {
                 return None;
             }
-            Some((Version::key(head.as_ptr()), version.value()?))
+            Some((record.key(), ArcRef::at(record.hot().newest())?))
         })
     }
 
-    /// The newest version of each key that is in a table; alive while nothing is changed.
-    fn heads(&self) -> impl Iterator<Item = NonNull<Version<T>>> {
+    /// The records in the tables; alive while nothing is changed.
+    fn records(&self) -> impl Iterator<Item = RecordRef<T>> {
         // SAFETY: this is the writer, and it replaces no table here.
         let tables = self.engine.shards.iter().filter_map(|shard| unsafe { shard.table() });
-        tables.flat_map(|table| table.heads().filter_map(NonNull::new))
+        tables.flat_map(Table::records)
     }
 
     /// The number of the revision at which what is linked will be visible.
@@ -270,17 +273,16 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
         &mut self,
         NewIndex(mut column): NewIndex<T>,
     ) -> Result<(), (KeyRef<'_>, Box<Unindexed>)> {
-        for head in self.heads() {
-            // SAFETY: heads in slots are alive, and this is the writer.
-            let (head, key) = unsafe { (head.as_ref(), Version::key(head.as_ptr())) };
-            // SAFETY: as above.
-            let Some(object) = (unsafe { head.value() }) else { continue };
-            if let Err(unindexed) = prepare(&mut *column, object) {
+        for record in self.records() {
+            // SAFETY: records in slots are alive, and this is the writer.
+            let (key, object) = unsafe { (record.key(), ArcRef::at(record.hot().newest())) };
+            let Some(object) = object else { continue };
+            if let Err(unindexed) = prepare(&mut *column, &object) {
                 return Err((key, unindexed));
             }
             // SAFETY: alive, and this is the writer. It is withdrawn when it is deleted, since the
             // index is either one of the writer's by then, or gone.
-            unsafe { column.commit(RecordRef::of(head)) };
+            unsafe { column.commit(record) };
         }
         let writer = &mut **self.writer;
         let tree = column.changed_tree().expect("a new index has a tree that nobody has seen");
@@ -406,8 +408,7 @@ impl<T: Send + Sync> Drop for WriteGuard<'_, T> {
         if self.writer.is_unpublished() {
             self.publish();
         }
-        let structure_bytes = self.writer.table_bytes
-            + self.writer.len * (size_of::<Version<T>>() + size_of::<super::chain::Record<T>>());
+        let structure_bytes = self.writer.table_bytes + self.writer.slabs.bytes();
         self.engine.gauges.set(&self.writer.reclaim, structure_bytes);
         // A destructor that writes leaves the freed objects to the call that runs it, so that a long
         // backlog does not recurse deeply.
@@ -440,13 +441,13 @@ pub(super) fn split<'w, T>(
     engine: &'w Engine<T>,
     writer: &'w mut Writer<T>,
 ) -> (&'w mut Reclaim<T>, impl reclaim::Owner<T>) {
-    let Writer { reclaim, slabs, garbage, live, .. } = writer;
-    (reclaim, Memory { engine, live, slabs, garbage })
+    let Writer { reclaim, slabs, garbage, rooms, .. } = writer;
+    (reclaim, Memory { engine, rooms, slabs, garbage })
 }
 
 struct Memory<'w, T> {
     engine: &'w Engine<T>,
-    live: &'w mut [usize],
+    rooms: &'w mut [Room],
     slabs: &'w mut Slabs<T>,
     garbage: &'w mut Garbage<T>,
 }
@@ -458,10 +459,7 @@ impl<T> reclaim::Owner<T> for Memory<'_, T> {
         unsafe {
             let hash = self.engine.hash(record.key());
             let Some(table) = self.engine.shard(hash).table() else { return };
-            if let Some(slot) = table.slot_of(record, hash.0) {
-                table.delete(slot);
-                self.live[hash.shard()] -= 1;
-            }
+            self.rooms[hash.shard()].leave(table.give_back(record, hash.0));
         }
     }
 
