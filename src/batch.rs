@@ -59,8 +59,8 @@ impl<T> fmt::Debug for Change<T> {
 
 /// Changes that apply in order and become visible together, and the source's version after them.
 ///
-/// A batch has its own copy of each key. All of them are in one allocation, which [`clear`](Self::clear)
-/// keeps.
+/// A key that its object holds as a [`Key`](crate::Key) is shared with it. The others are copied into one
+/// allocation, which [`clear`](Self::clear) keeps.
 ///
 /// ```
 /// use watchcache::{Batch, KeyError, KeyRef, Object, Store};

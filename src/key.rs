@@ -174,6 +174,12 @@ impl<'a> KeyRef<'a> {
         (self.namespace, self.name)
     }
 
+    /// The key that this is borrowed from, if it is one.
+    #[inline]
+    pub(crate) fn owner(self) -> Option<&'a Key> {
+        self.owner
+    }
+
     /// A hash for the tables of this crate, which look keys up by either form.
     #[inline]
     pub(crate) fn hash_with(self, hasher: &impl BuildHasher) -> u64 {
