@@ -1,8 +1,10 @@
 //! What a log lets go of at once is dropped little by little: no write pays for what others have written.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 
 use watchcache::store::FeedLimits;
 use watchcache::{Batch, KeyRef, Object, Store};
@@ -89,14 +91,17 @@ fn no_write_drops_what_a_large_segment_had() {
     assert!(live <= 6 * KEYS, "the keys, and a log: {live}");
 }
 
-#[test]
-fn no_write_drops_a_whole_log_that_nobody_follows_any_more() {
+fn a_log_that_nobody_follows_any_more() -> Watched {
     let watched = Watched::new(1 << 16);
     let subscription = watched.store.subscribe().start().unwrap();
     for _ in 0..8 {
         watched.add_all();
     }
     drop(subscription);
+    watched
+}
+
+fn is_dropped_little_by_little(watched: &Watched) {
     let dearest = watched.dearest(100);
     assert!(dearest <= FEW, "one write of one change dropped {dearest}");
     let writes = 4 * KEYS;
@@ -106,13 +111,23 @@ fn no_write_drops_a_whole_log_that_nobody_follows_any_more() {
 }
 
 #[test]
+fn no_write_drops_a_whole_log_that_nobody_follows_any_more() {
+    is_dropped_little_by_little(&a_log_that_nobody_follows_any_more());
+}
+
+#[test]
+fn it_is_dropped_beside_somebody_who_waits_for_a_version() {
+    let watched = a_log_that_nobody_follows_any_more();
+    let mut waiting = pin!(watched.store.wait_for_version_async(&"9".into(), None));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    is_dropped_little_by_little(&watched);
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+}
+
+#[test]
 fn figures_drop_it_too() {
-    let watched = Watched::new(1 << 16);
-    let subscription = watched.store.subscribe().start().unwrap();
-    for _ in 0..8 {
-        watched.add_all();
-    }
-    drop(subscription);
+    let watched = a_log_that_nobody_follows_any_more();
     watched.store.add(watched.object(KEYS)).unwrap();
     for _ in 0..20 {
         let _ = watched.store.stats();

@@ -105,6 +105,8 @@ impl<T: Object> Feed<T> {
         }
         if is_followed(interest) || publication.is_some() {
             self.log(guard, publication, is_relist);
+        } else {
+            self.let_leave(guard, share(0));
         }
         // Wakers are user code.
         guard.when_unlocked(self);
