@@ -1,5 +1,8 @@
 //! A Pod of nothing but what one program reads: where it runs, what it asks for, how it does, and whose it
 //! is. Shared by the benches that mirror Pods, each of which is a package or a program of its own.
+//!
+//! Declared so that it takes little: texts and lists without room to grow, and no text where Kubernetes has a
+//! word for it.
 
 use std::fmt;
 
@@ -57,24 +60,67 @@ struct Container {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Resources {
-    requests: Texts,
+    requests: Requests,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Requests {
+    cpu: Text,
+    memory: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Status {
-    phase: Text,
+    phase: Phase,
     #[serde(rename = "podIP")]
     pod_ip: Text,
     conditions: Box<[Condition]>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+enum Phase {
+    Pending,
+    Running,
+    Succeeded,
+    Failed,
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct Condition {
     #[serde(rename = "type")]
-    condition_type: Text,
-    status: Text,
+    condition_type: ConditionType,
+    status: ConditionStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+enum ConditionType {
+    PodScheduled,
+    PodReadyToStartContainers,
+    Initialized,
+    ContainersReady,
+    Ready,
+    DisruptionTarget,
+    PodResizePending,
+    PodResizeInProgress,
+    /// A readiness gate's, for one.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Debug, Default, Deserialize)]
+enum ConditionStatus {
+    True,
+    False,
+    #[default]
+    #[serde(other)]
+    Unknown,
 }
 
 /// A small map, which as a tree would take a kilobyte.
@@ -93,7 +139,7 @@ impl<'de> Deserialize<'de> for Texts {
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Texts, M::Error> {
-                let mut entries = Vec::new();
+                let mut entries = Vec::with_capacity(map.size_hint().unwrap_or_default());
                 while let Some(entry) = map.next_entry()? {
                     entries.push(entry);
                 }

@@ -22,7 +22,7 @@ func feedBenches() []bench {
 		name := fmt.Sprintf("feed deliver %d", subscribers)
 		benches = append(benches, bench{name, func() {
 			run := feed(subscribers)
-			report(name, "/s", float64(run.deliveries)/run.elapsed.Seconds())
+			reportOf("statedb", name, "/s", float64(run.deliveries)/run.elapsed.Seconds())
 		}})
 	}
 	for _, subscribers := range []int{0, 1_000} {
@@ -33,9 +33,9 @@ func feedBenches() []bench {
 			for _, write := range run.writes {
 				sum += write
 			}
-			report(name+", mean", "ns", float64(sum.Nanoseconds())/float64(len(run.writes)*batchSize))
+			reportOf("statedb", name+", mean", "ns", float64(sum.Nanoseconds())/float64(len(run.writes)*batchSize))
 			slices.Sort(run.writes)
-			report(name, "ns", float64(run.writes[len(run.writes)/2].Nanoseconds())/batchSize)
+			reportOf("statedb", name, "ns", float64(run.writes[len(run.writes)/2].Nanoseconds())/batchSize)
 		}})
 	}
 	return benches
@@ -58,11 +58,11 @@ var byID = statedb.Index[*record, string]{
 	Unique:     true,
 }
 
-// records makes all objects, in the order in which they are written.
-func records() []*record {
+// records makes all objects in one version, in the order in which they are written.
+func records(version int) []*record {
 	records := make([]*record, *objects)
 	for i := range records {
-		item := newItem(order(i), 1)
+		item := newItem(order(i), version)
 		records[i] = &record{item: *item, id: item.key()}
 	}
 	return records
@@ -92,7 +92,7 @@ func feed(subscribers int) feedRun {
 	defer func() { _ = db.Stop() }()
 	table := statedb.MustNewTable(db, "items", byID)
 	// Of two rounds, so that no object is written while it is in the table.
-	batches := slices.Concat(batched(records()), batched(records()))
+	batches := slices.Concat(batched(records(1)), batched(records(1)))
 	write := func(batch []*record) {
 		txn := db.WriteTxn(table)
 		for _, record := range batch {
@@ -102,7 +102,7 @@ func feed(subscribers int) feedRun {
 		}
 		txn.Commit()
 	}
-	write(records())
+	write(records(1))
 
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -1,5 +1,6 @@
-// Command peers measures client-go's caches and queues, and statedb's change feed, on the workload of
-// ../main.rs, and prints one JSON line per figure. ../run runs the two in turn and prints them side by side.
+// Command peers measures client-go's caches and queues, statedb's change feed, and statedb's and go-memdb's
+// tables on the workload of ../main.rs, and prints one JSON line per figure. ../run runs the two in turn and
+// prints them side by side.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 
 // row is one figure. "ns" is time per operation, "/s" operations per second, "B" bytes.
 type row struct {
+	Peer  string  `json:"peer"`
 	Case  string  `json:"case"`
 	Unit  string  `json:"unit"`
 	Value float64 `json:"value"`
@@ -46,7 +48,7 @@ func main() {
 		return
 	}
 	duration = time.Duration(*millis) * time.Millisecond
-	for _, bench := range slices.Concat(storeBenches(), queueBenches(), feedBenches(), informerBenches()) {
+	for _, bench := range slices.Concat(storeBenches(), tableBenches(), queueBenches(), feedBenches(), informerBenches()) {
 		if slices.ContainsFunc(strings.Split(*only, "/"), func(part string) bool { return strings.Contains(bench.name, part) }) {
 			bench.run()
 		}
@@ -64,15 +66,22 @@ func label(accept string) string {
 var out = json.NewEncoder(os.Stdout)
 
 func report(name, unit string, value float64) {
-	_ = out.Encode(row{name, unit, value})
+	reportOf("client-go", name, unit, value)
 }
 
-// perOperation repeats op, which does a number of operations, for the duration, and reports the time
-// of one.
+func reportOf(peer, name, unit string, value float64) {
+	_ = out.Encode(row{peer, name, unit, value})
+}
+
 func perOperation(name string, op func() int) {
+	report(name, "ns", nanoseconds(op))
+}
+
+// nanoseconds repeats op, which does a number of operations, for the duration; the time of one.
+func nanoseconds(op func() int) float64 {
 	count, started := 0, time.Now()
 	for time.Since(started) < duration {
 		count += op()
 	}
-	report(name, "ns", float64(time.Since(started).Nanoseconds())/float64(count))
+	return float64(time.Since(started).Nanoseconds()) / float64(count)
 }

@@ -12,11 +12,17 @@ use crate::resource::{Definition, Types};
 use crate::status::Failure;
 use crate::validation;
 
-/// The object as its type knows it, and warnings about what the type does not know.
-pub(super) fn decode(
-    request: &Request,
-    mut object: Value,
-) -> Result<(Value, Vec<String>), Failure> {
+/// An object as its type knows it, and warnings about what the type does not know.
+pub(super) type Decoded = (Value, Vec<String>);
+
+/// Decodes the object that a path names.
+pub(super) fn at(request: &Request, name: &str, object: Value) -> Result<Decoded, Failure> {
+    let decoded = decode(request, object)?;
+    check_place(request, name, &decoded.0)?;
+    Ok(decoded)
+}
+
+pub(super) fn decode(request: &Request, mut object: Value) -> Result<Decoded, Failure> {
     let definition = &request.definition;
     // Before anything walks down in it.
     check_depth(definition, &object)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use watchcache::status::{CauseType, StatusCause};
 
+use super::decode::Decoded;
 use super::{
     Next, Request, TRIES, Writer, Written, decode, defaults, is_held, origin_after, prepare,
 };
@@ -68,15 +69,15 @@ impl Writer {
         part: Part,
         object: Value,
     ) -> Result<Written, Failure> {
-        let (object, warnings) = decode::decode(request, object)?;
-        decode::check_place(request, name, &object)?;
+        // A body is decoded once, and before anybody asks whether there is such an object.
+        let decoded = decode::at(request, name, object)?;
         let exists = self.storage.get(request.definition.id, &request.key(name)).is_some();
         // The one kind that clients may create by replacing it.
         if !exists && request.definition.id == LEASES && part == Part::Main {
-            return self.create(request, object);
+            return self.create(request, decoded.0);
         }
-        let written = self.change(request, name, part, |_| Ok(object.clone()))?;
-        Ok(Written { warnings, ..written })
+        let change = |_: &Value| Ok(decoded.clone());
+        self.change_decoded(request, name, part, Ownership::ByChange, change, origin_after)
     }
 
     /// Patches an object.
@@ -144,17 +145,8 @@ impl Writer {
         ownership: Ownership,
         change: impl Fn(&Value) -> Result<Value, Failure>,
     ) -> Result<Written, Failure> {
-        for _ in 0..TRIES {
-            let entry = self.get(request, name)?;
-            let current = entry.value(&request.definition);
-            let new = change(&current)?;
-            match self.put(request, &entry, &current, part, ownership, new, origin_after(&entry)) {
-                Ok(written) => return Ok(written),
-                Err(Refusal::Failed(failure)) => return Err(failure),
-                Err(Refusal::Stale) => {}
-            }
-        }
-        Err(Failure::modified(&request.definition, name))
+        let change = |current: &Value| decode::at(request, name, change(current)?);
+        self.change_decoded(request, name, part, ownership, change, origin_after)
     }
 
     /// As [`change`](Self::change), but of everything and by the server itself; `origin` returns the
@@ -166,12 +158,24 @@ impl Writer {
         change: impl Fn(&Value) -> Result<Value, Failure>,
         origin: impl Fn(&Entry) -> Origin,
     ) -> Result<Written, Failure> {
+        let change = |current: &Value| decode::at(request, name, change(current)?);
+        self.change_decoded(request, name, Part::All, Ownership::ByChange, change, origin)
+    }
+
+    fn change_decoded(
+        &self,
+        request: &Request,
+        name: &str,
+        part: Part,
+        ownership: Ownership,
+        change: impl Fn(&Value) -> Result<Decoded, Failure>,
+        origin: impl Fn(&Entry) -> Origin,
+    ) -> Result<Written, Failure> {
         for _ in 0..TRIES {
             let entry = self.get(request, name)?;
             let current = entry.value(&request.definition);
-            let new = change(&current)?;
-            let origin = origin(&entry);
-            match self.put(request, &entry, &current, Part::All, Ownership::ByChange, new, origin) {
+            let (new, origin) = (change(&current)?, origin(&entry));
+            match self.put(request, &entry, &current, part, ownership, new, origin) {
                 Ok(written) => return Ok(written),
                 Err(Refusal::Failed(failure)) => return Err(failure),
                 Err(Refusal::Stale) => {}
@@ -188,14 +192,12 @@ impl Writer {
         current: &Value,
         part: Part,
         ownership: Ownership,
-        new: Value,
+        (mut object, warnings): Decoded,
         origin: Origin,
     ) -> Result<Written, Refusal> {
         let definition = &request.definition;
         let name = entry.name();
-        check_preconditions(request, name, &new, current)?;
-        let (mut object, warnings) = decode::decode(request, new)?;
-        decode::check_place(request, name, &object)?;
+        check_preconditions(request, name, &object, current)?;
         let managers = object.pointer("/metadata/managedFields").cloned();
         prepare::for_update(definition, part, &mut object, current);
         defaults::fill(definition, &mut object, &self.defaults);

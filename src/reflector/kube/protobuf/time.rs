@@ -26,13 +26,15 @@ impl TimeText {
             (11, 2, second / 3_600),
             (14, 2, second / 60 % 60),
             (17, 2, second % 60),
-            (20, 6, micros.unwrap_or(0)),
         ] {
             text.digits(at, digits, number);
         }
-        if micros.is_none() {
-            text.bytes[19] = b'Z';
-            text.len = 20;
+        match micros {
+            Some(micros) => text.digits(20, 6, micros),
+            None => {
+                text.bytes[19] = b'Z';
+                text.len = 20;
+            }
         }
         Ok(text)
     }

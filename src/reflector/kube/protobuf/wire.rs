@@ -36,17 +36,31 @@ impl<'a> Reader<'a> {
     /// The next field, if the message does not end here.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>> {
+        // Most are bytes, fewer than 128, with a number below 16.
+        if let [tag @ 8..0x80, length @ ..0x80, rest @ ..] = self.0
+            && tag & 7 == 2
+            && let Some((bytes, rest)) = rest.split_at_checked(usize::from(*length))
+        {
+            self.0 = rest;
+            return Ok(Some((u32::from(*tag >> 3), Value::Bytes(bytes))));
+        }
+        self.any()
+    }
+
+    /// The next field, whatever it is.
+    #[inline(never)]
+    fn any(&mut self) -> Result<Option<(u32, Value<'a>)>> {
         if self.0.is_empty() {
             return Ok(None);
         }
         let tag = self.varint()?;
-        let number = u32::try_from(tag >> 3).ok().filter(|number| *number > 0);
-        let number = number.ok_or(Fault::Tag)?;
+        let Ok(number @ 1..) = u32::try_from(tag >> 3) else { return Err(Fault::Tag.into()) };
         let value = match tag & 7 {
             0 => Value::Varint(self.varint()?),
             1 => Value::Fixed64(u64::from_le_bytes(self.array()?)),
             2 => {
-                let length = usize::try_from(self.varint()?).map_err(|_| Fault::Cut)?;
+                // What is longer than all memory is cut, too.
+                let length = usize::try_from(self.varint()?).unwrap_or(usize::MAX);
                 Value::Bytes(self.take(length)?)
             }
             5 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
@@ -107,13 +121,17 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn take(&mut self, length: usize) -> Result<&'a [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(length).ok_or(Fault::Cut)?;
+        let Some((bytes, rest)) = self.0.split_at_checked(length) else {
+            return Err(Fault::Cut.into());
+        };
         self.0 = rest;
         Ok(bytes)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let (bytes, rest) = self.0.split_first_chunk().ok_or(Fault::Cut)?;
+        let Some((bytes, rest)) = self.0.split_first_chunk() else {
+            return Err(Fault::Cut.into());
+        };
         self.0 = rest;
         Ok(*bytes)
     }

@@ -1,12 +1,9 @@
 //! Answers in protobuf.
 
-use std::borrow::Cow;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use k8s_openapi::api::core::v1::Service;
-use kube::api::ObjectMeta;
 
 use super::super::protobuf::MEDIA_TYPE;
 use super::super::protobuf::tests::{field, object};
@@ -358,59 +355,4 @@ async fn an_object_of_another_shard_is_not_decoded_but_its_version_is_told() {
     });
     tokio::time::timeout(Duration::from_secs(60), run).await.expect("in time").expect("stopped");
     assert_eq!(store.len(), owned);
-}
-
-/// What a program reads of a Pod; `#[derive(kube::Resource)]` with `#[resource(inherit = Pod)]` writes
-/// what follows it.
-#[derive(Debug, PartialEq, serde::Deserialize)]
-struct SlimPod {
-    metadata: ObjectMeta,
-    status: Option<SlimStatus>,
-}
-
-#[derive(Debug, PartialEq, serde::Deserialize)]
-struct SlimStatus {
-    phase: Option<String>,
-}
-
-impl Resource for SlimPod {
-    type DynamicType = ();
-    type Scope = <Pod as Resource>::Scope;
-
-    fn kind(_: &()) -> Cow<'_, str> {
-        Pod::kind(&())
-    }
-
-    fn group(_: &()) -> Cow<'_, str> {
-        Pod::group(&())
-    }
-
-    fn version(_: &()) -> Cow<'_, str> {
-        Pod::version(&())
-    }
-
-    fn plural(_: &()) -> Cow<'_, str> {
-        Pod::plural(&())
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-}
-
-#[tokio::test]
-async fn a_type_that_names_what_is_read_comes_from_protobuf_and_from_json() {
-    let json = pod("a", 5).replace(r#""metadata""#, r#""status":{"phase":"Running"},"metadata""#);
-    let by_json = list(&source::<SlimPod>(pod_list(&json))).await.expect("a list");
-    let by_protobuf = list(&speaking::<SlimPod>(pods(&[message("a", 5)]))).await.expect("a list");
-    let ([Item::Object(one)], [Item::Object(other)]) = (&by_json[..], &by_protobuf[..]) else {
-        panic!("{by_json:?} {by_protobuf:?}")
-    };
-    assert_eq!(one, other);
-    let phase = other.status.as_ref().and_then(|status| status.phase.as_deref());
-    assert_eq!((other.key(), phase), ("default/a".into(), Some("Running")));
 }

@@ -18,8 +18,9 @@ pub(super) struct Fields<'de> {
     current: Frame<'de>,
     /// The messages that the current one is inlined in, the outermost first.
     outer: [Option<Frame<'de>>; MOST_INLINED],
-    /// The value of the field that was named last.
-    named: Option<(&'static Field, Named<'de>)>,
+    /// The field that was named last, until its value is read.
+    named: Option<&'static Field>,
+    value: Named<'de>,
     scope: Scope,
 }
 
@@ -32,6 +33,7 @@ struct Frame<'de> {
     seen: u64,
 }
 
+#[derive(Clone, Copy)]
 enum Named<'de> {
     Single(Value<'de>),
     Several { number: u32, run: Reader<'de>, count: usize },
@@ -40,12 +42,12 @@ enum Named<'de> {
 impl<'de> Fields<'de> {
     pub(super) fn new(schema: &'static Message, message: Reader<'de>, scope: Scope) -> Self {
         let current = Frame { schema, rest: message, seen: 0 };
-        Self { current, outer: [None; MOST_INLINED], named: None, scope }
+        let value = Named::Single(Value::Varint(0));
+        Self { current, outer: [None; MOST_INLINED], named: None, value, scope }
     }
 
-    /// The next field that is one of the JSON object.
-    #[inline]
-    fn next(&mut self) -> Result<Option<(&'static Field, Named<'de>)>> {
+    /// The next field that is one of the JSON object; its value is at hand then.
+    fn next(&mut self) -> Result<Option<&'static Field>> {
         loop {
             let start = self.current.rest;
             let Some((number, value)) = self.current.rest.next()? else {
@@ -62,7 +64,7 @@ impl<'de> Fields<'de> {
                 Form::ManagedFields if !self.scope.managed_fields => continue,
                 _ => self.current.see(number, field)?,
             }
-            let named = match (field.form(), field.kind()) {
+            self.value = match (field.form(), field.kind()) {
                 (Form::Inline, Kind::Message(schema)) => {
                     self.inline(schema, value)?;
                     continue;
@@ -73,13 +75,15 @@ impl<'de> Fields<'de> {
                 }
                 _ => Named::Single(value),
             };
-            return Ok(Some((field, named)));
+            return Ok(Some(field));
         }
     }
 
     fn inline(&mut self, schema: &'static Message, value: Value<'de>) -> Result<()> {
         let inlined = Frame { schema, rest: Reader::new(value.bytes()?), seen: 0 };
-        let free = self.outer.iter_mut().find(|outer| outer.is_none()).ok_or(Fault::TooDeep)?;
+        let Some(free) = self.outer.iter_mut().find(|outer| outer.is_none()) else {
+            return Err(Fault::TooDeep.into());
+        };
         *free = Some(std::mem::replace(&mut self.current, inlined));
         Ok(())
     }
@@ -105,25 +109,22 @@ impl<'de> MapAccess<'de> for Fields<'de> {
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
         self.named = self.next()?;
-        match &self.named {
-            Some((field, _)) => {
-                seed.deserialize(BorrowedStrDeserializer::new(field.json())).map(Some)
-            }
+        match self.named {
+            Some(field) => seed.deserialize(BorrowedStrDeserializer::new(field.json())).map(Some),
             None => Ok(None),
         }
     }
 
     #[inline]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
-        let (field, named) = self
-            .named
-            .take()
-            .ok_or_else(|| Error::custom("a value was asked for before its name"))?;
+        let Some(field) = self.named.take() else {
+            return Err(Error::custom("a value was asked for before its name"));
+        };
         let (kind, scope) = (field.kind(), self.scope);
-        let read = match named {
+        let read = match self.value {
             Named::Single(value) => seed.deserialize(Single { kind, value, scope }),
-            Named::Several { run, .. } if field.form() == Form::Map => {
-                seed.deserialize(Map { kind, run, scope })
+            Named::Several { run, count, .. } if field.form() == Form::Map => {
+                seed.deserialize(Map { kind, run, count, scope })
             }
             Named::Several { number, run, count } => {
                 seed.deserialize(List::new((kind, number), run, Some(count), scope))

@@ -13,6 +13,8 @@ use crate::reflector::kube::protobuf::wire::{Reader, Value, fields};
 pub(super) struct Map<'de> {
     pub(super) kind: Kind,
     pub(super) run: Reader<'de>,
+    /// How many entries are left; they are all there.
+    pub(super) count: usize,
     pub(super) scope: Scope,
 }
 
@@ -54,6 +56,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
         let Some((_, entry)) = self.map.run.next()? else { return Ok(None) };
+        self.map.count = self.map.count.saturating_sub(1);
         let [name, value] = fields(entry.bytes()?)?;
         let name = name.map_or(Ok(""), Value::text)?;
         // Proto2 leaves nothing out, proto3 what is zero.
@@ -69,6 +72,10 @@ impl<'de> MapAccess<'de> for Entries<'de> {
             .ok_or_else(|| Error::custom("a value was asked for before its name"))?;
         let (kind, scope) = (self.map.kind, self.scope);
         seed.deserialize(Single { kind, value, scope }).map_err(|error| error.within(name))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.map.count)
     }
 }
 

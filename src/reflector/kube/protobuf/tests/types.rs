@@ -1,11 +1,13 @@
 //! Types of a user's own.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::DynamicObject;
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::super::{Fault, Header, Type, from_slice};
@@ -82,6 +84,46 @@ fn a_type_names_what_it_reads_and_borrows_it() {
     let containers: Vec<_> = spec.containers.iter().map(|c| (c.name, c.image)).collect();
     assert_eq!(containers, [("c", None), ("c", None)]);
     assert_eq!(spec.containers.capacity(), 2, "no more than there are");
+}
+
+#[test]
+fn a_map_says_how_many_entries_are_left() {
+    struct Hints;
+    impl<'de> Visitor<'de> for Hints {
+        type Value = Vec<Option<usize>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+            let mut hints = vec![map.size_hint()];
+            while map.next_entry::<&str, &str>()?.is_some() {
+                hints.push(map.size_hint());
+            }
+            Ok(hints)
+        }
+    }
+
+    #[derive(Deserialize)]
+    struct Labels {
+        #[serde(deserialize_with = "hints")]
+        labels: Vec<Option<usize>>,
+    }
+
+    fn hints<'de, D: Deserializer<'de>>(labels: D) -> Result<Vec<Option<usize>>, D::Error> {
+        labels.deserialize_map(Hints)
+    }
+
+    #[derive(Deserialize)]
+    struct Labelled {
+        metadata: Labels,
+    }
+
+    let label = field(11, &[field(1, b"app"), field(2, b"web")].concat());
+    let bytes = object("v1", "Pod", &field(1, &label.repeat(2)));
+    let labelled: Labelled = from_slice(&bytes).expect("a Pod");
+    assert_eq!(labelled.metadata.labels, [Some(2), Some(1), Some(0)]);
 }
 
 #[test]
