@@ -44,22 +44,22 @@ pub fn bench(c: &mut Criterion, objects: usize) {
     churned(c, dashmap::NAME, dashmap::filled(objects), objects);
 }
 
-fn churned(c: &mut Criterion, name: &str, mut store: impl Turnover, objects: usize) {
+fn churned<S: Turnover>(c: &mut Criterion, name: &str, mut store: S, objects: usize) {
     let id = || BenchmarkId::new(name, objects);
     let absent: Vec<_> = shuffled(objects).into_iter().map(|i| key(usize::MAX - i)).collect();
     let mut held = shuffled(objects);
     let (mut next, mut at) = (objects, 0);
-    let mut turn = |store: &mut dyn FnMut(&Key, (Key, Arc<Item>))| {
+    let mut turn = |store: &mut S| {
         let gone = key(std::mem::replace(&mut held[at], next));
         let item = Arc::new(Item::new(next, 1));
-        store(&gone, (item.key.clone(), item));
+        store.replace(&gone, (item.key.clone(), item));
         (next, at) = (next + 1, (at + 1) % objects);
     };
     for _ in 0..TURNS * objects {
-        turn(&mut |gone, new| store.replace(gone, new));
+        turn(&mut store);
     }
     c.benchmark_group("churn").bench_function(id(), |b| {
-        b.iter(|| turn(&mut |gone, new| store.replace(gone, new)));
+        b.iter(|| turn(&mut store));
     });
     c.benchmark_group("get_absent_churned").bench_function(id(), |b| {
         let mut keys = absent.iter().cycle();
