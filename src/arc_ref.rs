@@ -47,7 +47,7 @@ use crate::sync::Arc;
 /// drop(snapshot);
 /// assert!(node.is_none());
 /// ```
-pub struct ArcRef<'a, T>(Lent<'a, T>);
+pub struct ArcRef<'a, T>(pub(crate) Lent<'a, T>);
 
 impl<'a, T> ArcRef<'a, T> {
     /// The object, for as long as what lends it. (Through [`Deref`] it lives only as long as this.)
@@ -87,13 +87,6 @@ impl<'a, T> From<&'a Arc<T>> for ArcRef<'a, T> {
     #[inline]
     fn from(object: &'a Arc<T>) -> Self {
         Self(object.into())
-    }
-}
-
-impl<'a, T> From<Lent<'a, T>> for ArcRef<'a, T> {
-    #[inline]
-    fn from(object: Lent<'a, T>) -> Self {
-        Self(object)
     }
 }
 

@@ -119,7 +119,8 @@ impl Cell {
         namespace.len() == its_namespace.len()
             && name.len() == its_name.len()
             && is_same(name, its_name.as_bytes())
-            && is_same(namespace, its_namespace.as_bytes())
+            // Nothing is not compared with nothing.
+            && (namespace.is_empty() || is_same(namespace, its_namespace.as_bytes()))
     }
 
     /// # Safety

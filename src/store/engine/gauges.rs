@@ -28,7 +28,7 @@ pub(crate) struct Figures {
     pub(crate) retained_bytes: usize,
     /// Those that no snapshot is known to need.
     pub(crate) waiting_versions: usize,
-    /// Bytes of tables, records and versions.
+    /// Bytes of tables and of records, with their keys.
     pub(crate) structure_bytes: usize,
     /// How long the oldest superseded snapshot has been known.
     pub(crate) oldest_held: Option<Duration>,

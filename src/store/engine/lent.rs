@@ -68,7 +68,7 @@ impl<T> ArcRef<'_, T> {
     #[inline]
     pub(super) unsafe fn at(object: *const T) -> Option<Self> {
         // SAFETY: as the caller upholds; the count is never given up.
-        (!object.is_null())
-            .then(|| Lent::new(ManuallyDrop::new(unsafe { Arc::from_raw(object) })).into())
+        let lent = || unsafe { Lent::new(ManuallyDrop::new(Arc::from_raw(object))) };
+        (!object.is_null()).then(|| ArcRef(lent()))
     }
 }

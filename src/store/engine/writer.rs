@@ -317,7 +317,7 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
             // ORDERING: Relaxed: only the writer stores it.
             let old = self.engine.published.load(Ordering::Relaxed);
             // ORDERING: Release pairs with the Acquire in `Engine::published`: a reader that sees the
-            // revision sees every version, record and table that it leads to.
+            // revision sees every object, record and table that it leads to.
             self.engine.published.store(revision.as_ptr(), Ordering::Release);
             let epoch = pin::advance();
             if writer.recorder.is_on {
