@@ -56,7 +56,7 @@ fn asleep<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> thread
 
 #[test]
 fn an_observer_that_blocks_keeps_no_consumer_asleep_beside_an_item() {
-    const ROUNDS: usize = sized(20_000, 20);
+    const ROUNDS: usize = sized(2_000, 20);
 
     /// Of two hand-outs, the first waits for the second.
     struct Meets(Barrier, Arc<AtomicUsize>);
