@@ -29,11 +29,12 @@
 //! # User code
 //! [`Object::key`], wakers, [`Observer`]s, [`Limiter`]s and destructors run under no lock, with the
 //! queue in a consistent state: they may block, panic, or call back into the queue. If one blocks, the
-//! call that runs it blocks, too, and so does the other user code that this call has yet to run (for a waker: of
-//! further tasks); all other calls go on, and whoever has something to get is awake. A panic of a waker, an observer or a limiter is contained, and if a task's waker
-//! panics, the next consumer is woken instead. A panic of `key` or of a destructor reaches the caller:
-//! `key` runs before anything is changed, destructors once everything is done. Panics of destructors are
-//! contained only when the last handle is dropped.
+//! call that runs it blocks, too, and so does the other user code that this call has yet to run, further
+//! tasks' wakers for one. All other calls go on: a thread that this call has to wake is woken before any
+//! waker is called, and a task before an observer or a destructor. A panic of a waker, an observer or a
+//! limiter is contained, and if a task's waker panics, the next consumer is woken instead. A panic of `key`
+//! or of a destructor reaches the caller: `key` runs before anything is changed, destructors once everything
+//! is done. Panics of destructors are contained only when the last handle is dropped.
 //!
 //! `docs/fifo.md` has the design and its argument, `docs/fifo-measurements.md` the measurements.
 

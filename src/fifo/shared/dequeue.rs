@@ -41,12 +41,19 @@ impl<T: Object> Shared<T> {
             let mut batch = Vec::with_capacity(max.min(USUAL_BATCH));
             let is_observed = self.settings.observer.is_some();
             let mut dispatched = Vec::with_capacity(if is_observed { batch.capacity() } else { 0 });
-            let next = || self.next(|shard, ticket, now, effects| shard.pop(ticket, now, effects));
+            let mut next = || {
+                let serve = |shard: &mut Shard<'_, T>, ticket, now, effects: &mut Effects<T>| {
+                    shard.pop(ticket, now, effects)
+                };
+                self.next(serve, |section| {
+                    dispatched.extend(section.dispatched.filter(|_| is_observed));
+                    section.leave_telling();
+                })
+            };
             while batch.len() < max
-                && let Some((object, section)) = next()
+                && let Some(object) = next()
             {
                 batch.push(object);
-                dispatched.extend(section.settle().filter(|_| is_observed));
             }
             let mut effects = Effects::none();
             effects.available = self.owed(owes, due);
@@ -82,30 +89,30 @@ impl<T: Object> Shared<T> {
         serve: impl Fn(&mut Shard<'_, T>, Ticket, Moment, &mut Effects<T>) -> Option<R>,
     ) -> Option<R> {
         let due = self.queue_due();
-        let Some((served, mut section)) = self.next(serve) else {
-            if due.is_some() {
-                // Others have taken it, or it was deleted: with it may have come the end.
-                self.tell(&mut Effects::none());
-            }
-            return None;
-        };
-        section.available += self.owed(owes, due);
-        Some(served)
+        let served = self.next(serve, |section| section.available += self.owed(owes, due));
+        if served.is_none() && due.is_some() {
+            // Others have taken it, or it was deleted: with it may have come the end.
+            self.tell(&mut Effects::none());
+        }
+        served
     }
 
-    /// Takes out the next key that can be handed out, in a section that is still locked.
+    /// Takes out the next key that can be handed out, and calls `end` before its section ends. (A section that is
+    /// returned would be moved, which costs a third of a pop.)
     #[inline(always)]
     fn next<R>(
         &self,
         serve: impl Fn(&mut Shard<'_, T>, Ticket, Moment, &mut Effects<T>) -> Option<R>,
-    ) -> Option<(R, Section<'_, T>)> {
+        end: impl FnOnce(&mut Section<'_, T>),
+    ) -> Option<R> {
         loop {
             let ticket = self.queue.pop()?;
             let now = self.now_if_timed();
             let mut section = self.section(ticket.hash);
             let (shard, effects) = section.parts();
             if let Some(served) = serve(shard, ticket, now, effects) {
-                return Some((served, section));
+                end(&mut section);
+                return Some(served);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::Shared;
 use crate::Object;
-use crate::fifo::state::effects::{Dispatched, Effects};
+use crate::fifo::state::effects::Effects;
 use crate::fifo::state::shard::Shard;
 
 /// Dropping it unlocks the shard and then carries out the effects: no path can forget that.
@@ -13,12 +13,13 @@ pub(super) struct Section<'a, T: Object> {
     /// `None` once unlocked.
     shard: Option<Shard<'a, T>>,
     effects: Effects<T>,
+    tells: bool,
 }
 
 impl<'a, T: Object> Section<'a, T> {
     #[inline(always)]
     pub(super) fn new(shared: &'a Shared<T>, shard: Shard<'a, T>) -> Self {
-        Self { shared, shard: Some(shard), effects: Effects::none() }
+        Self { shared, shard: Some(shard), effects: Effects::none(), tells: true }
     }
 
     #[inline(always)]
@@ -29,23 +30,9 @@ impl<'a, T: Object> Section<'a, T> {
         }
     }
 
-    #[inline(always)]
-    fn unlock(&mut self) {
-        let depth = match &self.shard {
-            Some(shard) if self.effects.stale > 0 => shard.tally().depth(),
-            _ => 0,
-        };
-        self.shard = None;
-        self.shared.settle(&mut self.effects, depth);
-    }
-
-    /// Ends a section that handed something out, and leaves it to the caller to tell others.
-    pub(super) fn settle(mut self) -> Option<Dispatched> {
-        self.unlock();
-        let dispatched = self.effects.dispatched.take();
-        // Its drop would tell them.
-        std::mem::forget(self);
-        dispatched
+    /// Leaves it to the caller to tell others, once the section has ended.
+    pub(super) fn leave_telling(&mut self) {
+        self.tells = false;
     }
 }
 
@@ -66,7 +53,14 @@ impl<T: Object> DerefMut for Section<'_, T> {
 impl<T: Object> Drop for Section<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.unlock();
-        self.shared.tell(&mut self.effects);
+        let depth = match &self.shard {
+            Some(shard) if self.effects.stale > 0 => shard.tally().depth(),
+            _ => 0,
+        };
+        self.shard = None;
+        self.shared.settle(&mut self.effects, depth);
+        if self.tells {
+            self.shared.tell(&mut self.effects);
+        }
     }
 }

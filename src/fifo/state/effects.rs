@@ -5,6 +5,7 @@ use super::queue::{Priority, Ticket};
 use crate::sync::Arc;
 
 /// A key that was handed out.
+#[derive(Clone, Copy)]
 pub(crate) struct Dispatched {
     pub(crate) priority: Priority,
     /// When it was queued, and when it was handed out.
