@@ -1,3 +1,5 @@
+// The first definition of a link counts: here the README's lead to its pages as they are published, there to the files.
+#![doc = include_str!("readme-links.md")]
 #![doc = include_str!("../README.md")]
 #![doc(test(attr(deny(warnings))))]
 #![deny(unsafe_code)]

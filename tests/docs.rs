@@ -92,15 +92,21 @@ fn every_link_leads_somewhere() {
     assert!(broken.is_empty(), "these lead nowhere:\n{}", broken.join("\n"));
 }
 
-/// A registry shows the README alone.
+/// The crate's documentation begins with the README, and its links go to the files of the published package there. A
+/// registry resolves those of the README itself by the repository's address.
 #[test]
-fn the_readme_links_to_nothing_beside_it() {
-    let targets = targets(include_str!("../README.md"));
-    let is_relative = |target: &&String| !target.contains(':') && !target.starts_with('#');
-    // A picture of the repository stands there as its text.
-    let is_link = |target: &&String| ![".svg", ".png"].iter().any(|end| target.ends_with(end));
-    let relative: Vec<_> = targets.iter().filter(is_relative).filter(is_link).collect();
-    assert!(relative.is_empty(), "{relative:?}");
+fn the_readmes_links_have_a_place_in_the_documentation_too() {
+    let definitions = |text: &str| -> BTreeSet<String> {
+        let lines = prose(text).filter(|line| line.starts_with('[') && line.contains("]: "));
+        lines.map(str::to_owned).collect()
+    };
+    let readme = include_str!("../README.md");
+    let published = include_str!("../src/readme-links.md").replace(PACKAGE, "");
+    assert_eq!(definitions(readme), definitions(&published));
+    let inline = prose(readme).flat_map(|line| line.split("](").skip(1));
+    let inline: Vec<_> =
+        inline.filter(|rest| rest.starts_with("docs/") && !rest.contains(".svg")).collect();
+    assert!(inline.is_empty(), "not by a definition: {inline:?}");
 }
 
 #[test]
