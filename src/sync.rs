@@ -159,10 +159,10 @@ pub(crate) fn relax(step: usize) {
     }
 }
 
-/// A seed for hashing, which differs from cache to cache. The models always take the same.
-pub(crate) fn random_seed() -> u64 {
-    use std::hash::BuildHasher;
-    foldhash::fast::RandomState::default().hash_one(0_u8)
+/// Hashes by secrets of the process and of the cache: if either were known, keys could be made that all lie in one place.
+/// The models always take the same.
+pub(crate) fn random_hasher() -> foldhash::fast::SeedableRandomState {
+    foldhash::fast::SeedableRandomState::random()
 }
 
 /// Whether the system may have a `membarrier` call. The models and Miri have none.

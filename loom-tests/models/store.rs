@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+
 use super::engine::{Engine, WriteGuard};
-use crate::sync::Lifetime;
+use crate::sync::{Lifetime, random_hasher};
 use crate::{KeyRef, Object};
 
 pub const A: &str = "ns/a";
@@ -34,14 +35,13 @@ impl Drop for Thing {
 }
 
 pub fn engine() -> Arc<Engine<Thing>> {
-    Arc::new(Engine::with_patience(SEED, |_| 0, (0, 0)))
+    Arc::new(Engine::with_patience(random_hasher(), |_| 0, (0, 0)))
 }
 
-pub const SEED: u64 = 7;
 
 /// The bucket where a probe for a key begins in a table of so many.
 fn home(key: &str, buckets: u64) -> u64 {
-    let hash = KeyRef::from(key).hash_with(&foldhash::fast::FixedState::with_seed(SEED));
+    let hash = KeyRef::from(key).hash_with(&random_hasher());
     (u64::from(hash as u32) * buckets) >> 32
 }
 

@@ -5,15 +5,16 @@
 use std::sync::Arc;
 
 use super::engine::{Engine, PinnedRevision};
-use super::model::{A, SEED, Thing, collect, write};
+use super::model::{A, Thing, collect, write};
 use crate::KeyRef;
+use crate::sync::random_hasher;
 use crate::run::{Bound, run};
 
 pub fn model() {
     run(Bound { preemptions: 3 }, || {
         // Looks at its readers when it is told to: not before there is one.
         let never = (usize::MAX, usize::MAX);
-        let engine = Arc::new(Engine::<Thing>::with_patience(SEED, |_| 0, never));
+        let engine = Arc::new(Engine::<Thing>::with_patience(random_hasher(), |_| 0, never));
         write(&engine, A, 1);
         let reader = loom::thread::spawn({
             let engine = Arc::clone(&engine);

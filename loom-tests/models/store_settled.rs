@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use super::engine::{Engine, PinnedRevision};
-use super::model::{A, SEED, Thing, collect, write};
+use super::model::{A, Thing, collect, write};
 use crate::KeyRef;
+use crate::sync::random_hasher;
 use crate::run::{Bound, run};
 
 pub fn model() {
     run(Bound { preemptions: 2 }, || {
         let never = (usize::MAX, usize::MAX);
-        let engine = || Arc::new(Engine::<Thing>::with_patience(SEED, |_| 0, never));
+        let engine = || Arc::new(Engine::<Thing>::with_patience(random_hasher(), |_| 0, never));
         let (engine, other) = (engine(), engine());
         write(&engine, A, 1);
         let reader = loom::thread::spawn({

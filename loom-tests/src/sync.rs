@@ -137,8 +137,8 @@ pub(crate) const SPINS: usize = 1;
 
 pub(crate) fn relax(_: usize) {}
 
-pub(crate) fn random_seed() -> u64 {
-    7
+pub(crate) fn random_hasher() -> foldhash::fast::SeedableRandomState {
+    foldhash::fast::SeedableRandomState::with_seed(7, foldhash::SharedSeed::global_fixed())
 }
 
 macro_rules! global {

@@ -6,7 +6,7 @@ use super::assume::Assumed;
 use super::engine::{Engine, NewIndex};
 use super::feed::{Feed, FeedLimits};
 use super::{Index, Observer, Store};
-use crate::sync::{Arc, SegQueue, random_seed};
+use crate::sync::{Arc, SegQueue, random_hasher};
 use crate::{Object, panic};
 
 /// Builds a [`Store`] with indexes, an observer, or limits of its change feed.
@@ -103,7 +103,7 @@ impl<T: Object> StoreBuilder<T> {
     /// Builds the store, which is empty.
     #[must_use]
     pub fn build(self) -> Store<T> {
-        let engine = Arc::new(Engine::new(random_seed(), size_of_object));
+        let engine = Arc::new(Engine::new(random_hasher(), size_of_object));
         let feed = Feed::new(&engine, self.feed);
         let store = Store {
             assumed: Assumed::new(&engine, &feed),

@@ -3,19 +3,20 @@
 use std::hash::BuildHasher;
 
 use crossbeam_utils::CachePadded;
+use foldhash::fast::SeedableRandomState;
 
 use super::entry::Entry;
 use super::known::Known;
 use super::shard::Shard;
 use super::tally::Tally;
-use crate::sync::{Arc, DashMap, Mutex, random_seed};
+use crate::sync::{Arc, DashMap, Mutex, random_hasher};
 use crate::{Key, KeyRef};
 
 /// Large enough that two threads seldom meet, small enough that taking all of them is cheap.
 pub(crate) const SHARD_COUNT: usize = 16;
 
 pub(crate) struct Keys<T> {
-    map: DashMap<Key, Entry<T>, foldhash::fast::FixedState>,
+    map: DashMap<Key, Entry<T>, SeedableRandomState>,
     tallies: Box<[CachePadded<Tally>]>,
     /// Where deletions are handed out.
     known: Option<Box<[Mutex<Known<T>>]>>,
@@ -23,9 +24,8 @@ pub(crate) struct Keys<T> {
 
 impl<T> Keys<T> {
     pub(crate) fn new(deletions: bool) -> Self {
-        let hasher = foldhash::fast::FixedState::with_seed(random_seed());
         Self {
-            map: DashMap::with_hasher_and_shard_amount(hasher, SHARD_COUNT),
+            map: DashMap::with_hasher_and_shard_amount(random_hasher(), SHARD_COUNT),
             tallies: (0..SHARD_COUNT).map(|_| CachePadded::new(Tally::default())).collect(),
             known: deletions
                 .then(|| (0..SHARD_COUNT).map(|_| Mutex::new(Known::with_capacity(0))).collect()),

@@ -71,7 +71,7 @@ use std::mem;
 use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
-use foldhash::fast::FixedState;
+use foldhash::fast::SeedableRandomState;
 
 pub(crate) use changes::{Assumption, Changed, Changes, ChangesIter, Publication};
 pub(crate) use column::{Function, NewIndex};
@@ -118,7 +118,7 @@ impl Hash {
 pub(crate) struct Engine<T> {
     published: CachePadded<AtomicPtr<Revision<T>>>,
     shards: Box<[Shard<T>; SHARD_COUNT]>,
-    hasher: FixedState,
+    hasher: SeedableRandomState,
     writer: Mutex<Writer<T>>,
     /// Room for objects to be dropped, kept from one write to the next. Nobody waits for it.
     emptied: Mutex<Vec<Arc<T>>>,
@@ -134,19 +134,23 @@ unsafe impl<T: Send + Sync> Sync for Engine<T> {}
 
 impl<T> Engine<T> {
     /// `measure` returns an object's bytes; it may be the user's code, but it does not panic.
-    pub(crate) fn new(seed: u64, measure: Measure<T>) -> Self {
-        Self::with_patience(seed, measure, PATIENCE)
+    pub(crate) fn new(hasher: SeedableRandomState, measure: Measure<T>) -> Self {
+        Self::with_patience(hasher, measure, PATIENCE)
     }
 
     /// With bounds other than [`PATIENCE`] on what gathers before it is freed.
-    pub(crate) fn with_patience(seed: u64, measure: Measure<T>, patience: (usize, usize)) -> Self {
+    pub(crate) fn with_patience(
+        hasher: SeedableRandomState,
+        measure: Measure<T>,
+        patience: (usize, usize),
+    ) -> Self {
         barrier::prepare();
         let mut writer = Writer::new(measure);
         let first = writer.first();
         Self {
             published: CachePadded::new(AtomicPtr::new(first.as_ptr())),
             shards: Box::new(std::array::from_fn(|_| Shard::new())),
-            hasher: FixedState::with_seed(seed),
+            hasher,
             writer: Mutex::new(writer),
             emptied: Mutex::new(Vec::new()),
             patience,

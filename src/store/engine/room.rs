@@ -26,6 +26,8 @@ pub(super) struct Room {
     live: usize,
     /// How many buckets they are from their homes, all together.
     displaced: usize,
+    /// How many they were when the table was new.
+    at_first: usize,
 }
 
 impl Room {
@@ -42,11 +44,13 @@ impl Room {
 
     /// Whether another record has room in so many slots, and these are not far too many. Where keys come and go,
     /// those that found their home full gather in other places, which lengthens all probes: more than one bucket
-    /// for each key is too much. A new table has less than a fifth of that, so whatever it costs has been
-    /// passed step by step before.
+    /// for each key is too much. As a rule a new table has less than a fifth of that. Where it has more, because the
+    /// hash does not tell its keys apart, another would be no better, and so it is kept until it is twice as bad:
+    /// either way whatever a table costs has been passed step by step before.
     fn fits(self, capacity: usize) -> bool {
         let live = self.live + 1;
-        live * 16 <= capacity * FULL && live * SPARSE >= capacity && self.displaced <= live
+        let is_in_order = self.displaced <= live.max(2 * self.at_first);
+        live * 16 <= capacity * FULL && live * SPARSE >= capacity && is_in_order
     }
 }
 
@@ -100,6 +104,7 @@ impl<T: Send + Sync> WriteGuard<'_, T> {
             bucket.fill(at, record, Tag::of(hash.0));
             bucket.set(at, hot.newest());
         }
+        room.at_first = room.displaced;
         let writer = &mut **self.writer;
         writer.rooms[hash.shard()] = room;
         writer.table_bytes += new.bytes();
@@ -110,5 +115,33 @@ impl<T: Send + Sync> WriteGuard<'_, T> {
             writer.table_bytes -= unsafe { old.as_ref() }.bytes();
             writer.reclaim.table(old);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bucket::SLOTS;
+    use super::{NEW, Room};
+
+    /// So many keys of one home in an endless table: how often it is rebuilt.
+    fn rebuilds_of_one_home(keys: usize) -> usize {
+        let (mut room, mut rebuilds, mut capacity) = (Room::default(), 0, 0);
+        for live in 0..keys {
+            if !room.fits(capacity) {
+                rebuilds += 1;
+                capacity = ((live + 1) * 16).div_ceil(NEW);
+                room = Room::default();
+                (0..live).for_each(|i| room.place(i / SLOTS));
+                room.at_first = room.displaced;
+            }
+            room.place(live / SLOTS);
+        }
+        rebuilds
+    }
+
+    #[test]
+    fn keys_that_the_hash_does_not_tell_apart_cost_no_table_each() {
+        let rebuilds = rebuilds_of_one_home(10_000);
+        assert!(rebuilds < 60, "{rebuilds} tables for 10,000 keys");
     }
 }
