@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-
 use super::engine::{Engine, WriteGuard};
 use crate::sync::{Lifetime, random_hasher};
 use crate::{KeyRef, Object};
@@ -38,7 +37,6 @@ pub fn engine() -> Arc<Engine<Thing>> {
     Arc::new(Engine::with_patience(random_hasher(), |_| 0, (0, 0)))
 }
 
-
 /// The bucket where a probe for a key begins in a table of so many.
 fn home(key: &str, buckets: u64) -> u64 {
     let hash = KeyRef::from(key).hash_with(&random_hasher());
@@ -46,8 +44,8 @@ fn home(key: &str, buckets: u64) -> u64 {
 }
 
 const NAMES: [&str; 14] = [
-    "ns/0", "ns/1", "ns/2", "ns/3", "ns/4", "ns/5", "ns/6", "ns/7", "ns/8", "ns/9", "ns/10", "ns/11", "ns/12",
-    "ns/13",
+    "ns/0", "ns/1", "ns/2", "ns/3", "ns/4", "ns/5", "ns/6", "ns/7", "ns/8", "ns/9", "ns/10",
+    "ns/11", "ns/12", "ns/13",
 ];
 
 /// So many keys whose probes begin in one bucket of a table of so many; the smallest has two.

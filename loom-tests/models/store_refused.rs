@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::engine::{Engine, PinnedRevision};
 use super::model::{A, Thing, collect, write};
 use crate::KeyRef;
-use crate::sync::random_hasher;
 use crate::run::{Bound, run};
+use crate::sync::random_hasher;
 
 pub fn model() {
     run(Bound { preemptions: 3 }, || {
