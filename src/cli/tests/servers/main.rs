@@ -359,19 +359,19 @@ fn the_second_signal_ends_a_verification_that_hangs() {
     let mut until = |words: &str| lines.any(|line| line.is_ok_and(|line| line.contains(words)));
     let id = Pid::from_child(&child);
     assert!(until("changes/s"));
-    kill_process(id, Signal::INT).expect("it is there");
+    kill_process(id, Signal::TERM).expect("it is there");
     assert!(until("verifying"));
     let limit = Instant::now() + Duration::from_secs(60);
     let status = loop {
         // The first moments belong to the first one.
-        kill_process(id, Signal::INT).expect("it is there");
+        kill_process(id, Signal::TERM).expect("it is there");
         std::thread::sleep(Duration::from_millis(100));
         match child.try_wait().expect("it is there") {
             Some(status) => break status,
             None => assert!(Instant::now() < limit, "it goes on"),
         }
     };
-    assert_eq!(status.code(), Some(130));
+    assert_eq!(status.code(), Some(143));
 }
 
 #[test]
