@@ -5,6 +5,9 @@
 //! cargo run --release --example config --features etcd -- --etcd localhost:2379
 //! ```
 //!
+//! It writes a `Source` of its own, and no function for a `Poll`, because it waits for what it has written: the version
+//! of a change is known as soon as it looks, and another look costs less than an interval.
+//!
 //! With `--etcd` it mirrors the keys of etcd below `/watchcache-example/`.
 
 mod support;

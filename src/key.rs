@@ -41,6 +41,9 @@ use std::sync::Arc;
 /// assert_ne!("etc/hosts".parse::<Key>()?, file);
 /// # Ok::<(), watchcache::KeyError>(())
 /// ```
+///
+/// So a key is no check of a segment of a path: `..`, `a/b` and what else may be in a name come through. Who builds
+/// a path or a URL from a key that strangers wrote checks it, or escapes it, there.
 #[derive(Clone)]
 pub struct Key {
     /// As [`KeyRef`] displays it.
@@ -129,8 +132,9 @@ impl Key {
 /// allocating.
 ///
 /// Made from `"namespace/name"` or `"name"`, from a `(namespace, name)` pair, or from a `&Key`. That
-/// never fails: a lookup of an invalid key finds nothing, and what would need to own it refuses it. A pair says
-/// what is what [whatever is in the name](Key#names-with-slashes); without a namespace it is `("", name)`.
+/// never fails: a lookup of an invalid key finds nothing, and what would need to own it refuses it. A text is
+/// split at its first `/`, a pair says what is what [whatever is in the name](Key#names-with-slashes): for paths,
+/// URLs and the like, take `("", path)`.
 ///
 /// ```
 /// use watchcache::{Key, KeyRef};
@@ -418,7 +422,10 @@ impl fmt::Debug for KeyRef<'_> {
 
 impl fmt::Display for KeyRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{}", self.namespace, self.separator(), self.name)
+        // As it is made from a text that begins with its only '/', which no key does.
+        let is_whole = self.name.is_empty() && self.namespace.starts_with('/');
+        let separator = if is_whole { "" } else { self.separator() };
+        write!(f, "{}{separator}{}", self.namespace, self.name)
     }
 }
 
@@ -429,14 +436,14 @@ pub enum KeyError {
     /// The text is empty.
     #[error("key is empty: expected \"namespace/name\" or \"name\"")]
     Empty,
-    /// Nothing comes before the only `/`.
-    #[error("key {0:?} has an empty namespace: leave out the '/' for a cluster-scoped object")]
+    /// Nothing comes before the only `/`, or a namespace was to be given and is empty.
+    #[error("key {0:?} has an empty namespace: a cluster-scoped object has its name alone")]
     EmptyNamespace(String),
     /// Nothing comes after the `/`.
     #[error("key {0:?} has an empty name")]
     EmptyName(String),
     /// A namespace has no `/`: it ends at the first one.
-    #[error("namespace {0:?} has a '/'")]
+    #[error("namespace {0:?} has a '/', which only a name may have")]
     SlashInNamespace(String),
     /// A part is longer than [`Key::MAX_PART`].
     #[error(

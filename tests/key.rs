@@ -13,13 +13,13 @@ fn bad_keys_say_what_is_wrong() {
         (
             "/web",
             KeyError::EmptyNamespace("/web".into()),
-            "key \"/web\" has an empty namespace: leave out the '/' for a cluster-scoped object",
+            "key \"/web\" has an empty namespace: a cluster-scoped object has its name alone",
         ),
         ("default/", KeyError::EmptyName("default/".into()), "key \"default/\" has an empty name"),
         (
             "/",
             KeyError::EmptyNamespace("/".into()),
-            "key \"/\" has an empty namespace: leave out the '/' for a cluster-scoped object",
+            "key \"/\" has an empty namespace: a cluster-scoped object has its name alone",
         ),
     ] {
         let found = text.parse::<Key>().unwrap_err();
@@ -29,7 +29,10 @@ fn bad_keys_say_what_is_wrong() {
     for (namespace, name) in [("a/b", "c"), ("/", "c"), ("a/", "")] {
         let error = KeyRef::from((namespace, name)).check().unwrap_err();
         assert_eq!(error, KeyError::SlashInNamespace(namespace.into()));
-        assert_eq!(error.to_string(), format!("namespace {namespace:?} has a '/'"));
+        assert_eq!(
+            error.to_string(),
+            format!("namespace {namespace:?} has a '/', which only a name may have")
+        );
     }
     assert_eq!(Key::namespaced("", "c"), Err(KeyError::EmptyNamespace("/c".into())));
 }
@@ -48,6 +51,9 @@ fn a_name_may_have_slashes_and_a_text_says_whose_they_are() {
         assert_eq!((key.namespace(), key.name(), key.as_str()), (namespace, name, text));
         assert_eq!(Key::new(namespace, name), Ok(key.clone()));
         assert_eq!(KeyRef::from((namespace, name)).to_string(), text);
+    }
+    for text in ["/", "/a", "a/"] {
+        assert_eq!(KeyRef::from(text).to_string(), text, "it is no key, and none is shown for it");
     }
     let sorted: Vec<_> = ["/a/b", "ab", "a/b"].map(|key| key.parse::<Key>().unwrap()).into();
     assert!(sorted.is_sorted(), "those without a namespace come first, by name");
@@ -73,11 +79,11 @@ proptest! {
 
     #[test]
     fn any_text_parses_or_is_refused_and_borrows_alike(text in "[a/]{0,6}|.{0,20}") {
+        let borrowed = KeyRef::from(text.as_str());
+        prop_assert_eq!(borrowed.to_string(), text.clone());
         if let Ok(key) = text.parse::<Key>() {
-            let borrowed = KeyRef::from(text.as_str());
             prop_assert_eq!(key.to_string(), text.clone());
             prop_assert_eq!(borrowed, key.as_ref());
-            prop_assert_eq!(borrowed.to_string(), text.clone());
             prop_assert_eq!(borrowed.to_key().unwrap(), key.clone());
             let hasher = RandomState::new();
             prop_assert_eq!(hasher.hash_one(borrowed), hasher.hash_one(&key));

@@ -492,6 +492,15 @@ fn what_is_absent_is_absent_in_kubes_form_too() {
         assert_eq!(theirs.is_failure(), ours.is_failure());
         assert_eq!(Status::from(theirs), ours);
     }
+
+    for json in [
+        json!({ "status": "Working" }),
+        json!({ "status": "Working", "code": 200 }),
+        json!({ "status": "Working", "reason": "Timeout", "code": 504 }),
+    ] {
+        let again = Status::from(Theirs::from(parse(json.clone())));
+        assert!(again.is_working(), "{json}");
+    }
 }
 
 #[cfg(feature = "kube")]

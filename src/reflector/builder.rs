@@ -92,7 +92,8 @@ impl<S: Source> ReflectorBuilder<S> {
     }
 
     /// The range from which each watch's length is drawn, so that watches which were opened together
-    /// do not all end together; an empty one counts as its start. Default: 200 s to 290 s.
+    /// do not all end together; an empty one counts as its start. The source's
+    /// [`bookmark_interval`](Source::bookmark_interval) comes on top. Default: 200 s to 290 s.
     #[must_use]
     pub fn watch_timeout(mut self, range: Range<Duration>) -> Self {
         self.config.limits.watch_timeout = bounded_range(range);
@@ -100,7 +101,8 @@ impl<S: Source> ReflectorBuilder<S> {
     }
 
     /// How long a watch may be silent, without even a bookmark, before it is considered dead and reopened
-    /// at the last version. Kubernetes sends a bookmark about once a minute. Default: 120 s.
+    /// at the last version, beyond the source's [`bookmark_interval`](Source::bookmark_interval). Kubernetes sends a
+    /// bookmark about once a minute. Default: 120 s.
     #[must_use]
     pub fn silence_limit(mut self, limit: Duration) -> Self {
         self.config.limits.silence = bounded(limit);

@@ -150,12 +150,13 @@ impl<S: Source> Run<'_, S> {
     /// Whether a list is due because watches say nothing, and nothing else asks for one.
     fn is_quiet(&mut self, ended: &Ended, now: Instant) -> bool {
         let lag = self.shared.progress().lag().unwrap_or_default();
-        ended.granted && self.quiet.is_due(lag, now)
+        let overdue = lag.saturating_sub(self.bookmark_interval());
+        ended.granted && self.quiet.is_due(overdue, now)
     }
 }
 
 fn silent(lasted: Duration) -> SourceError {
     let lasted = lasted.as_secs();
     let message = format!("the watch fell silent and was given up after {lasted} s");
-    SourceError::Transport { message, source: None }
+    SourceError::Transport { message, error: None }
 }

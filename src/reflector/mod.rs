@@ -59,7 +59,7 @@ pub use self::kube::{
 pub use self::kube::{reflector, reflector_with_monitor};
 pub use self::merge::{Merge, Part};
 pub use self::monitor::{Monitor, Report, Stopped, WaitError};
-pub use self::poll::{Poll, Polled};
+pub use self::poll::{Poll, Polled, Row};
 pub use self::progress::{Phase, Progress, RelistCauses};
 pub use self::quarantine::Quarantined;
 use self::run::Run;

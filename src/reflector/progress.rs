@@ -33,7 +33,8 @@ pub struct Progress {
     pub listed: u64,
     /// How many objects that list has in all, if the source says so.
     pub total: Option<u64>,
-    /// Times that a list was begun, in whatever way.
+    /// Times that a list was begun, in whatever way. The polls of a [`Poll`](super::Poll) are no lists but the
+    /// first, and those after failures.
     pub lists: u64,
     /// Lists after the first complete one.
     pub relists: u64,

@@ -57,7 +57,7 @@ impl Quiet {
     }
 
     /// Whether a list is due, which is to be asked for then. `lag`: since the content was known to be
-    /// complete.
+    /// complete, beyond what the source takes while all is well.
     pub(super) fn is_due(&mut self, lag: Duration, now: Instant) -> bool {
         let early = self.asked.is_some_and(|asked| now.duration_since(asked) < self.patience);
         let due = self.watches >= WATCHES && lag >= self.patience && !early;

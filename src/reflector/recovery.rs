@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn transport() -> End {
-        End::Failed(SourceError::Transport { message: "reset".to_owned(), source: None })
+        End::Failed(SourceError::Transport { message: "reset".to_owned(), error: None })
     }
 
     fn internal() -> End {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::backoff::{Backoff, Jitter, Pace};
-use super::config::Config;
+use super::config::{Config, bounded};
 use super::doubt::Doubt;
 use super::failure::{Failure, RequestKind};
 use super::order::Order;
@@ -84,6 +84,8 @@ pub(super) struct Lists {
 pub(super) struct Opened<S: Source> {
     pub(super) watch: Pin<Box<S::Watch>>,
     pub(super) timeout: Duration,
+    /// For how long it may say nothing.
+    pub(super) silence: Duration,
     /// Whether it began without a version, and so perhaps with the existing objects.
     pub(super) replays: bool,
 }
@@ -116,12 +118,20 @@ impl<'a, S: Source> Run<'a, S> {
     /// Opens a watch, which has to be granted within the time limit.
     pub(super) async fn open(&mut self, start: WatchStart) -> Result<Opened<S>, SourceError> {
         self.shared.start_watching();
-        let timeout = self.jitter.within(self.config.limits.watch_timeout.clone());
+        let limits = &self.config.limits;
+        let interval = self.bookmark_interval();
+        let timeout = self.jitter.within(limits.watch_timeout.clone()) + interval;
         let replays = start == WatchStart::After("".into());
         let request = WatchRequest { start, timeout };
-        let watch = in_time(self.config.limits.answer, self.source.watch(request)).await?;
+        let watch = in_time(limits.answer, self.source.watch(request)).await?;
         self.shared.contact(self.source.received_bytes());
-        Ok(Opened { watch: Box::pin(watch), timeout, replays })
+        let silence = limits.silence + interval;
+        Ok(Opened { watch: Box::pin(watch), timeout, silence, replays })
+    }
+
+    /// For how long a watch has nothing to say while all is well.
+    pub(super) fn bookmark_interval(&self) -> Duration {
+        bounded(self.source.bookmark_interval())
     }
 
     /// A request failed: reports it, and waits.
@@ -155,5 +165,5 @@ pub(super) async fn in_time<T>(
 }
 
 pub(super) fn too_late(limit: Duration) -> SourceError {
-    SourceError::Transport { message: format!("no answer within {limit:?}"), source: None }
+    SourceError::Transport { message: format!("no answer within {limit:?}"), error: None }
 }

@@ -38,7 +38,7 @@ use crate::{Key, Object, Refused, ResourceVersion};
 /// - **Bookmarks and silence.** What says that the content is complete is a list, an event or a
 ///   [`Bookmark`](WatchEvent::Bookmark); that a watch was opened does not. A source without changes sends bookmarks,
 ///   and sends none that it does not know to be true: readiness goes by them. A watch that is silent for
-///   `silence_limit` is opened anew; watches that open and never say anything lead to a list.
+///   `silence_limit`, beyond the source's own [`bookmark_interval`](Source::bookmark_interval), is opened anew; watches that open and never say anything lead to a list.
 /// - **Failures.** A watch that yields an error or ends has ended. Nothing that was sent is lost with it: the next
 ///   one begins where the last event was. A source does not retry by itself, nor does it wait; it passes on what it
 ///   was asked to wait for ([`Status::with_retry_after`]).
@@ -72,7 +72,8 @@ pub trait Source: Send + Sync + 'static {
 
     /// Opens a watch. While nothing changes it should send a [`WatchEvent::Bookmark`] more often than the
     /// reflector's `silence_limit` (120 s): a watch that is silent for longer is reopened, and
-    /// [`Progress::lag`](super::Progress::lag) grows meanwhile.
+    /// [`Progress::lag`](super::Progress::lag) grows meanwhile. A source that cannot says so by its
+    /// [`bookmark_interval`](Self::bookmark_interval).
     ///
     /// # Errors
     /// As for [`list`](Self::list); none of them ends the reflector.
@@ -80,6 +81,13 @@ pub trait Source: Send + Sync + 'static {
         &self,
         request: WatchRequest,
     ) -> impl Future<Output = Result<Self::Watch, SourceError>> + Send;
+
+    /// For how long a watch of this source has nothing to say while all is well, as one that looks once an hour. The
+    /// reflector adds it to its `silence_limit`, to the length of each watch, and to how long it believes watches that
+    /// say nothing; it asks before each watch. Default: zero, for a source that speaks well within these.
+    fn bookmark_interval(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Called once, when the reflector is built: where to report an object that turns out
     /// undecodable only after it was delivered, and where to learn what need not be decoded.
@@ -365,9 +373,9 @@ pub enum SourceError {
     Transport {
         /// What happened, in a sentence.
         message: String,
-        /// The error below.
-        #[source]
-        source: Option<Box<dyn Error + Send + Sync>>,
+        /// The error that says so, to look into. The message has its text and its causes', so that this is no
+        /// [`source`](Error::source), which would repeat them.
+        error: Option<Box<dyn Error + Send + Sync>>,
     },
     /// The source answered with something that is not of its protocol.
     #[error("unexpected answer: {0}")]
@@ -412,12 +420,14 @@ impl SourceError {
     ///
     /// let missing = std::fs::read("/no/such/file").map_err(SourceError::transport);
     /// assert!(missing.unwrap_err().to_string().starts_with("No such file"));
-    /// assert_eq!(SourceError::transport("no route").to_string(), "no route");
+    /// let error = SourceError::transport("no route");
+    /// assert_eq!(error.to_string(), "no route");
+    /// assert!(std::error::Error::source(&error).is_none(), "nothing is said twice");
     /// ```
     #[must_use]
     pub fn transport(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let error = error.into();
-        Self::Transport { message: with_causes(&*error), source: Some(error) }
+        Self::Transport { message: with_causes(&*error), error: Some(error) }
     }
 
     /// How long the source asked to wait.

@@ -5,7 +5,7 @@ use std::io;
 
 use ::kube::core::response as theirs;
 
-use super::wire::{Metadata, WireStatus};
+use super::wire::{Metadata, WireStatus, infer_outcome};
 use super::{CauseType, Outcome, Status, StatusCause, StatusDetails, StatusReason};
 
 impl From<theirs::Status> for Status {
@@ -54,8 +54,9 @@ impl From<theirs::StatusCause> for StatusCause {
     }
 }
 
-/// Whole, but for what kube's cannot say: work in progress ([`Outcome::Working`]) has its reason and code, and no
-/// outcome. So what is made of it here again is the same.
+/// Whole, but for what kube's cannot say: work in progress ([`Outcome::Working`]) has no outcome there, but its
+/// reason or code. Where they say something else, the reason becomes [`StatusReason::Working`]. So what is made of it
+/// here again is the same, but for that.
 ///
 /// ```
 /// use watchcache::Status;
@@ -69,6 +70,8 @@ impl From<Status> for theirs::Status {
     fn from(status: Status) -> Self {
         let Status { outcome, reason, message, details, code, metadata } = status;
         let Metadata { resource_version, continue_token, remaining_item_count } = metadata;
+        let is_told = outcome != Outcome::Working || infer_outcome(&reason, code) == outcome;
+        let reason = if is_told { reason } else { StatusReason::Working };
         let some = |text: String| (!text.is_empty()).then_some(text);
         let nothing = Self::default().metadata.unwrap_or_default();
         let mut metadata = nothing.clone();

@@ -93,7 +93,7 @@ impl WireStatus {
 
 /// client-go takes everything but an explicit success for an error. Here a code of success counts, too, if
 /// the server said nothing else.
-fn infer_outcome(reason: &StatusReason, code: u16) -> Outcome {
+pub(super) fn infer_outcome(reason: &StatusReason, code: u16) -> Outcome {
     match (reason, code) {
         (StatusReason::Working, _) | (StatusReason::Unknown, 202) => Outcome::Working,
         (StatusReason::Unknown, 200..=299) => Outcome::Success,

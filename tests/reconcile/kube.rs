@@ -60,9 +60,11 @@ fn take(seen: &Seen) -> Vec<String> {
 fn owners_are_found_by_group_and_kind_in_the_namespace_or_in_none() {
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("example.com", "v1", "Greeting"));
     let greetings = Arc::new(Store::<DynamicObject>::new());
-    let mut greeting = DynamicObject::new("hello", &kind);
-    greeting.metadata = meta("hello", Some("a"), 1);
-    greetings.add(greeting).unwrap();
+    for name in ["hello", "../b/hello"] {
+        let mut greeting = DynamicObject::new(name, &kind);
+        greeting.metadata = meta(name, Some("a"), 1);
+        greetings.add(greeting).unwrap();
+    }
     let nodes = Arc::new(Store::<Node>::new());
     nodes.add(Node { metadata: meta("hello", None, 1), ..Node::default() }).unwrap();
     let maps = Store::<ConfigMap>::new();
@@ -96,7 +98,9 @@ fn owners_are_found_by_group_and_kind_in_the_namespace_or_in_none() {
     assert_eq!(of(&[("v1", "Node", "hello")]), (none.clone(), node.clone()));
     let strangers =
         [("example.org/v1", "Greeting", "hello"), ("v1", "Greeting", "hello"), ("v1", "Pod", "a")];
-    assert_eq!(of(&strangers), (none.clone(), none));
+    assert_eq!(of(&strangers), (none.clone(), none.clone()));
+    // In a request for the owner it would be a path.
+    assert_eq!(of(&[("example.com/v1", "Greeting", "../b/hello")]), (none.clone(), none));
     let both = [("v1", "Node", "hello"), ("example.com/v1", "Greeting", "hello")];
     assert_eq!(of(&both), (hello, node));
 }

@@ -50,7 +50,10 @@ impl<K: Resource + Send + Sync + 'static> Controller<K> {
                 let namespace = meta.namespace.as_deref().filter(|_| !is_cluster_scoped);
                 Key::new(namespace, name).ok()
             };
-            references.filter_map(|reference| key(&reference.name)).collect::<Vec<_>>()
+            // Whoever may write the object wrote the name: one with a '/' names nothing here, and would reach into
+            // other paths of a request.
+            let names = references.map(|reference| &*reference.name);
+            names.filter(|name| !name.contains('/')).filter_map(key).collect::<Vec<_>>()
         })
     }
 

@@ -32,7 +32,7 @@ use crate::{Key, KeyError, Status};
 /// The part of a key after the prefix is its [`Key`] as a text: `name`, or `namespace/name`, where
 /// [the name may have more slashes](Key#names-with-slashes), unless [`keys`](Self::keys) sets another rule. A
 /// value that does not decode is quarantined like any other object, and so is an etcd key that is not a valid
-/// [`Key`]: under the namespace `\u{fffd}`, which no object has, with bytes that are no text written as `%FF`.
+/// [`Key`], or that goes on with a `/` behind the prefix, as all do if a folder's own is left out there: under the namespace `\u{fffd}`, which no object has, with bytes that are no text written as `%FF`.
 ///
 /// With users and passwords, let the client renew its tokens (`ConnectOptions::with_auto_token_refresh`):
 /// a token expires.
@@ -311,7 +311,7 @@ fn failure(error: &etcd_client::Error) -> SourceError {
         _ => None,
     };
     let message = || error.to_string();
-    refused.unwrap_or_else(|| SourceError::Transport { message: message(), source: None })
+    refused.unwrap_or_else(|| SourceError::Transport { message: message(), error: None })
 }
 
 /// The meaning of a failure's code, if it carries more than that the call failed.

@@ -86,7 +86,7 @@ impl<V: fmt::Debug> fmt::Debug for EtcdObject<V> {
 const NO_KEY: &str = "\u{fffd}";
 
 type Decode<V> = Box<dyn Fn(&[u8]) -> Result<V, String> + Send + Sync>;
-type Keys = Box<dyn Fn(&str) -> Result<Key, KeyError> + Send + Sync>;
+type Keys = Box<dyn Fn(&str) -> Result<Key, String> + Send + Sync>;
 type Sizes<V> = Box<dyn Fn(&V) -> usize + Send + Sync>;
 
 pub(super) struct Decoder<V> {
@@ -106,7 +106,7 @@ impl<V: Send + Sync + 'static> Decoder<V> {
         Self {
             prefix,
             decode: Box::new(move |value| decode(value).map_err(|error| error.to_string())),
-            keys: Box::new(str::parse),
+            keys: Box::new(parsed),
             label: Arc::new(|_: &V, _: &str| None),
             sizes: None,
         }
@@ -116,7 +116,7 @@ impl<V: Send + Sync + 'static> Decoder<V> {
         &mut self,
         keys: impl Fn(&str) -> Result<Key, KeyError> + Send + Sync + 'static,
     ) {
-        self.keys = Box::new(keys);
+        self.keys = Box::new(move |rest| keys(rest).map_err(|error| error.to_string()));
     }
 
     pub(super) fn set_label(
@@ -136,9 +136,7 @@ impl<V: Send + Sync + 'static> Decoder<V> {
         let no_key = |error: String| (listed_as(rest), error);
         let text =
             std::str::from_utf8(rest).map_err(|error| no_key(format!("the key is {error}")))?;
-        let key = catch_as_sentence(|| (self.keys)(text))
-            .and_then(|key| key.map_err(|error| error.to_string()))
-            .map_err(no_key)?;
+        let key = catch_as_sentence(|| (self.keys)(text)).flatten().map_err(no_key)?;
         match key {
             key if key.namespace() == Some(NO_KEY) => {
                 Err(no_key("it stands for no key".to_owned()))
@@ -224,6 +222,15 @@ impl<V: Send + Sync + 'static> Decoder<V> {
     }
 }
 
+/// What follows the prefix, as a key. If that begins with a '/', the folder's own was left out of the prefix: as a
+/// text, some of what is in it would be a key without a namespace, and some none.
+fn parsed(rest: &str) -> Result<Key, String> {
+    if rest.starts_with('/') {
+        return Err("a '/' follows the prefix, which has to end in it".to_owned());
+    }
+    rest.parse().map_err(|error: KeyError| error.to_string())
+}
+
 /// An invalid key in the form of one that no object has: bytes that are no text are written as `%` and two
 /// digits, and so is a `%`.
 fn listed_as(rest: &[u8]) -> Option<Key> {
@@ -267,5 +274,14 @@ mod tests {
         assert_eq!(listed(b"a%2F/").as_deref(), Some("\u{fffd}/a%252F/"));
         assert_eq!(listed(b"\xffx").as_deref(), Some("\u{fffd}/%FFx"));
         assert_eq!(listed(b"").as_deref(), Some("\u{fffd}/%"));
+    }
+
+    #[test]
+    fn a_prefix_without_the_slash_of_its_folder_makes_no_keys() {
+        let parsed = |rest| parsed(rest).map(|key| key.to_string());
+        assert_eq!(parsed("web/0"), Ok("web/0".to_owned()));
+        for rest in ["/web/0", "/web", "//"] {
+            assert!(parsed(rest).is_err_and(|error| error.contains("prefix")), "{rest}");
+        }
     }
 }

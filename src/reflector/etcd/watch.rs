@@ -39,7 +39,7 @@ pub(super) async fn cluster_revision(mut kv: KvClient, key: Vec<u8>) -> Result<i
     let options = GetOptions::new().with_keys_only().with_limit(1);
     let cut_off = |why: String| SourceError::Transport {
         message: format!("this member of etcd does not reach its cluster: {why}"),
-        source: None,
+        error: None,
     };
     match tokio::time::timeout(PATIENCE, kv.get(key, Some(options))).await {
         Ok(Ok(answer)) => Ok(answer.header().map_or(0, |header| header.revision())),
@@ -167,7 +167,7 @@ impl<V: Send + Sync + 'static> Reader<V> {
                     "this member of etcd is at revision {}, its cluster at {revision}: it was cut off",
                     self.member
                 );
-                return Err(SourceError::Transport { message, source: None });
+                return Err(SourceError::Transport { message, error: None });
             }
             (Sign::Asked { next, .. }, _) => *next = now + AGAIN,
         }
@@ -186,7 +186,7 @@ impl<V: Send + Sync + 'static> Reader<V> {
                 reason => reason,
             };
             self.queue.push_back(Err(match answer.compact_revision() {
-                0 => SourceError::Transport { message: reason.to_owned(), source: None },
+                0 => SourceError::Transport { message: reason.to_owned(), error: None },
                 compacted => SourceError::Expired {
                     message: format!("compacted up to {compacted}: {reason}"),
                     continue_token: None,

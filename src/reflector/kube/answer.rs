@@ -69,7 +69,7 @@ pub(super) async fn stream(
     let pieces = response.into_body().into_data_stream().map(|piece| {
         piece.map_err(|error| SourceError::Transport {
             message: format!("the watch broke: {}", with_causes(&error)),
-            source: Some(Box::new(error)),
+            error: Some(Box::new(error)),
         })
     });
     Ok((protobuf, pieces))

@@ -129,7 +129,7 @@ impl<S: Source> Run<'_, S> {
             let message =
                 "the list shows changes that the watches before it did not bring, and may keep back"
                     .to_owned();
-            let error = SourceError::Transport { message, source: None };
+            let error = SourceError::Transport { message, error: None };
             self.failed(RequestKind::Watch, &error, Duration::ZERO);
         }
     }

@@ -143,7 +143,7 @@ impl<S: Source> Run<'_, S> {
             let patience = deadline.min(Instant::now() + answer);
             let Ok(stretch) = timeout_at(patience, stretches.next()).await else {
                 let message = "the objects of a page of the list did not come in time".to_owned();
-                return Err(SourceError::Transport { message, source: None });
+                return Err(SourceError::Transport { message, error: None });
             };
             let Some(stretch) = stretch else { break };
             for item in OneByOne(stretch.into_iter()) {

@@ -23,7 +23,7 @@ impl<S: Source> Run<'_, S> {
         let silence = self.config.limits.silence;
         let torn = |message: &str| SourceError::Transport {
             message: format!("the streaming list {message}"),
-            source: None,
+            error: None,
         };
         for events in 1_usize.. {
             let patience = deadline.min(Instant::now() + silence);

@@ -1,133 +1,130 @@
 //! What was polled last, and how another poll differs from it.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::{Polled, Row, version};
 use crate::panic::{OneByOne, catch, drop_all};
 use crate::reflector::facts::Facts;
 use crate::reflector::{Item, SourceError, Undecodable, WatchEvent};
 use crate::{Key, KeyRef, Object, ResourceVersion};
 
-/// An object of a [`Poll`](super::Poll), in the version of the poll that found it so.
-///
-/// It is what it holds: `setting.value` of a `Polled<Setting>` is the setting's. Key, uid and labels are the
-/// object's own, too; its own version counts for nothing.
-pub struct Polled<T> {
-    object: T,
-    version: ResourceVersion,
-}
-
-impl<T> Deref for Polled<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.object
-    }
-}
-
-impl<T: Object> Object for Polled<T> {
-    fn key(&self) -> KeyRef<'_> {
-        self.object.key()
-    }
-
-    fn uid(&self) -> Option<&str> {
-        self.object.uid()
-    }
-
-    fn resource_version(&self) -> Option<&str> {
-        Some(self.version.as_str())
-    }
-
-    fn label(&self, name: &str) -> Option<&str> {
-        self.object.label(name)
-    }
-
-    fn size(&self) -> usize {
-        size_of::<ResourceVersion>() + self.object.size()
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Polled<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Polled")
-            .field("object", &self.object)
-            .field("version", &self.version)
-            .finish()
-    }
-}
-
-/// The objects of the last poll that found a change, which is a version of its own.
+/// What the last poll that found a change has found, which is a version of its own.
 ///
 /// Nobody changes it: a poll makes another one, so that user code never finds it half made.
 pub(super) struct Content<T> {
+    /// 0 before the first poll.
     version: u64,
-    objects: BTreeMap<Key, Arc<Polled<T>>>,
+    /// The version before this one; the first has none, and this is itself.
+    before: u64,
+    found: HashMap<Key, Found<T>, RandomState>,
     /// What the version before had beyond this one.
     gone: Vec<Key>,
-    /// Why some objects could not be used, of which no key is known.
-    unusable: Vec<String>,
+    /// Rows that are no objects, of which no key is known.
+    nameless: Vec<Undecodable>,
+}
+
+/// What is there under a key.
+enum Found<T> {
+    Object(Arc<Polled<T>>),
+    Bad(Arc<Undecodable>),
 }
 
 impl<T: Object> Content<T> {
-    /// Nothing, before the first poll. Versions begin at the time, so that those of a program that was started
-    /// again go on after the ones that it had told a store elsewhere.
+    /// Nothing, before the first poll.
     pub(super) fn new() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let version = u64::try_from(now.as_millis()).unwrap_or_default();
-        Self::empty(version)
-    }
-
-    fn empty(version: u64) -> Self {
-        Self { version, objects: BTreeMap::new(), gone: Vec::new(), unusable: Vec::new() }
+        Self {
+            version: 0,
+            before: 0,
+            found: HashMap::default(),
+            gone: Vec::new(),
+            nameless: Vec::new(),
+        }
     }
 
     pub(super) fn version(&self) -> ResourceVersion {
         self.version.to_string().into()
     }
 
-    /// What is there once these objects were listed: the same content, if they are the same.
+    /// What is there once these rows were listed: the same content, if they are the same.
     pub(super) fn next(
         self: &Arc<Self>,
-        listed: Vec<T>,
+        listed: Vec<Row<T>>,
         wants: impl Fn(KeyRef<'_>) -> bool,
         same: impl Fn(&T, &T) -> bool,
     ) -> Arc<Self> {
-        let mut next = Self::empty(self.version.saturating_add(1));
+        let is_first = self.version == 0;
+        let mut next = Self::new();
+        next.version = version::next();
+        next.before = if is_first { next.version } else { self.version };
         let version = next.version();
-        for object in OneByOne(listed.into_iter()) {
-            let key = match Facts::of(&object).key {
-                Ok(key) if wants(key) => key.to_key_unchecked(),
-                Ok(_) => continue,
-                Err(error) => {
-                    next.unusable.push(error);
-                    continue;
+        next.found.reserve(listed.len());
+        for Row(row) in OneByOne(listed.into_iter()) {
+            let bad = match row {
+                Err(bad) => {
+                    Undecodable { resource_version: Some(version.clone()), deleted: false, ..bad }
                 }
+                Ok(object) => match Facts::of(&object).key {
+                    Ok(key) if wants(key) => {
+                        let (key, held) = self.held(key);
+                        let held = held.and_then(Found::object);
+                        let held = held.filter(|held| is_same::<T>(held, &object, &same)).cloned();
+                        let found = || Arc::new(Polled::new(object, version.clone()));
+                        next.found.insert(key, Found::Object(held.unwrap_or_else(found)));
+                        continue;
+                    }
+                    Ok(_) => continue,
+                    Err(error) => Undecodable::new(None, Some(version.clone()), error),
+                },
             };
-            let held = self.objects.get(&key).filter(|held| is_same(&held.object, &object, &same));
-            let object = held
-                .map_or_else(|| Arc::new(Polled { object, version: version.clone() }), Arc::clone);
-            next.objects.insert(key, object);
+            match bad.key.as_ref().map(Key::as_ref) {
+                None => next.nameless.push(bad),
+                Some(key) if wants(key) => {
+                    let (key, held) = self.held(key);
+                    let held =
+                        held.and_then(Found::bad).filter(|held| reason(held) == reason(&bad));
+                    let bad = held.cloned().unwrap_or_else(|| Arc::new(bad));
+                    next.found.insert(key, Found::Bad(bad));
+                }
+                Some(_) => {}
+            }
         }
-        let gone = self.objects.keys().filter(|key| !next.objects.contains_key(*key));
+        // Which came first says nothing.
+        next.nameless.sort_by(|one, other| reason(one).cmp(&reason(other)));
+        let gone = self.found.keys().filter(|key| !next.found.contains_key(*key));
         next.gone = gone.cloned().collect();
-        let differs = !next.gone.is_empty()
-            || next.unusable != self.unusable
-            || next.objects.values().any(|object| object.version == version);
+        next.gone.sort_unstable();
+        let differs = is_first
+            || !next.gone.is_empty()
+            || !next.nameless.iter().map(reason).eq(self.nameless.iter().map(reason))
+            || next.found.values().any(|found| found.version() == Some(&version));
         if differs { Arc::new(next) } else { Arc::clone(self) }
+    }
+
+    /// What is held under a key, and the key as it is held, so that its text is copied once.
+    fn held(&self, key: KeyRef<'_>) -> (Key, Option<&Found<T>>) {
+        match self.found.get_key_value(&key) {
+            Some((key, found)) => (key.clone(), Some(found)),
+            None => (key.to_key_unchecked(), None),
+        }
     }
 
     /// All of it, as a list has it.
     pub(super) fn items(&self) -> Vec<Item<Polled<T>>> {
-        let objects = self.objects.values().map(|object| Item::Object(Arc::clone(object)));
-        objects.chain(self.unusable().map(Item::Undecodable)).collect()
+        let found = self.sorted(|_| true).into_iter().map(|(_, found)| match found {
+            Found::Object(object) => Item::Object(Arc::clone(object)),
+            Found::Bad(bad) => Item::Undecodable(Undecodable::clone(bad)),
+        });
+        found.chain(self.nameless.iter().cloned().map(Item::Undecodable)).collect()
     }
 
     /// What has changed after a version, without an end.
     ///
     /// Nothing older than the last change is asked for: a watch tells all of one poll before it makes the next.
+    /// One that is resumed within this version asks for what came after the number before it, which may be any
+    /// that lies between the two.
     ///
     /// # Errors
     /// `Expired`, for a version before the one before this, or of another source.
@@ -137,14 +134,18 @@ impl<T: Object> Content<T> {
     ) -> Result<Vec<WatchEvent<Polled<T>>>, SourceError> {
         match after.number() {
             Some(after) if after == self.version => Ok(Vec::new()),
-            Some(after) if after.checked_add(1) == Some(self.version) => {
+            Some(after) if (self.before..self.version).contains(&after) => {
                 let version = self.version();
-                let new = self.objects.values().filter(|object| object.version == version);
-                let new = new.map(|object| WatchEvent::Modified(Arc::clone(object)));
+                let new = self.sorted(|found| found.version() == Some(&version));
+                let new = new.into_iter().map(|(_, found)| match found {
+                    Found::Object(object) => WatchEvent::Modified(Arc::clone(object)),
+                    Found::Bad(bad) => WatchEvent::Undecodable(Undecodable::clone(bad)),
+                });
                 let gone = self.gone.iter();
                 let gone =
                     gone.map(|key| WatchEvent::Gone { key: key.clone(), version: version.clone() });
-                Ok(gone.chain(new).chain(self.unusable().map(WatchEvent::Undecodable)).collect())
+                let nameless = self.nameless.iter().cloned().map(WatchEvent::Undecodable);
+                Ok(gone.chain(new).chain(nameless).collect())
             }
             _ => Err(SourceError::Expired {
                 message: format!("of version {after} nothing is known, only of {}", self.version),
@@ -153,11 +154,35 @@ impl<T: Object> Content<T> {
         }
     }
 
-    fn unusable(&self) -> impl Iterator<Item = Undecodable> {
-        let version = self.version();
-        let errors = self.unusable.iter();
-        errors.map(move |error| Undecodable::new(None, Some(version.clone()), error))
+    /// By key, so that a program that runs again is told in the same order.
+    fn sorted(&self, chosen: impl Fn(&Found<T>) -> bool) -> Vec<(&Key, &Found<T>)> {
+        let mut sorted: Vec<_> = self.found.iter().filter(|(_, found)| chosen(found)).collect();
+        sorted.sort_unstable_by_key(|(key, _)| *key);
+        sorted
     }
+}
+
+impl<T> Found<T> {
+    fn object(&self) -> Option<&Arc<Polled<T>>> {
+        if let Self::Object(object) = self { Some(object) } else { None }
+    }
+
+    fn bad(&self) -> Option<&Arc<Undecodable>> {
+        if let Self::Bad(bad) = self { Some(bad) } else { None }
+    }
+
+    /// The version that found it so.
+    fn version(&self) -> Option<&ResourceVersion> {
+        match self {
+            Self::Object(object) => Some(&object.version),
+            Self::Bad(bad) => bad.resource_version.as_ref(),
+        }
+    }
+}
+
+/// What tells two bad rows apart.
+fn reason(bad: &Undecodable) -> (&str, Option<&str>) {
+    (&bad.error, bad.raw.as_deref())
 }
 
 /// Whether nothing has changed. Of what the comparison panics for, nobody knows: it counts as changed.
@@ -171,6 +196,6 @@ fn is_same<T: Object>(held: &T, object: &T, same: impl Fn(&T, &T) -> bool) -> bo
 /// The destructors of several objects may panic.
 impl<T> Drop for Content<T> {
     fn drop(&mut self) {
-        drop_all(std::mem::take(&mut self.objects).into_values());
+        drop_all(std::mem::take(&mut self.found).into_values());
     }
 }

@@ -1,6 +1,9 @@
 //! A source for what can only be listed: it lists again and again, and tells what has changed.
 
 mod content;
+mod polled;
+mod row;
+mod version;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,33 +18,42 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
 use self::content::Content;
-pub use self::content::Polled;
+pub use self::polled::Polled;
+pub use self::row::Row;
 use super::config::NEVER;
 use super::{
     Interest, ListPage, ListRequest, Report, Source, SourceError, WatchEvent, WatchRequest,
     WatchStart,
 };
+use crate::panic::OneByOne;
 use crate::{KeyRef, Object, ResourceVersion, Status};
 
 /// A source for whatever can be listed and not watched: files, a table, another service's API.
 ///
-/// It lists once per interval and compares with the list before. What differs is one version, which it counts:
-/// all changes of one poll become visible together, and an equal poll changes nothing. So a sink hears of additions,
-/// changes and deletions as from any other source, and of what comes and goes between two polls nothing.
+/// It lists once per interval and compares with the list before. What differs is one version: all changes of one poll
+/// become visible together, and an equal poll changes nothing. So a sink hears of additions, changes and deletions as
+/// from any other source, and of what comes and goes between two polls nothing. It holds each object as [`Polled`],
+/// with the version: a store is a `Store<Polled<T>>`.
 ///
 /// The function that lists returns all objects there are, in any order; of two with one key the last counts.
-/// What it leaves out is deleted, so a list that may be incomplete is an error. An error goes the way of every
-/// source's: the content stays, the reflector tells of it, backs off and asks again, and the function is not
-/// called at the interval meanwhile. One that hangs is dropped after
-/// [`silence_limit`](super::ReflectorBuilder::silence_limit), or, for a list, after
+/// What it leaves out is deleted, so a list that may be incomplete is an error, and an object that cannot be read a
+/// bad [`Row`]: one with a key is quarantined, and sinks keep what they hold of it as long as the polls do not fail.
+/// A function that blocks, as one that reads files does, belongs in `tokio::task::spawn_blocking`.
+///
+/// An error goes the way of every source's: the content stays, the reflector tells of it, backs off and asks again,
+/// and the function is not called at the interval meanwhile. One that hangs is dropped after
+/// [`silence_limit`](super::ReflectorBuilder::silence_limit), or, for the first list and after a failure,
 /// [`answer_limit`](super::ReflectorBuilder::answer_limit). One that panics ends the reflector.
 ///
 /// Since each poll says that the content is complete, [`is_ready`](super::Monitor::is_ready) needs a limit above
-/// the interval, and an interval of two minutes or more a larger `silence_limit`.
+/// the interval and what a list takes.
 ///
-/// Each poll takes O(objects × log objects) and, while it compares, the memory of a second list. What is held is
-/// held for comparison, too: a [`transform`](super::ReflectorBuilder::transform) finds no object that it could
-/// change in place.
+/// Versions are the time in milliseconds, or past that, and no two polls of a process have the same: what one has
+/// filled another can go on with, whichever was made first, and several can be [merged](super::Merge).
+///
+/// Each poll takes O(objects), one with changes also O(changes × log changes), and, while it compares, the memory of
+/// a second list. What is held is held for comparison, too: a [`transform`](super::ReflectorBuilder::transform) finds
+/// no object that it could change in place.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -84,7 +96,7 @@ pub struct Poll<T> {
     poller: Arc<Poller<T>>,
 }
 
-type List<T> = dyn Fn() -> BoxFuture<'static, Result<Vec<T>, SourceError>> + Send + Sync;
+type List<T> = dyn Fn() -> BoxFuture<'static, Result<Vec<Row<T>>, SourceError>> + Send + Sync;
 type Same<T> = dyn Fn(&T, &T) -> bool + Send + Sync;
 
 struct Poller<T> {
@@ -93,8 +105,18 @@ struct Poller<T> {
     same: Box<Same<T>>,
     interest: OnceLock<Interest<Polled<T>>>,
     content: ArcSwap<Content<T>>,
-    /// When the last poll that did not fail ended.
-    last: Mutex<Option<Instant>>,
+    last: Mutex<Last>,
+}
+
+/// What is known of the last poll.
+#[derive(Clone, Copy, Default)]
+struct Last {
+    /// Whether it failed.
+    failed: bool,
+    /// When the last that did not fail ended.
+    ended: Option<Instant>,
+    /// How long that took.
+    took: Duration,
 }
 
 /// The shortest interval: a list that is always ready would leave nobody else a turn.
@@ -102,12 +124,14 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 impl<T: Object> Poll<T> {
     /// Lists once per interval, of at least a millisecond, counted from the end of the list before. Objects that
-    /// are equal, and have the same uid if they have one, have not changed.
+    /// are equal, and have the same uid if they have one, have not changed; one that does not equal itself, as a
+    /// number that is NaN, changes with each poll.
     #[must_use]
-    pub fn new<L>(interval: Duration, list: impl Fn() -> L + Send + Sync + 'static) -> Self
+    pub fn new<L, R>(interval: Duration, list: impl Fn() -> L + Send + Sync + 'static) -> Self
     where
         T: PartialEq,
-        L: Future<Output = Result<Vec<T>, SourceError>> + Send + 'static,
+        L: Future<Output = Result<Vec<R>, SourceError>> + Send + 'static,
+        R: Into<Row<T>>,
     {
         Self::comparing(T::eq, interval, list)
     }
@@ -131,21 +155,23 @@ impl<T: Object> Poll<T> {
     /// # drop(source);
     /// ```
     #[must_use]
-    pub fn comparing<L>(
+    pub fn comparing<L, R>(
         same: impl Fn(&T, &T) -> bool + Send + Sync + 'static,
         interval: Duration,
         list: impl Fn() -> L + Send + Sync + 'static,
     ) -> Self
     where
-        L: Future<Output = Result<Vec<T>, SourceError>> + Send + 'static,
+        L: Future<Output = Result<Vec<R>, SourceError>> + Send + 'static,
+        R: Into<Row<T>>,
     {
+        let rows = |listed: Vec<R>| OneByOne(listed.into_iter()).map(Into::into).collect();
         let poller = Poller {
             interval: interval.clamp(SHORTEST, NEVER),
-            list: Box::new(move || list().boxed()),
+            list: Box::new(move || list().map(move |listed| listed.map(rows)).boxed()),
             same: Box::new(same),
             interest: OnceLock::new(),
             content: ArcSwap::from_pointee(Content::new()),
-            last: Mutex::new(None),
+            last: Mutex::default(),
         };
         Self { poller: Arc::new(poller) }
     }
@@ -154,21 +180,31 @@ impl<T: Object> Poll<T> {
 impl<T: Object> Poller<T> {
     /// Lists, and takes in what has changed. If it is dropped meanwhile, nothing has.
     async fn poll(&self) -> Result<Arc<Content<T>>, SourceError> {
-        let listed = (self.list)().await?;
+        let began = Instant::now();
+        let listed = (self.list)().await.inspect_err(|_| self.change(|last| last.failed = true))?;
         let wants =
             |key: KeyRef<'_>| self.interest.get().is_none_or(|interest| interest.wants(key));
         let before = self.content.load_full();
         let next = before.next(listed, wants, &self.same);
         // Where another watch of this source has polled meanwhile, the next poll tells what that one lacks.
         drop(self.content.compare_and_swap(&before, next));
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        let now = Instant::now();
+        self.change(|last| *last = Last { failed: false, ended: Some(now), took: now - began });
         Ok(self.content.load_full())
     }
 
-    /// When to poll next: at once after one that failed, since whoever opens a watch then has backed off.
+    fn change<R>(&self, change: impl FnOnce(&mut Last) -> R) -> R {
+        change(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn last(&self) -> Last {
+        self.change(|last| *last)
+    }
+
+    /// When to poll next.
     fn due(&self) -> Instant {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.map_or_else(Instant::now, |last| last + self.interval)
+        let now = Instant::now();
+        self.last().ended.map_or(now, |ended| now.max(ended + self.interval))
     }
 }
 
@@ -188,9 +224,10 @@ impl<T: Object> Watch<T> {
             if let Some(event) = self.events.pop_front() {
                 return Some(Ok(event));
             }
-            let due = self.poller.due().max(Instant::now());
-            if self.end <= due {
-                sleep_until(self.end).await;
+            let due = self.poller.due();
+            // A poll that does not come to its end in time is left to the next watch.
+            if self.end <= due + self.poller.last().took {
+                sleep_until(self.end.min(due)).await;
                 return None;
             }
             sleep_until(due).await;
@@ -243,8 +280,18 @@ impl<T: Object> Source for Poll<T> {
         };
         // A watch before this one may have been dropped with some of it untold.
         watch.tell(&self.poller.content.load_full())?;
+        if self.poller.last().failed {
+            // Where this one fails, too, the watch was not granted: it would seem to have lived for as long as a
+            // poll takes to fail, and who backs off would begin anew.
+            watch.poll().await?;
+        }
         let next = |mut watch: Watch<T>| async move { Some((watch.next().await?, watch)) };
         Ok(stream::unfold(watch, next).boxed())
+    }
+
+    /// A list takes its time, too.
+    fn bookmark_interval(&self) -> Duration {
+        self.poller.interval + self.poller.last().took
     }
 
     fn attach(&mut self, _: Report, interest: Interest<Polled<T>>) {

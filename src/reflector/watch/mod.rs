@@ -31,7 +31,7 @@ type Next<S> = Option<Result<WatchEvent<<S as Source>::Object>, SourceError>>;
 impl<S: Source> Run<'_, S> {
     /// Applies a watch's events until it ends.
     pub(super) async fn follow(&mut self, opened: Opened<S>) -> End {
-        let Opened { mut watch, timeout, replays } = opened;
+        let Opened { mut watch, timeout, silence, replays } = opened;
         let deadline = Instant::now() + timeout + GRACE;
         let mut heard = Instant::now();
         let mut gathered = Gathered::new(replays);
@@ -46,7 +46,7 @@ impl<S: Source> Run<'_, S> {
                     next
                 }
                 None => {
-                    let patience = deadline.min(heard + self.config.limits.silence);
+                    let patience = deadline.min(heard + silence);
                     let wake = self.resync_at.map_or(patience, |at| at.min(patience));
                     let Ok(next) = tokio::time::timeout_at(wake, watch.next()).await else {
                         if Instant::now() >= patience {
