@@ -80,7 +80,8 @@ fn whoever_has_spun_wakes_others_before_the_observer_hears_of_its_item() {
         }
     }
 
-    let attempts: [(fn(&Shared<Item>, Owes) -> Option<usize>, usize); 3] = [
+    type Attempt = fn(&Shared<Item>, Owes) -> Option<usize>;
+    let attempts: [(Attempt, usize); 3] = [
         (|shared, owes| shared.pop(owes).map(|_| 1), 1),
         (|shared, owes| shared.pop_batch(1, owes).map(|batch| batch.unwrap().len()), 1),
         (|shared, owes| shared.pop_batch(3, owes).map(|batch| batch.unwrap().len()), 0),
