@@ -88,6 +88,19 @@ impl<T: Object> Shared<T> {
         owes: Owes,
         serve: impl Fn(&mut Shard<'_, T>, Ticket, Moment, &mut Effects<T>) -> Option<R>,
     ) -> Option<R> {
+        // The usual case has no part in what the other one does.
+        if owes == Owes::Nothing && self.due().is_none() {
+            return self.next(serve, |_| ());
+        }
+        self.dequeue_owing(owes, serve)
+    }
+
+    #[inline(never)]
+    fn dequeue_owing<R>(
+        &self,
+        owes: Owes,
+        serve: impl Fn(&mut Shard<'_, T>, Ticket, Moment, &mut Effects<T>) -> Option<R>,
+    ) -> Option<R> {
         let due = self.queue_due();
         let served = self.next(serve, |section| section.available += self.owed(owes, due));
         if served.is_none() && due.is_some() {
@@ -119,7 +132,6 @@ impl<T: Object> Shared<T> {
 
     /// For how many keys whoever has just taken one has to wake others: what it [owes](Owes), or what it has queued
     /// as due.
-    #[inline(always)]
     fn owed(&self, owes: Owes, due: Option<usize>) -> usize {
         match (owes, due) {
             (Owes::Nothing, None) => 0,
