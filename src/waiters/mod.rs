@@ -66,6 +66,8 @@ struct List {
     threads: Line<Parker>,
     tasks: Line<Waker>,
     next_id: u64,
+    /// Whether the waking thread has this list, and will look for marked tasks in it once more at least.
+    handed_over: bool,
 }
 
 /// The number that a sleeper waits for, if it waits for one that rises, and its own id.
@@ -189,7 +191,8 @@ impl Waiters {
     }
 
     fn of(news: bool, hands_over: bool) -> Self {
-        let list = List { threads: Line::new(), tasks: Line::new(), next_id: 0 };
+        let list =
+            List { threads: Line::new(), tasks: Line::new(), next_id: 0, handed_over: false };
         Self {
             state: CachePadded::new(AtomicU64::new(0)),
             list: Mutex::new(list),

@@ -232,3 +232,57 @@ fn tasks_hear_when_whoever_has_the_news_has_told_all_threads() {
     drop(lists.each_ref().map(|waiters| waiters.tell(u64::MAX)));
     thread.join().unwrap();
 }
+
+#[test]
+fn the_waking_thread_is_given_a_list_once() {
+    let waiters = Arc::new(Waiters::for_frequent_news());
+    let ((begins, begun), (go, gone)) = (channel(), channel());
+    let gone = Mutex::new(gone);
+    let blocks = move || {
+        begins.send(()).unwrap();
+        gone.lock().unwrap().recv_timeout(LONG).unwrap();
+    };
+    let _first = task(&waiters, Arc::new(Does(blocks)));
+    let counts = [(); 30].map(|()| Arc::<Count>::default());
+    let _others = counts.each_ref().map(|count| task(&waiters, Arc::clone(count)));
+    drop(waiters.tell(u64::MAX));
+    begun.recv_timeout(LONG).expect("the waking thread has the list");
+    let holders = Arc::strong_count(&waiters);
+    (0..1_000).for_each(|_| drop(waiters.tell(u64::MAX)));
+    assert!(Arc::strong_count(&waiters) <= holders, "it has it once more for each piece of news");
+    go.send(()).unwrap();
+    while counts.iter().any(|count| count.wakes() == 0) {
+        thread::yield_now();
+    }
+}
+
+/// Somebody else's news finds many tasks while whoever had some is waking them.
+#[test]
+fn whoever_wakes_few_tasks_is_not_left_with_many() {
+    let waiters = Arc::new(Waiters::for_frequent_news());
+    let mine = Arc::new(AtomicUsize::new(0));
+    let this = thread::current().id();
+    let counts = move |mine: &Arc<AtomicUsize>| {
+        let mine = Arc::clone(mine);
+        Arc::new(Does(move || {
+            mine.fetch_add(usize::from(thread::current().id() == this), Ordering::SeqCst);
+        }))
+    };
+    let others = Arc::new(Mutex::new(Vec::new()));
+    let brings_more = {
+        let (waiters, others, mine) =
+            (Arc::clone(&waiters), Arc::clone(&others), Arc::clone(&mine));
+        move || {
+            let more = (0..1_000).map(|_| task(&waiters, counts(&mine)));
+            others.lock().unwrap().extend(more);
+            drop(waiters.tell(u64::MAX));
+        }
+    };
+    let _first = task(&waiters, Arc::new(Does(brings_more)));
+    drop(waiters.tell(u64::MAX));
+    assert!(mine.load(Ordering::SeqCst) <= 16);
+    while !waiters.list().tasks.due.is_empty() {
+        thread::yield_now();
+    }
+    others.lock().unwrap().clear();
+}

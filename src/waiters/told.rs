@@ -120,16 +120,44 @@ impl Waiters {
     /// Wakes the tasks that are marked; of frequent news, where they are many, the waking thread does, if the
     /// system has one to give.
     fn wake_tasks(self: &Arc<Self>) {
-        let are_many = self.hands_over && self.list().tasks.due_len() > TASKS;
-        if are_many && alarm::hand_over(self) {
-            return;
+        // While some are woken, others may be marked.
+        while !(self.has_many_tasks() && self.hand_over()) {
+            if !(0..TASKS).all(|_| self.wake_task()) {
+                return;
+            }
         }
-        while self.wake_task() {}
+    }
+
+    fn has_many_tasks(&self) -> bool {
+        self.hands_over && self.list().tasks.due_len() > TASKS
+    }
+
+    /// Leaves the tasks to the waking thread, unless the system has none to give. What it has already, it looks
+    /// through until it finds nothing more: so it is given each list once, however often there is news meanwhile.
+    fn hand_over(self: &Arc<Self>) -> bool {
+        if std::mem::replace(&mut self.list().handed_over, true) {
+            return true;
+        }
+        let has_thread = alarm::hand_over(self);
+        if !has_thread {
+            self.list().handed_over = false;
+        }
+        has_thread
     }
 
     /// Called by the waking thread: wakes some of the tasks that are marked. Returns whether any may be left.
     pub(super) fn wake_part(&self) -> bool {
-        (0..PART).all(|_| self.wake_task())
+        for _ in 0..PART {
+            let mut list = self.list();
+            let Some(waker) = list.tasks.take_due() else {
+                list.handed_over = false;
+                return false;
+            };
+            self.one_less();
+            drop(list);
+            contain(|| waker.wake());
+        }
+        true
     }
 
     /// Returns whether there was one.

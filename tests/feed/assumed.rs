@@ -241,6 +241,19 @@ fn nothing_is_dropped_under_the_lock_when_one_takes_the_place_of_another_that_is
     });
 }
 
+#[test]
+fn the_end_of_a_store_is_told_though_a_waker_blocks_the_timer() {
+    watched(|| {
+        let (store, ledger) = (Store::new(), Ledger::new());
+        let let_go = block_timer(&store, &ledger);
+        let mut subscription = store.subscribe().start().unwrap();
+        let sleeper = thread::spawn(move || while subscription.next().is_some() {});
+        drop(store);
+        sleeper.join().unwrap();
+        let_go.send(()).unwrap();
+    });
+}
+
 /// Has the thread that forgets what is due wait for what is sent, in a waker.
 fn block_timer(store: &Store<Canary>, ledger: &Arc<Ledger>) -> Sender<()> {
     struct Blocks(Sender<()>, Mutex<Receiver<()>>);

@@ -16,7 +16,7 @@ use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 use self::ledger::{Entry, Ledger};
-use super::engine::{Assumption, Engine};
+use super::engine::{Assumption, Engine, Unlocked};
 use super::error::{Rejected, WriteError};
 use super::feed::{Feed, Overlay};
 use super::precedence::{self, is_older};
@@ -182,15 +182,31 @@ impl<'a, T: Object> Ticking<'a, T> {
     }
 }
 
-impl<T: Object> Drop for Ticking<'_, T> {
-    fn drop(&mut self) {
-        let mut state = self.0.state();
+impl<T: Object> Assumed<T> {
+    /// The timer's thread is not writing any more. Closes the feed if the store has gone meanwhile.
+    fn end_tick(&self) {
+        let mut state = self.state();
         state.is_ticking = false;
         let is_closed = state.is_closed;
         drop(state);
         if is_closed {
-            self.0.feed.close();
+            self.feed.close();
         }
+    }
+}
+
+impl<T: Object> Drop for Ticking<'_, T> {
+    fn drop(&mut self) {
+        self.0.end_tick();
+    }
+}
+
+/// What the timer's thread wrote is published: it ends before wakers and destructors run, since these may block, and a
+/// store that is dropped meanwhile has its sleepers to tell.
+impl<T: Object> Unlocked for Assumed<T> {
+    fn unlocked(&self) {
+        self.end_tick();
+        self.feed.unlocked();
     }
 }
 
@@ -204,6 +220,7 @@ impl<T: Object> Tick for Assumed<T> {
             let mut writing = Writing::new(self.engine.write(), &self.feed, self);
             writing.forget_due(now);
             writing.publish();
+            writing.guard.when_unlocked(self);
         }
         let next = self.state().ledger.first_deadline()?;
         Some(next.saturating_duration_since(Instant::now()))
