@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watchcache::reflector::Monitor;
-use watchcache::{Key, ResourceVersion, Snapshot};
+use watchcache::{Key, ResourceVersion};
 
-use crate::mirrored::Mirrored;
-use crate::states::States;
+use crate::states::{Moment, States};
 use content::difference;
 use fresh::{Listed, Unlisted};
 
@@ -44,8 +43,8 @@ pub(crate) struct Verdict {
     pub(crate) left_out: usize,
 }
 
-/// Compares a fresh list with the store's state at the list's version. A batch may span that version, so
-/// that there is no such state; then another list is tried.
+/// Compares a fresh list with the store's state at the list's version. If they differ, another list is
+/// tried: versions may have no order.
 pub(crate) async fn compare(fresh: Fresh, states: Arc<States>, monitor: Monitor) -> Verdict {
     let verdict = tokio::time::timeout(LONGEST, several(&fresh, &states, &monitor)).await;
     states.forget();
@@ -95,9 +94,10 @@ async fn with_list(
     let (mut seen, mut still) = (None, Duration::ZERO);
     let mut compared = None;
     loop {
-        let (state, is_final) = states.at(version);
+        let moment = states.at(version);
+        let is_final = moment.is_final;
         let progress = monitor.progress();
-        let reached = (state.revision(), progress.resource_version, progress.quarantined);
+        let reached = (moment.revision(), progress.resource_version, progress.quarantined);
         if seen.as_ref() != Some(&reached) {
             // Whether a state of a version without order is a later one cannot be told.
             still = if is_ordered { Duration::ZERO } else { still };
@@ -106,7 +106,7 @@ async fn with_list(
         }
         let may_be_it = is_final || !is_ordered || still >= SETTLED;
         if may_be_it && compared.is_none() {
-            let verdict = Verdict::in_background(listed, &state, monitor).await;
+            let verdict = Verdict::in_background(listed, moment, monitor).await;
             if verdict.equal() {
                 return verdict;
             }
@@ -138,20 +138,16 @@ impl Verdict {
     }
 
     /// On a thread of its own: all of a large store is decoded.
-    async fn in_background(
-        listed: &Arc<Listed>,
-        state: &Snapshot<Mirrored>,
-        monitor: &Monitor,
-    ) -> Self {
-        let (listed, state) = (Arc::clone(listed), state.clone());
+    async fn in_background(listed: &Arc<Listed>, moment: Moment, monitor: &Monitor) -> Self {
+        let listed = Arc::clone(listed);
         let left_out = monitor.quarantined().into_iter().map(|(key, _)| key).collect();
         let compared =
-            tokio::task::spawn_blocking(move || Self::of(&listed, &state, &left_out)).await;
+            tokio::task::spawn_blocking(move || Self::of(&listed, &moment, &left_out)).await;
         compared
             .unwrap_or_else(|error| Self::not_compared(format!("the comparison failed: {error}")))
     }
 
-    fn of(listed: &Listed, mirrored: &Snapshot<Mirrored>, left_out: &HashSet<Key>) -> Self {
+    fn of(listed: &Listed, mirrored: &Moment, left_out: &HashSet<Key>) -> Self {
         let mut found = BTreeMap::new();
         for (key, fresh) in listed.iter().filter(|(key, _)| !left_out.contains(*key)) {
             let difference = match mirrored.get(key) {
@@ -188,6 +184,7 @@ mod tests {
 
     use super::content::Content;
     use super::*;
+    use crate::mirrored::Mirrored;
 
     fn object(name: &str, version: &str, phase: &str) -> DynamicObject {
         serde_json::from_value(json!({
@@ -211,7 +208,9 @@ mod tests {
                 .expect("a key");
         }
         store.apply(&batch);
-        Verdict::of(&listed, &store.snapshot(), &HashSet::from(["q".parse().expect("a key")]))
+        let states = States::new(Arc::new(store));
+        states.keep();
+        Verdict::of(&listed, &states.at(&"".into()), &HashSet::from(["q".parse().expect("a key")]))
     }
 
     #[tokio::test]
