@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ Examples:
 Proxies: a kubeconfig's proxy-url, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY; of http, https or socks5.
 
 Exit codes: 0 the run ended and each store equals a fresh list of the server (top does not compare);
-1 one does not, or the run failed; 2 the command line is wrong.";
+1 one does not, has objects that cannot be decoded, or could not be compared; or the server refuses a
+kind or does not have it, or the run failed; 2 the command line is wrong.";
 
 /// Mirrors a list+watch stream into watchcache stores and shows what the cache does.
 ///
@@ -47,6 +48,18 @@ pub(crate) struct Cli {
 
     #[command(flatten)]
     pub(crate) mirror: MirrorOptions,
+}
+
+impl Cli {
+    /// The form of report that is asked for, by whichever command has one.
+    pub(crate) fn output(&self) -> Option<Output> {
+        match &self.command {
+            None => self.mirror.output,
+            Some(Command::Mirror(args)) => args.options.output,
+            Some(Command::Top(args)) => args.output,
+            Some(Command::EmbeddedServer(_)) => None,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,9 +87,34 @@ pub(crate) struct KindArgs {
         value_name = "KIND",
         value_delimiter = ',',
         default_value = "pods",
-        value_parser = clap::builder::NonEmptyStringValueParser::new(),
+        value_parser = kind_name,
     )]
     pub(crate) kinds: Vec<String>,
+}
+
+fn kind_name(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a name is missing".to_owned()),
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// An address to listen at: without a host, this machine's own for a port, and all of them for a colon
+/// and a port.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let text = text.trim();
+    let full = match text.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None if text.parse::<u16>().is_ok() => format!("127.0.0.1:{text}"),
+        None => text.to_owned(),
+    };
+    let found = full.to_socket_addrs().map_err(|error| {
+        format!("{error}: write it as 127.0.0.1:9090, localhost:9090, :9090 or 9090")
+    })?;
+    let mut found: Vec<_> = found.collect();
+    // What is asked for by its IPv4 address is found there.
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found.first().copied().ok_or_else(|| format!("{text} has no address"))
 }
 
 impl Default for KindArgs {
@@ -112,6 +150,10 @@ pub(crate) struct SourceArgs {
     /// Only this namespace (default: all)
     #[arg(short, long, value_name = "NAME", help_heading = "Objects")]
     pub(crate) namespace: Option<String>,
+
+    /// Of all namespaces, as it is without --namespace
+    #[arg(short = 'A', long, help_heading = "Objects", conflicts_with = "namespace")]
+    pub(crate) all_namespaces: bool,
 
     /// Only objects with these labels, for example app=web,tier!=db
     #[arg(short = 'l', long, value_name = "LABELS", help_heading = "Objects")]
@@ -154,21 +196,22 @@ pub(crate) struct MirrorOptions {
     pub(crate) workers: u16,
 
     /// Threads that read from the stores all the while, as fast as they can; 0 for none
+    /// [default: 1 with the embedded server, 0 with a cluster]
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 1,
         value_parser = clap::value_parser!(u16).range(0..=256),
         help_heading = "Run"
     )]
-    pub(crate) readers: u16,
+    pub(crate) readers: Option<u16>,
 
-    /// Serve /metrics for Prometheus, /healthz and /readyz at this address, for example 127.0.0.1:9090
-    #[arg(long, value_name = "ADDRESS", help_heading = "Run")]
+    /// Serve /metrics for Prometheus, /healthz and /readyz at this address: 127.0.0.1:9090, localhost:9090,
+    /// :9090 for every interface, or a port of this machine's own
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address, help_heading = "Run")]
     pub(crate) metrics: Option<SocketAddr>,
 
     /// How to report (default: live on a terminal, otherwise plain)
-    #[arg(long, value_name = "FORM", help_heading = "Run")]
+    #[arg(short, long, value_name = "FORM", help_heading = "Run")]
     pub(crate) output: Option<Output>,
 }
 
@@ -195,7 +238,7 @@ pub(crate) struct TopArgs {
     pub(crate) limit: u16,
 
     /// How to report (default: live on a terminal, otherwise plain)
-    #[arg(long, value_name = "FORM", help_heading = "Run")]
+    #[arg(short, long, value_name = "FORM", help_heading = "Run")]
     pub(crate) output: Option<Output>,
 }
 
@@ -322,5 +365,28 @@ mod tests {
             assert_eq!(args.kinds.kinds, ["pods", "nodes", "leases"]);
         }
         assert!(Cli::try_parse_from(["watchcache", "mirror", "pods,,nodes"]).is_err());
+        let spaced = Cli::try_parse_from(["watchcache", "top", "pods, nodes", "-A", "-o", "json"]);
+        let Ok(Some(Command::Top(args))) = spaced.map(|cli| cli.command) else { panic!("not top") };
+        assert_eq!(args.kinds.kinds, ["pods", "nodes"]);
+        assert_eq!(args.output, Some(Output::Json));
+        assert!(Cli::try_parse_from(["watchcache", "-A", "-n", "default"]).is_err());
+    }
+
+    #[test]
+    fn an_address_to_listen_at_may_be_short() {
+        for (text, address) in [
+            ("9090", "127.0.0.1:9090"),
+            (":9090", "0.0.0.0:9090"),
+            ("localhost:9090", "127.0.0.1:9090"),
+            ("[::1]:9090", "[::1]:9090"),
+        ] {
+            assert_eq!(listen_address(text).map(|found| found.to_string()), Ok(address.to_owned()));
+        }
+        for text in ["", ":", "localhost", "70000", "127.0.0.1"] {
+            assert!(
+                listen_address(text).is_err_and(|error| error.contains("write it as")),
+                "{text}"
+            );
+        }
     }
 }

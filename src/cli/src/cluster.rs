@@ -8,12 +8,12 @@ use watchcache_embedded_server::EmbeddedServer;
 
 use crate::args::KindArgs;
 use crate::connect::{Route, Step};
-use crate::discovery::Found;
+use crate::discovery::{Discovery, Found};
 use crate::failure::Failure;
 use crate::limit::Limit;
 use crate::mirrored::Mirrored;
 use crate::target::{Scope, Target};
-use crate::{connect, discovery, embedded};
+use crate::{connect, embedded};
 
 /// The server and a client of it.
 pub(crate) struct Cluster {
@@ -65,12 +65,12 @@ impl Cluster {
     }
 
     async fn find(&self, names: &[String]) -> Result<Vec<Found>, Failure> {
+        let mut discovery = Discovery::new(&self.client, &self.url, self.kubectl.as_deref());
         let mut all: Vec<Found> = Vec::new();
         for name in names {
-            let kubectl = self.kubectl.as_deref();
-            let found = discovery::find(&self.client, &self.url, kubectl, name).await?;
+            let found = discovery.find(name).await?;
             if self.scope.namespace.is_some() && !found.namespaced {
-                return Err(Failure::run(format!("{} are in no namespace", found.name()))
+                return Err(Failure::run(format!("{} have no namespace", found.name()))
                     .advise("leave out --namespace"));
             }
             // It may have been asked for by two names.

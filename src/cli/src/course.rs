@@ -1,26 +1,32 @@
 //! What happens while kinds are mirrored, one thing after the other.
 
-use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::future::select_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Interval, MissedTickBehavior};
 use watchcache::reflector::Monitor;
 
 use crate::failure::Failure;
-use crate::kind::Kind;
+use crate::kind::{Ended, Kind};
 use crate::limit::Limit;
 use crate::report::waiting_for;
 use crate::signals::{Interrupts, TerminalSignals, Told};
 use crate::view::Form;
+use crate::view::text::count;
 
 /// How often there is something new to show; and how often of the first lists, live.
 const PERIOD: Duration = Duration::from_secs(1);
 const LISTING: Duration = Duration::from_millis(200);
+/// When a kind is refused, how long the others may take to be refused, too, and to be told with it.
+const TOGETHER: Duration = Duration::from_secs(1);
+/// How many kinds a sentence names.
+const NAMED: usize = 5;
 
 pub(crate) enum Event {
     /// Every first list is in.
     Synced,
+    /// Nothing more comes of these kinds, which are not to be passed again.
+    Ended(Vec<Ended>),
     /// It is time to show how things are.
     Tick,
     /// The terminal has another size.
@@ -58,29 +64,41 @@ impl Course {
     /// From here on, the next signal ends the process at once.
     pub(crate) fn end(self) {
         self.interrupts.end_at_next();
+        self.terminal.obey();
     }
 
     /// The next event; a failure if there is nothing to go on with.
     pub(crate) async fn next(&mut self, kinds: Vec<&mut Kind>) -> Result<Event, Failure> {
-        let monitors: Vec<_> = kinds.iter().map(|kind| kind.monitor.clone()).collect();
-        let ended = kinds
-            .into_iter()
-            .map(|kind| Box::pin(kind.ended()) as Pin<Box<dyn Future<Output = _>>>);
+        let waited: Vec<_> =
+            kinds.iter().map(|kind| (kind.name.clone(), kind.monitor.clone())).collect();
+        let mut ended: FuturesUnordered<_> = kinds.into_iter().map(Kind::ended).collect();
         tokio::select! {
             biased;
             () = self.interrupts.next() => match self.synced {
                 true => Ok(Event::End),
-                false => Err(Failure::run("stopped before the first list was complete")),
+                false => Err(Failure::run(format!(
+                    "stopped before the first list was complete: {}",
+                    why_not_synced(&waited)
+                ))),
             },
-            (failure, ..) = select_all(ended) => Err(failure),
-            () = all_synced(&monitors), if !self.synced => {
+            Some(first) = ended.next() => {
+                let mut all = vec![first];
+                if !self.synced {
+                    let together = tokio::time::Instant::now() + TOGETHER;
+                    while let Ok(Some(more)) = tokio::time::timeout_at(together, ended.next()).await {
+                        all.push(more);
+                    }
+                }
+                Ok(Event::Ended(all))
+            }
+            () = all_synced(&waited), if !self.synced => {
                 self.synced = true;
                 self.ticks = every(PERIOD);
                 Ok(Event::Synced)
             }
             () = self.limit.passed() => match self.synced {
                 true => Ok(Event::End),
-                false => Err(self.limit.too_short(&why_not_synced(&monitors))),
+                false => Err(self.limit.too_short(&why_not_synced(&waited))),
             },
             told = self.terminal.next() => match told {
                 Told::Resized => Ok(Event::Resized),
@@ -98,8 +116,8 @@ fn every(period: Duration) -> Interval {
     ticks
 }
 
-async fn all_synced(monitors: &[Monitor]) {
-    for monitor in monitors {
+async fn all_synced(kinds: &[(String, Monitor)]) {
+    for (_, monitor) in kinds {
         if monitor.synced().await.is_err() {
             // That the reflector has ended is an event of its own.
             std::future::pending::<()>().await;
@@ -107,7 +125,22 @@ async fn all_synced(monitors: &[Monitor]) {
     }
 }
 
-fn why_not_synced(monitors: &[Monitor]) -> String {
-    let progress = monitors.iter().map(Monitor::progress).find(|progress| !progress.synced);
-    progress.as_ref().map(waiting_for).unwrap_or_default()
+/// Of each kind that is not in, by its name if there are others.
+fn why_not_synced(kinds: &[(String, Monitor)]) -> String {
+    let alone = kinds.len() == 1;
+    let waiting: Vec<_> = kinds
+        .iter()
+        .map(|(name, monitor)| (name, monitor.progress()))
+        .filter(|(_, progress)| !progress.synced)
+        .map(|(name, progress)| match waiting_for(&progress) {
+            why if alone => why,
+            why => format!("{name}: {why}"),
+        })
+        .collect();
+    let more = waiting.len().saturating_sub(NAMED);
+    let told = waiting[..waiting.len() - more].join("; ");
+    match more {
+        0 => told,
+        more => format!("{told}; and {}", count(more as u64, "more kind")),
+    }
 }

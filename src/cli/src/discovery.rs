@@ -1,9 +1,10 @@
 //! Finds a resource by any of the names that kubectl takes.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIResource};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIGroupList, APIResource};
 use kube::Client;
 use kube::api::ApiResource;
 use serde::Deserialize;
@@ -41,65 +42,121 @@ struct Wanted<'a> {
     group: Option<&'a str>,
 }
 
-/// Searches the core group, then the other groups in the server's order, as kubectl does; in each the
-/// preferred version first, and then the others, which may have resources of their own.
-///
-/// `kubectl` is how to ask the same server with it, if that can be done afterwards.
-pub(crate) async fn find(
-    client: &Client,
-    url: &str,
-    kubectl: Option<&str>,
-    text: &str,
-) -> Result<Found, Failure> {
-    let (name, group) = match text.split_once('.') {
-        Some((name, group)) => (name, Some(group)),
-        None => (text, None),
-    };
-    let wanted = Wanted { name, group };
-    let mut offered = Vec::new();
-    if group.is_none_or(|group| group == "v1") {
-        let core = resources(client, "/api/v1").await.map_err(|error| error.of_server(url))?;
-        if let Some(found) = wanted.find(&core, kubectl)? {
+/// What a server says that it has, each part asked for once.
+pub(crate) struct Discovery<'a> {
+    client: &'a Client,
+    url: &'a str,
+    /// How to ask the same server with it, if that can be done afterwards.
+    kubectl: Option<&'a str>,
+    core: Option<Resources>,
+    groups: Option<APIGroupList>,
+    /// By group and version; none of those that did not answer.
+    versions: HashMap<String, Option<Resources>>,
+}
+
+impl<'a> Discovery<'a> {
+    pub(crate) fn new(client: &'a Client, url: &'a str, kubectl: Option<&'a str>) -> Self {
+        Self { client, url, kubectl, core: None, groups: None, versions: HashMap::new() }
+    }
+
+    /// Searches the core group, then the other groups in the server's order, as kubectl does; in each the
+    /// preferred version first, and then the others, which may have resources of their own.
+    pub(crate) async fn find(&mut self, text: &str) -> Result<Found, Failure> {
+        let (name, group) = match text.split_once('.') {
+            Some((name, group)) => (name, Some(group)),
+            None => (text, None),
+        };
+        let (client, kubectl) = (self.client, self.kubectl);
+        let wanted = Wanted { name, group };
+        if group.is_none_or(|group| group == "v1")
+            && let Some(found) = wanted.find(self.core().await?, kubectl)?
+        {
             return Ok(found);
         }
-        offered.extend(core.names());
-    }
-    let groups = answer(client.list_api_groups()).await.map_err(|error| error.of_server(url))?;
-    let versions = groups.groups.iter().flat_map(|group| wanted.versions(group));
-    // Queried concurrently, but read in order: the first group that has the resource counts.
-    let mut lists = stream::iter(versions)
-        .map(|version| async {
-            let list = resources(client, &format!("/apis/{version}")).await;
-            (version, list)
-        })
-        .buffered(AT_ONCE);
-    let mut missing = Vec::new();
-    while let Some((version, list)) = lists.next().await {
-        match list {
-            Ok(list) => {
-                if let Some(found) = wanted.find(&list, kubectl)? {
-                    return Ok(found);
-                }
-                offered.extend(list.names());
+        let groups = &self.groups().await?.groups;
+        let versions: Vec<_> = groups.iter().flat_map(|group| wanted.versions(group)).collect();
+        let unknown = versions.iter().filter(|version| !self.versions.contains_key(*version));
+        // Queried concurrently, but read in order: the first group that has the resource counts.
+        let mut lists = stream::iter(unknown.cloned().collect::<Vec<_>>())
+            .map(|version| async move {
+                let list = resources(client, &format!("/apis/{version}")).await;
+                (version, list)
+            })
+            .buffered(AT_ONCE);
+        for version in &versions {
+            if !self.versions.contains_key(version)
+                && let Some((version, list)) = lists.next().await
+            {
+                // An aggregated API whose server is down must not hide the others.
+                let list = list.inspect_err(|error| {
+                    failure::note(&format!("left out {version}, which cannot be asked: {error}"));
+                });
+                self.versions.insert(version, list.ok());
             }
-            // An aggregated API whose server is down must not hide the others.
-            Err(error) => {
-                failure::note(&format!("left out {version}, which cannot be asked: {error}"));
-                missing.push(version);
+            if let Some(Some(list)) = self.versions.get(version)
+                && let Some(found) = wanted.find(list, kubectl)?
+            {
+                return Ok(found);
             }
         }
+        drop(lists);
+        Err(self.unknown(text, &versions))
     }
-    let unknown = match missing.is_empty() {
-        true => String::new(),
-        false => format!("; unknown is what these have: {}", missing.join(", ")),
+
+    async fn core(&mut self) -> Result<&Resources, Failure> {
+        if self.core.is_none() {
+            let core = resources(self.client, "/api/v1").await;
+            self.core = Some(core.map_err(|error| error.of_server(self.url))?);
+        }
+        Ok(self.core.get_or_insert_default())
+    }
+
+    async fn groups(&mut self) -> Result<&APIGroupList, Failure> {
+        if self.groups.is_none() {
+            let groups = answer(self.client.list_api_groups()).await;
+            self.groups = Some(groups.map_err(|error| error.of_server(self.url))?);
+        }
+        Ok(self.groups.get_or_insert_default())
+    }
+
+    /// None of these versions has it.
+    fn unknown(&self, text: &str, versions: &[String]) -> Failure {
+        let url = self.url;
+        let silent = |version: &&String| matches!(self.versions.get(*version), Some(None));
+        let silent: Vec<_> = versions.iter().filter(silent).map(String::as_str).collect();
+        let silent = match silent.is_empty() {
+            true => String::new(),
+            false => format!("; these could not be asked: {}", silent.join(", ")),
+        };
+        let known =
+            self.core.iter().chain(versions.iter().filter_map(|v| self.versions.get(v)?.as_ref()));
+        let offered: Vec<_> = known.flat_map(Resources::names).collect();
+        let all = match self.kubectl {
+            Some(kubectl) => format!("`{kubectl} api-resources` lists what it has"),
+            None if offered.is_empty() => "the name without its group".to_owned(),
+            None => offered.join(", "),
+        };
+        let advice = match nearest(text, &offered) {
+            Some(nearest) => format!("{nearest}; {all}"),
+            None => all,
+        };
+        Failure::run(format!("the server at {url} has no resource \"{text}\"{silent}"))
+            .advise(advice)
+    }
+}
+
+/// What was meant, if something is called nearly so.
+fn nearest<'a>(text: &str, offered: &'a [String]) -> Option<&'a str> {
+    // As clap takes for what is nearly an option.
+    const NEARLY: f64 = 0.8;
+    let text = text.to_lowercase();
+    let likeness = |name: &str| {
+        let plural = name.split('.').next().unwrap_or(name);
+        strsim::jaro(&text, name).max(strsim::jaro(&text, plural))
     };
-    let advice = match kubectl {
-        Some(kubectl) => format!("`{kubectl} api-resources` lists what it has"),
-        None if offered.is_empty() => "the name without its group".to_owned(),
-        None => offered.join(", "),
-    };
-    Err(Failure::run(format!("the server at {url} has no resource \"{text}\"{unknown}"))
-        .advise(advice))
+    let all = offered.iter().map(|name| (likeness(name), name.as_str()));
+    let nearest = all.filter(|(likeness, _)| *likeness > NEARLY);
+    nearest.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, name)| name)
 }
 
 /// Why there was no response.
@@ -261,6 +318,14 @@ mod tests {
             );
         }
         assert!(Wanted { name: "dep", group: None }.find(&list(), None).ok().flatten().is_none());
+    }
+
+    #[test]
+    fn what_was_meant_is_suggested() {
+        let offered = ["pods", "deployments.apps", "nodes"].map(str::to_owned);
+        assert_eq!(nearest("pds", &offered), Some("pods"));
+        assert_eq!(nearest("Deploymnets", &offered), Some("deployments.apps"));
+        assert_eq!(nearest("flobs", &offered), None);
     }
 
     #[test]

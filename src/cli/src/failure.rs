@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::view::text;
+
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
@@ -12,7 +14,7 @@ pub(crate) struct Failure {
 
 /// Prints a note to stderr: stdout is for the report.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(std::io::stderr(), "note: {text}");
+    let _ = writeln!(std::io::stderr(), "note: {}", text::clean(text));
 }
 
 impl Failure {
@@ -33,6 +35,27 @@ impl Failure {
         self
     }
 
+    /// Several at once, which are not of one kind of object only.
+    pub(crate) fn all(failures: Vec<Self>) -> Self {
+        let code = failures.iter().map(|failure| failure.code).max().unwrap_or(1);
+        let messages: Vec<_> = failures.iter().map(|failure| &*failure.message).collect();
+        let mut advice: Vec<_> = failures.iter().filter_map(|one| one.advice.as_deref()).collect();
+        advice.dedup();
+        let advice = (!advice.is_empty()).then(|| advice.join("; "));
+        Self { code, message: messages.join("; "), advice }
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// For whoever reads JSON.
+    pub(crate) fn json(&self) -> String {
+        let (message, advice) = (&self.message, &self.advice);
+        serde_json::json!({ "error": { "message": message, "advice": advice, "exit_code": self.code } })
+            .to_string()
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         self.code.into()
     }
@@ -46,6 +69,6 @@ impl Failure {
             text.push_str("\nFor more information, try '--help'.\n");
         }
         // If stderr is closed, no one can be told.
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        let _ = std::io::stderr().write_all(text::clean(&text).as_bytes());
     }
 }

@@ -26,6 +26,21 @@ pub(crate) struct Kind {
     reflector: JoinHandle<Result<(), SourceError>>,
 }
 
+/// A kind of which no more comes.
+pub(crate) struct Ended {
+    pub(crate) kind: String,
+    /// In a word.
+    pub(crate) state: &'static str,
+    pub(crate) failure: Failure,
+}
+
+impl Ended {
+    /// All of them, where they are the end of the run.
+    pub(crate) fn failure(all: Vec<Self>) -> Failure {
+        Failure::all(all.into_iter().map(|ended| ended.failure).collect())
+    }
+}
+
 impl Kind {
     /// Begins to mirror. The sinks that `more` adds are fed after the store.
     pub(crate) fn start(
@@ -55,9 +70,14 @@ impl Kind {
     }
 
     /// Waits until the reflector ends by itself: why it did. Not to be called again after that.
-    pub(crate) async fn ended(&mut self) -> Failure {
+    pub(crate) async fn ended(&mut self) -> Ended {
         let ended = (&mut self.reflector).await;
-        explain(ended, &self.url, &self.name)
+        let state = match &ended {
+            Ok(Err(SourceError::Status(status))) if status.is_forbidden() => "forbidden",
+            _ => "ended",
+        };
+        let failure = explain(ended, &self.url, &self.name);
+        Ended { kind: self.name.clone(), state, failure }
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -72,7 +92,7 @@ impl Kind {
 fn explain(ended: Result<Result<(), SourceError>, JoinError>, url: &str, kind: &str) -> Failure {
     match ended {
         Ok(Err(SourceError::Status(status))) if status.is_forbidden() => {
-            Failure::run(format!("{url} forbids to list {kind}: {}", status.message()))
+            Failure::run(format!("{url} does not allow listing {kind}: {}", status.message()))
                 .advise(format!("ask for list and watch on {kind}, or narrow with --namespace"))
         }
         Ok(Err(SourceError::Status(status))) if status.is_unauthorized() => {

@@ -15,6 +15,7 @@ mod latency;
 mod limit;
 mod mirror;
 mod mirrored;
+mod notes;
 mod proxy;
 mod readers;
 mod report;
@@ -34,7 +35,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use args::{Cli, Command, KindArgs};
+use args::{Cli, Command, KindArgs, Output};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -49,10 +50,15 @@ fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
+    let is_json = cli.output() == Some(Output::Json);
     match run(cli) {
         Ok(code) => code,
         Err(failure) => {
             failure.print();
+            if is_json {
+                // If it cannot be written, the sentence has been told.
+                let _ = view::json(&failure.json());
+            }
             failure.exit_code()
         }
     }

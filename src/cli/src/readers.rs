@@ -27,6 +27,7 @@ pub(crate) struct Readers {
     stop: Arc<AtomicBool>,
     lanes: Vec<Arc<Lane>>,
     threads: Vec<JoinHandle<()>>,
+    panics: u64,
 }
 
 /// One thread's measurements. Only that thread writes them, once per block.
@@ -52,7 +53,8 @@ pub(crate) struct Reads {
 
 impl Readers {
     pub(crate) fn start(count: usize, stores: &[Arc<Store<Mirrored>>]) -> io::Result<Self> {
-        let mut readers = Self { stop: Arc::default(), lanes: Vec::new(), threads: Vec::new() };
+        let mut readers =
+            Self { stop: Arc::default(), lanes: Vec::new(), threads: Vec::new(), panics: 0 };
         for number in 0..count {
             let lane = Arc::new(Lane::new());
             let (stop, stores) = (Arc::clone(&readers.stop), stores.to_vec());
@@ -85,8 +87,13 @@ impl Readers {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             // The thread has printed its panic.
-            let _ = thread.join();
+            self.panics += u64::from(thread.join().is_err());
         }
+    }
+
+    /// Threads that were found to have panicked when they were stopped.
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics
     }
 }
 

@@ -14,6 +14,8 @@ use crate::workers::Items;
 /// All measurements at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
+    /// Since the start.
+    pub(crate) running: Duration,
     /// Since every first list was complete; zero before.
     pub(crate) elapsed: Duration,
     pub(crate) kinds: Vec<KindSample>,
@@ -33,6 +35,8 @@ pub(crate) struct KindSample {
     pub(crate) revision: u64,
     pub(crate) resource_version: Option<String>,
     pub(crate) progress: Progress,
+    /// As it was then: the progress tells it as it is when it is asked.
+    pub(crate) lag: Option<Duration>,
     pub(crate) stale: Stale,
     pub(crate) fifo: FifoStats,
     pub(crate) items: Items,
@@ -47,6 +51,11 @@ pub(crate) struct Rates {
 }
 
 impl KindSample {
+    /// There are none of it, not even such as cannot be decoded.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.progress.synced && self.held == 0 && self.progress.quarantined == 0
+    }
+
     /// In the store, or so far in the first list.
     pub(crate) fn objects(&self) -> u64 {
         if self.progress.synced { self.held as u64 } else { self.progress.listed }
@@ -127,8 +136,12 @@ pub(crate) struct Summary {
     pub(crate) workers: u16,
     pub(crate) items: u64,
     pub(crate) items_per_s: f64,
+    /// Threads that have panicked.
+    pub(crate) panics: u64,
+    /// Each store equals a fresh list, and nothing was left out.
     pub(crate) verified: bool,
     pub(crate) differing: usize,
+    pub(crate) left_out: usize,
     pub(crate) kinds: Vec<KindSummary>,
 }
 
@@ -159,8 +172,14 @@ pub(crate) struct KindSummary {
     /// Since those of the first list were worked off.
     pub(crate) items_per_s: f64,
     pub(crate) fifo: FifoSummary,
+    /// Workers that have panicked.
+    pub(crate) panics: u64,
     pub(crate) verified: bool,
+    /// Why the store could not be compared with a fresh list.
+    pub(crate) not_compared: Option<String>,
     pub(crate) differing: usize,
+    /// Objects that could not be decoded, and so not be compared.
+    pub(crate) left_out: usize,
     pub(crate) differences: Vec<String>,
 }
 

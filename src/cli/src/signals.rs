@@ -65,6 +65,18 @@ impl TerminalSignals {
         Self(signals)
     }
 
+    /// From here on, Ctrl-Z stops the process by itself.
+    pub(crate) fn obey(mut self) {
+        tokio::spawn(async move {
+            loop {
+                match self.next().await {
+                    Told::Suspended => suspend(),
+                    Told::Resized => {}
+                }
+            }
+        });
+    }
+
     pub(crate) async fn next(&mut self) -> Told {
         #[cfg(unix)]
         return match self.0.next().await == SUSPEND.as_raw_value() {

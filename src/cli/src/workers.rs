@@ -17,6 +17,7 @@ pub(crate) struct Workers {
     fifo: Fifo<Mirrored>,
     done: Arc<Done>,
     threads: Vec<JoinHandle<()>>,
+    panics: u64,
 }
 
 /// What the threads have done, all together.
@@ -41,7 +42,8 @@ impl Workers {
         fifo: &Fifo<Mirrored>,
         store: &Arc<Store<Mirrored>>,
     ) -> io::Result<Self> {
-        let mut workers = Self { fifo: fifo.clone(), done: Arc::default(), threads: Vec::new() };
+        let mut workers =
+            Self { fifo: fifo.clone(), done: Arc::default(), threads: Vec::new(), panics: 0 };
         for number in 0..count {
             let (fifo, store) = (fifo.clone(), Arc::clone(store));
             let done = Arc::clone(&workers.done);
@@ -70,8 +72,13 @@ impl Workers {
         self.fifo.close();
         for thread in self.threads.drain(..) {
             // The thread has printed its panic.
-            let _ = thread.join();
+            self.panics += u64::from(thread.join().is_err());
         }
+    }
+
+    /// Threads that were found to have panicked when they were stopped.
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics
     }
 }
 
@@ -104,4 +111,18 @@ fn digest(object: &Mirrored) -> u64 {
     (object.uid(), object.resource_version()).hash(&mut hasher);
     object.labels().for_each(|label| label.hash(&mut hasher));
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_counted() {
+        let (fifo, store) = (Fifo::new(), Arc::new(Store::new()));
+        let mut workers = Workers::start(1, &fifo, &store).expect("a thread");
+        workers.threads.push(std::thread::spawn(|| panic!("as it is told")));
+        workers.stop();
+        assert_eq!(workers.panics(), 1);
+    }
 }

@@ -1,5 +1,7 @@
 //! The command as a user meets it: what it prints, and the code with which it exits.
 
+mod documented;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -7,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use documented::{documented, fields};
 use serde_json::Value;
 use watchcache_embedded_server::{Config, EmbeddedServer};
 
@@ -111,6 +114,7 @@ fn json_of_a_bounded_run() {
     for pointer in POSITIVE {
         assert!(is_positive(&summary, pointer), "{pointer}: {summary}");
     }
+    assert_eq!(fields(&summary), documented("mirror"));
     let pods = &summary["kinds"][0];
     assert_eq!(pods["kind"], "pods", "{summary}");
     assert!(pods["fifo"]["coalesced"].is_u64(), "{summary}");
@@ -187,7 +191,7 @@ fn an_empty_namespace_is_said() {
 
 #[test]
 fn top_prints_once() {
-    let args = ["top", "pods,nodes", "--objects", "200", "--rate", "200", "--limit", "3"];
+    let args = ["top", "pods,nodes", "--objects", "200", "--rate", "200", "--limit", "2"];
     let output = bounded(&[&args[..], &["--output", "json"]].concat(), |output| {
         is_positive(&last_line(output), "/hottest/0/changes")
     });
@@ -204,7 +208,9 @@ fn top_prints_once() {
     assert!(report["kinds"][0]["lag_s"].is_number(), "{report}");
     assert_eq!(report["quarantined"], serde_json::json!([]), "{report}");
     let list = |name: &str| report[name].as_array().cloned().unwrap_or_default();
-    assert!(list("namespaces").len() == 3 && list("hottest").len() <= 3, "{report}");
+    assert!(list("namespaces").len() == 3 && list("hottest").len() <= 2, "{report}");
+    let unnamed = |one: &&Value| one["namespace"].is_null();
+    assert_eq!(list("namespaces").iter().filter(unnamed).count(), 1, "{report}");
     let sorted =
         |list: &[Value], by: &str| list.is_sorted_by_key(|one| -(one[by].as_i64().unwrap_or(0)));
     assert!(sorted(&list("namespaces"), "objects"), "{report}");
@@ -226,7 +232,11 @@ fn top_prints_once() {
 #[test]
 fn advice_for_the_embedded_server_names_what_it_has() {
     // There is no server to ask any more when this is read.
-    fails(&["top", "flobs"], 1, &["no resource \"flobs\"", "try: pods, ", "deployments.apps"]);
+    fails(
+        &["top", "flobs", "--objects", "5", "--rate", "0"],
+        1,
+        &["no resource \"flobs\"", "try: pods, ", "deployments.apps"],
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -295,6 +305,8 @@ fn wrong_command_lines() {
         (&["--frobnicate"], &["--frobnicate"]),
         (&["miror"], &["miror", "'mirror'"]),
         (&["mirror", "pods,,nodes"], &["[KIND]"]),
+        (&["mirror", "-A", "-n", "default"], &["cannot be used with"]),
+        (&["--metrics", "localhost"], &["--metrics", ":9090"]),
         (&["top", "--limit", "0"], &["--limit", "1..=10000"]),
         (&["embedded-server", "--port", "70000"], &["--port"]),
         (&["embedded-server", "--admission", "https://localhost"], &["--admission", "plain HTTP"]),
@@ -323,7 +335,17 @@ fn kubeconfigs_that_cannot_be_used() {
 #[test]
 fn nothing_at_the_address() {
     let words = ["nothing listens at http://127.0.0.1:1", "kubectl proxy"];
-    fails(&["--server", "http://127.0.0.1:1"], 1, &words);
+    let args = ["--server", "http://127.0.0.1:1"];
+    fails(&args, 1, &words);
+    // Whoever reads JSON is told, too.
+    for command in ["mirror", "top"] {
+        let output = watchcache(&[&[command][..], &args, &["-o", "json"]].concat());
+        assert_eq!(output.status.code(), Some(1));
+        let report = last_line(&output);
+        assert_eq!(fields(&report), documented("A run that failed"), "{report}");
+        let message = report["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(words[0]), "{report}");
+    }
 }
 
 #[test]
@@ -348,10 +370,12 @@ async fn against_a_server_that_is_already_there() {
 
     let kubectl = format!("`kubectl --server {url} api-resources`");
     fails(&["mirror", "flobs", "--server", &url], 1, &["no resource \"flobs\"", &kubectl]);
+    let nearly = ["mirror", "deploymnets", "--server", &url];
+    fails(&nearly, 1, &["try: deployments.apps; ", &kubectl]);
     fails(
         &["top", "pods,nodes", "--server", &url, "-n", "default"],
         1,
-        &["nodes are in no namespace", "--namespace"],
+        &["nodes have no namespace", "--namespace"],
     );
     let unknown_field = ["--server", &url, "--field-selector", "spec.unknown=1"];
     fails(&unknown_field, 1, &["of pods", "spec.unknown", "--field-selector"]);
@@ -364,6 +388,8 @@ async fn against_a_server_that_is_already_there() {
         assert_eq!(summary["verified"], true, "{summary}");
         assert_eq!(summary["staleness_us"], Value::Null, "{summary}");
         assert_eq!(summary["seed"], Value::Null, "{summary}");
+        // They would take a processor from a cluster's neighbours.
+        assert_eq!(summary["readers"], 0, "{summary}");
     }
 
     let config = file("kubeconfig", &kubeconfig(&url)).display().to_string();

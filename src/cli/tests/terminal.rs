@@ -1,6 +1,11 @@
 //! The command on a terminal: what its screen shows at any width, and what signals make of it.
 #![cfg(unix)]
 
+#[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "another test uses the rest")]
+#[path = "servers/fake.rs"]
+mod fake;
+
 use std::fs::File;
 use std::io::Read;
 #[cfg(target_os = "linux")]
@@ -184,7 +189,7 @@ fn the_live_view_is_aligned_at_every_width_and_leaves_nothing_behind() {
 
 #[test]
 fn top_fits_every_size() {
-    let args = [&["top", "pods,nodes,services", "--limit", "3"][..], &SMALL[..4]].concat();
+    let args = [&["top", "pods,nodes,services", "--limit", "2"][..], &SMALL[..4]].concat();
     let mut terminal = Terminal::start(&args, (100, 40), &[]);
     terminal.once(|rows| has(rows, "HOTTEST KEYS") && has(rows, "more namespace"));
     for (width, height) in [(200, 50), (80, 24), (40, 24), (60, 12), (120, 30)] {
@@ -248,6 +253,40 @@ fn ctrl_z_gives_the_terminal_back_until_it_goes_on() {
     terminal.signal(Signal::CONT);
     terminal.once(|rows| has(rows, "Ctrl-C stops and verifies"));
     assert!(terminal.screen().screen().alternate_screen());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ctrl_z_stops_a_verification_too() {
+    use fake::{Answer, Fake, json};
+
+    const PODS: &str = "/api/v1/pods";
+    let lists = std::sync::atomic::AtomicUsize::new(0);
+    let server = Fake::start(move |request| match () {
+        () if request.is_list(PODS) => {
+            match lists.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                0 => json(
+                    r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"5"},"items":[]}"#,
+                ),
+                _ => Answer::Nothing,
+            }
+        }
+        () if request.is_watch(PODS) => Answer::Watch(Vec::new()),
+        () => Answer::Default,
+    });
+    let terminal = Terminal::start(&["--server", &server.url()], (100, 30), &[]);
+    terminal.once(|rows| has(rows, "Ctrl-C stops and verifies"));
+    terminal.signal(Signal::INT);
+    terminal.once(|rows| has(rows, "verifying"));
+    let stat = format!("/proc/{}/stat", terminal.command.id());
+    let is_stopped = || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "));
+    // Whether it was told before it was ready to be, nobody can see.
+    terminal.once(|_| {
+        terminal.signal(Signal::TSTP);
+        is_stopped()
+    });
+    terminal.signal(Signal::CONT);
+    terminal.once(|_| !is_stopped());
 }
 
 /// Signals, once there is something to sum up.

@@ -4,20 +4,30 @@ use watchcache::reflector::Phase;
 
 use super::latencies;
 use crate::report::{BatchSize, KindSample, Sample, waiting_for};
-use crate::view::frame::{Frame, Line};
+use crate::view::frame::{Frame, Line, and_more, chosen, room_for_kinds};
+use crate::view::screen::Size;
 use crate::view::table::{Column, Table};
 use crate::view::text::{self, quantiles, quantity, rate};
 
 /// Of what is mirrored from a source, in a scope.
-pub(super) fn frame(source: &str, scope: &str, sample: &Sample, width: usize) -> Frame {
+pub(super) fn frame(source: &str, scope: &str, sample: &Sample, size: Size) -> Frame {
+    let width = size.width;
     let mut frame = Frame::default();
     let synced = !sample.elapsed.is_zero();
     let title = ["watchcache mirror", source, scope.trim_start()];
-    frame.section(vec![Line::title(&title, &text::clock(sample.elapsed), width)]);
-    frame.section(kinds(sample).lines(width));
-    let empty = sample.kinds.iter().filter(|kind| synced && !scope.is_empty() && kind.held == 0);
+    frame.section(vec![Line::title(&title, &text::clock(sample.running), width)]);
+    let empty = sample.kinds.iter().filter(|kind| synced && !scope.is_empty() && kind.is_empty());
     let empty = empty.map(|kind| Line::plain(format!("There are no {}{scope}.", kind.name)));
-    frame.section(sample.kinds.iter().filter_map(trouble_line).chain(empty).collect());
+    let trouble: Vec<_> = sample.kinds.iter().filter_map(trouble_line).collect();
+    let mut said: Vec<_> = trouble.into_iter().chain(empty).collect();
+    let told = said.len().min((size.height / 4).max(1));
+    let untold = said.len() - told;
+    said.truncate(told);
+    said.extend(and_more(untold, "more line"));
+    // The title, the heading, and the last line.
+    let room = room_for_kinds(sample.kinds.len(), said.len() + 3, size.height);
+    frame.section(kinds(sample, room, width));
+    frame.section(said);
     if synced {
         frame.section(times(sample).lines(width));
         frame.section(reads(sample, width));
@@ -27,7 +37,14 @@ pub(super) fn frame(source: &str, scope: &str, sample: &Sample, width: usize) ->
     frame
 }
 
-fn kinds(sample: &Sample) -> Table {
+fn kinds(sample: &Sample, room: usize, width: usize) -> Vec<Line> {
+    let shown = chosen(&sample.kinds, room, |kind| trouble(kind).is_some());
+    let mut lines = table(sample, &shown).lines(width);
+    lines.extend(and_more(sample.kinds.len() - shown.len(), "more kind"));
+    lines
+}
+
+fn table(sample: &Sample, shown: &[&KindSample]) -> Table {
     let mut table = Table::new(vec![
         Column::names("KIND", 0),
         Column::figures("OBJECTS", 0, 9),
@@ -43,7 +60,7 @@ fn kinds(sample: &Sample) -> Table {
         Column::figures("RESOURCEVERSION", 11, 15),
         Column::words("STATE", 2),
     ]);
-    for kind in &sample.kinds {
+    for kind in shown.iter().copied() {
         let progress = &kind.progress;
         let batch = BatchSize::of(progress);
         let [_, stale, ..] = quantiles(kind.stale.last.micros(), 1e3);
@@ -52,7 +69,7 @@ fn kinds(sample: &Sample) -> Table {
             quantity(kind.objects()),
             rate(kind.rates.changes),
             stale,
-            text::lag(progress.lag()),
+            text::lag(kind.lag),
             rate(kind.rates.items),
             quantity(kind.fifo.depth),
             quantity(kind.fifo.coalesced),
@@ -67,7 +84,7 @@ fn kinds(sample: &Sample) -> Table {
     if sample.kinds.len() > 1 {
         let rates = sample.rates();
         let [_, stale, ..] = quantiles(sample.stale().last.micros(), 1e3);
-        let lags = sample.kinds.iter().map(|kind| kind.progress.lag());
+        let lags = sample.kinds.iter().map(|kind| kind.lag);
         table.row(vec![
             "all kinds".to_owned(),
             quantity(sample.sum(KindSample::objects)),
@@ -84,6 +101,9 @@ fn kinds(sample: &Sample) -> Table {
             String::new(),
         ]);
     }
+    if !sample.measures_staleness {
+        table.leave_out_column("STALE P99");
+    }
     table
 }
 
@@ -95,7 +115,7 @@ pub(super) fn state(kind: &KindSample) -> String {
             format!("listing {} %", 100 * progress.listed.min(total) / total)
         }
         (Phase::Listing, _) => "listing".to_owned(),
-        (_, _) if progress.synced && kind.held == 0 => "empty".to_owned(),
+        _ if kind.is_empty() => "empty".to_owned(),
         _ => "watching".to_owned(),
     }
 }
@@ -144,7 +164,8 @@ mod tests {
 
     fn texts(sample: &Sample, width: usize, height: usize) -> Vec<String> {
         let source = "the embedded server at http://127.0.0.1:38441";
-        let lines = frame(source, SCOPE, sample, width).fitted(Size { width, height });
+        let lines =
+            frame(source, SCOPE, sample, Size { width, height }).fitted(Size { width, height });
         lines.into_iter().map(|line| line.text).collect()
     }
 
@@ -153,7 +174,7 @@ mod tests {
         assert_eq!(
             texts(&samples::quiet(), 40, 24),
             [
-                "watchcache mirror               00:00:12",
+                "watchcache mirror               00:00:13",
                 "",
                 "KIND    OBJECTS  CHANGES/S  STATE",
                 "pods     10,000      1,998  watching",
@@ -176,7 +197,7 @@ mod tests {
         assert_eq!(
             texts(&samples::quiet(), 80, 24)[..8],
             [
-                "watchcache mirror  the embedded server at http://127.0.0.1:38441        00:00:12",
+                "watchcache mirror  the embedded server at http://127.0.0.1:38441        00:00:13",
                 "",
                 "KIND    OBJECTS  CHANGES/S  STALE P99     LAG  ITEMS/S  WAITING  STATE",
                 "pods     10,000      1,998     1.0 ms       -    1,790        0  watching",
@@ -186,6 +207,37 @@ mod tests {
                 "staleness   1.0 ms   1.0 ms   1.0 ms   1.0 ms  whole run",
             ]
         );
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_not_absent_and_what_is_not_measured_has_no_column() {
+        let mut sample = samples::quiet();
+        sample.measures_staleness = false;
+        sample.kinds[0].held = 0;
+        assert_eq!(state(&sample.kinds[0]), "empty");
+        sample.kinds[0].progress.quarantined = 25;
+        assert_eq!(state(&sample.kinds[0]), "watching");
+        let all = texts(&sample, 200, 24).join("\n");
+        assert!(all.contains("pods: 25 objects cannot be decoded"), "{all}");
+        assert!(!all.contains("There are no") && !all.contains("STALE"), "{all}");
+    }
+
+    #[test]
+    fn kinds_for_which_there_is_no_room_are_counted() {
+        let mut sample = samples::quiet();
+        let one = sample.kinds[0].clone();
+        sample.kinds =
+            (0..30).map(|i| KindSample { name: format!("kind-{i}"), ..one.clone() }).collect();
+        sample.kinds[29].progress.quarantined = 1;
+        let all = texts(&sample, 80, 24);
+        assert!(all.iter().any(|line| line.starts_with("kind-29 ")), "{all:#?}");
+        assert!(all.iter().any(|line| line.starts_with("all kinds ")), "{all:#?}");
+        assert_eq!(
+            all.iter().filter(|line| line.starts_with("kind-") && !line.contains(": ")).count(),
+            18,
+            "{all:#?}"
+        );
+        assert!(all.contains(&"and 12 more kinds".to_owned()), "{all:#?}");
     }
 
     #[test]

@@ -95,6 +95,7 @@ impl Measured {
             resource_version: snapshot.resource_version().map(ToString::to_string),
             stale: self.staleness.measured(),
             fifo: self.fifo.stats(),
+            lag: progress.lag(),
             progress,
             items,
             rates,
@@ -105,10 +106,10 @@ impl Measured {
         self.workers.as_ref().map(Workers::items).unwrap_or_default()
     }
 
-    pub(super) async fn verify(&self, cluster: &Cluster) -> Verdict {
+    pub(super) fn verify(&self, cluster: &Cluster) -> impl Future<Output = Verdict> + use<> {
         let (client, scope) = (cluster.client.clone(), cluster.scope.clone());
         let fresh = Fresh::new(client, &self.kind.found.resource, scope);
-        verify::compare(&fresh, &self.states, &self.kind.monitor).await
+        verify::compare(fresh, Arc::clone(&self.states), self.kind.monitor.clone())
     }
 
     pub(super) async fn stop(&mut self) {
@@ -147,8 +148,11 @@ impl Measured {
             items: self.workers.as_ref().map_or(0, Workers::all_items),
             items_per_s: rate(last.items.count, last.items.seconds),
             fifo: self.fifo.stats().into(),
-            verified: verdict.verified,
+            panics: self.workers.as_ref().map_or(0, Workers::panics),
+            verified: verdict.verified(),
+            not_compared: verdict.not_compared,
             differing: verdict.differing,
+            left_out: verdict.left_out,
             differences: verdict.differences,
         }
     }

@@ -13,12 +13,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+
 use crate::args::{KindArgs, MirrorOptions};
 use crate::cluster::Cluster;
 use crate::course::{Course, Event};
 use crate::discovery::Found;
 use crate::exporter::Exporter;
 use crate::failure::{Failure, note};
+use crate::kind;
 use crate::limit::Limit;
 use crate::readers::{Readers, Reads};
 use crate::report::{Meter, Sample, Summary, rate, tenths};
@@ -31,6 +34,9 @@ use view::View;
 pub(crate) async fn run(kinds: KindArgs, args: MirrorOptions) -> Result<ExitCode, Failure> {
     let limit = Limit::from_now(args.duration);
     let (target, scope) = (Target::of(&args.source)?, Scope::of(&args.source)?);
+    // They take a processor each, which is a demonstration's to take.
+    let is_embedded = matches!(target, Target::Embedded(_));
+    let readers = args.readers.unwrap_or(u16::from(is_embedded));
     let form = Form::of(args.output);
     let exporter = match args.metrics {
         Some(address) => Some(Exporter::start(address).await?),
@@ -44,7 +50,7 @@ pub(crate) async fn run(kinds: KindArgs, args: MirrorOptions) -> Result<ExitCode
     // Before the view: a signal must not leave its screen behind.
     let mut course = Course::new(limit, form);
     let mut view = View::new(form, &mirror.names(), &cluster)?;
-    let ran = mirror.watch(&args, &mut course, &mut view).await;
+    let ran = mirror.watch(args.workers, readers, &mut course, &mut view).await;
     // Whatever ended it: the next signal does so at once.
     course.end();
     if let Err(failure) = ran {
@@ -61,11 +67,11 @@ pub(crate) async fn run(kinds: KindArgs, args: MirrorOptions) -> Result<ExitCode
     }
     let verdicts = mirror.verify(&cluster).await;
     mirror.stop().await;
-    let summary = mirror.summary(&args, &cluster, &last, verdicts);
+    let summary = mirror.summary(&args, readers, &cluster, &last, verdicts);
     view.finish(&summary, &cluster.scope)?;
     drop(mirror);
     cluster.close().await;
-    Ok(if summary.verified { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if summary.verified && summary.panics == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// All kinds under observation, and the threads that read from them.
@@ -74,6 +80,8 @@ struct Mirror {
     measures_staleness: bool,
     readers: Option<Readers>,
     meter: Meter<1>,
+    started: Instant,
+    /// When every first list was in.
     synced: Option<Instant>,
 }
 
@@ -85,7 +93,14 @@ impl Mirror {
             exporter.observe(kinds.iter().filter_map(Measured::observed).collect());
         }
         let measures_staleness = cluster.server.is_some();
-        Self { kinds, measures_staleness, readers: None, meter: Meter::new([0]), synced: None }
+        Self {
+            kinds,
+            measures_staleness,
+            readers: None,
+            meter: Meter::new([0]),
+            started: Instant::now(),
+            synced: None,
+        }
     }
 
     fn names(&self) -> Vec<&str> {
@@ -95,14 +110,16 @@ impl Mirror {
     /// Shows progress until the time is up or a signal comes.
     async fn watch(
         &mut self,
-        args: &MirrorOptions,
+        workers: u16,
+        readers: u16,
         course: &mut Course,
         view: &mut View,
     ) -> Result<(), Failure> {
         loop {
             let kinds = self.kinds.iter_mut().map(|measured| &mut measured.kind);
             match course.next(kinds.collect()).await? {
-                Event::Synced => self.begin(args)?,
+                Event::Synced => self.begin(workers, readers)?,
+                Event::Ended(ended) => return Err(kind::Ended::failure(ended)),
                 Event::Tick => view.show(self.sample())?,
                 Event::Resized => view.redraw()?,
                 Event::Suspended => view.suspend()?,
@@ -112,17 +129,17 @@ impl Mirror {
     }
 
     /// Every first list is in: from now on there is something to read, to work on and to measure.
-    fn begin(&mut self, args: &MirrorOptions) -> Result<(), Failure> {
+    fn begin(&mut self, workers: u16, readers: u16) -> Result<(), Failure> {
         let failed = |error| {
             Failure::run(format!("a thread does not start: {error}"))
                 .advise("fewer --readers and --workers")
         };
         self.synced = Some(Instant::now());
         self.meter = Meter::new([0]);
-        self.kinds.iter_mut().try_for_each(|kind| kind.begin(args.workers)).map_err(failed)?;
+        self.kinds.iter_mut().try_for_each(|kind| kind.begin(workers)).map_err(failed)?;
         let stores: Vec<_> =
             self.kinds.iter().map(|measured| Arc::clone(&measured.kind.store)).collect();
-        self.readers = Some(Readers::start(args.readers.into(), &stores).map_err(failed)?);
+        self.readers = Some(Readers::start(readers.into(), &stores).map_err(failed)?);
         Ok(())
     }
 
@@ -130,6 +147,7 @@ impl Mirror {
         let reads = self.readers.as_ref().map_or_else(Reads::default, Readers::measured);
         let [reads_per_s] = self.meter.rates([reads.count]);
         Sample {
+            running: self.started.elapsed(),
             elapsed: self.synced.map_or(Duration::ZERO, |synced| synced.elapsed()),
             kinds: self.kinds.iter_mut().map(Measured::sample).collect(),
             measures_staleness: self.measures_staleness,
@@ -140,11 +158,11 @@ impl Mirror {
     }
 
     async fn verify(&self, cluster: &Cluster) -> Vec<Verdict> {
-        let mut verdicts = Vec::with_capacity(self.kinds.len());
-        for measured in &self.kinds {
-            verdicts.push(measured.verify(cluster).await);
-        }
-        verdicts
+        // In tasks, so that one that takes long holds up no other.
+        let tasks = self.kinds.iter().map(|measured| tokio::spawn(measured.verify(cluster)));
+        let verdicts = join_all(tasks).await.into_iter();
+        let failed = |error| Verdict::not_compared(format!("the comparison failed: {error}"));
+        verdicts.map(|verdict| verdict.unwrap_or_else(failed)).collect()
     }
 
     async fn stop(&mut self) {
@@ -157,6 +175,7 @@ impl Mirror {
     fn summary(
         &self,
         args: &MirrorOptions,
+        readers: u16,
         cluster: &Cluster,
         last: &Sample,
         verdicts: Vec<Verdict>,
@@ -181,7 +200,7 @@ impl Mirror {
             quarantined: kinds.iter().map(|kind| kind.quarantined).sum(),
             staleness_us: stale.whole.micros(),
             staleness_last_10s_us: stale.last.micros(),
-            readers: args.readers,
+            readers,
             reads: last.reads.count,
             reads_per_s: rate(last.reads.count, seconds),
             get_ns: last.reads.get_ns,
@@ -189,8 +208,11 @@ impl Mirror {
             workers: args.workers,
             items: kinds.iter().map(|kind| kind.items).sum(),
             items_per_s: tenths(kinds.iter().map(|kind| kind.items_per_s).sum()),
+            panics: kinds.iter().map(|kind| kind.panics).sum::<u64>()
+                + self.readers.as_ref().map_or(0, Readers::panics),
             verified: kinds.iter().all(|kind| kind.verified),
             differing: kinds.iter().map(|kind| kind.differing).sum(),
+            left_out: kinds.iter().map(|kind| kind.left_out).sum(),
             kinds,
         }
     }

@@ -6,11 +6,11 @@ use crate::view::PLAIN;
 use crate::view::text::{self, cut, fit, quantiles, quantity, rate};
 
 pub(super) fn lines(sample: &Sample) -> Vec<String> {
-    let names = sample.kinds.iter().map(|kind| kind.name.len());
+    let names = sample.kinds.iter().map(|kind| text::width_of(&kind.name));
     let alone = sample.kinds.len() == 1;
     let longest = names.chain((!alone).then_some(ALL.len())).max().unwrap_or(0);
     let line = |name: &str, figures: Vec<String>| {
-        let start = [format!("{:>5}s", sample.elapsed.as_secs()), format!("{name:<longest$}")];
+        let start = [format!("{:>5}s", sample.running.as_secs()), text::pad(name, longest)];
         fit(start.into_iter().chain(figures), PLAIN)
     };
     let measured = !sample.elapsed.is_zero();
@@ -81,13 +81,13 @@ mod tests {
         assert_eq!(
             lines(&samples::quiet()),
             [
-                "   12s  pods     10,000 objects   1,998 changes/s  staleness p99 1.0 ms   1,790 items/s      0 waiting   2.14 M reads/s"
+                "   13s  pods     10,000 objects   1,998 changes/s  staleness p99 1.0 ms   1,790 items/s      0 waiting   2.14 M reads/s"
             ]
         );
         let all = lines(&samples::troubled());
         assert!(all.iter().all(|line| text::width_of(line) <= PLAIN), "{all:#?}");
         assert!(all[1].contains("trying again: "), "{all:#?}");
-        assert!(all[3].starts_with("   12s  all kinds "), "{all:#?}");
+        assert!(all[3].starts_with("   13s  all kinds "), "{all:#?}");
         let at = |line: &String| line.find(" objects");
         assert!(all.iter().all(|line| at(line) == at(&all[0])), "{all:#?}");
     }

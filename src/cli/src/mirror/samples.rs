@@ -22,6 +22,7 @@ fn kind(name: &str, held: usize, phase: Phase, error: Option<&str>) -> KindSampl
         held,
         revision: 123_456,
         resource_version: Some("1234567890".to_owned()),
+        lag: progress.lag(),
         progress,
         stale: Stale { whole: last.clone(), last },
         fifo: FifoStats::default(),
@@ -33,6 +34,7 @@ fn kind(name: &str, held: usize, phase: Phase, error: Option<&str>) -> KindSampl
 fn sample(kinds: Vec<KindSample>) -> Sample {
     let times = Quantiles { p50: 85.0, p99: 210.0, p999: 1_400.0, max: 45_000.0 };
     Sample {
+        running: Duration::from_secs(13),
         elapsed: Duration::from_secs(12),
         kinds,
         measures_staleness: true,

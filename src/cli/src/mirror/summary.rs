@@ -17,7 +17,10 @@ pub(super) fn text(summary: &Summary, scope: &Scope, width: usize) -> String {
     let lines_of = |table: Table| table.lines(width).into_iter().map(|line| line.text).collect();
     let said = [text::fit(rates(summary), width)].into_iter().filter(|rates| !rates.is_empty());
     let empty = summary.kinds.iter().filter_map(|kind| empty(kind, scope));
-    let said = said.chain(empty).chain(summary.kinds.iter().filter_map(trouble)).collect();
+    let said = said.chain(empty).chain(summary.kinds.iter().filter_map(trouble));
+    let panics = summary.panics - summary.kinds.iter().map(|kind| kind.panics).sum::<u64>();
+    let panics = (panics > 0).then(|| text::count(panics, "panicked reader"));
+    let said = said.chain(panics).collect();
     let sections: [Vec<String>; 4] =
         [lines_of(kinds(summary)), lines_of(times(summary)), said, verdict(summary)];
     for section in sections.into_iter().filter(|section| !section.is_empty()) {
@@ -96,20 +99,26 @@ fn times(summary: &Summary) -> Table {
 }
 
 fn empty(kind: &KindSummary, scope: &Scope) -> Option<String> {
-    (kind.objects == 0).then(|| format!("There are no {}{}.", kind.kind, scope.describe()))
+    (kind.objects == 0 && kind.quarantined == 0)
+        .then(|| format!("There are no {}{}.", kind.kind, scope.describe()))
 }
 
 fn trouble(kind: &KindSummary) -> Option<String> {
-    let skipped = kind.undecodable + kind.unknown_events;
-    if kind.failures + skipped == 0 {
-        return None;
-    }
-    let mut what = vec![
-        text::count(kind.failures, "failed request"),
-        format!("{} skipped", text::count(skipped, "event")),
+    // Those that still cannot be decoded are told as such.
+    let skipped = kind.undecodable.saturating_sub(kind.quarantined) + kind.unknown_events;
+    let parts = [
+        (kind.failures, text::count(kind.failures, "failed request")),
+        (kind.panics, text::count(kind.panics, "panicked worker")),
+        (skipped, format!("{} skipped", text::count(skipped, "event"))),
+        (
+            kind.quarantined,
+            format!("{} cannot be decoded", text::count(kind.quarantined, "object")),
+        ),
     ];
-    if kind.quarantined > 0 {
-        what.push(format!("{} cannot be decoded", text::count(kind.quarantined, "object")));
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let what: Vec<_> = parts.map(|(_, what)| what).collect();
+    if what.is_empty() {
+        return None;
     }
     let mut what = what.join(", ");
     if let Some(error) = &kind.last_error {
@@ -127,11 +136,22 @@ fn verdict(summary: &Summary) -> Vec<String> {
             "verified: {stores} equals a fresh list of the server, object by object"
         )];
     }
-    let mut lines =
-        vec![format!("NOT VERIFIED: {} keys differ", quantity(summary.differing as u64))];
+    let mut lines = Vec::new();
+    match summary.differing as u64 {
+        0 => {}
+        1 => lines.push("NOT VERIFIED: 1 key differs".to_owned()),
+        differing => lines.push(format!("NOT VERIFIED: {} keys differ", quantity(differing))),
+    }
     for kind in &summary.kinds {
         let told = kind.differences.iter();
         lines.extend(told.map(|difference| format!("  {} {difference}", kind.kind)));
     }
-    lines
+    let not_compared =
+        summary.kinds.iter().filter_map(|kind| Some((kind, kind.not_compared.as_ref()?)));
+    lines.extend(not_compared.map(|(kind, why)| format!("NOT VERIFIED: {}: {why}", kind.kind)));
+    if lines.is_empty() {
+        let left_out = text::count(summary.left_out as u64, "object");
+        lines.push(format!("verified, but for {left_out} that cannot be decoded"));
+    }
+    lines.iter().map(|line| text::cut(line, usize::MAX)).collect()
 }

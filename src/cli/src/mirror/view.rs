@@ -1,13 +1,13 @@
 //! How the mirror reports: live, in plain lines, or with one JSON object in the end.
 
-use watchcache::reflector::{Phase, Progress};
-
 use super::{live, plain, summary};
 use crate::cluster::Cluster;
-use crate::failure::{self, Failure};
-use crate::report::{Sample, Summary, waiting_for};
+use crate::failure::Failure;
+use crate::notes::Notes;
+use crate::report::{Sample, Summary};
 use crate::target::Scope;
 use crate::view::screen::{Screen, Size};
+use crate::view::text;
 use crate::view::{self, Form, PLAIN};
 
 pub(super) struct View {
@@ -18,8 +18,7 @@ pub(super) struct View {
     screen: Option<Screen>,
     /// What was shown last.
     shown: Option<Sample>,
-    /// What was noted on stderr.
-    noted: Vec<String>,
+    notes: Notes,
 }
 
 impl View {
@@ -29,12 +28,16 @@ impl View {
         let screen = match form {
             Form::Live => Some(Screen::open().map_err(|error| view::unwritten(&error))?),
             Form::Plain => {
-                view::line(&format!("{} of {source}{scope}", kinds.join(", ")))?;
+                let of = format!(" of {source}{scope}");
+                let room = PLAIN
+                    .saturating_sub(text::width_of(&of))
+                    .max(kinds.first().map_or(0, |kind| kind.len()));
+                view::line(&(text::cut(&kinds.join(", "), room) + &of))?;
                 None
             }
             Form::Json => None,
         };
-        Ok(Self { form, source, scope, screen, shown: None, noted: Vec::new() })
+        Ok(Self { form, source, scope, screen, shown: None, notes: Notes::default() })
     }
 
     pub(super) fn show(&mut self, sample: Sample) -> Result<(), Failure> {
@@ -49,7 +52,8 @@ impl View {
             }
             Form::Json => {
                 self.note_empty(&sample);
-                self.note_retries(&sample);
+                let kinds = sample.kinds.iter();
+                kinds.for_each(|kind| self.notes.retry(&kind.name, &kind.progress));
             }
         }
         Ok(())
@@ -57,26 +61,9 @@ impl View {
 
     fn note_empty(&mut self, sample: &Sample) {
         if !sample.elapsed.is_zero() {
-            for kind in sample.kinds.iter().filter(|kind| kind.held == 0) {
-                self.note(format!("there are no {}{}", kind.name, self.scope));
+            for kind in sample.kinds.iter().filter(|kind| kind.is_empty()) {
+                self.notes.note(format!("there are no {}{}", kind.name, self.scope));
             }
-        }
-    }
-
-    /// Why first lists have not come.
-    fn note_retries(&mut self, sample: &Sample) {
-        let waits = |progress: &Progress| !progress.synced && progress.phase == Phase::BackingOff;
-        for kind in sample.kinds.iter().filter(|kind| waits(&kind.progress)) {
-            let why = waiting_for(&kind.progress);
-            self.note(format!("waiting for the first list of {}, trying again: {why}", kind.name));
-        }
-    }
-
-    /// Notes something on stderr, once.
-    fn note(&mut self, text: String) {
-        if !self.noted.contains(&text) {
-            failure::note(&text);
-            self.noted.push(text);
         }
     }
 
@@ -84,7 +71,7 @@ impl View {
     pub(super) fn redraw(&self) -> Result<(), Failure> {
         let (Some(screen), Some(sample)) = (&self.screen, &self.shown) else { return Ok(()) };
         let size = Size::now();
-        let frame = live::frame(&self.source, &self.scope, sample, size.width);
+        let frame = live::frame(&self.source, &self.scope, sample, size);
         screen.draw(&frame, size).map_err(|error| view::unwritten(&error))
     }
 
@@ -105,7 +92,7 @@ impl View {
     pub(super) fn finish(&self, summary: &Summary, scope: &Scope) -> Result<(), Failure> {
         match self.form {
             // Only numbers and strings: serialization cannot fail.
-            Form::Json => view::line(&serde_json::to_string(summary).unwrap_or_default()),
+            Form::Json => view::json(&serde_json::to_string(summary).unwrap_or_default()),
             Form::Live => view::line(&summary::text(summary, scope, Size::now().width)),
             Form::Plain => view::line(&summary::text(summary, scope, PLAIN)),
         }

@@ -14,7 +14,9 @@ use crate::args::TopArgs;
 use crate::cluster::Cluster;
 use crate::course::{Course, Event};
 use crate::failure::Failure;
+use crate::kind::Ended;
 use crate::limit::Limit;
+use crate::notes::Notes;
 use crate::report::tenths;
 use crate::target::{Scope, Target};
 use crate::view::screen::{Screen, Size};
@@ -31,7 +33,14 @@ pub(crate) async fn run(args: TopArgs) -> Result<ExitCode, Failure> {
     let form = Form::of(args.output);
     let (cluster, found) = Cluster::open(target, scope, &args.kinds, limit).await?;
     let kinds = found.into_iter().map(|found| Watched::start(&cluster, found)).collect();
-    let mut top = Top { kinds, began: None, limit: args.limit.into(), cluster };
+    let mut top = Top {
+        kinds,
+        started: Instant::now(),
+        began: None,
+        limit: args.limit.into(),
+        notes: Notes::default(),
+        cluster,
+    };
     let mut course = Course::new(limit, form);
     let ended = top.watch(form, args.duration.is_none(), &mut course).await;
     // Whatever ended it: the next signal does so at once.
@@ -41,23 +50,26 @@ pub(crate) async fn run(args: TopArgs) -> Result<ExitCode, Failure> {
         report.source = top.cluster.lasting_name();
         match form {
             // Only numbers and strings: serialization cannot fail.
-            Form::Json => view::line(&serde_json::to_string(&report).unwrap_or_default())?,
+            Form::Json => view::json(&serde_json::to_string(&report).unwrap_or_default())?,
             Form::Live => view::line(&screen::text(&report, Size::now().width))?,
             Form::Plain => view::line(&screen::text(&report, PLAIN))?,
         }
     }
+    let whole = top.kinds.iter().all(|watched| watched.ended.is_none());
     for watched in &mut top.kinds {
         watched.kind.stop().await;
     }
     top.cluster.close().await;
-    ended.map(|()| ExitCode::SUCCESS)
+    ended.map(|()| if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 struct Top {
     kinds: Vec<Watched>,
+    started: Instant,
     /// When every first list was in.
     began: Option<Instant>,
     limit: usize,
+    notes: Notes,
     cluster: Cluster,
 }
 
@@ -75,7 +87,8 @@ impl Top {
         };
         let mut shown = Report::default();
         loop {
-            let kinds = self.kinds.iter_mut().map(|watched| &mut watched.kind);
+            let going_on = self.kinds.iter_mut().filter(|watched| watched.ended.is_none());
+            let kinds = going_on.map(|watched| &mut watched.kind);
             match course.next(kinds.collect()).await? {
                 Event::Synced => {
                     self.began = Some(Instant::now());
@@ -84,12 +97,14 @@ impl Top {
                         course.limit(Limit::from_now(Some(ONCE)));
                     }
                 }
+                Event::Ended(ended) => self.end(ended, form)?,
                 Event::Tick if screen.is_some() => shown = self.report(),
+                Event::Tick => self.note_retries(),
                 Event::Suspended => {
                     let suspended = screen.as_ref().map_or(Ok(()), Screen::suspend);
                     suspended.map_err(|error| view::unwritten(&error))?;
                 }
-                Event::Tick | Event::Resized => {}
+                Event::Resized => {}
                 Event::End => return Ok(()),
             }
             if let Some(screen) = &screen {
@@ -100,22 +115,56 @@ impl Top {
         }
     }
 
+    /// The others go on, if there are any.
+    fn end(&mut self, ended: Vec<Ended>, form: Form) -> Result<(), Failure> {
+        let why: Vec<_> = ended.iter().map(|one| one.failure.message().to_owned()).collect();
+        for one in ended {
+            if let Some(of) = self.kinds.iter_mut().find(|of| of.kind.name == one.kind) {
+                of.ended = Some(one);
+            }
+        }
+        if self.kinds.iter().all(|watched| watched.ended.is_some()) {
+            let all = self.kinds.iter_mut().filter_map(|watched| watched.ended.take());
+            return Err(Ended::failure(all.collect()));
+        }
+        if form != Form::Live {
+            why.into_iter().for_each(|why| self.notes.note(why));
+        }
+        Ok(())
+    }
+
+    /// Where there is no screen to show why it takes so long.
+    fn note_retries(&mut self) {
+        for Watched { kind, .. } in &self.kinds {
+            self.notes.retry(&kind.name, &kind.monitor.progress());
+        }
+    }
+
     fn report(&mut self) -> Report {
         let watched = self.began.map_or(Duration::ZERO, |began| began.elapsed());
         let seconds = watched.as_secs_f64();
         let begun = self.began.is_some();
-        let mut hottest: Vec<_> =
-            self.kinds.iter().flat_map(|kind| kind.hottest(self.limit, seconds)).collect();
+        let hottest: Vec<_> = self.kinds.iter().map(|kind| kind.hottest(self.limit)).collect();
+        let over = hottest.iter().map(|(_, over)| *over).max().filter(|_| begun);
+        let mut hottest: Vec<_> = hottest.into_iter().flat_map(|(keys, _)| keys).collect();
         hottest.sort_by_key(|hot| Reverse(hot.changes));
         hottest.truncate(if begun { self.limit } else { 0 });
         let mut namespaces = self.namespaces();
-        let namespaces_in_all = namespaces.len();
-        namespaces.truncate(self.limit);
+        let namespaces_in_all = namespaces.iter().filter(|one| one.namespace.is_some()).count();
+        // What is in no namespace is none that could be left out.
+        let mut room = self.limit;
+        namespaces.retain(|one| {
+            let fits = one.namespace.is_none() || room > 0;
+            room -= usize::from(one.namespace.is_some() && fits);
+            fits
+        });
         Report {
             source: self.cluster.name(),
             namespace: self.cluster.scope.namespace.clone(),
             scope: self.cluster.scope.describe(),
+            running_s: self.started.elapsed().as_secs_f64(),
             watched_s: tenths(seconds),
+            hottest_over_s: tenths(over.unwrap_or_default().as_secs_f64()),
             quarantined: self
                 .kinds
                 .iter()

@@ -12,15 +12,21 @@ pub(super) struct Report {
     /// What it is restricted to, in words.
     #[serde(skip)]
     pub(super) scope: String,
+    /// Since the start.
+    #[serde(skip)]
+    pub(super) running_s: f64,
     /// Since every first list was complete; zero before.
     pub(super) watched_s: f64,
     pub(super) kinds: Vec<KindReport>,
     /// Those with most objects first.
     pub(super) namespaces: Vec<NamespaceReport>,
-    /// How many namespaces there are in all.
+    /// How many namespaces have objects, in all.
     pub(super) namespaces_in_all: usize,
+    /// Over how long the hottest keys are counted: as long as it watches, and two minutes at most.
+    pub(super) hottest_over_s: f64,
     /// Those that changed most first.
     pub(super) hottest: Vec<HotKey>,
+    /// The first of them; each kind says how many it has.
     pub(super) quarantined: Vec<Quarantined>,
 }
 
@@ -28,7 +34,7 @@ pub(super) struct Report {
 pub(super) struct KindReport {
     pub(super) kind: String,
     pub(super) state: &'static str,
-    /// Why the last request failed, while it is tried again.
+    /// Why the last request failed, while it is tried again; or why no more comes.
     pub(super) trouble: Option<String>,
     pub(super) objects: u64,
     /// Since the first lists.
@@ -65,8 +71,10 @@ pub(super) struct NamespaceReport {
 pub(super) struct HotKey {
     pub(super) kind: String,
     pub(super) key: String,
-    /// Since the first lists.
+    /// So often at least.
     pub(super) changes: u64,
+    /// More than `changes` where too many keys change to count each.
+    pub(super) changes_at_most: u64,
     pub(super) changes_per_s: f64,
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::report::{HotKey, KindReport, NamespaceReport, Report};
-use crate::view::frame::{Frame, Line};
+use crate::view::frame::{Frame, Line, and_more, chosen, room_for_kinds};
 use crate::view::screen::Size;
 use crate::view::table::{Column, Table};
 use crate::view::text::{self, quantity, rate};
@@ -12,14 +12,17 @@ use crate::view::text::{self, quantity, rate};
 pub(super) fn frame(report: &Report, size: Size) -> Frame {
     let width = size.width;
     let mut frame = Frame::default();
-    let watched = Duration::from_secs_f64(report.watched_s);
+    let running = Duration::from_secs_f64(report.running_s);
     let title = ["watchcache top", &*report.source, report.scope.trim_start()];
-    frame.section(vec![Line::title(&title, &text::clock(watched), width)]);
-    frame.section(kinds(report).lines(width));
+    frame.section(vec![Line::title(&title, &text::clock(running), width)]);
     let mut trouble = trouble(report, 3);
-    trouble.extend(empty(report));
-    // The title, the last line, two headings, what is left out, and the lines between.
-    let taken = report.kinds.len() + trouble.len() + 11;
+    trouble.extend(empty(report).take(3));
+    // The title, the heading, and the last line.
+    let kinds =
+        kinds(report, room_for_kinds(report.kinds.len(), trouble.len() + 3, size.height), width);
+    // These, and two headings, what is left out or is to be known of them, and the lines between.
+    let taken = kinds.len() + trouble.len() + 10;
+    frame.section(kinds);
     frame.section(trouble);
     let room = size.height.saturating_sub(taken);
     let (namespaces, keys) = shares(room, report.namespaces.len(), report.hottest.len());
@@ -34,7 +37,7 @@ pub(super) fn text(report: &Report, width: usize) -> String {
     let over = format!("watched for {:.1} s", report.watched_s);
     let title =
         text::fit([report.source.clone(), report.scope.trim_start().to_owned(), over], width);
-    let mut sections = vec![vec![Line::plain(title)], kinds(report).lines(width)];
+    let mut sections = vec![vec![Line::plain(title)], kinds(report, usize::MAX, width)];
     sections.push(retries(report).map(Line::trouble).chain(empty(report)).collect());
     sections.push(namespace_lines(report, usize::MAX, width));
     sections.push(key_lines(report, usize::MAX, width));
@@ -61,14 +64,27 @@ fn short<'a>(report: &Report, kind: &'a str) -> &'a str {
     if same.count() > 1 { kind } else { plural(kind) }
 }
 
-fn kinds(report: &Report) -> Table {
+fn kinds(report: &Report, room: usize, width: usize) -> Vec<Line> {
+    let shown = chosen(&report.kinds, room, is_troubled);
+    let mut lines = table(report, &shown).lines(width);
+    lines.extend(and_more(report.kinds.len() - shown.len(), "more kind"));
+    lines
+}
+
+fn is_troubled(kind: &KindReport) -> bool {
+    kind.trouble.is_some() || kind.quarantined > 0
+}
+
+fn table(report: &Report, shown: &[&KindReport]) -> Table {
+    // Of what needs a look at once.
+    let quarantined = if quarantined(report) > 0 { 1 } else { 7 };
     let mut table = Table::new(vec![
         Column::names("KIND", 0),
         Column::figures("OBJECTS", 0, 9),
         Column::figures("CHANGES/S", 2, 9),
         Column::figures("CHANGES", 6, 9),
         Column::figures("LAG", 4, 6),
-        Column::figures("QUARANTINED", 7, 11),
+        Column::figures("QUARANTINED", quarantined, 11),
         Column::figures("MEMORY", 1, 8),
         Column::figures("RETAINED", 5, 8),
         Column::figures("RELISTS", 8, 7),
@@ -88,9 +104,8 @@ fn kinds(report: &Report) -> Table {
             kind.state.to_owned(),
         ]
     };
-    for kind in &report.kinds {
-        let troubled = kind.trouble.is_some() || kind.quarantined > 0;
-        if troubled { table.trouble(row(kind)) } else { table.row(row(kind)) }
+    for kind in shown.iter().copied() {
+        if is_troubled(kind) { table.trouble(row(kind)) } else { table.row(row(kind)) }
     }
     if report.kinds.len() > 1 {
         let sum = |figure: fn(&KindReport) -> u64| report.kinds.iter().map(figure).sum::<u64>();
@@ -111,18 +126,24 @@ fn kinds(report: &Report) -> Table {
     table
 }
 
-/// What is tried again.
+/// Of all kinds.
+fn quarantined(report: &Report) -> u64 {
+    report.kinds.iter().map(|kind| kind.quarantined).sum()
+}
+
+/// What is tried again, or is not any more.
 fn retries(report: &Report) -> impl Iterator<Item = String> {
-    report
-        .kinds
-        .iter()
-        .filter_map(|kind| Some(format!("{}: trying again: {}", kind.kind, kind.trouble.as_ref()?)))
+    report.kinds.iter().filter_map(|kind| {
+        let (name, why) = (&kind.kind, kind.trouble.as_ref()?);
+        let again = if kind.state == "retrying" { "trying again: " } else { "" };
+        Some(format!("{name}: {again}{why}"))
+    })
 }
 
 /// What was asked for and is not there.
 fn empty(report: &Report) -> impl Iterator<Item = Line> {
     let none = |kind: &&KindReport| {
-        kind.objects == 0 && report.watched_s > 0.0 && !report.scope.is_empty()
+        kind.state == "empty" && report.watched_s > 0.0 && !report.scope.is_empty()
     };
     let empty = report.kinds.iter().filter(none);
     empty.map(|kind| Line::plain(format!("There are no {}{}.", kind.kind, report.scope)))
@@ -134,7 +155,16 @@ fn trouble(report: &Report, limit: usize) -> Vec<Line> {
         .quarantined
         .iter()
         .map(|bad| format!("{} {}: {}", short(report, &bad.kind), bad.key, bad.error));
-    retries(report).chain(bad).take(limit).map(Line::trouble).collect()
+    let mut lines: Vec<_> = retries(report).map(Line::trouble).collect();
+    let retries = lines.len().min(limit);
+    let retries_left_out = lines.len() - retries;
+    lines.truncate(retries);
+    lines.extend(and_more(retries_left_out, "more kind"));
+    let bad: Vec<_> = bad.take(limit - retries).map(Line::trouble).collect();
+    let bad_left_out = (quarantined(report) as usize).saturating_sub(bad.len());
+    lines.extend(bad);
+    lines.extend(and_more(bad_left_out, "more object"));
+    lines
 }
 
 fn namespace_lines(report: &Report, limit: usize, width: usize) -> Vec<Line> {
@@ -157,14 +187,12 @@ fn namespace_lines(report: &Report, limit: usize, width: usize) -> Vec<Line> {
         let of = |kind: &&str| quantity(namespace.by_kind.get(*kind).copied().unwrap_or(0));
         let mut cells = vec![quantity(namespace.objects)];
         cells.extend(kinds.iter().map(of));
-        cells.push(namespace.namespace.clone().unwrap_or_else(|| "(none)".to_owned()));
+        cells.push(namespace.namespace.clone().unwrap_or_else(|| "in no namespace".to_owned()));
         table.row(cells);
     }
     let mut lines = table.lines(width);
-    let more = report.namespaces_in_all - shown.len();
-    if more > 0 {
-        lines.push(Line::heading(format!("and {}", text::count(more as u64, "more namespace"))));
-    }
+    let named = shown.iter().filter(|namespace| namespace.namespace.is_some()).count();
+    lines.extend(and_more(report.namespaces_in_all - named, "more namespace"));
     lines
 }
 
@@ -180,7 +208,8 @@ fn key_lines(report: &Report, limit: usize, width: usize) -> Vec<Line> {
         Column::names("KIND", 1).at_least(longest),
         Column::names("HOTTEST KEYS", 0),
     ]);
-    for HotKey { kind, key, changes, changes_per_s } in report.hottest.iter().take(limit) {
+    let shown = || report.hottest.iter().take(limit);
+    for HotKey { kind, key, changes, changes_per_s, .. } in shown() {
         table.row(vec![
             quantity(*changes),
             rate(*changes_per_s),
@@ -188,7 +217,14 @@ fn key_lines(report: &Report, limit: usize, width: usize) -> Vec<Line> {
             key.clone(),
         ]);
     }
-    table.lines(width)
+    let mut lines = table.lines(width);
+    let over = report.hottest_over_s;
+    let over = (over + 1.0 < report.watched_s).then(|| format!("in the last {over:.0} s"));
+    let more = shown().map(|hot| hot.changes_at_most - hot.changes).max().unwrap_or(0);
+    let more = (more > 0).then(|| format!("at least so often, and up to {} more", quantity(more)));
+    let known: Vec<_> = over.into_iter().chain(more).collect();
+    lines.extend((!known.is_empty()).then(|| Line::heading(known.join("; "))));
+    lines
 }
 
 fn quarantine_lines(report: &Report, width: usize) -> Vec<Line> {
@@ -207,7 +243,10 @@ fn quarantine_lines(report: &Report, width: usize) -> Vec<Line> {
             bad.error.clone(),
         ]);
     }
-    table.lines(width)
+    let mut lines = table.lines(width);
+    let more = quarantined(report) as usize;
+    lines.extend(and_more(more.saturating_sub(report.quarantined.len()), "more object"));
+    lines
 }
 
 #[cfg(test)]
@@ -243,13 +282,16 @@ mod tests {
             kind: ["leases.coordination.k8s.io", "pods"][i as usize % 2].to_owned(),
             key: format!("kube-system/kube-controller-manager-{i}"),
             changes: 1_000 / (i + 1),
+            changes_at_most: 1_000 / (i + 1),
             changes_per_s: 0.5,
         };
         Report {
             source: "https://cluster.example.com:6443".to_owned(),
             namespace: None,
             scope: String::new(),
+            running_s: 66.0,
             watched_s: 65.0,
+            hottest_over_s: 65.0,
             kinds: vec![kind("pods", 10_000), kind("leases.coordination.k8s.io", 7)],
             namespaces: (0..10).map(namespace).collect(),
             namespaces_in_all: 44,
@@ -278,16 +320,44 @@ mod tests {
             ]
         );
         assert!(lines.contains(&"  OBJECTS    pods  leases  NAMESPACE"), "{text}");
-        assert!(lines.contains(&"      100      90       0  (none)"), "{text}");
-        assert!(lines.contains(&"and 34 more namespaces"), "{text}");
+        assert!(lines.contains(&"      100      90       0  in no namespace"), "{text}");
+        assert!(lines.contains(&"and 35 more namespaces"), "{text}");
         assert!(
-            lines.contains(&"    1,000         0.5  leases  kube-system/kube-controller-manager-0"),
+            lines.contains(&"    1,000        0.50  leases  kube-system/kube-controller-manager-0"),
             "{text}"
         );
         assert!(
             lines.contains(&"pods  team-1/broken     invalid type: integer `7`, expected a string"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_is_left_out_or_not_exact_is_said() {
+        let mut report = report();
+        report.hottest_over_s = 61.0;
+        report.hottest[0].changes_at_most += 7;
+        report.kinds[0].quarantined = 25;
+        let printed = text(&report, 80);
+        for words in [
+            "QUARANTINED",
+            "and 24 more objects",
+            "in the last 61 s; at least so often, and up to 7 more",
+        ] {
+            assert!(printed.contains(words), "lacks {words:?}: {printed}");
+        }
+        report.kinds = (0..30).map(|i| kind(&format!("kind-{i}"), i)).collect();
+        report.kinds[29].state = "forbidden";
+        report.kinds[29].trouble = Some("the server does not allow listing kind-29".to_owned());
+        report.quarantined.clear();
+        let size = Size { width: 80, height: 24 };
+        let shown = frame(&report, size).fitted(size);
+        let shown: Vec<_> = shown.iter().map(|line| &*line.text).collect();
+        for start in
+            ["kind-29 ", "kind-29: the server does not allow", "all kinds ", "and 12 more kinds"]
+        {
+            assert!(shown.iter().any(|line| line.starts_with(start)), "{start}: {shown:#?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One kind as `top` watches it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use watchcache::reflector::Phase;
 use watchcache::{Object, Store};
@@ -9,15 +10,17 @@ use super::changes::Changes;
 use super::report::{HotKey, KindReport, Memory, Quarantined};
 use crate::cluster::Cluster;
 use crate::discovery::Found;
-use crate::kind::Kind;
+use crate::kind::{Ended, Kind};
 use crate::mirrored::Mirrored;
-use crate::report::{Meter, rate, tenths, waiting_for};
+use crate::report::{Meter, tenths, waiting_for};
 
-/// How many keys are counted at once: some 10 MB of them.
-const KEYS: usize = 65_536;
+/// How many keys are counted at once: some 10 MB of them in both windows.
+const KEYS: usize = 32_768;
 
 pub(super) struct Watched {
     pub(super) kind: Kind,
+    /// Why no more comes of it.
+    pub(super) ended: Option<Ended>,
     changes: Arc<Changes>,
     meter: Meter<1>,
     /// Changes that came before every first list was in.
@@ -30,7 +33,7 @@ impl Watched {
         let sink = Arc::clone(&changes);
         let store = Arc::<Store<Mirrored>>::default();
         let kind = Kind::start(cluster, found, store, |reflector| reflector.sink(sink));
-        Self { kind, changes, meter: Meter::new([0]), early: 0 }
+        Self { kind, ended: None, changes, meter: Meter::new([0]), early: 0 }
     }
 
     /// Every first list is in: changes count from now on.
@@ -49,13 +52,17 @@ impl Watched {
         let held: usize = objects.objects().map(|object| object.size()).sum();
         KindReport {
             kind: self.kind.name.clone(),
-            state: match progress.phase {
-                Phase::BackingOff => "retrying",
-                Phase::Listing => "listing",
-                _ if progress.synced && stats.objects == 0 => "empty",
+            state: match (&self.ended, progress.phase) {
+                (Some(ended), _) => ended.state,
+                (None, Phase::BackingOff) => "retrying",
+                (None, Phase::Listing) => "listing",
+                _ if progress.synced && stats.objects == 0 && progress.quarantined == 0 => "empty",
                 _ => "watching",
             },
-            trouble: (progress.phase == Phase::BackingOff).then(|| waiting_for(&progress)),
+            trouble: match &self.ended {
+                Some(ended) => Some(ended.failure.message().to_owned()),
+                None => (progress.phase == Phase::BackingOff).then(|| waiting_for(&progress)),
+            },
             objects: if progress.synced { stats.objects as u64 } else { progress.listed },
             changes: if begun { progress.events - self.early } else { 0 },
             changes_per_s: if begun { tenths(changes_per_s) } else { 0.0 },
@@ -70,13 +77,21 @@ impl Watched {
         }
     }
 
-    pub(super) fn hottest(&self, limit: usize, seconds: f64) -> impl Iterator<Item = HotKey> {
-        self.changes.hottest(limit).into_iter().map(move |(key, changes)| HotKey {
+    /// And over how long they were counted.
+    pub(super) fn hottest(&self, limit: usize) -> (Vec<HotKey>, Duration) {
+        let (hottest, over) = self.changes.hottest(limit);
+        let per_second = |changes: u64| {
+            let exact = changes as f64 / over.as_secs_f64().max(1.0);
+            (exact * 1e4).round() / 1e4
+        };
+        let hottest = hottest.into_iter().map(|hot| HotKey {
             kind: self.kind.name.clone(),
-            key: key.to_string(),
-            changes,
-            changes_per_s: rate(changes, seconds),
-        })
+            key: hot.key.to_string(),
+            changes: hot.at_least,
+            changes_at_most: hot.at_most,
+            changes_per_s: per_second(hot.at_least),
+        });
+        (hottest.collect(), over)
     }
 
     pub(super) fn quarantined(&self) -> impl Iterator<Item = Quarantined> {

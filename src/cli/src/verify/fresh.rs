@@ -19,10 +19,8 @@ use super::content::Content;
 use crate::connect::chain;
 use crate::target::Scope;
 
-/// How long a page may bring nothing, and how long all of it may take: as for the mirror, a large page
-/// over a slow line does not mean a dead server.
-const SILENCE: Duration = Duration::from_secs(60);
-const LONGEST: Duration = Duration::from_secs(600);
+/// How long a page may bring nothing. A large page over a slow line does not mean a dead server.
+const SILENCE: Duration = Duration::from_secs(30);
 /// How many pages in a row may bring nothing new. One is normal: the last.
 const IDLE_PAGES: usize = 1_000;
 
@@ -31,6 +29,20 @@ pub(crate) struct Fresh {
     client: Client,
     request: Request,
     scope: Scope,
+}
+
+/// Why there is no list.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unlisted {
+    pub(super) why: String,
+    /// Nothing came for long, and asking again would take as long.
+    pub(super) is_silence: bool,
+}
+
+impl From<String> for Unlisted {
+    fn from(why: String) -> Self {
+        Self { why, is_silence: false }
+    }
 }
 
 /// The objects of a list.
@@ -59,7 +71,7 @@ impl Fresh {
     }
 
     /// All objects, and the version of the list.
-    pub(super) async fn list(&self) -> Result<(Listed, ResourceVersion), String> {
+    pub(super) async fn list(&self) -> Result<(Listed, ResourceVersion), Unlisted> {
         let mut objects = BTreeMap::new();
         let (mut named, mut idle) = (HashSet::new(), 0);
         let mut params = ListParams {
@@ -69,22 +81,19 @@ impl Fresh {
             ..ListParams::default()
         };
         loop {
-            let page = tokio::time::timeout(LONGEST, self.page(&params)).await;
-            let text = page.map_err(|_| format!("a page took longer than {LONGEST:?}"))??;
-            let page: Page<'_> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            let text = self.page(&params).await?;
+            // Elsewhere: a page of large objects takes a while to decode.
+            let read = tokio::task::spawn_blocking(move || read(&text)).await;
+            let (page, metadata) = read.map_err(|error| error.to_string())??;
             let before = objects.len();
-            for item in page.items.iter().flatten() {
-                // The mirror skips and counts objects without a name; so does this.
-                objects.extend(Content::read(item.get()));
-            }
+            objects.extend(page);
             idle = if objects.len() == before { idle + 1 } else { 0 };
-            let metadata = page.metadata.unwrap_or_default();
             match metadata.r#continue.filter(|token| !token.is_empty()) {
                 Some(token) if !named.insert(token.clone()) => {
-                    return Err("the server names the same next page again".to_owned());
+                    return Err("the server names the same next page again".to_owned().into());
                 }
                 Some(_) if idle == IDLE_PAGES => {
-                    return Err(format!("{idle} pages in a row bring nothing new"));
+                    return Err(format!("{idle} pages in a row bring nothing new").into());
                 }
                 Some(token) => params.continue_token = Some(token),
                 None => {
@@ -97,7 +106,7 @@ impl Fresh {
 
     /// A page as text. Anything that is not valid JSON text is replaced; the mirror has not decoded the
     /// object that contains it.
-    async fn page(&self, params: &ListParams) -> Result<String, String> {
+    async fn page(&self, params: &ListParams) -> Result<String, Unlisted> {
         let request = self.request.list(params).map_err(|error| error.to_string())?;
         let answer = in_time(SILENCE, self.client.send(request.map(Body::from))).await?;
         let answer = answer.map_err(|error| chain(&error))?;
@@ -105,7 +114,8 @@ impl Fresh {
         let body = whole(answer.into_body().into_data_stream(), SILENCE).await?;
         if !status.is_success() {
             let failure = Status::from_json(&body).map(|status| status.to_string());
-            return Err(failure.unwrap_or_else(|_| format!("the server answered {status}")));
+            let why = failure.unwrap_or_else(|_| format!("the server answered {status}"));
+            return Err(why.into());
         }
         Ok(String::from_utf8_lossy(&body).replace(|c: char| c.is_ascii_control(), " "))
     }
@@ -115,7 +125,7 @@ impl Fresh {
 async fn whole<P: AsRef<[u8]>, E: Error>(
     pieces: impl Stream<Item = Result<P, E>>,
     silence: Duration,
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<u8>, Unlisted> {
     let mut pieces = pin!(pieces);
     let mut bytes = Vec::new();
     while let Some(piece) = in_time(silence, pieces.next()).await? {
@@ -124,9 +134,16 @@ async fn whole<P: AsRef<[u8]>, E: Error>(
     Ok(bytes)
 }
 
-async fn in_time<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T, String> {
+async fn in_time<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T, Unlisted> {
     let answer = tokio::time::timeout(limit, answer).await;
-    answer.map_err(|_| format!("nothing came for {limit:?}"))
+    answer.map_err(|_| Unlisted { why: format!("nothing came for {limit:?}"), is_silence: true })
+}
+
+/// What a page has. The mirror skips and counts objects without a name; so does this.
+fn read(text: &str) -> Result<(Vec<(Key, Content)>, ListMeta), String> {
+    let page: Page<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let items = page.items.iter().flatten().filter_map(|item| Content::read(item.get()));
+    Ok((items.collect(), page.metadata.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -143,6 +160,7 @@ mod tests {
         assert_eq!(whole(slow, silence).await.map(|bytes| bytes.len()), Ok(30));
         let none = futures_util::stream::pending::<Result<&str, kube::Error>>();
         let silent = whole(none, Duration::from_millis(50)).await;
-        assert_eq!(silent, Err("nothing came for 50ms".to_owned()));
+        let why = "nothing came for 50ms".to_owned();
+        assert_eq!(silent, Err(Unlisted { why, is_silence: true }));
     }
 }

@@ -1,7 +1,7 @@
 //! What a screen shows: lines, and what may go if there are too many.
 
 use super::screen::Size;
-use super::text::fit;
+use super::text::{count, fit, pad};
 
 /// How a line looks. What it says does not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,33 @@ impl Frame {
     }
 }
 
+/// Those of the rows for which there is room, in their order; what is troubled is not what is left out.
+pub(crate) fn chosen<T>(rows: &[T], room: usize, is_troubled: impl Fn(&T) -> bool) -> Vec<&T> {
+    let troubled = rows.iter().filter(|row| is_troubled(row)).count().min(room);
+    let mut others = room - troubled;
+    let mut left = room;
+    let mut fits = |row: &&T| {
+        let of = if is_troubled(row) { &mut left } else { &mut others };
+        let fits = *of > 0;
+        *of -= usize::from(fits);
+        fits
+    };
+    rows.iter().filter(|row| fits(row)).collect()
+}
+
+/// What of a table's kinds there is room for, beside so many other lines: all, or without two for the sum
+/// and for how many are left out.
+pub(crate) fn room_for_kinds(kinds: usize, others: usize, height: usize) -> usize {
+    let room = height.saturating_sub(others);
+    let sum = usize::from(kinds > 1);
+    if kinds + sum <= room { kinds } else { room.saturating_sub(2).max(1).min(kinds) }
+}
+
+/// How many are not shown, if any.
+pub(crate) fn and_more(left_out: usize, what: &str) -> Option<Line> {
+    (left_out > 0).then(|| Line::heading(format!("and {}", count(left_out as u64, what))))
+}
+
 impl Line {
     pub(crate) fn plain(text: String) -> Self {
         Self { text, style: Style::Plain }
@@ -70,7 +97,7 @@ impl Line {
     pub(crate) fn title(parts: &[&str], time: &str, width: usize) -> Self {
         let room = width.saturating_sub(time.len() + 2);
         let title = fit(parts.iter().map(|part| (*part).to_owned()), room);
-        Self { text: format!("{title:<room$}  {time}"), style: Style::Title }
+        Self { text: format!("{}  {time}", pad(&title, room)), style: Style::Title }
     }
 }
 
@@ -94,6 +121,15 @@ mod tests {
         assert_eq!(fitted(4), ["title", "KIND", "pods", "end"]);
         assert_eq!(fitted(1), ["end"]);
         assert!(fitted(0).is_empty());
+    }
+
+    #[test]
+    fn what_is_troubled_is_not_left_out() {
+        let rows: Vec<_> = (0..30).collect();
+        assert_eq!(chosen(&rows, 4, |row| *row >= 28), [&0, &1, &28, &29]);
+        assert_eq!(chosen(&rows, 2, |row| *row >= 27), [&27, &28]);
+        assert_eq!(chosen(&rows, 40, |row| *row == 3).len(), 30);
+        assert_eq!((room_for_kinds(30, 4, 24), room_for_kinds(19, 4, 24)), (18, 19));
     }
 
     #[test]

@@ -54,8 +54,13 @@ fn why_not_live() -> Option<&'static str> {
     (width < LEAST.width || height < LEAST.height).then_some("the terminal is too small")
 }
 
-/// Prints a line.
+/// Prints a line, or several of them, without what a server may have put there to move the cursor.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    json(&text::clean(text))
+}
+
+/// Prints a line of JSON.
+pub(crate) fn json(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
     written.map_err(|error| unwritten(&error))

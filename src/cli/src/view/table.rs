@@ -78,6 +78,15 @@ impl Table {
         Self { columns, rows: Vec::new() }
     }
 
+    /// Without a column of which there is nothing to tell.
+    pub(crate) fn leave_out_column(&mut self, heading: &str) {
+        let at = self.columns.iter().position(|column| column.heading == heading);
+        if let Some(at) = at {
+            self.columns.remove(at);
+            self.rows.iter_mut().for_each(|row| drop(row.cells.remove(at)));
+        }
+    }
+
     /// A cell for each column.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(Row { cells, trouble: false });

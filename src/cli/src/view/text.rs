@@ -19,11 +19,14 @@ pub(crate) fn quantity(count: u64) -> String {
     text
 }
 
-/// A number a second, without the unit.
+/// A number a second, without the unit; a small one with two digits that count.
 pub(crate) fn rate(rate: f64) -> String {
     match rate {
         rate if rate >= 1e6 => format!("{:.2} M", rate / 1e6),
-        rate if rate > 0.0 && rate < 9.95 => format!("{rate:.1}"),
+        rate if (0.995..9.95).contains(&rate) => format!("{rate:.1}"),
+        rate if (0.0995..0.995).contains(&rate) => format!("{rate:.2}"),
+        rate if (0.00995..0.0995).contains(&rate) => format!("{rate:.3}"),
+        rate if rate > 0.0 && rate < 0.00995 => format!("{rate:.4}"),
         rate => quantity(rate.round() as u64),
     }
 }
@@ -91,10 +94,20 @@ pub(crate) fn width_of(text: &str) -> usize {
     text.width()
 }
 
+/// A text that cannot move the cursor, but for its ends of lines.
+pub(crate) fn clean(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n', " ")
+}
+
+/// With spaces behind it, so wide at least.
+pub(crate) fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
 /// A text as a line that is no wider than this: what is too much is cut off at the end, and what is no
 /// letter cannot move the cursor.
 pub(crate) fn cut(text: &str, width: usize) -> String {
-    let text = text.replace(|c: char| c.is_control(), " ");
+    let text = clean(text).replace('\n', " ");
     match text.width() <= width {
         true => text,
         false => begin(&text, width.saturating_sub(1)) + if width > 0 { "…" } else { "" },
@@ -165,9 +178,15 @@ mod tests {
         for (count, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(quantity(count), text);
         }
-        for (number, text) in
-            [(0.0, "0"), (0.4, "0.4"), (9.96, "10"), (1_998.4, "1,998"), (2.14e6, "2.14 M")]
-        {
+        for (number, text) in [
+            (0.0, "0"),
+            (0.0417, "0.042"),
+            (0.4, "0.40"),
+            (1.25, "1.2"),
+            (9.96, "10"),
+            (1_998.4, "1,998"),
+            (2.14e6, "2.14 M"),
+        ] {
             assert_eq!(rate(number), text);
         }
         for (size, text) in
@@ -187,6 +206,8 @@ mod tests {
         assert_eq!(cut("no route to host", 9), "no route…");
         assert_eq!(cut("a\x1b[2Jb\r\n", 20), "a [2Jb  ");
         assert_eq!(cut("abc", 0), "");
+        assert_eq!(clean("a\x1b[2Jb\n\u{9b}c"), "a [2Jb\n c");
+        assert_eq!(pad("名", 4), "名  ");
         for width in 0..30 {
             assert!(width_of(&shorten("a/名前-x2k9q", width)) <= width, "{width}");
         }

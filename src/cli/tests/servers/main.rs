@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 mod credentials;
+#[path = "../documented/mod.rs"]
+mod documented;
 mod fake;
 mod proxy;
 
@@ -14,10 +16,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use documented::{documented, fields};
 use fake::{Answer, Fake, json};
 use proxy::Proxy;
 
 const PODS: &str = "/api/v1/pods";
+const SECRETS: &str = "/api/v1/secrets";
 
 fn pod(name: &str, version: u64) -> String {
     format!(
@@ -77,14 +81,26 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+fn top(args: &[&str]) -> Command {
+    let mut top = Command::new(env!("CARGO_BIN_EXE_watchcache"));
+    top.arg("top").args(args).stdin(Stdio::null()).env_remove("RUST_LOG");
+    top
+}
+
 /// The summary of a run that has verified what it mirrored.
 fn verified(command: &mut Command) -> (Value, String) {
+    let (summary, text) = ended(command, 0);
+    assert_eq!(summary["verified"], true, "{summary}");
+    (summary, text)
+}
+
+/// The summary of a run that ends like this, and what it noted.
+fn ended(command: &mut Command, code: i32) -> (Value, String) {
     let output = run(command.args(["--output", "json"]));
     let text = String::from_utf8_lossy(&output.stdout);
     let summary: Value = serde_json::from_str(text.lines().last().unwrap_or_default())
         .unwrap_or_else(|error| panic!("{error}: {text}{}", stderr(&output)));
-    assert_eq!(summary["verified"], true, "{summary}");
-    assert_eq!(output.status.code(), Some(0), "{summary}");
+    assert_eq!(output.status.code(), Some(code), "{summary}");
     (summary, stderr(&output))
 }
 
@@ -261,10 +277,7 @@ fn a_group_that_does_not_answer_is_told_and_left_out() {
     );
     assert!(text.contains("note: left out down.io/v1"), "{text}");
     let text = failed(&mut command(&["--server", &url, "gone"]));
-    assert!(
-        text.contains("no resource \"gone\"; unknown is what these have: gone.io/v1"),
-        "{text}"
-    );
+    assert!(text.contains("no resource \"gone\"; these could not be asked: gone.io/v1"), "{text}");
 }
 
 #[test]
@@ -333,8 +346,82 @@ fn what_the_mirror_takes_is_verified() {
         let items = [pod("a", 5).into_bytes(), deep.clone().into_bytes(), bytes].join(&b","[..]);
         json([start.as_bytes(), &items, b"]}"].concat())
     });
-    let (summary, _) = verified(&mut command(&["--server", &server.url(), "--duration", "4s"]));
+    // The others are; with this one, the store does not equal the list.
+    let (summary, _) = ended(&mut command(&["--server", &server.url(), "--duration", "4s"]), 1);
     assert_eq!((&summary["objects"], &summary["quarantined"]), (&2.into(), &1.into()), "{summary}");
+    assert_eq!((&summary["verified"], &summary["differing"]), (&false.into(), &0.into()));
+    assert_eq!((&summary["left_out"], &summary["kinds"][0]["left_out"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn what_cannot_be_decoded_is_neither_absent_nor_verified() {
+    let bad = |i: u64| pod(&format!("bad-{i}"), i + 1).replace(&format!("\"u-bad-{i}\""), "5");
+    let bad: Vec<_> = (0..25).map(bad).collect();
+    let server = Fake::start(move |request| match () {
+        () if request.is_list(PODS) => json(pods(50, &bad)),
+        () if request.is_watch(PODS) => Answer::Watch(Vec::new()),
+        () => Answer::Default,
+    });
+    let url = server.url();
+    let mirror = ["--server", &url, "--duration", "4s", "--output", "plain"];
+    let output = run(&mut command(&mirror));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("verified, but for 25 objects that cannot be decoded"), "{text}");
+    assert!(text.contains("pods: 25 objects cannot be decoded\n"), "told once: {text}");
+    assert!(!text.contains("empty") && !text.contains("There are no"), "{text}");
+    let output = run(top(&["pods", "--server", &url, "--duration", "4s"]).args(["-l", "a=b"]));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("and 15 more objects"), "{text}{}", stderr(&output));
+    assert!(!text.contains("empty") && !text.contains("There are no"), "{text}");
+}
+
+/// A server whose lists are answered like this after the first of each kind.
+fn with_lists(after: impl Fn() -> Answer + Send + Sync + 'static) -> Fake {
+    let listed = std::sync::Mutex::new(std::collections::HashSet::new());
+    Fake::start(move |request| match &*request.path {
+        "/api/v1" => json(resources("v1", &["Pod", "Secret"])),
+        path @ (PODS | SECRETS) if request.is_list(path) => {
+            let kind = if path == PODS { "PodList" } else { "SecretList" };
+            match listed.lock().expect("no panic").insert(path.to_owned()) {
+                true => json(list(kind, "v1", 10, "")),
+                false => after(),
+            }
+        }
+        PODS | SECRETS => Answer::Watch(Vec::new()),
+        _ => Answer::Default,
+    })
+}
+
+#[test]
+fn a_list_that_fails_is_no_difference() {
+    let refused = r#"{"kind":"Status","status":"Failure","message":"etcd is away","reason":"InternalError","code":500}"#;
+    let server = with_lists(|| Answer::Json(500, refused.into()));
+    let args = ["pods", "--server", &server.url(), "--duration", "4s", "--output"];
+    let output = run(&mut command(&[&args[..], &["json"]].concat()));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let summary: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((&summary["verified"], &summary["differing"]), (&false.into(), &0.into()));
+    let why = summary["kinds"][0]["not_compared"].as_str().unwrap_or_default();
+    assert!(why.starts_with("the server could not be listed: "), "{summary}");
+    let server = with_lists(|| Answer::Json(500, refused.into()));
+    let args = ["pods", "--server", &server.url(), "--duration", "4s", "--output", "plain"];
+    let output = run(&mut command(&args));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("NOT VERIFIED: pods: the server could not be listed: "), "{text}");
+    assert!(!text.contains("differ"), "{text}");
+}
+
+#[test]
+fn a_server_that_hangs_holds_up_the_verification_of_all_kinds_once() {
+    let server = with_lists(|| Answer::Nothing);
+    let args = ["pods,secrets", "--server", &server.url(), "--duration", "4s"];
+    let (summary, _) = ended(&mut command(&args), 1);
+    for kind in summary["kinds"].as_array().expect("kinds") {
+        let why = kind["not_compared"].as_str().unwrap_or_default();
+        assert!(why.contains("nothing came for"), "{summary}");
+    }
 }
 
 #[cfg(unix)]
@@ -404,7 +491,6 @@ fn a_server_that_repeats_itself_is_no_end_of_the_verification() {
 
 /// A server of Pods and Secrets.
 fn with_secrets(secrets: impl Fn() -> Answer + Send + Sync + 'static) -> Fake {
-    const SECRETS: &str = "/api/v1/secrets";
     Fake::start(move |request| match &*request.path {
         "/api/v1" => json(resources("v1", &["Pod", "Secret"])),
         PODS if request.is_list(PODS) => {
@@ -428,19 +514,58 @@ fn a_kind_that_is_refused_is_named() {
         let status = r#"{"kind":"Status","status":"Failure","message":"secrets is forbidden","reason":"Forbidden","code":403}"#;
         Answer::Json(403, status.into())
     });
-    let text = failed(&mut command(&["pods,secrets", "--server", &server.url()]));
-    assert!(text.contains("forbids to list secrets: secrets is forbidden"), "{text}");
+    let args = ["pods,secrets", "--server", &server.url()];
+    let text = failed(&mut command(&args));
+    assert!(text.contains("does not allow listing secrets: secrets is forbidden"), "{text}");
+    // Others are shown beside it.
+    let (report, notes) = ended(&mut top(&args), 1);
+    let states = [0, 1].map(|i| report["kinds"][i]["state"].as_str().unwrap_or_default());
+    assert_eq!(states, ["watching", "forbidden"], "{report}");
+    assert_eq!(report["kinds"][0]["objects"], 1, "{report}");
+    assert!(notes.contains("does not allow listing secrets"), "{notes}");
+}
+
+#[test]
+fn all_kinds_that_are_refused_are_named_at_once() {
+    let status = r#"{"kind":"Status","status":"Failure","message":"\u001b[2Jno","reason":"Forbidden","code":403}"#;
+    let asked = std::sync::Arc::new(AtomicUsize::new(0));
+    let discovered = std::sync::Arc::clone(&asked);
+    let server = Fake::start(move |request| match &*request.path {
+        "/api/v1" => {
+            discovered.fetch_add(1, Ordering::Relaxed);
+            json(resources("v1", &["Pod", "Secret", "Node"]))
+        }
+        PODS | SECRETS => Answer::Json(403, status.into()),
+        "/api/v1/nodes" if request.is_list("/api/v1/nodes") => json(list("NodeList", "v1", 1, "")),
+        "/api/v1/nodes" => Answer::Watch(Vec::new()),
+        _ => Answer::Default,
+    });
+    let args = ["pods,secrets,nodes", "--server", &server.url()];
+    let text = failed(&mut command(&args));
+    assert!(text.contains("listing pods: ") && text.contains("listing secrets: "), "{text}");
+    assert!(!text.contains('\u{1b}'), "what a server says moves no cursor: {text}");
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "what it has is asked for once");
+}
+
+#[test]
+fn top_says_why_it_waits() {
+    let server = with_secrets(|| {
+        let status =
+            r#"{"kind":"Status","status":"Failure","message":"planned maintenance","code":503}"#;
+        Answer::Json(503, status.into())
+    });
+    let args = ["pods,secrets", "--server", &server.url(), "--duration", "3s", "--output", "plain"];
+    let text = failed(&mut top(&args));
+    let note = "note: waiting for the first list of secrets, trying again: planned maintenance";
+    assert!(text.contains(note), "{text}");
+    assert!(text.contains("within 3s: secrets: planned maintenance"), "{text}");
 }
 
 #[test]
 fn top_names_what_cannot_be_decoded() {
     let server = with_secrets(|| json(list("SecretList", "v1", 10, "")));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_watchcache"));
-    command.args(["top", "pods,secrets", "--server", &server.url(), "--output", "json"]);
-    let output = run(command.args(["--duration", "4s"]));
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
-    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let args = ["pods,secrets", "--server", &server.url(), "--duration", "4s"];
+    let (report, text) = ended(&mut top(&args), 0);
     let bad = &report["quarantined"];
     assert_eq!(
         (&bad[0]["kind"], &bad[0]["key"]),
@@ -450,6 +575,12 @@ fn top_names_what_cannot_be_decoded() {
     assert!(bad[0]["error"].as_str().is_some_and(|error| error.contains("UTF-8")), "{text}");
     assert_eq!(report["kinds"][0]["quarantined"], 1, "{text}");
     assert_eq!(report["kinds"][1]["objects"], 0, "{text}");
+    let mut found = fields(&report);
+    // None has changed here.
+    assert!(found.remove("hottest"), "{report}");
+    let hot = ["kind", "key", "changes", "changes_at_most", "changes_per_s"];
+    found.extend(hot.map(|name| format!("hottest[].{name}")));
+    assert_eq!(found, documented("top"));
 }
 
 #[test]
