@@ -120,12 +120,8 @@ impl Waiters {
     /// Wakes the tasks that are marked; of frequent news, where they are many, the waking thread does, if the
     /// system has one to give.
     fn wake_tasks(self: &Arc<Self>) {
-        // While some are woken, others may be marked.
-        while !(self.has_many_tasks() && self.hand_over()) {
-            if !(0..TASKS).all(|_| self.wake_task()) {
-                return;
-            }
-        }
+        // Asked again before each, since others may be marked meanwhile.
+        while !(self.has_many_tasks() && self.hand_over()) && self.wake_task() {}
     }
 
     fn has_many_tasks(&self) -> bool {
