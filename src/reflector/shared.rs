@@ -74,7 +74,7 @@ impl Shared {
 
     /// Call once the change is published.
     fn wake(&self) {
-        self.waiters.tell(u64::MAX);
+        drop(self.waiters.tell(u64::MAX));
     }
 
     pub(super) fn is_synced(&self) -> bool {

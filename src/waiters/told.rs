@@ -67,6 +67,7 @@ impl<S> Line<S> {
 
 /// The tasks among those that have news, of which each is woken when this is dropped. Whoever has more to tell does
 /// so first: a waker may block.
+#[must_use = "it wakes tasks when it is dropped, so it is kept until all threads are told"]
 #[derive(Default)]
 pub(crate) struct TasksToWake<'a>(Option<&'a Arc<Waiters>>);
 

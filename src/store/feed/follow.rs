@@ -153,9 +153,9 @@ impl<T: Object> Unlocked for Feed<T> {
             let is_set_back = self.is_set_back.swap(false, Ordering::Acquire);
             if is_set_back || self.is_unordered() {
                 // Whoever waits for a version hears that it has no order, or is of a history that is void.
-                self.versions.tell(u64::MAX);
+                drop(self.versions.tell(u64::MAX));
             } else if let Some(version) = version {
-                self.versions.tell(version);
+                drop(self.versions.tell(version));
             }
         }
     }

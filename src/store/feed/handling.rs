@@ -324,14 +324,14 @@ impl<T: Object> Registration<T> {
         self.state.stop.stop();
         if let Some(feed) = self.feed.upgrade() {
             let _ends = feed.tell_ends();
-            feed.tell_waiters();
+            drop(feed.tell_waiters());
         }
     }
 
     /// Wakes those who wait for the handler, if anybody does.
     fn tell_waiters(&self) {
         if let Some(feed) = self.feed.upgrade() {
-            feed.tell_waiters();
+            drop(feed.tell_waiters());
         }
     }
 

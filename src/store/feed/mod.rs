@@ -266,6 +266,6 @@ impl<T> Feed<T> {
         self.closed.store(true, Ordering::Release);
         let _ends = self.tell_ends();
         let _goals = [self.revisions.tell(u64::MAX), self.versions.tell(u64::MAX)];
-        self.tell_waiters();
+        drop(self.tell_waiters());
     }
 }

@@ -92,7 +92,7 @@ impl<T> Feed<T> {
         self.readiness.ends.fetch_add(1, Ordering::Release);
         drop(source);
         let _waiters = self.readiness.tell();
-        self.tell_ends();
+        drop(self.tell_ends());
     }
 
     /// A source is at work: another one has taken over, if the last one had ended.
