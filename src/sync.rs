@@ -165,6 +165,13 @@ pub(crate) fn random_hasher() -> foldhash::fast::SeedableRandomState {
     foldhash::fast::SeedableRandomState::random()
 }
 
+/// Hashes alike throughout the process, for marks that stand for a content, and by a secret of its own: whoever writes
+/// objects cannot give two contents one mark.
+#[cfg(feature = "reflector")]
+pub(crate) fn mark_hasher() -> foldhash::fast::SeedableRandomState {
+    foldhash::fast::SeedableRandomState::with_seed(0, foldhash::SharedSeed::global_random())
+}
+
 /// Whether the system may have a `membarrier` call. The models and Miri have none.
 pub(crate) const MEMBARRIER: bool = cfg!(all(target_os = "linux", not(miri)));
 
@@ -190,3 +197,17 @@ macro_rules! local {
 }
 
 pub(crate) use {global, local};
+
+#[cfg(all(test, feature = "reflector"))]
+mod tests {
+    use std::hash::BuildHasher;
+
+    #[test]
+    fn marks_are_the_same_throughout_the_process_and_hashed_by_a_secret() {
+        let mark = super::mark_hasher().hash_one("content");
+        assert_eq!(super::mark_hasher().hash_one("content"), mark);
+        let public = foldhash::SharedSeed::global_fixed();
+        let public = foldhash::fast::SeedableRandomState::with_seed(0, public);
+        assert_ne!(public.hash_one("content"), mark);
+    }
+}

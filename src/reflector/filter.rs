@@ -4,12 +4,12 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use foldhash::fast::{FixedState, RandomState};
+use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
 use super::facts::version_of;
 use crate::panic::catch_as_sentence;
-use crate::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sync::{Mutex, MutexGuard, PoisonError, mark_hasher};
 use crate::{Batch, Change, Key, KeyRef, Listing, Object, Refused, Sink};
 
 /// A sink that passes an object on only if it is new, or if one of its chosen aspects changed: so that a
@@ -76,7 +76,7 @@ impl Mark {
 }
 
 fn hash(hash: impl FnOnce(&mut dyn Hasher)) -> u64 {
-    let mut hasher = FixedState::default().build_hasher();
+    let mut hasher = mark_hasher().build_hasher();
     hash(&mut hasher);
     hasher.finish().max(1)
 }

@@ -3,11 +3,10 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
-
 use super::paging::Paging;
 use crate::keyed::{Keyed, Pending};
 use crate::reflector::Undecodable;
+use crate::sync::mark_hasher;
 use crate::version::number_of;
 use crate::{KeyRef, ResourceVersion};
 
@@ -116,7 +115,7 @@ impl<T> Draft<T> {
 
     /// Records that the key is there in this version, good or bad.
     pub(super) fn saw_key(&mut self, key: KeyRef<'_>, version: Option<&str>) {
-        let mark = FixedState::default().hash_one((key, version));
+        let mark = mark_hasher().hash_one((key, version));
         self.content = self.content.wrapping_add(mark);
     }
 

@@ -2,10 +2,9 @@
 
 use std::hash::BuildHasher;
 
-use foldhash::fast::FixedState;
-
 use crate::Object;
 use crate::panic::catch_as_sentence;
+use crate::sync::mark_hasher;
 use crate::version::number_of;
 
 /// A version of an object.
@@ -26,7 +25,7 @@ impl State {
         // User code, which may panic.
         let state = catch_as_sentence(|| {
             let version = object.resource_version().filter(|version| !version.is_empty())?;
-            let mark = FixedState::default().hash_one((object.uid(), version)).max(1);
+            let mark = mark_hasher().hash_one((object.uid(), version)).max(1);
             let number = number_of(version).unwrap_or(0);
             Some(Self { number, as_of: number, mark })
         });
