@@ -56,6 +56,7 @@ pub use pinned::Pinned;
 pub use report::{Applied, Deleted, Outcome, Replaced, Written};
 pub use snapshot::Snapshot;
 
+use crate::panic::let_go;
 use crate::sync::{Arc, SegQueue};
 use crate::{Batch, KeyRef, Listing, Object, Revision};
 
@@ -310,6 +311,7 @@ impl<T: Object> Drop for Store<T> {
     /// Ends the store's subscriptions.
     fn drop(&mut self) {
         self.assumed.close();
+        let_go(self.observer.take());
     }
 }
 

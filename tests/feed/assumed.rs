@@ -769,3 +769,18 @@ proptest! {
         assert!(store.list().iter().all(|pod| pod.uid().is_some_and(|uid| uid == "uid")));
     }
 }
+
+/// Each write is published: no other one waits for all that is due.
+#[test]
+fn what_is_due_at_once_is_forgotten_in_parts() {
+    watched(|| {
+        const ALL: u64 = 1_000;
+        let store = Store::new();
+        for i in 0..ALL {
+            store.assume(guess(&format!("a/{i}"), 7), Duration::from_secs(1)).unwrap();
+        }
+        let before = store.revision().get();
+        eventually("forgotten", || store.is_empty());
+        assert!(store.revision().get() - before >= 3, "all in one write");
+    });
+}

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use watchcache::store::{Applied, Index, RejectReason};
 use watchcache::{
@@ -364,4 +365,39 @@ fn an_observer_that_panics_harms_nobody() {
         assert_eq!(store.len(), 3 * WRITES as usize + 1);
         assert_eq!(store.get("ns/hot").unwrap().version, (WRITES + 1).to_string());
     });
+}
+
+/// What user code has captured goes with the store, wherever that is dropped.
+#[test]
+fn destructors_of_what_index_functions_and_observers_have_captured_are_contained() {
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("what was captured panics");
+        }
+    }
+
+    let index = |name: &str| {
+        let bomb = Bomb;
+        Index::new(name, move |mine: &Mine| {
+            let _ = &bomb;
+            [mine.name.clone()]
+        })
+    };
+    let observer = {
+        let bomb = Bomb;
+        move |_: &Applied, _: Duration| {
+            let _ = &bomb;
+        }
+    };
+    let (by_name, by_name_again) = (index("name"), index("again"));
+    let store = Store::builder().index(&by_name).index(&by_name_again).observer(observer).build();
+    drop((by_name, by_name_again));
+    let armed = Arc::default();
+    let mine = Mine { name: "a".to_owned(), version: "1".to_owned(), what: None, armed };
+    let kept = Arc::new(mine);
+    store.add(Arc::clone(&kept)).unwrap();
+    assert!(!panicked(|| drop(store)));
+    assert_eq!(Arc::strong_count(&kept), 1);
 }

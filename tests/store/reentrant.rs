@@ -193,7 +193,6 @@ fn a_destructor_that_drops_another_store() {
     });
 }
 
-/// What a destructor frees in another store waits for that store's next write.
 #[test]
 fn a_destructor_that_writes_to_another_store() {
     let ledger = Ledger::new();
@@ -206,6 +205,21 @@ fn a_destructor_that_writes_to_another_store() {
     eventually("freed", || store.stats().retained_versions == 0);
     assert!(other.is_empty());
     eventually("freed", || other.stats().retained_versions == 0);
+    drop((store, other));
+    ledger.assert_all_dropped_once();
+}
+
+/// As of an index that destructors keep: nothing else ever writes to it.
+#[test]
+fn a_store_that_destructors_alone_write_to_drops_what_it_frees() {
+    let ledger = Ledger::new();
+    let (store, other) = (Store::new(), Arc::new(Store::new()));
+    for _ in 0..1_000 {
+        let (other, kept) = (Arc::clone(&other), ledger.canary("ns/other"));
+        let acting = ledger.canary("ns/a").at_drop(move || drop(other.add(kept)));
+        store.add(acting).unwrap();
+    }
+    assert!(ledger.alive() < 500, "{} objects are left of two keys", ledger.alive());
     drop((store, other));
     ledger.assert_all_dropped_once();
 }

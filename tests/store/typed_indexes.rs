@@ -395,3 +395,46 @@ fn an_index_function_may_read() {
     assert_eq!(built.snapshot().by(&index, &true).len(), 1);
     *store.lock().unwrap() = None;
 }
+
+/// Its destructor has another thread ask for the store's lock.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Asking(String);
+
+static ASKED: Mutex<Option<Arc<Store<Pod>>>> = Mutex::new(None);
+static ANSWERS: AtomicUsize = AtomicUsize::new(0);
+
+impl IndexValue for Asking {
+    type Value = Self;
+
+    fn into_shared(self) -> Arc<Self> {
+        Arc::new(self)
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let Some(store) = ASKED.lock().unwrap().take() else { return };
+        let asking = std::thread::spawn(move || drop(store.delete("ns/none")));
+        asking.join().unwrap();
+        ANSWERS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// There may be one for each object: whoever writes meanwhile does not wait for them.
+#[test]
+fn values_that_a_revision_alone_had_are_dropped_under_no_lock() {
+    watched(|| {
+        let index = Index::new("asking", |pod: &Pod| [Asking(pod.node.clone().unwrap())]);
+        let store = Arc::new(Store::builder().index(&index).build());
+        store.add(pod("a", Some("n1"), &[], Phase::Running)).unwrap();
+        let snapshot = store.snapshot();
+        store.add(pod("a", Some("n2"), &[], Phase::Running)).unwrap();
+        eventually("freed", || store.stats().retained_versions <= 1);
+        *ASKED.lock().unwrap() = Some(Arc::clone(&store));
+        drop(snapshot);
+        eventually("answered", || {
+            let _ = store.stats();
+            ANSWERS.load(Ordering::Relaxed) == 1
+        });
+    });
+}

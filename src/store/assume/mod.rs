@@ -29,6 +29,9 @@ use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::timer::{Tick, Timer};
 use crate::{Key, KeyRef, Object, version};
 
+/// How many assumptions one write forgets at most, so that it keeps no other waiting for long.
+const FORGOTTEN: usize = 256;
+
 /// The objects of a store that are assumed. They change under the store's writing lock alone.
 pub(super) struct Assumed<T> {
     engine: Arc<Engine<T>>,
@@ -268,10 +271,13 @@ impl<T: Object> Writing<'_, T> {
             || seen.into_iter().chain(told).any(|held| is_older(object, &**held))
     }
 
+    /// Forgets some of what is due: the rest waits for the next call.
     fn forget_due(&mut self, now: Instant) {
-        while !self.assumed.is_empty()
-            && let Some(key) = self.assumed.due(now)
-        {
+        for _ in 0..FORGOTTEN {
+            if self.assumed.is_empty() {
+                return;
+            }
+            let Some(key) = self.assumed.due(now) else { return };
             self.forget(key.as_ref());
         }
     }

@@ -111,16 +111,12 @@ impl Cell {
     ///
     /// # Safety
     /// The cell keeps its key meanwhile.
-    #[inline]
+    #[inline(never)]
     pub(super) unsafe fn has(this: *const Self, key: KeyRef<'_>) -> bool {
         // SAFETY: as the caller upholds.
         let (namespace, name) = unsafe { Self::parts(this) };
         let (its_namespace, its_name) = key.parts();
-        namespace.len() == its_namespace.len()
-            && name.len() == its_name.len()
-            && is_same(name, its_name.as_bytes())
-            // Nothing is not compared with nothing.
-            && (namespace.is_empty() || is_same(namespace, its_namespace.as_bytes()))
+        is_same(name, its_name.as_bytes()) && is_same(namespace, its_namespace.as_bytes())
     }
 
     /// # Safety
@@ -144,19 +140,28 @@ impl Cell {
     }
 }
 
-/// Compares texts of one length, without a call: they are short, and as a rule the same.
+/// Compares texts without a call: they are short, and as a rule the same.
 #[inline]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
-    debug_assert_eq!(one.len(), other.len());
-    if let (Some(end), Some(its_end)) = (one.last_chunk::<16>(), other.last_chunk()) {
-        // What is left over lies in the last sixteen bytes.
-        let (chunks, its_chunks) = (one.as_chunks::<16>().0, other.as_chunks().0);
-        return end == its_end && chunks.iter().zip(its_chunks).all(|(chunk, its)| chunk == its);
-    }
-    if let (Some(end), Some(its_end)) = (one.last_chunk::<8>(), other.last_chunk()) {
-        return end == its_end && one.first_chunk::<8>() == other.first_chunk();
-    }
-    one == other
+    one.len() == other.len()
+        && match one.len() {
+            0..4 => one.iter().eq(other),
+            4..8 => have_same_ends::<4>(one, other),
+            8..16 => have_same_ends::<8>(one, other),
+            16..=32 => have_same_ends::<16>(one, other),
+            _ => {
+                // What is left over lies in the last sixteen bytes.
+                let mut chunks = one.as_chunks::<16>().0.iter().zip(other.as_chunks().0);
+                one.last_chunk::<16>() == other.last_chunk()
+                    && chunks.all(|(one, other)| one == other)
+            }
+        }
+}
+
+/// Compares the first and the last bytes, which may overlap.
+#[inline]
+fn have_same_ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+    one.first_chunk::<N>() == other.first_chunk() && one.last_chunk::<N>() == other.last_chunk()
 }
 
 #[cfg(test)]

@@ -93,6 +93,7 @@ use writer::Writer;
 pub(crate) use writer::{Hashed, Unindexed, Unlocked, WriteGuard};
 
 use crate::KeyRef;
+use crate::panic::let_go;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::{Arc, Mutex, PoisonError, TryLockError};
 
@@ -230,12 +231,15 @@ impl<T> Drop for Engine<T> {
         // ORDERING: Relaxed: `&mut self` is behind every other access.
         if let Some(last) = NonNull::new(self.published.load(Ordering::Relaxed)) {
             // SAFETY: as above.
-            unsafe { reclaim.free_revision(last) };
+            unsafe { reclaim.free_revision(last, &mut owner) };
         }
         drop(owner);
         let garbage = writer.garbage.take(&self.emptied);
+        // What index functions have captured.
+        let columns = mem::take(&mut writer.columns);
         // The slabs are given back before user code runs.
         drop(writer);
+        let_go(columns);
         drop(garbage);
     }
 }

@@ -255,10 +255,18 @@ impl<T> Reclaim<T> {
 
     /// # Safety
     /// [`revision`](Self::revision) made it, and nobody can reach it any more.
-    pub(super) unsafe fn free_revision(&mut self, revision: NonNull<Revision<T>>) {
+    pub(super) unsafe fn free_revision(
+        &mut self,
+        revision: NonNull<Revision<T>>,
+        owner: &mut impl Owner<T>,
+    ) {
         // SAFETY: alive until here, and made by a pool.
         unsafe {
             revision.as_ref().end();
+            let indexes = &revision.as_ref().indexes;
+            if Arc::strong_count(indexes) == 1 {
+                owner.garbage().push_indexes(Arc::clone(indexes));
+            }
             self.revisions.free(revision);
         }
     }
@@ -366,7 +374,7 @@ impl<T> Reclaim<T> {
         // Placed first: released versions go through the limbo, too.
         left = self.place_superseded(left, owner);
         left = self.free_limbo(left, owner);
-        left = self.ask_held(left + share);
+        left = self.ask_held(left + share, owner);
         left = self.place_released(left + share, owner);
         // With the steps that the others did not need.
         left = self.free_limbo(left, owner);
@@ -391,7 +399,7 @@ impl<T> Reclaim<T> {
     }
 
     /// Releases revisions whose snapshots are gone.
-    fn ask_held(&mut self, mut steps: usize) -> usize {
+    fn ask_held(&mut self, mut steps: usize, owner: &mut impl Owner<T>) -> usize {
         while steps > 0 && self.unasked > 0 {
             steps -= 1;
             self.unasked -= 1;
@@ -405,7 +413,7 @@ impl<T> Reclaim<T> {
             }
             let Some(dead) = self.held.remove(&age) else { break };
             // SAFETY: it was superseded an epoch ago, and only a holder could make another.
-            unsafe { self.free_revision(dead.revision) };
+            unsafe { self.free_revision(dead.revision, owner) };
             self.held_versions -= dead.versions.len();
             if !dead.versions.is_empty() {
                 self.released.push(Released { before: age, versions: dead.versions });
@@ -452,7 +460,7 @@ impl<T> Reclaim<T> {
                 } else {
                     // SAFETY: nobody holds it; every thread that was pinned while it was published has
                     // unpinned since, so nobody is about to.
-                    unsafe { self.free_revision(revision) };
+                    unsafe { self.free_revision(revision, owner) };
                 }
             }
             for _ in 0..versions {
@@ -558,7 +566,7 @@ impl<T> Reclaim<T> {
         let superseded = superseded.filter_map(|superseded| superseded.revision);
         for revision in held.chain(superseded) {
             // SAFETY: there is no reader and no snapshot left.
-            unsafe { self.free_revision(revision) };
+            unsafe { self.free_revision(revision, owner) };
         }
     }
     /// Frees a record with all that it has.
