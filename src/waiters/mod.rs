@@ -112,7 +112,8 @@ impl List {
         let mut tasks = self.tasks.listeners.keys().peekable();
         let mut older = 0;
         let is_among = |&(threads, place): &(usize, &Place)| {
-            while tasks.next_if(|task| *task < place).is_some() {
+            // Not one more than matters, however many tasks sleep.
+            while threads + older < oldest && tasks.next_if(|task| *task < place).is_some() {
                 older += 1;
             }
             threads + older < oldest

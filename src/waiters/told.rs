@@ -121,8 +121,20 @@ impl Waiters {
     /// Wakes the tasks that are marked; of frequent news, where they are many, the waking thread does, if the
     /// system has one to give.
     fn wake_tasks(self: &Arc<Self>) {
-        // Asked again before each, since others may be marked meanwhile.
-        while !(self.has_many_tasks() && self.hand_over()) && self.wake_task() {}
+        let mut may_hand_over = true;
+        // Asked again before each, since others may be marked meanwhile; a system that has no thread to give is
+        // asked once.
+        loop {
+            if may_hand_over && self.has_many_tasks() {
+                if self.hand_over() {
+                    return;
+                }
+                may_hand_over = false;
+            }
+            if !self.wake_task() {
+                return;
+            }
+        }
     }
 
     fn has_many_tasks(&self) -> bool {
