@@ -34,7 +34,7 @@ pub struct Progress {
     /// How many objects that list has in all, if the source says so.
     pub total: Option<u64>,
     /// Times that a list was begun, in whatever way. The polls of a [`Poll`](super::Poll) are no lists but the
-    /// first, and those after failures.
+    /// first, and those that are asked for as watches go on failing.
     pub lists: u64,
     /// Lists after the first complete one.
     pub relists: u64,

@@ -783,3 +783,24 @@ async fn an_old_deletion_is_not_believed_while_another_part_feeds_the_sinks() {
     assert!(store.contains("n/x"));
     assert_eq!(monitor.progress().stale_events, 1);
 }
+
+/// Its text is the error's own code, which may panic.
+#[test]
+fn a_part_that_ends_by_an_error_without_a_text_has_ended() {
+    #[derive(Debug)]
+    struct Textless;
+
+    impl std::fmt::Display for Textless {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("no text")
+        }
+    }
+
+    impl std::error::Error for Textless {}
+
+    let (recording, [a, b]) = merged();
+    a.ended(Some(&Textless));
+    b.ended(None);
+    let told = recording.take();
+    assert!(matches!(&told[..], [Told::Ended(Some(text))] if text.contains("no text")), "{told:?}");
+}

@@ -88,8 +88,12 @@ impl Table {
     }
 
     fn source(&self) -> Poll<Row> {
+        self.source_of(EVERY)
+    }
+
+    fn source_of(&self, interval: Duration) -> Poll<Row> {
         let table = self.clone();
-        Poll::new(EVERY, move || table.clone().list())
+        Poll::new(interval, move || table.clone().list())
     }
 
     /// How far apart the polls were, in seconds.
@@ -331,6 +335,17 @@ async fn a_poll_that_hangs_is_dropped_and_made_anew() {
     let first = Table::new([Answer::Hangs, rows(&[("a", 2)])]);
     let mirror = Mirror::of(first.source());
     tokio::time::sleep(Duration::from_secs(90)).await;
+    assert_eq!(mirror.content(), expected(&[("a", 2)]));
+}
+
+/// However long the interval is, which counts for the first of them only: it came in its time.
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_hangs_again_and_again_is_dropped_sooner() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let hangs = std::iter::repeat_n(Answer::Hangs, 3);
+    let answers = [rows(&[("a", 1)])].into_iter().chain(hangs).chain([rows(&[("a", 2)])]);
+    let mirror = Mirror::of(Table::new(answers).source_of(HOUR));
+    tokio::time::sleep(HOUR + Duration::from_secs(600)).await;
     assert_eq!(mirror.content(), expected(&[("a", 2)]));
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use self::calls::{Calls, Left};
 use self::merged::Merged;
-use crate::panic::{catch, drop_all};
+use crate::panic::{catch, drop_all, text_of};
 use crate::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use crate::{Batch, KeyRef, Listing, Object, Refused, Sink};
 
@@ -304,7 +304,7 @@ impl<T: Object> Sink<T> for Part<T> {
     }
 
     fn ended(&self, error: Option<&(dyn Error + 'static)>) {
-        let left = Left::Ended(error.map(ToString::to_string));
+        let left = Left::Ended(error.map(text_of));
         let Some(Left::Ended(error)) = self.inner.calls.or_later(self.index, left) else { return };
         let merged = self.lock();
         if merged.broken().is_some() {

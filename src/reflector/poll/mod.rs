@@ -38,18 +38,22 @@ use crate::{KeyRef, Object, ResourceVersion, Status};
 /// The function that lists returns all objects there are, in any order; of two with one key the last counts.
 /// What it leaves out is deleted, so a list that may be incomplete is an error, and an object that cannot be read a
 /// bad [`Row`]: one with a key is quarantined, and sinks keep what they hold of it as long as the polls do not fail.
-/// A function that blocks, as one that reads files does, belongs in `tokio::task::spawn_blocking`.
+/// A function that blocks, as one that reads files does, belongs in `tokio::task::spawn_blocking`, and needs a time
+/// limit of its own: what is dropped here goes on there, and keeps its thread until it ends.
 ///
 /// An error goes the way of every source's: the content stays, the reflector tells of it, backs off and asks again,
 /// and the function is not called at the interval meanwhile. One that hangs is dropped after
-/// [`silence_limit`](super::ReflectorBuilder::silence_limit), or, for the first list and after a failure,
-/// [`answer_limit`](super::ReflectorBuilder::answer_limit). One that panics ends the reflector.
+/// [`silence_limit`](super::ReflectorBuilder::silence_limit), or, for lists and after a failure,
+/// [`answer_limit`](super::ReflectorBuilder::answer_limit), ten times that for a list
+/// [without pages](super::ReflectorBuilder::page_size). One that panics ends the reflector.
 ///
 /// Since each poll says that the content is complete, [`is_ready`](super::Monitor::is_ready) needs a limit above
 /// the interval and what a list takes.
 ///
 /// Versions are the time in milliseconds, or past that, and no two polls of a process have the same: what one has
-/// filled another can go on with, whichever was made first, and several can be [merged](super::Merge).
+/// filled another can go on with, whichever was made first, and several whose keys do not overlap can be
+/// [merged](super::Merge): the version is then that of the poll that has not changed for the longest. An object that
+/// one poll no longer has does not give way to another poll's, which has nothing new to tell of it.
 ///
 /// Each poll takes O(objects), one with changes also O(changes × log changes), and, while it compares, the memory of
 /// a second list. What is held is held for comparison, too: a [`transform`](super::ReflectorBuilder::transform) finds
@@ -111,7 +115,7 @@ struct Poller<T> {
 /// What is known of the last poll.
 #[derive(Clone, Copy, Default)]
 struct Last {
-    /// Whether it failed.
+    /// Whether it failed, or was dropped before its end.
     failed: bool,
     /// When the last that did not fail ended.
     ended: Option<Instant>,
@@ -181,7 +185,8 @@ impl<T: Object> Poller<T> {
     /// Lists, and takes in what has changed. If it is dropped meanwhile, nothing has.
     async fn poll(&self) -> Result<Arc<Content<T>>, SourceError> {
         let began = Instant::now();
-        let listed = (self.list)().await.inspect_err(|_| self.change(|last| last.failed = true))?;
+        let attempt = Attempt(self);
+        let listed = (self.list)().await?;
         let wants =
             |key: KeyRef<'_>| self.interest.get().is_none_or(|interest| interest.wants(key));
         let before = self.content.load_full();
@@ -189,12 +194,9 @@ impl<T: Object> Poller<T> {
         // Where another watch of this source has polled meanwhile, the next poll tells what that one lacks.
         drop(self.content.compare_and_swap(&before, next));
         let now = Instant::now();
+        drop(attempt);
         self.change(|last| *last = Last { failed: false, ended: Some(now), took: now - began });
         Ok(self.content.load_full())
-    }
-
-    fn change<R>(&self, change: impl FnOnce(&mut Last) -> R) -> R {
-        change(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn last(&self) -> Last {
@@ -205,6 +207,21 @@ impl<T: Object> Poller<T> {
     fn due(&self) -> Instant {
         let now = Instant::now();
         self.last().ended.map_or(now, |ended| now.max(ended + self.interval))
+    }
+}
+
+impl<T> Poller<T> {
+    fn change<R>(&self, change: impl FnOnce(&mut Last) -> R) -> R {
+        change(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A poll that has not come to its end: if it is dropped before that, it has failed.
+struct Attempt<'p, T>(&'p Poller<T>);
+
+impl<T> Drop for Attempt<'_, T> {
+    fn drop(&mut self) {
+        self.0.change(|last| last.failed = true);
     }
 }
 
