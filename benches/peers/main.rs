@@ -34,7 +34,7 @@ struct Arguments {
     /// What the mirror of the server keeps: typed, lazy, or slim.
     #[arg(long, default_value = "typed")]
     keep: String,
-    /// With a server: what both sides ask for, JSON, which is all that custom resources have, or what
+    /// With a server: what both sides ask for, JSON, the default of custom resources, or what
     /// they ask for by default, protobuf first.
     #[arg(long, value_enum, default_value_t = Accept::Json)]
     accept: Accept,

@@ -26,13 +26,14 @@ type bench struct {
 }
 
 var (
-	objects = flag.Int("objects", 100_000, "objects in the store")
-	millis  = flag.Int("duration", 500, "how long a case runs, in milliseconds")
-	only    = flag.String("only", "", "run the cases whose name contains this, or one of these between slashes")
-	server  = flag.String("kubeconfig", "", "only sync with this server, see -keep")
-	follow  = flag.Bool("watch", false, "with a server: not its list but its watch, once a line of input says up to which version")
-	keep    = flag.String("keep", "typed", "what watchcache keeps in the case compared with: typed, lazy or slim")
-	accept  = flag.String("accept", "json", "with a server: what is asked for, json (all that custom resources have) or default")
+	objects   = flag.Int("objects", 100_000, "objects in the store")
+	millis    = flag.Int("duration", 500, "how long a case runs, in milliseconds")
+	only      = flag.String("only", "", "run the cases whose name contains this, or one of these between slashes")
+	server    = flag.String("kubeconfig", "", "only sync with this server, see -keep")
+	follow    = flag.Bool("watch", false, "with a server: not its list but its watch, once a line of input says up to which version")
+	keep      = flag.String("keep", "typed", "what watchcache keeps in the case compared with: typed, lazy or slim")
+	transform = flag.Bool("transform", false, "with a server, its list only: keep no more than watchcache does")
+	accept    = flag.String("accept", "json", "with a server: what is asked for, json (the default of custom resources) or default")
 
 	duration time.Duration
 )

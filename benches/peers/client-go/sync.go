@@ -30,6 +30,13 @@ func initialSync(kubeconfig, what string) {
 	}, client)
 	informer := cache.NewSharedIndexInformer(source, &corev1.Pod{}, 0,
 		cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
+	peer := "client-go"
+	if *transform {
+		peer = "client-go, transformed"
+		if err := informer.SetTransform(transformOf(*keep)); err != nil {
+			panic(err)
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	started := time.Now()
 	go informer.RunWithContext(ctx)
@@ -38,18 +45,18 @@ func initialSync(kubeconfig, what string) {
 	}
 	spent := time.Since(started)
 	count := float64(len(informer.GetStore().ListKeys()))
-	report("initial sync, "+what+", per pod", "ns", float64(spent.Nanoseconds())/count)
+	reportOf(peer, "initial sync, "+what+", per pod", "ns", float64(spent.Nanoseconds())/count)
 	// What the list alone needed is given back.
 	time.Sleep(time.Second)
 	goruntime.GC()
 	debug.FreeOSMemory()
-	report("resident, "+what+", per pod", "B", float64(resident()-before)/count)
+	reportOf(peer, "resident, "+what+", per pod", "B", float64(resident()-before)/count)
 	cancel()
 }
 
 // podClient is the typed client that client-go's own informers of Pods use. Left alone it prefers
 // protobuf, as every generated client of a built-in kind does (gentype.PrefersProtobuf). Custom
-// resources are served as JSON only: what informers of those do is measured by asking for JSON.
+// resources are served as JSON by default: what informers of those do is measured by asking for that.
 func podClient(kubeconfig string) typedcorev1.PodInterface {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
