@@ -14,8 +14,8 @@ use crate::{Key, Object};
 
 /// An index: the values that a store finds objects by, and the handle to look them up with.
 ///
-/// A function returns an object's values, any number of them. They can be of any ordered type: strings,
-/// numbers, pairs; see [`IndexValue`]. Create the index, give it to the [builder](super::StoreBuilder::index)
+/// A function returns an object's values, any number of them, or [lends](Self::lending) them. They can be of any
+/// ordered type: strings, numbers, pairs; see [`IndexValue`]. Create the index, give it to the [builder](super::StoreBuilder::index)
 /// or to [`Store::add_index`](super::Store::add_index), and look objects up with
 /// [`Snapshot::by`](super::Snapshot::by) and [`Snapshot::groups`](super::Snapshot::groups). It is a handle:
 /// its clones are the same index, and any number of stores may use it, each for its own objects.
