@@ -7,8 +7,8 @@ use std::alloc::System;
 use std::sync::Arc;
 
 use cap::Cap;
-use watchcache::store::Applied;
-use watchcache::{Batch, Fifo, Store};
+use watchcache::store::{Applied, Index};
+use watchcache::{Batch, Fifo, Object, Store};
 
 use crate::common::Pod;
 
@@ -53,6 +53,24 @@ fn a_known_key_is_not_allocated() {
     let absent = "absent/".to_owned() + &"y".repeat(LONG);
     assert!(allocated(|_| assert!(store.delete(&absent).object.is_none())) < LONG);
     assert_eq!(allocated(|_| assert!(!store.contains(&absent))), 0);
+
+    let by_name = Index::lending("name", |pod: &Pod, lend| lend(pod.key().name()));
+    let by_parts = Index::lending("parts", |pod: &Pod, lend| {
+        let key = pod.key();
+        [key.namespace().unwrap_or_default(), key.name()].into_iter().for_each(lend);
+    });
+    let by_length = Index::new("length", |pod: &Pod| [pod.key().name().len()]);
+    let by_number = Index::new("number", |_: &Pod| [2, 1, 2]);
+    let by_parity = Index::new("parity", |pod: &Pod| [pod.version() % 2 == 0]);
+    let indexed = Store::builder().index(&by_name).index(&by_parts).index(&by_length);
+    let indexed = indexed.index(&by_number).index(&by_parity).build();
+    indexed.add(pod(0)).unwrap();
+    let update = allocated(|round| _ = indexed.add(pod(2 * round + 2)).unwrap());
+    assert_eq!(update, 0, "each index has the object under its values");
+    assert!(
+        allocated(|round| _ = indexed.add(pod(round + 43)).unwrap()) > 0,
+        "not under other ones"
+    );
 
     let mut batch = Batch::<Pod>::new();
     batch.add(pod(60)).unwrap();

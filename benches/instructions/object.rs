@@ -17,6 +17,15 @@ pub(crate) struct Parts {
     _body: [u64; 10],
 }
 
+/// An object with what indexes find it by.
+pub(crate) struct Owned {
+    key: Key,
+    version: Box<str>,
+    pub(crate) owner: Box<str>,
+    pub(crate) zone: u64,
+    _body: [u64; 8],
+}
+
 pub(crate) fn names(i: usize) -> (String, String) {
     // An odd multiplier permutes the 64-bit numbers, so names are distinct and look random.
     let scattered = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -44,6 +53,26 @@ impl Parts {
         let (namespace, name) = names(i);
         let version = "1".into();
         Self { namespace: namespace.into(), name: name.into(), version, _body: [1; 10] }
+    }
+}
+
+impl Owned {
+    /// Ten objects have the same owner, and one in a hundred is in the same zone. In another place each has another
+    /// owner, and another zone.
+    pub(crate) fn new(i: usize, version: u64, place: u64) -> Self {
+        let owner = format!("owner-{}", i as u64 / 10 + place).into();
+        let zone = (i as u64 + place) % 100;
+        Self { key: key(i), version: version.to_string().into(), owner, zone, _body: [version; 8] }
+    }
+}
+
+impl Object for Owned {
+    fn key(&self) -> KeyRef<'_> {
+        (&self.key).into()
+    }
+
+    fn resource_version(&self) -> Option<&str> {
+        Some(&self.version)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use watchcache::store::Index;
 use watchcache::{Batch, Key, Listing, ResourceVersion, Store};
 
 use crate::measured;
-use crate::object::{Item, cluster_scoped, key};
+use crate::object::{Item, Owned, cluster_scoped, key};
 
 const ROUNDS: u64 = 4;
 
@@ -105,6 +106,40 @@ fn batch(keys: &[Key], version: u64) -> Batch<Item> {
         batch.add(Item::new(key.clone(), version)).expect("keys are valid");
     }
     batch
+}
+
+/// With an index by a text and one by a number.
+fn apply_64_indexed(objects: usize, place: fn(u64) -> u64) -> usize {
+    let by_owner = Index::lending("owner", |object: &Owned, lend| lend(&*object.owner));
+    let by_zone = Index::new("zone", |object: &Owned| [object.zone]);
+    let store = Store::builder().index(&by_owner).index(&by_zone).build();
+    let order: Vec<_> = (0..objects).map(|i| i * 7_919 % objects).collect();
+    let listing = order.iter().map(|i| Owned::new(*i, 1, place(1)));
+    store.replace(&Listing::new(listing, None::<ResourceVersion>).expect("keys are valid"));
+    for version in 2..2 + ROUNDS {
+        let batch = |order: &[usize]| {
+            let mut batch = Batch::new();
+            for i in order {
+                batch.add(Owned::new(*i, version, place(version))).expect("keys are valid");
+            }
+            batch
+        };
+        let batches: Vec<_> = order.chunks(64).map(batch).collect();
+        measured(|| {
+            for batch in batches {
+                black_box(store.apply(&batch));
+            }
+        });
+    }
+    objects * ROUNDS as usize
+}
+
+pub(crate) fn apply_64_indexed_same(objects: usize) -> usize {
+    apply_64_indexed(objects, |_| 0)
+}
+
+pub(crate) fn apply_64_indexed_moved(objects: usize) -> usize {
+    apply_64_indexed(objects, |version| version)
 }
 
 pub(crate) fn replace_same(objects: usize) -> usize {

@@ -10,7 +10,8 @@ use tokio::runtime::{Builder, Runtime};
 use watchcache::Store;
 use watchcache::store::Subscription;
 
-use crate::store::{BATCH, Item, batches, filled};
+use crate::item::Item;
+use crate::store::{BATCH, batches, filled};
 use crate::{Bench, Case, nanoseconds, per_second};
 
 /// So many batches at most the writer is ahead of the slowest subscriber.

@@ -3,6 +3,7 @@
 
 mod feed;
 mod informer;
+mod item;
 mod queue;
 mod serve;
 #[path = "../slim.rs"]

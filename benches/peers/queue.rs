@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use watchcache::Fifo;
 
-use crate::store::{Item, item};
+use crate::item::{Item, item};
 use crate::{Bench, Case, per_second};
 
 /// How many keys wait at once.

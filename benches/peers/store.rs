@@ -1,53 +1,19 @@
 //! The store's reads and writes.
 
 use std::hint::black_box;
+use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use watchcache::store::Index;
-use watchcache::{Batch, Key, KeyRef, Listing, Object, Store};
+use watchcache::{Batch, Key, Listing, Store};
 
+use crate::item::{Item, item, owner};
 use crate::{Bench, Case, nanoseconds, per_second};
 
 pub(crate) const BATCH: usize = 64;
-
-/// A cached object with 128 bytes of content.
-pub(crate) struct Item {
-    key: Key,
-    version: Option<String>,
-    owner: String,
-    pub(crate) body: [u64; 16],
-}
-
-impl Object for Item {
-    fn key(&self) -> KeyRef<'_> {
-        (&self.key).into()
-    }
-
-    fn resource_version(&self) -> Option<&str> {
-        self.version.as_deref()
-    }
-}
-
-/// The `i`th object. Keys are 40 bytes and in no particular order.
-pub(crate) fn item(i: usize, version: Option<u64>) -> Item {
-    let scattered = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let key =
-        Key::namespaced(&format!("namespace-{:04}", i % 100), &format!("web-{scattered:020}"));
-    Item {
-        key: key.expect("both parts are valid"),
-        version: version.map(|version| version.to_string()),
-        owner: owner(i),
-        body: [0; 16],
-    }
-}
-
-/// Ten objects have the same owner.
-fn owner(i: usize) -> String {
-    format!("owner-{}", i / 10)
-}
 
 /// Visits all objects, in another order than that of insertion.
 fn order(i: usize, objects: usize) -> usize {
@@ -96,6 +62,7 @@ pub(crate) fn cases() -> Vec<Case> {
             Box::new(|bench| replace(bench, "replace all, 1 % changed, both by namespace")),
         ),
         ("longest get during a relist".to_owned(), Box::new(relist_pause)),
+        ("memory of an index".to_owned(), Box::new(memory)),
     ]
 }
 
@@ -106,7 +73,7 @@ pub(crate) fn filled(objects: usize) -> Store<Item> {
 }
 
 static BY_OWNER: LazyLock<Index<Item, str>> =
-    LazyLock::new(|| Index::new("owner", |item: &Item| [item.owner.clone()]));
+    LazyLock::new(|| Index::lending("owner", |item: &Item, lend| lend(item.owner.as_str())));
 
 /// By owner; every store has its namespaces.
 fn indexed(objects: usize) -> Store<Item> {
@@ -329,4 +296,12 @@ fn relist_pause(bench: &Bench) {
         reader.join().expect("the reader does not panic")
     });
     nanoseconds("longest get during a relist", longest, 1);
+}
+
+/// The other program of this package, beside this one.
+fn memory(bench: &Bench) {
+    let this = std::env::current_exe().expect("the system knows");
+    let memory = this.with_file_name("watchcache-peers-memory");
+    let status = Command::new(memory).arg(bench.objects.to_string()).status();
+    assert!(status.is_ok_and(|status| status.success()), "the package's programs are built");
 }

@@ -25,8 +25,8 @@ pub fn has_ended(pod: &Pod) -> bool {
 
 /// By Node, the Pods that take room there, which those that have ended do not.
 pub fn by_node() -> Index<Pod, str> {
-    Index::new("node", move |pod: &Pod| {
-        node_of(pod).filter(|_| !has_ended(pod)).map(Arc::<str>::from)
+    Index::lending("node", |pod: &Pod, lend| {
+        node_of(pod).filter(|_| !has_ended(pod)).into_iter().for_each(lend);
     })
 }
 

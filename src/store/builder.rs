@@ -56,8 +56,8 @@ impl<T: Object> StoreBuilder<T> {
     pub fn label_index(mut self, label: &str) -> Self {
         if self.indexes.iter().all(|held| held.label().is_none_or(|held| &**held != label)) {
             let name = label.to_owned();
-            let index = Index::new(&format!("label:{label}"), move |object: &T| {
-                object.label(&name).map(Arc::<str>::from)
+            let index = Index::lending(&format!("label:{label}"), move |object: &T, lend| {
+                object.label(&name).into_iter().for_each(lend);
             });
             self.indexes.push(index.of_a_store(Some(label)));
         }

@@ -1,21 +1,21 @@
 //! Index handles: a function from an object to its values, and the means to look objects up by them.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::cmp::Reverse;
 use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::engine::{Function, IndexId, NewIndex, Value};
+use super::engine::{Function, IndexId, NewIndex, Value, Values};
 use crate::panic::contain;
 use crate::sync::Arc;
 use crate::{Key, Object};
 
 /// An index: the values that a store finds objects by, and the handle to look them up with.
 ///
-/// A function returns an object's values, any number of them. They can be of any ordered type: strings,
-/// numbers, pairs; see [`IndexValue`]. Create the index, give it to the [builder](super::StoreBuilder::index)
+/// A function returns an object's values, any number of them, or [lends](Self::lending) them. They can be of any
+/// ordered type: strings, numbers, pairs; see [`IndexValue`]. Create the index, give it to the [builder](super::StoreBuilder::index)
 /// or to [`Store::add_index`](super::Store::add_index), and look objects up with
 /// [`Snapshot::by`](super::Snapshot::by) and [`Snapshot::groups`](super::Snapshot::groups). It is a handle:
 /// its clones are the same index, and any number of stores may use it, each for its own objects.
@@ -91,12 +91,59 @@ impl<T: Object, V: Ord + Send + Sync + ?Sized + 'static> Index<T, V> {
         I: IntoIterator<Item: IndexValue<Value = V>>,
         E: fmt::Display,
     {
-        let function = move |object: &T, found: &mut dyn FnMut(Arc<V>)| match values(object) {
+        let function = move |object: &T, found: &mut dyn Values<V>| match values(object) {
             Ok(values) => {
-                values.into_iter().for_each(|value| found(value.into_shared()));
+                for value in values {
+                    if found.knows(value.borrow()) {
+                        contain(|| drop(value));
+                    } else {
+                        found.add(value.into());
+                    }
+                }
                 Ok(())
             }
             Err(error) => Err(error.to_string()),
+        };
+        Self { name: name.into(), function: Arc::new(function) }
+    }
+
+    /// An index whose function lends the values to `lend`, one call for each, instead of returning them. So a text
+    /// that the object has need not be cloned: an update that leaves an object's values as they were allocates
+    /// nothing for the index.
+    ///
+    /// ```
+    /// use watchcache::store::Index;
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// # struct Pod { node: Option<String>, labels: Vec<(String, String)> }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { "default/web-0".into() }
+    /// # }
+    /// let by_node = Index::lending("node", |pod: &Pod, lend| pod.node.as_deref().into_iter().for_each(lend));
+    /// let by_label = Index::lending("label", |pod: &Pod, lend| {
+    ///     for (name, _) in &pod.labels {
+    ///         lend(name.as_str());
+    ///     }
+    /// });
+    /// let store = Store::builder().index(&by_node).index(&by_label).build();
+    /// store.add(Pod { node: Some("n1".into()), labels: vec![("app".into(), "web".into())] })?;
+    /// assert_eq!(store.snapshot().by(&by_node, "n1").len(), 1);
+    /// assert_eq!(store.snapshot().by(&by_label, "app").len(), 1);
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
+    pub fn lending(
+        name: &str,
+        values: impl Fn(&T, &mut dyn FnMut(&V)) + Send + Sync + 'static,
+    ) -> Self
+    where
+        V: ToOwned<Owned: IndexValue<Value = V>>,
+    {
+        let function = move |object: &T, found: &mut dyn Values<V>| {
+            values(object, &mut |value| {
+                if !found.knows(value) {
+                    found.add(value.to_owned().into());
+                }
+            });
+            Ok(())
         };
         Self { name: name.into(), function: Arc::new(function) }
     }
@@ -127,7 +174,7 @@ impl<T: Object, V: Ord + Send + Sync + ?Sized + 'static> Index<T, V> {
     /// An object's values, unless the function fails on it.
     pub(super) fn try_values(&self, object: &T) -> Option<Vec<Value<V>>> {
         let mut values = Vec::new();
-        let found = contain(|| (self.function)(object, &mut |it| values.push(Value::new(it))));
+        let found = contain(|| (self.function)(object, &mut values));
         found?.ok().map(|()| values)
     }
 }
@@ -146,33 +193,30 @@ impl<T, V: ?Sized> fmt::Debug for Index<T, V> {
 
 /// What an index function may return, and what it is looked up by.
 ///
-/// Values own their data or are `'static`; a function cannot return what borrows from the object. Strings,
+/// Values own their data or are `'static`; what borrows from the object is [lent](Index::lending). Strings,
 /// `&'static str` among them, are stored and looked up as `str`, vectors as slices, and an `Arc<V>` as `V`;
-/// everything else is stored as itself.
-///
-/// So text of an object is copied, at best into the `Arc` that it is stored in; an `Option` is one value or
-/// none:
+/// everything else is stored as itself. An `Option` is one value or none:
 ///
 /// ```
-/// use std::sync::Arc;
 /// use watchcache::store::Index;
 /// # use watchcache::{KeyRef, Object, Store};
-/// # struct Pod { name: &'static str, node_name: Option<String> }
+/// # struct Pod { name: &'static str, port: Option<u16> }
 /// # impl Object for Pod {
 /// #     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
 /// # }
-/// let by_node = Index::new("node", |pod: &Pod| pod.node_name.as_deref().map(Arc::<str>::from));
-/// let store = Store::builder().index(&by_node).build();
-/// store.add(Pod { name: "web-0", node_name: Some("n1".into()) })?;
-/// store.add(Pod { name: "web-1", node_name: None })?;
-/// assert_eq!(store.snapshot().by(&by_node, "n1").len(), 1);
+/// let by_port = Index::new("port", |pod: &Pod| pod.port);
+/// let store = Store::builder().index(&by_port).build();
+/// store.add(Pod { name: "web-0", port: Some(80) })?;
+/// store.add(Pod { name: "web-1", port: None })?;
+/// assert_eq!(store.snapshot().by(&by_port, &80).len(), 1);
 /// # Ok::<(), watchcache::store::WriteError>(())
 /// ```
 ///
-/// A type of your own needs an `Arc` around it, or an implementation:
+/// A value is shared only if it is new to its object: so numbers that stay as they are cost no allocation.
+///
+/// A type of your own needs an `Arc` around it, or an implementation, which says what it is stored as:
 ///
 /// ```
-/// use std::sync::Arc;
 /// use watchcache::store::{Index, IndexValue};
 /// use watchcache::{KeyRef, Object, Store};
 ///
@@ -180,7 +224,6 @@ impl<T, V: ?Sized> fmt::Debug for Index<T, V> {
 /// enum Phase { Pending, Running }
 /// impl IndexValue for Phase {
 ///     type Value = Self;
-///     fn into_shared(self) -> Arc<Self> { Arc::new(self) }
 /// }
 ///
 /// struct Pod(&'static str, Phase);
@@ -194,31 +237,18 @@ impl<T, V: ?Sized> fmt::Debug for Index<T, V> {
 /// assert_eq!(store.snapshot().by(&by_phase, &Phase::Running).len(), 0);
 /// # Ok::<(), watchcache::store::WriteError>(())
 /// ```
-pub trait IndexValue {
+pub trait IndexValue:
+    Borrow<<Self as IndexValue>::Value> + Into<Arc<<Self as IndexValue>::Value>>
+{
     /// The type that it is stored, ordered and looked up as.
     type Value: Ord + Send + Sync + ?Sized + 'static;
-
-    /// Converts the value to what is stored.
-    fn into_shared(self) -> Arc<Self::Value>;
 }
 
-impl<V: Ord + Send + Sync + ?Sized + 'static> IndexValue for Arc<V> {
-    type Value = V;
-
-    fn into_shared(self) -> Arc<V> {
-        self
-    }
-}
-
-/// Values stored as another type, by a conversion of the standard library.
+/// Values stored as another type, by conversions of the standard library.
 macro_rules! held_as {
     ($([$($parameters:tt)*] $type:ty => $value:ty),* $(,)?) => {$(
         impl<$($parameters)*> IndexValue for $type {
             type Value = $value;
-
-            fn into_shared(self) -> Arc<$value> {
-                self.into()
-            }
         }
     )*};
 }
@@ -229,6 +259,7 @@ held_as! {
     [] &str => str,
     [] Cow<'_, str> => str,
     [V: Ord + Send + Sync + 'static] Vec<V> => [V],
+    [V: Ord + Send + Sync + ?Sized + 'static] Arc<V> => V,
 }
 
 /// Values stored as themselves.

@@ -159,10 +159,6 @@ impl Eq for Odd {}
 
 impl IndexValue for Odd {
     type Value = Self;
-
-    fn into_shared(self) -> Arc<Self> {
-        Arc::new(self)
-    }
 }
 
 #[test]

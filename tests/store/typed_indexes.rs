@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::cmp::Ordering as Order;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use watchcache::store::{Entries, Index, IndexValue};
@@ -18,10 +18,6 @@ enum Phase {
 
 impl IndexValue for Phase {
     type Value = Self;
-
-    fn into_shared(self) -> Arc<Self> {
-        Arc::new(self)
-    }
 }
 
 struct Pod {
@@ -173,7 +169,94 @@ fn an_update_that_changes_no_value_touches_no_index() {
         store.add(item(name, 1)).unwrap();
     }
     let made = COMPARISONS.load(Ordering::Relaxed) - before;
-    assert_eq!(made, 2_000, "one with itself, and one with the value before");
+    assert_eq!(made, 1_000, "one with the value before");
+}
+
+#[test]
+fn lent_values_are_found_as_returned_ones_are() {
+    let by_node = Index::lending("node", |pod: &Pod, lend| {
+        pod.node.as_deref().into_iter().for_each(lend);
+    });
+    let by_port = Index::lending("port", |pod: &Pod, lend| pod.ports.iter().for_each(lend));
+    let by_ports = Index::lending("ports", |pod: &Pod, lend| lend(&*pod.ports));
+    let (with, without) = (Store::builder().index(&by_node).index(&by_port), Store::new());
+    let with = with.index(&by_ports).build();
+    for store in [&with, &without] {
+        fill(store);
+        store.add(pod("b", Some("n1"), &[443, 80, 443], Phase::Running)).unwrap();
+        // The same values in another order.
+        store.add(pod("b", Some("n1"), &[80, 443], Phase::Pending)).unwrap();
+        let snapshot = store.snapshot();
+        assert_eq!(names(snapshot.by(&by_node, "n1")), ["a", "b"]);
+        assert_eq!(names(snapshot.by(&by_node, "n2")), Vec::<&str>::new());
+        assert_eq!(names(snapshot.by(&by_port, &443)), ["a", "b"]);
+        assert_eq!(names(snapshot.by(&by_ports, &[80, 443])), ["a", "b"]);
+        // Fewer, the first of them as before.
+        store.add(pod("a", None, &[80], Phase::Running)).unwrap();
+        let snapshot = store.snapshot();
+        assert_eq!(names(snapshot.by(&by_port, &80)), ["a", "b"]);
+        assert_eq!(names(snapshot.by(&by_port, &443)), ["b"]);
+        assert_eq!(names(snapshot.by(&by_node, "n1")), ["b"]);
+    }
+}
+
+#[test]
+fn a_function_that_panics_once_it_has_lent_a_value_changes_nothing() {
+    let by_port = Index::lending("port", |pod: &Pod, lend| {
+        pod.ports.iter().for_each(lend);
+        assert_ne!(pod.phase, Phase::Pending, "too early");
+    });
+    let store = Store::builder().index(&by_port).build();
+    store.add(pod("a", None, &[80, 443], Phase::Running)).unwrap();
+    for ports in [&[80, 443][..], &[80], &[80, 1], &[2, 3]] {
+        assert!(store.add(pod("a", None, ports, Phase::Pending)).is_err());
+        assert!(store.add(pod("b", None, ports, Phase::Pending)).is_err());
+        let values = || store.snapshot().groups(&by_port, ..).map(|(port, _)| *port).collect();
+        let values: Vec<u16> = values();
+        assert_eq!(values, [80, 443]);
+    }
+    store.add(pod("a", None, &[80, 1], Phase::Running)).unwrap();
+    assert_eq!(names(store.snapshot().by(&by_port, &1)), ["a"]);
+    assert_eq!(names(store.snapshot().by(&by_port, &443)), Vec::<&str>::new());
+}
+
+/// Counts how many of them there are.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Kept(u64);
+
+static KEPT: AtomicUsize = AtomicUsize::new(0);
+
+impl Kept {
+    fn new(value: u64) -> Arc<Self> {
+        KEPT.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self(value))
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        KEPT.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_value_that_objects_have_in_common_is_kept_once() {
+    let index = Index::new("kept", |item: &Item| {
+        [Kept::new(item.name % 10), Kept::new(100 + item.version % 3)]
+    });
+    let store = Store::builder().index(&index).build();
+    for version in 0..4 {
+        for name in 0..500 {
+            store.add(item(name, version)).unwrap();
+        }
+        let _ = store.stats();
+        assert_eq!(KEPT.load(Ordering::Relaxed), 11, "version {version}");
+    }
+    for name in 0..500 {
+        store.delete(&name.to_string());
+    }
+    let _ = store.stats();
+    assert_eq!(KEPT.load(Ordering::Relaxed), 0);
 }
 
 /// What compares as it likes: no order at all, and a panic now and then.
@@ -358,6 +441,49 @@ fn the_panics_of_values_end_there_also_where_a_store_has_no_such_index() {
             told += delivery.iter().count();
         }
         assert_eq!(told, 1, "of the two only one has it");
+    });
+}
+
+static ARMED: AtomicBool = AtomicBool::new(false);
+
+/// As a [`Shell`], and its comparison panics while it is armed.
+#[derive(PartialEq, Eq)]
+struct Mine(u64);
+
+impl PartialOrd for Mine {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Mine {
+    fn cmp(&self, other: &Self) -> Order {
+        assert!(!ARMED.load(Ordering::Relaxed), "the comparison of a value");
+        self.0.cmp(&other.0)
+    }
+}
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        panic!("the destructor of a value");
+    }
+}
+
+/// The function's own values are dropped where it unwinds.
+#[test]
+fn a_comparison_that_panics_beside_destructors_that_do_is_a_rejection() {
+    watched(|| {
+        let mines = |item: &Item| [Arc::new(Mine(item.version)), Arc::new(Mine(item.version + 1))];
+        let index = Index::new("mines", mines);
+        let store = Store::builder().index(&index).build();
+        store.add(item(1, 1)).unwrap();
+        ARMED.store(true, Ordering::Relaxed);
+        assert!(store.add(item(1, 2)).is_err());
+        ARMED.store(false, Ordering::Relaxed);
+        assert_eq!(store.get("1").unwrap().version, 1);
+        store.add(item(1, 3)).unwrap();
+        let three = std::mem::ManuallyDrop::new(Mine(3));
+        assert_eq!(store.snapshot().by(&index, &three).len(), 1);
     });
 }
 

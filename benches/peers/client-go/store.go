@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	goruntime "runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -114,6 +115,7 @@ func storeBenches() []bench {
 		{"replace", func() { replaces("replace all, 1 % changed", cache.Indexers{}) }},
 		{"replace", func() { replaces("replace all, 1 % changed, both by namespace", byNamespace) }},
 		{"longest get during a relist", relistPause},
+		{"memory of an index", indexMemory},
 	}
 }
 
@@ -312,4 +314,39 @@ func relistPause() {
 	_ = store.Replace(listed, "2")
 	done.Store(true)
 	report("longest get during a relist", "ns", float64((<-longest).Nanoseconds()))
+}
+
+// indexMemory is what a named index takes. Its values share their text with the objects.
+func indexMemory() {
+	without := heapOf(cache.Indexers{})
+	for _, index := range []struct {
+		name  string
+		value func(*item) string
+	}{
+		{"100 values", func(i *item) string { return i.Namespace }},
+		{"10 objects a value", func(i *item) string { return i.owner }},
+		{"a value each", func(i *item) string { return i.Name }},
+	} {
+		with := heapOf(cache.Indexers{"value": func(object any) ([]string, error) {
+			return []string{index.value(object.(*item))}, nil
+		}})
+		report("memory of an index, "+index.name+", per object", "B", (with-without)/float64(*objects))
+	}
+}
+
+// heapOf is what a filled store takes, with its objects.
+func heapOf(indexers cache.Indexers) float64 {
+	before := heap()
+	store, keys := filled(indexers)
+	after := heap()
+	goruntime.KeepAlive(store)
+	goruntime.KeepAlive(keys)
+	return after - before
+}
+
+func heap() float64 {
+	goruntime.GC()
+	var stats goruntime.MemStats
+	goruntime.ReadMemStats(&stats)
+	return float64(stats.HeapAlloc)
 }

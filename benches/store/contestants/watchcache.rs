@@ -18,7 +18,11 @@ pub static BY_NODE: LazyLock<Index<Item, str>> =
     LazyLock::new(|| Index::new("node", |item: &Item| [item.node()]));
 
 pub fn filled_by_node(objects: usize) -> Arc<Store<Item>> {
-    let store = Store::builder().index(&BY_NODE).build();
+    filled_by(objects, &BY_NODE)
+}
+
+pub fn filled_by(objects: usize, index: &Index<Item, str>) -> Arc<Store<Item>> {
+    let store = Store::builder().index(index).build();
     store.replace(&listing(objects));
     Arc::new(store)
 }

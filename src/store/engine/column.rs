@@ -1,9 +1,9 @@
 //! An index as the writer has it: its function, its tree, and the values of each object.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::convert::identity;
 
+use super::held::Held;
 use super::index::{IndexId, Tree};
 use super::record::RecordRef;
 use super::value::{Value, is_text};
@@ -12,8 +12,26 @@ use crate::panic::{catch, contain};
 use crate::sync::Arc;
 
 /// Finds an object's values and passes them on, or returns why it cannot be indexed.
-pub(crate) type Function<T, V> =
-    dyn Fn(&T, &mut dyn FnMut(Arc<V>)) -> Result<(), String> + Send + Sync;
+pub(crate) type Function<T, V> = dyn Fn(&T, &mut dyn Values<V>) -> Result<(), String> + Send + Sync;
+
+/// Takes the values that a function finds. No panic comes from it: the function may hold values whose destructors
+/// panic, too.
+pub(crate) trait Values<V: ?Sized> {
+    /// Takes a value at a look, if it is known. Otherwise it has to be [added](Self::add).
+    fn knows(&mut self, value: &V) -> bool;
+
+    fn add(&mut self, value: Arc<V>);
+}
+
+impl<V: ?Sized> Values<V> for Vec<Value<V>> {
+    fn knows(&mut self, _: &V) -> bool {
+        false
+    }
+
+    fn add(&mut self, value: Arc<V>) {
+        self.push(Value::new(value));
+    }
+}
 
 /// A named index, of whatever values.
 ///
@@ -25,13 +43,14 @@ pub(super) trait Column<T>: Send + Sync {
     fn name(&self) -> &Arc<str>;
     fn label(&self) -> Option<&Arc<str>>;
 
-    /// Finds an object's values.
+    /// Finds an object's values, and compares them with those of its key's record, if there is one.
     ///
     /// # Errors
     /// If the function fails, or panics: its text.
-    fn prepare(&mut self, object: &T) -> Result<(), String>;
+    fn prepare(&mut self, object: &T, record: Option<RecordRef<T>>) -> Result<(), String>;
 
-    /// Indexes a record under what was found last.
+    /// Indexes a record under what was found last, which was found for this record, or for none if it has just
+    /// been made.
     ///
     /// # Safety
     /// The record is alive, and stays so until it is withdrawn; so are all others that were indexed and
@@ -58,9 +77,9 @@ impl<T: Send + Sync + 'static> NewIndex<T> {
         label: Option<Arc<str>>,
         function: Arc<Function<T, V>>,
     ) -> Self {
-        let (tree, held, found) = (Tree::new(), HashMap::default(), Vec::new());
-        let changed = true;
-        Self(Box::new(TypedColumn { name, label, function, tree, changed, held, found }))
+        let (tree, held, found) = (Tree::new(), Held::new(), Vec::new());
+        let (changed, is_held) = (true, false);
+        Self(Box::new(TypedColumn { name, label, function, tree, changed, held, found, is_held }))
     }
 }
 
@@ -82,7 +101,7 @@ impl<T> NewIndex<T> {
     /// # Errors
     /// If its function fails.
     pub(crate) fn check(&mut self, object: &T) -> Result<(), Box<Unindexed>> {
-        prepare(&mut *self.0, object)
+        prepare(&mut *self.0, object, None)
     }
 }
 
@@ -95,31 +114,34 @@ struct TypedColumn<T, V: ?Sized> {
     changed: bool,
     /// The values that each record is in the tree under: inserted for it and not yet removed. So it can
     /// be taken out again even if the function returns other values the next time.
-    held: HashMap<RecordRef<T>, Held<V>, foldhash::fast::RandomState>,
-    /// What [`Column::prepare`] found, in order and without repetition.
+    held: Held<V>,
+    /// What [`Column::prepare`] found, in order and without repetition, unless the record is held under just that.
     found: Vec<Value<V>>,
+    is_held: bool,
 }
 
-/// One value needs no allocation.
-enum Held<V: ?Sized> {
-    One(Value<V>),
-    Many(Box<[Value<V>]>),
+/// What is found, as long as it is what the record is held under; and all that is found after that.
+struct Finding<'c, V: ?Sized> {
+    held: &'c [Value<V>],
+    /// How many of those, from the first, were found.
+    again: usize,
+    others: &'c mut Vec<Value<V>>,
 }
 
-impl<V: ?Sized> Held<V> {
-    fn values(&self) -> &[Value<V>] {
-        match self {
-            Self::One(value) => std::slice::from_ref(value),
-            Self::Many(values) => values,
+impl<V: Ord + ?Sized + 'static> Values<V> for Finding<'_, V> {
+    #[inline]
+    fn knows(&mut self, value: &V) -> bool {
+        let next = if self.others.is_empty() { self.held.get(self.again) } else { None };
+        if next.is_some_and(|next| next.compare(value).is_eq()) {
+            self.again += 1;
+            return true;
         }
+        let at = self.held.binary_search_by(|held| held.compare(value));
+        at.inspect(|at| self.others.push(self.held[*at].clone())).is_ok()
     }
 
-    fn new(mut values: Vec<Value<V>>) -> Option<Self> {
-        match values.len() {
-            0 => None,
-            1 => values.pop().map(Self::One),
-            _ => Some(Self::Many(values.into())),
-        }
+    fn add(&mut self, value: Arc<V>) {
+        self.others.push(Value::new(value));
     }
 }
 
@@ -129,16 +151,12 @@ impl<T, V: Ord + ?Sized + 'static> TypedColumn<T, V> {
     /// # Safety
     /// As for [`Column::commit`].
     unsafe fn change(&mut self, record: RecordRef<T>) {
-        let old = self.held.remove(&record);
-        let old = old.as_ref().map_or(&[][..], Held::values);
-        let (tree, found) = (&mut self.tree, &mut self.found);
+        let Self { tree, held, found, .. } = self;
         // SAFETY: alive, and this is the writer.
-        let held = contain(|| unsafe { move_record(tree, record, old, found) });
+        let moved = contain(|| unsafe { move_record(tree, record, held.of(record), found) });
         self.changed = true;
-        match held {
-            Some(held) => {
-                Held::new(held).into_iter().for_each(|held| _ = self.held.insert(record, held))
-            }
+        match moved {
+            Some(()) => self.held.set(record, &mut self.found),
             // A tree may panic over values that have no order. Its state is unknown then, so it has to be
             // emptied.
             None => {
@@ -150,7 +168,7 @@ impl<T, V: Ord + ?Sized + 'static> TypedColumn<T, V> {
     }
 }
 
-/// Moves a record from its old values to new ones, and returns the values that it is under now. Both
+/// Moves a record from its old values to new ones, of which each becomes the very value that it is under now. Both
 /// are in order; where there is no order, a value may be removed and inserted again.
 ///
 /// # Safety
@@ -159,29 +177,25 @@ unsafe fn move_record<T, V: Ord + ?Sized + 'static>(
     tree: &mut Tree<T, V>,
     record: RecordRef<T>,
     old: &[Value<V>],
-    new: &mut Vec<Value<V>>,
-) -> Vec<Value<V>> {
-    let mut held = Vec::with_capacity(new.len());
+    new: &mut [Value<V>],
+) {
     let mut old = old.iter().peekable();
-    for new in new.drain(..) {
-        while let Some(less) = old.next_if(|old| **old < new) {
+    for new in new {
+        while let Some(less) = old.next_if(|old| *old < new) {
             // SAFETY: alive, and this is the writer.
             unsafe { tree.remove(less, record) };
         }
-        // The very value that was inserted is the one to be removed.
-        if let Some(same) = old.next_if(|old| **old == new) {
-            held.push(same.clone());
+        if let Some(same) = old.next_if(|old| *old == new) {
+            *new = same.clone();
         } else {
             // SAFETY: as above.
-            unsafe { tree.insert(&new, record) };
-            held.push(new);
+            unsafe { tree.insert(new, record) };
         }
     }
     for gone in old {
         // SAFETY: as above.
         unsafe { tree.remove(gone, record) };
     }
-    held
 }
 
 impl<T, V> Column<T> for TypedColumn<T, V>
@@ -201,28 +215,35 @@ where
         self.label.as_ref()
     }
 
-    fn prepare(&mut self, object: &T) -> Result<(), String> {
-        let Self { function, found, .. } = self;
+    fn prepare(&mut self, object: &T, record: Option<RecordRef<T>>) -> Result<(), String> {
+        let Self { function, held, found, .. } = self;
         found.clear();
+        let held = record.map_or(&[][..], |record| held.of(record));
         let find = || {
-            function(object, &mut |value| found.push(Value::new(value)))?;
+            let mut finding = Finding { held, again: 0, others: found };
+            function(object, &mut finding)?;
+            let again = finding.again;
+            if found.is_empty() && again == held.len() {
+                return Ok(true);
+            }
             // One that has no order even beside itself would be looked for in vain at each change.
             let has_order = |value: &Value<V>| value.shared().cmp(value.shared()).is_eq();
             if !is_text::<V>() && !found.iter().all(has_order) {
                 return Err("a value is not equal to itself".to_owned());
             }
+            found.extend_from_slice(&held[..again]);
             if found.len() > 1 {
                 found.sort_unstable_by(|one, other| one.shared().cmp(other.shared()));
                 found.dedup_by(|one, other| one.shared() == other.shared());
             }
-            Ok(())
+            Ok(held == found)
         };
-        catch(find).and_then(identity)
+        self.is_held = catch(find).and_then(identity)?;
+        Ok(())
     }
 
     unsafe fn commit(&mut self, record: RecordRef<T>) {
-        let held = self.held.get(&record).map_or(&[][..], Held::values);
-        if held == self.found {
+        if self.is_held {
             self.found.clear();
             return;
         }
@@ -232,7 +253,7 @@ where
 
     unsafe fn withdraw(&mut self, record: RecordRef<T>) {
         self.found.clear();
-        if self.held.contains_key(&record) {
+        if !self.held.of(record).is_empty() {
             // SAFETY: as the caller says.
             unsafe { self.change(record) };
         }

@@ -30,15 +30,19 @@ impl<T, V: Ord + ?Sized + 'static> Tree<T, V> {
         Self(imbl::OrdMap::new())
     }
 
-    /// Adds a record to at most one value's postings.
+    /// Adds a record to at most one value's postings. The value becomes the tree's own, if it has it already: so
+    /// those that are equal are one allocation.
     ///
     /// # Safety
     /// The records are alive, this one too, and the caller is the writer.
-    pub(super) unsafe fn insert(&mut self, value: &Value<V>, record: RecordRef<T>) {
-        match self.0.get_mut(value) {
+    pub(super) unsafe fn insert(&mut self, value: &mut Value<V>, record: RecordRef<T>) {
+        match self.0.get_key_value_mut(value) {
             None => _ = self.0.insert(value.clone(), Postings::One(record)),
-            // SAFETY: alive, and this is the writer.
-            Some(postings) => unsafe { postings.insert(record) },
+            Some((own, postings)) => {
+                // SAFETY: alive, and this is the writer.
+                unsafe { postings.insert(record) };
+                *value = own.clone();
+            }
         }
     }
 

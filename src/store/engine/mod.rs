@@ -21,7 +21,7 @@
 //! | `slab` | where records lie |
 //! | `lent` | a borrowed object |
 //! | `index`, `value`, `postings` | from a value to records |
-//! | `column` | an index as the writer has it |
+//! | `column`, `held` | an index as the writer has it, and the values of each record |
 //! | `revision` | what is published |
 //! | `writer`, `slot`, `room` | builds a revision, key by key, and publishes it |
 //! | `view`, `entries`, `walk` | read at one revision: by key, by index, and everything |
@@ -46,6 +46,7 @@ mod column;
 mod entries;
 mod garbage;
 mod gauges;
+mod held;
 mod hold;
 mod index;
 mod lent;
@@ -74,7 +75,7 @@ use crossbeam_utils::CachePadded;
 use foldhash::fast::SeedableRandomState;
 
 pub(crate) use changes::{Assumption, Changed, Changes, ChangesIter, Publication};
-pub(crate) use column::{Function, NewIndex};
+pub(crate) use column::{Function, NewIndex, Values};
 pub(crate) use entries::{Entries, Groups, IndexView};
 pub(crate) use gauges::Figures;
 use gauges::Gauges;

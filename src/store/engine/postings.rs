@@ -16,8 +16,10 @@ pub(super) const PAGE: usize = 128;
 type Page<T> = Arc<Vec<RecordRef<T>>>;
 
 pub(super) enum Postings<T> {
-    /// Values that name one object are common (an address, a uid) and need no pages.
+    /// Values that name one object are common (an address, a uid) and need no page.
     One(RecordRef<T>),
+    /// As are those of a few (an owner, a node).
+    Few(Page<T>),
     Many(Arc<Pages<T>>),
 }
 
@@ -40,6 +42,7 @@ impl<T> Clone for Postings<T> {
     fn clone(&self) -> Self {
         match self {
             Self::One(record) => Self::One(*record),
+            Self::Few(page) => Self::Few(Arc::clone(page)),
             Self::Many(pages) => Self::Many(Arc::clone(pages)),
         }
     }
@@ -55,6 +58,7 @@ impl<T> Postings<T> {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::One(_) => 1,
+            Self::Few(page) => page.len(),
             Self::Many(pages) => pages.len,
         }
     }
@@ -62,16 +66,26 @@ impl<T> Postings<T> {
     /// # Safety
     /// The records are alive, this one too, and the caller is the writer.
     pub(super) unsafe fn insert(&mut self, record: RecordRef<T>) {
-        if let Self::One(first) = *self {
-            if first == record {
-                return;
+        match self {
+            Self::One(first) if *first == record => {}
+            Self::One(first) => {
+                let mut page = vec![*first];
+                // SAFETY: alive, and this is the writer.
+                unsafe { insert(&mut page, record) };
+                *self = Self::Few(Arc::new(page));
             }
-            let pages = imbl::Vector::unit(Arc::new(vec![first]));
-            *self = Self::Many(Arc::new(Pages { pages, len: 1 }));
-        }
-        if let Self::Many(pages) = self {
+            Self::Few(page) => {
+                let held = Arc::make_mut(page);
+                // SAFETY: alive, and this is the writer.
+                let (_, rest) = unsafe { insert(held, record) };
+                if let Some(rest) = rest {
+                    let len = held.len() + rest.len();
+                    let pages = [Arc::clone(page), Arc::new(rest)].into_iter().collect();
+                    *self = Self::Many(Arc::new(Pages { pages, len }));
+                }
+            }
             // SAFETY: alive, and this is the writer.
-            unsafe { Arc::make_mut(pages).insert(record) };
+            Self::Many(pages) => unsafe { Arc::make_mut(pages).insert(record) },
         }
     }
 
@@ -80,17 +94,18 @@ impl<T> Postings<T> {
     /// # Safety
     /// As for [`insert`](Self::insert).
     pub(super) unsafe fn remove(&mut self, record: RecordRef<T>) -> Removed {
-        match self {
-            Self::One(only) if *only == record => Removed::Last,
-            Self::One(_) => Removed::No,
-            Self::Many(pages) => {
-                // SAFETY: alive, and this is the writer.
-                match unsafe { Arc::make_mut(pages).remove(record) } {
-                    false => Removed::No,
-                    true if pages.len == 0 => Removed::Last,
-                    true => Removed::Yes,
-                }
+        // SAFETY: alive, and this is the writer.
+        let (removed, left) = unsafe {
+            match self {
+                Self::One(only) => (*only == record, 0),
+                Self::Few(page) => (remove(page, record), page.len()),
+                Self::Many(pages) => (Arc::make_mut(pages).remove(record), pages.len),
             }
+        };
+        match removed {
+            false => Removed::No,
+            true if left == 0 => Removed::Last,
+            true => Removed::Yes,
         }
     }
 
@@ -99,6 +114,7 @@ impl<T> Postings<T> {
     pub(super) fn was_last(&self, record: RecordRef<T>) -> bool {
         match self {
             Self::One(only) => *only == record,
+            Self::Few(page) => page.is_empty(),
             Self::Many(pages) => pages.len == 0,
         }
     }
@@ -110,22 +126,18 @@ impl<T> Postings<T> {
     pub(super) unsafe fn from<'a>(&'a self, bound: Bound<KeyRef<'_>>) -> Records<'a, T> {
         // SAFETY: the records are alive, and the caller is pinned.
         let before = |record: RecordRef<T>| unsafe { is_before(record, bound) };
-        match self {
-            Self::One(only) => Records {
-                page: if before(*only) { [].iter() } else { std::slice::from_ref(only).iter() },
-                pages: None,
-            },
+        let (page, pages) = match self {
+            Self::One(only) => (std::slice::from_ref(only), None),
+            Self::Few(page) => (page.as_slice(), None),
             Self::Many(pages) => {
                 let first = pages.first_page(before);
                 let page = pages.pages.get(first).map_or(&[][..], |page| page.as_slice());
                 let rest = (first + 1).min(pages.pages.len());
-                let start = page.partition_point(|record| before(*record));
-                Records {
-                    page: page[start..].iter(),
-                    pages: Some(pages.pages.focus().narrow(rest..).into_iter()),
-                }
+                (page, Some(pages.pages.focus().narrow(rest..).into_iter()))
             }
-        }
+        };
+        let start = page.partition_point(|record| before(*record));
+        Records { page: page[start..].iter(), pages }
     }
 }
 
@@ -141,6 +153,42 @@ unsafe fn is_before<T>(record: RecordRef<T>, bound: Bound<KeyRef<'_>>) -> bool {
         Bound::Included(bound) => key() < bound,
         Bound::Excluded(bound) => key() <= bound,
     }
+}
+
+/// Puts a record into a page. Returns whether it was not there, and what the page has no more room for.
+///
+/// # Safety
+/// As for [`Postings::insert`].
+unsafe fn insert<T>(
+    page: &mut Vec<RecordRef<T>>,
+    record: RecordRef<T>,
+) -> (bool, Option<Vec<RecordRef<T>>>) {
+    // SAFETY: the records are alive, and this is the writer.
+    let place = page.binary_search_by(|held| unsafe { held.compare(record) });
+    let Err(place) = place else { return (false, None) };
+    if page.len() == page.capacity() {
+        // Grows by an eighth, not by doubling: a store has a page for every hundred objects.
+        page.reserve_exact(page.len() / 8 + 1);
+    }
+    page.insert(place, record);
+    if page.len() < PAGE {
+        return (true, None);
+    }
+    // A source that lists in key order appends: leave it full pages behind.
+    let half = if place + 1 == page.len() { page.len() - 1 } else { page.len() / 2 };
+    let rest = page.split_off(half);
+    page.shrink_to_fit();
+    (true, Some(rest))
+}
+
+/// Takes a record out of a page, if it is there. The page is copied only then.
+///
+/// # Safety
+/// As for [`Postings::insert`].
+unsafe fn remove<T>(page: &mut Page<T>, record: RecordRef<T>) -> bool {
+    // SAFETY: the records are alive, and this is the writer.
+    let place = page.binary_search_by(|held| unsafe { held.compare(record) });
+    place.map(|place| Arc::make_mut(page).remove(place)).is_ok()
 }
 
 impl<T> Pages<T> {
@@ -162,22 +210,13 @@ impl<T> Pages<T> {
     /// As for [`Postings::insert`].
     unsafe fn insert(&mut self, record: RecordRef<T>) {
         // SAFETY: the records are alive, and this is the writer.
-        let order = |held: &RecordRef<T>| unsafe { held.compare(record) };
-        let at = self.first_page(|last| order(&last).is_lt()).min(self.pages.len() - 1);
+        let order = |held: RecordRef<T>| unsafe { held.compare(record) };
+        let at = self.first_page(|last| order(last).is_lt()).min(self.pages.len() - 1);
         let Some(page) = self.pages.get_mut(at) else { return };
-        let page = Arc::make_mut(page);
-        let Err(place) = page.binary_search_by(order) else { return };
-        if page.len() == page.capacity() {
-            // Grows by an eighth, not by doubling: a store has a page for every hundred objects.
-            page.reserve_exact(page.len() / 8 + 1);
-        }
-        page.insert(place, record);
-        self.len += 1;
-        if page.len() >= PAGE {
-            // A source that lists in key order appends: leave it full pages behind.
-            let half = if place + 1 == page.len() { page.len() - 1 } else { page.len() / 2 };
-            let rest = page.split_off(half);
-            page.shrink_to_fit();
+        // SAFETY: as above.
+        let (inserted, rest) = unsafe { insert(Arc::make_mut(page), record) };
+        self.len += usize::from(inserted);
+        if let Some(rest) = rest {
             self.pages.insert(at + 1, Arc::new(rest));
         }
     }
@@ -186,12 +225,13 @@ impl<T> Pages<T> {
     /// As for [`Postings::insert`].
     unsafe fn remove(&mut self, record: RecordRef<T>) -> bool {
         // SAFETY: the records are alive, and this is the writer.
-        let order = |held: &RecordRef<T>| unsafe { held.compare(record) };
-        let at = self.first_page(|last| order(&last).is_lt());
+        let order = |held: RecordRef<T>| unsafe { held.compare(record) };
+        let at = self.first_page(|last| order(last).is_lt());
         let Some(page) = self.pages.get_mut(at) else { return false };
-        let Ok(place) = page.binary_search_by(order) else { return false };
-        let page = Arc::make_mut(page);
-        page.remove(place);
+        // SAFETY: as above.
+        if !unsafe { remove(page, record) } {
+            return false;
+        }
         self.len -= 1;
         let left = page.len();
         let next = self.pages.get(at + 1).map_or(PAGE, |next| next.len());

@@ -63,7 +63,7 @@ impl<'g, 'e, 'k, T: Send + Sync> Slot<'g, 'e, 'k, T> {
         object: &Arc<T>,
         source_version: u64,
     ) -> Result<(), Box<Unindexed>> {
-        self.guard.writer.prepare(object)?;
+        self.guard.writer.prepare(object, self.found.map(|(_, record)| record))?;
         let lived = self.held().is_some();
         let (place, record) = match self.found {
             Some((place, record)) => {

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::mem::needs_drop;
+use std::mem::{ManuallyDrop, needs_drop};
 
 use crate::panic::contain;
 use crate::sync::Arc;
@@ -12,7 +12,7 @@ use crate::sync::Arc;
 /// So a panic in one is caught here: a comparison that panics counts as less.
 pub(crate) struct Value<V: ?Sized>(
     /// Only the destructor takes it out.
-    Option<Arc<V>>,
+    ManuallyDrop<Arc<V>>,
 );
 
 /// By far the most common type, whose comparison never panics and is one.
@@ -23,15 +23,12 @@ pub(super) fn is_text<V: ?Sized + 'static>() -> bool {
 
 impl<V: ?Sized> Value<V> {
     pub(crate) fn new(value: Arc<V>) -> Self {
-        Self(Some(value))
+        Self(ManuallyDrop::new(value))
     }
 
     #[inline]
     pub(crate) fn shared(&self) -> &Arc<V> {
-        match &self.0 {
-            Some(value) => value,
-            None => unreachable!("it is there until it is dropped"),
-        }
+        &self.0
     }
 }
 
@@ -44,8 +41,10 @@ impl<V: ?Sized> Clone for Value<V> {
 impl<V: ?Sized> Drop for Value<V> {
     #[inline]
     fn drop(&mut self) {
+        // SAFETY: nobody uses it after this.
+        let value = unsafe { ManuallyDrop::take(&mut self.0) };
         if needs_drop::<V>() {
-            contain(|| drop(self.0.take()));
+            contain(|| drop(value));
         }
     }
 }
@@ -57,14 +56,21 @@ impl<V: ?Sized> Borrow<V> for Value<V> {
     }
 }
 
-impl<V: Ord + ?Sized + 'static> Ord for Value<V> {
+impl<V: Ord + ?Sized + 'static> Value<V> {
     #[inline]
-    fn cmp(&self, other: &Self) -> Ordering {
-        let (this, other) = (self.shared(), other.shared());
+    pub(super) fn compare(&self, other: &V) -> Ordering {
+        let this = self.shared().as_ref();
         if is_text::<V>() {
             return this.cmp(other);
         }
         contain(|| this.cmp(other)).unwrap_or(Ordering::Less)
+    }
+}
+
+impl<V: Ord + ?Sized + 'static> Ord for Value<V> {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.compare(other.shared())
     }
 }
 

@@ -96,13 +96,17 @@ impl<T> Writer<T> {
         self.changed || self.republish || self.changes > 0
     }
 
-    /// Finds an object's index values.
+    /// Finds an object's index values, for its key's record if there is one.
     ///
     /// # Errors
     /// If the function of an index fails.
     #[inline]
-    pub(super) fn prepare(&mut self, object: &T) -> Result<(), Box<Unindexed>> {
-        self.columns.iter_mut().try_for_each(|column| prepare(&mut **column, object))
+    pub(super) fn prepare(
+        &mut self,
+        object: &T,
+        record: Option<RecordRef<T>>,
+    ) -> Result<(), Box<Unindexed>> {
+        self.columns.iter_mut().try_for_each(|column| prepare(&mut **column, object, record))
     }
 }
 
@@ -112,8 +116,12 @@ pub(crate) struct Unindexed {
     pub(crate) message: String,
 }
 
-pub(super) fn prepare<T>(column: &mut dyn Column<T>, object: &T) -> Result<(), Box<Unindexed>> {
-    let failed = column.prepare(object);
+pub(super) fn prepare<T>(
+    column: &mut dyn Column<T>,
+    object: &T,
+    record: Option<RecordRef<T>>,
+) -> Result<(), Box<Unindexed>> {
+    let failed = column.prepare(object, record);
     failed.map_err(|message| Box::new(Unindexed { index: Arc::clone(column.name()), message }))
 }
 
@@ -261,7 +269,7 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
     /// # Errors
     /// If the function of an index fails.
     pub(crate) fn check(&mut self, object: &T) -> Result<(), Box<Unindexed>> {
-        self.writer.prepare(object)
+        self.writer.prepare(object, None)
     }
 
     /// Adds an index over every object. The next revision has it, earlier ones do not. Its function is
@@ -277,7 +285,7 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
             // SAFETY: records in slots are alive, and this is the writer.
             let (key, object) = unsafe { (record.key(), ArcRef::at(record.hot().newest())) };
             let Some(object) = object else { continue };
-            if let Err(unindexed) = prepare(&mut *column, &object) {
+            if let Err(unindexed) = prepare(&mut *column, &object, None) {
                 return Err((key, unindexed));
             }
             // SAFETY: alive, and this is the writer. It is withdrawn when it is deleted, since the

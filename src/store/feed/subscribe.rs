@@ -135,7 +135,7 @@ impl<T: Object> Subscribe<'_, T> {
     where
         V: Ord + Send + Sync + ?Sized + 'static,
     {
-        self.filter.indexed.push(indexed(index, value.into_shared()));
+        self.filter.indexed.push(indexed(index, value.into()));
         self
     }
 
