@@ -531,10 +531,6 @@ static ANSWERS: AtomicUsize = AtomicUsize::new(0);
 
 impl IndexValue for Asking {
     type Value = Self;
-
-    fn into_shared(self) -> Arc<Self> {
-        Arc::new(self)
-    }
 }
 
 impl Drop for Asking {
