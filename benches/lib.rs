@@ -28,8 +28,14 @@ impl Item {
     /// Never: the key is made of valid parts.
     #[must_use]
     pub fn new(i: usize, version: u64) -> Self {
+        Self::under(key(i), i, version)
+    }
+
+    /// The same under another key.
+    #[must_use]
+    pub fn under(key: Key, i: usize, version: u64) -> Self {
         let text = (version > 0).then(|| version.to_string().into());
-        Self { key: key(i), version: text, number: i as u64, body: [version; 10] }
+        Self { key, version: text, number: i as u64, body: [version; 10] }
     }
 
     /// The node that the object is on: a hundred objects share one.
@@ -61,6 +67,16 @@ pub fn names(i: usize) -> (String, String) {
 pub fn key(i: usize) -> Key {
     let (namespace, name) = names(i);
     Key::namespaced(&namespace, &name).expect("both parts are valid")
+}
+
+/// The `i`th key without a namespace, of 40 bytes too.
+///
+/// # Panics
+/// Never: the name is valid.
+#[must_use]
+pub fn cluster_scoped(i: usize) -> Key {
+    let (namespace, name) = names(i);
+    Key::cluster_scoped(&format!("{namespace}.{name}")).expect("the name is valid")
 }
 
 /// The numbers below `n` in an order that no prefetcher guesses; the same in every run.

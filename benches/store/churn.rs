@@ -8,6 +8,7 @@ use criterion::{BenchmarkId, Criterion};
 use watchcache_benches::{Item, key, shuffled};
 
 use crate::contestants::{Reader, dashmap, hashbrown_unsync, watchcache};
+use crate::field::Lazy;
 
 /// Turns of the whole content before anything is measured.
 const TURNS: usize = 10;
@@ -39,30 +40,52 @@ impl Turnover for dashmap::Map {
 }
 
 pub fn bench(c: &mut Criterion, objects: usize) {
-    churned(c, watchcache::NAME, watchcache::filled(objects), objects);
-    churned(c, hashbrown_unsync::NAME, hashbrown_unsync::filled(objects), objects);
-    churned(c, dashmap::NAME, dashmap::filled(objects), objects);
+    churned(c, watchcache::NAME, objects, |n| Churned::new(watchcache::filled(n), n));
+    churned(c, hashbrown_unsync::NAME, objects, |n| Churned::new(hashbrown_unsync::filled(n), n));
+    churned(c, dashmap::NAME, objects, |n| Churned::new(dashmap::filled(n), n));
 }
 
-fn churned<S: Turnover>(c: &mut Criterion, name: &str, mut store: S, objects: usize) {
-    let id = || BenchmarkId::new(name, objects);
-    let absent: Vec<_> = shuffled(objects).into_iter().map(|i| key(usize::MAX - i)).collect();
-    let mut held = shuffled(objects);
-    let (mut next, mut at) = (objects, 0);
-    let mut turn = |store: &mut S| {
-        let gone = key(std::mem::replace(&mut held[at], next));
-        let item = Arc::new(Item::new(next, 1));
-        store.replace(&gone, (item.key.clone(), item));
-        (next, at) = (next + 1, (at + 1) % objects);
-    };
-    for _ in 0..TURNS * objects {
-        turn(&mut store);
+/// A store after many turns, and which objects it holds.
+struct Churned<S> {
+    store: S,
+    held: Vec<usize>,
+    next: usize,
+}
+
+impl<S: Turnover> Churned<S> {
+    fn new(store: S, objects: usize) -> Self {
+        let mut this = Self { store, held: shuffled(objects), next: objects };
+        (0..TURNS * objects).for_each(|_| this.turn());
+        this
     }
+
+    fn turn(&mut self) {
+        // The oldest goes: they are replaced one after the other.
+        let at = self.next % self.held.len();
+        let gone = key(std::mem::replace(&mut self.held[at], self.next));
+        let item = Arc::new(Item::new(self.next, 1));
+        self.store.replace(&gone, (item.key.clone(), item));
+        self.next += 1;
+    }
+}
+
+fn churned<S: Turnover>(
+    c: &mut Criterion,
+    name: &str,
+    objects: usize,
+    make: fn(usize) -> Churned<S>,
+) {
+    let id = || BenchmarkId::new(name, objects);
+    let mut churned = Lazy::new(objects, make);
     c.benchmark_group("churn").bench_function(id(), |b| {
-        b.iter(|| turn(&mut store));
+        let churned = churned.get();
+        b.iter(|| churned.turn());
+    });
+    let mut absent = Lazy::new(objects, |n| {
+        shuffled(n).into_iter().map(|i| key(usize::MAX - i)).collect::<Vec<_>>()
     });
     c.benchmark_group("get_absent_churned").bench_function(id(), |b| {
-        let mut keys = absent.iter().cycle();
+        let (store, mut keys) = (&churned.get().store, absent.get().iter().cycle());
         b.iter(|| store.get(keys.next().expect("there are keys")));
     });
 }

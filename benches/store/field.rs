@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use kube::runtime::reflector::{Store as KubeStore, store::Writer as KubeWriter};
-use watchcache::Store;
-use watchcache_benches::{Item, shuffled};
+use watchcache::{Key, Store};
+use watchcache_benches::{Item, cluster_scoped, shuffled};
 
 use crate::contestants::{
-    Reader, dashmap, hashbrown_unsync, kube_runtime, papaya, rwlock_hashmap, watchcache as ours,
+    Borrow, Reader, dashmap, hashbrown_unsync, kube_runtime, papaya, rwlock_hashmap,
+    watchcache as ours,
 };
 
 /// A value that is made when it is first used, so that a filter skips its making too.
@@ -38,6 +39,15 @@ pub struct Filled<R: Reader, W> {
 impl<R: Reader, W> Filled<R, W> {
     fn new(objects: usize, (reader, writer): (R, W)) -> Self {
         Self { reader, keys: shuffled(objects).into_iter().map(R::key).collect(), writer }
+    }
+}
+
+impl<R: Borrow<Key = Key>> Filled<R, ()> {
+    /// Of keys without a namespace.
+    pub fn cluster_scoped(objects: usize, filled: impl FnOnce(Vec<Item>) -> R) -> Self {
+        let items = (0..objects).map(|i| Item::under(cluster_scoped(i), i, 1)).collect();
+        let keys = shuffled(objects).into_iter().map(cluster_scoped).collect();
+        Self { reader: filled(items), keys, writer: () }
     }
 }
 

@@ -4,13 +4,13 @@
 use std::iter::once;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use watchcache_benches::shuffled;
 
 use crate::contestants::{Reader, Writer};
-use crate::threads::Usage;
+use crate::threads::time_of;
 
 pub const OBJECTS: usize = 10_000;
 pub const READERS: [usize; 4] = [0, 2, 8, 80];
@@ -44,11 +44,6 @@ impl<'a, R: Reader, W: Writer> Writes<'a, R, W> {
 
     /// Writes, and tells of each write how long it took, until that says stop. The readers get
     /// random objects all the while.
-    ///
-    /// A write is timed by the clock, so that waiting counts, for a lock or for a reader. Only where
-    /// the scheduler took the core away from the writer, to run one of the readers or another
-    /// program, the clock tells nothing about the store: then it is the time for which the writer
-    /// itself ran. (With 80 readers on two cores each turn away lasts a hundred milliseconds.)
     pub fn beside(
         &mut self,
         readers: usize,
@@ -74,21 +69,12 @@ impl<'a, R: Reader, W: Writer> Writes<'a, R, W> {
                 });
             }
             start.wait();
-            let mut before = Usage::of_this_thread();
             for &key in order.iter().cycle() {
                 *version += 1;
                 let key = if keys == Keys::Hot { order[0] } else { key };
                 let batch = W::batch(once(key), *version);
-                let began = Instant::now();
-                let spent = writer.apply(batch);
-                let took = began.elapsed();
-                let now = Usage::of_this_thread();
+                let (spent, took) = time_of(|| writer.apply(batch));
                 drop(spent);
-                let took = match now.preempted == before.preempted {
-                    true => took,
-                    false => took.min(now.ran.saturating_sub(before.ran)),
-                };
-                before = now;
                 if !record(took) {
                     break;
                 }

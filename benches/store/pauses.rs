@@ -1,13 +1,12 @@
-//! The longest write beside readers, as a table and as `store_report.json` in the target folder.
+//! The longest write beside readers.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
 use crate::contestants::{Reader, Writer, dashmap, rwlock_hashmap, watchcache};
+use crate::figures::{Figures, median};
 use crate::hot_key::{Keys, OBJECTS, READERS, Writes, new_histogram};
-use crate::ratios::target;
 
 /// With a hot key the longest write may take this much longer than with the same writes spread out.
 const BAR: f64 = 2.0;
@@ -39,17 +38,16 @@ impl Round {
 
 /// In nanoseconds.
 #[derive(Clone, Copy)]
-struct Figures {
+struct Times {
     longest: u64,
     p999: u64,
 }
 
 /// For each number of readers, with a hot key and spread.
-type Table = Vec<(usize, [Figures; 2])>;
+type Table = Vec<(usize, [Times; 2])>;
 
-/// Prints the figures, and writes them down unless it is only to be seen that this runs.
-pub fn print(test: bool) {
-    let (round, of_peers) = match test {
+pub fn print(figures: &mut Figures) {
+    let (round, of_peers) = match figures.test {
         true => (Round::SMOKE, Round::SMOKE),
         false => (Round::USUAL, Round { count: 3, ..Round::USUAL }),
     };
@@ -64,34 +62,15 @@ pub fn print(test: bool) {
     println!("|---|---|---|---|---|---|---|---|---|");
     let store = watchcache::filled(OBJECTS);
     let ours = measure(watchcache::NAME, Writes::new(&store.clone(), store), round, Some(BAR));
-    let mut report = json(&ours);
-    report.insert("objects".to_owned(), OBJECTS.into());
-    report.insert("rounds".to_owned(), round.count.into());
-    // Before the peers too, so that a reader of the file need not wait for them.
-    write(&report, test);
+    json(&ours).into_iter().for_each(|(name, value)| figures.set(&name, value));
+    figures.set("objects", OBJECTS);
+    figures.set("rounds", round.count);
     let map = dashmap::filled(OBJECTS);
     let sharded = measure(dashmap::NAME, Writes::new(&map.clone(), map), of_peers, None);
     let map = rwlock_hashmap::filled(OBJECTS);
     let locked = measure(rwlock_hashmap::NAME, Writes::new(&map.clone(), map), of_peers, None);
     for (name, table) in [(dashmap::NAME, &sharded), (rwlock_hashmap::NAME, &locked)] {
-        report.insert(name.to_owned(), json(table).into());
-    }
-    if let Some(path) = write(&report, test) {
-        println!("\nwritten: {path}");
-    }
-}
-
-/// Writes the report down, unless it is only to be seen that this runs; where to.
-fn write(report: &Map<String, Value>, test: bool) -> Option<String> {
-    let path = target().join("store_report.json");
-    let written =
-        (!test).then(|| fs::write(&path, format!("{:#}\n", Value::from(report.clone()))))?;
-    match written {
-        Ok(()) => Some(path.display().to_string()),
-        Err(error) => {
-            println!("\n{}: {error}", path.display());
-            None
-        }
+        figures.set(name, json(table));
     }
 }
 
@@ -103,9 +82,9 @@ fn measure<R: Reader, W: Writer>(
     bar: Option<f64>,
 ) -> Table {
     let row = |readers| {
-        let figures = figures(&mut writes, readers, round);
-        print_row(name, readers, figures, bar);
-        (readers, figures)
+        let times = times(&mut writes, readers, round);
+        print_row(name, readers, times, bar);
+        (readers, times)
     };
     READERS.map(row).into()
 }
@@ -114,11 +93,11 @@ fn measure<R: Reader, W: Writer>(
 /// what the machine does to one round, or to two, then does not show, and what the store does to
 /// more than half of them does. Rounds of both kinds of keys take turns, so that a busy hour meets
 /// both.
-fn figures<R: Reader, W: Writer>(
+fn times<R: Reader, W: Writer>(
     writes: &mut Writes<'_, R, W>,
     readers: usize,
     round: Round,
-) -> [Figures; 2] {
+) -> [Times; 2] {
     let mut of = Keys::ALL.map(|_| (Vec::new(), Vec::new()));
     for _ in 0..round.count {
         for (keys, (longest, p999)) in Keys::ALL.into_iter().zip(&mut of) {
@@ -134,19 +113,14 @@ fn figures<R: Reader, W: Writer>(
             p999.push(histogram.value_at_quantile(0.999));
         }
     }
-    of.map(|(longest, p999)| Figures { longest: median(longest), p999: median(p999) })
-}
-
-fn median(mut figures: Vec<u64>) -> u64 {
-    figures.sort_unstable();
-    figures[figures.len() / 2]
+    of.map(|(longest, p999)| Times { longest: median(longest), p999: median(p999) })
 }
 
 fn microseconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e3
 }
 
-fn print_row(name: &str, readers: usize, [hot, spread]: [Figures; 2], bar: Option<f64>) {
+fn print_row(name: &str, readers: usize, [hot, spread]: [Times; 2], bar: Option<f64>) {
     let ratio = hot.longest as f64 / spread.longest as f64;
     let cells = [hot.longest, spread.longest, hot.p999, spread.p999]
         .map(|figure| format!("{:.1}", microseconds(figure)));
@@ -159,16 +133,16 @@ fn print_row(name: &str, readers: usize, [hot, spread]: [Figures; 2], bar: Optio
 
 /// `{"longest_write_us": {"READERS": {"hot": .., "spread": ..}}, "p999_write_us": {..}}`
 fn json(table: &Table) -> Map<String, Value> {
-    let by_readers = |figure: fn(&Figures) -> u64| -> Value {
-        let row = |(readers, figures): &(usize, [Figures; 2])| {
-            let of = |keys: Keys| microseconds(figure(&figures[keys as usize]));
+    let by_readers = |time: fn(&Times) -> u64| -> Value {
+        let row = |(readers, times): &(usize, [Times; 2])| {
+            let of = |keys: Keys| microseconds(time(&times[keys as usize]));
             let row = json!({ "hot": of(Keys::Hot), "spread": of(Keys::Spread) });
             (readers.to_string(), row)
         };
         Value::Object(table.iter().map(row).collect())
     };
     Map::from_iter([
-        ("longest_write_us".to_owned(), by_readers(|figures| figures.longest)),
-        ("p999_write_us".to_owned(), by_readers(|figures| figures.p999)),
+        ("longest_write_us".to_owned(), by_readers(|times| times.longest)),
+        ("p999_write_us".to_owned(), by_readers(|times| times.p999)),
     ])
 }

@@ -1,15 +1,17 @@
 //! Reading one object.
 
-use criterion::{BenchmarkId, Criterion};
+use criterion::{BenchmarkId, Criterion, Throughput};
 
 use crate::Group;
-use crate::contestants::{Borrow, Reader, Writer, kube_runtime, watchcache};
+use crate::contestants::{Borrow, Reader, Writer, hashbrown_unsync, kube_runtime, watchcache};
 use crate::field::{Field, Filled, Lazy};
 use crate::threads;
 
 pub fn bench(c: &mut Criterion, field: &mut Field) {
     one_thread(c, field);
+    many(c, field);
     borrowed(c, field);
+    borrowed_cluster_scoped(c, field.objects);
     two_threads(c, field);
     hot_key(c, field);
     beside_writer(c, field);
@@ -39,23 +41,45 @@ fn one_thread(c: &mut Criterion, field: &mut Field) {
     });
 }
 
+/// 64 keys in one call.
+fn many(c: &mut Criterion, field: &mut Field) {
+    let mut group = c.benchmark_group("get_many_64");
+    group.throughput(Throughput::Elements(64));
+    group.bench_function(BenchmarkId::new(watchcache::NAME, field.objects), |b| {
+        let Filled { reader, keys, .. } = field.watchcache.get();
+        let mut chunks = keys.chunks_exact(64).cycle();
+        b.iter(|| reader.get_many(chunks.next().expect("there are keys")));
+    });
+}
+
+fn borrow<R: Borrow, W>(group: &mut Group<'_>, id: BenchmarkId, with: &mut Lazy<Filled<R, W>>) {
+    group.bench_function(id, |b| {
+        let Filled { reader, keys, .. } = &*with.get();
+        let mut keys = keys.iter().cycle();
+        b.iter(|| reader.look(keys.next().expect("there are keys")));
+    });
+}
+
 fn borrowed(c: &mut Criterion, field: &mut Field) {
-    fn bench<R: Borrow, W>(group: &mut Group<'_>, id: BenchmarkId, with: &mut Lazy<Filled<R, W>>) {
-        group.bench_function(id, |b| {
-            let Filled { reader, keys, .. } = &*with.get();
-            let mut keys = keys.iter().cycle();
-            b.iter(|| reader.look(keys.next().expect("there are keys")));
-        });
-    }
     let mut group = c.benchmark_group("get_borrowed");
     // kube-runtime's store lends nothing.
-    for_each!(field, bench(&mut group), maps);
+    for_each!(field, borrow(&mut group), maps);
     group.bench_function(BenchmarkId::new("watchcache-pinned", field.objects), |b| {
         let Filled { reader, keys, .. } = field.watchcache.get();
         let mut keys = keys.iter().cycle();
         let pinned = reader.pin();
         b.iter(|| watchcache::look(&pinned, keys.next().expect("there are keys")));
     });
+}
+
+/// By keys without a namespace.
+fn borrowed_cluster_scoped(c: &mut Criterion, objects: usize) {
+    let mut group = c.benchmark_group("get_borrowed_cluster_scoped");
+    let id = |name| BenchmarkId::new(name, objects);
+    let mut ours = Lazy::new(objects, |n| Filled::cluster_scoped(n, watchcache::holding));
+    borrow(&mut group, id(watchcache::NAME), &mut ours);
+    let mut map = Lazy::new(objects, |n| Filled::cluster_scoped(n, hashbrown_unsync::holding));
+    borrow(&mut group, id(hashbrown_unsync::NAME), &mut map);
 }
 
 fn two_threads(c: &mut Criterion, field: &mut Field) {

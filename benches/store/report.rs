@@ -1,15 +1,17 @@
-//! What the criterion figures come to: ratios against the bars; and percentiles of reads under write
-//! load, the longest writes beside readers, and memory. Run the bench `store` first. `-- --charts FOLDER` draws the percentiles into a folder.
+//! What criterion does not measure: memory, the longest writes and reads of a large store, the longest writes
+//! beside readers, and percentiles of reads under write load; as tables and as `store_report.json` in the target
+//! folder. `-- --charts FOLDER` draws the percentiles into a folder. `benches/bars` has what all of it comes to.
 #![allow(missing_docs, unreachable_pub)]
 
 mod chart;
 #[allow(dead_code)]
 mod contestants;
+mod figures;
 mod hot_key;
 mod latency;
 mod memory;
 mod pauses;
-mod ratios;
+mod size;
 #[allow(dead_code)]
 mod threads;
 
@@ -23,11 +25,12 @@ fn main() {
     // `cargo test --benches` only wants to know that it runs.
     let test = std::env::args().any(|argument| argument == "--test");
     let objects = if test { 1_000 } else { 100_000 };
-    ratios::print();
+    let mut figures = figures::Figures::new(test);
+    memory::print(objects, &mut figures);
     println!();
-    memory::print(objects);
+    size::print(objects, &mut figures);
     println!();
-    pauses::print(test);
+    pauses::print(&mut figures);
     println!();
     let millis = if test { 20 } else { 3_000 };
     let latencies = latency::print(objects, std::time::Duration::from_millis(millis));

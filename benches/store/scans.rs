@@ -12,13 +12,14 @@ use crate::contestants::{
 use crate::field::{Field, Filled, Lazy};
 
 pub fn bench(c: &mut Criterion, field: &mut Field) {
+    snapshot(c, field);
     list(c, field);
     iterate(c, field);
     index_lookup(c, field);
 }
 
 /// A view of everything that changes no more. Neither dashmap nor papaya has one.
-pub fn snapshot(c: &mut Criterion, field: &mut Field) {
+fn snapshot(c: &mut Criterion, field: &mut Field) {
     let mut group = c.benchmark_group("snapshot");
     let n = field.objects;
     group.bench_function(BenchmarkId::new(watchcache::NAME, n), |b| {

@@ -18,6 +18,7 @@ pub fn bench(c: &mut Criterion, field: &mut Field) {
         apply(c, field, size, &mut version);
     }
     replace_same(c, field);
+    replace_changed(c, field.objects);
 }
 
 /// Updates of random objects. The new objects are made outside the clock; dropping those that they
@@ -92,5 +93,16 @@ fn replace_same(c: &mut Criterion, field: &mut Field) {
                 .map(|_| reads(reader, keys, || kube_runtime::replace(writer, listing)))
                 .sum()
         });
+    });
+}
+
+/// The store's part of a relist of which one object in a hundred is another: the listing is made outside the clock.
+fn replace_changed(c: &mut Criterion, objects: usize) {
+    let mut with = Lazy::new(objects, |n| (watchcache::filled(n), watchcache::changed_listings(n)));
+    let mut group = c.benchmark_group("replace_changed");
+    group.bench_function(BenchmarkId::new(watchcache::NAME, objects), |b| {
+        let (store, listings) = with.get();
+        let mut listings = listings.iter().cycle();
+        b.iter(|| store.replace(listings.next().expect("a cycle")));
     });
 }

@@ -13,7 +13,11 @@ pub const NAME: &str = "hashbrown-unsync";
 pub type Map = HashMap<Key, Arc<Item>, Hasher>;
 
 pub fn filled(objects: usize) -> Map {
-    pairs(0..objects, 1).into_iter().collect()
+    holding((0..objects).map(|i| Item::new(i, 1)))
+}
+
+pub fn holding(items: impl IntoIterator<Item = Item>) -> Map {
+    items.into_iter().map(|item| (item.key.clone(), Arc::new(item))).collect()
 }
 
 /// An index as client-go keeps it: from value to keys.

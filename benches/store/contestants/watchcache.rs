@@ -9,8 +9,12 @@ use super::{Borrow, Reader, Walk, Writer};
 pub const NAME: &str = "watchcache";
 
 pub fn filled(objects: usize) -> Arc<Store<Item>> {
+    holding((0..objects).map(|i| Item::new(i, 1)))
+}
+
+pub fn holding(items: impl IntoIterator<Item = Item>) -> Arc<Store<Item>> {
     let store = Store::new();
-    store.replace(&listing(objects));
+    store.replace(&relist(items));
     Arc::new(store)
 }
 
@@ -29,8 +33,16 @@ pub fn filled_by(objects: usize, index: &Index<Item, str>) -> Arc<Store<Item>> {
 
 /// A relist of everything in its first version.
 pub fn listing(objects: usize) -> Listing<Item> {
-    Listing::new((0..objects).map(|i| Item::new(i, 1)), None::<ResourceVersion>)
-        .expect("keys are valid")
+    relist((0..objects).map(|i| Item::new(i, 1)))
+}
+
+fn relist(items: impl IntoIterator<Item = Item>) -> Listing<Item> {
+    Listing::new(items, None::<ResourceVersion>).expect("keys are valid")
+}
+
+/// Two relists, each of which changes every hundredth object after the other: those have no version.
+pub fn changed_listings(objects: usize) -> [Listing<Item>; 2] {
+    [(); 2].map(|()| relist((0..objects).map(|i| Item::new(i, u64::from(i % 100 > 0)))))
 }
 
 impl Reader for Arc<Store<Item>> {
