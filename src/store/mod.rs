@@ -11,6 +11,27 @@
 //! | [`Store::get`] | `Arc<T>` | one key | nothing |
 //! | [`Store::pin`] | a borrow | everything, until it is dropped | no memory is freed: keep it short |
 //! | [`Store::snapshot`] | a borrow | everything, for as long as you like | what only it can still see |
+//!
+//! ```
+//! use watchcache::{Key, Store};
+//!
+//! let store = Store::<Key>::new();
+//! store.add("a/web".parse::<Key>()?)?;
+//! store.add("a/db".parse::<Key>()?)?;
+//! // One object, to keep.
+//! let web = store.get("a/web");
+//! // Two that belong together, looked at and let go.
+//! let both = {
+//!     let pin = store.pin();
+//!     pin.contains("a/web") && pin.contains("a/db")
+//! };
+//! // Everything, for as long as it takes.
+//! let snapshot = store.snapshot();
+//! store.delete("a/db");
+//! assert!(web.is_some() && both);
+//! assert_eq!((snapshot.len(), store.len()), (2, 1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod assume;
 mod builder;
