@@ -199,6 +199,9 @@ impl<T: Object> Fifo<T> {
     /// If the queue is closed, the object's key is invalid, or the queue has a
     /// [capacity](FifoBuilder::capacity) and is full without this key; the error returns the object.
     ///
+    /// # Panics
+    /// If [`Object::key`] does; nothing is queued.
+    ///
     /// ```
     /// # use watchcache::{Fifo, KeyRef, Object};
     /// # use watchcache::fifo::{AddError, Added};
@@ -235,6 +238,9 @@ impl<T: Object> Fifo<T> {
     /// # Errors
     /// As [`Fifo::add`].
     ///
+    /// # Panics
+    /// As there.
+    ///
     /// ```
     /// # use std::time::Duration;
     /// # use watchcache::{Fifo, KeyRef, Object};
@@ -267,6 +273,9 @@ impl<T: Object> Fifo<T> {
     ///
     /// # Errors
     /// As [`Fifo::add`].
+    ///
+    /// # Panics
+    /// As there.
     ///
     /// ```
     /// # use watchcache::{Fifo, KeyRef, Object};

@@ -82,8 +82,9 @@ use crate::{Batch, KeyRef, Listing, Object, Revision};
 
 /// A concurrent map from [`Key`](crate::Key) to `Arc<T>` with consistent snapshots and indexes.
 ///
-/// Reads take no lock, never wait and free nothing. Concurrent writes combine: the thread that holds the
-/// writer's lock also does the waiting threads' writes, and publishes all of them at once.
+/// Reads take no lock, never wait and free nothing. A write blocks its thread for as long as others take that came
+/// before. Concurrent ones combine: the thread that holds the writer's lock also does the waiting threads' writes, and
+/// publishes all of them at once.
 ///
 /// # User code
 ///
@@ -197,6 +198,9 @@ impl<T: Object> Store<T> {
     /// # Errors
     /// [`UpdateError::Conflict`] with the held object, if that is another one, or one with a newer resource
     /// version; [`UpdateError::Write`] in the cases of [`add`](Self::add). Both return the object.
+    ///
+    /// # Panics
+    /// If [`Object::key`] does.
     pub fn compare_and_update(
         &self,
         seen: Option<&Arc<T>>,
