@@ -430,6 +430,17 @@ impl fmt::Display for KeyRef<'_> {
 }
 
 /// What is wrong with a key.
+///
+/// ```
+/// use watchcache::{Key, KeyError};
+///
+/// assert_eq!("".parse::<Key>(), Err(KeyError::Empty));
+/// assert_eq!("/web".parse::<Key>(), Err(KeyError::EmptyNamespace("/web".into())));
+/// assert_eq!("a/".parse::<Key>(), Err(KeyError::EmptyName("a/".into())));
+/// assert_eq!(Key::namespaced("a/b", "web"), Err(KeyError::SlashInNamespace("a/b".into())));
+/// let long = "x".repeat(Key::MAX_PART + 1);
+/// assert!(matches!(Key::cluster_scoped(&long), Err(KeyError::TooLong { length: 65_537, .. })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {

@@ -37,6 +37,9 @@ impl<T: Object> Listing<T> {
     ///
     /// # Errors
     /// If an object's key is invalid.
+    ///
+    /// # Panics
+    /// If [`Object::key`] does.
     pub fn new<O: Into<Arc<T>>>(
         objects: impl IntoIterator<Item = O>,
         resource_version: Option<ResourceVersion>,

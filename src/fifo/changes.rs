@@ -68,6 +68,32 @@ impl<T: Object> Subscribe<'_, T> {
 }
 
 /// Feeds a queue with what changes of a store's objects mean; from [`Subscribe::enqueue_changes`].
+///
+/// What comes and what goes, and no update:
+///
+/// ```
+/// use watchcache::fifo::EnqueueChanges;
+/// use watchcache::store::feed::{Handling, Item, SubscribeError};
+/// use watchcache::{Change, Fifo, Key, Store};
+///
+/// type ComesAndGoes = EnqueueChanges<Key, fn(Item<'_, Key>) -> Option<Change<Key>>>;
+///
+/// fn feed(store: &Store<Key>, fifo: &Fifo<Key>) -> Result<Handling<Key, ComesAndGoes>, SubscribeError> {
+///     store.subscribe().enqueue_changes(fifo, |item| match (item.old, item.new) {
+///         (None, Some(new)) => Some(Change::Add(new.to_arc())),
+///         (Some(last), None) => Some(Change::Delete(Some(last.to_arc()))),
+///         _ => None,
+///     })
+/// }
+/// let (store, fifo) = (Store::new(), Fifo::builder().deletions().build()?);
+/// let feeding = feed(&store, &fifo)?;
+/// store.add("a/web".parse::<Key>()?)?;
+/// store.delete("a/web");
+/// drop(store);
+/// feeding.run();
+/// assert!(fifo.lease()?.is_deleted());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct EnqueueChanges<O, F> {
     queue: Feeding<O>,
     means: F,

@@ -171,14 +171,85 @@ impl<T: Object> Subscribe<'_, T> {
 }
 
 /// Feeds a queue with the objects of a store; from [`Subscribe::enqueue`].
+///
+/// For a function that returns what is to be run:
+///
+/// ```
+/// use watchcache::fifo::Enqueue;
+/// use watchcache::store::feed::{Handling, SubscribeError};
+/// use watchcache::{Fifo, Key, Store};
+///
+/// fn feed(store: &Store<Key>, fifo: &Fifo<Key>) -> Result<Handling<Key, Enqueue<Key>>, SubscribeError> {
+///     store.subscribe().namespace("a").enqueue(fifo)
+/// }
+/// let (store, fifo) = (Store::new(), Fifo::new());
+/// let feeding = feed(&store, &fifo)?;
+/// store.add("a/web".parse::<Key>()?)?;
+/// store.add("b/web".parse::<Key>()?)?;
+/// // It has ended with the store, so this returns.
+/// drop(store);
+/// feeding.run();
+/// assert_eq!(fifo.keys(), ["a/web".parse()?]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Enqueue<T> {
     queue: Feeding<T>,
 }
 
 /// Feeds a queue with the keys of a store's objects; from [`Subscribe::enqueue_keys`].
+///
+/// For a controller that keeps the handle on its feeding:
+///
+/// ```
+/// use watchcache::fifo::EnqueueKeys;
+/// use watchcache::store::feed::Running;
+/// use watchcache::{Fifo, Key, KeyRef, Object, Store};
+///
+/// struct Pod(&'static str);
+/// impl Object for Pod {
+///     fn key(&self) -> KeyRef<'_> { self.0.into() }
+/// }
+///
+/// struct Controller { keys: Fifo<Key>, feeding: Running<Pod, EnqueueKeys<Pod>> }
+///
+/// let (store, keys) = (Store::new(), Fifo::new());
+/// let feeding = store.subscribe().enqueue_keys(&keys)?.spawn()?;
+/// let controller = Controller { keys, feeding };
+/// store.add(Pod("a/web"))?;
+/// assert_eq!(controller.keys.pop()?.as_str(), "a/web");
+/// controller.feeding.registration.remove();
+/// assert!(controller.feeding.join().is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type EnqueueKeys<T> = EnqueueMapped<Key, fn(&T) -> Option<Key>>;
 
 /// Feeds a queue with what the objects of a store lead to; from [`Subscribe::enqueue_mapped`].
+///
+/// By a pointer to a function, its type can be named:
+///
+/// ```
+/// use watchcache::fifo::EnqueueMapped;
+/// use watchcache::store::feed::{Handling, SubscribeError};
+/// use watchcache::{Fifo, Key, KeyRef, Object, Store};
+///
+/// struct Pod { name: &'static str, owner: Key }
+/// impl Object for Pod {
+///     fn key(&self) -> KeyRef<'_> { self.name.into() }
+/// }
+///
+/// type Owners = EnqueueMapped<Key, fn(&Pod) -> Option<Key>>;
+///
+/// fn owners(pods: &Store<Pod>, fifo: &Fifo<Key>) -> Result<Handling<Pod, Owners>, SubscribeError> {
+///     pods.subscribe().enqueue_mapped(fifo, |pod| Some(pod.owner.clone()))
+/// }
+/// let (pods, fifo) = (Store::new(), Fifo::new());
+/// let feeding = owners(&pods, &fifo)?;
+/// pods.add(Pod { name: "a/web-0", owner: "a/web".parse()? })?;
+/// drop(pods);
+/// feeding.run();
+/// assert_eq!(fifo.keys(), ["a/web".parse()?]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct EnqueueMapped<O, F> {
     queue: Feeding<O>,
     leads_to: F,

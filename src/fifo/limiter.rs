@@ -39,6 +39,29 @@ impl<F: Fn(&Failure<'_>) -> Duration + Send + Sync> Limiter for F {
 }
 
 /// A lease that failed, as a [`Limiter`] sees it.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::fifo::{Failure, ManualClock};
+/// use watchcache::{Fifo, Key};
+///
+/// // What is in `kube-system` is tried again sooner.
+/// let by_namespace = |failure: &Failure<'_>| match failure.key().namespace() {
+///     Some("kube-system") => Duration::from_secs(1),
+///     _ => Duration::from_secs(30),
+/// };
+/// let clock = ManualClock::new();
+/// let fifo = Fifo::<Key>::builder().limiter(by_namespace).clock(&clock).build()?;
+/// for key in ["default/web", "kube-system/dns"] {
+///     fifo.add(key.parse::<Key>()?)?;
+///     fifo.lease()?.retry();
+/// }
+/// clock.advance(Duration::from_secs(1));
+/// let lease = fifo.lease()?;
+/// assert_eq!(lease.name(), "dns");
+/// assert!(fifo.try_lease().is_err(), "the other stays away");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Failure<'a> {
     key: &'a Key,
@@ -78,6 +101,24 @@ impl<'a> Failure<'a> {
 }
 
 /// The longer delay of two limiters (client-go's `MaxOfRateLimiter`). Both are called.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::fifo::{Backoff, Failure, ManualClock, max_of};
+/// use watchcache::{Fifo, Key};
+///
+/// let at_least = |_: &Failure<'_>| Duration::from_secs(5);
+/// let clock = ManualClock::new();
+/// let limiter = max_of(Backoff::default(), at_least);
+/// let fifo = Fifo::<Key>::builder().limiter(limiter).clock(&clock).build()?;
+/// fifo.add("a/web".parse::<Key>()?)?;
+/// fifo.lease()?.retry();
+/// clock.advance(Duration::from_secs(4));
+/// assert!(fifo.try_lease().is_err());
+/// clock.advance(Duration::from_secs(1));
+/// assert!(fifo.try_lease().is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn max_of(one: impl Limiter, other: impl Limiter) -> impl Limiter {
     move |failure: &Failure<'_>| one.delay(failure).max(other.delay(failure))

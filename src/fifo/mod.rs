@@ -37,6 +37,37 @@
 //! is done. Panics of destructors are contained only when the last handle is dropped.
 //!
 //! `docs/fifo.md` has the design and its argument, `docs/fifo-measurements.md` the measurements.
+//!
+//! A worker that tries what failed again, after a while:
+//!
+//! ```
+//! use watchcache::fifo::Backoff;
+//! use watchcache::{Fifo, Key};
+//!
+//! let fifo = Fifo::<Key>::builder().backoff(Backoff::default()).build()?;
+//! for key in ["a/web", "a/db", "a/web"] {
+//!     fifo.add(key.parse::<Key>()?)?;
+//! }
+//! let worker = std::thread::spawn({
+//!     let fifo = fifo.clone();
+//!     move || {
+//!         let mut done = Vec::new();
+//!         // Until the queue is closed, and nothing is left.
+//!         while let Ok(lease) = fifo.lease() {
+//!             if lease.name() == "db" && lease.failures() == 0 {
+//!                 lease.retry();
+//!                 continue;
+//!             }
+//!             done.push(lease.name().to_owned());
+//!             lease.done();
+//!         }
+//!         done
+//!     }
+//! });
+//! fifo.close();
+//! assert_eq!(worker.join().expect("it never panics"), ["web", "db"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod builder;
 mod changes;
@@ -74,6 +105,20 @@ use self::shared::Shared;
 use crate::{Batch, Key, KeyRef, Listing, Object, Sink, panic};
 
 /// What became of an added value.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::fifo::Added;
+/// use watchcache::{Fifo, Key};
+///
+/// let fifo = Fifo::<Key>::new();
+/// let web: Key = "a/web".parse()?;
+/// assert_eq!(fifo.add_after(web.clone(), Duration::from_secs(600))?, Added::Delayed);
+/// assert_eq!(fifo.add(web)?, Added::Coalesced);
+/// assert_eq!(fifo.len(), 1, "it waits no longer");
+/// assert_eq!(fifo.add("a/db".parse::<Key>()?)?, Added::Queued);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Added {
@@ -154,6 +199,9 @@ impl<T: Object> Fifo<T> {
     /// If the queue is closed, the object's key is invalid, or the queue has a
     /// [capacity](FifoBuilder::capacity) and is full without this key; the error returns the object.
     ///
+    /// # Panics
+    /// If [`Object::key`] does; nothing is queued.
+    ///
     /// ```
     /// # use watchcache::{Fifo, KeyRef, Object};
     /// # use watchcache::fifo::{AddError, Added};
@@ -190,6 +238,9 @@ impl<T: Object> Fifo<T> {
     /// # Errors
     /// As [`Fifo::add`].
     ///
+    /// # Panics
+    /// As there.
+    ///
     /// ```
     /// # use std::time::Duration;
     /// # use watchcache::{Fifo, KeyRef, Object};
@@ -222,6 +273,9 @@ impl<T: Object> Fifo<T> {
     ///
     /// # Errors
     /// As [`Fifo::add`].
+    ///
+    /// # Panics
+    /// As there.
     ///
     /// ```
     /// # use watchcache::{Fifo, KeyRef, Object};

@@ -8,6 +8,23 @@ use super::Fifo;
 use crate::Object;
 
 /// What [`Fifo::drain`] has left unprocessed.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::{Fifo, Key};
+///
+/// let fifo = Fifo::<Key>::new();
+/// fifo.add("a/web".parse::<Key>()?)?;
+/// fifo.add("a/db".parse::<Key>()?)?;
+/// let lease = fifo.lease()?;
+/// let report = fifo.drain(Duration::ZERO);
+/// assert!(!report.is_complete());
+/// // To be logged, or kept for the next process.
+/// let left: Vec<_> = report.unprocessed.iter().map(|key| key.as_str()).collect();
+/// assert_eq!((left, report.leased), (vec!["a/db"], 1));
+/// # lease.done();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "unprocessed values are processed by nobody else"]
 #[non_exhaustive]
 pub struct DrainReport<T> {

@@ -8,6 +8,21 @@ use super::state::tally::Tally;
 ///
 /// `depth`, `delayed` and `processing` are gauges; the rest only grows. What came in equals what went out and
 /// what is there: `adds + requeued = popped + coalesced + deleted + depth + delayed`.
+///
+/// ```
+/// use watchcache::{Fifo, Key};
+///
+/// let fifo = Fifo::<Key>::new();
+/// for key in ["a/web", "a/web", "a/db"] {
+///     fifo.add(key.parse::<Key>()?)?;
+/// }
+/// fifo.lease()?.done();
+/// let stats = fifo.stats();
+/// assert_eq!((stats.adds, stats.coalesced, stats.popped, stats.depth), (3, 1, 1, 1));
+/// let out = stats.popped + stats.coalesced + stats.deleted;
+/// assert_eq!(stats.adds + stats.requeued, out + stats.depth + stats.delayed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FifoStats {

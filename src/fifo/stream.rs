@@ -15,10 +15,45 @@ use crate::waiters::{Owes, Wait};
 
 /// The objects of a queue as a stream; made by [`Fifo::pops`]. It ends when the queue is closed and
 /// nothing can be handed out.
+///
+/// ```
+/// use futures_util::stream::{FusedStream, StreamExt};
+/// use watchcache::{Fifo, Key};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let fifo = Fifo::<Key>::new();
+/// let mut pops = fifo.pops();
+/// fifo.add("a/web".parse::<Key>()?)?;
+/// assert_eq!(pops.next().await.as_deref().map(Key::name), Some("web"));
+/// fifo.close();
+/// assert!(pops.next().await.is_none() && pops.is_terminated());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Pops<T>(Consumer<T>);
 
 /// The leases of a queue as a stream; made by [`Fifo::leases`]. It ends when the queue is closed and
 /// nothing can be handed out.
+///
+/// Four keys at a time, in one task:
+///
+/// ```
+/// use futures_util::StreamExt;
+/// use watchcache::{Fifo, Key};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let fifo = Fifo::<Key>::new();
+/// for name in ["a", "b", "c", "d", "e", "f"] {
+///     fifo.add(name.parse::<Key>()?)?;
+/// }
+/// fifo.close();
+/// fifo.leases().for_each_concurrent(4, async |lease| lease.done()).await;
+/// assert_eq!(fifo.stats().popped, 6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Leases<T>(Consumer<T>);
 
 struct Consumer<T> {

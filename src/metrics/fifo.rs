@@ -26,6 +26,38 @@ const REFUSED: &str = "watchcache_fifo_refused_total";
 
 /// The metrics of one [`Fifo`]: its [observer](crate::fifo::FifoBuilder::observer), and what
 /// [`record`](Self::record) reads. A handle: clones are the same metrics.
+///
+/// ```
+/// use watchcache::metrics::FifoMetrics;
+/// use watchcache::{Fifo, Key};
+/// # use std::sync::Arc;
+/// # use std::sync::atomic::{AtomicU64, Ordering};
+/// # use metrics::{Counter, Gauge, Histogram, KeyName, Metadata, SharedString, Unit};
+/// # struct Depth(Arc<AtomicU64>);
+/// # impl metrics::Recorder for Depth {
+/// #     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+/// #     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+/// #     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+/// #     fn register_counter(&self, _: &metrics::Key, _: &Metadata<'_>) -> Counter { Counter::noop() }
+/// #     fn register_gauge(&self, key: &metrics::Key, _: &Metadata<'_>) -> Gauge {
+/// #         let is_depth = key.name() == "workqueue_depth";
+/// #         if is_depth { Gauge::from_arc(Arc::clone(&self.0)) } else { Gauge::noop() }
+/// #     }
+/// #     fn register_histogram(&self, _: &metrics::Key, _: &Metadata<'_>) -> Histogram { Histogram::noop() }
+/// # }
+/// # let recorded = Arc::new(AtomicU64::new(0));
+/// # let workqueue_depth = || f64::from_bits(recorded.load(Ordering::Relaxed));
+/// # metrics::set_global_recorder(Depth(Arc::clone(&recorded))).expect("the only one");
+///
+/// // Once the program's recorder is installed:
+/// let of_queue = FifoMetrics::new("pods");
+/// let queue = Fifo::<Key>::builder().observer(of_queue.clone()).build()?;
+/// queue.add("a/web".parse::<Key>()?)?;
+/// // As often as somebody looks:
+/// of_queue.record(&queue);
+/// assert_eq!(workqueue_depth(), 1.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FifoMetrics {
     name: SharedString,

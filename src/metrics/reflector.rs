@@ -20,6 +20,45 @@ const SYNCED: &str = "watchcache_reflector_synced";
 const LAG: &str = "watchcache_reflector_lag_seconds";
 
 /// The metrics of one [`Reflector`](crate::Reflector), read from its [`Monitor`].
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::Key;
+/// use watchcache::metrics::ReflectorMetrics;
+/// use watchcache::reflector::{Poll, Reflector, SourceError};
+/// # use std::sync::Arc;
+/// # use std::sync::atomic::{AtomicU64, Ordering};
+/// # use metrics::{Counter, Gauge, Histogram, KeyName, Metadata, SharedString, Unit};
+/// # struct Lists(Arc<AtomicU64>);
+/// # impl metrics::Recorder for Lists {
+/// #     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+/// #     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+/// #     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+/// #     fn register_counter(&self, key: &metrics::Key, _: &Metadata<'_>) -> Counter {
+/// #         let is_lists = key.name() == "reflector_lists_total";
+/// #         if is_lists { Counter::from_arc(Arc::clone(&self.0)) } else { Counter::noop() }
+/// #     }
+/// #     fn register_gauge(&self, _: &metrics::Key, _: &Metadata<'_>) -> Gauge { Gauge::noop() }
+/// #     fn register_histogram(&self, _: &metrics::Key, _: &Metadata<'_>) -> Histogram { Histogram::noop() }
+/// # }
+/// # let recorded = Arc::new(AtomicU64::new(0));
+/// # let reflector_lists_total = || recorded.load(Ordering::Relaxed);
+/// # metrics::set_global_recorder(Lists(Arc::clone(&recorded))).expect("the only one");
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// // Once the program's recorder is installed:
+/// let of_reflector = ReflectorMetrics::new("settings");
+/// let source = Poll::new(Duration::from_secs(10), async || Ok(Vec::<Key>::new()));
+/// let reflector = Reflector::builder(source).build();
+/// let monitor = reflector.monitor();
+/// reflector.run(async { assert!(monitor.synced().await.is_ok()) }).await?;
+/// // As often as somebody looks:
+/// of_reflector.record(&monitor);
+/// assert_eq!(reflector_lists_total(), 1);
+/// # Ok::<(), SourceError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ReflectorMetrics {
     name: SharedString,

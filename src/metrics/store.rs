@@ -34,6 +34,38 @@ const RESETS: &str = "watchcache_feed_resets_total";
 
 /// The metrics of one [`Store`]: its [observer](crate::store::StoreBuilder::observer), and what
 /// [`record`](Self::record) reads. A handle: clones are the same metrics.
+///
+/// ```
+/// use watchcache::metrics::StoreMetrics;
+/// use watchcache::{Key, Store};
+/// # use std::sync::Arc;
+/// # use std::sync::atomic::{AtomicU64, Ordering};
+/// # use metrics::{Counter, Gauge, Histogram, KeyName, Metadata, SharedString, Unit};
+/// # struct Objects(Arc<AtomicU64>);
+/// # impl metrics::Recorder for Objects {
+/// #     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+/// #     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+/// #     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+/// #     fn register_counter(&self, _: &metrics::Key, _: &Metadata<'_>) -> Counter { Counter::noop() }
+/// #     fn register_gauge(&self, key: &metrics::Key, _: &Metadata<'_>) -> Gauge {
+/// #         let is_count = key.name() == "watchcache_store_objects";
+/// #         if is_count { Gauge::from_arc(Arc::clone(&self.0)) } else { Gauge::noop() }
+/// #     }
+/// #     fn register_histogram(&self, _: &metrics::Key, _: &Metadata<'_>) -> Histogram { Histogram::noop() }
+/// # }
+/// # let recorded = Arc::new(AtomicU64::new(0));
+/// # let watchcache_store_objects = || f64::from_bits(recorded.load(Ordering::Relaxed));
+/// # metrics::set_global_recorder(Objects(Arc::clone(&recorded))).expect("the only one");
+///
+/// // Once the program's recorder is installed:
+/// let of_store = StoreMetrics::new("pods");
+/// let store = Store::<Key>::builder().observer(of_store.clone()).build();
+/// store.add("a/web".parse::<Key>()?)?;
+/// // As often as somebody looks:
+/// of_store.record(&store);
+/// assert_eq!(watchcache_store_objects(), 1.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct StoreMetrics {
     name: SharedString,

@@ -20,6 +20,35 @@ const CONCURRENCY: usize = 16;
 /// and [`Reconciler::run`] begins.
 ///
 /// It is to be built when it is to run: what it subscribes to keeps all that changes until it is told.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use watchcache::reconcile::{Action, Controller, Request};
+/// use watchcache::{Key, Store};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = Arc::new(Store::<Key>::new());
+/// for key in ["a/web", "b/web"] {
+///     store.add(key.parse::<Key>()?)?;
+/// }
+/// store.mark_synced();
+/// let (begun, mut told) = tokio::sync::mpsc::unbounded_channel();
+/// let controller = Controller::new(&store)
+///     .namespace("a")
+///     .concurrency(4)
+///     .grace(Duration::from_secs(30))
+///     .reconcile(move |web: Request<Key>| {
+///         let _ = begun.send(web.key().to_string());
+///         async { Ok::<_, Infallible>(Action::await_change()) }
+///     });
+/// controller.run(async { assert_eq!(told.recv().await.as_deref(), Some("a/web")) }).await?;
+/// assert!(told.recv().await.is_none(), "the other is none of its own");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "it reconciles nothing until it is run"]
 pub struct Controller<K: Object> {
     pub(super) store: Arc<Store<K>>,

@@ -5,6 +5,33 @@ use crate::store::feed::{SubscribeError, SyncError};
 use crate::sync::Arc;
 
 /// Why a controller could not begin, or has ended by itself.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::future::pending;
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use watchcache::reconcile::{Action, Controller, Request, RunError};
+/// use watchcache::{Key, Store};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// // Nobody feeds it.
+/// let store = Arc::new(Store::<Key>::new());
+/// let reconcile = async |_: Request<Key>| Ok::<_, Infallible>(Action::await_change());
+/// let controller = Controller::new(&store).synced_within(Duration::from_millis(1));
+/// match controller.reconcile(reconcile).run(pending()).await {
+///     // Another try may do: the API server is down, say.
+///     Err(RunError::NotSynced(error)) => assert!(error.to_string().starts_with("not in step in time")),
+///     // It did its work so far; what it left is for the next one.
+///     Err(RunError::SourceEnded { error, stopped }) => panic!("{error}, left: {:?}", stopped.left),
+///     // A mistake in the program.
+///     Err(error) => panic!("{error}"),
+///     Ok(stopped) => panic!("{:?}", stopped.reason),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {

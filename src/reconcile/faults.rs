@@ -8,6 +8,34 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 /// How often functions that a controller was given have failed, reconciles aside; from
 /// [`Controller::faults`](super::Controller::faults). Each has taken something out of the controller's sight, so a
 /// number that grows is worth an alarm. Cheap to clone; it outlives the controller, and keeps nothing of it.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::sync::Arc;
+/// use watchcache::reconcile::{Action, Controller, Request};
+/// use watchcache::{Key, Store};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let (webs, pods) = (Arc::new(Store::<Key>::new()), Store::<Key>::new());
+/// webs.add("a/web".parse::<Key>()?)?;
+/// pods.add("stray".parse::<Key>()?)?;
+/// # webs.mark_synced();
+/// # pods.mark_synced();
+/// let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
+/// let controller = Controller::new(&webs).watches(pods.subscribe(), |pod: &Key| {
+///     let namespace = pod.namespace().expect("each Pod has a namespace");
+///     Key::namespaced(namespace, "web").ok()
+/// });
+/// // To be looked at while it runs, by whatever raises alarms.
+/// let faults = controller.faults();
+/// let reconcile = async |_: Request<Key>| Ok::<_, Infallible>(Action::await_change());
+/// let controller = controller.reconcile(reconcile).on_outcome(move |_| _ = done.send(()));
+/// controller.run(async { told.recv().await.unwrap_or_default() }).await?;
+/// assert_eq!((faults.mappings(), faults.filters()), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Faults {
     pub(super) filters: Arc<AtomicU64>,

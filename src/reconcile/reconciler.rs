@@ -12,6 +12,37 @@ pub(super) type OnError<K, E> = dyn FnMut(&Request<K>, &E) -> Action + Send;
 pub(super) type OnOutcome<K, E> = dyn FnMut(Outcome<K, E>) + Send;
 
 /// A controller that knows how to reconcile; from [`Controller::reconcile`].
+///
+/// One that gives up after three failures, until something changes:
+///
+/// ```
+/// use std::sync::Arc;
+/// use watchcache::reconcile::{Action, Controller, Request};
+/// use watchcache::{Key, Store};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = Arc::new(Store::<Key>::new());
+/// store.add("a/web".parse::<Key>()?)?;
+/// store.mark_synced();
+/// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+/// let reconciler = Controller::new(&store)
+///     .reconcile(async |_: Request<Key>| Err("no such image"))
+///     .on_error(|web, _| match web.failures() {
+///         0..2 => Action::back_off(),
+///         _ => Action::await_change(),
+///     })
+///     .on_outcome(move |outcome| _ = tell.send(outcome.action));
+/// reconciler
+///     .run(async {
+///         for action in [Action::back_off(), Action::back_off(), Action::await_change()] {
+///             assert_eq!(told.recv().await, Some(action));
+///         }
+///     })
+///     .await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "it reconciles nothing until it is run"]
 pub struct Reconciler<K: Object, F, E> {
     pub(super) controller: Controller<K>,

@@ -7,6 +7,34 @@ use crate::Key;
 use crate::sync::Arc;
 
 /// What is to be reconciled: a key, and the newest state of its object.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::sync::Arc;
+/// use watchcache::reconcile::{Action, Controller, Request};
+/// use watchcache::{Key, Store};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = Arc::new(Store::<Key>::new());
+/// store.add("a/web".parse::<Key>()?)?;
+/// store.mark_synced();
+/// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+/// let controller = Controller::new(&store).deletions().reconcile(move |web: Request<Key>| {
+///     let what = if web.is_deleted() { "clean up after" } else { "see to" };
+///     let _ = tell.send(format!("{what} {}", web.object().name()));
+///     async { Ok::<_, Infallible>(Action::await_change()) }
+/// });
+/// controller
+///     .run(async {
+///         assert_eq!(told.recv().await.as_deref(), Some("see to web"));
+///         store.delete("a/web");
+///         assert_eq!(told.recv().await.as_deref(), Some("clean up after web"));
+///     })
+///     .await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Request<K> {
     key: Key,
     object: Arc<K>,

@@ -11,6 +11,55 @@ use crate::{KeyRef, Object};
 /// holds unchanged, need not be decoded.
 ///
 /// It only saves work: a source may ignore it.
+///
+/// A source that makes nothing of what belongs to other processes:
+///
+/// ```
+/// use std::sync::Arc;
+/// use futures_util::stream::{Pending, pending};
+/// use watchcache::Key;
+/// use watchcache::reflector::{
+///     Interest, Item, ListPage, ListRequest, Reflector, Report, Shard, Source, SourceError,
+///     WatchEvent, WatchRequest,
+/// };
+///
+/// struct Names(Option<Interest<Key>>);
+///
+/// impl Source for Names {
+///     type Object = Key;
+///     type Watch = Pending<Result<WatchEvent<Key>, SourceError>>;
+///
+///     fn attach(&mut self, _: Report, interest: Interest<Key>) {
+///         self.0 = Some(interest);
+///     }
+///
+///     async fn list(&self, _: ListRequest) -> Result<ListPage<Key>, SourceError> {
+///         let wanted = |name: &&str| self.0.as_ref().is_none_or(|it| it.wants((*name).into()));
+///         let names = ["web-0", "web-1", "web-2", "web-3", "web-4", "web-5"];
+///         let keys = names.iter().copied().filter(wanted).filter_map(|name| name.parse().ok());
+///         let mut page = ListPage::new(keys.map(|key| Item::Object(Arc::new(key))).collect(), "7");
+///         page.count = names.len();
+///         Ok(page)
+///     }
+///
+///     async fn watch(&self, _: WatchRequest) -> Result<Self::Watch, SourceError> {
+///         Ok(pending())
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let mut listed = 0;
+/// for shard in (0..3).filter_map(|index| Shard::by_key(index, 3)) {
+///     let reflector = Reflector::builder(Names(None)).shard(shard).build();
+///     let monitor = reflector.monitor();
+///     reflector.run(async { assert!(monitor.synced().await.is_ok()) }).await?;
+///     listed += monitor.progress().listed;
+/// }
+/// assert_eq!(listed, 6, "each by one of the three");
+/// # Ok::<(), SourceError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Interest<T> {
     config: Arc<Config<T>>,
     shared: Arc<Shared>,

@@ -138,7 +138,21 @@ impl<S: Source> Reflector<S> {
         Monitor::new(Arc::clone(&self.ending.shared))
     }
 
-    /// Mirrors until `stop` completes.
+    /// Mirrors until `stop` completes. It needs a tokio runtime, of any kind, with its timers enabled; elsewhere it
+    /// ends at once, with what tokio says of that:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use watchcache::Key;
+    /// use watchcache::reflector::{Poll, Reflector};
+    ///
+    /// let source = Poll::new(Duration::from_secs(10), async || Ok(Vec::<Key>::new()));
+    /// let reflector = Reflector::builder(source).build();
+    /// let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// let error = runtime.block_on(reflector.run(std::future::pending())).expect_err("it needs them");
+    /// assert!(error.to_string().contains("timers are disabled"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the first list is refused in a way that asking again cannot mend (no such resource, not

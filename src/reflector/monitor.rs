@@ -12,6 +12,27 @@ use super::shared::Shared;
 use crate::{Key, KeyRef, ResourceVersion};
 
 /// Why a wait for a version ended without reaching it.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::Key;
+/// use watchcache::reflector::{Poll, Reflector, WaitError};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let source = Poll::new(Duration::from_secs(10), async || Ok(Vec::<Key>::new()));
+/// let reflector = Reflector::builder(source).build();
+/// let monitor = reflector.monitor();
+/// drop(reflector);
+/// match monitor.wait_for(&"7".into()).await {
+///     Ok(()) => panic!("reads include what was written at version 7"),
+///     // Whoever runs the reflector has the reason. The cache stays as it is.
+///     Err(WaitError::Stopped) => {}
+///     // It is no use to wait; a read from the server is.
+///     Err(error) => panic!("{error}"),
+/// }
+/// # });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
@@ -31,6 +52,23 @@ pub enum WaitError {
 }
 
 /// The reflector stopped, or was dropped, before its first list was complete.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::Key;
+/// use watchcache::reflector::{Poll, Reflector, Stopped};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let source = Poll::new(Duration::from_secs(10), async || Ok(Vec::<Key>::new()));
+/// let reflector = Reflector::builder(source).build();
+/// let monitor = reflector.monitor();
+/// // It is told to stop before it has begun.
+/// reflector.run(async {}).await?;
+/// assert_eq!(monitor.synced().await, Err(Stopped));
+/// # Ok::<(), watchcache::reflector::SourceError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the reflector stopped before its first list was complete; `Reflector::run` returned why, and so does `Progress::last_error`"
@@ -175,6 +213,58 @@ type IsCurrent = dyn Fn(&Undecodable) -> Option<bool> + Send + Sync;
 
 /// Where a source reports an object that turned out undecodable after it was delivered, as a
 /// lazily decoded one may.
+///
+/// ```
+/// use std::sync::{Arc, OnceLock};
+/// use futures_util::stream::{Pending, pending};
+/// use watchcache::reflector::{
+///     Interest, Item, ListPage, ListRequest, Reflector, Report, Source, SourceError, Undecodable,
+///     WatchEvent, WatchRequest,
+/// };
+/// use watchcache::{KeyRef, Object, Store};
+///
+/// struct Row;
+/// impl Object for Row {
+///     fn key(&self) -> KeyRef<'_> { "limits/cpu".into() }
+///     fn resource_version(&self) -> Option<&str> { Some("7") }
+/// }
+///
+/// /// What is in a row is looked at later, by whoever reads it.
+/// struct Table(Arc<OnceLock<Report>>);
+/// impl Source for Table {
+///     type Object = Row;
+///     type Watch = Pending<Result<WatchEvent<Row>, SourceError>>;
+///
+///     fn attach(&mut self, report: Report, _: Interest<Row>) {
+///         let _ = self.0.set(report);
+///     }
+///
+///     async fn list(&self, _: ListRequest) -> Result<ListPage<Row>, SourceError> {
+///         Ok(ListPage::new(vec![Item::Object(Arc::new(Row))], "7"))
+///     }
+///
+///     async fn watch(&self, _: WatchRequest) -> Result<Self::Watch, SourceError> {
+///         Ok(pending())
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let report = Arc::new(OnceLock::new());
+/// let store = Arc::new(Store::new());
+/// let reflector = Reflector::builder(Table(report.clone())).sink(store).build();
+/// let monitor = reflector.monitor();
+/// reflector
+///     .run(async {
+///         assert!(monitor.synced().await.is_ok());
+///         let bad = Undecodable::new("limits/cpu".parse().ok(), Some("7".into()), "no number");
+///         report.get().expect("it is attached").undecodable(bad);
+///         assert!(monitor.quarantine_of("limits/cpu").is_some_and(|it| it.error == "no number"));
+///     })
+///     .await?;
+/// # Ok::<(), SourceError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Report {
     shared: Arc<Shared>,

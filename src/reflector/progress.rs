@@ -5,6 +5,24 @@ use std::time::{Duration, Instant};
 use crate::ResourceVersion;
 
 /// What a reflector is doing.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::Key;
+/// use watchcache::reflector::{Phase, Poll, Reflector};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let source = Poll::new(Duration::from_secs(10), async || Ok(Vec::<Key>::new()));
+/// let reflector = Reflector::builder(source).build();
+/// let monitor = reflector.monitor();
+/// let phase = || monitor.progress().phase;
+/// assert_eq!(phase(), Phase::Idle, "a reflector does nothing until it is run");
+/// reflector.run(async { assert!(monitor.synced().await.is_ok()) }).await?;
+/// assert_eq!(phase(), Phase::Stopped);
+/// # Ok::<(), watchcache::reflector::SourceError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
@@ -22,6 +40,29 @@ pub enum Phase {
 }
 
 /// A reflector's counters at one moment.
+///
+/// For a page that says how a mirror is doing:
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::Key;
+/// use watchcache::reflector::{Poll, Progress, Reflector};
+///
+/// fn line(progress: &Progress) -> String {
+///     let Progress { listed, events, relists, quarantined, .. } = progress;
+///     let wrong = progress.last_error.as_deref().unwrap_or("none");
+///     format!("{listed} listed, {relists} relists, {events} events, {quarantined} odd; errors: {wrong}")
+/// }
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let source = Poll::new(Duration::from_secs(10), async || Ok(vec!["limit".parse::<Key>().unwrap()]));
+/// let reflector = Reflector::builder(source).build();
+/// let monitor = reflector.monitor();
+/// reflector.run(async { assert!(monitor.synced().await.is_ok()) }).await?;
+/// assert_eq!(line(&monitor.progress()), "1 listed, 0 relists, 0 events, 0 odd; errors: none");
+/// # Ok::<(), watchcache::reflector::SourceError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -107,6 +148,20 @@ impl Progress {
 }
 
 /// Relists by what made each necessary.
+///
+/// ```
+/// use watchcache::reflector::RelistCauses;
+///
+/// /// What is worth an alarm: that a version expires is the usual end of a long break.
+/// fn alarms(causes: &RelistCauses) -> Vec<&'static str> {
+///     let unusual = causes.iter().filter(|(cause, count)| *count > 0 && *cause != "expired");
+///     unusual.map(|(cause, _)| cause).collect()
+/// }
+/// let mut causes = RelistCauses::default();
+/// causes.expired = 2;
+/// causes.stalled = 1;
+/// assert_eq!(alarms(&causes), ["stalled"]);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RelistCauses {

@@ -64,6 +64,25 @@ impl Shard {
 }
 
 /// A sink that sees one [`Shard`] of its input.
+///
+/// One reflector, and its content in two stores:
+///
+/// ```
+/// use std::sync::Arc;
+/// use watchcache::reflector::{Shard, ShardOf};
+/// use watchcache::{Key, KeyError, Listing, Sink, Store};
+///
+/// let stores = [(); 2].map(|()| Arc::new(Store::<Key>::new()));
+/// let shards = (0..2).filter_map(|index| Shard::by_key(index, 2));
+/// let sinks: Vec<ShardOf<_>> = shards.zip(stores.clone()).map(|(shard, it)| shard.of(it)).collect();
+/// // As a reflector does that has them as sinks:
+/// let keys = (0..100).map(|index| format!("a/{index}").parse::<Key>());
+/// let listing = Listing::new(keys.collect::<Result<Vec<_>, _>>()?, None)?;
+/// sinks.iter().for_each(|sink| sink.replace(&listing));
+/// assert!(stores.iter().all(|store| store.len() < 100));
+/// assert_eq!(stores[0].len() + stores[1].len(), 100);
+/// # Ok::<(), KeyError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ShardOf<S> {
     shard: Shard,

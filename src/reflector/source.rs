@@ -48,6 +48,85 @@ use crate::{Key, Object, Refused, ResourceVersion};
 /// - **Panics.** One of the source's ends the reflector, with [`SourceError::Panicked`].
 ///
 /// [`Reflector`](super::Reflector) has a source in a few lines.
+///
+/// A log of settings, to which a program appends; the version is its length:
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use futures_util::stream::{self, BoxStream, StreamExt};
+/// use tokio::sync::watch;
+/// use watchcache::reflector::{
+///     Item, ListPage, ListRequest, Reflector, Source, SourceError, WatchEvent, WatchRequest,
+///     WatchStart,
+/// };
+/// use watchcache::{KeyRef, Object, Status, Store};
+///
+/// struct Setting { name: String, value: u32, version: String }
+/// impl Object for Setting {
+///     fn key(&self) -> KeyRef<'_> { (&*self.name).into() }
+///     fn resource_version(&self) -> Option<&str> { Some(&self.version) }
+/// }
+///
+/// type Entry = (&'static str, u32);
+///
+/// struct Log(watch::Receiver<Vec<Entry>>);
+///
+/// /// The setting that the entry at this place of the log makes.
+/// fn setting(place: usize, (name, value): Entry) -> Arc<Setting> {
+///     Arc::new(Setting { name: name.into(), value, version: (place + 1).to_string() })
+/// }
+///
+/// impl Source for Log {
+///     type Object = Setting;
+///     type Watch = BoxStream<'static, Result<WatchEvent<Setting>, SourceError>>;
+///
+///     async fn list(&self, _: ListRequest) -> Result<ListPage<Setting>, SourceError> {
+///         let log = self.0.borrow();
+///         let placed = log.iter().enumerate().map(|(place, entry)| (entry.0, (place, *entry)));
+///         let newest: BTreeMap<_, _> = placed.collect();
+///         let items = newest.values().map(|(place, entry)| Item::Object(setting(*place, *entry)));
+///         Ok(ListPage::new(items.collect(), log.len().to_string()))
+///     }
+///
+///     async fn watch(&self, request: WatchRequest) -> Result<Self::Watch, SourceError> {
+///         let WatchStart::After(version) = request.start else {
+///             return Err(Status::bad_request("no streaming lists").into());
+///         };
+///         let after = version.number().filter(|after| *after <= self.0.borrow().len() as u64);
+///         let Some(after) = after else {
+///             return Err(Status::expired("not a version of this log").into());
+///         };
+///         let events = stream::unfold((self.0.clone(), after as usize), async |(mut log, place)| {
+///             let entry = log.wait_for(|log| log.len() > place).await.ok()?[place];
+///             Some((Ok(WatchEvent::Modified(setting(place, entry))), (log, place + 1)))
+///         });
+///         Ok(events.boxed())
+///     }
+///
+///     /// Within a process nothing breaks unseen: that there is no news is no fault.
+///     fn bookmark_interval(&self) -> Duration {
+///         Duration::MAX
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let (log, receiver) = watch::channel(vec![("limit", 10), ("limit", 20)]);
+/// let store = Arc::new(Store::new());
+/// let reflector = Reflector::builder(Log(receiver)).sink(store.clone()).build();
+/// reflector
+///     .run(async {
+///         log.send_modify(|log| log.push(("limit", 30)));
+///         let waited = store.wait_for_version_async(&"3".into(), None).await;
+///         assert_eq!(waited, Ok(()));
+///     })
+///     .await?;
+/// assert!(store.get("limit").is_some_and(|limit| limit.value == 30));
+/// # Ok::<(), SourceError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Source: Send + Sync + 'static {
     /// What the source holds.
     type Object: Object;
@@ -161,6 +240,26 @@ impl WatchRequest {
 }
 
 /// Where a watch starts. A source refuses what it does not know, with [`Status::bad_request`].
+///
+/// ```
+/// use watchcache::Status;
+/// use watchcache::reflector::{SourceError, WatchStart};
+///
+/// /// Behind which change of a numbered log a watch begins.
+/// fn begins(start: &WatchStart, last: u64) -> Result<u64, SourceError> {
+///     let WatchStart::After(version) = start else {
+///         return Err(Status::bad_request("this source has no streaming lists").into());
+///     };
+///     match version.number() {
+///         Some(number) if number <= last => Ok(number),
+///         // Of a history that is not this one: a new list has the versions of this one.
+///         _ => Err(Status::expired(format!("no version {version} is known")).into()),
+///     }
+/// }
+/// assert_eq!(begins(&WatchStart::After("7".into()), 9).ok(), Some(7));
+/// assert!(begins(&WatchStart::After("abc".into()), 9).is_err_and(|error| error.is_expired()));
+/// assert!(begins(&WatchStart::InitialEvents, 9).is_err_and(|error| error.is_unsupported()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WatchStart {
@@ -202,6 +301,23 @@ pub struct ListPage<T> {
 }
 
 /// The objects of a page; a stream, so that they may decode as they are taken, on other threads.
+///
+/// ```
+/// use std::sync::Arc;
+/// use futures_util::stream::{self, StreamExt};
+/// use watchcache::Key;
+/// use watchcache::reflector::{Item, Items, ListPage};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let lines = ["a/web", "a/db"];
+/// let items: Items<Key> = stream::iter(lines)
+///     .filter_map(async |line| Some(Item::Object(Arc::new(line.parse().ok()?))))
+///     .boxed();
+/// let page = ListPage::streamed(items, lines.len());
+/// assert_eq!((page.count, page.items.count().await), (2, 2));
+/// # });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type Items<T> = BoxStream<'static, Item<T>>;
 
 impl<T: Send + Sync + 'static> ListPage<T> {
@@ -252,6 +368,25 @@ impl<T> fmt::Debug for ListPage<T> {
 }
 
 /// An object as it came from the source.
+///
+/// ```
+/// use std::sync::Arc;
+/// use watchcache::Key;
+/// use watchcache::reflector::{Item, Undecodable};
+///
+/// fn item(line: &str) -> Item<Key> {
+///     match line.parse() {
+///         Ok(key) => Item::Object(Arc::new(key)),
+///         Err(error) => {
+///             let mut bad = Undecodable::new(None, None, format!("{error}"));
+///             bad.raw = Some(line.into());
+///             Item::Undecodable(bad)
+///         }
+///     }
+/// }
+/// assert!(matches!(item("a/web"), Item::Object(key) if key.name() == "web"));
+/// assert!(matches!(item("a/"), Item::Undecodable(bad) if bad.raw.as_deref() == Some("a/")));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Item<T> {
@@ -353,6 +488,22 @@ pub enum WatchEvent<T> {
 }
 
 /// Why a list or a watch failed.
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::Status;
+/// use watchcache::reflector::SourceError;
+///
+/// // What a source answers with, and what a reflector makes of it.
+/// let gone = SourceError::from(Status::expired("version 7 is too old"));
+/// assert!(gone.is_expired(), "only a list helps");
+/// let refused = SourceError::from(Status::forbidden("", "pods", "", "not yours"));
+/// assert!(refused.is_permanent(), "asking again does not help");
+/// let busy = SourceError::from(Status::too_many_requests(Duration::from_secs(5)));
+/// assert_eq!(busy.retry_after(), Some(Duration::from_secs(5)));
+/// let broken = SourceError::transport("connection reset");
+/// assert!(!broken.is_permanent() && broken.retry_after().is_none());
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {

@@ -1,4 +1,14 @@
 //! Label selectors, equality- and set-based, as kubectl and the API server read them.
+//!
+//! ```
+//! use watchcache::LabelSelector;
+//! use watchcache::selector::Operator;
+//!
+//! let selector: LabelSelector = "app in (web, api), !canary".parse()?;
+//! assert!(selector.matches(|label| (label == "app").then_some("api")));
+//! assert_eq!(selector.requirements()[1].operator(), Operator::DoesNotExist);
+//! # Ok::<(), watchcache::selector::ParseSelectorError>(())
+//! ```
 
 mod parse;
 mod requirement;

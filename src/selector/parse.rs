@@ -5,6 +5,22 @@ use thiserror::Error;
 use super::requirement::{Operator, Requirement, RequirementError};
 
 /// Why a text is not a selector, and where. Positions are byte offsets.
+///
+/// Pointing at what is wrong:
+///
+/// ```
+/// use watchcache::LabelSelector;
+/// use watchcache::selector::ParseSelectorError;
+///
+/// let text = "app=web,tier is db";
+/// let error = text.parse::<LabelSelector>().expect_err("there is no such operator");
+/// let at = match &error {
+///     ParseSelectorError::Unexpected { at, .. } | ParseSelectorError::Requirement { at, .. } => *at,
+///     _ => 0,
+/// };
+/// assert_eq!(&text[at..], "is db");
+/// assert!(error.to_string().starts_with("found 'is' at 13, expected: in, notin, "));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ParseSelectorError {

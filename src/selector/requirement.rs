@@ -6,6 +6,25 @@ use std::fmt;
 use thiserror::Error;
 
 /// How a label is compared.
+///
+/// From a `matchExpressions` of Kubernetes:
+///
+/// ```
+/// use watchcache::selector::{Operator, Requirement, RequirementError};
+///
+/// fn operator(name: &str) -> Option<Operator> {
+///     Some(match name {
+///         "In" => Operator::In,
+///         "NotIn" => Operator::NotIn,
+///         "Exists" => Operator::Exists,
+///         "DoesNotExist" => Operator::DoesNotExist,
+///         _ => return None,
+///     })
+/// }
+/// let operator = operator("NotIn").expect("one of the four");
+/// assert_eq!(Requirement::new("tier", operator, ["db"])?.to_string(), "tier!=db");
+/// # Ok::<(), RequirementError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Operator {
@@ -24,6 +43,19 @@ pub enum Operator {
 }
 
 /// What one label must be, or must not be.
+///
+/// ```
+/// use watchcache::LabelSelector;
+/// use watchcache::selector::{Operator, Requirement, RequirementError};
+///
+/// let web = Requirement::new("app", Operator::In, ["web"])?;
+/// let heavy = Requirement::new("weight", Operator::GreaterThan, ["3"])?;
+/// assert!(heavy.met_by(Some("10")) && !heavy.met_by(Some("3")));
+/// assert_eq!((heavy.label(), heavy.values()), ("weight", &["3".to_owned()][..]));
+/// let both: LabelSelector = [web, heavy].into_iter().collect();
+/// assert_eq!(both.to_string(), "app=web,weight>3");
+/// # Ok::<(), RequirementError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Requirement {
     label: String,
@@ -33,6 +65,20 @@ pub struct Requirement {
 }
 
 /// Why a requirement is invalid.
+///
+/// ```
+/// use watchcache::selector::{Operator, Requirement, RequirementError};
+///
+/// let of = |label, operator, value| Requirement::new(label, operator, [value]).err();
+/// let odd = of("app name", Operator::In, "web");
+/// assert!(matches!(odd, Some(RequirementError::Label { label, .. }) if label == "app name"));
+/// let odd = of("app", Operator::In, "web server");
+/// assert!(matches!(odd, Some(RequirementError::Value { value, .. }) if value == "web server"));
+/// let odd = of("weight", Operator::LessThan, "three");
+/// assert_eq!(odd, Some(RequirementError::NotAnInteger { value: "three".into() }));
+/// let odd = of("app", Operator::Exists, "web");
+/// assert!(matches!(odd, Some(RequirementError::Count { count: 1, expected: "none", .. })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RequirementError {

@@ -49,6 +49,22 @@ impl From<StatusError> for Status {
 }
 
 /// Why bytes are not a [`Status`].
+///
+/// An answer that may be what was asked for:
+///
+/// ```
+/// use watchcache::Status;
+/// use watchcache::status::StatusParseError;
+///
+/// match Status::from_json(br#"{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "web"}}"#) {
+///     Err(StatusParseError::UnexpectedObject { kind, .. }) => assert_eq!(kind, "Pod"),
+///     // The page of a proxy, say.
+///     Err(error) => panic!("{error}"),
+///     Ok(status) => panic!("{status}"),
+/// }
+/// let page = Status::from_json(b"<html>no healthy upstream</html>");
+/// assert!(matches!(page, Err(StatusParseError::Json(_))));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StatusParseError {

@@ -34,6 +34,23 @@ pub struct Diff<'a, T> {
 }
 
 /// A key that holds different objects in two snapshots.
+///
+/// ```
+/// # use watchcache::{KeyRef, Object, Store};
+/// # struct Node { ready: bool }
+/// # impl Object for Node {
+/// #     fn key(&self) -> KeyRef<'_> { "node-1".into() }
+/// # }
+/// let store = Store::new();
+/// store.add(Node { ready: true })?;
+/// let older = store.snapshot();
+/// store.add(Node { ready: false })?;
+/// let newer = store.snapshot();
+/// let updated = newer.diff(&older)?.updated;
+/// let lost: Vec<_> = updated.iter().filter(|node| node.old.ready && !node.new.ready).collect();
+/// assert_eq!(lost[0].key.name(), "node-1");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub struct Updated<'a, T> {
     /// The key.

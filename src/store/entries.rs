@@ -141,6 +141,26 @@ impl<T> fmt::Debug for Entries<'_, T> {
 }
 
 /// An iterator over objects alone. This is the cheapest walk: as a rule it reads nothing but the objects.
+///
+/// ```
+/// # use watchcache::{KeyRef, Object, Store};
+/// use watchcache::store::Objects;
+/// # struct Pod { key: &'static str, cpu: u32 }
+/// # impl Object for Pod {
+/// #     fn key(&self) -> KeyRef<'_> { self.key.into() }
+/// # }
+///
+/// /// Of a snapshot, a namespace or an index's value.
+/// fn cpu(pods: Objects<'_, Pod>) -> u32 {
+///     pods.map(|pod| pod.cpu).sum()
+/// }
+/// let store = Store::new();
+/// store.add(Pod { key: "a/web", cpu: 2 })?;
+/// store.add(Pod { key: "b/web", cpu: 3 })?;
+/// let snapshot = store.snapshot();
+/// assert_eq!((cpu(snapshot.objects()), cpu(snapshot.namespace("b").objects())), (5, 3));
+/// # Ok::<(), watchcache::store::WriteError>(())
+/// ```
 pub struct Objects<'a, T>(Walk<'a, T>);
 
 enum Walk<'a, T> {

@@ -10,6 +10,26 @@ use crate::sync::Arc;
 
 /// An iterator over the values of an [`Index`](super::Index) in order, each with its objects in key order;
 /// made by [`Snapshot::groups`](super::Snapshot::groups).
+///
+/// ```
+/// # use watchcache::{KeyRef, Object, Store};
+/// use watchcache::store::{Groups, Index};
+/// # struct Pod { name: &'static str, node: &'static str }
+/// # impl Object for Pod {
+/// #     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
+/// # }
+///
+/// fn fullest<T: Object>(groups: Groups<'_, T, str>) -> Option<String> {
+///     groups.max_by_key(|(_, objects)| objects.len()).map(|(value, _)| value.to_string())
+/// }
+/// let by_node = Index::new("node", |pod: &Pod| [pod.node]);
+/// let store = Store::builder().index(&by_node).build();
+/// for (name, node) in [("web-0", "n1"), ("web-1", "n2"), ("web-2", "n2")] {
+///     store.add(Pod { name, node })?;
+/// }
+/// assert_eq!(fullest(store.snapshot().groups(&by_node, ..)).as_deref(), Some("n2"));
+/// # Ok::<(), watchcache::store::WriteError>(())
+/// ```
 pub struct Groups<'a, T, V: ?Sized>(Source<'a, T, V>);
 
 enum Source<'a, T, V: ?Sized> {

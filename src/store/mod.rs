@@ -11,6 +11,27 @@
 //! | [`Store::get`] | `Arc<T>` | one key | nothing |
 //! | [`Store::pin`] | a borrow | everything, until it is dropped | no memory is freed: keep it short |
 //! | [`Store::snapshot`] | a borrow | everything, for as long as you like | what only it can still see |
+//!
+//! ```
+//! use watchcache::{Key, Store};
+//!
+//! let store = Store::<Key>::new();
+//! store.add("a/web".parse::<Key>()?)?;
+//! store.add("a/db".parse::<Key>()?)?;
+//! // One object, to keep.
+//! let web = store.get("a/web");
+//! // Two that belong together, looked at and let go.
+//! let both = {
+//!     let pin = store.pin();
+//!     pin.contains("a/web") && pin.contains("a/db")
+//! };
+//! // Everything, for as long as it takes.
+//! let snapshot = store.snapshot();
+//! store.delete("a/db");
+//! assert!(web.is_some() && both);
+//! assert_eq!((snapshot.len(), store.len()), (2, 1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod assume;
 mod builder;
@@ -62,8 +83,9 @@ use crate::{Batch, KeyRef, Listing, Object, Revision};
 
 /// A concurrent map from [`Key`](crate::Key) to `Arc<T>` with consistent snapshots and indexes.
 ///
-/// Reads take no lock, never wait and free nothing. Concurrent writes combine: the thread that holds the
-/// writer's lock also does the waiting threads' writes, and publishes all of them at once.
+/// Reads take no lock, never wait and free nothing. A write blocks its thread for as long as others take that came
+/// before. Concurrent ones combine: the thread that holds the writer's lock also does the waiting threads' writes, and
+/// publishes all of them at once.
 ///
 /// # User code
 ///
@@ -177,6 +199,9 @@ impl<T: Object> Store<T> {
     /// # Errors
     /// [`UpdateError::Conflict`] with the held object, if that is another one, or one with a newer resource
     /// version; [`UpdateError::Write`] in the cases of [`add`](Self::add). Both return the object.
+    ///
+    /// # Panics
+    /// If [`Object::key`] does.
     pub fn compare_and_update(
         &self,
         seen: Option<&Arc<T>>,

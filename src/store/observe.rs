@@ -93,6 +93,28 @@ impl<T: Object> Store<T> {
 }
 
 /// What a store holds, and what it cannot free.
+///
+/// A snapshot that somebody has forgotten:
+///
+/// ```
+/// # use watchcache::{KeyRef, Object, Store};
+/// # struct Node;
+/// # impl Object for Node {
+/// #     fn key(&self) -> KeyRef<'_> { "node-1".into() }
+/// #     fn size(&self) -> usize { 1000 }
+/// # }
+/// let store = Store::new();
+/// store.add(Node)?;
+/// let forgotten = store.snapshot();
+/// store.add(Node)?;
+///
+/// let stats = store.stats();
+/// assert_eq!((stats.objects, stats.live_snapshots, stats.retained_bytes), (1, 1, 1000));
+/// assert!(stats.oldest_snapshot_age.is_some(), "worth an alarm if it is of hours");
+/// drop(forgotten);
+/// assert_eq!(store.stats().live_snapshots, 0);
+/// # Ok::<(), watchcache::store::WriteError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StoreStats {
@@ -126,6 +148,26 @@ pub struct StoreStats {
 }
 
 /// The pin that has kept memory from being freed for the longest time.
+///
+/// ```
+/// # use watchcache::{KeyRef, Object, Store};
+/// # struct Node;
+/// # impl Object for Node {
+/// #     fn key(&self) -> KeyRef<'_> { "node-1".into() }
+/// # }
+/// # std::thread::Builder::new().name("reports".into()).spawn(|| {
+/// let store = Store::new();
+/// store.add(Node)?;
+/// let pin = store.pin();
+/// store.add(Node)?;
+/// // In the thread "reports", which holds it for too long.
+/// let oldest = store.stats().oldest_pin.expect("nothing is freed");
+/// assert_eq!(oldest.thread.as_deref(), Some("reports"));
+/// # drop(pin);
+/// # Ok::<(), watchcache::store::WriteError>(())
+/// # })?.join().expect("it does not panic")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct OldestPin {

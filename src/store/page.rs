@@ -10,6 +10,24 @@ use super::error::PageError;
 use crate::{ArcRef, Key, KeyRef, Object, Revision};
 
 /// Where a page ended, so that the next one can continue after it. As text it is `revision:key`.
+///
+/// ```
+/// use watchcache::{Key, Store};
+///
+/// let store = Store::<Key>::new();
+/// for key in ["a/db", "a/web"] {
+///     store.add(key.parse::<Key>()?)?;
+/// }
+/// let first = store.snapshot().page("", 1, None)?.next.expect("one is left");
+/// assert_eq!((&*first.to_string(), first.after().name()), ("2:a/db", "db"));
+///
+/// // The listing goes on, with what there is by now.
+/// store.add("a/cache".parse::<Key>()?)?;
+/// let now = store.snapshot();
+/// let rest = now.page("", 10, Some(&first.at(now.revision())))?;
+/// assert_eq!(rest.entries.len(), 1, "what comes before the page is missed");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageToken {
     revision: Revision,

@@ -28,6 +28,26 @@ pub struct Written {
 }
 
 /// What happened to an object that was written.
+///
+/// ```
+/// use watchcache::store::Outcome;
+/// use watchcache::{KeyRef, Object, Store};
+///
+/// struct Node { version: &'static str }
+/// impl Object for Node {
+///     fn key(&self) -> KeyRef<'_> { "node-1".into() }
+///     fn resource_version(&self) -> Option<&str> { Some(self.version) }
+/// }
+///
+/// let store = Store::new();
+/// let mut outcomes = Vec::new();
+/// for version in ["7", "8", "8", "7"] {
+///     outcomes.push(store.add(Node { version })?.outcome);
+/// }
+/// assert_eq!(outcomes, [Outcome::Added, Outcome::Updated, Outcome::Unchanged, Outcome::Stale]);
+/// assert_eq!(outcomes.iter().filter(|outcome| outcome.is_stored()).count(), 2);
+/// # Ok::<(), watchcache::store::WriteError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -51,6 +71,19 @@ impl Outcome {
 }
 
 /// The result of deleting one key.
+///
+/// ```
+/// use watchcache::{Key, Store};
+///
+/// let store = Store::<Key>::new();
+/// store.add("a/web".parse::<Key>()?)?;
+/// let deleted = store.delete("a/web");
+/// assert_eq!(deleted.object.as_deref().map(Key::name), Some("web"));
+/// // Whoever waits for this revision reads a store without it.
+/// store.wait_for(deleted.revision, None)?;
+/// assert!(!store.contains("a/web"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub struct Deleted<T> {
     /// The object that the key held.
@@ -135,6 +168,17 @@ impl Applied {
 }
 
 /// The result of a relist.
+///
+/// ```
+/// use watchcache::{Key, Listing, Store};
+///
+/// let store = Store::<Key>::new();
+/// store.add("a/web".parse::<Key>()?)?;
+/// let replaced = store.replace(&Listing::new(["a/db".parse::<Key>()?], None)?);
+/// assert_eq!((replaced.applied.added, replaced.applied.deleted), (1, 1));
+/// assert_eq!(replaced.deleted, ["a/web".parse()?]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replaced {

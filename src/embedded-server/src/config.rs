@@ -6,6 +6,29 @@ use crate::storage::HistoryLimit;
 
 /// The content of the server and how fast it changes. More may come to be chosen: whoever makes one leaves the rest
 /// to `..Config::default()`.
+///
+/// ```
+/// use watchcache_embedded_server::{Config, EmbeddedServer, HistoryLimit, Scheduler};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// // Content that stands still, for a test that is to see each change.
+/// let quiet = Config { pods: 10, rate: 0, ..Config::default() };
+/// // A program under test that schedules, and that comes late now and then.
+/// let busy = Config {
+///     pods: 10,
+///     scheduler: Scheduler::External,
+///     history: HistoryLimit::changes(100),
+///     ..Config::default()
+/// };
+/// for config in [quiet, busy] {
+///     let server = EmbeddedServer::start(config).await?;
+///     assert!(server.url().starts_with("http://127.0.0.1:"));
+///     server.stop().await;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Config {
     /// How many Pods the cluster has; everything else is in proportion.
@@ -41,6 +64,23 @@ impl Default for Config {
 }
 
 /// Why the server did not start.
+///
+/// ```
+/// use watchcache_embedded_server::{Config, EmbeddedServer, StartError};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// let config = Config { pods: 10, rate: 0, ..Config::default() };
+/// let first = EmbeddedServer::start(config.clone()).await?;
+/// let port = first.address().port();
+/// match EmbeddedServer::start(Config { port, ..config }).await {
+///     Err(StartError::PortInUse { port: taken }) => assert_eq!(taken, port),
+///     Err(error) => return Err(error),
+///     Ok(_) => panic!("it is taken"),
+/// }
+/// # Ok(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {

@@ -17,6 +17,22 @@ use crate::proto::{END, write_event, write_frame, write_run, write_start};
 use crate::status::Failure;
 
 /// Which requests a [`Fault`] waits for; those for single objects are left alone.
+///
+/// ```
+/// use watchcache_embedded_server::{Config, EmbeddedServer, Fault, Request};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// let server = EmbeddedServer::start(Config { pods: 10, rate: 0, ..Config::default() }).await?;
+/// server.inject(Request::Watch, Fault::Reset);
+///
+/// let client = kube::Client::try_from(kube::Config::new(server.url().parse()?))?;
+/// let pods = kube::Api::<k8s_openapi::api::core::v1::Pod>::all(client);
+/// assert!(pods.list(&Default::default()).await.is_ok());
+/// assert_eq!(server.faults_left(), 1, "it waits for a watch");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Request {
@@ -29,6 +45,26 @@ pub enum Request {
 /// Something that goes wrong once, with the next request of its kind. What comes then is in the encoding
 /// that the answer would have been in: a line of JSON, or a frame of protobuf. The [crate](crate#faults) has an
 /// example.
+///
+/// ```
+/// use watchcache_embedded_server::{Config, EmbeddedServer, Fault, Request};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// let server = EmbeddedServer::start(Config { pods: 10, rate: 0, ..Config::default() }).await?;
+/// server.inject(Request::List, Fault::Answer { code: 500, retry_after: None });
+///
+/// let client = kube::Client::try_from(kube::Config::new(server.url().parse()?))?;
+/// let pods = kube::Api::<k8s_openapi::api::core::v1::Pod>::all(client);
+/// let Err(kube::Error::Api(status)) = pods.list(&Default::default()).await else {
+///     panic!("it was to go wrong");
+/// };
+/// assert_eq!(status.code, 500);
+/// // Once.
+/// assert_eq!(pods.list(&Default::default()).await?.items.len(), 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {

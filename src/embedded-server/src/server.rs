@@ -48,11 +48,20 @@ pub struct EmbeddedServer {
 }
 
 impl EmbeddedServer {
-    /// Makes the initial content and begins to serve and to change it.
+    /// Makes the initial content and begins to serve and to change it, on this tokio runtime, which has I/O and timers.
     ///
     /// # Errors
     ///
     /// When the port is taken or cannot be listened on.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, or in one without I/O.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, nothing is served, and the port is free. Content that is being made is made to
+    /// its end, on a thread of the runtime's, and dropped.
     pub async fn start(config: Config) -> Result<EmbeddedServer, StartError> {
         let port = config.port;
         let listen = |source: std::io::Error| match source.kind() {
@@ -114,7 +123,7 @@ impl EmbeddedServer {
     }
 
     /// Stops the changes of the simulation; the resourceVersion of the last change. Requests are
-    /// still answered, and clients' writes done.
+    /// still answered, and clients' writes done. It is ready when it is first polled, so there is nothing to cancel.
     pub async fn pause(&self) -> u64 {
         self.churn.pause();
         self.storage.version()
@@ -160,6 +169,10 @@ impl EmbeddedServer {
     }
 
     /// Stops the server: when this returns, every connection is closed and the port is free.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, the server stops as it does when it is dropped itself: soon, and not by then.
     pub async fn stop(mut self) {
         for task in &mut self.tasks {
             task.abort();

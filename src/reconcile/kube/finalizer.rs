@@ -14,6 +14,31 @@ use crate::sync::Arc;
 const TRIES: usize = 5;
 
 /// What is to be done about an object that has the finalizer.
+///
+/// ```
+/// use std::collections::BTreeSet;
+/// use std::sync::Arc;
+/// use k8s_openapi::api::core::v1::ConfigMap;
+/// use kube::ResourceExt;
+/// use watchcache::reconcile::FinalizerEvent;
+///
+/// /// Buckets are outside of the cluster, so that nothing there goes by itself.
+/// fn reconcile(buckets: &mut BTreeSet<String>, event: FinalizerEvent<ConfigMap>) {
+///     match event {
+///         FinalizerEvent::Apply(map) => _ = buckets.insert(map.name_any()),
+///         // There may be none: it may come without the other, and again.
+///         FinalizerEvent::Cleanup(map) => _ = buckets.remove(&map.name_any()),
+///     }
+/// }
+/// let mut map = ConfigMap::default();
+/// map.metadata.name = Some("logs".into());
+/// let (map, mut buckets) = (Arc::new(map), BTreeSet::new());
+/// reconcile(&mut buckets, FinalizerEvent::Apply(Arc::clone(&map)));
+/// assert!(buckets.contains("logs"));
+/// reconcile(&mut buckets, FinalizerEvent::Cleanup(Arc::clone(&map)));
+/// reconcile(&mut buckets, FinalizerEvent::Cleanup(map));
+/// assert!(buckets.is_empty());
+/// ```
 #[derive(Debug)]
 pub enum FinalizerEvent<K> {
     /// It is to be brought to what is wanted.
@@ -23,6 +48,29 @@ pub enum FinalizerEvent<K> {
 }
 
 /// Why an object with a finalizer was not reconciled.
+///
+/// A policy for [`Reconciler::on_error`](super::super::Reconciler::on_error):
+///
+/// ```
+/// use std::time::Duration;
+/// use watchcache::reconcile::{Action, FinalizerError};
+///
+/// fn policy(error: &FinalizerError<std::io::Error>) -> Action {
+///     match error {
+///         // Somebody may have to grant `patch` first.
+///         FinalizerError::Add(kube::Error::Api(status)) if status.is_forbidden() => {
+///             Action::requeue_after(Duration::from_secs(300))
+///         }
+///         // No object of an API server's.
+///         FinalizerError::Unnamed => Action::await_change(),
+///         _ => Action::back_off(),
+///     }
+/// }
+/// let refused = kube::core::Status::failure("", "Forbidden").with_code(403);
+/// let refused = FinalizerError::Add(kube::Error::Api(refused.boxed()));
+/// assert_eq!(policy(&refused), Action::requeue_after(Duration::from_secs(300)));
+/// assert_eq!(policy(&FinalizerError::Busy), Action::back_off());
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FinalizerError<E> {

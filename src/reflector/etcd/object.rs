@@ -14,6 +14,16 @@ use crate::{Key, KeyError, KeyRef, Object, ResourceVersion};
 ///
 /// It has the labels that [`EtcdSource::labels`](super::EtcdSource::labels) finds in the value, and the
 /// size that [`EtcdSource::sizes`](super::EtcdSource::sizes) returns for it.
+///
+/// ```
+/// use watchcache::reflector::EtcdObject;
+///
+/// /// Whether the key was deleted and made anew between two states of it.
+/// fn is_another<V>(old: &EtcdObject<V>, new: &EtcdObject<V>) -> bool {
+///     old.create_revision() != new.create_revision()
+/// }
+/// # let _ = is_another::<u32>;
+/// ```
 pub struct EtcdObject<V> {
     key: Key,
     value: V,

@@ -23,6 +23,49 @@ use crate::reflector::{Interest, Item, Report, SourceError, Undecodable, WatchEv
 
 /// A form in which a Kubernetes object is kept: implemented by every `kube` resource that can be
 /// deserialized, and by [`Lazy`](super::Lazy).
+///
+/// A form of one's own, made of what the program needs:
+///
+/// ```
+/// use k8s_openapi::api::core::v1::Pod;
+/// use serde::Deserialize;
+/// use watchcache::reflector::{Decode, DecodeError, Encoded, Report};
+/// use watchcache::{KeyRef, Object};
+///
+/// /// A Pod's address, to be watched by `KubeSource::<Address>`.
+/// #[derive(Deserialize)]
+/// struct Address { metadata: Metadata, status: Status }
+///
+/// #[derive(Deserialize)]
+/// #[serde(rename_all = "camelCase")]
+/// struct Metadata { namespace: String, name: String, uid: String, resource_version: String }
+///
+/// #[derive(Deserialize)]
+/// #[serde(rename_all = "camelCase")]
+/// struct Status { #[serde(rename = "podIP")] pod_ip: Option<String> }
+///
+/// impl Object for Address {
+///     fn key(&self) -> KeyRef<'_> { (&*self.metadata.namespace, &*self.metadata.name).into() }
+///     fn uid(&self) -> Option<&str> { Some(&self.metadata.uid) }
+///     fn resource_version(&self) -> Option<&str> { Some(&self.metadata.resource_version) }
+/// }
+///
+/// impl Decode for Address {
+///     type Resource = Pod;
+///
+///     fn decode(encoded: Encoded<'_>, _: Option<&Report>) -> Result<Self, DecodeError> {
+///         encoded.decode()
+///     }
+/// }
+///
+/// let json = r#"{
+///     "metadata": {"namespace": "default", "name": "web", "uid": "u-1", "resourceVersion": "7"},
+///     "status": {"podIP": "10.0.0.7"}
+/// }"#;
+/// let address = Address::decode(Encoded::from_json(json), None)?;
+/// assert_eq!(address.status.pod_ip.as_deref(), Some("10.0.0.7"));
+/// # Ok::<(), DecodeError>(())
+/// ```
 pub trait Decode: Object + Sized {
     /// The resource that is asked for.
     type Resource: Resource;

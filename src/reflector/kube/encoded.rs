@@ -8,6 +8,16 @@ use super::protobuf::{self, Object};
 use super::typed;
 
 /// An object as the server wrote it, for an implementation of [`Decode`](super::Decode).
+///
+/// ```
+/// use k8s_openapi::api::core::v1::Pod;
+/// use watchcache::reflector::Encoded;
+///
+/// let encoded = Encoded::from_json(r#"{"metadata": {"name": "web"}}"#);
+/// let pod: Pod = encoded.decode()?;
+/// assert_eq!(pod.metadata.name.as_deref(), Some("web"));
+/// # Ok::<(), watchcache::reflector::DecodeError>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Encoded<'a>(pub(super) Form<'a>);
 
@@ -18,6 +28,19 @@ pub(super) enum Form<'a> {
 }
 
 /// Why an object does not decode.
+///
+/// ```
+/// use k8s_openapi::api::core::v1::Pod;
+/// use watchcache::reflector::{DecodeError, Encoded};
+///
+/// let odd = Encoded::from_json(r#"{"metadata": {"name": 7}}"#);
+/// match odd.decode::<Pod>() {
+///     Err(DecodeError::Json(error)) => assert_eq!(error.line(), 1),
+///     // Which field it is.
+///     Err(DecodeError::Protobuf(error)) => panic!("{}", error.path()),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {

@@ -62,6 +62,20 @@ enum Content {
 }
 
 /// Why a lazily decoded object could not be decoded.
+///
+/// ```
+/// use k8s_openapi::api::core::v1::Pod;
+/// use watchcache::Object;
+/// use watchcache::reflector::{Decode, Encoded, Lazy};
+///
+/// let json = r#"{"metadata": {"namespace": "a", "name": "web"}, "spec": {"containers": 7}}"#;
+/// let pod = Lazy::<Pod>::decode(Encoded::from_json(json), None)?;
+/// // What is odd about it is seen by whoever asks for the rest.
+/// assert_eq!(pod.key().to_string(), "a/web");
+/// let error = pod.get().expect_err("seven is no list");
+/// assert!(error.to_string().contains("invalid type: integer `7`"));
+/// # Ok::<(), watchcache::reflector::DecodeError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct LazyError(Box<str>);

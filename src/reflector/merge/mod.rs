@@ -127,6 +127,23 @@ enum Told<T> {
 }
 
 /// One reflector's part of a [`Merge`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use watchcache::reflector::Merge;
+/// use watchcache::{Key, KeyError, Listing, Sink, Store};
+///
+/// let store = Arc::new(Store::<Key>::new());
+/// let [team_a, team_b] = Merge::new([store.clone()]).parts();
+/// team_a.replace(&Listing::new(["a/web".parse::<Key>()?], Some("7".into()))?);
+/// assert!(store.is_empty(), "one has not listed yet");
+/// team_b.replace(&Listing::new(["b/web".parse::<Key>()?], Some("8".into()))?);
+/// assert_eq!(store.len(), 2);
+/// // The namespace of this team is not mirrored any more.
+/// drop(team_b);
+/// assert_eq!(store.keys(), ["a/web".parse()?]);
+/// # Ok::<(), KeyError>(())
+/// ```
 pub struct Part<T: Object> {
     inner: Arc<Inner<T>>,
     index: usize,

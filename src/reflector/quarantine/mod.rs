@@ -15,6 +15,38 @@ use crate::{Key, KeyRef, ResourceVersion};
 /// A cache holds the key's last good version, if there was one since the last list, or nothing. An object
 /// that one sink refused may be in others; a store that refused it keeps its previous object, even one
 /// from before the last list.
+///
+/// A store whose index refuses an object:
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use watchcache::reflector::{Poll, Polled, Reflector};
+/// use watchcache::store::Index;
+/// use watchcache::{Key, Store};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let keys = ["port/80", "port/http"].map(|key| key.parse::<Key>().expect("a key"));
+/// let source = Poll::new(Duration::from_secs(10), move || {
+///     let keys = keys.to_vec();
+///     async { Ok(keys) }
+/// });
+/// let port = |key: &Polled<Key>| key.name().parse::<u16>().map(|port| [port]);
+/// let by_port = Index::try_new("port", port);
+/// let store = Arc::new(Store::builder().index(&by_port).build());
+/// let reflector = Reflector::builder(source).sink(store.clone()).build();
+/// let monitor = reflector.monitor();
+/// reflector.run(async { assert!(monitor.synced().await.is_ok()) }).await?;
+///
+/// let quarantined = monitor.quarantined();
+/// assert_eq!((store.len(), quarantined.len()), (1, 1));
+/// let (key, why) = &quarantined[0];
+/// assert_eq!(key.name(), "http");
+/// assert!(why.error.contains("invalid digit"));
+/// # Ok::<(), watchcache::reflector::SourceError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quarantined {

@@ -129,6 +129,23 @@ impl Waiting {
 
 /// The deliveries of a subscription, each to be kept; blocks for each. From
 /// [`Subscription::into_iter`](IntoIterator::into_iter).
+///
+/// ```
+/// use watchcache::store::feed::Deliveries;
+/// use watchcache::{Key, Store};
+///
+/// fn count(deliveries: Deliveries<Key>) -> usize {
+///     deliveries.map(|delivery| delivery.iter().count()).sum()
+/// }
+/// let store = Store::<Key>::new();
+/// let deliveries = store.subscribe().start()?.into_iter();
+/// let counted = std::thread::spawn(move || count(deliveries));
+/// store.add("a/web".parse::<Key>()?)?;
+/// store.delete("a/web");
+/// drop(store);
+/// assert_eq!(counted.join().expect("it does not panic"), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Deliveries<T: Object>(Subscription<T>);
 
 impl<T: Object> Iterator for Deliveries<T> {

@@ -12,6 +12,23 @@ use crate::sync::{Arc, Guard};
 use crate::{ArcRef, KeyRef, Object, ResourceVersion, Revision};
 
 /// The kind of a delivery.
+///
+/// ```
+/// use watchcache::store::feed::DeliveryKind;
+/// use watchcache::{Key, Store};
+///
+/// let store = Store::<Key>::new();
+/// store.add("a/web".parse::<Key>()?)?;
+/// let mut subscription = store.subscribe().with_content().start()?;
+/// let mut kinds = vec![subscription.try_next()?.kind()];
+/// store.delete("a/web");
+/// kinds.push(subscription.try_next()?.kind());
+/// // The content is whole: no change, but worth knowing.
+/// store.mark_synced();
+/// kinds.push(subscription.try_next()?.kind());
+/// assert_eq!(kinds, [DeliveryKind::Initial, DeliveryKind::Changes, DeliveryKind::Progress]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeliveryKind {
@@ -34,6 +51,35 @@ pub enum DeliveryKind {
 }
 
 /// One change, borrowed from its [`Delivery`].
+///
+/// ```
+/// # use watchcache::{KeyRef, Object, Store};
+/// use watchcache::store::feed::Item;
+/// # struct Node(bool);
+/// # impl Object for Node {
+/// #     fn key(&self) -> KeyRef<'_> { "node-1".into() }
+/// # }
+///
+/// fn told(item: Item<'_, Node>) -> String {
+///     match (item.old, item.new) {
+///         (None, Some(_)) => format!("{} is new", item.key),
+///         (Some(old), Some(new)) if old.0 != new.0 => format!("{} is ready: {}", item.key, new.0),
+///         (Some(_), Some(_)) => format!("{} is as ready as before", item.key),
+///         (_, None) => format!("{} is gone", item.key),
+///     }
+/// }
+/// let store = Store::new();
+/// let mut subscription = store.subscribe().start()?;
+/// store.add(Node(false))?;
+/// store.add(Node(true))?;
+/// store.delete("node-1");
+/// let mut log = Vec::new();
+/// while let Ok(delivery) = subscription.try_next() {
+///     log.extend(delivery.iter().map(told));
+/// }
+/// assert_eq!(log, ["node-1 is new", "node-1 is ready: true", "node-1 is gone"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub struct Item<'a, T> {
     /// The key.
@@ -126,6 +172,26 @@ impl<T> Content<T> {
 /// Some changes, or the whole content, all of one moment; its items are read in place.
 ///
 /// Keeping it also keeps its part of the log.
+///
+/// ```
+/// use watchcache::{Batch, Key, Store};
+///
+/// let store = Store::<Key>::new();
+/// let mut subscription = store.subscribe().start()?;
+/// let mut batch = Batch::new();
+/// batch.add("a/web".parse::<Key>()?)?;
+/// batch.add("a/db".parse::<Key>()?)?;
+/// batch.set_resource_version("7".into());
+/// store.apply(&batch);
+///
+/// let delivery = subscription.try_next()?;
+/// assert_eq!((delivery.iter().count(), delivery.revision()), (2, store.revision()));
+/// assert_eq!(delivery.resource_version(), Some(&"7".into()));
+/// // To be sent elsewhere; the subscription is free for the next one.
+/// let kept = delivery.into_owned();
+/// assert!(subscription.try_next().is_err() && !kept.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Delivery<'a, T: Object> {
     content: Content<T>,
     filter: FilterOf<'a, T>,
@@ -250,6 +316,21 @@ impl<'a, T: Object> Delivery<'a, T> {
 }
 
 /// The items of a [`Delivery`].
+///
+/// ```
+/// use watchcache::store::feed::Items;
+/// use watchcache::{Key, Store};
+///
+/// fn gone(items: Items<'_, Key>) -> Vec<String> {
+///     items.filter(|item| item.new.is_none()).map(|item| item.key.to_string()).collect()
+/// }
+/// let store = Store::<Key>::new();
+/// store.add("a/web".parse::<Key>()?)?;
+/// let mut subscription = store.subscribe().start()?;
+/// store.delete("a/web");
+/// assert_eq!(gone(subscription.try_next()?.iter()), ["a/web"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Items<'a, T> {
     source: Source<'a, T>,
     filter: Option<&'a Filter<T>>,

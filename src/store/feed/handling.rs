@@ -27,6 +27,34 @@ const TURN: usize = 64;
 /// | [`run_async`](Self::run_async) | in a task, on any runtime |
 ///
 /// Dropping it removes the handler.
+///
+/// In a task:
+///
+/// ```
+/// use watchcache::store::feed::Handler;
+/// use watchcache::{ArcRef, Key, Store};
+///
+/// struct Names(Vec<String>);
+/// impl Handler<Key> for Names {
+///     fn on_add(&mut self, key: ArcRef<'_, Key>, _: bool) {
+///         self.0.push(key.name().to_owned());
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = Store::<Key>::new();
+/// store.add("a/web".parse::<Key>()?)?;
+/// store.mark_synced();
+/// let handling = store.subscribe().handle(Names(Vec::new()))?;
+/// let registration = handling.registration();
+/// let task = tokio::spawn(handling.run_async());
+/// registration.wait_synced_async(None).await?;
+/// registration.remove();
+/// assert_eq!(task.await?.0, ["web"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a handler is told nothing until it is run"]
 pub struct Handling<T: Object, H> {
     subscription: Subscription<T>,
@@ -34,6 +62,26 @@ pub struct Handling<T: Object, H> {
 }
 
 /// A handler that runs on a thread of its own; from [`Handling::spawn`]. It goes on when this is dropped.
+///
+/// ```
+/// use watchcache::store::feed::{Handler, Running};
+/// use watchcache::{ArcRef, Key, Store};
+///
+/// struct Count(usize);
+/// impl Handler<Key> for Count {
+///     fn on_add(&mut self, _: ArcRef<'_, Key>, _: bool) {
+///         self.0 += 1;
+///     }
+/// }
+///
+/// let store = Store::<Key>::new();
+/// let running: Running<Key, Count> = store.subscribe().handle(Count(0))?.spawn()?;
+/// store.add("a/web".parse::<Key>()?)?;
+/// // It is told everything first, and then given back.
+/// drop(store);
+/// assert_eq!(running.join().map_err(|_| "it does not panic")?.0, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub struct Running<T: Object, H> {
     /// To wait for the handler, and to remove it.
@@ -65,6 +113,33 @@ impl<T: Object, H> Running<T, H> {
 
 /// A handle on a handler: whether it is in step, and its end. Cheap to clone; it outlives the handler, which
 /// goes on when this is dropped, and keeps nothing of the store.
+///
+/// ```
+/// use watchcache::store::feed::Handler;
+/// use watchcache::{ArcRef, Key, Store};
+///
+/// struct Careless;
+/// impl Handler<Key> for Careless {
+///     fn on_add(&mut self, key: ArcRef<'_, Key>, _: bool) {
+///         key.namespace().expect("a namespace");
+///     }
+/// }
+///
+/// let store = Store::<Key>::new();
+/// for key in ["a/web", "node-1"] {
+///     store.add(key.parse::<Key>()?)?;
+/// }
+/// store.mark_synced();
+/// let running = store.subscribe().handle(Careless)?.spawn()?;
+/// let registration = running.registration.clone();
+/// registration.wait_synced(None)?;
+/// // It goes on, and that is worth an alarm.
+/// assert!(!registration.has_ended());
+/// assert_eq!((registration.panics(), registration.last_panic().as_deref()), (1, Some("a namespace")));
+/// registration.remove();
+/// assert!(running.join().is_ok() && registration.has_ended());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Registration<T: Object> {
     /// Whoever waits, or is run, has it.
     feed: Weak<Feed<T>>,

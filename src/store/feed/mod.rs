@@ -22,6 +22,38 @@
 //! | `stats` | statistics |
 //! | `follow` | the store writer's part |
 //! | `goal`, `readiness` | waiting for a revision, or for the first whole content |
+//!
+//! A table that is in step with the store whenever it is looked after:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! # use watchcache::{KeyRef, Object, Store};
+//! # struct Pod { name: &'static str, ip: &'static str }
+//! # impl Object for Pod {
+//! #     fn key(&self) -> KeyRef<'_> { ("default", self.name).into() }
+//! # }
+//!
+//! let store = Store::new();
+//! store.add(Pod { name: "web", ip: "10.0.0.7" })?;
+//! let mut subscription = store.subscribe().with_content().start()?;
+//! store.add(Pod { name: "web", ip: "10.0.0.8" })?;
+//! store.add(Pod { name: "db", ip: "10.0.0.9" })?;
+//!
+//! let mut ips = BTreeMap::new();
+//! while let Ok(delivery) = subscription.try_next() {
+//!     if delivery.is_whole() {
+//!         ips.clear();
+//!     }
+//!     for item in &delivery {
+//!         match item.new {
+//!             Some(pod) => ips.insert(item.key.name().to_owned(), pod.ip),
+//!             None => ips.remove(item.key.name()),
+//!         };
+//!     }
+//! }
+//! assert_eq!((ips["web"], ips["db"]), ("10.0.0.8", "10.0.0.9"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod blocking;
 mod confirmed;

@@ -5,6 +5,21 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// What the feed of a store keeps, and for how many subscriptions; part of
 /// [`StoreStats`](crate::store::StoreStats).
+///
+/// ```
+/// use watchcache::{Key, Store};
+///
+/// let store = Store::<Key>::new();
+/// let mut subscription = store.subscribe().start()?;
+/// store.add("a/web".parse::<Key>()?)?;
+/// store.delete("a/web");
+/// let feed = store.stats().feed;
+/// assert_eq!((feed.subscriptions, feed.log_changes), (1, 2));
+/// assert!(feed.log_bytes > 0);
+/// assert_eq!((feed.differences, feed.resets), (0, 0), "nobody has fallen behind");
+/// # drop(subscription.try_next());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FeedStats {

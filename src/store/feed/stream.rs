@@ -15,6 +15,25 @@ use crate::Object;
 
 /// The deliveries of a subscription as a stream, each to be kept; from [`Subscription::into_stream`]. It
 /// ends when the store is gone and everything was delivered.
+///
+/// Of two stores, whatever comes first:
+///
+/// ```
+/// use futures_util::stream::{StreamExt, select};
+/// use watchcache::{Key, Store};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let (pods, nodes) = (Store::<Key>::new(), Store::<Key>::new());
+/// let of_pods = pods.subscribe().start()?.into_stream();
+/// let of_nodes = nodes.subscribe().start()?.into_stream();
+/// pods.add("a/web".parse::<Key>()?)?;
+/// nodes.add("node-1".parse::<Key>()?)?;
+/// drop((pods, nodes));
+/// assert_eq!(select(of_pods, of_nodes).count().await, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct DeliveryStream<T: Object> {
     subscription: Subscription<T>,
     waiting: Waiting,

@@ -29,6 +29,29 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// after alike, or the update as one to be told; and it is counted:
 /// [`Subscription::failures`], [`Registration::failures`](super::Registration::failures). Nobody else notices; so an
 /// object on which one comes to fail seems to be deleted.
+///
+/// ```
+/// use watchcache::{KeyRef, Object, Store};
+///
+/// struct Pod { key: &'static str, app: &'static str }
+/// impl Object for Pod {
+///     fn key(&self) -> KeyRef<'_> { self.key.into() }
+///     fn label(&self, name: &str) -> Option<&str> { (name == "app").then_some(self.app) }
+/// }
+///
+/// let store = Store::new();
+/// let narrowed = store.subscribe().namespace("a").labels("app=web".parse()?);
+/// let mut subscription = narrowed.with_content().start()?;
+/// for (key, app) in [("a/web", "web"), ("a/db", "db"), ("b/web", "web")] {
+///     store.add(Pod { key, app })?;
+/// }
+/// let mut keys = Vec::new();
+/// while let Ok(delivery) = subscription.try_next() {
+///     keys.extend(delivery.iter().map(|item| item.key.to_string()));
+/// }
+/// assert_eq!(keys, ["a/web"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "it subscribes when it is started"]
 pub struct Subscribe<'s, T: Object> {
     store: &'s Store<T>,

@@ -40,6 +40,18 @@ pub struct Admission {
 }
 
 /// What happens to a write while the webhook cannot be reached, or does not respond as it should.
+///
+/// ```
+/// use watchcache_embedded_server::{Admission, AdmissionError, FailurePolicy};
+///
+/// // As a ValidatingWebhookConfiguration has it that leaves it out:
+/// assert_eq!(FailurePolicy::default(), FailurePolicy::Fail);
+/// // A webhook that is not there yet keeps nobody from writing.
+/// let admission: Admission = "http://127.0.0.1:9443/validate".parse()?;
+/// let admission = admission.failure_policy(FailurePolicy::Ignore);
+/// # let _ = admission;
+/// # Ok::<(), AdmissionError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum FailurePolicy {
@@ -51,6 +63,16 @@ pub enum FailurePolicy {
 }
 
 /// Why an address is not a webhook's.
+///
+/// ```
+/// use watchcache_embedded_server::{Admission, AdmissionError};
+///
+/// let of = |url: &str| url.parse::<Admission>().err();
+/// assert_eq!(of("https://127.0.0.1:9443/validate"), Some(AdmissionError::Scheme));
+/// assert_eq!(of("127.0.0.1:9443"), Some(AdmissionError::Scheme));
+/// assert!(matches!(of("http://127.0.0.1/a webhook"), Some(AdmissionError::Url(_))));
+/// assert_eq!(of("http://127.0.0.1:9443/validate"), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdmissionError {

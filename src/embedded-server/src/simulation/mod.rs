@@ -49,6 +49,26 @@ pub(crate) enum Change {
 }
 
 /// What binds the simulated Pods to Nodes.
+///
+/// ```
+/// use k8s_openapi::api::core::v1::Pod;
+/// use watchcache_embedded_server::{Config, EmbeddedServer, Scheduler};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// let config = Config { pods: 10, rate: 0, scheduler: Scheduler::External, ..Config::default() };
+/// let server = EmbeddedServer::start(config).await?;
+/// let client = kube::Client::try_from(kube::Config::new(server.url().parse()?))?;
+/// let pods = kube::Api::<Pod>::default_namespaced(client);
+/// let web = serde_json::from_value(serde_json::json!({
+///     "metadata": {"name": "web"}, "spec": {"containers": [{"name": "web", "image": "web:1"}]},
+/// }))?;
+/// let web: Pod = pods.create(&Default::default(), &web).await?;
+/// // It is for the program under test to bind it.
+/// assert!(web.spec.is_some_and(|spec| spec.node_name.is_none()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Scheduler {

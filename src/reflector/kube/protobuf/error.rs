@@ -3,6 +3,17 @@
 use std::fmt;
 
 /// Why bytes are not an object in protobuf, or JSON cannot be one, and in which of its fields.
+///
+/// ```
+/// use serde_json::json;
+/// use watchcache::reflector::protobuf::{self, Fault};
+///
+/// let pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": 7}});
+/// let error = protobuf::to_vec(&pod).expect_err("it is no text");
+/// assert_eq!(error.path(), "spec.nodeName");
+/// assert!(matches!(error.fault(), Fault::Expected(_)));
+/// assert!(error.to_string().starts_with("spec.nodeName: expected "));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Inner>);
 
@@ -14,6 +25,25 @@ struct Inner {
 }
 
 /// What is wrong with bytes that should be an object in protobuf, or with JSON that should become one.
+///
+/// ```
+/// use serde_json::{Value, json};
+/// use watchcache::reflector::protobuf::{self, Fault};
+///
+/// /// The body of a request, and its content type: protobuf where there is a schema.
+/// fn body(object: &Value) -> Result<(&'static str, Vec<u8>), protobuf::Error> {
+///     match protobuf::to_vec(object) {
+///         Ok(bytes) => Ok((protobuf::MEDIA_TYPE, bytes)),
+///         Err(error) if matches!(error.fault(), Fault::UnknownKind { .. }) => {
+///             Ok(("application/json", object.to_string().into_bytes()))
+///         }
+///         Err(error) => Err(error),
+///     }
+/// }
+/// let web = json!({"apiVersion": "example.com/v1", "kind": "Web"});
+/// assert_eq!(body(&web)?.0, "application/json");
+/// # Ok::<(), protobuf::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {

@@ -49,6 +49,15 @@ pub(super) use self::schema::{Message, find};
 pub(super) use self::walk::Header;
 
 /// The media type of Kubernetes' protobuf.
+///
+/// For whoever asks for it, and takes JSON of what has no protobuf:
+///
+/// ```
+/// use watchcache::reflector::protobuf::MEDIA_TYPE;
+///
+/// let accept = format!("{MEDIA_TYPE}, application/json;q=0.9");
+/// assert!(accept.starts_with("application/vnd.kubernetes.protobuf, "));
+/// ```
 pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 
 /// Decodes an object of a built-in kind from the form that the API server gives it in protobuf, into a
@@ -62,6 +71,20 @@ pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 ///
 /// # Errors
 /// If the bytes are not such an object, or `T` does not take it.
+///
+/// ```
+/// use k8s_openapi::api::core::v1::Pod;
+/// use serde_json::json;
+/// use watchcache::reflector::protobuf;
+///
+/// let bytes = protobuf::to_vec(&json!({
+///     "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"nodeName": "n1"},
+/// }))?;
+/// let pod: Pod = protobuf::from_slice(&bytes)?;
+/// assert_eq!(pod.spec.and_then(|spec| spec.node_name).as_deref(), Some("n1"));
+/// assert!(protobuf::from_slice::<Pod>(b"{}").is_err());
+/// # Ok::<(), protobuf::Error>(())
+/// ```
 pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
     let Envelope { of, message } = Envelope::open(bytes)?;
     Object { of: Some(of), schema: of.schema()?, message, managed_fields: true }.decode()
