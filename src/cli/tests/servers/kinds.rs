@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::documented::{documented, fields};
 use crate::fake::{Answer, Fake, json};
-use crate::{PODS, SECRETS, command, ended, failed, list, pod, pods, resources, top};
+use crate::{PODS, SECRETS, command, ended, event, failed, list, pod, pods, resources, top};
 
 /// A server of Pods and Secrets.
 fn with_secrets(secrets: impl Fn() -> Answer + Send + Sync + 'static) -> Fake {
@@ -69,17 +69,43 @@ fn all_kinds_that_are_refused_are_named_at_once() {
 }
 
 #[test]
-fn top_says_why_it_waits() {
+fn top_reports_the_others_of_a_kind_that_is_never_listed() {
     let server = with_secrets(|| {
         let status =
             r#"{"kind":"Status","status":"Failure","message":"planned maintenance","code":503}"#;
         Answer::Json(503, status.into())
     });
-    let args = ["pods,secrets", "--server", &server.url(), "--duration", "3s", "--output", "plain"];
-    let text = failed(&mut top(&args));
-    let note = "note: waiting for the first list of secrets, trying again: planned maintenance";
-    assert!(text.contains(note), "{text}");
-    assert!(text.contains("within 3s: secrets: planned maintenance"), "{text}");
+    let url = server.url();
+    // By itself, and when its time is up.
+    for more in [&[][..], &["--duration", "8s"]] {
+        let (report, notes) = ended(top(&["pods,secrets", "--server", &url]).args(more), 1);
+        let note = "note: waiting for the first list of secrets, trying again: planned maintenance";
+        assert!(notes.contains(note), "{notes}");
+        let [pods, secrets] = [&report["kinds"][0], &report["kinds"][1]];
+        assert_eq!((&pods["state"], &pods["objects"]), (&"watching".into(), &1.into()), "{report}");
+        let state = (&secrets["state"], &secrets["trouble"]);
+        assert_eq!(state, (&"retrying".into(), &"planned maintenance".into()), "{report}");
+        assert!(report["watched_s"].as_f64().is_some_and(|seconds| seconds > 0.0), "{report}");
+    }
+    // Where nothing came of any kind, there is nothing to report.
+    let text = failed(&mut top(&["secrets", "--server", &url]));
+    assert!(text.contains("no complete list came within 5s: planned maintenance"), "{text}");
+}
+
+#[test]
+fn the_rate_of_top_is_that_of_the_last_second() {
+    let server = Fake::start(|request| match () {
+        () if request.is_list(PODS) => json(pods(10, &[pod("a", 5)])),
+        () if request.is_watch(PODS) => {
+            // Once changes count; and nothing more in the seconds that are left.
+            std::thread::sleep(Duration::from_secs(1));
+            Answer::Watch((11..31).map(|version| event("MODIFIED", &pod("a", version))).collect())
+        }
+        () => Answer::Default,
+    });
+    let (report, _) = ended(&mut top(&["pods", "--server", &server.url()]), 0);
+    let pods = &report["kinds"][0];
+    assert_eq!((&pods["changes"], &pods["changes_per_s"]), (&20.into(), &0.0.into()), "{report}");
 }
 
 #[test]

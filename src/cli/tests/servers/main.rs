@@ -13,6 +13,7 @@ mod verification;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -244,4 +245,35 @@ fn what_reads_only_the_first_lines_ends_it() {
     let mut stderr = child.stderr.take().expect("a pipe");
     stderr.read_to_string(&mut text).expect("text");
     assert!(text.contains("error: the output cannot be written: Broken pipe"), "{text}");
+}
+
+#[test]
+fn a_failure_that_is_over_is_not_why_it_tries_again() {
+    let watches = AtomicUsize::new(0);
+    let server = Fake::start(move |request| {
+        match () {
+        () if request.is_list(PODS) => json(pods(10, &[pod("a", 5)])),
+        () if request.is_watch(PODS) => match watches.fetch_add(1, Ordering::Relaxed) {
+            0 => Answer::Json(
+                503,
+                br#"{"kind":"Status","status":"Failure","message":"planned maintenance","code":503}"#
+                    .to_vec(),
+            ),
+            _ => Answer::Ended(Vec::new()),
+        },
+        () => Answer::Default,
+    }
+    });
+    let mut child = command(&["--server", &server.url(), "--output", "plain"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let mut lines =
+        BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok).take(60);
+    // One comes a second.
+    let words = "trying again: the server ended the watch without a word";
+    let told = lines.any(|line| line.contains(words));
+    child.kill().expect("it is there");
+    child.wait().expect("it ends");
+    assert!(told, "it is never why");
 }
