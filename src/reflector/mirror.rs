@@ -130,7 +130,10 @@ impl<S: Source> Run<'_, S> {
                 silence = silent(ended.lasted);
                 Some(&silence)
             }
-            End::Closed => None,
+            End::Closed => {
+                self.shared.closed();
+                None
+            }
         };
         match (failure, pause) {
             (Some(error), Pause::Backoff) => self.pause(RequestKind::Watch, error).await,

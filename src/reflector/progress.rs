@@ -124,8 +124,12 @@ pub struct Progress {
     /// The source's own version while that is older than what it sent before: it lags behind
     /// another of its servers, or its history was set back.
     pub behind: Option<ResourceVersion>,
-    /// The last failure, in a sentence; of a long text the first 4 KiB.
+    /// The last failure, in a sentence; of a long text the first 4 KiB. It stays when the failure is over.
     pub last_error: Option<String>,
+    /// Whether the last list or watch failed, so that `last_error` is what it waits for in
+    /// [`Phase::BackingOff`]. Whatever moves `last_complete` takes it back, and so does a watch that ends
+    /// without a failure.
+    pub failing: bool,
 }
 
 impl Progress {

@@ -88,7 +88,10 @@ impl Shared {
     /// The reflector is about to end with this error.
     pub(super) fn ended_by(&self, error: &SourceError) {
         let text = told(error);
-        self.update(|progress| progress.last_error = Some(text));
+        self.update(|progress| {
+            progress.last_error = Some(text);
+            progress.failing = true;
+        });
     }
 
     /// The reflector has ended.
@@ -139,6 +142,7 @@ impl Shared {
             progress.restarts += u64::from(list.restarted);
             progress.last_contact = Some(now());
             progress.last_complete = progress.last_contact;
+            progress.failing = false;
         });
         self.wake();
     }
@@ -153,6 +157,7 @@ impl Shared {
             if applied.complete {
                 progress.last_complete = progress.last_contact;
                 progress.behind = None;
+                progress.failing = false;
             }
             progress.stale_events += applied.stale;
             progress.bytes = applied.bytes;
@@ -188,7 +193,13 @@ impl Shared {
                 progress.behind = Some(version.clone());
             }
             progress.last_error = Some(text);
+            progress.failing = true;
         });
+    }
+
+    /// The source ended a watch, which is no failure.
+    pub(super) fn closed(&self) {
+        self.update(|progress| progress.failing = false);
     }
 
     pub(super) fn unknown_event(&self, event_type: &str) {

@@ -275,6 +275,30 @@ async fn every_failure_is_told_as_it_happens() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_is_over_once_something_came_of_a_request() {
+    let boom = || Answer::Watch(Err(failed(Status::internal("boom"))), End::Closes);
+    let event = WatchEvent::Modified(pod("a/1", 11));
+    for (after, failing) in [
+        (vec![], true),
+        // It has ended without a word, which is what is waited for now.
+        (vec![closed(vec![])], false),
+        (vec![open(vec![event])], false),
+        (vec![boom(), boom(), page(20, None, &[("a/1", 20)])], false),
+    ] {
+        let script = [page(10, None, &[("a/1", 1)]), boom()].into_iter().chain(after);
+        let mirror = run(
+            Script::new(script),
+            |builder| builder,
+            tokio::time::sleep(Duration::from_secs(30)),
+        )
+        .await;
+        let progress = mirror.monitor.progress();
+        assert_eq!(progress.failing, failing, "{:?}", mirror.asked());
+        assert!(progress.last_error.is_some_and(|error| error.contains("boom")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_back_off_is_as_it_was_set() {
     let failing = |_: &str, _| Some(Answer::List(Err(unavailable())));
     let ms = Duration::from_millis;

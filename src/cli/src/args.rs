@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use watchcache_embedded_server::{Admission, HistoryLimit};
 
@@ -28,7 +29,7 @@ Proxies: a kubeconfig's proxy-url, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY; of h
 
 Exit codes: 0 the run ended and each store equals a fresh list of the server (top does not compare);
 1 one does not, has objects that cannot be decoded, or could not be compared; or the server refuses a
-kind or does not have it, or the run failed; 2 the command line is wrong.";
+kind, does not have it or never lists it, or the run failed; 2 the command line is wrong.";
 
 /// Mirrors a list+watch stream into watchcache stores and shows what the cache does.
 ///
@@ -51,6 +52,11 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// What the process was started with.
+    pub(crate) fn of_process() -> Result<Self, clap::Error> {
+        Self::try_parse().map_err(with_tip)
+    }
+
     /// The form of report that is asked for, by whichever command has one.
     pub(crate) fn output(&self) -> Option<Output> {
         match &self.command {
@@ -60,6 +66,22 @@ impl Cli {
             Some(Command::EmbeddedServer(_)) => None,
         }
     }
+}
+
+/// Says where options belong that stand before the name of their command: clap only says that they cannot.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::ArgumentConflict
+        && let Some(ContextValue::String(command)) = error.get(ContextKind::InvalidSubcommand)
+    {
+        let options = match error.get(ContextKind::PriorArg) {
+            Some(ContextValue::String(option)) => option.clone(),
+            Some(ContextValue::Strings(options)) => options.join(" "),
+            _ => "[OPTIONS]".to_owned(),
+        };
+        let tip = format!("options follow the command: 'watchcache {command} {options}'");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 #[derive(Debug, Subcommand)]

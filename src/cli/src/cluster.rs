@@ -12,6 +12,7 @@ use crate::discovery::{Discovery, Found};
 use crate::failure::Failure;
 use crate::limit::Limit;
 use crate::mirrored::Mirrored;
+use crate::signals::{self, Interrupts};
 use crate::target::{Scope, Target};
 use crate::{connect, embedded};
 
@@ -28,12 +29,14 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Connects, and finds the kinds that are asked for, each once, within the limit.
+    /// Connects, and finds the kinds that are asked for, each once, within the limit and
+    /// before a signal comes.
     pub(crate) async fn open(
         target: Target,
         scope: Scope,
         kinds: &KindArgs,
         limit: Limit,
+        interrupts: &mut Interrupts,
     ) -> Result<(Self, Vec<Found>), Failure> {
         let step = Step::new("the server has not said yet what it has".to_owned());
         let opening = async {
@@ -43,6 +46,7 @@ impl Cluster {
         };
         tokio::select! {
             biased;
+            () = interrupts.next() => Err(signals::too_early(&step.borrow())),
             opened = opening => opened,
             () = limit.passed() => Err(limit.too_short(&step.borrow())),
         }

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::kind::{Ended, Kind};
 use crate::limit::Limit;
 use crate::report::waiting_for;
-use crate::signals::{Interrupts, TerminalSignals, Told};
+use crate::signals::{self, Interrupts, TerminalSignals, Told};
 use crate::view::Form;
 use crate::view::text::count;
 
@@ -33,8 +33,8 @@ pub(crate) enum Event {
     Resized,
     /// A live view is to let go of the terminal, and the process to stop until it is told to go on.
     Suspended,
-    /// The time is up, or a signal came.
-    End,
+    /// The time is up, or a signal came; an error if it was before every first list was in.
+    End(Result<(), Failure>),
 }
 
 pub(crate) struct Course {
@@ -46,14 +46,19 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    pub(crate) fn new(limit: Limit, form: Form) -> Self {
+    pub(crate) fn new(limit: Limit, form: Form, interrupts: Interrupts) -> Self {
         Self {
             limit,
             ticks: every(if form == Form::Live { LISTING } else { PERIOD }),
-            interrupts: Interrupts::new(),
+            interrupts,
             terminal: TerminalSignals::new(form == Form::Live),
             synced: false,
         }
+    }
+
+    /// No first list is waited for any more, which may have been shown more often.
+    pub(crate) fn begin(&mut self) {
+        self.ticks = every(PERIOD);
     }
 
     /// Goes on for this long from now on.
@@ -67,20 +72,16 @@ impl Course {
         self.terminal.obey();
     }
 
-    /// The next event; a failure if there is nothing to go on with.
-    pub(crate) async fn next(&mut self, kinds: Vec<&mut Kind>) -> Result<Event, Failure> {
+    pub(crate) async fn next(&mut self, kinds: Vec<&mut Kind>) -> Event {
         let waited: Vec<_> =
             kinds.iter().map(|kind| (kind.name.clone(), kind.monitor.clone())).collect();
         let mut ended: FuturesUnordered<_> = kinds.into_iter().map(Kind::ended).collect();
         tokio::select! {
             biased;
-            () = self.interrupts.next() => match self.synced {
-                true => Ok(Event::End),
-                false => Err(Failure::run(format!(
-                    "stopped before the first list was complete: {}",
-                    why_not_synced(&waited)
-                ))),
-            },
+            () = self.interrupts.next() => Event::End(match self.synced {
+                true => Ok(()),
+                false => Err(signals::too_early(&why_not_synced(&waited))),
+            }),
             Some(first) = ended.next() => {
                 let mut all = vec![first];
                 if !self.synced {
@@ -89,22 +90,22 @@ impl Course {
                         all.push(more);
                     }
                 }
-                Ok(Event::Ended(all))
+                Event::Ended(all)
             }
             () = all_synced(&waited), if !self.synced => {
                 self.synced = true;
-                self.ticks = every(PERIOD);
-                Ok(Event::Synced)
+                self.begin();
+                Event::Synced
             }
-            () = self.limit.passed() => match self.synced {
-                true => Ok(Event::End),
+            () = self.limit.passed() => Event::End(match self.synced {
+                true => Ok(()),
                 false => Err(self.limit.too_short(&why_not_synced(&waited))),
-            },
+            }),
             told = self.terminal.next() => match told {
-                Told::Resized => Ok(Event::Resized),
-                Told::Suspended => Ok(Event::Suspended),
+                Told::Resized => Event::Resized,
+                Told::Suspended => Event::Suspended,
             },
-            _ = self.ticks.tick() => Ok(Event::Tick),
+            _ = self.ticks.tick() => Event::Tick,
         }
     }
 }

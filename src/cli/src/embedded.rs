@@ -15,7 +15,10 @@ pub(crate) async fn start(config: Config) -> Result<EmbeddedServer, Failure> {
         .map_err(|error| Failure::run(format!("the embedded server does not start: {error}")))
 }
 
-pub(crate) async fn run(args: EmbeddedServerArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(
+    args: EmbeddedServerArgs,
+    mut interrupts: Interrupts,
+) -> Result<ExitCode, Failure> {
     let config = Config { admission: admission(&args), ..args.simulation.config(args.port) };
     let (pods, rate, seed) = (config.pods, config.rate, config.seed);
     let server = start(config).await?;
@@ -30,7 +33,6 @@ pub(crate) async fn run(args: EmbeddedServerArgs) -> Result<ExitCode, Failure> {
 
 Ctrl-C stops it."
     ))?;
-    let mut interrupts = Interrupts::new();
     interrupts.next().await;
     interrupts.end_at_next();
     let commits = server.commits();

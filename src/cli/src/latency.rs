@@ -93,4 +93,12 @@ mod tests {
         assert_eq!((quantiles.p50.round(), quantiles.p99.round()), (50.0, 99.0));
         assert_eq!(quantiles.max.round(), 100.0);
     }
+
+    #[test]
+    fn what_takes_longer_than_a_minute_counts_as_a_minute() {
+        let mut latency = Latency::coarse();
+        latency.record(Duration::from_secs(600));
+        let max = latency.micros().expect("a value was recorded").max;
+        assert!((60e6..61e6).contains(&max), "{max}");
+    }
 }

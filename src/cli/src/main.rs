@@ -32,14 +32,14 @@ mod workers;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use args::{Cli, Command, KindArgs, Output};
 use failure::Failure;
+use signals::Interrupts;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::of_process() {
         Ok(cli) => cli,
         Err(error) => return told(&error),
     };
@@ -77,14 +77,16 @@ fn told(error: &clap::Error) -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::run(format!("the async runtime does not start: {error}")))?;
+    let failed = |error| Failure::run(format!("the async runtime does not start: {error}"));
+    // First: what the first process of a container does not receive is lost.
+    let interrupts = Interrupts::new().map_err(failed)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(failed)?;
     let code = runtime.block_on(async {
         match cli.command {
-            None => mirror::run(KindArgs::default(), cli.mirror).await,
-            Some(Command::Mirror(args)) => mirror::run(args.kinds, args.options).await,
-            Some(Command::Top(args)) => top::run(args).await,
-            Some(Command::EmbeddedServer(args)) => embedded::run(args).await,
+            None => mirror::run(KindArgs::default(), cli.mirror, interrupts).await,
+            Some(Command::Mirror(args)) => mirror::run(args.kinds, args.options, interrupts).await,
+            Some(Command::Top(args)) => top::run(args, interrupts).await,
+            Some(Command::EmbeddedServer(args)) => embedded::run(args, interrupts).await,
         }
     });
     runtime.shutdown_background();

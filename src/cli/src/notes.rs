@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use watchcache::reflector::{Phase, Progress};
+use watchcache::reflector::Progress;
 
 use crate::failure;
-use crate::report::waiting_for;
+use crate::report::{is_retrying, waiting_for};
 
 /// So many at most: a server may tell each failure with other words.
 const MOST: usize = 100;
@@ -26,7 +26,7 @@ impl Notes {
 
     /// Why the first list of this kind has not come, if it is tried again.
     pub(crate) fn retry(&mut self, kind: &str, progress: &Progress) {
-        if !progress.synced && progress.phase == Phase::BackingOff {
+        if !progress.synced && is_retrying(progress) {
             let why = waiting_for(progress);
             self.note(format!("waiting for the first list of {kind}, trying again: {why}"));
         }

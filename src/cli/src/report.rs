@@ -81,31 +81,30 @@ impl Sample {
     }
 }
 
-/// Turns counts into rates over the last second or so.
+/// Turns counts into rates over the last second or so; over all of it while it is less.
 #[derive(Debug)]
 pub(crate) struct Meter<const N: usize> {
     at: Instant,
     counts: [u64; N],
-    rates: [f64; N],
+    rates: Option<[f64; N]>,
 }
 
 impl<const N: usize> Meter<N> {
     /// Counts from these on.
     pub(crate) fn new(counts: [u64; N]) -> Self {
-        Self { at: Instant::now(), counts, rates: [0.0; N] }
+        Self { at: Instant::now(), counts, rates: None }
     }
 
     pub(crate) fn rates(&mut self, counts: [u64; N]) -> [f64; N] {
         let took = self.at.elapsed();
+        let so_far = std::array::from_fn(|i| {
+            rate(counts[i].saturating_sub(self.counts[i]), took.as_secs_f64())
+        });
         // Asked once a second, which must not be a tick too early.
         if took >= Duration::from_millis(900) {
-            self.rates = std::array::from_fn(|i| {
-                counts[i].saturating_sub(self.counts[i]) as f64 / took.as_secs_f64()
-            });
-            self.counts = counts;
-            self.at = Instant::now();
+            (self.at, self.counts, self.rates) = (Instant::now(), counts, Some(so_far));
         }
-        self.rates
+        self.rates.unwrap_or(so_far)
     }
 }
 
@@ -220,12 +219,21 @@ impl BatchSize {
     }
 }
 
+/// What has failed, or ended too soon, is tried again, and has not brought anything yet.
+pub(crate) fn is_retrying(progress: &Progress) -> bool {
+    let in_vain = progress.failing && progress.listed == 0;
+    progress.phase == Phase::BackingOff || (!progress.synced && in_vain)
+}
+
 /// What a list, or the next try of a watch, is waiting for.
 pub(crate) fn waiting_for(progress: &Progress) -> String {
-    match (progress.phase, progress.last_error.as_deref().map(str::trim)) {
+    let error = progress.last_error.as_deref().filter(|_| progress.failing).map(str::trim);
+    let come = || format!("{} objects have come so far", progress.listed);
+    match (progress.phase, error) {
+        (Phase::Listing, _) if progress.listed > 0 => come(),
         (_, Some(error)) if !error.is_empty() => error.to_owned(),
         (Phase::BackingOff, _) => "the server ended the watch without a word".to_owned(),
-        _ => format!("{} objects have come so far", progress.listed),
+        _ => come(),
     }
 }
 
@@ -237,4 +245,16 @@ pub(crate) fn tenths(number: f64) -> f64 {
 /// Per second; none in no time.
 pub(crate) fn rate(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { tenths(count as f64 / seconds) } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_there_before_the_first_second_is_over() {
+        let mut meter = Meter::new([3]);
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(meter.rates([13])[0] > 0.0);
+    }
 }

@@ -1,6 +1,11 @@
 //! Ctrl-C and its like.
 
+use std::io;
 use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::failure::Failure;
 
 #[cfg(unix)]
 use std::task::Poll;
@@ -13,8 +18,12 @@ const SUSPEND: SignalKind = SignalKind::from_raw(rustix::process::Signal::TSTP.a
 /// How long a signal may be repeated: `timeout` sends it to the command, and then to its whole group.
 const REPEATED: Duration = Duration::from_millis(500);
 
-/// Requests to end: Ctrl-C, SIGTERM and SIGHUP. Once this was made, none of them ends the process by itself.
-pub(crate) struct Interrupts(Signals);
+/// Requests to end: Ctrl-C, SIGTERM and SIGHUP. Once this was made, the first of them ends nothing by itself, and
+/// the next one the process.
+///
+/// A thread of their own receives them: whatever holds up all others, as output that nobody reads does, does not
+/// hold up the end of the process.
+pub(crate) struct Interrupts(watch::Receiver<bool>);
 
 /// What happens to the terminal, where it is told.
 pub(crate) struct TerminalSignals(Signals);
@@ -27,29 +36,46 @@ pub(crate) enum Told {
 }
 
 impl Interrupts {
-    pub(crate) fn new() -> Self {
-        #[cfg(unix)]
-        let signals =
-            Signals::new(&[SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]);
-        #[cfg(not(unix))]
-        let signals = Signals;
-        Self(signals)
-    }
-
-    pub(crate) async fn next(&mut self) {
-        self.0.next().await;
-    }
-
-    /// From here on, the next one ends the process at once.
-    pub(crate) fn end_at_next(self) {
-        tokio::spawn(async move {
+    pub(crate) fn new() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // Here, and not once the thread runs: none that comes between may be lost.
+        let mut signals = {
+            let _inside = runtime.enter();
+            Signals::to_end()
+        };
+        let (come, told) = watch::channel(false);
+        let receive = async move {
+            tokio::select! {
+                _ = signals.next() => drop(come.send_replace(true)),
+                () = come.closed() => {}
+            }
             tokio::time::sleep(REPEATED).await;
-            drop(self);
             // Anew, so that those that came meanwhile are forgotten.
-            let code = Self::new().0.next().await;
-            std::process::exit(128 + code);
-        });
+            let number = Signals::to_end().next().await;
+            std::process::exit(128 + number)
+        };
+        let thread = std::thread::Builder::new().name("signals".to_owned());
+        thread.spawn(move || runtime.block_on(receive))?;
+        Ok(Self(told))
     }
+
+    /// The first one.
+    pub(crate) async fn next(&mut self) {
+        // An error would mean that the thread has ended, and it ends with the process.
+        if self.0.wait_for(|come| *come).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// From here on, the next one ends the process at once, even if it is the first.
+    pub(crate) fn end_at_next(self) {
+        drop(self);
+    }
+}
+
+/// It was to end before there was anything to report.
+pub(crate) fn too_early(why: &str) -> Failure {
+    Failure::run(format!("stopped before the first list was complete: {why}"))
 }
 
 impl TerminalSignals {
@@ -104,6 +130,11 @@ struct Signals(Vec<(i32, Signal)>);
 
 #[cfg(unix)]
 impl Signals {
+    /// Requests to end.
+    fn to_end() -> Self {
+        Self::new(&[SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()])
+    }
+
     /// Without those that whoever started the process has switched off, as `nohup` does with SIGHUP.
     fn new(kinds: &[SignalKind]) -> Self {
         let ignored = ignored();
@@ -130,6 +161,10 @@ struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
+    fn to_end() -> Self {
+        Self
+    }
+
     async fn next(&mut self) -> i32 {
         // An error means that no signal can be received; then only killing helps.
         if tokio::signal::ctrl_c().await.is_err() {

@@ -303,6 +303,8 @@ fn wrong_command_lines() {
         (&["--context", "a", "--rate", "5"], &["--context", "embedded server only"]),
         (&[server[0], server[1], "--context", "a"], &["cannot be used with"]),
         (&["--frobnicate"], &["--frobnicate"]),
+        (&["--objects", "5", "mirror"], &["tip: ", "watchcache mirror --objects"]),
+        (&["--objects", "5", "-A", "top"], &["tip: ", "watchcache top --objects"]),
         (&["miror"], &["miror", "'mirror'"]),
         (&["mirror", "pods,,nodes"], &["[KIND]"]),
         (&["mirror", "-A", "-n", "default"], &["cannot be used with"]),

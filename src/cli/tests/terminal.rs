@@ -308,6 +308,100 @@ fn whatever_asks_it_to_end_is_answered_with_the_summary() {
     }
 }
 
+/// How it ends when SIGTERM comes again and again.
+#[cfg(target_os = "linux")]
+fn ended_by_signals(command: &mut Child) -> ExitStatus {
+    let limit = Instant::now() + Duration::from_secs(60);
+    loop {
+        kill_process(Pid::from_child(command), Signal::TERM).expect("it is there");
+        std::thread::sleep(Duration::from_millis(100));
+        if let Some(status) = command.try_wait().expect("it is there") {
+            return status;
+        }
+        if Instant::now() > limit {
+            command.kill().expect("it is there");
+            panic!("no signal ends it");
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_second_signal_ends_a_view_whose_terminal_is_stopped() {
+    let mut terminal = Terminal::start(&mirror(), (100, 30), &[]);
+    terminal.once(|rows| has(rows, "Ctrl-C stops and verifies"));
+    // Ctrl-S; it has worked once the clock stands still.
+    rustix::io::write(&*terminal.master, b"\x13").expect("it is typed");
+    terminal.once(|before| {
+        std::thread::sleep(Duration::from_secs(3));
+        terminal.rows() == before
+    });
+    assert_eq!(ended_by_signals(&mut terminal.command).code(), Some(143));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_second_signal_ends_lines_that_nobody_reads() {
+    use fake::{Answer, Fake, json};
+
+    const PODS: &str = "/api/v1/pods";
+    let server = Fake::start(|request| match () {
+        () if request.is_list(PODS) => json(
+            r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"5"},"items":[]}"#,
+        ),
+        () if request.is_watch(PODS) => Answer::Watch(Vec::new()),
+        () => Answer::Default,
+    });
+    // Full from the start, so that the first line waits.
+    let (_unread, full) = std::io::pipe().expect("a pipe");
+    rustix::io::ioctl_fionbio(&full, true).expect("it is ours");
+    while rustix::io::write(&full, &[b'.'; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&full, false).expect("it is ours");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchcache"))
+        .args(["--server", &server.url(), "--output", "plain"])
+        .env_remove("RUST_LOG")
+        .stdout(full)
+        .spawn()
+        .expect("the command starts");
+    asked(&server, "watch=true");
+    assert_eq!(ended_by_signals(&mut command).code(), Some(143));
+}
+
+/// The first process of a container loses what it does not receive.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_is_received_before_there_is_anything_to_mirror() {
+    use fake::{Answer, Fake};
+
+    for command in ["mirror", "top"] {
+        let server = Fake::start(|_| Answer::Nothing);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_watchcache"))
+            .args([command, "--server", &server.url()])
+            .env_remove("RUST_LOG")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        asked(&server, "/version");
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("it is there");
+        let mut said = String::new();
+        let mut stderr = child.stderr.take().expect("a pipe");
+        stderr.read_to_string(&mut said).expect("text");
+        assert_eq!(child.wait().expect("it ends").code(), Some(1), "{said}");
+        assert!(said.contains("error: stopped before the first list was complete: "), "{said}");
+    }
+}
+
+/// Waits until the server is asked for this.
+#[cfg(target_os = "linux")]
+fn asked(server: &fake::Fake, part: &str) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while server.asked(part) == 0 {
+        assert!(Instant::now() < limit, "never asked for {part}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Whether these tests were started with a signal ignored, as far as the system says.
 fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -3,7 +3,7 @@
 use watchcache::reflector::Phase;
 
 use super::latencies;
-use crate::report::{BatchSize, KindSample, Sample, waiting_for};
+use crate::report::{BatchSize, KindSample, Sample, is_retrying, waiting_for};
 use crate::view::frame::{Frame, Line, and_more, chosen, room_for_kinds};
 use crate::view::screen::Size;
 use crate::view::table::{Column, Table};
@@ -110,7 +110,7 @@ fn table(sample: &Sample, shown: &[&KindSample]) -> Table {
 pub(super) fn state(kind: &KindSample) -> String {
     let progress = &kind.progress;
     match (progress.phase, progress.total) {
-        (Phase::BackingOff, _) => "retrying".to_owned(),
+        _ if is_retrying(progress) => "retrying".to_owned(),
         (Phase::Listing, Some(total)) if total > 0 => {
             format!("listing {} %", 100 * progress.listed.min(total) / total)
         }
@@ -123,7 +123,7 @@ pub(super) fn state(kind: &KindSample) -> String {
 /// What is wrong with a kind, if anything is.
 pub(super) fn trouble(kind: &KindSample) -> Option<String> {
     let progress = &kind.progress;
-    if progress.phase == Phase::BackingOff {
+    if is_retrying(progress) {
         return Some(format!("trying again: {}", waiting_for(progress)));
     }
     let bad = progress.quarantined;

@@ -25,13 +25,18 @@ use crate::kind;
 use crate::limit::Limit;
 use crate::readers::{Readers, Reads};
 use crate::report::{Meter, Sample, Summary, rate, tenths};
+use crate::signals::Interrupts;
 use crate::target::{Scope, Target};
 use crate::verify::Verdict;
 use crate::view::Form;
 use measured::Measured;
 use view::View;
 
-pub(crate) async fn run(kinds: KindArgs, args: MirrorOptions) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(
+    kinds: KindArgs,
+    args: MirrorOptions,
+    mut interrupts: Interrupts,
+) -> Result<ExitCode, Failure> {
     let limit = Limit::from_now(args.duration);
     let (target, scope) = (Target::of(&args.source)?, Scope::of(&args.source)?);
     // They take a processor each, which is a demonstration's to take.
@@ -45,10 +50,10 @@ pub(crate) async fn run(kinds: KindArgs, args: MirrorOptions) -> Result<ExitCode
     if let Some(exporter) = &exporter {
         note(&format!("metrics are at http://{}/metrics", exporter.address()));
     }
-    let (cluster, found) = Cluster::open(target, scope, &kinds, limit).await?;
+    let (cluster, found) = Cluster::open(target, scope, &kinds, limit, &mut interrupts).await?;
     let mut mirror = Mirror::start(&cluster, found, exporter.as_ref());
     // Before the view: a signal must not leave its screen behind.
-    let mut course = Course::new(limit, form);
+    let mut course = Course::new(limit, form, interrupts);
     let mut view = View::new(form, &mirror.names(), &cluster)?;
     let ran = mirror.watch(args.workers, readers, &mut course, &mut view).await;
     // Whatever ended it: the next signal does so at once.
@@ -117,13 +122,13 @@ impl Mirror {
     ) -> Result<(), Failure> {
         loop {
             let kinds = self.kinds.iter_mut().map(|measured| &mut measured.kind);
-            match course.next(kinds.collect()).await? {
+            match course.next(kinds.collect()).await {
                 Event::Synced => self.begin(workers, readers)?,
                 Event::Ended(ended) => return Err(kind::Ended::failure(ended)),
                 Event::Tick => view.show(self.sample())?,
                 Event::Resized => view.redraw()?,
                 Event::Suspended => view.suspend()?,
-                Event::End => return Ok(()),
+                Event::End(ended) => return ended,
             }
         }
     }

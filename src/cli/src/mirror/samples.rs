@@ -15,6 +15,7 @@ fn kind(name: &str, held: usize, phase: Phase, error: Option<&str>) -> KindSampl
     let mut progress = Progress::default();
     (progress.phase, progress.synced) = (phase, true);
     progress.last_error = error.map(str::to_owned);
+    progress.failing = error.is_some();
     let mut last = Latency::new();
     last.record(Duration::from_millis(1));
     KindSample {

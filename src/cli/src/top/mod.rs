@@ -18,20 +18,22 @@ use crate::kind::Ended;
 use crate::limit::Limit;
 use crate::notes::Notes;
 use crate::report::tenths;
+use crate::signals::Interrupts;
 use crate::target::{Scope, Target};
 use crate::view::screen::{Screen, Size};
 use crate::view::{self, Form, PLAIN};
 use report::{NamespaceReport, Report};
 use watched::Watched;
 
-/// How long it watches from the first lists on, unless it is told or live.
+/// How long it watches once every first list is in, or does not come for now, unless it is told or live.
 const ONCE: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(args: TopArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(args: TopArgs, mut interrupts: Interrupts) -> Result<ExitCode, Failure> {
     let limit = Limit::from_now(args.duration);
     let (target, scope) = (Target::of(&args.source)?, Scope::of(&args.source)?);
     let form = Form::of(args.output);
-    let (cluster, found) = Cluster::open(target, scope, &args.kinds, limit).await?;
+    let (cluster, found) =
+        Cluster::open(target, scope, &args.kinds, limit, &mut interrupts).await?;
     let kinds = found.into_iter().map(|found| Watched::start(&cluster, found)).collect();
     let mut top = Top {
         kinds,
@@ -41,12 +43,14 @@ pub(crate) async fn run(args: TopArgs) -> Result<ExitCode, Failure> {
         notes: Notes::default(),
         cluster,
     };
-    let mut course = Course::new(limit, form);
+    let mut course = Course::new(limit, form, interrupts);
     let ended = top.watch(form, args.duration.is_none(), &mut course).await;
     // Whatever ended it: the next signal does so at once.
     course.end();
+    let mut whole = false;
     if ended.is_ok() {
         let mut report = top.report();
+        whole = report.kinds.iter().all(|kind| kind.whole);
         report.source = top.cluster.lasting_name();
         match form {
             // Only numbers and strings: serialization cannot fail.
@@ -55,7 +59,6 @@ pub(crate) async fn run(args: TopArgs) -> Result<ExitCode, Failure> {
             Form::Plain => view::line(&screen::text(&report, PLAIN))?,
         }
     }
-    let whole = top.kinds.iter().all(|watched| watched.ended.is_none());
     for watched in &mut top.kinds {
         watched.kind.stop().await;
     }
@@ -66,7 +69,7 @@ pub(crate) async fn run(args: TopArgs) -> Result<ExitCode, Failure> {
 struct Top {
     kinds: Vec<Watched>,
     started: Instant,
-    /// When every first list was in.
+    /// When every first list was in, or did not come for now.
     began: Option<Instant>,
     limit: usize,
     notes: Notes,
@@ -89,23 +92,29 @@ impl Top {
         loop {
             let going_on = self.kinds.iter_mut().filter(|watched| watched.ended.is_none());
             let kinds = going_on.map(|watched| &mut watched.kind);
-            match course.next(kinds.collect()).await? {
-                Event::Synced => {
-                    self.began = Some(Instant::now());
-                    self.kinds.iter_mut().for_each(Watched::begin);
-                    if form != Form::Live && without_limit {
-                        course.limit(Limit::from_now(Some(ONCE)));
-                    }
+            let event = course.next(kinds.collect()).await;
+            if self.began.is_none() && self.kinds.iter().all(Watched::is_settled) {
+                self.began = Some(Instant::now());
+                self.kinds.iter_mut().for_each(Watched::begin);
+                course.begin();
+                if form != Form::Live && without_limit {
+                    course.limit(Limit::from_now(Some(ONCE)));
                 }
+            }
+            match event {
+                Event::Synced => {}
                 Event::Ended(ended) => self.end(ended, form)?,
                 Event::Tick if screen.is_some() => shown = self.report(),
-                Event::Tick => self.note_retries(),
+                Event::Tick => self.tick(),
                 Event::Suspended => {
                     let suspended = screen.as_ref().map_or(Ok(()), Screen::suspend);
                     suspended.map_err(|error| view::unwritten(&error))?;
                 }
                 Event::Resized => {}
-                Event::End => return Ok(()),
+                // What there is, if there is anything.
+                Event::End(ended) => {
+                    return if self.kinds.iter().any(Watched::is_synced) { Ok(()) } else { ended };
+                }
             }
             if let Some(screen) = &screen {
                 let size = Size::now();
@@ -133,10 +142,12 @@ impl Top {
         Ok(())
     }
 
-    /// Where there is no screen to show why it takes so long.
-    fn note_retries(&mut self) {
-        for Watched { kind, .. } in &self.kinds {
-            self.notes.retry(&kind.name, &kind.monitor.progress());
+    /// Where there is no screen: measures, and notes why it takes so long.
+    fn tick(&mut self) {
+        for watched in &mut self.kinds {
+            let progress = watched.kind.monitor.progress();
+            watched.measure(&progress);
+            self.notes.retry(&watched.kind.name, &progress);
         }
     }
 

@@ -15,7 +15,7 @@ pub(super) struct Report {
     /// Since the start.
     #[serde(skip)]
     pub(super) running_s: f64,
-    /// Since every first list was complete; zero before.
+    /// Since every first list was complete, or is tried again; zero before.
     pub(super) watched_s: f64,
     pub(super) kinds: Vec<KindReport>,
     /// Those with most objects first.
@@ -34,6 +34,9 @@ pub(super) struct Report {
 pub(super) struct KindReport {
     pub(super) kind: String,
     pub(super) state: &'static str,
+    /// Its first list is in, and more comes.
+    #[serde(skip)]
+    pub(super) whole: bool,
     /// Why the last request failed, while it is tried again; or why no more comes.
     pub(super) trouble: Option<String>,
     pub(super) objects: u64,

@@ -261,6 +261,7 @@ mod tests {
         KindReport {
             kind: kind.to_owned(),
             state: "watching",
+            whole: true,
             trouble: None,
             objects,
             changes: 52_001,

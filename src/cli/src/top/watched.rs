@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use watchcache::reflector::Phase;
+use watchcache::reflector::{Phase, Progress};
 use watchcache::{Object, Store};
 
 use super::changes::Changes;
@@ -12,7 +12,7 @@ use crate::cluster::Cluster;
 use crate::discovery::Found;
 use crate::kind::{Ended, Kind};
 use crate::mirrored::Mirrored;
-use crate::report::{Meter, tenths, waiting_for};
+use crate::report::{Meter, is_retrying, tenths, waiting_for};
 
 /// How many keys are counted at once: some 10 MB of them in both windows.
 const KEYS: usize = 32_768;
@@ -23,7 +23,7 @@ pub(super) struct Watched {
     pub(super) ended: Option<Ended>,
     changes: Arc<Changes>,
     meter: Meter<1>,
-    /// Changes that came before every first list was in.
+    /// Changes that came before it began.
     early: u64,
 }
 
@@ -36,17 +36,33 @@ impl Watched {
         Self { kind, ended: None, changes, meter: Meter::new([0]), early: 0 }
     }
 
-    /// Every first list is in: changes count from now on.
+    /// Changes count from now on.
     pub(super) fn begin(&mut self) {
         self.changes.clear();
         self.early = self.kind.monitor.progress().events;
         self.meter = Meter::new([self.early]);
     }
 
+    pub(super) fn is_synced(&self) -> bool {
+        self.kind.monitor.progress().synced
+    }
+
+    /// Its first list is in, or does not come for now.
+    pub(super) fn is_settled(&self) -> bool {
+        let progress = self.kind.monitor.progress();
+        self.ended.is_some() || progress.synced || is_retrying(&progress)
+    }
+
+    /// Changes a second, which is to be asked for once a second.
+    pub(super) fn measure(&mut self, progress: &Progress) -> f64 {
+        let [changes_per_s] = self.meter.rates([progress.events]);
+        changes_per_s
+    }
+
     /// `begun` tells whether changes count.
     pub(super) fn report(&mut self, begun: bool) -> KindReport {
         let progress = self.kind.monitor.progress();
-        let [changes_per_s] = self.meter.rates([progress.events]);
+        let changes_per_s = self.measure(&progress);
         let stats = self.kind.store.stats();
         let objects = self.kind.store.snapshot();
         let held: usize = objects.objects().map(|object| object.size()).sum();
@@ -54,18 +70,20 @@ impl Watched {
             kind: self.kind.name.clone(),
             state: match (&self.ended, progress.phase) {
                 (Some(ended), _) => ended.state,
-                (None, Phase::BackingOff) => "retrying",
+                _ if is_retrying(&progress) => "retrying",
                 (None, Phase::Listing) => "listing",
-                _ if progress.synced && stats.objects == 0 && progress.quarantined == 0 => "empty",
+                _ if !progress.synced => "listing",
+                _ if stats.objects == 0 && progress.quarantined == 0 => "empty",
                 _ => "watching",
             },
+            whole: self.ended.is_none() && progress.synced,
             trouble: match &self.ended {
                 Some(ended) => Some(ended.failure.message().to_owned()),
-                None => (progress.phase == Phase::BackingOff).then(|| waiting_for(&progress)),
+                None => is_retrying(&progress).then(|| waiting_for(&progress)),
             },
             objects: if progress.synced { stats.objects as u64 } else { progress.listed },
             changes: if begun { progress.events - self.early } else { 0 },
-            changes_per_s: if begun { tenths(changes_per_s) } else { 0.0 },
+            changes_per_s: if begun { changes_per_s } else { 0.0 },
             relists: progress.relists,
             lag_s: progress.lag().map(|lag| tenths(lag.as_secs_f64())),
             quarantined: progress.quarantined,
