@@ -1,6 +1,8 @@
 //! What the store's models share: an engine that looks at its readers after each write, and frees at
 //! once what it can.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::abort;
 use std::sync::Arc;
 
 use super::engine::{Engine, WriteGuard};
@@ -10,7 +12,7 @@ use crate::{KeyRef, Object};
 pub const A: &str = "ns/a";
 pub const B: &str = "ns/b";
 
-/// What the engine keeps. Reading one that was dropped, or dropping one that is read, fails.
+/// What the engine keeps. Reading one that was dropped fails, and so does dropping one that is read.
 pub struct Thing(u32, Lifetime);
 
 // SAFETY: loom fails the model at an access that is not ordered with the others.
@@ -18,7 +20,10 @@ unsafe impl Sync for Thing {}
 
 impl Thing {
     pub fn new(number: u32) -> Arc<Self> {
-        Arc::new(Self(number, Lifetime::new()))
+        let this = Arc::new(Self(number, Lifetime::new()));
+        // It stays allocated, for whoever reads it after its end.
+        std::mem::forget(Arc::downgrade(&this));
+        this
     }
 
     pub fn read(&self) -> u32 {
@@ -29,7 +34,8 @@ impl Thing {
 
 impl Drop for Thing {
     fn drop(&mut self) {
-        self.1.end();
+        // A destructor's panic is contained by the engine, and the model would pass.
+        catch_unwind(AssertUnwindSafe(|| self.1.end())).unwrap_or_else(|_| abort());
     }
 }
 

@@ -18,8 +18,10 @@ pub fn model() {
                 let number = hold.view().number();
                 let again = hold.clone();
                 drop(hold);
-                let value = again.view().get(KeyRef::from(A), &Pin::new()).map(|value| value.read());
-                assert_eq!(value.map(u64::from), Some(number), "the snapshot moved");
+                // Read once it is not pinned any more.
+                let value = again.view().get(KeyRef::from(A), &Pin::new());
+                let value = value.map(|value| u64::from(value.read()));
+                assert_eq!(value, Some(number), "the snapshot moved");
             }
         });
         write(&engine, A, 2);

@@ -14,7 +14,9 @@ pub fn model() {
         let old = Hold::new(&engine);
         write(&engine, A, 2);
         let reader = loom::thread::spawn(move || {
-            let value = old.view().get(KeyRef::from(A), &Pin::new()).map(|value| value.read());
+            // Read once it is not pinned any more.
+            let value = old.view().get(KeyRef::from(A), &Pin::new());
+            let value = value.map(|value| value.read());
             assert_eq!(value, Some(1), "the snapshot lost its version");
         });
         write(&engine, A, 3);

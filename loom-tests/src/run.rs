@@ -34,6 +34,7 @@ pub fn run(bound: Bound, model: impl Fn() + Send + Sync + 'static) {
     builder.max_branches = 100_000;
     builder.check(move || {
         EXECUTIONS.fetch_add(1, Ordering::Relaxed);
+        crate::sync::begin();
         model();
     });
 }

@@ -17,12 +17,25 @@ pub(crate) use queue::SegQueue;
 pub(crate) use swap::{ArcSwapOption, Guard};
 
 pub(crate) mod atomic {
-    pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence,
-    };
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+    /// An access, too: loom tries threads in another order only where both access one thing.
+    pub(crate) fn fence(ordering: Ordering) {
+        super::FENCES.fetch_add(1, Ordering::Relaxed);
+        loom::sync::atomic::fence(ordering);
+    }
 
     /// Only the symmetric side of the barrier is modelled.
     pub(crate) fn compiler_fence(_: Ordering) {}
+}
+
+loom::lazy_static! {
+    static ref FENCES: atomic::AtomicUsize = atomic::AtomicUsize::new(0);
+}
+
+/// Call first: who makes a `static` is ordered before who uses it.
+pub(crate) fn begin() {
+    let _ = &*FENCES;
 }
 
 #[derive(Debug)]

@@ -90,6 +90,21 @@ fn a_close_does_not_wait_for_delays_and_loses_none() {
 }
 
 #[test]
+fn a_clock_moves_all_of_its_queues() {
+    watched(|| {
+        let (clock, second) = (ManualClock::new(), Duration::from_secs(1));
+        let queue = || Fifo::<Item>::builder().clock(&clock).build().unwrap();
+        let queues = [queue(), queue()];
+        let consumers = queues.clone().map(|fifo| thread::spawn(move || fifo.pop().unwrap().value));
+        for fifo in &queues {
+            fifo.add_after(item("a", 1), second).unwrap();
+        }
+        clock.advance(second);
+        assert_eq!(consumers.map(|consumer| consumer.join().unwrap()), [1, 1]);
+    });
+}
+
+#[test]
 fn the_longest_times_overflow_nothing() {
     let clock = ManualClock::new();
     let backoff = Backoff::new(Duration::MAX, Duration::MAX).jitter(0.5);

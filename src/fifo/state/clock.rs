@@ -62,8 +62,9 @@ impl ManualClock {
         Self(Arc::new(Manual { now: AtomicU64::new(0), queues: Mutex::new(Vec::new()) }))
     }
 
-    /// Moves the clock. Whatever becomes due by that is queued, and consumers are woken for it,
-    /// before this returns. The clock ends after 584 years and then stands still.
+    /// Moves the clock. Whatever becomes due by that is queued, and consumers are woken for it, before this returns.
+    /// Queues are moved one after the other, so a waker that blocks holds up those that come later. The clock ends
+    /// after 584 years and then stands still.
     pub fn advance(&self, by: Duration) {
         // ORDERING: Relaxed, as a time guards no data.
         let (load, store) = (Ordering::Relaxed, Ordering::Relaxed);

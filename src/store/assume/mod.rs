@@ -181,7 +181,7 @@ impl<'a, T: Object> Ticking<'a, T> {
     fn begin(assumed: &'a Assumed<T>) -> Option<Self> {
         let mut state = assumed.state();
         state.is_ticking = !state.is_closed;
-        state.is_ticking.then_some(Self(assumed))
+        state.is_ticking.then(|| Self(assumed))
     }
 }
 

@@ -147,9 +147,8 @@ impl<T> Bucket<T> {
 
     /// Frees the slot of a record whose key is deleted for every reader; for the writer.
     pub(super) fn empty(&self, at: usize) {
-        // ORDERING: Release, so that all stores to words are alike; nothing lies behind it. The slot has no object
-        // since the key was deleted.
-        self.words[at].store(Word::EMPTY.0, Ordering::Release);
+        // ORDERING: Relaxed: nothing lies behind it. The slot has no object since the key was deleted.
+        self.words[at].store(Word::EMPTY.0, Ordering::Relaxed);
     }
 
     /// Counts a key that passes; for the writer.

@@ -84,6 +84,16 @@ impl Cell {
         }
     }
 
+    /// For the models: the cell's record is used.
+    ///
+    /// # Safety
+    /// As for [`key`](Self::key).
+    #[inline]
+    pub(super) unsafe fn visit(this: *const Self) {
+        // SAFETY: as the caller upholds.
+        unsafe { (*this).life.visit() };
+    }
+
     /// The length of the text.
     ///
     /// # Safety

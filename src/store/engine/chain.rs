@@ -113,6 +113,7 @@ impl<T> Cold<T> {
     pub(super) unsafe fn push(&self, old: NonNull<Old<T>>) {
         // SAFETY: what is in a chain is alive, and only the writer accesses `newer`.
         if let Some(prev) = unsafe { self.old().as_ref() } {
+            prev.life.visit();
             // SAFETY: as above.
             prev.newer.with_mut(|newer| unsafe { *newer = old.as_ptr() });
         }
@@ -195,13 +196,17 @@ impl<T> Old<T> {
             old.life.visit();
             let (prev, newer) = (old.prev(), old.newer.with(|newer| *newer));
             let link = match newer.as_ref() {
-                Some(newer) => &newer.prev,
+                Some(newer) => {
+                    newer.life.visit();
+                    &newer.prev
+                }
                 None => &old.record.cold().old,
             };
             // ORDERING: Relaxed: what it leads to was superseded before this one was. So it was whole before whatever
             // leads here, and before the epoch that each pinned reader has acquired; see `reclaim`.
             link.store(prev, Ordering::Relaxed);
             if let Some(prev) = prev.as_ref() {
+                prev.life.visit();
                 prev.newer.with_mut(|place| *place = newer);
             }
             prev.is_null() && newer.is_null()

@@ -83,17 +83,18 @@ impl Announcement {
             next: ptr::null(),
         }));
         new.owner.set();
-        // ORDERING: Acquire pairs with the Release below: the head becomes reachable through `next`.
-        let mut head = DOMAIN.announcements.load(Ordering::Acquire);
+        // ORDERING: Relaxed, here and on failure: it is read by the exchange, which carries on the Release of whoever
+        // linked it.
+        let mut head = DOMAIN.announcements.load(Ordering::Relaxed);
         loop {
             new.next = head;
             // ORDERING: Release publishes the fields of `new` to `all`. Acquire pairs with the Release
-            // in `all_fence`; on failure as above.
+            // in `all_fence`.
             match DOMAIN.announcements.compare_exchange_weak(
                 head,
                 new,
                 Ordering::AcqRel,
-                Ordering::Acquire,
+                Ordering::Relaxed,
             ) {
                 Ok(_) => return new,
                 Err(other) => head = other,
@@ -174,7 +175,8 @@ impl Pin {
         let depth = announcement.depth.load(Ordering::Relaxed);
         if depth == 0 {
             // ORDERING: Acquire pairs with the Release in `advance`: having seen an epoch, this
-            // thread sees what was published before it.
+            // thread sees what was published before it. A fence in `light` would do that, too, so no model fails
+            // without it; beside `membarrier` nothing else does.
             let epoch = DOMAIN.epoch.load(Ordering::Acquire);
             // ORDERING: the barrier orders it before this thread's next loads: either the writer's
             // scan sees the announcement, or those loads see what the writer published and unlinked
@@ -183,9 +185,9 @@ impl Pin {
             // read under that one.
             announcement.epoch.store(epoch, Ordering::Release);
             if barrier::light() {
-                // ORDERING: Release pairs with the Acquire in `all_fence`: this thread has seen that
-                // the call was refused, and fences from here on.
-                announcement.fences.store(true, Ordering::Release);
+                // ORDERING: Relaxed, behind the fence of `light`, which pairs with the Acquire in `all_fence`: this
+                // thread has seen that the call was refused, and fences from here on.
+                announcement.fences.store(true, Ordering::Relaxed);
             }
         }
         // ORDERING: Relaxed, as above.
@@ -253,16 +255,16 @@ pub(super) fn scan() -> Option<Scan> {
 /// to.
 fn all_fence() -> bool {
     let announcements = &DOMAIN.announcements;
-    // ORDERING: Acquire as in `all`, Release pairs with the Acquire in `acquire`: a thread whose
-    // announcement comes after this load sees the mode. Hence an exchange, of the head for itself.
-    let mut head = announcements.load(Ordering::Acquire);
+    // ORDERING: Release pairs with the Acquire in `acquire`: a thread whose announcement comes after this sees the
+    // mode. Hence an exchange, of the head for itself. Relaxed where it is only read, as `all` acquires it.
+    let mut head = announcements.load(Ordering::Relaxed);
     while let Err(other) =
-        announcements.compare_exchange(head, head, Ordering::AcqRel, Ordering::Acquire)
+        announcements.compare_exchange(head, head, Ordering::Release, Ordering::Relaxed)
     {
         head = other;
     }
     Announcement::all().all(|announcement| {
-        // ORDERING: Acquire pairs with the Release in `Pin::new`: that pin, and any before it, is
+        // ORDERING: Acquire pairs with the fence before the store in `Pin::new`: that pin, and any before it, is
         // ordered. Of an announcement without an owner, the Acquire pairs with the Release in
         // `give_back`, and the Release with the Acquire in `acquire`: its next owner sees the mode.
         announcement.fences.load(Ordering::Acquire)

@@ -77,7 +77,10 @@ impl<T> RecordRef<T> {
     #[inline]
     pub(super) unsafe fn hot<'a>(self) -> &'a Hot<T> {
         // SAFETY: alive for `'a`, and shared.
-        unsafe { &*Slab::hot(self.slab(), self.place()) }
+        unsafe {
+            Cell::visit(self.cell());
+            &*Slab::hot(self.slab(), self.place())
+        }
     }
 
     /// # Safety
@@ -85,7 +88,10 @@ impl<T> RecordRef<T> {
     #[inline]
     pub(super) unsafe fn cold<'a>(self) -> &'a Cold<T> {
         // SAFETY: alive for `'a`, and shared.
-        unsafe { &*Slab::cold(self.slab(), self.place()) }
+        unsafe {
+            Cell::visit(self.cell());
+            &*Slab::cold(self.slab(), self.place())
+        }
     }
 
     /// # Safety

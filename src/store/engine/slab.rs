@@ -181,8 +181,8 @@ impl<T> Slabs<T> {
         // SAFETY: nobody else accesses the record, and it keeps its slab alive until here; this is the writer.
         let (was_full, empty) = unsafe {
             self.bytes -= Cell::beyond(Cell::len(record.cell()));
-            Cell::end(record.cell());
             record.hot().clear();
+            Cell::end(record.cell());
             Slab::with_marks(slab, |marks| {
                 let was_full = marks.free == 0;
                 marks.free |= 1 << record.place();
