@@ -7,6 +7,7 @@ use watchcache::store::{Delivery, DeliveryKind, FeedLimits};
 use watchcache::{ArcRef, Batch, Listing, Store};
 
 use crate::common::Pod;
+use crate::common::watchdog::sized;
 use crate::follower::Follower;
 use crate::thing::{Thing, batch, listing, put};
 
@@ -188,14 +189,15 @@ fn what_was_published_before_the_store_went_is_told_before_the_end() {
 
 #[test]
 fn deliveries_can_be_kept() {
+    const EACH: u32 = sized(200, 10) as u32;
     let store = Store::new();
     let subscription = store.subscribe().start().unwrap();
-    for value in 0..200 {
+    for value in 0..EACH {
         put(&store, "a/x", value);
     }
     drop(store);
     let deliveries: Vec<_> = subscription.into_iter().collect();
-    assert_eq!(deliveries.len(), 200);
+    assert_eq!(deliveries.len(), EACH as usize);
     for (value, delivery) in (0..).zip(&deliveries) {
         let before = u32::checked_sub(value, 1);
         assert_eq!(items(delivery), [told("a/x", before, Some(value))]);
@@ -205,7 +207,7 @@ fn deliveries_can_be_kept() {
 #[test]
 fn subscriptions_that_come_and_go_find_their_place() {
     let store = Store::new();
-    for round in 0..300 {
+    for round in 0..sized(300, 9) as u32 {
         let known = |store: &Store<Thing>| {
             let snapshot = store.snapshot();
             snapshot.iter().map(|(key, thing)| (key.to_string(), thing.to_arc())).collect()

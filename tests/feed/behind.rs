@@ -9,11 +9,14 @@ use watchcache::{Batch, KeyRef, Object, Store};
 
 use crate::basics::items;
 use crate::common::canary::Ledger;
-use crate::common::watchdog::eventually;
+use crate::common::watchdog::{eventually, sized};
 use crate::follower::Follower;
 use crate::thing::{Thing, batch, put};
 
 const LONG: Duration = Duration::from_secs(3600);
+
+/// Many more changes than the smallest of logs has.
+const BUSY: u32 = sized(200, 60) as u32;
 
 fn small(changes: usize) -> Store<Thing> {
     Store::builder().feed(FeedLimits::default().log(changes, usize::MAX)).build()
@@ -27,7 +30,7 @@ fn what_the_log_has_left_is_told_as_a_difference() {
     put(&store, "a/restored", 1);
     let mut subscription = store.subscribe().start().unwrap();
     store.delete("a/deleted");
-    for value in 0..200 {
+    for value in 0..BUSY {
         put(&store, "a/busy", value);
     }
     put(&store, "a/updated", 2);
@@ -37,7 +40,7 @@ fn what_the_log_has_left_is_told_as_a_difference() {
     assert_eq!(delivery.kind(), DeliveryKind::Coalesced);
     assert_eq!(delivery.revision(), store.revision());
     let expected = [
-        ("a/busy", None, Some(199)),
+        ("a/busy", None, Some(BUSY - 1)),
         ("a/deleted", Some(1), None),
         ("a/updated", Some(1), Some(2)),
     ];
@@ -64,7 +67,7 @@ fn a_bookmark_in_a_difference_is_told_whatever_it_is_about() {
             bookmark(version);
             assert!(subscription.try_next().is_ok());
         }
-        let busy = || (0..200).for_each(|value| put(&store, "a/busy", 2 * value));
+        let busy = || (0..BUSY).for_each(|value| put(&store, "a/busy", 2 * value));
         busy();
         bookmark(50);
         busy();
@@ -81,7 +84,7 @@ fn a_bookmark_in_a_difference_is_told_whatever_it_is_about() {
 #[test]
 fn a_difference_begins_with_what_was_told_last() {
     // However much of a segment was told before the log went on.
-    for told in 0..70 {
+    for told in (0..70).step_by(sized(1, 33)) {
         let store = small(64);
         let mut follower = Follower::new(store.subscribe().start().unwrap(), BTreeMap::new());
         for i in 0..told {
@@ -94,7 +97,7 @@ fn a_difference_begins_with_what_was_told_last() {
             }
             assert!(follower.step() || i % 7 == 6);
         }
-        for i in 0..300 {
+        for i in 0..sized(300, 80) as u32 {
             let key = format!("a/{}", i % 6);
             if i % 4 == 3 { drop(store.delete(key.as_str())) } else { put(&store, &key, 1000 + i) }
         }

@@ -42,7 +42,7 @@ fn every_subscriber_ends_with_what_the_store_has() {
         let limits = FeedLimits::default().log(200, usize::MAX).behind(300, usize::MAX);
         let store = Arc::new(Store::builder().feed(limits).build());
         let done = Arc::new(AtomicBool::new(false));
-        let subscribers: Vec<_> = (0..6)
+        let subscribers: Vec<_> = (0..sized(6, 3) as u64)
             .map(|speed| {
                 let (store, done) = (Arc::clone(&store), Arc::clone(&done));
                 std::thread::spawn(move || {
@@ -58,7 +58,7 @@ fn every_subscriber_ends_with_what_the_store_has() {
                 let store = Arc::clone(&store);
                 std::thread::spawn(move || {
                     let mut random = StdRng::seed_from_u64(seed);
-                    (0..sized(4000, 30)).for_each(|_| write(&store, &mut random));
+                    (0..sized(4_000, 6)).for_each(|_| write(&store, &mut random));
                 })
             })
             .collect();

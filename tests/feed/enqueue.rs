@@ -10,7 +10,7 @@ use watchcache::store::feed::SubscribeError;
 use watchcache::{Change, Fifo, Key, Object, Sink, Store};
 
 use crate::common::canary::{Canary, Ledger, panicked};
-use crate::common::watchdog::watched;
+use crate::common::watchdog::{sized, watched};
 use crate::handlers::drive;
 use crate::thing::{Thing, batch, listing, put};
 
@@ -56,7 +56,7 @@ fn what_is_gone_comes_with_its_last_state() {
             assert!(!lease.is_deleted());
             lease.done();
         }
-        for value in 0..100 {
+        for value in 0..sized(100, 40) as u32 {
             put(&store, "b/other", value * 2);
         }
         store.delete("a/deleted");

@@ -8,6 +8,7 @@ use watchcache::Store;
 use watchcache::store::feed::FeedStats;
 use watchcache::store::{DeliveryKind, FeedLimits};
 
+use crate::common::watchdog::sized;
 use crate::handlers::Calls;
 use crate::thing::{Thing, batch, put};
 
@@ -49,7 +50,7 @@ fn the_log_is_counted_while_there_is_one() {
     let stats = store.stats().feed;
     // Two objects of 1000 bytes, before and after, and what is around them.
     assert!(stats.log_changes >= 1 && stats.log_bytes > 2000, "{stats:?}");
-    for value in 0..1000 {
+    for value in 0..sized(1_000, 110) as u32 {
         put(&store, "a/x", value);
     }
     let stats = store.stats().feed;

@@ -13,7 +13,7 @@ use watchcache::store::feed::{Handler, NextError, Registration, Subscribe, TryNe
 use watchcache::store::{DeliveryKind, FeedLimits, Index};
 
 use crate::basics::items;
-use crate::common::watchdog::watched;
+use crate::common::watchdog::{sized, watched};
 use crate::follower::Follower;
 use crate::handlers::drive;
 use crate::thing::{Thing, app, batch, put};
@@ -148,11 +148,11 @@ fn all_of_them_at_once_and_behind_the_log() {
     put(&store, "a/y", 2);
     put(&store, "b/x", 2);
     assert_eq!(items(&subscription.try_next().unwrap()), owned(&[("a/x", None, Some(2))]));
-    for i in 0..100 {
+    for i in 0..sized(100, 40) as u32 {
         put(&store, "b/x", i);
     }
     put(&store, "a/x", 3);
-    for i in 0..100 {
+    for i in 0..sized(100, 40) as u32 {
         put(&store, "b/x", i);
     }
     let delivery = subscription.try_next().unwrap();

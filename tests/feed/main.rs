@@ -18,6 +18,7 @@ mod handlers;
 mod leaving;
 mod model;
 mod readiness;
+mod refused;
 mod settle;
 mod soak;
 mod thing;

@@ -12,7 +12,7 @@ use watchcache::store::feed::{Handler, SyncError};
 use watchcache::store::{FeedLimits, Index, IndexValue};
 
 use crate::common::canary::{Canary, Ledger};
-use crate::common::watchdog::{eventually, watched};
+use crate::common::watchdog::{eventually, sized, watched};
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -28,7 +28,7 @@ fn destructors_that_panic_are_contained_wherever_they_run() {
         // One that the writer drops for, and one that drops what it alone still has.
         let mut moving = store.subscribe().start().unwrap();
         let mut stalled = store.subscribe().start().unwrap();
-        for _ in 0..500 {
+        for _ in 0..sized(500, 60) {
             store.add(ledger.canary("a/x").panics()).unwrap();
             assert!(moving.try_next().is_ok());
         }
@@ -118,7 +118,7 @@ fn a_registration_keeps_nothing_of_the_store() {
     let ledger = Ledger::new();
     let store = Store::new();
     let _other = store.subscribe().start().unwrap();
-    for _ in 0..100 {
+    for _ in 0..sized(100, 10) {
         store.add(ledger.canary("a/x")).unwrap();
     }
     let handling = store.subscribe().handle(Idle(0)).unwrap();
@@ -190,7 +190,7 @@ fn destructors_may_write_to_the_store() {
         let ledger = Ledger::new();
         let store = Arc::new(small());
         let mut subscription = store.subscribe().start().unwrap();
-        for i in 0..500 {
+        for i in 0..sized(500, 60) {
             let writes: Weak<Store<Canary>> = Arc::downgrade(&store);
             let after = Arc::clone(&ledger);
             let object = ledger.canary("a/x").at_drop(move || {
@@ -199,7 +199,7 @@ fn destructors_may_write_to_the_store() {
                 }
             });
             store.add(object).unwrap();
-            if i % 50 == 0 {
+            if i % sized(50, 20) == 0 {
                 while subscription.try_next().is_ok() {}
             }
         }

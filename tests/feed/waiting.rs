@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use watchcache::Store;
 use watchcache::store::feed::NextError;
 
-use crate::common::watchdog::{eventually, watched};
+use crate::common::watchdog::{eventually, sized, watched};
 use crate::thing::{Thing, put};
 
 /// Counts how often it is woken.
@@ -26,10 +26,11 @@ impl Wake for Count {
 
 #[test]
 fn sleepers_are_woken_by_one_publication_and_by_the_end() {
+    const SLEEPERS: usize = sized(20, 4);
     watched(|| {
         let store = Store::new();
         let told = Arc::new(AtomicUsize::new(0));
-        let threads: Vec<_> = (0..20)
+        let threads: Vec<_> = (0..SLEEPERS)
             .map(|_| {
                 let mut subscription = store.subscribe().start().unwrap();
                 let told = Arc::clone(&told);
@@ -40,9 +41,9 @@ fn sleepers_are_woken_by_one_publication_and_by_the_end() {
                 })
             })
             .collect();
-        for round in 1..50 {
+        for round in 1..sized(50, 4) {
             put(&store, "a/x", round as u32);
-            eventually("all are told", || told.load(Ordering::SeqCst) == 20 * round);
+            eventually("all are told", || told.load(Ordering::SeqCst) == SLEEPERS * round);
         }
         drop(store);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
@@ -109,32 +110,33 @@ fn a_wait_that_is_dropped_has_taken_nothing() {
 
 #[test]
 fn threads_and_tasks_together() {
+    const CHANGES: usize = sized(2_000, 5);
     watched(|| {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
         let store = Store::new();
-        let tasks: Vec<_> = (0..50)
+        let tasks: Vec<_> = (0..sized(50, 10))
             .map(|_| {
                 let deliveries = store.subscribe().start().unwrap().into_stream();
                 runtime
                     .spawn(deliveries.map(|delivery| delivery.iter().count()).collect::<Vec<_>>())
             })
             .collect();
-        let threads: Vec<_> = (0..5)
+        let threads: Vec<_> = (0..sized(5, 2))
             .map(|_| {
                 let subscription = store.subscribe().start().unwrap();
                 std::thread::spawn(move || subscription.into_iter().count())
             })
             .collect();
-        for value in 0..2000 {
-            put(&store, "a/x", value);
+        for value in 0..CHANGES {
+            put(&store, "a/x", value as u32);
         }
         drop(store);
         for task in tasks {
-            assert_eq!(runtime.block_on(task).unwrap(), vec![1; 2000]);
+            assert_eq!(runtime.block_on(task).unwrap(), vec![1; CHANGES]);
         }
         for thread in threads {
-            assert_eq!(thread.join().unwrap(), 2000);
+            assert_eq!(thread.join().unwrap(), CHANGES);
         }
     });
 }

@@ -2,28 +2,21 @@
 //! Nothing panics, readers are protected as ever, and the figures tell the truth about what is freed.
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompFilter, apply_filter, apply_filter_all_threads,
-};
+use seccompiler::{BpfProgram, apply_filter, apply_filter_all_threads};
 use watchcache::{Batch, Store};
 
 use crate::common::canary::{Canary, Ledger, Witness};
 use crate::common::child::in_a_process_of_its_own;
+use crate::common::refused;
 use crate::common::watchdog::watched;
 
-/// Answers `membarrier` with EPERM, and lets everything else pass.
+/// As a sandbox does.
 fn refusal() -> BpfProgram {
-    const EPERM: u32 = 1;
-    let arch = std::env::consts::ARCH.try_into().unwrap();
-    let rules = BTreeMap::from([(libc::SYS_membarrier, Vec::new())]);
-    let refuse = SeccompAction::Errno(EPERM);
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch);
-    filter.unwrap().try_into().unwrap()
+    refused::refusal([libc::SYS_membarrier], libc::EPERM)
 }
 
 /// Readers, snapshots and writers at once; whatever is freed too early, or said wrongly, fails.

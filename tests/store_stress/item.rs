@@ -14,6 +14,10 @@ pub(crate) static DROPPED: AtomicU64 = AtomicU64::new(0);
 pub(crate) static BY_PARITY: LazyLock<Index<Item, u64>> =
     LazyLock::new(|| Index::new("parity", |item: &Item| [item.number % 2]));
 
+/// No two objects have the same value.
+pub(crate) static BY_NUMBER: LazyLock<Index<Item, u64>> =
+    LazyLock::new(|| Index::new("number", |item: &Item| [item.number]));
+
 pub(crate) struct Item {
     pub(crate) key: Key,
     pub(crate) number: u64,
@@ -36,6 +40,12 @@ impl Item {
 /// The `i`th key, in one of three namespaces.
 pub(crate) fn name(i: u64) -> Key {
     Key::namespaced(["a", "b", "c"][i as usize % 3], &format!("{i:05}")).unwrap()
+}
+
+impl PartialEq for Item {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
 }
 
 impl Drop for Item {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use watchcache::{Snapshot, Store};
 
-use crate::item::{BY_PARITY, Item, name};
+use crate::item::{BY_NUMBER, BY_PARITY, Item, name};
 use crate::run::{KEPT, KEYS, Random, Run};
 use crate::writers::HOT;
 
@@ -14,6 +14,11 @@ pub(crate) fn verify(snapshot: &Snapshot<Item>) {
     for (key, item) in snapshot {
         item.verify();
         assert_eq!(key, item.key.as_ref());
+        let found = snapshot.by(&BY_NUMBER, &item.number).objects();
+        assert!(
+            found.map(|item| item.number).eq([item.number]),
+            "an index is not of the snapshot's revision"
+        );
         walked += 1;
         sum += item.number;
     }
@@ -21,8 +26,10 @@ pub(crate) fn verify(snapshot: &Snapshot<Item>) {
     assert_eq!(objects.sum::<u64>(), sum, "two walks over one snapshot differ");
     assert_eq!(walked, snapshot.len(), "a walk is not of the snapshot's revision");
     assert_eq!(snapshot.prefix("").inspect(|(_, item)| item.verify()).count(), walked);
-    let indexed: usize = snapshot.groups(&BY_PARITY, ..).map(|(_, items)| items.len()).sum();
-    assert_eq!(indexed, walked, "an index is not of the snapshot's revision");
+    for index in [&BY_PARITY, &BY_NUMBER] {
+        let indexed: usize = snapshot.groups(index, ..).map(|(_, items)| items.len()).sum();
+        assert_eq!(indexed, walked, "an index is not of the snapshot's revision");
+    }
     for parity in [0, 1] {
         for (_, item) in snapshot.by(&BY_PARITY, &parity) {
             item.verify();

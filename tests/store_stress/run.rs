@@ -3,11 +3,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::common::watchdog::patience;
+
 /// Keys of each store, but for the hot one.
 pub(crate) const KEYS: u64 = if cfg!(miri) { 40 } else { 6_000 };
 
+/// Changes that a store's log keeps at most, for those who follow.
+pub(crate) const LOG: usize = if cfg!(miri) { 16 } else { 2_000 };
+
 /// Snapshots that a reader keeps at most.
 pub(crate) const KEPT: usize = if cfg!(miri) { 4 } else { 48 };
+
+/// Far longer than a sleeper waits while there are writers.
+const NEVER: Duration = Duration::from_secs(600);
 
 pub(crate) struct Run {
     pub(crate) seed: u64,
@@ -35,6 +43,11 @@ impl Run {
     /// that count.
     pub(crate) fn goes_on(&self, step: u64) -> bool {
         if cfg!(miri) { step < 12 } else { !self.stop.load(Ordering::Relaxed) }
+    }
+
+    /// For how long one may be asleep at most.
+    pub(crate) fn limit(&self) -> Duration {
+        self.length + NEVER * patience()
     }
 
     pub(crate) fn end(&self) {

@@ -8,6 +8,9 @@ use crate::run::{KEYS, Random, Run};
 /// The key that changes most.
 pub(crate) const HOT: u64 = KEYS;
 
+/// The key that is written when all else has been.
+pub(crate) const LAST: u64 = KEYS + 1;
+
 /// Fills the store up to all its keys, so that shards grow, and drains it to a few, so that whole
 /// slabs empty, over and over; by batches, or by relists.
 pub(crate) fn tide(run: &Run, store: &Store<Item>, mut random: Random) {
