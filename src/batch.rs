@@ -130,6 +130,24 @@ impl<T> Batch<T> {
     ///
     /// # Errors
     /// If the key is invalid; the batch is unchanged.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use watchcache::{Batch, Change, Key, KeyRef, Object, Store};
+    ///
+    /// /// What is under a key that it does not know.
+    /// struct Value(&'static str);
+    /// impl Object for Value {
+    ///     fn key(&self) -> KeyRef<'_> { unreachable!("nobody asks") }
+    /// }
+    ///
+    /// let store = Store::new();
+    /// let mut batch = Batch::new();
+    /// batch.push("limits/cpu", Change::Add(Arc::new(Value("4"))))?;
+    /// store.apply(&batch);
+    /// assert!(store.get("limits/cpu").is_some_and(|value| value.0 == "4"));
+    /// # Ok::<(), watchcache::KeyError>(())
+    /// ```
     pub fn push<'k>(
         &mut self,
         key: impl Into<KeyRef<'k>>,
@@ -154,6 +172,28 @@ impl<T> Batch<T> {
 
     /// Declares that this batch's versions have no order: each change applies, even if its version is a
     /// smaller number than the held one. A source that joins several others makes such versions.
+    ///
+    /// ```
+    /// # use watchcache::{Batch, KeyError, KeyRef, Object, Store};
+    /// # struct Pod { version: &'static str }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { "default/web".into() }
+    /// #     fn resource_version(&self) -> Option<&str> { Some(self.version) }
+    /// # }
+    /// let store = Store::new();
+    /// let apply = |version, is_unordered| {
+    ///     let mut batch = Batch::new();
+    ///     batch.add(Pod { version })?;
+    ///     if is_unordered {
+    ///         batch.set_unordered();
+    ///     }
+    ///     Ok::<_, KeyError>(store.apply(&batch))
+    /// };
+    /// apply("8", false)?;
+    /// assert_eq!(apply("7", false)?.stale, 1);
+    /// assert_eq!(apply("7", true)?.updated, 1);
+    /// # Ok::<(), KeyError>(())
+    /// ```
     pub fn set_unordered(&mut self) {
         self.versions = Versions::Unordered;
     }

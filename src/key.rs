@@ -79,6 +79,15 @@ impl Key {
     ///
     /// # Errors
     /// As [`Key::namespaced`] and [`Key::cluster_scoped`].
+    ///
+    /// ```
+    /// use watchcache::Key;
+    ///
+    /// // As the metadata of an API object has them:
+    /// assert_eq!(Key::new(Some("default"), "web")?.to_string(), "default/web");
+    /// assert_eq!(Key::new(None, "node-1")?, Key::new(Some(""), "node-1")?);
+    /// # Ok::<(), watchcache::KeyError>(())
+    /// ```
     pub fn new(namespace: Option<&str>, name: &str) -> Result<Self, KeyError> {
         KeyRef::from((namespace, name)).to_key()
     }

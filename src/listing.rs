@@ -60,6 +60,18 @@ impl<T> Listing<T> {
     ///
     /// # Errors
     /// If a key is invalid.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use watchcache::{Key, KeyError, Listing, Store};
+    ///
+    /// let key: Key = "limits/cpu".parse()?;
+    /// let listing = Listing::from_keyed([(&key, Arc::new(key.clone()))], Some("7".into()))?;
+    /// let store = Store::new();
+    /// store.replace(&listing);
+    /// assert!(store.contains("limits/cpu"));
+    /// # Ok::<(), KeyError>(())
+    /// ```
     pub fn from_keyed<'k, K: Into<KeyRef<'k>>>(
         objects: impl IntoIterator<Item = (K, Arc<T>)>,
         resource_version: Option<ResourceVersion>,
@@ -92,6 +104,21 @@ impl<T> Listing<T> {
     /// Declares that the source's history has started over: the sink takes the listing as it stands, and
     /// what it does not list is gone, since what is held belongs to a history that is void. The listing's own
     /// versions have an order.
+    ///
+    /// ```
+    /// # use watchcache::{KeyError, KeyRef, Listing, Object, Store};
+    /// # struct Pod { version: &'static str }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { "default/web".into() }
+    /// #     fn resource_version(&self) -> Option<&str> { Some(self.version) }
+    /// # }
+    /// let store = Store::new();
+    /// let listing = |version: &'static str| Listing::new([Pod { version }], Some(version.into()));
+    /// store.replace(&listing("900")?);
+    /// assert_eq!(store.replace(&listing("20")?).applied.stale, 1, "a server that is late");
+    /// assert_eq!(store.replace(&listing("20")?.starting_over()).applied.updated, 1, "a backup");
+    /// # Ok::<(), KeyError>(())
+    /// ```
     #[must_use]
     pub fn starting_over(mut self) -> Self {
         self.versions = self.versions.max(Versions::Restart);

@@ -76,6 +76,20 @@ impl<T: Object> FifoBuilder<T> {
 
     /// Adds a [limiter](FifoBuilder::limiter) for all keys together: at most so many retries come back per
     /// second, after a burst of this many. See [`TokenBucket`].
+    ///
+    /// ```
+    /// use watchcache::{Fifo, Key};
+    ///
+    /// // One in ten seconds, after two at once.
+    /// let fifo = Fifo::<Key>::builder().retry_rate(0.1, 2).build()?;
+    /// for key in ["a", "b", "c"] {
+    ///     fifo.add(key.parse::<Key>()?)?;
+    /// }
+    /// let leases = (0..3).map(|_| fifo.lease()).collect::<Result<Vec<_>, _>>()?;
+    /// leases.into_iter().for_each(|lease| lease.retry());
+    /// assert_eq!((fifo.len(), fifo.stats().delayed), (2, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn retry_rate(mut self, per_second: f64, burst: u32) -> Self {
         self.rate = Some((per_second, burst));
         self
@@ -94,6 +108,18 @@ impl<T: Object> FifoBuilder<T> {
     /// changes. A change that waits when a list arrives keeps its place and takes the listed value; if
     /// it is delayed, it becomes due, as with any add, and goes to the back of the changes. Still, one
     /// key in 16 is a listed one, so that those do not starve.
+    ///
+    /// ```
+    /// use watchcache::{Fifo, Key, Listing};
+    ///
+    /// let fifo = Fifo::<Key>::builder().lower_priority_for_lists(true).build()?;
+    /// let listed = ["a/1", "a/2", "a/3"].map(|key| key.parse::<Key>().expect("a key"));
+    /// fifo.replace(&Listing::new(listed, None)?)?;
+    /// fifo.add("a/changed".parse::<Key>()?)?;
+    /// assert_eq!(fifo.pop()?.name(), "changed");
+    /// assert_eq!(fifo.pop()?.name(), "1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lower_priority_for_lists(mut self, lower: bool) -> Self {
         self.settings.prioritized = lower;
         self
@@ -153,6 +179,21 @@ impl<T: Object> FifoBuilder<T> {
     /// Keeps the queue open when its source has ended for good, because it has other sources or will get
     /// a new one. By default it is [closed](Fifo::close) then. In both cases [`Fifo::source_error`] has
     /// the reason.
+    ///
+    /// ```
+    /// use watchcache::{Fifo, Key, Sink};
+    ///
+    /// let of_one = Fifo::<Key>::new();
+    /// let of_several = Fifo::<Key>::builder().outlives_source().build()?;
+    /// // As a reflector does that is refused for good:
+    /// let refused = std::io::Error::other("pods is forbidden");
+    /// for fifo in [&of_one, &of_several] {
+    ///     Sink::ended(fifo, Some(&refused));
+    ///     assert!(fifo.source_error().is_some());
+    /// }
+    /// assert!(of_one.is_closed() && !of_several.is_closed());
+    /// # Ok::<(), watchcache::fifo::BuildError>(())
+    /// ```
     pub fn outlives_source(mut self) -> Self {
         self.settings.outlives_source = true;
         self
@@ -160,6 +201,23 @@ impl<T: Object> FifoBuilder<T> {
 
     /// Keeps times, for [`Fifo::oldest_age`] and the durations in [`Fifo::stats`]. That costs one
     /// reading of the clock, about 20 ns, for each add and each value that is handed out.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use watchcache::fifo::ManualClock;
+    /// use watchcache::{Fifo, Key};
+    ///
+    /// let clock = ManualClock::new();
+    /// let fifo = Fifo::<Key>::builder().timed().clock(&clock).build()?;
+    /// fifo.add("a/web".parse::<Key>()?)?;
+    /// clock.advance(Duration::from_secs(5));
+    /// assert_eq!(fifo.oldest_age(), Some(Duration::from_secs(5)));
+    /// let lease = fifo.lease()?;
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(fifo.stats().longest_running, Duration::from_secs(60));
+    /// # lease.done();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn timed(mut self) -> Self {
         self.settings.timed = true;
         self

@@ -86,12 +86,15 @@ impl<T: Object> Subscribe<'_, T> {
 ///     })
 /// }
 /// let (store, fifo) = (Store::new(), Fifo::builder().deletions().build()?);
-/// let feeding = feed(&store, &fifo)?;
+/// let feeding = feed(&store, &fifo)?.spawn()?;
 /// store.add("a/web".parse::<Key>()?)?;
+/// fifo.lease()?.done();
 /// store.delete("a/web");
-/// drop(store);
-/// feeding.run();
-/// assert!(fifo.lease()?.is_deleted());
+/// let lease = fifo.lease()?;
+/// assert!(lease.is_deleted());
+/// # lease.done();
+/// # drop(store);
+/// # drop(feeding.join());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct EnqueueChanges<O, F> {

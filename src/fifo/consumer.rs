@@ -59,6 +59,22 @@ impl<T: Object> Fifo<T> {
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
+    ///
+    /// ```
+    /// use watchcache::{Fifo, Key};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let fifo = Fifo::<Key>::new();
+    /// let task = tokio::spawn({
+    ///     let fifo = fifo.clone();
+    ///     async move { fifo.pop_async().await }
+    /// });
+    /// fifo.add("a/web".parse::<Key>()?)?;
+    /// assert_eq!(task.await??.name(), "web");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn pop_async(&self) -> Result<Arc<T>, Closed> {
         self.wait_async(|| self.shared.pop(Owes::Nothing)).await
     }
@@ -150,6 +166,23 @@ impl<T: Object> Fifo<T> {
     ///
     /// # Errors
     /// If the queue is closed and nothing can be handed out.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use watchcache::{Fifo, Key};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let fifo = Fifo::<Key>::new();
+    /// // A time limit is whatever the runtime has for that.
+    /// assert!(tokio::time::timeout(Duration::from_millis(1), fifo.lease_async()).await.is_err());
+    /// fifo.add("a/web".parse::<Key>()?)?;
+    /// let lease = fifo.lease_async().await?;
+    /// assert_eq!(lease.name(), "web");
+    /// lease.done();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn lease_async(&self) -> Result<Lease<T>, Closed> {
         self.wait_async(|| self.shared.lease(Owes::Nothing)).await
     }

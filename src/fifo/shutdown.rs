@@ -45,6 +45,20 @@ impl<T: Object> Fifo<T> {
     /// A consumer gets `Closed` as soon as nothing can be handed out any more, even if there are still
     /// leases. If one of them puts its key back, the next consumer to ask gets the key: that includes
     /// the worker that held the lease, if it goes on until it gets `Closed` itself.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use watchcache::fifo::{AddError, Closed};
+    /// use watchcache::{Fifo, Key};
+    ///
+    /// let fifo = Fifo::<Key>::new();
+    /// fifo.add_after("a/web".parse::<Key>()?, Duration::from_secs(3600))?;
+    /// fifo.close();
+    /// assert!(matches!(fifo.add("a/db".parse::<Key>()?), Err(AddError::Closed(_))));
+    /// assert_eq!(fifo.pop()?.name(), "web", "it is due at once");
+    /// assert_eq!(fifo.pop(), Err(Closed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) {
         self.shared.close();
     }

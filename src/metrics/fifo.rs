@@ -47,7 +47,8 @@ const REFUSED: &str = "watchcache_fifo_refused_total";
 /// # }
 /// # let recorded = Arc::new(AtomicU64::new(0));
 /// # let workqueue_depth = || f64::from_bits(recorded.load(Ordering::Relaxed));
-/// # metrics::set_global_recorder(Depth(Arc::clone(&recorded))).expect("the only one");
+/// # let recorder = Depth(Arc::clone(&recorded));
+/// # let _local = metrics::set_default_local_recorder(&recorder);
 ///
 /// // Once the program's recorder is installed:
 /// let of_queue = FifoMetrics::new("pods");

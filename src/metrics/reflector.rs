@@ -43,7 +43,8 @@ const LAG: &str = "watchcache_reflector_lag_seconds";
 /// # }
 /// # let recorded = Arc::new(AtomicU64::new(0));
 /// # let reflector_lists_total = || recorded.load(Ordering::Relaxed);
-/// # metrics::set_global_recorder(Lists(Arc::clone(&recorded))).expect("the only one");
+/// # let recorder = Lists(Arc::clone(&recorded));
+/// # let _local = metrics::set_default_local_recorder(&recorder);
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// // Once the program's recorder is installed:

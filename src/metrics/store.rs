@@ -55,7 +55,8 @@ const RESETS: &str = "watchcache_feed_resets_total";
 /// # }
 /// # let recorded = Arc::new(AtomicU64::new(0));
 /// # let watchcache_store_objects = || f64::from_bits(recorded.load(Ordering::Relaxed));
-/// # metrics::set_global_recorder(Objects(Arc::clone(&recorded))).expect("the only one");
+/// # let recorder = Objects(Arc::clone(&recorded));
+/// # let _local = metrics::set_default_local_recorder(&recorder);
 ///
 /// // Once the program's recorder is installed:
 /// let of_store = StoreMetrics::new("pods");

@@ -210,6 +210,41 @@ impl<K: Object> Controller<K> {
     /// parts has to change. One that was deleted and made anew, which may be told as an update, has another
     /// [uid](Object::uid), and is a change whatever its part. Where there are finalizers, the part is to have the
     /// deletion timestamp, which changes no spec: without it, what is to be deleted stays until something else changes.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use std::sync::Arc;
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// use watchcache::reconcile::{Action, Controller, Request};
+    /// # struct Web { generation: u64, ready: bool }
+    /// # impl Object for Web {
+    /// #     fn key(&self) -> KeyRef<'_> { "default/shop".into() }
+    /// # }
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let store = Arc::new(Store::new());
+    /// store.add(Web { generation: 1, ready: false })?;
+    /// # store.mark_synced();
+    /// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    /// let writes = Arc::clone(&store);
+    /// let controller = Controller::new(&store)
+    ///     .changes_of(|web: &Web| web.generation)
+    ///     .reconcile(move |web: Request<Web>| {
+    ///         let _ = tell.send((web.generation, web.ready));
+    ///         // Its own write is no reason to look again.
+    ///         let written = writes.add(Web { generation: web.generation, ready: true });
+    ///         async { written.map(|_| Action::await_change()) }
+    ///     });
+    /// controller
+    ///     .run(async {
+    ///         assert_eq!(told.recv().await, Some((1, false)));
+    ///         store.add(Web { generation: 2, ready: true }).expect("a usable key");
+    ///         assert_eq!(told.recv().await, Some((2, true)));
+    ///     })
+    ///     .await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn changes_of<P: PartialEq>(
         mut self,
         part: impl Fn(&K) -> P + Send + Sync + 'static,

@@ -160,6 +160,27 @@ impl<S: Source> ReflectorBuilder<S> {
     /// mend: for a program that starts before its custom resource exists, or before it is allowed to read
     /// it. [`on_failure`](Self::on_failure) and the monitor's progress report the refusal meanwhile.
     /// Default: no, [`Reflector::run`] returns it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use watchcache::reflector::{Poll, Reflector, SourceError};
+    /// use watchcache::{Key, Status};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let refused = || Poll::new(Duration::from_secs(10), async || -> Result<Vec<Key>, _> {
+    ///     Err(Status::forbidden("", "settings", "", "not yet").into())
+    /// });
+    /// let ended = Reflector::builder(refused()).build().run(std::future::pending()).await;
+    /// assert!(ended.is_err_and(|error| error.is_permanent()));
+    ///
+    /// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    /// let patient = Reflector::builder(refused()).retry_refused(true);
+    /// let patient = patient.on_failure(move |failure| _ = tell.send(failure.error.is_permanent())).build();
+    /// patient.run(async { assert_eq!(told.recv().await, Some(true)) }).await?;
+    /// # Ok::<(), SourceError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn retry_refused(mut self, retry: bool) -> Self {
         self.config.retry_refused = retry;
@@ -179,6 +200,38 @@ impl<S: Source> ReflectorBuilder<S> {
     /// panics is quarantined.
     ///
     /// An object fresh from the source has one holder, so `Arc::get_mut` succeeds on it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use watchcache::reflector::{Poll, Polled, Reflector, SourceError};
+    /// use watchcache::{KeyRef, Object, Store};
+    ///
+    /// #[derive(Clone, PartialEq)]
+    /// struct Setting { text: String }
+    /// impl Object for Setting {
+    ///     fn key(&self) -> KeyRef<'_> { "limit".into() }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let source = Poll::new(Duration::from_secs(10), async || {
+    ///     Ok(vec![Setting { text: "a long history of who set it, and why".into() }])
+    /// });
+    /// let store = Arc::new(Store::new());
+    /// let reflector = Reflector::builder(source)
+    ///     .sink(store.clone())
+    ///     .transform(|polled| {
+    ///         let version = polled.resource_version().unwrap_or_default().to_owned();
+    ///         Arc::new(Polled::new(Setting { text: String::new() }, version.as_str()))
+    ///     })
+    ///     .build();
+    /// let monitor = reflector.monitor();
+    /// reflector.run(async { assert!(monitor.synced().await.is_ok()) }).await?;
+    /// assert!(store.get("limit").is_some_and(|setting| setting.text.is_empty()));
+    /// # Ok::<(), SourceError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn transform(
         mut self,

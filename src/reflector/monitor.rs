@@ -155,6 +155,49 @@ impl Monitor {
     /// # Cancel safety
     /// Nothing is lost; any number of tasks may wait at once. There is no time limit: the source may be
     /// unreachable for any length of time.
+    ///
+    /// Reading what was written:
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use futures_util::stream::{self, BoxStream, StreamExt};
+    /// # use watchcache::reflector::{Item, ListPage, ListRequest, Source, WatchEvent, WatchRequest};
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// use watchcache::reflector::{Reflector, SourceError};
+    /// # struct Pod { version: &'static str }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { "default/web".into() }
+    /// #     fn resource_version(&self) -> Option<&str> { Some(self.version) }
+    /// # }
+    /// # struct Pods;
+    /// # impl Source for Pods {
+    /// #     type Object = Pod;
+    /// #     type Watch = BoxStream<'static, Result<WatchEvent<Pod>, SourceError>>;
+    /// #     async fn list(&self, _: ListRequest) -> Result<ListPage<Pod>, SourceError> {
+    /// #         Ok(ListPage::new(vec![Item::Object(Arc::new(Pod { version: "7" }))], "7"))
+    /// #     }
+    /// #     async fn watch(&self, _: WatchRequest) -> Result<Self::Watch, SourceError> {
+    /// #         let event = Ok(WatchEvent::Modified(Arc::new(Pod { version: "8" })));
+    /// #         Ok(stream::iter([event]).chain(stream::pending()).boxed())
+    /// #     }
+    /// # }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let store = Arc::new(Store::new());
+    /// let reflector = Reflector::builder(Pods).sink(store.clone()).build();
+    /// let monitor = reflector.monitor();
+    /// reflector
+    ///     .run(async {
+    ///         // The version that the server has answered a write with.
+    ///         assert_eq!(monitor.wait_for(&"8".into()).await, Ok(()));
+    ///         assert!(store.get("default/web").is_some_and(|pod| pod.version == "8"));
+    ///         assert!(monitor.quarantine_of("default/web").is_none());
+    ///     })
+    ///     .await?;
+    /// # Ok::<(), SourceError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait_for(
         &self,
         version: &ResourceVersion,

@@ -38,6 +38,15 @@ impl Shard {
 
     /// As [`by_key`](Self::by_key), but a namespace is in one shard as a whole. An object without a
     /// namespace counts by its name.
+    ///
+    /// ```
+    /// use watchcache::reflector::Shard;
+    ///
+    /// let shards: Vec<_> = (0..3).filter_map(|index| Shard::by_namespace(index, 3)).collect();
+    /// let owns = |key: &str| shards.iter().position(|shard| shard.owns(key));
+    /// assert_eq!(owns("shop/web"), owns("shop/db"));
+    /// assert!(owns("shop/web").is_some());
+    /// ```
     #[must_use]
     pub fn by_namespace(index: u32, count: u32) -> Option<Self> {
         (index < count).then_some(Self { index, count, whole_namespaces: true })

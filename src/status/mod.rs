@@ -138,6 +138,17 @@ impl Status {
     }
 
     /// Returns whether one of the causes is of the given type.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use watchcache::Status;
+    /// use watchcache::status::CauseType;
+    ///
+    /// // A timeout of a certain kind: the server is behind, and will catch up.
+    /// let status = Status::resource_version_too_large(8, 7, Duration::from_secs(1));
+    /// assert!(status.is_timeout() && status.has_cause(&CauseType::ResourceVersionTooLarge));
+    /// assert!(!Status::timeout("too slow").has_cause(&CauseType::ResourceVersionTooLarge));
+    /// ```
     #[must_use]
     pub fn has_cause(&self, cause: &CauseType) -> bool {
         self.causes().iter().any(|one| one.cause() == cause)
@@ -173,6 +184,14 @@ impl Status {
     /// # Errors
     ///
     /// If the status is a failure.
+    ///
+    /// ```
+    /// use watchcache::Status;
+    ///
+    /// assert!(Status::success().into_result().is_ok());
+    /// let error = Status::not_found("apps", "deployments", "web").into_result().unwrap_err();
+    /// assert_eq!(error.to_string(), "deployments.apps \"web\" not found");
+    /// ```
     pub fn into_result(self) -> Result<Self, StatusError> {
         if self.is_failure() { Err(self.into()) } else { Ok(self) }
     }

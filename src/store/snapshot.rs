@@ -48,6 +48,20 @@ impl<T> Snapshot<T> {
     }
 
     /// Every key with its object, in no particular order.
+    ///
+    /// ```
+    /// use watchcache::{Key, Store};
+    ///
+    /// let store = Store::<Key>::new();
+    /// for key in ["a/web", "a/db"] {
+    ///     store.add(key.parse::<Key>()?)?;
+    /// }
+    /// let snapshot = store.snapshot();
+    /// let mut found: Vec<_> = snapshot.iter().map(|(key, _)| key.name()).collect();
+    /// found.sort();
+    /// assert_eq!(found, ["db", "web"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn iter(&self) -> Entries<'_, T> {
         Entries::all(self.0.view())

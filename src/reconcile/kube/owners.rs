@@ -32,6 +32,19 @@ impl<K: Resource + Send + Sync + 'static> Controller<K> {
 
     /// As [`owns`](Self::owns), for owners of a type that is known at run time only, or of a form that keeps no
     /// type.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use k8s_openapi::api::core::v1::Pod;
+    /// use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+    /// use watchcache::Store;
+    /// use watchcache::reconcile::Controller;
+    ///
+    /// let web = ApiResource::from_gvk(&GroupVersionKind::gvk("example.com", "v1", "Web"));
+    /// let (webs, pods) = (Arc::new(Store::<DynamicObject>::new()), Store::<Pod>::new());
+    /// let controller = Controller::new(&webs).owns_with(pods.subscribe(), &web);
+    /// # drop(controller);
+    /// ```
     pub fn owns_with<C>(self, owned: Subscribe<'_, C>, owner: &K::DynamicType) -> Self
     where
         C: Resource + Send + Sync + 'static,
@@ -58,6 +71,18 @@ impl<K: Resource + Send + Sync + 'static> Controller<K> {
     }
 
     /// Of updates of the objects, only those that change their [generation](Subscribe::changes_of_generation).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use k8s_openapi::api::apps::v1::Deployment;
+    /// use watchcache::Store;
+    /// use watchcache::reconcile::Controller;
+    ///
+    /// let store = Arc::new(Store::<Deployment>::new());
+    /// // What it writes to the status is no reason to look again.
+    /// let controller = Controller::new(&store).changes_of_generation();
+    /// # drop(controller);
+    /// ```
     pub fn changes_of_generation(mut self) -> Self {
         self.selection.narrow(|subscribe| subscribe.changes_of_generation());
         self

@@ -101,6 +101,23 @@ impl<T: Object> Merge<T> {
     }
 
     /// As [`parts`](Self::parts), for a number that is known at run time only.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use watchcache::reflector::Merge;
+    /// use watchcache::{Key, KeyError, Listing, Sink, Store};
+    ///
+    /// let store = Arc::new(Store::<Key>::new());
+    /// // As a flag or a file has them:
+    /// let namespaces = ["a", "b", "c"];
+    /// let parts = Merge::new([store.clone()]).into_parts(namespaces.len());
+    /// for (namespace, part) in namespaces.iter().zip(&parts) {
+    ///     let web = Key::namespaced(namespace, "web")?;
+    ///     part.replace(&Listing::new([web], Some("7".into()))?);
+    /// }
+    /// assert_eq!(store.len(), 3);
+    /// # Ok::<(), KeyError>(())
+    /// ```
     #[must_use]
     pub fn into_parts(self, count: usize) -> Vec<Part<T>> {
         let inner = self.inner(count);

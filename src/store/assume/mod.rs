@@ -384,6 +384,25 @@ impl<T: Object> Store<T> {
 
     /// Forgets what is assumed of a key, as when a write was refused after all: what the source said last is
     /// back. Returns what was assumed.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// use std::time::Duration;
+    /// # struct Pod { node: Option<&'static str> }
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { "default/web".into() }
+    /// # }
+    ///
+    /// let store = Store::new();
+    /// store.add(Pod { node: None })?;
+    /// store.assume(Pod { node: Some("n1") }, Duration::from_secs(30))?;
+    /// assert!(store.assumed("default/web").is_some_and(|pod| pod.node == Some("n1")));
+    /// // The API server has refused the binding.
+    /// assert!(store.forget("default/web").is_some());
+    /// assert!(store.get("default/web").is_some_and(|pod| pod.node.is_none()));
+    /// assert!(store.assumed("default/web").is_none());
+    /// # Ok::<(), watchcache::store::WriteError>(())
+    /// ```
     pub fn forget<'k>(&self, key: impl Into<KeyRef<'k>>) -> Option<Arc<T>> {
         let mut writing = self.writing();
         let object = writing.forget(key.into());

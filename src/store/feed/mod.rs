@@ -143,6 +143,28 @@ impl FeedLimits {
 
     /// Sets whether the log is kept even without a subscription, for later subscriptions that start
     /// from an older snapshot. They then receive each change, instead of a difference.
+    ///
+    /// ```
+    /// use watchcache::store::FeedLimits;
+    /// use watchcache::{Key, Store};
+    ///
+    /// let count = |always: bool| {
+    ///     let store = Store::<Key>::builder().feed(FeedLimits::default().always(always)).build();
+    ///     let snapshot = store.snapshot();
+    ///     // Nobody is subscribed.
+    ///     for key in ["a/web", "a/db"] {
+    ///         store.add(key.parse::<Key>()?)?;
+    ///     }
+    ///     let mut subscription = store.subscribe().since(&snapshot).start()?;
+    ///     let mut deliveries = 0;
+    ///     while subscription.try_next().is_ok() {
+    ///         deliveries += 1;
+    ///     }
+    ///     Ok::<_, Box<dyn std::error::Error>>(deliveries)
+    /// };
+    /// assert_eq!((count(true)?, count(false)?), (2, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn always(mut self, always: bool) -> Self {
         self.always = always;

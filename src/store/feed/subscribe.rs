@@ -171,6 +171,24 @@ impl<T: Object> Subscribe<'_, T> {
 
     /// Begins behind a snapshot: what changed since is told first, each publication if the log has them
     /// all, or else as a difference.
+    ///
+    /// ```
+    /// use watchcache::{Key, Store};
+    ///
+    /// let store = Store::<Key>::new();
+    /// store.add("a/web".parse::<Key>()?)?;
+    /// // Something is made of the content, which takes its time.
+    /// let snapshot = store.snapshot();
+    /// let mut names: Vec<_> = snapshot.keys().map(|key| key.name().to_owned()).collect();
+    /// store.add("a/db".parse::<Key>()?)?;
+    /// // Nothing between the two is missed.
+    /// let mut subscription = store.subscribe().since(&snapshot).start()?;
+    /// while let Ok(delivery) = subscription.try_next() {
+    ///     names.extend(delivery.iter().map(|item| item.key.name().to_owned()));
+    /// }
+    /// assert_eq!(names, ["web", "db"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn since(mut self, snapshot: &Snapshot<T>) -> Self {
         self.start = From::Snapshot(snapshot.clone());
         self
@@ -180,6 +198,27 @@ impl<T: Object> Subscribe<'_, T> {
     /// change after a quiet time comes at once, and so does the first that is of the
     /// [whole content](super::Delivery::is_synced), and what is left when the store is gone, when a
     /// handler's source has ended, or when it is removed.
+    ///
+    /// ```
+    /// # use watchcache::{KeyRef, Object, Store};
+    /// use std::time::Duration;
+    /// # struct Pod(u32);
+    /// # impl Object for Pod {
+    /// #     fn key(&self) -> KeyRef<'_> { "default/web".into() }
+    /// # }
+    ///
+    /// let store = Store::new();
+    /// let mut subscription = store.subscribe().settle(Duration::from_millis(20)).start()?;
+    /// store.add(Pod(0))?;
+    /// assert!(!subscription.try_next()?.is_coalesced(), "the first comes at once");
+    /// for value in 1..10 {
+    ///     store.add(Pod(value))?;
+    /// }
+    /// let rest = subscription.next().expect("the store is there");
+    /// let values = rest.iter().map(|item| (item.old.map(|pod| pod.0), item.new.map(|pod| pod.0)));
+    /// assert_eq!(values.collect::<Vec<_>>(), [(Some(0), Some(9))]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn settle(mut self, at_most_each: Duration) -> Self {
         let each = at_most_each.min(FOREVER);
         self.options.settle = Some(each).filter(|each| !each.is_zero());
@@ -244,6 +283,29 @@ impl<T: Object> Subscribe<'_, T> {
     ///
     /// What it keeps for that counts to no [limit](super::FeedLimits::behind): at most the objects that
     /// the store held when it was told something last, an eighth of the log, and one publication.
+    ///
+    /// ```
+    /// use watchcache::store::FeedLimits;
+    /// use watchcache::store::feed::DeliveryKind;
+    /// use watchcache::{Key, Store};
+    ///
+    /// // Nothing is kept for those who are late.
+    /// let limits = FeedLimits::default().log(0, 0).behind(0, 0);
+    /// let store = Store::<Key>::builder().feed(limits).build();
+    /// store.add("a/web".parse::<Key>()?)?;
+    /// let mut late = store.subscribe().start()?;
+    /// let mut keeps = store.subscribe().keep_place().start()?;
+    /// store.delete("a/web");
+    /// for index in 0..1000 {
+    ///     store.add(format!("a/{index}").parse::<Key>()?)?;
+    /// }
+    /// assert_eq!(late.try_next()?.kind(), DeliveryKind::Reset);
+    /// let difference = keeps.try_next()?;
+    /// assert_eq!(difference.kind(), DeliveryKind::Coalesced);
+    /// let gone = difference.iter().find(|item| item.new.is_none()).and_then(|item| item.old);
+    /// assert_eq!(gone.map(|last| last.name().to_owned()).as_deref(), Some("web"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn keep_place(mut self) -> Self {
         self.options.keeps_place = true;
         self
