@@ -21,7 +21,7 @@ pub(crate) struct Parts {
 pub(crate) struct Owned {
     key: Key,
     version: Box<str>,
-    pub(crate) owner: Box<str>,
+    pub(crate) owner: String,
     pub(crate) zone: u64,
     _body: [u64; 8],
 }
@@ -60,7 +60,7 @@ impl Owned {
     /// Ten objects have the same owner, and one in a hundred is in the same zone. In another place each has another
     /// owner, and another zone.
     pub(crate) fn new(i: usize, version: u64, place: u64) -> Self {
-        let owner = format!("owner-{}", i as u64 / 10 + place).into();
+        let owner = format!("owner-{}", i as u64 / 10 + place);
         let zone = (i as u64 + place) % 100;
         Self { key: key(i), version: version.to_string().into(), owner, zone, _body: [version; 8] }
     }

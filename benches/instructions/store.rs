@@ -110,7 +110,7 @@ fn batch(keys: &[Key], version: u64) -> Batch<Item> {
 
 /// With an index by a text and one by a number.
 fn apply_64_indexed(objects: usize, place: fn(u64) -> u64) -> usize {
-    let by_owner = Index::lending("owner", |object: &Owned, lend| lend(&*object.owner));
+    let by_owner = Index::lending("owner", |object: &Owned, lend| lend(object.owner.as_str()));
     let by_zone = Index::new("zone", |object: &Owned| [object.zone]);
     let store = Store::builder().index(&by_owner).index(&by_zone).build();
     let order: Vec<_> = (0..objects).map(|i| i * 7_919 % objects).collect();

@@ -178,7 +178,7 @@ fn lent_values_are_found_as_returned_ones_are() {
         pod.node.as_deref().into_iter().for_each(lend);
     });
     let by_port = Index::lending("port", |pod: &Pod, lend| pod.ports.iter().for_each(lend));
-    let by_ports = Index::lending("ports", |pod: &Pod, lend| lend(&*pod.ports));
+    let by_ports = Index::lending("ports", |pod: &Pod, lend| lend(pod.ports.as_slice()));
     let (with, without) = (Store::builder().index(&by_node).index(&by_port), Store::new());
     let with = with.index(&by_ports).build();
     for store in [&with, &without] {
