@@ -1,31 +1,18 @@
 //! A process that gets no more threads: what is delayed is handed out in time all the same.
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
 
-use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter_all_threads};
 use watchcache::Fifo;
 use watchcache::fifo::Backoff;
 
 use crate::common::child::in_a_process_of_its_own;
 use crate::common::watchdog::watched;
 use crate::item::{Item, item};
+use crate::threads::refuse_threads;
 
 const SOON: Duration = Duration::from_millis(5);
-
-/// From now on, no thread of the process gets another one, as with a limit on their number.
-fn refuse_threads() {
-    const EAGAIN: u32 = 11;
-    let arch = std::env::consts::ARCH.try_into().unwrap();
-    let rules = [libc::SYS_clone, libc::SYS_clone3].map(|call| (call, Vec::new()));
-    let refuse = SeccompAction::Errno(EAGAIN);
-    let filter = SeccompFilter::new(BTreeMap::from(rules), SeccompAction::Allow, refuse, arch);
-    let filter: BpfProgram = filter.unwrap().try_into().unwrap();
-    apply_filter_all_threads(&filter).unwrap();
-    assert!(thread::Builder::new().spawn(|| ()).is_err());
-}
 
 #[test]
 fn a_thread_that_falls_asleep_wakes_up_for_what_comes_due() {
