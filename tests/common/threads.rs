@@ -7,7 +7,7 @@ use std::thread;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter_all_threads};
 
 /// From now on, no thread of the process gets another one, as with a limit on their number.
-pub fn refuse_threads() {
+pub(crate) fn refuse_threads() {
     const EAGAIN: u32 = 11;
     let arch = std::env::consts::ARCH.try_into().unwrap();
     let rules = [libc::SYS_clone, libc::SYS_clone3].map(|call| (call, Vec::new()));
