@@ -26,6 +26,7 @@ pub fn print(smaller: usize, figures: &mut Figures) {
         let ours = held(objects, || watchcache::filled(objects)) - values;
         let verdict = if ours.at_most() <= BAR { "pass" } else { "MISS" };
         ours.print(watchcache::NAME, objects, &format!("{BAR} | {verdict}"));
+        figures.set(&format!("bytes_per_object_at_{objects}"), ours.at_most());
         // The larger one is what stays.
         figures.set("bytes_per_object", ours.at_most());
 
