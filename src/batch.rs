@@ -133,7 +133,7 @@ impl<T> Batch<T> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use watchcache::{Batch, Change, Key, KeyRef, Object, Store};
+    /// use watchcache::{Batch, Change, KeyRef, Object, Store};
     ///
     /// /// What is under a key that it does not know.
     /// struct Value(&'static str);

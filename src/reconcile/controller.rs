@@ -212,7 +212,6 @@ impl<K: Object> Controller<K> {
     /// deletion timestamp, which changes no spec: without it, what is to be deleted stays until something else changes.
     ///
     /// ```
-    /// # use std::convert::Infallible;
     /// # use std::sync::Arc;
     /// # use watchcache::{KeyRef, Object, Store};
     /// use watchcache::reconcile::{Action, Controller, Request};
