@@ -7,6 +7,25 @@
 //!                                              ^          │
 //!                                              └─ resume ─┘  stream ended or broke
 //! ```
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use watchcache::reflector::{Poll, Reflector};
+//! use watchcache::{Key, Store};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! // What can only be listed; the feature `kube` has a source that is watched.
+//! let source = Poll::new(Duration::from_secs(10), async || Ok(vec!["a/web".parse::<Key>().unwrap()]));
+//! let store = Arc::new(Store::new());
+//! let reflector = Reflector::builder(source).sink(store.clone()).build();
+//! let monitor = reflector.monitor();
+//! reflector.run(async { assert!(monitor.synced().await.is_ok()) }).await?;
+//! assert!(store.contains("a/web"));
+//! # Ok::<(), watchcache::reflector::SourceError>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod backoff;
 mod builder;
