@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 type Case = fn(usize) -> usize;
 
-const CASES: [(&str, Case); 19] = [
+const CASES: [(&str, Case); 20] = [
     ("get", store::get),
     ("get_cluster_scoped", store::get_cluster_scoped),
     ("get_borrowed", store::get_borrowed),
@@ -22,6 +22,7 @@ const CASES: [(&str, Case); 19] = [
     ("apply_1", store::apply::<1>),
     ("apply_64", store::apply::<64>),
     ("apply_1024", store::apply::<1024>),
+    ("diff_10_of_100000", store::diff_10_of_100000),
     ("replace_same", store::replace_same),
     ("churn", store::churn),
     ("fifo_add_new", queue::add_new),

@@ -100,7 +100,7 @@ impl<T: Send + Sync> WriteGuard<'_, T> {
             let (Place { bucket, at }, distance) = new.take(hash.0);
             room.place(distance);
             // Of keys that have left the table nobody needs a stamp.
-            bucket.raise(hot.born());
+            new.include(bucket, hot.born());
             bucket.fill(at, record, Tag::of(hash.0));
             bucket.set(at, hot.newest());
         }
