@@ -235,6 +235,11 @@ where
         if self.held.contains_key(&record) {
             // SAFETY: as the caller says.
             unsafe { self.change(record) };
+            // After a mass delete.
+            let enough = 2 * self.held.len().max(8);
+            if self.held.capacity() > 4 * enough {
+                self.held.shrink_to(enough);
+            }
         }
     }
 
