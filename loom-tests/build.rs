@@ -37,6 +37,7 @@ const REDUCE: &[(&str, &str, &str)] = &[
     ("waiters/alarm.rs", "from_secs(10)", "ZERO"),
     ("waiters/told.rs", "const TASKS: usize = 8;", "const TASKS: usize = 0;"),
     ("waiters/told.rs", "const PART: usize = 64;", "const PART: usize = 1;"),
+    ("store/engine/table.rs", "const GROUP: usize = 16;", "const GROUP: usize = 2;"),
     ("store/engine/slab.rs", "const RECORDS: usize = 63;", "const RECORDS: usize = 4;"),
     ("fifo/state/keys.rs", "const SHARD_COUNT: usize = 16;", "const SHARD_COUNT: usize = 1;"),
     ("fifo/state/queue.rs", "stale > live + 64", "stale > 0 && live < 100"),

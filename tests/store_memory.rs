@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cap::Cap;
 use watchcache::store::{FeedLimits, Index};
-use watchcache::{Batch, Key, KeyRef, Object, Store};
+use watchcache::{Batch, Key, KeyRef, Listing, Object, ResourceVersion, Store};
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
@@ -89,6 +89,43 @@ fn churn_at_a_constant_size_leaves_memory_where_it_was() {
     // happen to be; no more than that may differ.
     let grown = after - before;
     assert!(grown < before / 10, "{pairs} pairs grew {before} bytes by {grown}");
+}
+
+/// Updates alone follow: no key comes that would find its shard's table too large.
+#[test]
+fn after_a_mass_delete_memory_follows_what_is_left() {
+    let _turn = turn();
+    const MANY: u64 = 50_000;
+    const LEFT: u64 = 1_000;
+    let one_by_one = |store: &Store<Item>| {
+        (LEFT..MANY).for_each(|name| _ = store.delete(&Item::new(name).key));
+    };
+    let in_a_batch = |store: &Store<Item>| {
+        let mut batch = Batch::new();
+        (LEFT..MANY).for_each(|name| batch.delete(&Item::new(name).key));
+        store.apply(&batch);
+    };
+    let by_a_relist = |store: &Store<Item>| {
+        let left = (0..LEFT).map(Item::new);
+        store.replace(&Listing::new(left, None::<ResourceVersion>).unwrap());
+    };
+    let taken = |many: u64, delete: &dyn Fn(&Store<Item>)| {
+        let before = live();
+        let store = store_of(many);
+        delete(&store);
+        (0..LEFT).for_each(|name| _ = store.add(Item::new(name)).unwrap());
+        settled(&store) - before
+    };
+    let fresh = taken(LEFT, &|_| ());
+    let deletes: [(&str, &dyn Fn(&Store<Item>)); 3] =
+        [("one by one", &one_by_one), ("in a batch", &in_a_batch), ("by a relist", &by_a_relist)];
+    for (how, delete) in deletes {
+        let left = taken(MANY, delete);
+        // A store keeps some memory of versions and revisions for its next writes, and never more than this. The
+        // tables alone took twice as much.
+        let beyond = left - fresh;
+        assert!(beyond < 1 << 20, "deleted {how}, they leave {beyond} bytes beyond {fresh}");
+    }
 }
 
 #[test]

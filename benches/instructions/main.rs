@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 type Case = fn(usize) -> usize;
 
-const CASES: [(&str, Case); 21] = [
+const CASES: [(&str, Case); 22] = [
     ("get", store::get),
     ("get_cluster_scoped", store::get_cluster_scoped),
     ("get_borrowed", store::get_borrowed),
@@ -24,6 +24,7 @@ const CASES: [(&str, Case); 21] = [
     ("apply_1024", store::apply::<1024>),
     ("apply_64_indexed_same", store::apply_64_indexed_same),
     ("apply_64_indexed_moved", store::apply_64_indexed_moved),
+    ("diff_10_of_100000", store::diff_10_of_100000),
     ("replace_same", store::replace_same),
     ("churn", store::churn),
     ("fifo_add_new", queue::add_new),

@@ -142,6 +142,20 @@ pub(crate) fn apply_64_indexed_moved(objects: usize) -> usize {
     apply_64_indexed(objects, |version| version)
 }
 
+/// What ten changes cost a difference in ten times as many objects as are asked for.
+pub(crate) fn diff_10_of_100000(objects: usize) -> usize {
+    const CHANGED: usize = 10;
+    let keys = keys(10 * objects, key);
+    let store = filled(&keys);
+    let before = store.snapshot();
+    store.apply(&batch(&keys[..CHANGED], 2));
+    let after = store.snapshot();
+    measured(|| {
+        black_box(after.diff(&before)).expect("they are of one store");
+    });
+    CHANGED
+}
+
 pub(crate) fn replace_same(objects: usize) -> usize {
     let keys = keys(objects, key);
     let store = filled(&keys);

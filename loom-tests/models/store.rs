@@ -49,7 +49,7 @@ fn home(key: &str, buckets: u64) -> u64 {
     (u64::from(hash as u32) * buckets) >> 32
 }
 
-const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 14] = [
     "ns/0", "ns/1", "ns/2", "ns/3", "ns/4", "ns/5", "ns/6", "ns/7", "ns/8", "ns/9", "ns/10",
     "ns/11", "ns/12", "ns/13",
 ];

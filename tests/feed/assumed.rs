@@ -284,7 +284,7 @@ fn block_timer(store: &Store<Canary>, ledger: &Arc<Ledger>) -> Sender<()> {
 fn where_no_thread_is_to_be_had_the_next_assumption_forgets_what_is_due() {
     crate::common::child::in_a_process_of_its_own(|| {
         watched(|| {
-            crate::threads::refuse_threads();
+            crate::common::refused::refuse_threads();
             let store = Store::new();
             store.add(Pod::new("a/x", 1)).unwrap();
             store.assume(guess("a/x", 1), Duration::ZERO).unwrap();

@@ -3,8 +3,6 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-#[path = "../common/threads.rs"]
-mod threads;
 
 mod assumed;
 mod basics;

@@ -4,8 +4,6 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-#[path = "../common/threads.rs"]
-mod threads;
 
 mod blocking;
 mod deletions;

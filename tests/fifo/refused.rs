@@ -11,7 +11,6 @@ use crate::common::child::in_a_process_of_its_own;
 use crate::common::refused::refuse_threads;
 use crate::common::watchdog::watched;
 use crate::item::{Item, item};
-use crate::threads::refuse_threads;
 
 const SOON: Duration = Duration::from_millis(5);
 

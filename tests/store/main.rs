@@ -8,6 +8,7 @@ mod basics;
 mod combined;
 mod conditional;
 mod destructors;
+mod differences;
 mod forgotten;
 mod hot_key;
 mod indexes;

@@ -127,30 +127,76 @@ fn bookmarks_alone_leave_nothing_behind() {
     });
 }
 
-#[test]
-fn a_store_that_shrinks_gives_its_tables_back() {
-    let store = Store::new();
-    let key = |i: u64| format!("ns/{i}");
-    let many = sized(50_000, 2_000) as u64;
+const MANY: usize = sized(50_000, 2_000);
+const FEW: usize = 20;
+
+fn nth(i: usize) -> String {
+    format!("ns/{i}")
+}
+
+fn update(store: &Store<Pod>, version: u64) {
     let mut batch = Batch::new();
-    (0..many).for_each(|i| batch.add(Pod::new(&key(i), 1)).unwrap());
+    (0..FEW).for_each(|i| batch.add(Pod::new(&nth(i), version)).unwrap());
     store.apply(&batch);
+}
+
+fn store_of_many() -> Store<Pod> {
+    let store = Store::new();
+    let mut batch = Batch::new();
+    (0..MANY).for_each(|i| batch.add(Pod::new(&nth(i), 1)).unwrap());
+    store.apply(&batch);
+    store
+}
+
+fn delete_all_but_few(store: &Store<Pod>) {
+    let mut batch = Batch::new();
+    (FEW..MANY).for_each(|i| batch.delete(&nth(i)));
+    store.apply(&batch);
+}
+
+/// No key comes that would find its shard's table too large.
+#[test]
+fn a_store_that_shrinks_gives_its_tables_back_though_it_is_only_updated() {
+    let store = store_of_many();
     let peak = store.stats().table_bytes;
-    for i in 0..many {
-        store.delete(&key(i));
-    }
-    // A shard is rebuilt when it is next put to.
-    for round in 0..3 {
-        for i in 0..sized(2_000, 500) {
-            store.add(Pod::new(&format!("ns/{round}-{i}"), 2)).unwrap();
-        }
-        for i in 0..sized(2_000, 500) {
-            store.delete(&format!("ns/{round}-{i}"));
-        }
-        let _ = store.stats();
-    }
-    let now = store.stats().table_bytes;
-    assert!(now * 4 < peak, "{now} bytes of {peak}");
+    delete_all_but_few(&store);
+    let mut version = 1;
+    eventually("the tables given back", || {
+        version += 1;
+        update(&store, version);
+        store.stats().table_bytes * 4 < peak
+    });
+}
+
+/// A snapshot from before the deletions, and then a pin, a snapshot and a walk that begin before tables shrink.
+#[test]
+fn who_reads_while_tables_shrink_sees_what_there_was() {
+    in_a_process_of_its_own(|| {
+        let store = store_of_many();
+        let before = store.snapshot();
+        delete_all_but_few(&store);
+        (2..400).for_each(|version| update(&store, version));
+        assert_eq!(before.iter().count(), MANY);
+        assert!((0..MANY).all(|i| before.get(&nth(i)).unwrap().version() == 1));
+        drop(before);
+        eventually("the deleted keys freed", || store.stats().retained_versions == 0);
+
+        let large = store.stats().table_bytes;
+        let snapshot = store.snapshot();
+        let mut walk = snapshot.iter();
+        let first = walk.next();
+        let pinned = store.pin();
+        (400..800).for_each(|version| update(&store, version));
+        let now = store.stats().table_bytes;
+        assert!(now < large, "{now} bytes of {large}: nothing has shrunk beside them");
+        assert!((0..FEW).all(|i| snapshot.get(&nth(i)).unwrap().version() == 399));
+        assert!((0..FEW).all(|i| pinned.get(&nth(i)).unwrap().version() == 399));
+        assert!((FEW..MANY).all(|i| !pinned.contains(&nth(i))));
+        assert_eq!(first.into_iter().chain(walk).count(), FEW);
+        let newer = store.snapshot();
+        let diff = newer.diff(&snapshot).unwrap();
+        assert_eq!((diff.added.len(), diff.updated.len(), diff.deleted.len()), (0, FEW, 0));
+    });
 }
 
 /// A destructor that writes is run by a write that frees; the write that it makes frees in turn.

@@ -15,8 +15,9 @@ use super::cell::Cell;
 use super::chain::object_at;
 use super::prefetch::prefetch_counts;
 use super::record::RecordRef;
+use super::stamp::Stamp;
 use crate::KeyRef;
-use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// Slots of a bucket.
 pub(super) const SLOTS: usize = 3;
@@ -76,8 +77,8 @@ impl Word {
 pub(super) struct Bucket<T> {
     words: [AtomicPtr<Cell>; SLOTS],
     objects: [AtomicPtr<T>; SLOTS],
-    /// The last revision that changed a slot.
-    stamp: AtomicU64,
+    /// Raised before a slot changes.
+    pub(super) stamp: Stamp,
     /// Keys that are further on in their probe, as this bucket was full.
     passed: AtomicUsize,
 }
@@ -87,7 +88,7 @@ impl<T> Bucket<T> {
         Self {
             words: std::array::from_fn(|_| AtomicPtr::new(Word::EMPTY.0)),
             objects: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
-            stamp: AtomicU64::new(0),
+            stamp: Stamp::new(),
             passed: AtomicUsize::new(0),
         }
     }
@@ -105,14 +106,6 @@ impl<T> Bucket<T> {
         self.objects[at].load(Ordering::Acquire)
     }
 
-    /// Call after loads of words and objects.
-    #[inline]
-    fn is_after(&self, revision: u64) -> bool {
-        // ORDERING: Relaxed: after loads that acquire. A reader of a revision is ordered after that revision's
-        // stamps; a later one only costs a read of the record.
-        self.stamp.load(Ordering::Relaxed) > revision
-    }
-
     /// Returns whether keys have passed this bucket that may be further on.
     #[inline]
     pub(super) fn is_passed(&self) -> bool {
@@ -121,24 +114,13 @@ impl<T> Bucket<T> {
         self.passed.load(Ordering::Relaxed) > 0
     }
 
-    /// Raises the stamp to a revision that is not yet published; for the writer, before a slot changes.
-    #[inline]
-    pub(super) fn raise(&self, revision: u64) {
-        // ORDERING: Relaxed: only the writer stores stamps. A table that is being filled is given records in any
-        // order of their births, hence the larger one.
-        let last = self.stamp.load(Ordering::Relaxed);
-        // ORDERING: Relaxed: a reader of that revision is ordered behind its publication, and one of
-        // an older revision behind the word or the object, which are stored after it.
-        self.stamp.store(last.max(revision), Ordering::Relaxed);
-    }
-
-    /// Gives a free slot a record; for the writer, after [`raise`](Self::raise).
+    /// Gives a free slot a record; for the writer, once the stamp is raised.
     pub(super) fn fill(&self, at: usize, record: RecordRef<T>, tag: Tag) {
         // ORDERING: Release pairs with the Acquire in `word`: the record and the stamp come before it.
         self.words[at].store(Word::new(record, tag).0, Ordering::Release);
     }
 
-    /// Gives a slot its record's newest object; for the writer, after [`raise`](Self::raise).
+    /// Gives a slot its record's newest object; for the writer, once the stamp is raised.
     #[inline]
     pub(super) fn set(&self, at: usize, object: *const T) {
         // ORDERING: Release pairs with the Acquire in `object`: the stamp comes before it.
@@ -194,7 +176,7 @@ impl<T> Bucket<T> {
             }
             // SAFETY: a pinned reader reaches no freed record; see `reclaim`.
             if unsafe { record.has_key(key) } {
-                if !self.is_after(revision) {
+                if !self.stamp.is_after(revision) {
                     return Some(object);
                 }
                 // SAFETY: as above, and as the caller upholds.
@@ -248,7 +230,7 @@ impl<T> Bucket<T> {
         &self,
         revision: u64,
     ) -> impl Iterator<Item = RecordRef<T>> {
-        self.is_after(revision).then(|| self.records()).into_iter().flatten()
+        self.stamp.is_after(revision).then(|| self.records()).into_iter().flatten()
     }
 
     /// The object in each slot at a revision, null where there is none.
@@ -258,7 +240,7 @@ impl<T> Bucket<T> {
     #[inline]
     pub(super) unsafe fn objects(&self, revision: u64) -> [*const T; SLOTS] {
         let objects = std::array::from_fn(|at| self.object(at));
-        if !self.is_after(revision) {
+        if !self.stamp.is_after(revision) {
             return objects;
         }
         // SAFETY: as the caller upholds.
@@ -275,7 +257,7 @@ impl<T> Bucket<T> {
         revision: u64,
     ) -> [(Option<RecordRef<T>>, *const T); SLOTS] {
         let entries = std::array::from_fn(|at| (self.word(at).record(), self.object(at)));
-        if !self.is_after(revision) {
+        if !self.stamp.is_after(revision) {
             return entries;
         }
         entries.map(|(record, _): (Option<RecordRef<T>>, _)| {

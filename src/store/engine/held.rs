@@ -54,6 +54,11 @@ impl<V: ?Sized> Held<V> {
         row.used -= usize::from(before.is_some());
         if row.used == 0 {
             self.rows.remove(&slab);
+            // After a mass delete.
+            let enough = 2 * self.rows.len().max(8);
+            if self.rows.capacity() > 4 * enough {
+                self.rows.shrink_to(enough);
+            }
         }
     }
 

@@ -16,7 +16,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `table`, `bucket` | from a key to its record, and to its newest object |
+//! | `table`, `bucket`, `stamp` | from a key to its record, and to its newest object; when that changed |
 //! | `record`, `cell`, `chain` | all there is of a key: its text, and its objects |
 //! | `slab` | where records lie |
 //! | `lent` | a borrowed object |
@@ -61,6 +61,7 @@ mod revision;
 mod room;
 mod slab;
 mod slot;
+mod stamp;
 mod table;
 mod value;
 mod view;

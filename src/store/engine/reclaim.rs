@@ -66,7 +66,7 @@ pub(super) struct Reclaim<T> {
     /// What no reader can find any more, with the epoch of its unlinking, oldest first.
     limbo: Queue<(u64, Unlinked<T>)>,
     /// Unlinked since the epoch was last advanced.
-    unlinked: Vec<Unlinked<T>>,
+    unlinked: Queue<Unlinked<T>>,
     /// What ended at an epoch before this one is out of reach of every pinned reader.
     horizon: u64,
     /// How much arrived since the last scan of the readers, and how many revisions of it since the last
@@ -162,7 +162,7 @@ impl<T> Reclaim<T> {
             held: BTreeMap::new(),
             released: Vec::new(),
             limbo: Queue::new(),
-            unlinked: Vec::new(),
+            unlinked: Queue::new(),
             horizon: 0,
             arrived: 0,
             published: 0,
@@ -293,13 +293,13 @@ impl<T> Reclaim<T> {
 
     /// A table that was replaced.
     pub(super) fn table(&mut self, table: NonNull<Table<T>>) {
-        self.unlinked.push(Unlinked::Table(table));
+        self.unlinked.push_back(Unlinked::Table(table));
         self.table = true;
     }
 
     /// A record that no slot leads to any more.
     pub(super) fn record(&mut self, record: RecordRef<T>) {
-        self.unlinked.push(Unlinked::Record(record));
+        self.unlinked.push_back(Unlinked::Record(record));
     }
 
     /// Moves what was unlinked to the limbo, by the end of an epoch.
@@ -309,7 +309,7 @@ impl<T> Reclaim<T> {
             return;
         }
         self.arrived += self.unlinked.len();
-        for unlinked in self.unlinked.drain(..) {
+        while let Some(unlinked) = self.unlinked.pop_front() {
             self.limbo.push_back((epoch, unlinked));
         }
     }
@@ -331,7 +331,12 @@ impl<T> Reclaim<T> {
         if self.credit >= lump {
             // Unneeded steps are not saved: steps are taken in lumps.
             let steps = std::mem::take(&mut self.credit);
-            self.work(steps, owner);
+            let left = self.work(steps, owner);
+            // The records of a mass delete were unlinked just now. Later writes would earn few steps for them.
+            if self.arrived > threshold.max(LUMP) {
+                self.look();
+                self.work(left, owner);
+            }
         }
     }
 
@@ -504,7 +509,7 @@ impl<T> Reclaim<T> {
             // this version or at a newer one, and so stops before it.
             unsafe { self.free(version, owner) };
         } else {
-            self.unlinked.push(Unlinked::Version(version));
+            self.unlinked.push_back(Unlinked::Version(version));
         }
         if gone {
             owner.unlist(record);

@@ -1,9 +1,9 @@
-//! Room in the tables: a shard that is full, far too large, or in disorder, gets another table.
+//! Room in the tables: a shard that is full, in disorder, or far too large, gets another table.
 
 use std::ptr::NonNull;
 
 use super::Hash;
-use super::bucket::Tag;
+use super::bucket::{SLOTS, Tag};
 use super::record::RecordRef;
 use super::table::{Place, Table};
 use super::writer::WriteGuard;
@@ -13,8 +13,9 @@ use crate::sync::atomic::Ordering;
 const FULL: usize = 12;
 const NEW: usize = 10;
 
-/// A table has at most so many slots for each record before it is replaced by a smaller one.
-const SPARSE: usize = 16;
+/// A table of more slots for each record is replaced by a smaller one. Two buckets: so the smallest never is, and
+/// most of its records have to leave before one is replaced again.
+const SPARSE: usize = 2 * SLOTS;
 
 /// How many records of a shard are ahead when one is prefetched.
 const AHEAD: usize = 8;
@@ -42,15 +43,20 @@ impl Room {
         self.displaced -= distance;
     }
 
-    /// Whether another record has room in so many slots, and these are not far too many. Where keys come and go,
-    /// those that found their home full gather in other places, which lengthens all probes: more than one bucket
-    /// for each key is too much. As a rule a new table has less than a fifth of that. Where it has more, because the
-    /// hash does not tell its keys apart, another would be no better, and so it is kept until it is twice as bad:
-    /// either way whatever a table costs has been passed step by step before.
+    /// Whether another record has room in so many slots. Where keys come and go, those that found their home full
+    /// gather in other places, which lengthens all probes: more than one bucket for each key is too much. As a rule a
+    /// new table has less than a fifth of that. Where it has more, because the hash does not tell its keys apart,
+    /// another would be no better, and so it is kept until it is twice as bad: either way whatever a table costs has
+    /// been passed step by step before.
     fn fits(self, capacity: usize) -> bool {
         let live = self.live + 1;
         let is_in_order = self.displaced <= live.max(2 * self.at_first);
-        live * 16 <= capacity * FULL && live * SPARSE >= capacity && is_in_order
+        live * 16 <= capacity * FULL && is_in_order
+    }
+
+    /// Whether so many slots are far too many.
+    pub(super) fn is_sparse(self, capacity: usize) -> bool {
+        (self.live + 1) * SPARSE < capacity
     }
 }
 
@@ -61,7 +67,19 @@ impl<T: Send + Sync> WriteGuard<'_, T> {
         // SAFETY: this is the writer.
         let table = unsafe { self.engine.shard(hash).table() };
         if !table.is_some_and(|table| room.fits(table.capacity())) {
-            self.rebuild(hash);
+            self.rebuild(hash.shard());
+        }
+    }
+
+    /// Replaces a table that is far too large, if there is one: a part of what a mass delete leaves to the
+    /// publications after it.
+    pub(super) fn shrink(&mut self) {
+        let Some(shard) = self.writer.sparse.pop_first() else { return };
+        // SAFETY: this is the writer.
+        let table = unsafe { self.engine.shards[shard].table() };
+        // Keys may have come since it was noted.
+        if table.is_some_and(|table| self.writer.rooms[shard].is_sparse(table.capacity())) {
+            self.rebuild(shard);
         }
     }
 
@@ -80,8 +98,8 @@ impl<T: Send + Sync> WriteGuard<'_, T> {
     }
 
     /// Gives a shard a new table, of a size that its records ask for.
-    fn rebuild(&mut self, hash: Hash) {
-        let shard = self.engine.shard(hash);
+    fn rebuild(&mut self, number: usize) {
+        let shard = &self.engine.shards[number];
         // ORDERING: Relaxed: only the writer stores tables.
         let old = NonNull::new(shard.table.load(Ordering::Relaxed));
         // SAFETY: this is the writer, and a table is freed after it was replaced.
@@ -100,13 +118,13 @@ impl<T: Send + Sync> WriteGuard<'_, T> {
             let (Place { bucket, at }, distance) = new.take(hash.0);
             room.place(distance);
             // Of keys that have left the table nobody needs a stamp.
-            bucket.raise(hot.born());
+            new.include(bucket, hot.born());
             bucket.fill(at, record, Tag::of(hash.0));
             bucket.set(at, hot.newest());
         }
         room.at_first = room.displaced;
         let writer = &mut **self.writer;
-        writer.rooms[hash.shard()] = room;
+        writer.rooms[number] = room;
         writer.table_bytes += new.bytes();
         // ORDERING: Release pairs with the Acquire in `Shard::table`.
         shard.table.store(Box::into_raw(Box::new(new)), Ordering::Release);
@@ -120,8 +138,7 @@ impl<T: Send + Sync> WriteGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bucket::SLOTS;
-    use super::{NEW, Room};
+    use super::{NEW, Room, SLOTS};
 
     /// So many keys of one home in an endless table: how often it is rebuilt.
     fn rebuilds_of_one_home(keys: usize) -> usize {

@@ -11,15 +11,21 @@ use std::ptr::{self, NonNull};
 use super::bucket::{Bucket, SLOTS, Tag};
 use super::prefetch::prefetch;
 use super::record::RecordRef;
+use super::stamp::Stamp;
 use crate::KeyRef;
-use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::{FREES, Lifetime};
 
 const MIN_BUCKETS: usize = 2;
 
+/// Buckets that have a stamp together, by which a difference passes over them: as many as are a kilobyte.
+const GROUP: usize = 16;
+
 pub(super) struct Table<T> {
     /// An even number of them.
     buckets: Box<[Bucket<T>]>,
+    /// For each group of buckets.
+    stamps: Box<[Stamp]>,
     life: Lifetime,
 }
 
@@ -41,7 +47,11 @@ impl<T> Table<T> {
     /// A table of so many slots at least.
     pub(super) fn with_capacity(capacity: usize) -> Self {
         let buckets = capacity.div_ceil(SLOTS).next_multiple_of(2).max(MIN_BUCKETS);
-        Self { buckets: (0..buckets).map(|_| Bucket::new()).collect(), life: Lifetime::new() }
+        Self {
+            buckets: (0..buckets).map(|_| Bucket::new()).collect(),
+            stamps: (0..buckets.div_ceil(GROUP)).map(|_| Stamp::new()).collect(),
+            life: Lifetime::new(),
+        }
     }
 
     /// # Safety
@@ -62,7 +72,20 @@ impl<T> Table<T> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.buckets)
+        size_of::<Self>() + size_of_val(&*self.buckets) + size_of_val(&*self.stamps)
+    }
+
+    /// The stamp of a bucket's group.
+    #[inline]
+    fn group(&self, bucket: &Bucket<T>) -> &Stamp {
+        let offset = ptr::from_ref(bucket).addr() - self.buckets.as_ptr().addr();
+        &self.stamps[offset / (GROUP * size_of::<Bucket<T>>())]
+    }
+
+    /// Counts the birth of what a new table has in a bucket; for the writer, before anybody knows the table.
+    pub(super) fn include(&self, bucket: &Bucket<T>, born: u64) {
+        bucket.stamp.include(born);
+        self.group(bucket).include(born);
     }
 
     /// The bucket where a probe begins: the low half of the hash, scaled.
@@ -210,12 +233,16 @@ impl<T> Table<T> {
         unreachable!("the record is in the table")
     }
 
-    /// As [`records`](Self::records), in buckets that changed after a revision.
+    /// As [`records`](Self::records), in buckets that changed after a revision. Reads the stamp of each group, and
+    /// the buckets of those that changed.
     pub(super) fn records_changed_since(
         &self,
         revision: u64,
     ) -> impl Iterator<Item = RecordRef<T>> {
-        self.buckets.iter().flat_map(move |bucket| bucket.records_changed_since(revision))
+        let groups = self.stamps.iter().zip(self.buckets.chunks(GROUP));
+        let changed = groups.filter(move |(stamp, _)| stamp.is_after(revision));
+        let buckets = changed.flat_map(|(_, buckets)| buckets);
+        buckets.flat_map(move |bucket| bucket.records_changed_since(revision))
     }
 
     #[inline]
@@ -234,13 +261,12 @@ impl<T> Table<T> {
 pub(super) struct Shard<T> {
     /// By the pointer of [`Box::into_raw`], by which it is freed.
     pub(super) table: AtomicPtr<Table<T>>,
-    /// The last revision that changed the shard.
-    pub(super) changed: AtomicU64,
+    pub(super) stamp: Stamp,
 }
 
 impl<T> Shard<T> {
     pub(super) fn new() -> Self {
-        Self { table: AtomicPtr::new(ptr::null_mut()), changed: AtomicU64::new(0) }
+        Self { table: AtomicPtr::new(ptr::null_mut()), stamp: Stamp::new() }
     }
 
     /// # Safety
@@ -254,13 +280,16 @@ impl<T> Shard<T> {
         Some(table)
     }
 
-    /// Raises the stamps of a bucket and of the shard to a revision that is not yet published; for the writer,
-    /// before a slot of the bucket changes.
+    /// Raises the stamps of a bucket of the shard's table, of its group and of the shard to a revision that is not
+    /// yet published; for the writer, before a slot of the bucket changes.
     #[inline]
     pub(super) fn raise(&self, bucket: &Bucket<T>, revision: u64) {
-        bucket.raise(revision);
-        // ORDERING: Relaxed, as for the bucket's.
-        self.changed.store(revision, Ordering::Relaxed);
+        bucket.stamp.raise(revision);
+        // SAFETY: this is the writer, and it replaces no table here.
+        if let Some(table) = unsafe { self.table() } {
+            table.group(bucket).raise(revision);
+        }
+        self.stamp.raise(revision);
     }
 
     /// Frees the table, and passes on every record that it leads to.

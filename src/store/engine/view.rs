@@ -8,7 +8,6 @@ use super::revision::Revision;
 use super::table::Table;
 use super::{Engine, Hash};
 use crate::sync::Arc;
-use crate::sync::atomic::Ordering;
 use crate::{ArcRef, KeyRef, ResourceVersion};
 
 /// Keys whose places are loaded together.
@@ -115,7 +114,8 @@ impl<'a, T> View<'a, T> {
     }
 
     /// Calls `changed` with the entries before and after, for every key that differs between this view
-    /// and another of the same engine. Reads each shard's stamp, and each bucket in the shards that changed.
+    /// and another of the same engine. Reads the stamp of each shard, of each group of buckets in the shards that
+    /// changed, and each bucket in the groups that did.
     ///
     /// The thread is pinned while `changed` runs.
     pub(crate) fn changes<'b>(
@@ -126,8 +126,7 @@ impl<'a, T> View<'a, T> {
         assert!(self.same_engine(other), "views of two engines have no difference");
         let since = self.number().min(other.number());
         for shard in &*self.engine.shards {
-            // ORDERING: Relaxed, as for stamps: see `Bucket::raise`.
-            if shard.changed.load(Ordering::Relaxed) <= since {
+            if !shard.stamp.is_after(since) {
                 continue;
             }
             let _pin = Pin::new();

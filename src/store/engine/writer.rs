@@ -1,5 +1,6 @@
 //! Building the next revision, and publishing it with one store.
 
+use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
@@ -26,6 +27,8 @@ use crate::{ArcRef, KeyRef, ResourceVersion};
 pub(super) struct Writer<T> {
     /// For each shard.
     pub(super) rooms: Box<[Room]>,
+    /// Shards whose tables have become far too large.
+    pub(super) sparse: BTreeSet<usize>,
     /// Bytes of all tables.
     pub(super) table_bytes: usize,
     /// The published revision.
@@ -65,6 +68,7 @@ impl<T> Writer<T> {
     pub(super) fn new(measure: Measure<T>) -> Self {
         Self {
             rooms: [Room::default(); SHARD_COUNT].into(),
+            sparse: BTreeSet::new(),
             table_bytes: 0,
             published: 0,
             sequence: 0,
@@ -347,6 +351,8 @@ impl<'e, T: Send + Sync> WriteGuard<'e, T> {
             }
             (writer.changed, writer.republish) = (false, false);
         }
+        self.shrink();
+        let writer = &mut **self.writer;
         // A store may retain a sixteenth of its size in superseded versions before it frees some.
         let (least, most) = self.engine.patience;
         let threshold = (writer.len / 16).clamp(least, most);
@@ -449,13 +455,14 @@ pub(super) fn split<'w, T>(
     engine: &'w Engine<T>,
     writer: &'w mut Writer<T>,
 ) -> (&'w mut Reclaim<T>, impl reclaim::Owner<T>) {
-    let Writer { reclaim, slabs, garbage, rooms, .. } = writer;
-    (reclaim, Memory { engine, rooms, slabs, garbage })
+    let Writer { reclaim, slabs, garbage, rooms, sparse, .. } = writer;
+    (reclaim, Memory { engine, rooms, sparse, slabs, garbage })
 }
 
 struct Memory<'w, T> {
     engine: &'w Engine<T>,
     rooms: &'w mut [Room],
+    sparse: &'w mut BTreeSet<usize>,
     slabs: &'w mut Slabs<T>,
     garbage: &'w mut Garbage<T>,
 }
@@ -467,7 +474,11 @@ impl<T> reclaim::Owner<T> for Memory<'_, T> {
         unsafe {
             let hash = self.engine.hash(record.key());
             let Some(table) = self.engine.shard(hash).table() else { return };
-            self.rooms[hash.shard()].leave(table.give_back(record, hash.0));
+            let room = &mut self.rooms[hash.shard()];
+            room.leave(table.give_back(record, hash.0));
+            if room.is_sparse(table.capacity()) {
+                self.sparse.insert(hash.shard());
+            }
         }
     }
 
