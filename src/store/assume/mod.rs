@@ -315,8 +315,8 @@ impl<T: Object> Store<T> {
     /// [unordered](crate::Batch::set_unordered).
     ///
     /// The first assumption of a store starts a thread, which sleeps until one is due and ends with the
-    /// store. Where the system refuses one, what is due is forgotten with the next assumption, which also
-    /// asks again if it is due before all others.
+    /// store. Where the system refuses one, each assumption forgets up to 256 of those that are due, and asks
+    /// again if it is due before all others.
     /// Forgetting is not told to the store's [observer](super::Observer). Assuming takes O(log assumptions).
     /// While something is assumed, a batch costs a look for each of its keys, and a relist, where the source
     /// has not told all that is assumed, a look at each key of the store, beside what they cost otherwise.

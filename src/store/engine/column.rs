@@ -234,7 +234,7 @@ where
             found.extend_from_slice(&held[..again]);
             if found.len() > 1 {
                 found.sort_unstable_by(|one, other| one.shared().cmp(other.shared()));
-                found.dedup_by(|one, other| one.shared() == other.shared());
+                found.dedup_by(|one, other| one.shared().cmp(other.shared()).is_eq());
             }
             Ok(held == found)
         };

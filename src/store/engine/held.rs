@@ -63,7 +63,7 @@ impl<V: ?Sized> Held<V> {
     }
 
     pub(super) fn clear(&mut self) {
-        self.rows.clear();
+        self.rows = HashMap::default();
     }
 }
 

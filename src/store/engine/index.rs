@@ -49,7 +49,8 @@ impl<T, V: Ord + ?Sized + 'static> Tree<T, V> {
     /// Removes a record from one value's postings, or from all there are.
     ///
     /// So after as many removals as insertions of a record no postings hold it, whatever values they
-    /// were of and however these compare: each insertion added it to one at most.
+    /// were of and however these compare: each insertion added it to one at most. A second search for the same
+    /// value may find another one's postings; whatever it takes out, that record is in none.
     ///
     /// # Safety
     /// As for [`insert`](Self::insert).
@@ -62,7 +63,11 @@ impl<T, V: Ord + ?Sized + 'static> Tree<T, V> {
         let removed = match removed {
             Removed::Yes => true,
             Removed::No => false,
-            Removed::Last => self.0.remove(value).is_some_and(|last| last.was_last(record)),
+            Removed::Last => {
+                self.0.remove(value);
+                true
+            }
+            Removed::Only => self.0.remove(value).is_some_and(|only| only.is_one(record)),
         };
         if !removed {
             // SAFETY: alive, and this is the writer.
@@ -78,7 +83,8 @@ impl<T, V: Ord + ?Sized + 'static> Tree<T, V> {
     unsafe fn purge(&mut self, record: RecordRef<T>) {
         for (value, mut postings) in std::mem::take(&mut self.0) {
             // SAFETY: alive, and this is the writer.
-            if !matches!(unsafe { postings.remove(record) }, Removed::Last) {
+            let is_only = matches!(unsafe { postings.remove(record) }, Removed::Only);
+            if !is_only && postings.len() > 0 {
                 self.0.insert(value, postings);
             }
         }
@@ -105,7 +111,7 @@ impl<T> Tree<T, str> {
     unsafe fn disappear(&mut self, namespace: &str, record: RecordRef<T>) {
         let Some(postings) = self.0.get_mut(namespace) else { return };
         // SAFETY: alive, and this is the writer.
-        if let Removed::Last = unsafe { postings.remove(record) } {
+        if let Removed::Last | Removed::Only = unsafe { postings.remove(record) } {
             self.0.remove(namespace);
         }
     }
@@ -176,6 +182,100 @@ impl<T> Indexes<T> {
         unsafe {
             let (namespace, _) = record.key().parts();
             self.namespaces.disappear(namespace, record);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::cmp::Ordering;
+    use std::ops::Bound;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use proptest::prelude::*;
+
+    use super::super::slab::Slabs;
+    use super::*;
+
+    thread_local! {
+        /// What the next comparisons answer, if not the truth.
+        static LIES: RefCell<Vec<Option<Ordering>>> = const { RefCell::new(Vec::new()) };
+    }
+
+    #[derive(PartialEq, Eq)]
+    struct Liar(u8);
+
+    impl Ord for Liar {
+        fn cmp(&self, other: &Self) -> Ordering {
+            let lie = LIES.with_borrow_mut(Vec::pop).flatten();
+            lie.unwrap_or_else(|| self.0.cmp(&other.0))
+        }
+    }
+
+    impl PartialOrd for Liar {
+        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+
+    fn holds(tree: &Tree<u8, Liar>, record: RecordRef<u8>) -> bool {
+        tree.0.values().any(|postings| {
+            // SAFETY: the records are alive.
+            unsafe { postings.from(Bound::Unbounded) }.any(|held| held == record)
+        })
+    }
+
+    /// Puts records under values and takes them out in turn.
+    fn check(turns: &[(usize, u8)], mut lies: Vec<Option<Ordering>>) {
+        let mut slabs = Slabs::<u8>::new();
+        let records: [_; 6] = std::array::from_fn(|i| slabs.take((&*i.to_string(), "name").into()));
+        let (mut tree, mut held) = (Tree::new(), [const { None }; 6]);
+        for &(record, value) in turns {
+            LIES.set(std::mem::take(&mut lies));
+            let turn = catch_unwind(AssertUnwindSafe(|| match held[record].take() {
+                // SAFETY: the records are alive.
+                Some(value) => unsafe { tree.remove(&value, records[record]) },
+                None => {
+                    let mut value = Value::new(Arc::new(Liar(value)));
+                    // SAFETY: as above.
+                    unsafe { tree.insert(&mut value, records[record]) };
+                    held[record] = Some(value);
+                }
+            }));
+            lies = LIES.take();
+            if turn.is_err() {
+                // As a column does.
+                (tree, held) = (Tree::new(), [const { None }; 6]);
+            }
+            for (record, held) in records.iter().zip(&held) {
+                assert!(held.is_some() || !holds(&tree, *record), "a record that is gone");
+            }
+        }
+        for record in records {
+            // SAFETY: nobody else knows it.
+            unsafe { slabs.give_back(record) };
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 2_000 }))]
+
+        /// What is removed may be freed, whatever its values answered.
+        #[test]
+        fn no_record_that_was_removed_is_found(
+            turns in prop::collection::vec((0..6_usize, 0..3_u8), 1..24),
+            lies in prop::collection::vec(
+                prop_oneof![
+                    2 => Just(None),
+                    1 => Just(Some(Ordering::Less)),
+                    1 => Just(Some(Ordering::Equal)),
+                    1 => Just(Some(Ordering::Greater)),
+                ],
+                0..80,
+            ),
+        ) {
+            check(&turns, lies);
         }
     }
 }

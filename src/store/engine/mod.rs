@@ -97,7 +97,7 @@ pub(crate) use writer::{Hashed, Unindexed, Unlocked, WriteGuard};
 use crate::KeyRef;
 use crate::panic::let_go;
 use crate::sync::atomic::{AtomicPtr, Ordering};
-use crate::sync::{Arc, Mutex, PoisonError, TryLockError};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Shards of a store. Enough that growing one of them takes microseconds up to a million objects.
 const SHARD_COUNT: usize = 256;
@@ -207,12 +207,15 @@ impl<T: Send + Sync> Engine<T> {
 
     /// The right to write, if nobody has it.
     pub(crate) fn try_write(&self) -> Option<WriteGuard<'_, T>> {
-        let writer = match self.writer.try_lock() {
-            Ok(writer) => writer,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
-        Some(WriteGuard::new(self, writer))
+        self.try_lock().map(|writer| WriteGuard::new(self, writer))
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Writer<T>>> {
+        match self.writer.try_lock() {
+            Ok(writer) => Some(writer),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 

@@ -34,8 +34,10 @@ pub(super) enum Removed {
     /// It was not there.
     No,
     Yes,
-    /// It was the only one: the postings can be removed.
+    /// It was the only one: the postings are of no use any more.
     Last,
+    /// It is the only one and still there, since it has no page: it is removed with the postings.
+    Only,
 }
 
 impl<T> Clone for Postings<T> {
@@ -97,7 +99,8 @@ impl<T> Postings<T> {
         // SAFETY: alive, and this is the writer.
         let (removed, left) = unsafe {
             match self {
-                Self::One(only) => (*only == record, 0),
+                Self::One(only) if *only == record => return Removed::Only,
+                Self::One(_) => return Removed::No,
                 Self::Few(page) => (remove(page, record), page.len()),
                 Self::Many(pages) => (Arc::make_mut(pages).remove(record), pages.len),
             }
@@ -109,14 +112,9 @@ impl<T> Postings<T> {
         }
     }
 
-    /// Returns whether these are postings of which [`remove`](Self::remove) returned that the record was
-    /// the last.
-    pub(super) fn was_last(&self, record: RecordRef<T>) -> bool {
-        match self {
-            Self::One(only) => *only == record,
-            Self::Few(page) => page.is_empty(),
-            Self::Many(pages) => pages.len == 0,
-        }
+    /// Whether this is the one record, without a page.
+    pub(super) fn is_one(&self, record: RecordRef<T>) -> bool {
+        matches!(self, Self::One(only) if *only == record)
     }
 
     /// The records from a bound on.
@@ -188,7 +186,14 @@ unsafe fn insert<T>(
 unsafe fn remove<T>(page: &mut Page<T>, record: RecordRef<T>) -> bool {
     // SAFETY: the records are alive, and this is the writer.
     let place = page.binary_search_by(|held| unsafe { held.compare(record) });
-    place.map(|place| Arc::make_mut(page).remove(place)).is_ok()
+    let Ok(place) = place else { return false };
+    let page = Arc::make_mut(page);
+    page.remove(place);
+    if page.len() < page.capacity() / 4 {
+        // After a mass delete.
+        page.shrink_to(2 * page.len());
+    }
+    true
 }
 
 impl<T> Pages<T> {
@@ -211,7 +216,8 @@ impl<T> Pages<T> {
     unsafe fn insert(&mut self, record: RecordRef<T>) {
         // SAFETY: the records are alive, and this is the writer.
         let order = |held: RecordRef<T>| unsafe { held.compare(record) };
-        let at = self.first_page(|last| order(last).is_lt()).min(self.pages.len() - 1);
+        let at =
+            self.first_page(|last| order(last).is_lt()).min(self.pages.len().saturating_sub(1));
         let Some(page) = self.pages.get_mut(at) else { return };
         // SAFETY: as above.
         let (inserted, rest) = unsafe { insert(Arc::make_mut(page), record) };

@@ -333,7 +333,7 @@ impl<T> Reclaim<T> {
             let steps = std::mem::take(&mut self.credit);
             let left = self.work(steps, owner);
             // The records of a mass delete were unlinked just now. Later writes would earn few steps for them.
-            if self.arrived > threshold.max(LUMP) {
+            if left > 0 && self.arrived > threshold.max(LUMP) {
                 self.look();
                 self.work(left, owner);
             }

@@ -441,7 +441,7 @@ impl<T: Send + Sync> Drop for WriteGuard<'_, T> {
         while let Some(disposal) = &mut disposal
             && disposal.take_left()
             // Otherwise the holder of the lock has it dropped.
-            && let Ok(mut writer) = self.engine.writer.try_lock()
+            && let Some(mut writer) = self.engine.try_lock()
         {
             let garbage = writer.garbage.take(emptied);
             drop(writer);
