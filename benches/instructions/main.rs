@@ -6,12 +6,13 @@
 mod object;
 mod queue;
 mod store;
+mod watch;
 
 use std::process::ExitCode;
 
 type Case = fn(usize) -> usize;
 
-const CASES: [(&str, Case); 22] = [
+const CASES: [(&str, Case); 23] = [
     ("get", store::get),
     ("get_cluster_scoped", store::get_cluster_scoped),
     ("get_borrowed", store::get_borrowed),
@@ -34,6 +35,7 @@ const CASES: [(&str, Case); 22] = [
     ("fifo_add_batch_64_of_parts", queue::add_batch_64_of_parts),
     ("fifo_pop", queue::pop),
     ("fifo_lease_done", queue::lease_done),
+    ("watch_lazy", watch::watch_lazy),
 ];
 
 /// Callgrind counts from where this is entered to where it is left.

@@ -238,9 +238,9 @@ impl Shared {
         self.publish();
     }
 
-    /// A good version of the key came, or, without a version, the key was deleted.
-    pub(super) fn release(&self, key: KeyRef<'_>, version: Option<&str>) {
-        if !self.quarantine.is_empty() && self.quarantine.release(key, version) {
+    /// A good version of the key came, or, without a version, the key was deleted. Usually nobody asks which.
+    pub(super) fn release<'a>(&self, key: KeyRef<'_>, version: impl FnOnce() -> Option<&'a str>) {
+        if !self.quarantine.is_empty() && self.quarantine.release(key, version()) {
             self.publish();
         }
     }

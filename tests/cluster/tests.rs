@@ -13,6 +13,7 @@ mod kinds;
 mod kubectl;
 mod mirror;
 mod objects;
+mod protobuf;
 mod proxy;
 mod server;
 mod wire;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         suite.shared("an_expired_client", access::an_expired_client),
         suite.shared("an_admission_failure_as_status", access::an_admission_failure_as_status),
         suite.shared("a_custom_resource_in_versions", kinds::a_custom_resource_in_versions),
+        suite.shared("every_kind_as_in_json", protobuf::every_kind_as_in_json),
         suite
             .shared("kubectl_writes_and_reads", kubectl::kubectl_writes_and_reads)
             .with_ignored_flag(suite.missing.is_some() || kubectl::missing()),

@@ -47,7 +47,7 @@ pub struct Lazy<K> {
     key: Key,
     uid: Option<Span>,
     resource_version: Option<Span>,
-    labels: Box<[(Span, Span)]>,
+    labels: Labels,
     typed: OnceLock<Result<Box<K>, LazyError>>,
     report: Option<Report>,
 }
@@ -59,6 +59,13 @@ enum Content {
     Json(Box<str>, usize),
     /// The message of this schema, and whether it said its type.
     Protobuf(Box<[u8]>, &'static Message, bool),
+}
+
+/// Where the labels are, ordered by name.
+enum Labels {
+    /// In protobuf, as Kubernetes writes them: in order, and each once.
+    InOrder(Span),
+    Each(Box<[(Span, Span)]>),
 }
 
 /// Why a lazily decoded object could not be decoded.
@@ -127,9 +134,14 @@ impl<K> Lazy<K> {
 
     /// The labels, ordered by name.
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.labels
-            .iter()
-            .map(|(name, value)| (self.content.part(*name), self.content.part(*value)))
+        let (in_order, each) = match &self.labels {
+            Labels::InOrder(fields) => (self.content.message(*fields), &[][..]),
+            Labels::Each(labels) => (&[][..], &**labels),
+        };
+        let each =
+            each.iter().map(|(name, value)| (self.content.part(*name), self.content.part(*value)));
+        // They were found to read.
+        protobuf::labels(in_order).map_while(Result::ok).chain(each)
     }
 
     /// Whether it was decoded, or tried to.
@@ -167,8 +179,8 @@ impl<K> Lazy<K> {
             false => header.without_managed_fields(message),
         };
         // Where it lies in what is kept.
-        let span = |part: &str| {
-            let found = Span::within(message, part.as_bytes());
+        let span = |part: &[u8]| {
+            let found = Span::within(message, part);
             let kept = found.and_then(|span| match managed_fields || part.is_empty() {
                 true => Some(span),
                 false => {
@@ -177,24 +189,28 @@ impl<K> Lazy<K> {
             });
             kept.ok_or_else(|| protobuf::Error::custom(TOO_LARGE))
         };
-        let label = |(name, value)| Ok::<_, protobuf::Error>((span(name)?, span(value)?));
-        let mut labels = Vec::with_capacity(header.label_count().min(LABELS));
+        let fields = header.labels();
         let mut last = None;
-        for found in header.labels() {
-            let (name, value) = found?;
-            if last.replace(name).is_some_and(|last| last >= name) {
-                // Kubernetes writes them in order, each once.
-                let ordered = header.labels().collect::<Result<BTreeMap<_, _>, _>>()?;
-                labels = ordered.into_iter().map(label).collect::<Result<_, _>>()?;
-                break;
-            }
-            labels.push(label((name, value))?);
+        let mut in_order = true;
+        for label in protobuf::labels(fields) {
+            let (name, _) = label?;
+            in_order &= last.replace(name).is_none_or(|last| last < name);
         }
+        let labels = if in_order {
+            Labels::InOrder(span(fields)?)
+        } else {
+            let ordered = protobuf::labels(fields).collect::<Result<BTreeMap<_, _>, _>>()?;
+            let each = ordered.into_iter();
+            let each =
+                each.map(|(name, value)| Ok((span(name.as_bytes())?, span(value.as_bytes())?)));
+            Labels::Each(each.collect::<Result<_, protobuf::Error>>()?)
+        };
+        let span = |text: &str| span(text.as_bytes());
         Ok(Self {
             key: header.key().to_key().map_err(protobuf::Error::custom)?,
             uid: header.uid().map(span).transpose()?,
             resource_version: header.resource_version().map(span).transpose()?,
-            labels: labels.into(),
+            labels,
             typed: OnceLock::new(),
             report: report.cloned(),
             content: Content::Protobuf(kept, schema, of.is_some()),
@@ -238,7 +254,7 @@ impl<K> Lazy<K> {
             key,
             uid,
             resource_version,
-            labels,
+            labels: Labels::Each(labels),
             typed: OnceLock::new(),
             report: report.cloned(),
         })
@@ -268,10 +284,11 @@ where
     /// What came, and what was read of it; not the typed form, so that the size of an object stays
     /// the same whoever decodes it.
     fn size(&self) -> usize {
-        size_of::<Self>()
-            + self.content.bytes()
-            + size_of_val(&*self.labels)
-            + self.key.as_str().len()
+        let labels = match &self.labels {
+            Labels::InOrder(_) => 0,
+            Labels::Each(labels) => size_of_val(&**labels),
+        };
+        size_of::<Self>() + self.content.bytes() + labels + self.key.as_str().len()
     }
 }
 
@@ -299,9 +316,6 @@ impl<K> fmt::Debug for Lazy<K> {
             .finish_non_exhaustive()
     }
 }
-
-/// So many labels get their room at once, on the word of whoever wrote them.
-const LABELS: usize = 64;
 
 const TOO_LARGE: &str = "it is larger than 4 GiB";
 
@@ -340,10 +354,15 @@ impl Content {
     fn part(&self, span: Span) -> &str {
         match self {
             Self::Json(text, _) => text.get(span.range()).unwrap_or_default(),
-            Self::Protobuf(message, ..) => {
-                std::str::from_utf8(message.get(span.range()).unwrap_or_default())
-                    .unwrap_or_default()
-            }
+            Self::Protobuf(..) => std::str::from_utf8(self.message(span)).unwrap_or_default(),
+        }
+    }
+
+    /// A part of the message.
+    fn message(&self, span: Span) -> &[u8] {
+        match self {
+            Self::Json(..) => &[],
+            Self::Protobuf(message, ..) => message.get(span.range()).unwrap_or_default(),
         }
     }
 

@@ -202,7 +202,7 @@ impl<K: Object + Clone, S: Sink<K>> Feeding<K, S> {
         let there = matches!(change, Change::Add(_));
         batch.changes_mut().push(key, change);
         let now = version.as_ref().filter(|_| there).map(ResourceVersion::as_str);
-        self.shared.release(key, now);
+        self.shared.release(key, || now);
         let refused = self.sink.apply_reporting(&batch);
         self.shared.refused(refused.into_iter().map(Undecodable::from).collect());
         let version = version.as_ref();

@@ -75,11 +75,11 @@ impl<S: Source> Run<'_, S> {
         let pending = gathered.batch.changes_mut().key(key);
         match self.config.transformed(object) {
             Ok(object) if kind == Kind::Deleted => {
-                self.shared.release(pending.key(), None);
+                self.shared.release(pending.key(), || None);
                 pending.push(Change::Delete(Some(object)));
             }
             Ok(object) => {
-                self.shared.release(pending.key(), version_of(&*object));
+                self.shared.release(pending.key(), || version_of(&*object));
                 pending.push(Change::Add(object));
             }
             Err(error) => {
@@ -120,7 +120,7 @@ impl<S: Source> Run<'_, S> {
             gathered.stale += 1;
             return;
         }
-        self.shared.release(key, None);
+        self.shared.release(key, || None);
         gathered.batch.delete(key);
     }
 
@@ -229,7 +229,7 @@ impl<S: Source> Run<'_, S> {
         self.shared.undecodable(&bad);
         match &bad.key {
             Some(key) if bad.deleted => {
-                self.shared.release(key.as_ref(), None);
+                self.shared.release(key.as_ref(), || None);
                 gathered.batch.delete(key);
             }
             _ => self.shared.quarantine_one(bad),

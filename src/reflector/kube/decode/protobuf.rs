@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Bookmark, Decode, Decoder, told_by};
 use crate::reflector::kube::encoded::Form;
 use crate::reflector::kube::protobuf::{
-    Envelope, Error, Header, Message, Object, event, find, message_of,
+    Envelope, Error, Fault, Header, Message, Object, event, find, message_of,
 };
 use crate::reflector::kube::{Encoded, unexpected};
 use crate::reflector::{Interest, Item, SourceError, Undecodable, WatchEvent};
@@ -33,15 +33,19 @@ impl<K: Decode> Decoder<K> {
         frame: &[u8],
         schema: &'static Message,
     ) -> Result<WatchEvent<K>, SourceError> {
-        let (event_type, raw) = event(frame).map_err(|error| unreadable(&error))?;
+        let [event_type, raw] = event(frame).map_err(|error| unreadable(&error))?;
         let event = match event_type {
-            "ADDED" => WatchEvent::Added,
-            "MODIFIED" => WatchEvent::Modified,
-            "DELETED" => WatchEvent::Deleted,
-            "BOOKMARK" => return self.bookmark_of(raw, schema),
-            "ERROR" => return Err(unexpected::failure_of(raw, "a Status in an error event")),
-            "" => return Err(unexpected::failure_of(raw, "an event")),
-            other => return Ok(WatchEvent::Unknown { event_type: other.to_owned() }),
+            b"ADDED" => WatchEvent::Added,
+            b"MODIFIED" => WatchEvent::Modified,
+            b"DELETED" => WatchEvent::Deleted,
+            b"BOOKMARK" => return self.bookmark_of(raw, schema),
+            b"ERROR" => return Err(unexpected::failure_of(raw, "a Status in an error event")),
+            b"" => return Err(unexpected::failure_of(raw, "an event")),
+            other => {
+                let text = std::str::from_utf8(other);
+                let text = text.map_err(|_| unreadable(&Fault::Utf8.into()))?;
+                return Ok(WatchEvent::Unknown { event_type: text.to_owned() });
+            }
         };
         let (said, message, fault) = match message_of(raw, &self.expected.message_begins) {
             Some(message) => (Some(self.expected.in_protobuf()), message, None),
@@ -60,7 +64,7 @@ impl<K: Decode> Decoder<K> {
         }
         let object = self.object(message, schema);
         let object = Object { of: said, ..object };
-        Ok(match self.decode_object(object, fault, event_type == "DELETED") {
+        Ok(match self.decode_object(object, fault, event_type == b"DELETED") {
             Ok(object) => event(object),
             Err(bad) => WatchEvent::Undecodable(*bad),
         })

@@ -64,10 +64,11 @@ pub(crate) fn message_of<'a>(bytes: &'a [u8], beginning: &[u8]) -> Option<&'a [u
 }
 
 /// An event of a watch, which has nothing around it: its type, and its object, which has.
-pub(crate) fn event(frame: &[u8]) -> Result<(&str, &[u8])> {
+pub(crate) fn event<'a>(frame: &'a [u8]) -> Result<[&'a [u8]; 2]> {
+    let bytes = |value: Option<Value<'a>>| value.map_or(Ok(&[][..]), Value::bytes);
     let [event_type, object] = fields(frame)?;
-    let [raw] = fields(object.map_or(Ok(&[][..]), Value::bytes)?)?;
-    Ok((event_type.map_or(Ok(""), Value::text)?, raw.map_or(Ok(&[][..]), Value::bytes)?))
+    let [raw] = fields(bytes(object)?)?;
+    Ok([bytes(event_type)?, bytes(raw)?])
 }
 
 impl<'a> Type<'a> {

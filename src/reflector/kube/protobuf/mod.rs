@@ -46,7 +46,7 @@ pub(super) use self::envelope::{Envelope, MAGIC, Type, beginning, event, message
 pub use self::error::{Error, Fault};
 pub(super) use self::list::{List, next_item};
 pub(super) use self::schema::{Message, find};
-pub(super) use self::walk::Header;
+pub(super) use self::walk::{Header, labels};
 
 /// The media type of Kubernetes' protobuf.
 ///

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::error::{Error, Fault, Result};
-use super::wire::{Reader, Value, fields, head_len, write_head};
+use super::wire::{self, Reader, Texts, Value, head_len, write_head};
 use crate::KeyRef;
 
 /// The numbers of fields. Every object has its metadata in the same place; the schema's generator sees
@@ -16,118 +16,144 @@ const RESOURCE_VERSION: u32 = 6;
 const LABELS: u32 = 11;
 const MANAGED_FIELDS: u32 = 17;
 
-/// The name of a field of the metadata that is read.
-fn name_of(number: u32) -> Option<&'static str> {
-    match number {
-        NAME => Some("name"),
-        NAMESPACE => Some("namespace"),
-        UID => Some("uid"),
-        RESOURCE_VERSION => Some("resourceVersion"),
-        LABELS => Some("labels"),
-        MANAGED_FIELDS => Some("managedFields"),
-        _ => None,
-    }
-}
+/// A bit for each that is read.
+const READ: u32 = 1 << NAME
+    | 1 << NAMESPACE
+    | 1 << UID
+    | 1 << RESOURCE_VERSION
+    | 1 << LABELS
+    | 1 << MANAGED_FIELDS;
 
 /// As who decodes the object says it.
 #[cold]
-fn twice(field: &str) -> Error {
-    Error::from(Fault::Twice).within(field)
+fn twice(number: u32) -> Error {
+    let field = match number {
+        NAME => "name",
+        NAMESPACE => "namespace",
+        UID => "uid",
+        RESOURCE_VERSION => "resourceVersion",
+        LABELS => "labels",
+        _ => "managedFields",
+    };
+    Error::from(Fault::Twice).within(field).within("metadata")
 }
 
 /// An object's metadata; what is not there is empty.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Header<'a> {
     namespace: &'a str,
     name: &'a str,
     uid: &'a str,
     resource_version: &'a str,
-    labels: &'a [u8],
-    /// Where they begin in the metadata, and how many they are.
-    labels_at: (usize, usize),
+    parts: Parts<'a>,
+}
+
+/// The parts of a header, as bytes.
+#[derive(Clone, Debug, Default)]
+struct Parts<'a> {
+    namespace: &'a [u8],
+    name: &'a [u8],
+    uid: &'a [u8],
+    resource_version: &'a [u8],
     /// The number of the last field of the metadata that was read.
     last: u32,
-    /// Where the field of the metadata lies in the object, and the managed fields in the metadata.
+    metadata: &'a [u8],
+    /// Where the field of the metadata lies in the object.
     field: Range<usize>,
-    metadata_len: usize,
+    /// Where in the metadata the field of the version ends: as a rule the other texts come before it.
+    texts_end: usize,
+    /// Where in the metadata the fields of the labels lie, and the managed fields.
+    labels: Range<usize>,
     managed_fields: Range<usize>,
+}
+
+impl<'a> Parts<'a> {
+    fn read(&mut self, message: &'a [u8]) -> Result<()> {
+        let mut rest = Reader::new(message);
+        let start = loop {
+            let start = rest.offset_in(message);
+            match rest.next()? {
+                Some((METADATA, value)) => {
+                    self.metadata = value.bytes()?;
+                    break start;
+                }
+                Some(_) => {}
+                None => return Ok(()),
+            }
+        };
+        self.field = start..rest.offset_in(message);
+        self.read_metadata()?;
+        // What else is wrong behind it is told by who decodes the object.
+        while let Ok(Some((number, _))) = rest.next() {
+            if number == METADATA {
+                return Err(Error::from(Fault::Twice).within("metadata"));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_metadata(&mut self) -> Result<()> {
+        let mut rest = Reader::new(self.metadata);
+        let mut seen = 0_u32;
+        loop {
+            let start = rest.offset_in(self.metadata);
+            let Some((number, value)) = rest.next()? else { return Ok(()) };
+            let end = rest.offset_in(self.metadata);
+            let goes_on = number == self.last && matches!(number, LABELS | MANAGED_FIELDS);
+            let bit = READ & 1_u32.checked_shl(number).unwrap_or(0);
+            if seen & bit != 0 && !goes_on {
+                return Err(twice(number));
+            }
+            seen |= bit;
+            match number {
+                NAME => self.name = value.bytes()?,
+                NAMESPACE => self.namespace = value.bytes()?,
+                UID => self.uid = value.bytes()?,
+                RESOURCE_VERSION => {
+                    (self.resource_version, self.texts_end) = (value.bytes()?, end);
+                }
+                LABELS if goes_on => self.labels.end = end,
+                LABELS => self.labels = start..end,
+                MANAGED_FIELDS if goes_on => self.managed_fields.end = end,
+                MANAGED_FIELDS => self.managed_fields = start..end,
+                _ => {}
+            }
+            self.last = number;
+        }
+    }
 }
 
 impl<'a> Header<'a> {
     pub(crate) fn of(message: &'a [u8]) -> Result<Self> {
-        let mut header = Self::default();
-        header.read(message)?;
-        Ok(header)
+        let mut parts = Parts::default();
+        parts.read(message)?;
+        let texts = Texts::within(parts.metadata.get(..parts.texts_end).unwrap_or_default());
+        Ok(Self {
+            namespace: texts.text(parts.namespace)?,
+            name: texts.text(parts.name)?,
+            uid: texts.text(parts.uid)?,
+            resource_version: texts.text(parts.resource_version)?,
+            parts,
+        })
     }
 
     /// The header as far as it can be read. It has a name only if what would say the namespace was
     /// passed: fields come in the order of their numbers, and a name by itself is another object's. Where a
     /// field is there twice, nobody knows whose name it is.
     pub(crate) fn of_damaged(message: &'a [u8]) -> Self {
-        let mut header = Self::default();
+        let mut parts = Parts::default();
         // What is wrong is told by who decodes the object.
-        if let Err(error) = header.read(message)
-            && (header.last < NAMESPACE || *error.fault() == Fault::Twice)
-        {
-            header.name = "";
-        }
-        header
-    }
-
-    fn read(&mut self, message: &'a [u8]) -> Result<()> {
-        let mut rest = Reader::new(message);
-        let (start, metadata) = loop {
-            let start = rest.offset_in(message);
-            match rest.next()? {
-                Some((METADATA, value)) => break (start, value.bytes()?),
-                Some(_) => {}
-                None => return Ok(()),
-            }
-        };
-        self.field = start..rest.offset_in(message);
-        self.metadata_len = metadata.len();
-        self.read_metadata(metadata)?;
-        // What else is wrong behind it is told by who decodes the object.
-        while let Ok(Some((number, _))) = rest.next() {
-            if number == METADATA {
-                return Err(twice("metadata"));
-            }
-        }
-        Ok(())
-    }
-
-    fn read_metadata(&mut self, metadata: &'a [u8]) -> Result<()> {
-        let mut rest = Reader::new(metadata);
-        let mut seen = 0_u32;
-        loop {
-            let start = rest.offset_in(metadata);
-            let Some((number, value)) = rest.next()? else { return Ok(()) };
-            let end = rest.offset_in(metadata);
-            let goes_on = number == self.last && matches!(number, LABELS | MANAGED_FIELDS);
-            if let Some(field) = name_of(number).filter(|_| !goes_on) {
-                let bit = 1 << number;
-                if seen & bit != 0 {
-                    return Err(twice(field).within("metadata"));
-                }
-                seen |= bit;
-            }
-            match number {
-                NAME => self.name = value.text()?,
-                NAMESPACE => self.namespace = value.text()?,
-                UID => self.uid = value.text()?,
-                RESOURCE_VERSION => self.resource_version = value.text()?,
-                LABELS => {
-                    let (first, count) = if goes_on { self.labels_at } else { (start, 0) };
-                    self.labels_at = (first, count + 1);
-                    self.labels = metadata.get(first..end).unwrap_or_default();
-                }
-                MANAGED_FIELDS => {
-                    let first = if goes_on { self.managed_fields.start } else { start };
-                    self.managed_fields = first..end;
-                }
-                _ => {}
-            }
-            self.last = number;
+        let read = parts.read(message);
+        let text = |part| std::str::from_utf8(part).unwrap_or_default();
+        let namespace = std::str::from_utf8(parts.namespace);
+        let is_lost = namespace.is_err()
+            || read.is_err_and(|error| parts.last < NAMESPACE || *error.fault() == Fault::Twice);
+        Self {
+            namespace: namespace.unwrap_or_default(),
+            name: if is_lost { "" } else { text(parts.name) },
+            uid: text(parts.uid),
+            resource_version: text(parts.resource_version),
+            parts,
         }
     }
 
@@ -143,40 +169,31 @@ impl<'a> Header<'a> {
         Some(self.resource_version).filter(|version| !version.is_empty())
     }
 
-    /// Names and values, in the order of the wire.
-    pub(crate) fn labels(&self) -> impl Iterator<Item = Result<(&'a str, &'a str)>> {
-        let mut rest = Reader::new(self.labels);
-        std::iter::from_fn(move || rest.next().transpose()).map(|entry| {
-            let [name, value] = fields(entry?.1.bytes()?)?;
-            let text = |part: Option<Value<'a>>| part.map_or(Ok(""), Value::text);
-            Ok((text(name)?, text(value)?))
-        })
-    }
-
-    pub(crate) fn label_count(&self) -> usize {
-        self.labels_at.1
+    /// The labels as [`labels`] reads them.
+    pub(crate) fn labels(&self) -> &'a [u8] {
+        self.parts.metadata.get(self.parts.labels.clone()).unwrap_or_default()
     }
 
     /// The object without managed fields.
     pub(crate) fn without_managed_fields(&self, message: &[u8]) -> Box<[u8]> {
-        let (field, gone) = (&self.field, &self.managed_fields);
+        let Parts { field, metadata, managed_fields: gone, .. } = &self.parts;
         if gone.is_empty() {
             return message.into();
         }
         // These are ranges of this very message.
         let part = |range: Range<usize>| message.get(range).unwrap_or_default();
-        let metadata = self.metadata_start();
+        let start = self.metadata_start();
         let mut pruned = Vec::with_capacity(message.len() - gone.len() - self.shorter_head());
         pruned.extend_from_slice(part(0..field.start));
-        write_head(METADATA, self.metadata_len - gone.len(), &mut pruned);
-        pruned.extend_from_slice(part(metadata..metadata + gone.start));
-        pruned.extend_from_slice(part(metadata + gone.end..message.len()));
+        write_head(METADATA, metadata.len() - gone.len(), &mut pruned);
+        pruned.extend_from_slice(part(start..start + gone.start));
+        pruned.extend_from_slice(part(start + gone.end..message.len()));
         pruned.into_boxed_slice()
     }
 
     /// Where a part of the metadata that begins here in the object begins without managed fields.
     pub(crate) fn without_managed_fields_at(&self, start: usize) -> usize {
-        let gone = &self.managed_fields;
+        let gone = &self.parts.managed_fields;
         if gone.is_empty() {
             return start;
         }
@@ -185,14 +202,25 @@ impl<'a> Header<'a> {
     }
 
     fn metadata_start(&self) -> usize {
-        self.field.end - self.metadata_len
+        self.parts.field.end - self.parts.metadata.len()
     }
 
     /// By how much what stands before the metadata is shorter without managed fields.
     fn shorter_head(&self) -> usize {
-        let head = self.metadata_start() - self.field.start;
-        head - head_len(METADATA, self.metadata_len - self.managed_fields.len())
+        let head = self.metadata_start() - self.parts.field.start;
+        head - head_len(METADATA, self.parts.metadata.len() - self.parts.managed_fields.len())
     }
+}
+
+/// Names and values of labels, in the order of the wire.
+pub(crate) fn labels<'a>(fields: &'a [u8]) -> impl Iterator<Item = Result<(&'a str, &'a str)>> {
+    let texts = Texts::within(fields);
+    let mut rest = Reader::new(fields);
+    std::iter::from_fn(move || rest.next().transpose()).map(move |entry| {
+        let [name, value] = wire::fields(entry?.1.bytes()?)?;
+        let text = |part: Option<Value<'a>>| part.map_or(Ok(""), |part| texts.text(part.bytes()?));
+        Ok((text(name)?, text(value)?))
+    })
 }
 
 #[cfg(test)]
@@ -219,10 +247,9 @@ mod tests {
             assert_eq!(header.key(), key);
             assert_eq!(header.uid(), metadata["uid"].as_str());
             assert_eq!(header.resource_version(), metadata["resourceVersion"].as_str());
-            let labels = header.labels().map(|label| label.expect("texts"));
+            let labels = labels(header.labels()).map(|label| label.expect("texts"));
             let labels: serde_json::Map<_, _> =
                 labels.map(|(name, value)| (name.to_owned(), value.into())).collect();
-            assert_eq!(header.label_count(), labels.len());
             assert_eq!(&labels, metadata["labels"].as_object().unwrap_or(&Default::default()));
         }
     }

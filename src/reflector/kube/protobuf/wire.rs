@@ -34,25 +34,26 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field, if the message does not end here.
-    #[inline]
+    // Always in place: as a call, a field comes back through memory.
+    #[inline(always)]
     pub(super) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>> {
         // Most are bytes, fewer than 128, with a number below 16.
-        if let [tag @ 8..0x80, length @ ..0x80, rest @ ..] = self.0
-            && tag & 7 == 2
-            && let Some((bytes, rest)) = rest.split_at_checked(usize::from(*length))
-        {
-            self.0 = rest;
-            return Ok(Some((u32::from(*tag >> 3), Value::Bytes(bytes))));
+        match self.0 {
+            [] => Ok(None),
+            [tag @ 8..0x80, length @ ..0x80, rest @ ..]
+                if tag & 7 == 2 && usize::from(*length) <= rest.len() =>
+            {
+                let (bytes, rest) = rest.split_at(usize::from(*length));
+                self.0 = rest;
+                Ok(Some((u32::from(*tag >> 3), Value::Bytes(bytes))))
+            }
+            _ => self.any().map(Some),
         }
-        self.any()
     }
 
     /// The next field, whatever it is.
     #[inline(never)]
-    fn any(&mut self) -> Result<Option<(u32, Value<'a>)>> {
-        if self.0.is_empty() {
-            return Ok(None);
-        }
+    fn any(&mut self) -> Result<(u32, Value<'a>)> {
         let tag = self.varint()?;
         let Ok(number @ 1..) = u32::try_from(tag >> 3) else { return Err(Fault::Tag.into()) };
         let value = match tag & 7 {
@@ -66,7 +67,7 @@ impl<'a> Reader<'a> {
             5 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
             wire_type => return Err(Fault::UnknownWireType(wire_type as u8).into()),
         };
-        Ok(Some((number, value)))
+        Ok((number, value))
     }
 
     /// The next number of several that are packed.
@@ -92,14 +93,16 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn varint(&mut self) -> Result<u64> {
-        // Most are of one byte.
-        if let Some((byte, rest)) = self.0.split_first()
-            && *byte < 0x80
-        {
-            self.0 = rest;
-            return Ok(u64::from(*byte));
-        }
-        self.long_varint()
+        // Most are of one byte, and most others of two.
+        let (number, rest) = match self.0 {
+            [one @ ..0x80, rest @ ..] => (u64::from(*one), rest),
+            [low, high @ ..0x80, rest @ ..] => {
+                (u64::from(low & 0x7f) | u64::from(*high) << 7, rest)
+            }
+            _ => return self.long_varint(),
+        };
+        self.0 = rest;
+        Ok(number)
     }
 
     fn long_varint(&mut self) -> Result<u64> {
@@ -185,7 +188,33 @@ impl<'a> Value<'a> {
     }
 }
 
+/// Texts that lie close to each other, checked together: what stands between them is text, too, where each is
+/// shorter than 128 bytes, as most are.
+#[derive(Clone, Copy)]
+pub(super) struct Texts<'a> {
+    bytes: &'a [u8],
+    /// All of it, if it is that.
+    whole: &'a str,
+}
+
+impl<'a> Texts<'a> {
+    pub(super) fn within(bytes: &'a [u8]) -> Self {
+        Self { bytes, whole: std::str::from_utf8(bytes).unwrap_or_default() }
+    }
+
+    /// A text, wherever it lies.
+    #[inline]
+    pub(super) fn text(self, text: &'a [u8]) -> Result<&'a str> {
+        let start = (text.as_ptr() as usize).wrapping_sub(self.bytes.as_ptr() as usize);
+        match self.whole.get(start..start.wrapping_add(text.len())) {
+            Some(text) if !text.is_empty() => Ok(text),
+            _ => Value::Bytes(text).text(),
+        }
+    }
+}
+
 /// The first `N` fields of a small message, by number; of one that is there twice the last counts.
+#[inline]
 pub(super) fn fields<const N: usize>(message: &[u8]) -> Result<[Option<Value<'_>>; N]> {
     let mut fields = [None; N];
     let mut reader = Reader::new(message);
@@ -222,6 +251,8 @@ pub(super) fn write_varint(mut number: u64, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn all(bytes: &[u8]) -> Result<Vec<(u32, Value<'_>)>> {
@@ -262,5 +293,20 @@ mod tests {
         }
         assert_eq!(fault(&[0x02, 0]), Fault::Tag, "a field of number 0");
         assert_eq!(fault(&long(1)[1..]), Fault::Tag, "a field of a number beyond all");
+    }
+
+    proptest! {
+        /// A part that is checked with others is what it is by itself.
+        #[test]
+        fn texts_are_the_same_checked_together(
+            bytes in prop::collection::vec(prop::sample::select(b"ab\x0a\xc3\xa4\xe2\x82\xac".to_vec()), 0..12),
+            places in prop::collection::vec((0usize..12, 0usize..12), 1..8),
+        ) {
+            let texts = Texts::within(&bytes);
+            for (start, end) in places {
+                let part = bytes.get(start..end).unwrap_or(b"\xc3\xa4");
+                prop_assert_eq!(texts.text(part), Value::Bytes(part).text());
+            }
+        }
     }
 }

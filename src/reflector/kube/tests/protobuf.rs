@@ -126,6 +126,44 @@ async fn a_lazy_object_keeps_the_bytes_and_is_the_typed_one() {
     }
 }
 
+/// By kube's macro; to the server it is a Pod.
+#[derive(kube::Resource, serde::Deserialize)]
+#[resource(inherit = Pod)]
+struct Placed {
+    metadata: kube::api::ObjectMeta,
+    #[serde(default)]
+    status: Phase,
+}
+
+#[derive(Default, serde::Deserialize)]
+struct Phase {
+    phase: Option<String>,
+}
+
+#[tokio::test]
+async fn a_type_that_inherits_from_a_kind_is_read_from_either_form() {
+    let in_json =
+        pod("a", 5).replace("\"metadata\"", "\"status\":{\"phase\":\"Running\"},\"metadata\"");
+    let listed = [
+        list(&source::<Placed>(pod_list(&in_json))).await.expect("a list"),
+        list(&speaking::<Placed>(pods(&[message("a", 5)]))).await.expect("a list"),
+    ];
+    let line = added(&in_json).replace('\n', "");
+    let watched =
+        [watch(&source::<Placed>(line)).await, watch(&speaking(pod_event("ADDED", "a", 5))).await];
+    for (listed, watched) in listed.iter().zip(&watched) {
+        let ([Item::Object(listed)], [Ok(WatchEvent::Added(watched))]) =
+            (&listed[..], &watched[..])
+        else {
+            panic!("one Pod each")
+        };
+        for pod in [listed, watched] {
+            assert_eq!((pod.key().name(), pod.resource_version()), ("a", Some("5")));
+            assert_eq!(pod.status.phase.as_deref(), Some("Running"));
+        }
+    }
+}
+
 /// The type of a lazy object, by its JSON.
 fn type_of(pod: &Lazy<Pod>) -> [Option<String>; 2] {
     let json: serde_json::Value = serde_json::from_str(&pod.json().expect("JSON")).expect("JSON");
