@@ -279,22 +279,6 @@ fn block_timer(store: &Store<Canary>, ledger: &Arc<Ledger>) -> Sender<()> {
     }
 }
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
-#[test]
-fn where_no_thread_is_to_be_had_the_next_assumption_forgets_what_is_due() {
-    crate::common::child::in_a_process_of_its_own(|| {
-        watched(|| {
-            crate::common::refused::refuse_threads();
-            let store = Store::new();
-            store.add(Pod::new("a/x", 1)).unwrap();
-            store.assume(guess("a/x", 1), Duration::ZERO).unwrap();
-            assert!(is_guess(&store, "a/x"));
-            store.assume(guess("a/y", 1), LONG).unwrap();
-            assert!(!is_guess(&store, "a/x") && is_guess(&store, "a/y"));
-        });
-    });
-}
-
 #[test]
 fn an_assumption_ends_in_time() {
     watched(|| {
