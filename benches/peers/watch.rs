@@ -1,17 +1,19 @@
 //! Watch throughput: how fast a mirror takes in what a server's watch has to say. The changes were
 //! made after the mirror's list and before its watch, so that nothing waits for them to be made.
 
+use std::hint::black_box;
 use std::io::stdin;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use watchcache::reflector::{
     Interest, Lazy, ListPage, ListRequest, Reflector, Report, Source, SourceError, WatchRequest,
 };
-use watchcache::{Object, ResourceVersion, Store};
+use watchcache::store::feed::Handler;
+use watchcache::{ArcRef, Object, ResourceVersion, Revision, Store};
 
 use crate::slim::SlimPod;
 use crate::{Accept, nanoseconds, per_second, sync};
@@ -53,6 +55,46 @@ impl<S: Source> Source for Gated<S> {
     }
 }
 
+/// As client-go's handler, it counts, looks at each object's version, and says when it has the last.
+struct Counting {
+    changes: u64,
+    last: Arc<OnceLock<ResourceVersion>>,
+    done: Option<oneshot::Sender<u64>>,
+}
+
+impl Counting {
+    fn count(&mut self, object: &impl Object) {
+        self.changes += u64::from(black_box(object.resource_version()).is_some());
+    }
+}
+
+impl<T: Object> Handler<T> for Counting {
+    fn on_add(&mut self, object: ArcRef<'_, T>, is_initial: bool) {
+        if !is_initial {
+            self.count(object.object());
+        }
+    }
+
+    fn on_update(&mut self, _: ArcRef<'_, T>, new: ArcRef<'_, T>) {
+        self.count(new.object());
+    }
+
+    fn on_delete(&mut self, last: ArcRef<'_, T>) {
+        self.count(last.object());
+    }
+
+    fn on_progress(&mut self, _: Revision, version: Option<&ResourceVersion>) {
+        let number = |version: &ResourceVersion| version.number();
+        let last = self.last.get().and_then(number);
+        if last.is_some()
+            && version.and_then(number) >= last
+            && let Some(done) = self.done.take()
+        {
+            let _ = done.send(self.changes);
+        }
+    }
+}
+
 async fn mirror<S>(source: S, what: &str)
 where
     S: Source,
@@ -64,22 +106,27 @@ where
     let reflector = Reflector::builder(source)
         // As long as it takes to make the changes.
         .answer_limit(Duration::from_secs(3600))
-        .sink(store)
+        .sink(Arc::clone(&store))
         .build();
     let monitor = reflector.monitor();
     let running = tokio::spawn(reflector.run(std::future::pending::<()>()));
+    let (last, (done, has_last)) = (Arc::new(OnceLock::new()), oneshot::channel());
+    let counting = Counting { changes: 0, last: Arc::clone(&last), done: Some(done) };
+    let handling = store.subscribe().handle(counting).expect("it begins with the content");
+    std::thread::spawn(move || handling.run());
     monitor.synced().await.expect("it runs");
     println!("listed");
-    let mut last = String::new();
-    stdin().read_line(&mut last).expect("a line");
-    let last: ResourceVersion = last.trim().into();
+    let mut line = String::new();
+    stdin().read_line(&mut line).expect("a line");
+    last.set(line.trim().into()).expect("set once");
 
     let (started, busy) = (Instant::now(), processor_time());
     gate.add_permits(1);
-    monitor.wait_for(&last).await.expect("the versions of a server have an order");
+    let changes = has_last.await.expect("the handler is there until its store ends");
     let (spent, busy) = (started.elapsed(), processor_time() - busy);
     let progress = monitor.progress();
     assert_eq!(progress.relists, 0, "all came by the watch");
+    assert!(changes > 0, "the handler was told");
     per_second(&format!("watch, {what}"), progress.events, spent);
     nanoseconds(&format!("watch, {what}, CPU per event"), busy, progress.events as usize);
     running.abort();

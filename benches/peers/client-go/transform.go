@@ -23,7 +23,7 @@ func transformOf(keep string) cache.TransformFunc {
 	}
 }
 
-// slim keeps the fields of ../../slim.rs.
+// slim keeps the fields of ../../slim.rs, in the types that client-go has for them.
 func slim(pod *corev1.Pod) *corev1.Pod {
 	kept := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
@@ -32,13 +32,25 @@ func slim(pod *corev1.Pod) *corev1.Pod {
 			UID:             pod.UID,
 			ResourceVersion: pod.ResourceVersion,
 			Labels:          pod.Labels,
-			OwnerReferences: pod.OwnerReferences,
+			OwnerReferences: make([]metav1.OwnerReference, len(pod.OwnerReferences)),
 		},
 		Spec:   corev1.PodSpec{NodeName: pod.Spec.NodeName, Containers: make([]corev1.Container, len(pod.Spec.Containers))},
-		Status: corev1.PodStatus{Phase: pod.Status.Phase, PodIP: pod.Status.PodIP, Conditions: pod.Status.Conditions},
+		Status: corev1.PodStatus{Phase: pod.Status.Phase, PodIP: pod.Status.PodIP, Conditions: make([]corev1.PodCondition, len(pod.Status.Conditions))},
 	}
-	for i := range pod.Spec.Containers {
-		kept.Spec.Containers[i].Resources.Requests = pod.Spec.Containers[i].Resources.Requests
+	for i, owner := range pod.OwnerReferences {
+		kept.OwnerReferences[i] = metav1.OwnerReference{Kind: owner.Kind, Name: owner.Name, UID: owner.UID}
+	}
+	for i, container := range pod.Spec.Containers {
+		requests := corev1.ResourceList{}
+		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+			if quantity, ok := container.Resources.Requests[name]; ok {
+				requests[name] = quantity
+			}
+		}
+		kept.Spec.Containers[i].Resources.Requests = requests
+	}
+	for i, condition := range pod.Status.Conditions {
+		kept.Status.Conditions[i] = corev1.PodCondition{Type: condition.Type, Status: condition.Status}
 	}
 	return kept
 }

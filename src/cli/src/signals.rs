@@ -46,12 +46,15 @@ impl Interrupts {
         let (come, told) = watch::channel(false);
         let receive = async move {
             tokio::select! {
-                _ = signals.next() => drop(come.send_replace(true)),
+                _ = signals.next() => {
+                    drop(come.send_replace(true));
+                    tokio::time::sleep(REPEATED).await;
+                    // Anew, so that those that came meanwhile are forgotten.
+                    signals = Signals::to_end();
+                }
                 () = come.closed() => {}
             }
-            tokio::time::sleep(REPEATED).await;
-            // Anew, so that those that came meanwhile are forgotten.
-            let number = Signals::to_end().next().await;
+            let number = signals.next().await;
             std::process::exit(128 + number)
         };
         let thread = std::thread::Builder::new().name("signals".to_owned());

@@ -194,7 +194,7 @@ impl<T: Object> Poller<T> {
         // Where another watch of this source has polled meanwhile, the next poll tells what that one lacks.
         drop(self.content.compare_and_swap(&before, next));
         let now = Instant::now();
-        drop(attempt);
+        std::mem::forget(attempt);
         self.change(|last| *last = Last { failed: false, ended: Some(now), took: now - began });
         Ok(self.content.load_full())
     }

@@ -60,9 +60,16 @@ impl<'de> Fields<'de> {
             let Some(field) = self.current.schema.field(number) else { continue };
             match field.form() {
                 Form::Gap => continue,
-                Form::NonZero if value.is_zero() => continue,
                 Form::ManagedFields if !self.scope.managed_fields => continue,
-                _ => self.current.see(number, field)?,
+                // Zero is a value like any other where the field is there twice, or is of another wire type.
+                form => {
+                    self.current.see(number, field)?;
+                    let single = Single { kind: field.kind(), value, scope: self.scope };
+                    let is_zero = || single.is_zero().map_err(|error| error.within(field.json()));
+                    if form == Form::NonZero && is_zero()? {
+                        continue;
+                    }
+                }
             }
             self.value = match (field.form(), field.kind()) {
                 (Form::Inline, Kind::Message(schema)) => {

@@ -30,6 +30,17 @@ enum Either<'de> {
 }
 
 impl<'de> Single<'de> {
+    /// Whether it is what a field has that was not set.
+    #[inline]
+    pub(super) fn is_zero(self) -> Result<bool> {
+        Ok(match self.kind {
+            Kind::Integer | Kind::Boolean => self.value.integer()? == 0,
+            Kind::Int32 => self.value.int32()? == 0,
+            Kind::Double => self.value.double()?.to_bits() == 0,
+            _ => self.value.bytes()?.is_empty(),
+        })
+    }
+
     fn fields(self, schema: &'static Message) -> Result<Fields<'de>> {
         Ok(Fields::new(schema, Reader::new(self.value.bytes()?), self.scope.deeper()?))
     }

@@ -46,15 +46,22 @@ fn an_object_that_is_cut_anywhere_is_an_error_or_whole_fields() {
 fn a_field_of_another_wire_type_or_that_is_there_twice_is_an_error() {
     let metadata = |bytes: &[u8]| object("v1", "Pod", &field(1, bytes));
     let number_for_text = metadata(&[0x08, 1]);
+    let zero_for_text = metadata(&[0x08, 0]);
+    let no_text_for_number = metadata(&field(7, b""));
     let text_for_number = metadata(&field(7, b"x"));
     let double_for_text = metadata(&[&[0x09][..], &[1; 8]].concat());
-    for bytes in [number_for_text, text_for_number, double_for_text] {
+    let zeros = [zero_for_text, no_text_for_number];
+    for bytes in [number_for_text, text_for_number, double_for_text].into_iter().chain(zeros) {
         assert_eq!(fault(&bytes), Fault::WireType, "{bytes:?}");
     }
-    let name_twice = metadata(&[field(1, b"a"), field(1, b"a")].concat());
+    let names = [("a", "a"), ("", "a"), ("a", "")];
+    let name_twice = names.map(|(first, second)| {
+        metadata(&[first, second].map(|name| field(1, name.as_bytes())).concat())
+    });
     let finalizer = field(14, b"x");
     let list_in_pieces = metadata(&[&finalizer[..], &field(1, b"a"), &finalizer].concat());
-    for (bytes, path) in [(name_twice, "metadata.name"), (list_in_pieces, "metadata.finalizers")] {
+    let twice = name_twice.map(|bytes| (bytes, "metadata.name"));
+    for (bytes, path) in twice.into_iter().chain([(list_in_pieces, "metadata.finalizers")]) {
         let error = from_slice::<Value>(&bytes).expect_err("twice");
         assert_eq!((error.fault(), error.path()), (&Fault::Twice, path));
     }
