@@ -47,7 +47,7 @@ impl Interrupts {
         let receive = async move {
             tokio::select! {
                 _ = signals.next() => {
-                    drop(come.send_replace(true));
+                    come.send_replace(true);
                     tokio::time::sleep(REPEATED).await;
                     // Anew, so that those that came meanwhile are forgotten.
                     signals = Signals::to_end();
