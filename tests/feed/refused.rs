@@ -97,7 +97,7 @@ fn an_assumption_that_is_due_first_asks_for_a_thread_again() {
         let store = Store::new();
         thread::scope(|scope| {
             scope.spawn(|| {
-                apply_filter(&threads()).unwrap();
+                threads().iter().for_each(|filter| apply_filter(filter).unwrap());
                 store.assume(Pod::new("a/x", 8), LONG).unwrap();
             });
         });
@@ -123,7 +123,7 @@ fn a_handler_without_a_thread_is_removed_and_nothing_else_is() {
         let handling = store.subscribe().handle(Idle { _kept: Arc::clone(&kept) }).unwrap();
         let registration = handling.registration();
         let refused = thread::spawn(|| {
-            apply_filter(&threads()).unwrap();
+            threads().iter().for_each(|filter| apply_filter(filter).unwrap());
             handling.spawn().err()
         });
         let refused = refused.join().unwrap().expect("there is no thread");

@@ -16,7 +16,7 @@ use crate::common::watchdog::watched;
 
 /// As a sandbox does.
 fn refusal() -> BpfProgram {
-    refused::refusal([libc::SYS_membarrier], libc::EPERM)
+    refused::refusal(libc::SYS_membarrier, Vec::new(), libc::EPERM)
 }
 
 /// Readers, snapshots and writers at once; whatever is freed too early, or said wrongly, fails.
