@@ -135,10 +135,9 @@ impl<T> Batch<T> {
     /// use std::sync::Arc;
     /// use watchcache::{Batch, Change, KeyRef, Object, Store};
     ///
-    /// /// What is under a key that it does not know.
     /// struct Value(&'static str);
     /// impl Object for Value {
-    ///     fn key(&self) -> KeyRef<'_> { unreachable!("nobody asks") }
+    ///     fn key(&self) -> KeyRef<'_> { "limits/cpu".into() }
     /// }
     ///
     /// let store = Store::new();

@@ -63,13 +63,18 @@ impl<T> Listing<T> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use watchcache::{Key, KeyError, Listing, Store};
+    /// use watchcache::{KeyError, KeyRef, Listing, Object, Store};
     ///
-    /// let key: Key = "limits/cpu".parse()?;
-    /// let listing = Listing::from_keyed([(&key, Arc::new(key.clone()))], Some("7".into()))?;
+    /// struct Limit { key: &'static str, value: u32 }
+    /// impl Object for Limit {
+    ///     fn key(&self) -> KeyRef<'_> { self.key.into() }
+    /// }
+    ///
+    /// let rows = [("limits/cpu", 4), ("limits/memory", 16)];
+    /// let keyed = rows.map(|(key, value)| (key, Arc::new(Limit { key, value })));
     /// let store = Store::new();
-    /// store.replace(&listing);
-    /// assert!(store.contains("limits/cpu"));
+    /// store.replace(&Listing::from_keyed(keyed, Some("7".into()))?);
+    /// assert!(store.get("limits/cpu").is_some_and(|limit| limit.value == 4));
     /// # Ok::<(), KeyError>(())
     /// ```
     pub fn from_keyed<'k, K: Into<KeyRef<'k>>>(

@@ -34,7 +34,7 @@ pub struct Closed;
 /// match fifo.add("a/db".parse::<Key>()?) {
 ///     // Someone has to make room first.
 ///     Err(AddError::Full(key)) => {
-///         fifo.lease()?.done();
+///         fifo.lease()?.done(); // as a worker does
 ///         fifo.add(key)?;
 ///     }
 ///     // It is for the next process to do, or never.

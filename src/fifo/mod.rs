@@ -36,9 +36,9 @@
 //! or of a destructor reaches the caller: `key` runs before anything is changed, destructors once everything
 //! is done. Panics of destructors are contained only when the last handle is dropped.
 //!
-//! `docs/fifo.md` has the design and its argument, `docs/fifo-measurements.md` the measurements.
+//! [`docs/fifo.md`][design] has the design and its argument, [`docs/fifo-measurements.md`][measured] the measurements.
 //!
-//! A worker that tries what failed again, after a while:
+//! A worker that tries what failed again:
 //!
 //! ```
 //! use watchcache::fifo::Backoff;
@@ -68,6 +68,9 @@
 //! assert_eq!(worker.join().expect("it never panics"), ["web", "db"]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! [design]: https://docs.rs/crate/watchcache/latest/source/docs/fifo.md
+//! [measured]: https://docs.rs/crate/watchcache/latest/source/docs/fifo-measurements.md
 
 mod builder;
 mod changes;

@@ -56,6 +56,7 @@ const REFUSED: &str = "watchcache_fifo_refused_total";
 /// queue.add("a/web".parse::<Key>()?)?;
 /// // As often as somebody looks:
 /// of_queue.record(&queue);
+/// // What the recorder has:
 /// assert_eq!(workqueue_depth(), 1.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -55,6 +55,7 @@ const LAG: &str = "watchcache_reflector_lag_seconds";
 /// reflector.run(async { assert!(monitor.synced().await.is_ok()) }).await?;
 /// // As often as somebody looks:
 /// of_reflector.record(&monitor);
+/// // What the recorder has:
 /// assert_eq!(reflector_lists_total(), 1);
 /// # Ok::<(), SourceError>(())
 /// # })?;

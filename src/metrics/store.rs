@@ -64,6 +64,7 @@ const RESETS: &str = "watchcache_feed_resets_total";
 /// store.add("a/web".parse::<Key>()?)?;
 /// // As often as somebody looks:
 /// of_store.record(&store);
+/// // What the recorder has:
 /// assert_eq!(watchcache_store_objects(), 1.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

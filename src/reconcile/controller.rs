@@ -40,8 +40,11 @@ const CONCURRENCY: usize = 16;
 ///     .concurrency(4)
 ///     .grace(Duration::from_secs(30))
 ///     .reconcile(move |web: Request<Key>| {
-///         let _ = begun.send(web.key().to_string());
-///         async { Ok::<_, Infallible>(Action::await_change()) }
+///         let begun = begun.clone();
+///         async move {
+///             let _ = begun.send(web.key().to_string());
+///             Ok::<_, Infallible>(Action::await_change())
+///         }
 ///     });
 /// controller.run(async { assert_eq!(told.recv().await.as_deref(), Some("a/web")) }).await?;
 /// assert!(told.recv().await.is_none(), "the other is none of its own");
@@ -228,10 +231,13 @@ impl<K: Object> Controller<K> {
     /// let controller = Controller::new(&store)
     ///     .changes_of(|web: &Web| web.generation)
     ///     .reconcile(move |web: Request<Web>| {
-    ///         let _ = tell.send((web.generation, web.ready));
-    ///         // Its own write is no reason to look again.
-    ///         let written = writes.add(Web { generation: web.generation, ready: true });
-    ///         async { written.map(|_| Action::await_change()) }
+    ///         let (tell, writes) = (tell.clone(), Arc::clone(&writes));
+    ///         async move {
+    ///             let _ = tell.send((web.generation, web.ready));
+    ///             // Stands for a write to the API and its watch event, which is no reason to look again.
+    ///             let written = writes.add(Web { generation: web.generation, ready: true });
+    ///             written.map(|_| Action::await_change())
+    ///         }
     ///     });
     /// controller
     ///     .run(async {

@@ -3,7 +3,7 @@
 //! It follows a [store](crate::Store) of the objects that it is about, and any number of others whose changes
 //! lead to one of them. Each change queues the key of what is to be looked at; keys are leased from a
 //! [`Fifo`](crate::Fifo), and handed to a function of yours with the newest state. That is what kube-runtime's
-//! `Controller` does; see `docs/kube-rs.md` for what is different.
+//! `Controller` does; see [`docs/kube-rs.md`][compared] for what is different.
 //!
 //! * One reconcile for each key at a time, so many [at once](Controller::concurrency). However often something
 //!   changes while a key waits or is reconciled, that is one more reconcile.
@@ -73,6 +73,8 @@
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! [compared]: https://docs.rs/crate/watchcache/latest/source/docs/kube-rs.md#a-controller
 
 mod action;
 mod attempt;

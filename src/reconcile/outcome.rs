@@ -51,7 +51,7 @@ pub struct Outcome<K, E> {
     pub action: Action,
 }
 
-/// Why a reconcile failed.
+/// Why a reconcile failed. (What a queue's limiter is told is [`fifo::Failure`](crate::fifo::Failure).)
 ///
 /// ```
 /// use watchcache::reconcile::Failure;
@@ -145,6 +145,7 @@ pub enum StopReason {
 ///     pending::<Result<Action, Infallible>>()
 /// });
 /// let stopped = controller.run(begun.notified()).await?;
+/// // What was cancelled is left, too.
 /// assert_eq!((stopped.cancelled.len(), stopped.left.len()), (1, 2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;

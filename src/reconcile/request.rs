@@ -6,7 +6,8 @@ use std::ops::Deref;
 use crate::Key;
 use crate::sync::Arc;
 
-/// What is to be reconciled: a key, and the newest state of its object.
+/// What is to be reconciled: a key, and the newest state of its object. (What a queue holds under a key of another
+/// type is [`fifo::Request`](crate::fifo::Request).)
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -20,9 +21,12 @@ use crate::sync::Arc;
 /// store.mark_synced();
 /// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
 /// let controller = Controller::new(&store).deletions().reconcile(move |web: Request<Key>| {
-///     let what = if web.is_deleted() { "clean up after" } else { "see to" };
-///     let _ = tell.send(format!("{what} {}", web.object().name()));
-///     async { Ok::<_, Infallible>(Action::await_change()) }
+///     let tell = tell.clone();
+///     async move {
+///         let what = if web.is_deleted() { "clean up after" } else { "see to" };
+///         let _ = tell.send(format!("{what} {}", web.object().name()));
+///         Ok::<_, Infallible>(Action::await_change())
+///     }
 /// });
 /// controller
 ///     .run(async {

@@ -199,35 +199,46 @@ impl<S: Source> ReflectorBuilder<S> {
     /// what is not needed, say. Key, uid and version must stay the same. An object for which it
     /// panics is quarantined.
     ///
-    /// An object fresh from the source has one holder, so `Arc::get_mut` succeeds on it.
+    /// An object fresh from the source has one holder, so `Arc::get_mut` succeeds on it; not so those of a
+    /// [`Poll`](super::Poll), which keeps what it has listed.
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use std::time::Duration;
-    /// use watchcache::reflector::{Poll, Polled, Reflector, SourceError};
-    /// use watchcache::{KeyRef, Object, Store};
-    ///
-    /// #[derive(Clone, PartialEq)]
-    /// struct Setting { text: String }
-    /// impl Object for Setting {
-    ///     fn key(&self) -> KeyRef<'_> { "limit".into() }
-    /// }
+    /// use watchcache::{Reflector, Store};
+    /// # use futures_util::stream::{Pending, pending};
+    /// # use watchcache::reflector::{
+    /// #     Item, ListPage, ListRequest, Source, SourceError, WatchEvent, WatchRequest,
+    /// # };
+    /// # use watchcache::{KeyRef, Object};
+    /// # struct Setting { history: String }
+    /// # impl Object for Setting {
+    /// #     fn key(&self) -> KeyRef<'_> { "limit".into() }
+    /// # }
+    /// # struct Settings;
+    /// # impl Source for Settings {
+    /// #     type Object = Setting;
+    /// #     type Watch = Pending<Result<WatchEvent<Setting>, SourceError>>;
+    /// #     async fn list(&self, _: ListRequest) -> Result<ListPage<Setting>, SourceError> {
+    /// #         let setting = Setting { history: "who set it, and why".into() };
+    /// #         Ok(ListPage::new(vec![Item::Object(Arc::new(setting))], "7"))
+    /// #     }
+    /// #     async fn watch(&self, _: WatchRequest) -> Result<Self::Watch, SourceError> { Ok(pending()) }
+    /// # }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-    /// let source = Poll::new(Duration::from_secs(10), async || {
-    ///     Ok(vec![Setting { text: "a long history of who set it, and why".into() }])
-    /// });
     /// let store = Arc::new(Store::new());
-    /// let reflector = Reflector::builder(source)
+    /// let reflector = Reflector::builder(Settings)
     ///     .sink(store.clone())
-    ///     .transform(|polled| {
-    ///         let version = polled.resource_version().unwrap_or_default().to_owned();
-    ///         Arc::new(Polled::new(Setting { text: String::new() }, version.as_str()))
+    ///     .transform(|mut setting| {
+    ///         if let Some(setting) = Arc::get_mut(&mut setting) {
+    ///             setting.history = String::new();
+    ///         }
+    ///         setting
     ///     })
     ///     .build();
     /// let monitor = reflector.monitor();
     /// reflector.run(async { assert!(monitor.synced().await.is_ok()) }).await?;
-    /// assert!(store.get("limit").is_some_and(|setting| setting.text.is_empty()));
+    /// assert!(store.get("limit").is_some_and(|setting| setting.history.is_empty()));
     /// # Ok::<(), SourceError>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())

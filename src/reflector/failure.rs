@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::SourceError;
 
 /// A list or a watch that failed, as [`ReflectorBuilder::on_failure`](super::ReflectorBuilder::on_failure)
-/// gets it.
+/// gets it. (A lease's is [`fifo::Failure`](crate::fifo::Failure).)
 ///
 /// ```
 /// use std::time::Duration;

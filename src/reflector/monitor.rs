@@ -11,7 +11,8 @@ use super::quarantine::Quarantined;
 use super::shared::Shared;
 use crate::{Key, KeyRef, ResourceVersion};
 
-/// Why a wait for a version ended without reaching it.
+/// Why a reflector's wait for a version ended without reaching it. (A store's is
+/// [`feed::WaitError`](crate::store::feed::WaitError).)
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,8 +24,9 @@ use crate::{Key, KeyRef, ResourceVersion};
 /// let reflector = Reflector::builder(source).build();
 /// let monitor = reflector.monitor();
 /// drop(reflector);
-/// match monitor.wait_for(&"7".into()).await {
-///     Ok(()) => panic!("reads include what was written at version 7"),
+/// // A poll's versions are milliseconds since 1970.
+/// match monitor.wait_for(&"1798761600000".into()).await {
+///     Ok(()) => panic!("reads include what was there by then"),
 ///     // Whoever runs the reflector has the reason. The cache stays as it is.
 ///     Err(WaitError::Stopped) => {}
 ///     // It is no use to wait; a read from the server is.
@@ -51,7 +53,8 @@ pub enum WaitError {
     StartedOver,
 }
 
-/// The reflector stopped, or was dropped, before its first list was complete.
+/// The reflector stopped, or was dropped, before its first list was complete. (A controller's end is
+/// `reconcile::Stopped`.)
 ///
 /// ```
 /// use std::time::Duration;

@@ -49,16 +49,16 @@ pub enum Phase {
 /// use watchcache::reflector::{Poll, Progress, Reflector};
 ///
 /// fn line(progress: &Progress) -> String {
-///     let Progress { listed, events, relists, quarantined, .. } = progress;
-///     let wrong = progress.last_error.as_deref().unwrap_or("none");
-///     format!("{listed} listed, {relists} relists, {events} events, {quarantined} odd; errors: {wrong}")
+///     let Progress { listed, relists, quarantined, failing, last_error, .. } = progress;
+///     let wrong = last_error.as_deref().filter(|_| *failing).unwrap_or("none");
+///     format!("{listed} listed, {relists} relists, {quarantined} quarantined; error: {wrong}")
 /// }
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// let source = Poll::new(Duration::from_secs(10), async || Ok(vec!["limit".parse::<Key>().unwrap()]));
 /// let reflector = Reflector::builder(source).build();
 /// let monitor = reflector.monitor();
 /// reflector.run(async { assert!(monitor.synced().await.is_ok()) }).await?;
-/// assert_eq!(line(&monitor.progress()), "1 listed, 0 relists, 0 events, 0 odd; errors: none");
+/// assert_eq!(line(&monitor.progress()), "1 listed, 0 relists, 0 quarantined; error: none");
 /// # Ok::<(), watchcache::reflector::SourceError>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -126,9 +126,9 @@ pub struct Progress {
     pub behind: Option<ResourceVersion>,
     /// The last failure, in a sentence; of a long text the first 4 KiB. It stays when the failure is over.
     pub last_error: Option<String>,
-    /// Whether the last list or watch failed, so that `last_error` is what it waits for in
-    /// [`Phase::BackingOff`]. Whatever moves `last_complete` takes it back, and so does a watch that ends
-    /// without a failure.
+    /// Whether `last_error` is not known to be over: no list or watch has moved `last_complete` since, and no
+    /// watch has ended without a failure. That a watch was opened again is not enough: where nothing changes it
+    /// is over with the source's next bookmark, on an idle Kubernetes resource after up to a minute.
     pub failing: bool,
 }
 
@@ -156,7 +156,8 @@ impl Progress {
 /// ```
 /// use watchcache::reflector::RelistCauses;
 ///
-/// /// What is worth an alarm: that a version expires is the usual end of a long break.
+/// /// What is worth an alarm at once: that a version expires is the usual end of a long break, and worth one only
+/// /// if it goes on.
 /// fn alarms(causes: &RelistCauses) -> Vec<&'static str> {
 ///     let unusual = causes.iter().filter(|(cause, count)| *count > 0 && *cause != "expired");
 ///     unusual.map(|(cause, _)| cause).collect()

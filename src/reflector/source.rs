@@ -94,10 +94,14 @@ use crate::{Key, Object, Refused, ResourceVersion};
 ///         let WatchStart::After(version) = request.start else {
 ///             return Err(Status::bad_request("no streaming lists").into());
 ///         };
-///         let after = version.number().filter(|after| *after <= self.0.borrow().len() as u64);
-///         let Some(after) = after else {
+///         let newest = self.0.borrow().len() as u64;
+///         let Some(after) = version.number() else {
 ///             return Err(Status::expired("not a version of this log").into());
 ///         };
+///         if after > newest {
+///             let soon = Duration::from_secs(1);
+///             return Err(Status::resource_version_too_large(after, newest, soon).into());
+///         }
 ///         let events = stream::unfold((self.0.clone(), after as usize), async |(mut log, place)| {
 ///             let entry = log.wait_for(|log| log.len() > place).await.ok()?[place];
 ///             Some((Ok(WatchEvent::Modified(setting(place, entry))), (log, place + 1)))
@@ -242,6 +246,7 @@ impl WatchRequest {
 /// Where a watch starts. A source refuses what it does not know, with [`Status::bad_request`].
 ///
 /// ```
+/// use std::time::Duration;
 /// use watchcache::Status;
 /// use watchcache::reflector::{SourceError, WatchStart};
 ///
@@ -252,11 +257,17 @@ impl WatchRequest {
 ///     };
 ///     match version.number() {
 ///         Some(number) if number <= last => Ok(number),
+///         // It may come yet.
+///         Some(number) => {
+///             let soon = Duration::from_secs(1);
+///             Err(Status::resource_version_too_large(number, last, soon).into())
+///         }
 ///         // Of a history that is not this one: a new list has the versions of this one.
-///         _ => Err(Status::expired(format!("no version {version} is known")).into()),
+///         None => Err(Status::expired(format!("no version {version} is known")).into()),
 ///     }
 /// }
 /// assert_eq!(begins(&WatchStart::After("7".into()), 9).ok(), Some(7));
+/// assert!(begins(&WatchStart::After("10".into()), 9).is_err_and(|error| error.is_version_too_large()));
 /// assert!(begins(&WatchStart::After("abc".into()), 9).is_err_and(|error| error.is_expired()));
 /// assert!(begins(&WatchStart::InitialEvents, 9).is_err_and(|error| error.is_unsupported()));
 /// ```
@@ -300,18 +311,22 @@ pub struct ListPage<T> {
     pub count: usize,
 }
 
-/// The objects of a page; a stream, so that they may decode as they are taken, on other threads.
+/// The objects of a page; a stream, so that they may decode as they are taken, on other threads. What does not decode
+/// is an item, too: what a list leaves out is deleted. (A delivery's are [`feed::Items`](crate::store::feed::Items).)
 ///
 /// ```
 /// use std::sync::Arc;
 /// use futures_util::stream::{self, StreamExt};
 /// use watchcache::Key;
-/// use watchcache::reflector::{Item, Items, ListPage};
+/// use watchcache::reflector::{Item, Items, ListPage, Undecodable};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-/// let lines = ["a/web", "a/db"];
+/// let lines = ["a/web", ""];
 /// let items: Items<Key> = stream::iter(lines)
-///     .filter_map(async |line| Some(Item::Object(Arc::new(line.parse().ok()?))))
+///     .map(|line| match line.parse::<Key>() {
+///         Ok(key) => Item::Object(Arc::new(key)),
+///         Err(error) => Item::Undecodable(Undecodable::new(None, None, format!("{line:?}: {error}"))),
+///     })
 ///     .boxed();
 /// let page = ListPage::streamed(items, lines.len());
 /// assert_eq!((page.count, page.items.count().await), (2, 2));

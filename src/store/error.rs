@@ -132,19 +132,22 @@ pub enum WriteError {
 /// ```
 /// # use std::sync::Arc;
 /// # use watchcache::{KeyRef, Object, Store};
-/// use watchcache::store::{UpdateError, WriteError};
+/// use watchcache::store::UpdateError;
 /// # struct Counter(u32);
 /// # impl Object for Counter {
 /// #     fn key(&self) -> KeyRef<'_> { "hits".into() }
 /// # }
 ///
-/// fn count(store: &Store<Counter>, mut seen: Option<Arc<Counter>>) -> Result<(), WriteError> {
+/// fn count(
+///     store: &Store<Counter>,
+///     mut seen: Option<Arc<Counter>>,
+/// ) -> Result<(), UpdateError<Counter>> {
 ///     loop {
 ///         let next = Counter(seen.as_ref().map_or(1, |counter| counter.0 + 1));
 ///         match store.compare_and_update(seen.as_ref(), next) {
+///             Ok(_) => return Ok(()),
 ///             Err(UpdateError::Conflict { held, .. }) => seen = held,
-///             Err(UpdateError::Write { error, .. }) => return Err(error),
-///             _ => return Ok(()),
+///             Err(error) => return Err(error),
 ///         }
 ///     }
 /// }
@@ -152,7 +155,7 @@ pub enum WriteError {
 /// store.add(Counter(8))?;
 /// count(&store, None)?;
 /// assert_eq!(store.get("hits").map(|counter| counter.0), Some(9));
-/// # Ok::<(), WriteError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[non_exhaustive]
 pub enum UpdateError<T> {

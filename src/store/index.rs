@@ -212,7 +212,7 @@ impl<T, V: ?Sized> fmt::Debug for Index<T, V> {
 /// # Ok::<(), watchcache::store::WriteError>(())
 /// ```
 ///
-/// A value is shared only if it is new to its object: so numbers that stay as they are cost no allocation.
+/// A value is allocated only if it is new to its object: so numbers that stay as they are cost no allocation.
 ///
 /// A type of your own needs an `Arc` around it, or an implementation, which says what it is stored as:
 ///

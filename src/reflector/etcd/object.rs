@@ -16,13 +16,13 @@ use crate::{Key, KeyError, KeyRef, Object, ResourceVersion};
 /// size that [`EtcdSource::sizes`](super::EtcdSource::sizes) returns for it.
 ///
 /// ```
+/// # #![allow(dead_code)]
 /// use watchcache::reflector::EtcdObject;
 ///
 /// /// Whether the key was deleted and made anew between two states of it.
 /// fn is_another<V>(old: &EtcdObject<V>, new: &EtcdObject<V>) -> bool {
 ///     old.create_revision() != new.create_revision()
 /// }
-/// # let _ = is_another::<u32>;
 /// ```
 pub struct EtcdObject<V> {
     key: Key,

@@ -30,7 +30,7 @@ use crate::{Key, KeyRef, Object, ResourceVersion};
 /// use watchcache::Store;
 ///
 /// # let _ = async {
-/// let client = kube::Client::try_default().await?;
+/// # let client = kube::Client::try_default().await?;
 /// let store = Arc::new(Store::new());
 /// let source = KubeSource::<Lazy<Pod>>::all(client);
 /// let reflector = Reflector::builder(source).sink(store.clone()).build();

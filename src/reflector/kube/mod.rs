@@ -84,19 +84,8 @@ impl<K: Resource + Send + Sync + 'static> Object for K {
 ///
 /// Let the client leave retrying to the reflector: by default `kube`'s client repeats a request that
 /// is answered with 429, 503 or 504 up to fifteen times before anybody learns of it, beginning after
-/// 5 ms. The reflector bounds the time that takes, but neither backs off nor reports meanwhile.
-///
-/// ```no_run
-/// # let _ = async {
-/// let mut config = kube::Config::infer().await?;
-/// config.default_retry = false;
-/// let client = kube::Client::try_from(config)?;
-/// # drop(client);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # };
-/// ```
-///
-/// Let it get new credentials, too: see [`renewing_client`].
+/// 5 ms. The reflector bounds the time that takes, but neither backs off nor reports meanwhile. Let it get new
+/// credentials, too, as a [`renewing_client`] does.
 ///
 /// `K` says how objects are kept. Any `kube` resource is decoded when it comes: a typed one from
 /// `k8s-openapi`, a derived custom resource, or `DynamicObject` for whatever discovery names. With
@@ -106,10 +95,13 @@ impl<K: Resource + Send + Sync + 'static> Object for K {
 /// ```no_run
 /// use std::sync::Arc;
 /// use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
-/// use watchcache::{Reflector, Store, reflector::KubeSource};
+/// use watchcache::reflector::{KubeSource, renewing_client};
+/// use watchcache::{Reflector, Store};
 ///
 /// # let _ = async {
-/// let client = kube::Client::try_default().await?;
+/// let mut config = kube::Config::infer().await?;
+/// config.default_retry = false;
+/// let client = renewing_client(config)?;
 /// let pods = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
 /// let source = KubeSource::<DynamicObject>::all_with(client, &pods).labels("app=web");
 /// let store = Arc::new(Store::new());

@@ -7,7 +7,6 @@ use crate::reflector::Undecodable;
 /// where some rows may be bad:
 ///
 /// ```
-/// # #![allow(dead_code)]
 /// # use std::time::Duration;
 /// use watchcache::reflector::{Poll, SourceError, Undecodable};
 /// # use watchcache::{KeyRef, Object};
@@ -28,6 +27,8 @@ use crate::reflector::Undecodable;
 /// }
 /// let source = Poll::new(Duration::from_secs(10), list);
 /// # drop(source);
+/// assert!(limit(("cpu", "10")).is_ok_and(|limit| limit.value == 10));
+/// assert!(limit(("memory", "much")).is_err_and(|bad| bad.key.is_some()));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Row<T>(pub(super) Result<T, Undecodable>);

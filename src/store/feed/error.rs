@@ -107,8 +107,8 @@ pub enum TryNextError {
 /// batch.set_resource_version("41".into());
 /// store.apply(&batch);
 /// assert_eq!((shows(&store, "41"), shows(&store, "42")), (Ok(true), Ok(false)));
-/// let odd = ResourceVersion::from("abc");
-/// assert_eq!(shows(&store, "abc"), Err(WaitError::Unordered(odd)));
+/// let unordered = ResourceVersion::from("abc");
+/// assert_eq!(shows(&store, "abc"), Err(WaitError::Unordered(unordered)));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -9,20 +9,6 @@
 //! delivery and the newest revision. One that would make the store retain too much receives the whole
 //! content again. [`Delivery::kind`] shows which it is.
 //!
-//! | file | idea |
-//! |---|---|
-//! | `subscribe`, `subscription`, `blocking`, `stream`, `delivery` | the public face |
-//! | `segment`, `log` | what is kept, and for how long |
-//! | `leaving` | what is kept no more, and dropped little by little |
-//! | `cursor` | a subscription's place, and how it is revoked |
-//! | `difference` | the delivery for a subscription that the log has left behind |
-//! | `confirmed` | what the source sent, where something else is assumed |
-//! | `filter` | which changes a subscription is about |
-//! | `handler`, `handling` | an informer's handlers |
-//! | `stats` | statistics |
-//! | `follow` | the store writer's part |
-//! | `goal`, `readiness` | waiting for a revision, or for the first whole content |
-//!
 //! A table that is in step with the store whenever it is looked after:
 //!
 //! ```
@@ -54,6 +40,20 @@
 //! assert_eq!((ips["web"], ips["db"]), ("10.0.0.8", "10.0.0.9"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+// | file | idea |
+// |---|---|
+// | `subscribe`, `subscription`, `blocking`, `stream`, `delivery` | the public face |
+// | `segment`, `log` | what is kept, and for how long |
+// | `leaving` | what is kept no more, and dropped little by little |
+// | `cursor` | a subscription's place, and how it is revoked |
+// | `difference` | the delivery for a subscription that the log has left behind |
+// | `confirmed` | what the source sent, where something else is assumed |
+// | `filter` | which changes a subscription is about |
+// | `handler`, `handling` | an informer's handlers |
+// | `stats` | statistics |
+// | `follow` | the store writer's part |
+// | `goal`, `readiness` | waiting for a revision, or for the first whole content |
 
 mod blocking;
 mod confirmed;
