@@ -17,10 +17,13 @@ use crate::item::{Item, item};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+/// Lends an item's value.
+type Value = fn(&Item) -> &str;
+
 fn main() {
     let objects = std::env::args().nth(1).and_then(|text| text.parse().ok()).expect("objects");
     let without = bytes(objects, None);
-    let values: [(&str, fn(&Item) -> &str); 3] = [
+    let values: [(&str, Value); 3] = [
         ("100 values", |item| item.key.namespace().expect("it is namespaced")),
         ("10 objects a value", |item| &item.owner),
         ("a value each", |item| item.key.name()),
