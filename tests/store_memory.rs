@@ -109,7 +109,8 @@ fn after_a_mass_delete_memory_follows_what_is_left() {
         let left = (0..LEFT).map(Item::new);
         store.replace(&Listing::new(left, None::<ResourceVersion>).unwrap());
     };
-    let taken = |many: u64, delete: &dyn Fn(&Store<Item>)| {
+    type Delete<'a> = &'a dyn Fn(&Store<Item>);
+    let taken = |many: u64, delete: Delete| {
         let before = live();
         let store = store_of(many);
         delete(&store);
@@ -117,7 +118,7 @@ fn after_a_mass_delete_memory_follows_what_is_left() {
         settled(&store) - before
     };
     let fresh = taken(LEFT, &|_| ());
-    let deletes: [(&str, &dyn Fn(&Store<Item>)); 3] =
+    let deletes: [(&str, Delete); 3] =
         [("one by one", &one_by_one), ("in a batch", &in_a_batch), ("by a relist", &by_a_relist)];
     for (how, delete) in deletes {
         let left = taken(MANY, delete);
