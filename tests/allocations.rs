@@ -61,7 +61,7 @@ fn a_known_key_is_not_allocated() {
     });
     let by_length = Index::new("length", |pod: &Pod| [pod.key().name().len()]);
     let by_number = Index::new("number", |_: &Pod| [2, 1, 2]);
-    let by_parity = Index::new("parity", |pod: &Pod| [pod.version() % 2 == 0]);
+    let by_parity = Index::new("parity", |pod: &Pod| [pod.version().is_multiple_of(2)]);
     let indexed = Store::builder().index(&by_name).index(&by_parts).index(&by_length);
     let indexed = indexed.index(&by_number).index(&by_parity).build();
     indexed.add(pod(0)).unwrap();
