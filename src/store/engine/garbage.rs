@@ -33,6 +33,10 @@ impl<T> Garbage<T> {
         self.objects.push(object);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.indexes.is_empty()
+    }
+
     pub(super) fn push_indexes(&mut self, indexes: Arc<Indexes<T>>) {
         self.indexes.push(indexes);
     }
