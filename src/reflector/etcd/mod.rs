@@ -139,13 +139,14 @@ impl<V: Send + Sync + 'static> EtcdSource<V> {
     /// ```no_run
     /// # use std::collections::BTreeMap;
     /// # use watchcache::reflector::EtcdSource;
-    /// # fn source(client: &etcd_client::Client) {
+    /// # let _ = |client: &etcd_client::Client| {
     /// #[derive(serde::Deserialize)]
     /// struct Endpoint { labels: BTreeMap<String, String> }
     ///
     /// let source = EtcdSource::<Endpoint>::json(client, "/services/")
     ///     .labels(|endpoint, name| endpoint.labels.get(name).map(String::as_str));
-    /// # }
+    /// # drop(source);
+    /// # };
     /// ```
     #[must_use]
     pub fn labels(
