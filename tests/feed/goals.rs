@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use watchcache::store::feed::WaitError;
@@ -12,6 +12,7 @@ use watchcache::{Batch, ResourceVersion, Store};
 
 use crate::common::watchdog::{sized, watched};
 use crate::thing::{Thing, put};
+use crate::woken::Woken;
 
 fn bookmark(store: &Store<Thing>, version: &str) {
     let mut batch = Batch::new();
@@ -65,17 +66,8 @@ fn a_version_that_no_number_holds_reaches_every_goal() {
     let mut wait = pin!(store.wait_for_version_async(&version("42"), None));
     assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     bookmark(&store, "18446744073709551616");
-    assert!(woken.0.load(Ordering::SeqCst));
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1);
     assert_eq!(wait.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(())));
-}
-
-#[derive(Default)]
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use watchcache::store::FeedLimits;
@@ -16,6 +16,7 @@ use watchcache::{ArcRef, Batch, Listing, ResourceVersion, Revision, Sink, Store}
 use crate::common::Pod;
 use crate::common::watchdog::{eventually, sized, watched};
 use crate::thing::{Thing, batch, listing, put};
+use crate::woken::Woken;
 
 /// One call, as a handler was told it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,18 +100,9 @@ pub(crate) fn drive(mut task: std::pin::Pin<&mut (impl Future + ?Sized)>) -> boo
             return true;
         }
         // It gives way to others now and then.
-        if !woken.0.swap(false, Ordering::SeqCst) {
+        if woken.0.swap(0, Ordering::SeqCst) == 0 {
             return false;
         }
-    }
-}
-
-#[derive(Default)]
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::SeqCst);
     }
 }
 

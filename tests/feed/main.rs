@@ -24,3 +24,4 @@ mod soak;
 mod thing;
 mod user_code;
 mod waiting;
+mod woken;

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use watchcache::store::DeliveryKind;
@@ -14,6 +14,7 @@ use watchcache::{Batch, Sink, Store};
 use crate::common::watchdog::watched;
 use crate::handlers::{Calls, drive};
 use crate::thing::{Thing, batch, listing, put};
+use crate::woken::Woken;
 
 #[test]
 fn a_view_is_in_step_from_the_first_whole_content_on() {
@@ -30,15 +31,6 @@ fn a_view_is_in_step_from_the_first_whole_content_on() {
     assert!(!before.is_synced());
     assert!(after.is_synced() && store.is_synced() && store.pin().is_synced());
     assert!(store.snapshot().is_synced());
-}
-
-#[derive(Default)]
-struct Woken(AtomicUsize);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -17,18 +17,10 @@ use crate::common::child::in_a_process_of_its_own;
 use crate::common::refused::{refuse_threads, threads};
 use crate::common::watchdog::{eventually, watched};
 use crate::thing::{Thing, put};
+use crate::woken::Woken;
 
 const LONG: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_millis(5);
-
-#[derive(Default)]
-struct Woken(AtomicUsize);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
 
 /// More than a writer wakes by itself where there is a thread to leave them to.
 #[test]

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use watchcache::store::feed::{NextError, TryNextError};
@@ -15,6 +15,7 @@ use crate::basics::items;
 use crate::common::watchdog::watched;
 use crate::handlers::{Calls, add, update};
 use crate::thing::{Thing, batch, put};
+use crate::woken::Woken;
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(20);
@@ -120,15 +121,6 @@ fn one_that_is_removed_or_whose_source_ends_is_told_so_at_once() {
         drop(store);
         drop(ended.join().unwrap());
     });
-}
-
-#[derive(Default)]
-struct Woken(AtomicUsize);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,16 +13,7 @@ use watchcache::store::feed::NextError;
 
 use crate::common::watchdog::{eventually, sized, watched};
 use crate::thing::{Thing, put};
-
-/// Counts how often it is woken.
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
+use crate::woken::Woken;
 
 #[test]
 fn sleepers_are_woken_by_one_publication_and_by_the_end() {
@@ -71,11 +62,11 @@ fn a_task_that_is_never_polled_again_keeps_nobody_asleep() {
         let store = Store::new();
         let mut first = store.subscribe().start().unwrap();
         let mut forgotten = pin!(first.next_async());
-        let waker = Waker::from(Arc::new(Count::default()));
+        let waker = Waker::from(Arc::new(Woken::default()));
         assert!(forgotten.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
 
         let mut second = store.subscribe().start().unwrap();
-        let count = Arc::new(Count::default());
+        let count = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&count));
         let mut waiting = pin!(second.next_async());
         assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
