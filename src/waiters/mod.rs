@@ -109,16 +109,7 @@ impl List {
 
     /// How many of the oldest so many are threads.
     fn threads_among(&self, oldest: usize) -> usize {
-        let mut tasks = self.tasks.listeners.keys().peekable();
-        let mut older = 0;
-        let is_among = |&(threads, place): &(usize, &Place)| {
-            // Not one more than matters, however many tasks sleep.
-            while threads + older < oldest && tasks.next_if(|task| *task < place).is_some() {
-                older += 1;
-            }
-            threads + older < oldest
-        };
-        self.threads.listeners.keys().enumerate().take_while(is_among).count()
+        threads_among(oldest, self.threads.listeners.keys(), self.tasks.listeners.keys())
     }
 
     fn take_oldest(&mut self) -> Option<Woken> {
@@ -130,6 +121,23 @@ impl List {
             self.tasks.take_oldest().map(Woken::Task)
         }
     }
+}
+
+/// How many of the oldest so many are threads. Of the tasks it looks at no more than matter, however many sleep.
+fn threads_among<'l>(
+    oldest: usize,
+    threads: impl Iterator<Item = &'l Place>,
+    tasks: impl Iterator<Item = &'l Place>,
+) -> usize {
+    let mut tasks = tasks.peekable();
+    let mut older = 0;
+    let is_among = |&(threads, place): &(usize, &Place)| {
+        while threads + older < oldest && tasks.next_if(|task| *task < place).is_some() {
+            older += 1;
+        }
+        threads + older < oldest
+    };
+    threads.enumerate().take_while(is_among).count()
 }
 
 /// What wakes a sleeper.

@@ -286,3 +286,18 @@ fn whoever_wakes_few_tasks_is_not_left_with_many() {
     }
     others.lock().unwrap().clear();
 }
+
+#[test]
+fn one_notification_looks_at_no_more_tasks_than_it_may_wake() {
+    let place = |id| (0, id);
+    let tasks: Vec<_> = (0..1_000).map(place).collect();
+    let threads = [5, 990, 2_000].map(place);
+    for (oldest, among) in
+        [(0, 0), (1, 0), (5, 0), (6, 1), (100, 1), (991, 1), (992, 2), (5_000, 3)]
+    {
+        let mut looks = 0;
+        let seen = tasks.iter().inspect(|_| looks += 1);
+        assert_eq!(threads_among(oldest, threads.iter(), seen), among, "of {oldest}");
+        assert!(looks <= oldest + 1, "{looks} looks for {oldest}");
+    }
+}

@@ -93,8 +93,8 @@ impl Disposal {
     pub(super) fn begin<E>(engine: &E) -> Option<Self> {
         let engine = Some(ptr::from_ref(engine).addr());
         let begin = |disposing: &mut Vec<Disposing>| {
-            let nested = disposing.iter_mut().rev().take_while(|outer| outer.engine.is_some());
-            if let Some(outer) = nested.into_iter().find(|outer| outer.engine == engine) {
+            let mut outer = disposing.iter_mut().rev().take_while(|outer| outer.engine.is_some());
+            if let Some(outer) = outer.find(|outer| outer.engine == engine) {
                 outer.left = true;
                 return None;
             }
