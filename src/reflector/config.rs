@@ -1,14 +1,14 @@
 //! A reflector's configuration, apart from its source.
 
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, mem};
 
 use super::backoff::{FIRST, LONGEST};
 use super::failure::Failure;
 use super::{Shard, Undecodable};
-use crate::panic::catch_as_sentence;
+use crate::panic::{catch_as_sentence, let_go};
 use crate::{Batch, KeyRef, Listing, Object, ResourceVersion, Sink};
 
 /// What stands for "never": longer than any process lives, and far from where sums overflow.
@@ -90,6 +90,16 @@ impl<T> Default for Config<T> {
             resync: None,
             jitter_seed: None,
         }
+    }
+}
+
+/// What sinks and functions have captured: destructors of users', of which several may panic.
+impl<T> Drop for Config<T> {
+    fn drop(&mut self) {
+        let_go(mem::take(&mut self.sinks));
+        let_go(self.on_failure.take());
+        let_go(self.transform.take());
+        let_go(self.resync.take());
     }
 }
 

@@ -30,7 +30,8 @@ use crate::{Key, Object};
 /// The function, and the comparisons and destructors of values, may run under the writer's lock: they may read
 /// the store, but a write from within one deadlocks. An object that the function fails on, by an error or a
 /// panic, is not stored; see [`Applied::rejected`](super::Applied::rejected). If a comparison panics, or is
-/// not a total order, lookups by this index may miss objects, and nothing else goes wrong.
+/// not a total order, lookups by this index may miss objects, or an object of several values is not stored; nothing
+/// else goes wrong.
 ///
 /// ```
 /// use watchcache::store::Index;

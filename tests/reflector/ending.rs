@@ -15,6 +15,7 @@ use watchcache::store::feed::SyncError;
 use watchcache::{KeyRef, Object, Reflector, Sink, Status, Store};
 
 use crate::common::Pod;
+use crate::common::canary::panicked;
 use crate::common::watchdog::watched;
 use crate::recording::{Recording, Told};
 use crate::script::{Answer, End, Script, failed, mirror_with, open, page, pod, unavailable};
@@ -627,4 +628,31 @@ impl Sink<Fragile> for Forgets {
     fn apply(&self, _: &watchcache::Batch<Fragile>) {}
 
     fn replace(&self, _: &watchcache::Listing<Fragile>) {}
+}
+
+/// What functions have captured goes with the reflector: several destructors that panic end no process.
+#[test]
+fn destructors_of_what_a_reflector_was_given_are_contained() {
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("what was captured panics");
+        }
+    }
+
+    let (failures, transforms) = (Bomb, Bomb);
+    let recording = Recording::default();
+    let reflector = Reflector::builder(Script::new([]))
+        .sink(recording.clone())
+        .on_failure(move |_| {
+            let _ = &failures;
+        })
+        .transform(move |pod| {
+            let _ = &transforms;
+            pod
+        })
+        .build();
+    assert!(!panicked(|| drop(reflector)));
+    assert_eq!(ends(&recording).len(), 1);
 }

@@ -13,6 +13,8 @@ use watchcache::reflector::{
 };
 use watchcache::{KeyRef, Object, Reflector, ResourceVersion, Status, Store};
 
+use crate::common::child::in_a_process_of_its_own;
+
 const EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, PartialEq)]
@@ -647,4 +649,40 @@ async fn destructors_that_panic_end_the_reflector_and_not_the_process() {
         Ok(ended) => assert!(matches!(ended, Err(SourceError::Panicked(_)))),
         Err(error) => assert!(error.is_panic(), "the source's own content is dropped last"),
     }
+}
+
+/// A row that cannot be made, behind others whose destructors panic.
+#[test]
+fn a_row_that_panics_ends_the_reflector_and_not_the_process() {
+    struct Explosive(&'static str);
+
+    impl Object for Explosive {
+        fn key(&self) -> KeyRef<'_> {
+            self.0.into()
+        }
+    }
+
+    impl Drop for Explosive {
+        fn drop(&mut self) {
+            panic!("the destructor of {} panics", self.0);
+        }
+    }
+
+    struct Listed(&'static str);
+
+    impl From<Listed> for watchcache::reflector::Row<Explosive> {
+        fn from(Listed(key): Listed) -> Self {
+            assert_ne!(key, "c", "no row");
+            Explosive(key).into()
+        }
+    }
+
+    in_a_process_of_its_own(|| {
+        let list = || std::future::ready(Ok(["a", "b", "c", "d"].map(Listed).into()));
+        let source = Poll::comparing(|_: &Explosive, _| true, EVERY, list);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let reflector = Reflector::builder(source).build();
+        let ended = runtime.block_on(reflector.run(std::future::pending()));
+        assert!(matches!(ended, Err(SourceError::Panicked(text)) if text.contains("no row")));
+    });
 }

@@ -46,13 +46,14 @@ impl Interrupts {
         let (come, told) = watch::channel(false);
         let receive = async move {
             tokio::select! {
+                biased;
+                () = come.closed() => {}
                 _ = signals.next() => {
                     come.send_replace(true);
                     tokio::time::sleep(REPEATED).await;
                     // Anew, so that those that came meanwhile are forgotten.
                     signals = Signals::to_end();
                 }
-                () = come.closed() => {}
             }
             let number = signals.next().await;
             std::process::exit(128 + number)

@@ -47,7 +47,7 @@ fn fast<K: DeserializeOwned>(json: &str, managed_fields: bool) -> Option<K> {
     if memchr::memchr(0, json.as_bytes()).is_some() {
         return None;
     }
-    SCRATCH.with(|scratch| {
+    let decode = |scratch: &RefCell<Scratch>| {
         // Taken already where an object decodes another one within itself.
         let mut scratch = scratch.try_borrow_mut().ok()?;
         let Scratch { text, buffers } = &mut *scratch;
@@ -66,7 +66,9 @@ fn fast<K: DeserializeOwned>(json: &str, managed_fields: bool) -> Option<K> {
             *scratch = Scratch::default();
         }
         object
-    })
+    };
+    // A destructor may decode when the thread's own state is gone.
+    SCRATCH.try_with(decode).ok().flatten()
 }
 
 /// Whether lists and objects are nested deeper than [`DEEPEST`]. Each tells how many of the nodes

@@ -8,6 +8,7 @@ mod version;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use super::{
     Interest, ListPage, ListRequest, Report, Source, SourceError, WatchEvent, WatchRequest,
     WatchStart,
 };
-use crate::panic::OneByOne;
+use crate::panic::{OneByOne, let_go};
 use crate::{KeyRef, Object, ResourceVersion, Status};
 
 /// A source for whatever can be listed and not watched: files, a table, another service's API.
@@ -168,10 +169,9 @@ impl<T: Object> Poll<T> {
         L: Future<Output = Result<Vec<R>, SourceError>> + Send + 'static,
         R: Into<Row<T>>,
     {
-        let rows = |listed: Vec<R>| OneByOne(listed.into_iter()).map(Into::into).collect();
         let poller = Poller {
             interval: interval.clamp(SHORTEST, NEVER),
-            list: Box::new(move || list().map(move |listed| listed.map(rows)).boxed()),
+            list: Box::new(move || list().map(|listed| listed.map(rows)).boxed()),
             same: Box::new(same),
             interest: OnceLock::new(),
             content: ArcSwap::from_pointee(Content::new()),
@@ -179,6 +179,18 @@ impl<T: Object> Poll<T> {
         };
         Self { poller: Arc::new(poller) }
     }
+}
+
+/// What was listed, as rows. Where that panics, destructors of those that there are may panic, too.
+fn rows<T, R: Into<Row<T>>>(listed: Vec<R>) -> Vec<Row<T>> {
+    let mut rows = Vec::with_capacity(listed.len());
+    let mut listed = OneByOne(listed.into_iter());
+    let convert = || rows.extend(listed.by_ref().map(Into::into));
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(convert)) {
+        let_go(rows);
+        resume_unwind(panic);
+    }
+    rows
 }
 
 impl<T: Object> Poller<T> {

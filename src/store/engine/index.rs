@@ -50,7 +50,7 @@ impl<T, V: Ord + ?Sized + 'static> Tree<T, V> {
     ///
     /// So after as many removals as insertions of a record no postings hold it, whatever values they
     /// were of and however these compare: each insertion added it to one at most. A second search for the same
-    /// value may find another one's postings; whatever it takes out, that record is in none.
+    /// value may find another one's postings; whatever it takes out, the record is in none, and none stay empty.
     ///
     /// # Safety
     /// As for [`insert`](Self::insert).
@@ -63,10 +63,7 @@ impl<T, V: Ord + ?Sized + 'static> Tree<T, V> {
         let removed = match removed {
             Removed::Yes => true,
             Removed::No => false,
-            Removed::Last => {
-                self.0.remove(value);
-                true
-            }
+            Removed::Last => self.0.remove(value).is_some_and(|last| last.len() == 0),
             Removed::Only => self.0.remove(value).is_some_and(|only| only.is_one(record)),
         };
         if !removed {
@@ -251,6 +248,7 @@ mod tests {
             for (record, held) in records.iter().zip(&held) {
                 assert!(held.is_some() || !holds(&tree, *record), "a record that is gone");
             }
+            assert!(tree.0.values().all(|postings| postings.len() > 0), "a value of nothing");
         }
         for record in records {
             // SAFETY: nobody else knows it.

@@ -216,8 +216,7 @@ impl<T> Pages<T> {
     unsafe fn insert(&mut self, record: RecordRef<T>) {
         // SAFETY: the records are alive, and this is the writer.
         let order = |held: RecordRef<T>| unsafe { held.compare(record) };
-        let at =
-            self.first_page(|last| order(last).is_lt()).min(self.pages.len().saturating_sub(1));
+        let at = self.first_page(|last| order(last).is_lt()).min(self.pages.len() - 1);
         let Some(page) = self.pages.get_mut(at) else { return };
         // SAFETY: as above.
         let (inserted, rest) = unsafe { insert(Arc::make_mut(page), record) };

@@ -426,8 +426,8 @@ impl<T: Send + Sync> Drop for WriteGuard<'_, T> {
         self.engine.gauges.set(&self.writer.reclaim, structure_bytes);
         // A destructor that writes leaves the freed objects to the call that runs it, so that a long
         // backlog does not recurse deeply.
-        let has_garbage = !self.writer.garbage.is_empty();
-        let mut disposal = has_garbage.then(|| Disposal::begin(self.engine)).flatten();
+        let is_needed = !self.writer.garbage.is_empty() || self.unlocked.is_some();
+        let mut disposal = is_needed.then(|| Disposal::begin(self.engine)).flatten();
         let emptied = &self.engine.emptied;
         let garbage = disposal.as_ref().map(|_| self.writer.garbage.take(emptied));
         // SAFETY: dropped here alone, and not used after this.
